@@ -1,0 +1,59 @@
+/*
+ * Error codes. A code steers the program; the message for people is in the context's error record
+ * (see <weir/ctx.h>). Zero is success, the kernel's errors are errno values negated, Weir's own
+ * stand below -5000.
+ */
+#ifndef WEIR_ERR_H
+#define WEIR_ERR_H
+
+#include <errno.h>
+#include <weir/api.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A result code: 0 is success, everything below 0 is an error. Never positive. */
+typedef int weir_err;
+
+/** Success. */
+#define WEIR_OK 0
+
+/**
+ * The reasons for which a wait ends early, as errors. WEIR_ETIMEDOUT is also what a call returns
+ * whose own time-out ran out while its context goes on; weir_cancel_reason tells the two apart.
+ */
+#define WEIR_ETIMEDOUT (-ETIMEDOUT)
+#define WEIR_ECANCELED (-ECANCELED)
+
+/** Weir's own error codes, each described by weir_strerror. */
+enum weir_errors {
+    WEIR_ECLIENTGONE = -5001, /* the client closed its connection; the request is cancelled */
+    WEIR_ESHUTDOWN = -5002,   /* the service stops; what still runs is cancelled */
+    WEIR_EBUDGET = -5003,     /* a context's memory budget is used up */
+    WEIR_ELIMIT = -5004,      /* a configured maximum (fibers, waiters, bytes …) is reached */
+    WEIR_ECLOSED = -5005,     /* the channel, stream or pool has been closed */
+    WEIR_EINVALID = -5006,    /* input that does not have the form it must have */
+    WEIR_ETOOLARGE = -5007,   /* input over a size limit */
+    WEIR_ENOTFOUND = -5008,   /* what was asked for is not there */
+    WEIR_EPANIC = -5009,      /* a fiber panicked; its context's error record says where */
+    WEIR_EDB = -5010,         /* the database refused; the error record has its message */
+    WEIR_EDBTYPE = -5011,     /* a column cannot be put into the member of its name */
+    WEIR_ECONSTRAINT = -5012, /* the database refused a write for one of its constraints */
+    WEIR_EBUSY = -5013,       /* a resource was busy up to the time limit */
+    WEIR_EFAIL = -5014        /* a handler has failed; status and message are in the record */
+};
+
+/**
+ * Describes an error code in a few words, for logs and messages.
+ *
+ * err      any weir_err; an unknown one yields "unknown error"
+ * returns  a constant string; never NULL
+ * context  anywhere
+ */
+WEIR_API const char *weir_strerror(weir_err err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
