@@ -50,7 +50,10 @@ WEIR_API void weir_buf_add(weir_buf *b, const void *bytes, size_t n);
 WEIR_API void weir_buf_puts(weir_buf *b, weir_str s);
 WEIR_API void weir_buf_putc(weir_buf *b, char ch);
 
-/** Appends as printf does (C locale formats of integers and strings only are locale-proof). */
+/**
+ * Appends as printf does; one byte of room is needed for the NUL. Only the formats of integers and
+ * strings are locale-proof.
+ */
 WEIR_API void weir_buf_printf(weir_buf *b, const char *format, ...) WEIR_PRINTF(2, 3);
 
 /** Empties the buffer, keeps its memory, forgets its error. */

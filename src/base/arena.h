@@ -12,13 +12,15 @@
 #include <weir/api.h>
 #include <weir/str.h>
 
+#include "base/asan.h"
+
 struct weir__arena_chunk;
 
 /* The caller's storage. All fields belong to the functions below. */
 struct weir__arena {
-    char *at, *end;                  /* free bytes of the current piece */
+    char *at, *end;                   /* free bytes of the current piece */
     struct weir__arena_chunk *chunks; /* newest first */
-    size_t bytes_used;               /* given out by chunks and blocks, for the budget */
+    size_t bytes_used;                /* given out by chunks and blocks, for the budget */
     size_t bytes_max;
     bool is_over_budget; /* an allocation was refused for the budget */
 };
@@ -29,8 +31,16 @@ struct weir__arena {
  */
 void weir__arena_init(struct weir__arena *a, void *first, size_t first_size, size_t bytes_max);
 
-/* Gives everything back; the arena is as after init without a first piece. */
-void weir__arena_fini(struct weir__arena *a);
+void weir__arena_fini_slow(struct weir__arena *a);
+
+/* Gives everything back; the arena is as after init without a first piece. A zeroed one is fine. */
+static inline void weir__arena_fini(struct weir__arena *a)
+{
+    if (WEIR_UNLIKELY(a->chunks != NULL))
+        weir__arena_fini_slow(a);
+    a->at = a->end = NULL;
+    a->is_over_budget = false;
+}
 
 void *weir__arena_alloc_slow(struct weir__arena *a, size_t size, size_t align);
 
@@ -38,8 +48,9 @@ void *weir__arena_alloc_slow(struct weir__arena *a, size_t size, size_t align);
 static inline void *weir__arena_alloc_aligned(struct weir__arena *a, size_t size, size_t align)
 {
     uintptr_t at = ((uintptr_t)a->at + align - 1) & ~(uintptr_t)(align - 1);
-    if (WEIR_LIKELY(at <= (uintptr_t)a->end && size <= (uintptr_t)a->end - at)) {
+    if (WEIR_LIKELY(at < (uintptr_t)a->end && size <= (uintptr_t)a->end - at)) {
         a->at = (char *)(at + size);
+        WEIR_ASAN_UNPOISON(at, size);
         return (void *)at;
     }
     return weir__arena_alloc_slow(a, size, align);
@@ -51,13 +62,23 @@ static inline void *weir__arena_alloc(struct weir__arena *a, size_t size)
     return weir__arena_alloc_aligned(a, size, 16);
 }
 
-/* Grows the piece given out last in place where it can, else moves it. `p` may be NULL. */
+/*
+ * Grows a piece, in place where it can (the piece given out last, the latest large block), else by
+ * a copy. `p` may be NULL. On failure NULL; the old piece stays valid.
+ */
 void *weir__arena_grow(struct weir__arena *a, void *p, size_t old_size, size_t new_size);
 
 /* A copy of `s` with a NUL behind it; the absent string on failure. */
 weir_str weir__arena_str(struct weir__arena *a, weir_str s);
 
-/* Bytes of chunks that the calling thread keeps for its next arenas; `trim` frees them. */
+/* Text made as by printf, with a NUL behind it; the absent string on failure. */
+weir_str weir__arena_printf(struct weir__arena *a, const char *format, ...) WEIR_PRINTF(2, 3);
+
+/*
+ * Bytes of chunks that the calling thread keeps for its next arenas, at most
+ * WEIR__ARENA_CACHE_BYTES_MAX; `trim` frees them. A thread that ends trims by itself.
+ */
+#define WEIR__ARENA_CACHE_BYTES_MAX ((size_t)2 << 20)
 size_t weir__arena_cached_bytes(void);
 void weir__arena_trim(void);
 

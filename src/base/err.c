@@ -1,0 +1,56 @@
+/*
+ * What error codes say to people. The kernel's codes are described by libc's table of constant
+ * strings, which, unlike strerror, neither depends on the locale nor shares a buffer.
+ */
+#include <weir/err.h>
+
+#include <string.h>
+
+static const char *weir_error_text(weir_err err)
+{
+    switch ((enum weir_errors)err) {
+    case WEIR_ECLIENTGONE:
+        return "client closed the connection";
+    case WEIR_ESHUTDOWN:
+        return "service is shutting down";
+    case WEIR_EBUDGET:
+        return "memory budget used up";
+    case WEIR_ELIMIT:
+        return "limit reached";
+    case WEIR_ECLOSED:
+        return "closed";
+    case WEIR_EINVALID:
+        return "invalid input";
+    case WEIR_ETOOLARGE:
+        return "too large";
+    case WEIR_ENOTFOUND:
+        return "not found";
+    case WEIR_EPANIC:
+        return "panic";
+    case WEIR_EDB:
+        return "database error";
+    case WEIR_EDBTYPE:
+        return "column does not fit its member";
+    case WEIR_ECONSTRAINT:
+        return "constraint violated";
+    case WEIR_EBUSY:
+        return "resource busy";
+    case WEIR_EFAIL:
+        return "handler failed";
+    }
+    return "unknown error";
+}
+
+const char *weir_strerror(weir_err err)
+{
+    if (err == WEIR_OK)
+        return "success";
+    if (err == WEIR_ETIMEDOUT)
+        return "timed out";
+    if (err == WEIR_ECANCELED)
+        return "cancelled";
+    if (err > 0 || err <= -5000)
+        return weir_error_text(err);
+    const char *text = strerrordesc_np(-err);
+    return text != NULL ? text : "unknown error";
+}
