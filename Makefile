@@ -1,0 +1,64 @@
+# The door. `make` lists what there is; meson.build says how things are built.
+#
+# Variables: BUILD=dir (build), CC, CXX, ARGS (for run), TESTS (names for test), PREFIX, DESTDIR.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+CXX ?= g++
+ifneq ($(origin CC),default)
+export CC
+endif
+export CXX
+PACKAGES = @tools/install-packages --stamp $(BUILD)/.packages-$@
+SANITIZED = -Dmalloc=system -Doptimization=1 -Dwerror=false -Db_lundef=false -Dtests=enabled
+
+.PHONY: help run build test check asan tsan bench format install clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+run: ## the example shop on :8080 (ARGS='--listen=:9000' to change that)
+	$(PACKAGES) build
+	@tools/build $(BUILD) -- examples/shop
+	@exec $(BUILD)/examples/shop $(ARGS)
+
+build: ## library, examples and benchmarks, optimised, in build/ or BUILD=dir
+	$(PACKAGES) build
+	@tools/build $(BUILD)
+
+test: ## all tests, or TESTS='base-str e2e-shop'
+	$(PACKAGES) build test
+	@tools/build $(BUILD) -Dtests=enabled -- all meson-test-prereq
+	@tools/run-tests $(BUILD) $(TESTS)
+
+check: ## formatting, rooms, documented headers, both compilers
+	$(PACKAGES) build test check
+	@tools/check $(BUILD)
+
+asan: ## all tests under AddressSanitizer, LeakSanitizer and UBSan
+	@tools/install-packages --stamp $(BUILD)-asan/.packages build test
+	@tools/build $(BUILD)-asan -Db_sanitize=address,undefined $(SANITIZED) -- all meson-test-prereq
+	@WEIR_SANITIZE=address,undefined tools/run-tests $(BUILD)-asan -t 4 $(TESTS)
+
+tsan: ## all tests under ThreadSanitizer
+	@tools/install-packages --stamp $(BUILD)-tsan/.packages build test
+	@tools/build $(BUILD)-tsan -Db_sanitize=thread $(SANITIZED) -- all meson-test-prereq
+	@WEIR_SANITIZE=thread tools/run-tests $(BUILD)-tsan -t 8 $(TESTS)
+
+bench: ## our numbers beside Gin's, as ratios
+	$(PACKAGES) build test bench
+	@tools/build $(BUILD)
+	@bench/run $(BUILD) $(ARGS)
+
+format: ## lets clang-format rewrite all files
+	$(PACKAGES) check
+	@git ls-files -z '*.c' '*.h' | xargs -0 clang-format -i
+
+install: ## headers, libraries, weir.pc (PREFIX=/usr/local, DESTDIR=)
+	$(PACKAGES) build
+	@tools/build $(BUILD) -Dprefix=$(PREFIX)
+	@meson install -C $(BUILD) --no-rebuild --quiet $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
+
+clean: ## removes what was built
+	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-clang
