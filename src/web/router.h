@@ -10,6 +10,7 @@
 #ifndef WEIR_WEB_ROUTER_H
 #define WEIR_WEB_ROUTER_H
 
+#include "wire/http1_head.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,18 +26,6 @@ enum {
     WEIR__ROUTER_MISTAKES_MAX = 64   /* mistakes that are kept as text; all are counted */
 };
 
-/* The methods that a route may have, in the order in which `Allow` lists them. */
-enum weir__route_method {
-    WEIR__ROUTE_GET,
-    WEIR__ROUTE_HEAD,
-    WEIR__ROUTE_POST,
-    WEIR__ROUTE_PUT,
-    WEIR__ROUTE_PATCH,
-    WEIR__ROUTE_DELETE,
-    WEIR__ROUTE_OPTIONS,
-    WEIR__ROUTE_METHODS /* how many there are; in a lookup: some other method */
-};
-
 /* What to do with `/users/` when only `/users` is there, or the other way round. */
 enum weir__route_slash {
     WEIR__ROUTE_SLASH_REDIRECT, /* send the client to the other form (the default) */
@@ -47,7 +36,7 @@ enum weir__route_slash {
 enum weir__route_kind {
     WEIR__ROUTE_FOUND,
     WEIR__ROUTE_NOT_FOUND,    /* 404 */
-    WEIR__ROUTE_NOT_ALLOWED,  /* 405 with `allow`; WEIR__ROUTE_METHODS on a known path: likewise */
+    WEIR__ROUTE_NOT_ALLOWED,  /* 405 with `allow`: other methods are there, but not this one */
     WEIR__ROUTE_AUTO_OPTIONS, /* OPTIONS without a route of its own: 204 with `allow` */
     WEIR__ROUTE_REDIRECT,     /* 301 (GET, HEAD) or 308 to the other slash form, see `status` */
     WEIR__ROUTE_BAD_PATH      /* 400, `reason` says why */
@@ -82,10 +71,11 @@ struct weir__router *weir__router_new(enum weir__route_slash slash);
 void weir__router_free(struct weir__router *r);
 
 /*
- * Adds a route. `route` is handed back by lookups. `pattern` is copied; `file` (a constant string)
- * and `line` are where the user wrote it, for messages. Mistakes are collected for freeze.
+ * Adds a route for GET, HEAD, POST, PUT, DELETE, PATCH or OPTIONS. `route` is handed back by lookups.
+ * `pattern` is copied; `file` (a constant string) and `line` are where the user wrote it, for
+ * messages. Mistakes are collected for freeze, each pattern with its group's prefix in front.
  */
-void weir__router_add(struct weir__router *r, enum weir__route_method method, weir_str pattern,
+void weir__router_add(struct weir__router *r, enum weir__http1_method method, weir_str pattern,
                       void *route, const char *file, int line);
 
 /*
@@ -103,18 +93,26 @@ const char *weir__router_mistake(const struct weir__router *r, size_t i);
  * HEAD is answered by GET's route when it has none of its own. Any bytes may be given.
  */
 enum weir__route_kind weir__router_match(const struct weir__router *r,
-                                         enum weir__route_method method, weir_str path,
+                                         enum weir__http1_method method, weir_str path,
                                          struct weir__route_match *m);
-
-/* The method of that name (case matters); WEIR__ROUTE_METHODS for all others. */
-enum weir__route_method weir__route_method_of(weir_str name);
-const char *weir__route_method_name(enum weir__route_method method);
 
 /* The raw text of the i-th parameter of a match; i < param_count. */
 static inline weir_str weir__route_param(const struct weir__route_match *m, weir_str path, size_t i)
 {
     weir_str s = {path.ptr + m->params[i].off, m->params[i].len};
     return s;
+}
+
+/* The same by name; the absent string when the route has no parameter of that name. */
+static inline weir_str weir__route_param_find(const struct weir__route_match *m, weir_str path,
+                                              weir_str name)
+{
+    for (size_t i = 0; i < m->param_count; i++) {
+        if (weir_str_eq(m->names[i], name))
+            return weir__route_param(m, path, i);
+    }
+    weir_str absent = {NULL, 0};
+    return absent;
 }
 
 #endif
