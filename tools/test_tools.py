@@ -1,0 +1,219 @@
+#!/usr/bin/python3
+"""The house's own tools, tried on small trees with planted mistakes."""
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+TOOLS = pathlib.Path(__file__).resolve().parent
+TABLE = """
+base:
+wire: base
+rt: base
+http: wire rt base
+web: http base
+outside: examples
+tests: rt/sim.h
+header base: str
+header web: web
+"""
+
+
+class Tree(unittest.TestCase):
+    def setUp(self):
+        self.root = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.root)
+        self.write("tools/rooms.txt", TABLE)
+        self.write("include/weir/str.h", "")
+        self.write("include/weir/web.h", "#include <weir/str.h>\n")
+        for header in ("base/list.h", "wire/h1.h", "rt/sim.h", "rt/wait.h", "http/conn.h", "web/router.h"):
+            self.write("src/" + header, "")
+
+    def write(self, path, text):
+        path = self.root / path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def call(self, tool, *arguments):
+        done = subprocess.run([TOOLS / tool, *arguments, self.root], capture_output=True, text=True)
+        self.assertEqual(done.stderr, "")
+        self.assertEqual(done.returncode, 1 if done.stdout else 0)
+        return done.stdout.splitlines()
+
+
+class Rooms(Tree):
+    def check(self, path, include, *expected):
+        self.write(path, f"/* first line */\n#include {include}\n")
+        errors = self.call("check-rooms")
+        self.assertEqual(len(errors), 1 if expected else 0, errors)
+        for text in expected:
+            self.assertIn(text, errors[0])
+
+    def test_arrows_of_the_table(self):
+        self.check("src/http/a.c", '"wire/h1.h"')
+
+    def test_own_room(self):
+        self.check("src/wire/a.c", '"wire/h1.h"')
+
+    def test_neighbour_without_folder(self):
+        self.check("src/wire/a.c", '"h1.h"')
+
+    def test_system_header(self):
+        self.check("src/base/a.c", "<stdio.h>")
+
+    def test_upward(self):
+        self.check("src/base/a.c", '"web/router.h"', "src/base/a.c:2:", "base -> web", "may include: nothing")
+
+    def test_sideways(self):
+        self.check("src/wire/a.h", '"rt/wait.h"', "src/wire/a.h:2:", "wire -> rt", "may include: base")
+
+    def test_not_even_what_is_reached_indirectly(self):
+        self.check("src/web/a.c", '"wire/h1.h"', "web -> wire")
+
+    def test_assembler(self):
+        self.check("src/base/a.S", '"rt/wait.h"', "base -> rt")
+
+    def test_public_header_upward(self):
+        self.check("src/rt/a.c", "<weir/web.h>", "rt -> web")
+
+    def test_between_public_headers(self):
+        self.check("include/weir/str.h", "<weir/web.h>", "include/weir/str.h:2:", "base -> web")
+
+    def test_public_header_includes_private(self):
+        self.check("include/weir/web.h", '"web/router.h"', "include/weir/web.h:2:", "write <weir/...>")
+
+    def test_unknown_public_header(self):
+        self.check("src/base/a.c", "<weir/nope.h>", "no public header <weir/nope.h>")
+
+    def test_unlisted_public_header(self):
+        self.check("include/weir/extra.h", "<stdio.h>", "include/weir/extra.h:1:", "belongs to no room")
+
+    def test_unknown_room(self):
+        self.check("src/attic/a.c", "<stdio.h>", "room attic is not in tools/rooms.txt")
+
+    def test_include_of_unknown_room(self):
+        self.check("src/base/a.c", '"attic/box.h"', '"attic/box.h" is in no room')
+
+    def test_missing_file(self):
+        self.check("src/rt/a.c", '"base/nope.h"', "no file src/base/nope.h")
+
+    def test_climbing(self):
+        self.check("src/base/a.c", '"../rt/wait.h"', "climbs out")
+
+    def test_commented_out(self):
+        self.check("src/base/a.c", '<stdio.h>\n/*\n#include "rt/wait.h"\n*/\n// #include "rt/wait.h"')
+
+    def test_tests_see_all_below(self):
+        self.check("src/web/a_test.c", '"wire/h1.h"')
+
+    def test_tests_see_the_simulator(self):
+        self.check("src/wire/a_test.c", '"rt/sim.h"')
+
+    def test_tests_see_nothing_else_above(self):
+        self.check("src/wire/a_test.c", '"rt/wait.h"', "wire -> rt")
+
+    def test_example_sees_public(self):
+        self.check("examples/shop/a.c", "<weir/web.h>")
+
+    def test_example_sees_nothing_private(self):
+        self.check("examples/shop/a.c", '"base/list.h"', "examples/shop/a.c:2:", "only <weir/...>")
+
+    def test_tests_folder_sees_all(self):
+        self.check("tests/leaks/a_test.c", '"rt/wait.h"')
+
+    def test_table_with_unknown_room(self):
+        self.write("tools/rooms.txt", "base:\nrt: base attic\n")
+        done = subprocess.run([TOOLS / "check-rooms", self.root], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("rt may include attic, which is no room", done.stderr)
+
+
+class Docs(Tree):
+    def check(self, text, *expected):
+        self.write("include/weir/str.h", text)
+        errors = self.call("check-docs", "--no-compile")
+        self.assertEqual([error.split(" has no")[0] for error in errors], list(expected))
+
+    def test_documented(self):
+        self.check("/** Does a thing. */\nWEIR_API int weir_a(void);\n")
+
+    def test_group(self):
+        self.check("/** Two things. */\nWEIR_API int weir_a(void);\nWEIR_API int weir_b(void);\n")
+
+    def test_blank_line_ends_a_group(self):
+        self.check("/** One thing. */\nWEIR_API int weir_a(void);\n\nWEIR_API int weir_b(void);\n",
+                   "include/weir/str.h:4: weir_b")
+
+    def test_blank_line_after_comment(self):
+        self.check("/** One thing. */\n\nWEIR_API int weir_a(void);\n", "include/weir/str.h:3: weir_a")
+
+    def test_no_comment(self):
+        self.check("WEIR_API int weir_a(void);\n", "include/weir/str.h:1: weir_a")
+
+    def test_plain_comment(self):
+        self.check("/* A banner, no more. */\nWEIR_API int weir_a(void);\n", "include/weir/str.h:2: weir_a")
+
+    def test_empty_comment(self):
+        self.check("/** */\nWEIR_API int weir_a(void);\n", "include/weir/str.h:2: weir_a")
+
+    def test_long_declaration(self):
+        self.check("WEIR_API\nstruct x *\nweir_a(int a,\n       int b);\n", "include/weir/str.h:1: weir_a")
+
+    def test_inline(self):
+        self.check("static inline int weir_a(void)\n{\n    return 0;\n}\n", "include/weir/str.h:1: weir_a")
+
+    def test_macro(self):
+        self.check("#define WEIR_A 1\n", "include/weir/str.h:1: WEIR_A")
+
+    def test_macro_with_trailing_comment(self):
+        self.check("\n#define WEIR_A 1 /** not before it */\n", "include/weir/str.h:2: WEIR_A")
+
+    def test_documented_macro(self):
+        self.check("/**\n * Makes one.\n */\n#define WEIR_A(x) \\\n    x\n")
+
+    def test_guard_and_internal_names(self):
+        self.check("#ifndef WEIR_STR_H\n#define WEIR_STR_H\n#define WEIR__CAT(a) a\n#endif\n")
+
+    def test_header_that_does_not_compile(self):
+        self.write("include/weir/str.h", "size_t a;\n")
+        errors = "\n".join(self.call("check-docs"))
+        for language in ("-std=c17", "-std=c++17"):
+            self.assertIn(language, errors)
+
+    def test_header_that_is_not_cxx(self):
+        self.write("include/weir/str.h", "#ifndef A\n#define A\nstatic const int *class;\n#endif\n")
+        errors = "\n".join(self.call("check-docs"))
+        self.assertIn("does not compile alone with g++", errors)
+        self.assertNotIn("with gcc", errors)
+
+
+class Packages(unittest.TestCase):
+    def call(self, *arguments, **environment):
+        return subprocess.run([TOOLS / "install-packages", *arguments], capture_output=True, text=True,
+                              env={"PATH": "/usr/bin:/bin", **environment})
+
+    def test_nothing_to_do(self):
+        with tempfile.TemporaryDirectory() as folder:
+            stamp = pathlib.Path(folder) / "stamp"
+            for _ in range(2):
+                done = self.call("--stamp", str(stamp), "build")
+                self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+            self.assertTrue(stamp.is_file())
+
+    def test_unknown_group(self):
+        done = self.call("nonsense")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("no group 'nonsense'", done.stderr)
+
+    def test_not_debian(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for tool in ("bash", "sort", "xargs", "dirname", "stat", "echo"):
+                (pathlib.Path(folder) / tool).symlink_to(shutil.which(tool))
+            done = self.call("build", PATH=folder)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("libjemalloc-dev", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
