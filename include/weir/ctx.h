@@ -1,0 +1,243 @@
+/*
+ * Contexts: the one idea of Weir. A context owns whatever is opened through it (memory, files,
+ * leases, rows, locks, timers, child fibers). When it ends, by whatever way, its children are cancelled
+ * and joined, what it owns is released in reverse order, and its memory is given back.
+ *
+ * A weir_ctx * is a handle, not an address: it carries a generation, so that the use of a context after
+ * its end is caught at the first call. It belongs to the fiber that it was given to and to that
+ * fiber's children; the application's context alone may be used from every worker.
+ */
+#ifndef WEIR_CTX_H
+#define WEIR_CTX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <weir/err.h>
+#include <weir/str.h>
+#include <weir/time.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A context. Opaque; handed to every handler and fiber as its first argument. */
+typedef struct weir_ctx weir_ctx;
+
+/** A place in the source: who opened, acquired, spawned. Made by WEIR_HERE, lives for ever. */
+typedef struct weir_site {
+    const char *file;
+    const char *func;
+    int line;
+} weir_site;
+
+/** The place where this macro stands, as a const weir_site * of static storage. */
+#define WEIR_HERE                                                                                  \
+    (__extension__({                                                                               \
+        static const weir_site weir_here_ = {__FILE__, __func__, __LINE__};                        \
+        &weir_here_;                                                                               \
+    }))
+
+/** Why a context was cancelled. */
+typedef enum weir_reason {
+    WEIR_REASON_NONE = 0,    /* it was not */
+    WEIR_REASON_DEADLINE,    /* its deadline, or an ancestor's, has passed: WEIR_ETIMEDOUT */
+    WEIR_REASON_CLIENT_GONE, /* the client closed the connection: WEIR_ECLIENTGONE */
+    WEIR_REASON_SHUTDOWN,    /* the service stops: WEIR_ESHUTDOWN */
+    WEIR_REASON_CALLER,      /* weir_cancel, or its end was reached: WEIR_ECANCELED */
+    WEIR_REASON_BUDGET       /* its memory budget is used up: WEIR_EBUDGET */
+} weir_reason;
+
+/** The name of a reason, such as "client gone"; a constant string. */
+WEIR_API const char *weir_reason_name(weir_reason reason);
+
+/* --- sub-contexts ------------------------------------------------------------------------- */
+
+/** What a sub-context may be given; zero means "as its parent". */
+typedef struct weir_ctx_options {
+    weir_dur timeout;    /* from now; the deadline is never later than the parent's */
+    size_t memory_max;   /* bytes of its arena; never more than the parent has left */
+    uint32_t fibers_max; /* fibers that may run in it at a time; default 10,000 */
+} weir_ctx_options;
+
+/**
+ * Opens a context below `parent`: a group of child fibers, a loop's body, a step with a deadline.
+ *
+ *     weir_ctx *group = weir_ctx_open(c, .timeout = weir_ms(300));
+ *
+ * parent   whose deadline, cancellation, values and budget it shares
+ * ...      members of weir_ctx_options
+ * returns  the context; never NULL: where there is no memory, a context that is already cancelled
+ * owner    `parent`: closed with it at the latest, earlier by weir_ctx_close
+ * context  fiber; does not wait
+ */
+#define weir_ctx_open(parent, ...)                                                                 \
+    weir_ctx_open_at(WEIR_HERE, (parent), &(weir_ctx_options){.timeout = {0}, __VA_ARGS__})
+/** The function behind weir_ctx_open. */
+WEIR_API weir_ctx *weir_ctx_open_at(const weir_site *site, weir_ctx *parent,
+                                    const weir_ctx_options *options) WEIR_MUST_USE;
+
+/**
+ * Ends a context before its parent ends: cancels and joins its fibers, releases what it owns.
+ *
+ * c        made by weir_ctx_open; its handle is dead afterwards
+ * returns  the first error of its fibers, WEIR_OK when there was none
+ * context  the fiber that opened it; may wait for children to unwind
+ */
+WEIR_API weir_err weir_ctx_close(weir_ctx *c);
+
+/** For WEIR_WITH: closes and forgets. */
+static inline void weir_ctx_close_ref(weir_ctx **c)
+{
+    if (*c != NULL)
+        (void)weir_ctx_close(*c);
+}
+
+/**
+ * A block with a context of its own, closed when the block is left by whatever way: the loop body's
+ * friend, for what one turn allocates and opens is gone before the next.
+ *
+ *     WEIR_WITH (turn, c, .timeout = weir_sec(1)) { … use turn … }
+ */
+#define WEIR_WITH(name, parent, ...)                                                               \
+    for (weir_ctx * name                                                                           \
+             __attribute__((cleanup(weir_ctx_close_ref))) = weir_ctx_open(parent, __VA_ARGS__),    \
+             *name##_once = name;                                                                  \
+         name##_once != NULL; name##_once = NULL)
+
+/* --- cancellation and time ---------------------------------------------------------------- */
+
+/**
+ * Cancels a context and all below it: every wait in it ends now, every further one fails at once.
+ * Idempotent; the first reason stays.
+ *
+ * context  a fiber of the context's worker; does not wait (weir_join does)
+ */
+WEIR_API void weir_cancel(weir_ctx *c);
+
+/** Why the context is cancelled; WEIR_REASON_NONE while it is not. Looks at the clock. */
+WEIR_API weir_reason weir_cancel_reason(weir_ctx *c);
+
+/** The same as an error: WEIR_OK, or the code that a wait would return now. For loops that compute. */
+WEIR_API weir_err weir_check(weir_ctx *c);
+
+/** The deadline; weir_never() when there is none. */
+WEIR_API weir_time weir_deadline(weir_ctx *c);
+
+/** What is left until the deadline, never below 0; the largest duration when there is none. */
+WEIR_API weir_dur weir_remaining(weir_ctx *c);
+
+/** Now, on the worker's clock (virtual in simulated tests). */
+WEIR_API weir_time weir_now(void);
+
+/**
+ * Lets a clean-up wait in a context that is cancelled: a ROLLBACK, a closing frame. Until the shield's end
+ * waits go on as if it were not, but never longer than `limit`. Shields do not nest: the first one counts.
+ *
+ * limit    at most 10 s; a shield without a bound cannot be had
+ * context  fiber; pair with weir_unshield, or use WEIR_SHIELD (c, limit) { … }
+ */
+WEIR_API void weir_shield(weir_ctx *c, weir_dur limit);
+
+/** Ends the shield. */
+WEIR_API void weir_unshield(weir_ctx *c);
+
+/** For WEIR_SHIELD: ends the shield on every way out. */
+static inline void weir_unshield_ref(weir_ctx **c)
+{
+    if (*c != NULL)
+        weir_unshield(*c);
+}
+
+/** A block under a shield: WEIR_SHIELD (c, weir_ms(500)) { rollback(…); } */
+#define WEIR_SHIELD(c, limit)                                                                      \
+    for (weir_ctx * weir_shield_                                                                   \
+             __attribute__((cleanup(weir_unshield_ref))) = (weir_shield((c), (limit)), (c)),       \
+             *weir_shield_once_ = weir_shield_;                                                    \
+         weir_shield_once_ != NULL; weir_shield_once_ = NULL)
+
+/* --- memory ------------------------------------------------------------------------------- */
+
+/**
+ * Memory that lives until the context ends; nothing to free.
+ *
+ * size     bytes; 0 is allowed
+ * returns  zeroed bytes aligned for any object, or NULL: the budget or the machine's memory is used up;
+ *          the context is then cancelled with WEIR_REASON_BUDGET when it was the budget
+ * owner    the context
+ * context  fiber; does not wait
+ */
+WEIR_API void *weir_alloc(weir_ctx *c, size_t size) WEIR_MUST_USE;
+
+/** A zeroed object of type T, as weir_alloc. */
+#define weir_new(c, T) ((T *)weir_alloc((c), sizeof(T)))
+
+/** A copy of `s`, NUL-terminated behind its end, as weir_alloc; absent when there is no memory. */
+WEIR_API weir_str weir_strdup(weir_ctx *c, weir_str s);
+
+/** Text as printf writes it, in the context's memory; absent when there is no memory. */
+WEIR_API weir_str weir_sprintf(weir_ctx *c, const char *format, ...) WEIR_PRINTF(2, 3);
+
+/* --- ownership ---------------------------------------------------------------------------- */
+
+/**
+ * Calls `fn(arg)` when the context ends; last in, first out, among all that the context owns.
+ *
+ * arg      captured now; what it points to must live as long as the context
+ * returns  WEIR_OK, or -ENOMEM / WEIR_EBUDGET: then `fn` has been called already
+ * context  fiber; `fn` runs in a shield of 1 s and may wait
+ */
+WEIR_API weir_err weir_defer(weir_ctx *c, void (*fn)(void *arg), void *arg);
+
+/* --- values ------------------------------------------------------------------------------- */
+
+/** The largest value that a context carries; larger ones belong into a cache, their id here. */
+#define WEIR_VALUE_BYTES_MAX 1024
+
+/** Names a value of a context. Compared by address: make it static const, one a kind of value. */
+typedef struct weir_key {
+    const char *name;
+    size_t size; /* bytes of the value */
+} weir_key;
+
+/**
+ * Copies a value into the context, for itself and all contexts below it.
+ *
+ * value    key->size bytes, copied
+ * returns  WEIR_OK; WEIR_ETOOLARGE past WEIR_VALUE_BYTES_MAX (the message says what to do instead)
+ * context  fiber
+ */
+WEIR_API weir_err weir_set(weir_ctx *c, const weir_key *key, const void *value);
+
+/** The nearest value of that key in the context or above it; borrowed from there; NULL if there is none. */
+WEIR_API const void *weir_get_value(weir_ctx *c, const weir_key *key);
+
+/* --- the error record --------------------------------------------------------------------- */
+
+/** What went wrong, for people. Strings are borrowed from the context. */
+typedef struct weir_error {
+    weir_err code;
+    int status;            /* HTTP status, 0 where none was given */
+    weir_str message;      /* for the client, or for the log where status is 0 */
+    const weir_site *site; /* who raised it */
+    weir_str cause;        /* detail for the log only, may be absent */
+} weir_error;
+
+/**
+ * Records an error in the context and returns its code, so that `return weir_raise(…)` reads well. The first
+ * error stays, unless weir_error_clear is called.
+ */
+#define weir_raise(c, code, ...) weir_raise_at(WEIR_HERE, (c), (code), 0, __VA_ARGS__)
+/** The function behind weir_raise and weir_fail. `status` 0 means none. */
+WEIR_API weir_err weir_raise_at(const weir_site *site, weir_ctx *c, weir_err code, int status,
+                                const char *format, ...) WEIR_PRINTF(5, 6);
+
+/** The context's error record; NULL while there is none. Borrowed from the context. */
+WEIR_API const weir_error *weir_last_error(weir_ctx *c);
+
+/** Forgets the error record: it has been dealt with. */
+WEIR_API void weir_error_clear(weir_ctx *c);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

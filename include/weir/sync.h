@@ -1,0 +1,111 @@
+/*
+ * Mutex, semaphore, condition, wait group, once. All waits end with the context; what a context holds (a locked
+ * mutex, permits) is given back at its end at the latest. As with channels, one made in a request is for its own worker,
+ * one made in the application's context for all.
+ */
+#ifndef WEIR_SYNC_H
+#define WEIR_SYNC_H
+
+#include <weir/ctx.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A mutex; waiters get it in the order in which they came. */
+typedef struct weir_mutex weir_mutex;
+/** A counting semaphore; waiters in order. */
+typedef struct weir_sem weir_sem;
+/** A condition, used with one mutex. */
+typedef struct weir_cond weir_cond;
+/** Counts work in progress; waits until there is none. */
+typedef struct weir_wait_group weir_wait_group;
+/** Something that is done once. */
+typedef struct weir_once weir_once;
+
+/** Makes one. Owner: the context. Never NULL: where there was no memory, one whose waits return -ENOMEM. */
+#define weir_mutex_new(c) weir_mutex_new_at(WEIR_HERE, (c))
+#define weir_sem_new(c, permits) weir_sem_new_at(WEIR_HERE, (c), (permits))
+#define weir_cond_new(c) weir_cond_new_at(WEIR_HERE, (c))
+#define weir_wait_group_new(c) weir_wait_group_new_at(WEIR_HERE, (c))
+#define weir_once_new(c) weir_once_new_at(WEIR_HERE, (c))
+/** The functions behind the macros above. */
+WEIR_API weir_mutex *weir_mutex_new_at(const weir_site *site, weir_ctx *c) WEIR_MUST_USE;
+WEIR_API weir_sem *weir_sem_new_at(const weir_site *site, weir_ctx *c,
+                                   uint32_t permits) WEIR_MUST_USE;
+WEIR_API weir_cond *weir_cond_new_at(const weir_site *site, weir_ctx *c) WEIR_MUST_USE;
+WEIR_API weir_wait_group *weir_wait_group_new_at(const weir_site *site, weir_ctx *c) WEIR_MUST_USE;
+WEIR_API weir_once *weir_once_new_at(const weir_site *site, weir_ctx *c) WEIR_MUST_USE;
+
+/**
+ * Locks; the lock belongs to `c` until weir_unlock or the end of `c`.
+ *
+ * returns  WEIR_OK; -EDEADLK when this fiber holds it already; the reason when `c` is cancelled
+ * context  fiber; may wait, up to the deadline of `c`
+ */
+#define weir_lock(c, m) weir_lock_at(WEIR_HERE, (c), (m))
+/** The function behind weir_lock. */
+WEIR_API weir_err weir_lock_at(const weir_site *site, weir_ctx *c, weir_mutex *m) WEIR_MUST_USE;
+
+/** Locks without waiting: -EAGAIN when somebody holds it. */
+#define weir_trylock(c, m) weir_trylock_at(WEIR_HERE, (c), (m))
+/** The function behind weir_trylock. */
+WEIR_API weir_err weir_trylock_at(const weir_site *site, weir_ctx *c, weir_mutex *m) WEIR_MUST_USE;
+
+/** Unlocks; misuse when `c` does not hold it. Does not wait. */
+WEIR_API void weir_unlock(weir_ctx *c, weir_mutex *m);
+
+/**
+ * Takes one permit; it belongs to `c` until weir_sem_release or the end of `c`.
+ *
+ * returns  WEIR_OK; the reason when `c` is cancelled
+ * context  fiber; may wait, up to the deadline of `c`
+ */
+#define weir_sem_acquire(c, s) weir_sem_acquire_at(WEIR_HERE, (c), (s))
+/** The function behind weir_sem_acquire. */
+WEIR_API weir_err weir_sem_acquire_at(const weir_site *site, weir_ctx *c,
+                                      weir_sem *s) WEIR_MUST_USE;
+
+/** Takes a permit without waiting: -EAGAIN when there is none. */
+#define weir_sem_try_acquire(c, s) weir_sem_try_acquire_at(WEIR_HERE, (c), (s))
+/** The function behind weir_sem_try_acquire. */
+WEIR_API weir_err weir_sem_try_acquire_at(const weir_site *site, weir_ctx *c,
+                                          weir_sem *s) WEIR_MUST_USE;
+
+/** Gives one of the permits of `c` back; misuse when it has none. */
+WEIR_API void weir_sem_release(weir_ctx *c, weir_sem *s);
+
+/**
+ * Unlocks `m`, waits for a signal, locks `m` again (under a shield when cancelled, so that the caller always
+ * holds it afterwards). Wake-ups may be spurious: wait in a loop over what is waited for.
+ *
+ * returns  WEIR_OK or the reason
+ * context  fiber that holds `m` through `c`; waits
+ */
+WEIR_API weir_err weir_cond_wait(weir_ctx *c, weir_cond *cond, weir_mutex *m) WEIR_MUST_USE;
+/** Wakes one waiter, or all. Does not wait. */
+WEIR_API void weir_cond_signal(weir_ctx *c, weir_cond *cond);
+WEIR_API void weir_cond_broadcast(weir_ctx *c, weir_cond *cond);
+
+/** Adds to the number of things in progress; below zero is misuse. Wakes waiters at zero. */
+WEIR_API void weir_wait_group_add(weir_ctx *c, weir_wait_group *g, int32_t delta);
+/** One thing less in progress. */
+static inline void weir_wait_group_done(weir_ctx *c, weir_wait_group *g)
+{
+    weir_wait_group_add(c, g, -1);
+}
+/** Waits until nothing is in progress. Returns WEIR_OK or the reason. */
+WEIR_API weir_err weir_wait_group_wait(weir_ctx *c, weir_wait_group *g) WEIR_MUST_USE;
+
+/**
+ * Calls `fn(c, arg)` unless that was done before; who comes meanwhile waits. When it fails, the next caller tries again.
+ *
+ * returns  WEIR_OK, what `fn` returned, or the reason
+ */
+WEIR_API weir_err weir_once_do(weir_ctx *c, weir_once *once, weir_err (*fn)(weir_ctx *c, void *arg),
+                               void *arg) WEIR_MUST_USE;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,19 @@
+/*
+ * Everything of Weir in one include.
+ */
+#ifndef WEIR_WEIR_H
+#define WEIR_WEIR_H
+
+#include <weir/api.h>
+#include <weir/buf.h>
+#include <weir/chan.h>
+#include <weir/ctx.h>
+#include <weir/err.h>
+#include <weir/fiber.h>
+#include <weir/log.h>
+#include <weir/offload.h>
+#include <weir/str.h>
+#include <weir/sync.h>
+#include <weir/time.h>
+
+#endif

@@ -1,0 +1,124 @@
+/*
+ * The inside of a context. A weir_ctx * (the public handle) is the address of a weir__ctx with the generation in
+ * its upper 16 bits; weir__ctx_of checks and strips it. Contexts live in memory that is never unmapped,
+ * so a stale handle finds another generation, not a fault.
+ *
+ * C1: a context is on its parent's `children` until it is closed; its deadline is not later than the parent's.
+ * C2: only fibers of its worker touch it; the application's context (worker == NULL) takes `app_lock`.
+ * C3: when it is closed it has no children, no fibers, no waits, and owns nothing.
+ */
+#ifndef WEIR_RT_CONTEXT_H
+#define WEIR_RT_CONTEXT_H
+
+#include "base/arena.h"
+#include "base/list.h"
+#include "rt/owned.h"
+#include "rt/timer.h"
+#include "rt/wait.h"
+#include <weir/ctx.h>
+#include <weir/fiber.h>
+
+struct weir__worker;
+struct weir__fiber;
+
+struct weir__value {
+    const weir_key *key;
+    struct weir__value *next;
+    /* key->size bytes follow, aligned */
+};
+
+struct weir__ctx {
+    uint16_t gen;     /* of the handle; never 0 */
+    uint8_t reason;   /* weir_reason; own or inherited */
+    bool is_closing;  /* no new fibers, no new children */
+    bool is_shielded; /* waits go on although cancelled, until shield_until */
+    bool is_ok;       /* how it ends: set by the owner before close; mistakes are reported if so */
+    uint32_t fibers;  /* running in it */
+    uint32_t fibers_max; /* at a time */
+    struct weir__ctx *parent;
+    struct weir__list sibling;   /* parent.children */
+    struct weir__list children;  /* weir__ctx.sibling */
+    struct weir__list waits;     /* weir__wait.in_ctx */
+    struct weir__list owned;     /* weir__owned.link, newest first */
+    struct weir__worker *worker; /* NULL: shared, the application's */
+    struct weir__fiber *opener;  /* the fiber that opened it; NULL: the runtime */
+    const void *opened_sp;       /* stack pointer at that time: older locals outlive the context */
+    const weir_site *site;
+    struct weir__arena arena;
+    weir_time deadline;
+    weir_time shield_until;
+    struct weir__ctx
+        *deadline_owner;      /* the context whose timer stands for `deadline`; NULL: none */
+    struct weir__timer timer; /* armed by the first wait under a deadline of its own */
+    struct weir_error *error;
+    struct weir__value *values;
+    struct weir__wait *joiner;
+    weir_err join_err; /* first error of its fibers */
+    uint32_t join_oks; /* fibers that ended well */
+    uint8_t join_mode;
+    const char *route;   /* "GET /users/:id"; app's lifetime; inherited */
+    weir_str request_id; /* borrowed from the request; inherited */
+    void *exchange;      /* the room http's request; inherited; NULL outside of one */
+    struct weir__ctx *next_free;
+};
+
+WEIR_NORETURN void weir__ctx_misuse(const weir_ctx *c, const char *function);
+
+/* The context behind a handle; a dead handle, or one of another worker, panics with an explanation. */
+static inline struct weir__ctx *weir__ctx_of_at(const weir_ctx *handle, const char *function)
+{
+    uintptr_t bits = (uintptr_t)handle;
+    struct weir__ctx *c = (struct weir__ctx *)(bits & 0x0000ffffffffffffULL);
+    if (WEIR_UNLIKELY(c == NULL || c->gen != (uint16_t)(bits >> 48)))
+        weir__ctx_misuse(handle, function);
+    return c;
+}
+#define weir__ctx_of(handle) weir__ctx_of_at((handle), __func__)
+
+/* The handle of a live context. */
+static inline weir_ctx *weir__ctx_handle(const struct weir__ctx *c)
+{
+    return (weir_ctx *)((uintptr_t)c | (uintptr_t)c->gen << 48);
+}
+
+/*
+ * Opens a context of this worker below `parent` (worker root, or any other of this worker). NULL: no memory.
+ * `deadline`: weir_never() or earlier; `memory_max` 0: the parent's.
+ */
+struct weir__ctx *weir__ctx_new(struct weir__ctx *parent, weir_time deadline, size_t memory_max,
+                                const weir_site *site);
+
+/* Ends it: cancels and joins children and fibers, releases what it owns, frees its memory. May wait. */
+void weir__ctx_end(struct weir__ctx *c);
+
+/* Cancels it and all below it; the first reason stays. On its worker. */
+void weir__ctx_cancel(struct weir__ctx *c, weir_reason reason);
+
+/* WEIR_OK, or why waits in it must not begin. Knows shields; looks at the worker's cached clock. */
+weir_err weir__ctx_check(struct weir__ctx *c);
+
+/* The error code that stands for a reason. */
+weir_err weir__reason_err(weir_reason reason);
+
+/* Not zeroed; NULL past the budget (then the context is cancelled with BUDGET) or without memory. */
+void *weir__ctx_alloc(struct weir__ctx *c, size_t size);
+
+/* The arena for codecs that build results in it. */
+static inline struct weir__arena *weir__ctx_arena(struct weir__ctx *c)
+{
+    return &c->arena;
+}
+
+/*
+ * Memory for an object that lives as long as `c`: its arena, or the heap for the application's context (which
+ * workers share). Zeroed. Freed with the context.
+ */
+void *weir__ctx_object(struct weir__ctx *c, size_t size);
+
+/* True for the application's context, whose objects all workers share. */
+static inline bool weir__ctx_is_shared(const struct weir__ctx *c)
+{
+    return c->worker == NULL;
+}
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * Fibers from the inside: stackful, one worker for life. The struct stands at the top of its stack's slot, where
+ * it is warm with the first frames.
+ *
+ * F1: a fiber is on exactly one of: a run queue, an object's wait queue (or on its way by wake), the free list,
+ *     or it is the worker's current one.
+ */
+#ifndef WEIR_RT_FIBER_H
+#define WEIR_RT_FIBER_H
+
+#include <stdint.h>
+
+#include "base/list.h"
+#include "rt/context.h"
+
+struct weir__worker;
+struct weir__catch;
+
+enum weir__fiber_state {
+    WEIR__FIBER_FREE,
+    WEIR__FIBER_READY,
+    WEIR__FIBER_RUNNING,
+    WEIR__FIBER_PARKED
+};
+
+typedef void (*weir__fiber_main)(void *arg);
+
+struct weir__fiber {
+    void *sp;                       /* saved while it does not run */
+    struct weir__list in_run;       /* worker.ready, or worker.free_fibers */
+    struct weir__list in_all;       /* worker.fibers */
+    struct weir__fiber *inbox_next; /* on its way from another worker's wake */
+    struct weir__worker *worker;
+    struct weir__ctx *ctx;       /* what it works for now: shown in dumps, used by weir_panic */
+    struct weir__wait *wait;     /* while parked */
+    struct weir__catch *catcher; /* innermost recovery point */
+    weir__fiber_main main;
+    void *arg;
+    const char *name;      /* static: the function's, or what the runtime calls it */
+    const weir_site *site; /* who started it; NULL: the runtime */
+    uint64_t id;
+    weir_time since;           /* of its state */
+    char *stack_lo, *stack_hi; /* usable bytes, without the guard */
+    uint32_t stack_used_max;   /* high-water in bytes, when last looked at */
+    uint8_t state;
+    bool is_hibernating;
+    int saved_errno;
+    void *asan_fake_stack;
+    void *tsan_fiber;
+};
+
+/* A fiber of this worker that is ready to run `main(arg)`; NULL: limit or memory. `ctx` may be NULL. */
+struct weir__fiber *weir__fiber_start(struct weir__worker *w, weir__fiber_main main, void *arg,
+                                      const char *name, const weir_site *site,
+                                      struct weir__ctx *ctx);
+
+/*
+ * Runs a new fiber at once instead of queueing it: from the worker's loop only (poller call-backs), never from a fiber.
+ * Returns when it has parked or ended. False: limit or memory.
+ */
+bool weir__fiber_run_now(struct weir__worker *w, weir__fiber_main main, void *arg, const char *name,
+                         struct weir__ctx *ctx);
+
+/* The running fiber; NULL on a worker's own stack and on other threads. */
+struct weir__fiber *weir__fiber_self(void);
+
+/* Lets the others run; the caller stays ready. */
+void weir__fiber_yield(void);
+
+/* Return addresses of the caller's frames by frame pointers, bounded by the stack; returns the number. */
+size_t weir__stack_capture(void **pcs, size_t max);
+
+/* Those of a parked fiber, of this worker. */
+size_t weir__fiber_stack(const struct weir__fiber *f, void **pcs, size_t max);
+
+#endif

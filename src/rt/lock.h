@@ -1,0 +1,38 @@
+/*
+ * The lock of objects that several workers share. Held for a few instructions, never across a
+ * wait: so it spins a little and then gives the processor away.
+ */
+#ifndef WEIR_RT_LOCK_H
+#define WEIR_RT_LOCK_H
+
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct weir__lock {
+    atomic_bool is_taken;
+};
+
+static inline void weir__lock_init(struct weir__lock *l)
+{
+    atomic_init(&l->is_taken, false);
+}
+
+static inline void weir__lock_take(struct weir__lock *l)
+{
+    for (int spins = 0; atomic_exchange_explicit(&l->is_taken, true, memory_order_acquire);
+         spins++) {
+        while (atomic_load_explicit(&l->is_taken, memory_order_relaxed)) {
+            if (++spins % 64 == 0)
+                sched_yield();
+            __builtin_ia32_pause();
+        }
+    }
+}
+
+static inline void weir__lock_give(struct weir__lock *l)
+{
+    atomic_store_explicit(&l->is_taken, false, memory_order_release);
+}
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * Panics: unwinding a fiber to the nearest recovery point, with all clean-ups on the way. The unwinder is the
+ * C++ runtime's (_Unwind_ForcedUnwind), so __attribute__((cleanup)) works in code compiled with -fexceptions.
+ */
+#ifndef WEIR_RT_PANIC_H
+#define WEIR_RT_PANIC_H
+
+#include <stdbool.h>
+#include <weir/ctx.h>
+
+/* A recovery point; filled by weir__try. Layout known to switch_x86_64.S. */
+struct weir__catch {
+    void *regs[8];
+    struct weir__catch *outer;
+};
+
+struct weir__panic_info {
+    char message[256];
+    const weir_site *site;
+    void *stack[24];
+    size_t depth;
+};
+
+/* Calls `fn(arg)`. True when it returned; false when it panicked, and `*info` (may be NULL) says how. */
+bool weir__try(void (*fn)(void *arg), void *arg, struct weir__panic_info *info);
+
+/* Misuse of the API: prints function, argument and rule, and panics. Outside of a fiber it aborts. */
+WEIR_NORETURN void weir__misuse(const char *function, const char *format, ...) WEIR_PRINTF(2, 3);
+
+/* Panics so far, by all threads. */
+uint64_t weir__panic_total(void);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * The process' workers as a whole: made, run, drained, joined.
+ */
+#ifndef WEIR_RT_RUNTIME_H
+#define WEIR_RT_RUNTIME_H
+
+#include "rt/worker.h"
+
+#define WEIR__WORKERS_MAX 256
+
+struct weir__offload_pool;
+
+struct weir__runtime_options {
+    unsigned workers;          /* 0: as many as the cgroup's quota allows */
+    uint64_t fibers_max;       /* in the process; default 1,000,000 */
+    uint64_t detached_max;     /* a worker; default 1,000 */
+    size_t request_memory_max; /* default budget of a context below a root; 64 MiB */
+    weir_dur stall; /* what the watchdog calls a stall; default 50 ms; < 0: no watchdog */
+    const struct weir__poller_ops *poller; /* default epoll */
+    unsigned extra_workers;   /* workers after the others, which take no traffic: the admin's */
+    unsigned offload_threads; /* default 2 × workers, at least 4 */
+    bool contain_faults; /* null dereferences and stack overflows in application code are panics */
+};
+
+struct weir__runtime {
+    struct weir__runtime_options options;
+    unsigned worker_count;              /* with the extra ones */
+    struct weir__offload_pool *offload; /* the general pool */
+    struct weir__worker *workers[WEIR__WORKERS_MAX];
+    struct weir__ctx *app; /* the application's context: shared */
+    struct weir__lock app_lock;
+    _Atomic uint64_t fibers;
+    atomic_bool is_stopping;
+};
+
+/* NULL: -errno in `*err`, one line in `message`. */
+struct weir__runtime *weir__runtime_new(const struct weir__runtime_options *options, weir_err *err,
+                                        char *message, size_t message_size);
+
+/*
+ * Runs the workers; the first one runs `main(app context, arg)` in a fiber. When that returns the workers' contexts are
+ * cancelled and joined, the application's context ends on the first worker, the threads are joined. Returns what `main` did.
+ */
+weir_err weir__runtime_run(struct weir__runtime *rt, weir_fiber_fn main, void *arg);
+
+void weir__runtime_free(struct weir__runtime *rt);
+
+/* Calls `fn(worker, arg)` on each worker's own stack and waits for all. Fiber (not in one of the callbacks). */
+weir_err weir__on_each_worker(struct weir__ctx *c, void (*fn)(struct weir__worker *w, void *arg),
+                              void *arg, weir_dur patience);
+
+/* Processors that this process may use: the smallest quota over all cgroup levels, and the affinity mask. */
+unsigned weir__cpu_quota(void);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * The simulation, for tests: one worker on the calling thread, virtual time, sockets in memory. Nothing ever sleeps:
+ * when no fiber is ready, the clock jumps to the next timer. Deterministic.
+ */
+#ifndef WEIR_RT_SIM_H
+#define WEIR_RT_SIM_H
+
+#include "rt/runtime.h"
+
+/*
+ * Runs `fn` in a fiber under a context of its own, with all the runtime behind it, until it and every other fiber has
+ * ended. Asserts that nothing is left: fibers, contexts, timers, watched descriptors. A state in which nothing can ever
+ * happen again ends the process with a list of who waits for what. Returns what `fn` returned.
+ */
+weir_err weir__sim_run(weir_fiber_fn fn, void *arg);
+
+/* The same with options (poller and workers are the simulation's). */
+weir_err weir__sim_run_with(const struct weir__runtime_options *options, weir_fiber_fn fn,
+                            void *arg);
+
+/* A connected pair of simulated sockets with `capacity` bytes of buffer each way: descriptor numbers for weir__fd_watch. */
+void weir__sim_socketpair(int out[2], size_t capacity);
+
+/* A simulated listening socket; weir__sim_connect gives it a connection and returns the client's end. */
+int weir__sim_listen(void);
+int weir__sim_connect(int listener, size_t capacity);
+
+/* The peer's view without fibers, for tests of call-backs: bytes put in or taken out; -EAGAIN, 0 at the end. */
+ssize_t weir__sim_write(int num, const void *bytes, size_t len);
+ssize_t weir__sim_read(int num, void *bytes, size_t len);
+
+/* The peer shuts its sending side; closes; resets. */
+void weir__sim_shutdown(int num);
+void weir__sim_close(int num);
+void weir__sim_reset(int num);
+
+/* At most `n` bytes a recv or send from now on (0: no bound): splits at every byte. */
+void weir__sim_chop(size_t n);
+
+/* The next accept fails with -err. */
+void weir__sim_fail_accept(int err);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * The one door to the kernel for the running service. Each call is the system call of its name, but for two things: errors
+ * come back as -errno, EINTR is retried where that is harmless, and a test can let the n-th call of a thread fail.
+ */
+#ifndef WEIR_RT_SYS_H
+#define WEIR_RT_SYS_H
+
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <weir/api.h>
+
+int weir__sys_socket(int domain, int type, int protocol);
+int weir__sys_bind(int fd, const struct sockaddr *addr, socklen_t len);
+int weir__sys_listen(int fd, int backlog);
+int weir__sys_accept(int fd, struct sockaddr *addr,
+                     socklen_t *len); /* non-blocking, close-on-exec */
+int weir__sys_connect(int fd, const struct sockaddr *addr, socklen_t len);
+int weir__sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
+int weir__sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+int weir__sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
+int weir__sys_shutdown(int fd, int how);
+ssize_t weir__sys_recv(int fd, void *buf, size_t len, int flags);
+ssize_t weir__sys_send(int fd, const void *buf, size_t len, int flags);
+ssize_t weir__sys_sendmsg(int fd, const struct msghdr *msg, int flags);
+int weir__sys_open(const char *path, int flags, mode_t mode); /* close-on-exec */
+ssize_t weir__sys_read(int fd, void *buf, size_t len);
+ssize_t weir__sys_pread(int fd, void *buf, size_t len, off_t at);
+ssize_t weir__sys_write(int fd, const void *buf, size_t len);
+ssize_t weir__sys_sendfile(int out, int in, off_t *at, size_t len);
+int weir__sys_fstat(int fd, struct stat *out);
+int weir__sys_close(int fd); /* never fails for its caller: the descriptor is gone */
+int weir__sys_epoll_create(void);
+int weir__sys_epoll_ctl(int ep, int op, int fd, struct epoll_event *ev);
+int weir__sys_epoll_wait(int ep, struct epoll_event *evs, int max,
+                         int timeout_ms); /* EINTR: 0 events */
+int weir__sys_eventfd(void);
+int weir__sys_signalfd(int signals_mask_count, const int *signals);
+void *weir__sys_mmap(size_t size, int prot, int flags); /* anonymous; NULL on failure */
+int weir__sys_munmap(void *p, size_t size);
+int weir__sys_madvise(void *p, size_t size, int advice);
+int weir__sys_mprotect(void *p, size_t size, int prot);
+int weir__sys_getrlimit(int what, struct rlimit *out);
+int weir__sys_setrlimit(int what, const struct rlimit *in);
+
+/* Calls through this door by the calling thread so far. */
+uint64_t weir__sys_count(void);
+
+/* The calling thread's `nth` next call fails with `err` (positive errno) and is not made; 0 switches that off. */
+void weir__sys_fail_nth(uint64_t nth, int err);
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * The one door of all waits. Whatever a fiber waits for, it parks in weir__park with a record that says on
+ * what, since when and until when. Cancellation, time-outs, the fiber dump and the tests that cancel
+ * a handler at each of its waits all work on that record.
+ *
+ * How an object lets fibers wait:
+ *   1. weir__ctx_check: a cancelled context does not begin to wait;
+ *   2. try; if it cannot be done, fill a weir__wait on the stack (weir__wait_init), link `in_object` into the
+ *      object's queue (under the object's lock when workers share it);
+ *   3. weir__park: returns what weir__wake gave, WEIR_ETIMEDOUT, or the reason.
+ * Who takes a wait off the object's queue wakes it: the waker, or else the abort by deadline, time-out or
+ * cancellation through `type->abandon`. Exactly one of them does (W1).
+ */
+#ifndef WEIR_RT_WAIT_H
+#define WEIR_RT_WAIT_H
+
+#include "base/list.h"
+#include "rt/timer.h"
+#include <weir/buf.h>
+#include <weir/ctx.h>
+
+struct weir__fiber;
+struct weir__ctx;
+struct weir__wait;
+
+/* What is waited for; one static record a kind. */
+struct weir__wait_type {
+    const char *name; /* "chan recv", "pool", "sleep", "read" */
+    /*
+     * Takes `w` off the object's queue if it is still there; false when a waker was faster (its wake is
+     * on the way then). NULL: `in_object` is a list of this worker alone.
+     */
+    bool (*abandon)(struct weir__wait *w);
+    /* Appends details: "orders, 3rd in line". May be NULL. Runs on the waiting fiber's worker. */
+    void (*describe)(const struct weir__wait *w, weir_buf *out);
+};
+
+struct weir__wait {
+    const struct weir__wait_type *type;
+    struct weir__fiber *fiber;
+    struct weir__ctx *ctx;
+    struct weir__list in_ctx;    /* weir__ctx.waits */
+    struct weir__list in_object; /* the object's queue */
+    struct weir__timer timer;    /* armed when the wait has a time-out of its own */
+    weir_time since, until;
+    const weir_site *site; /* who waits; may be NULL */
+    void *object;
+    weir_err result;
+};
+
+/* Prepares `w` for the running fiber. `site` may be NULL. */
+void weir__wait_init(struct weir__wait *w, const struct weir__wait_type *type,
+                     struct weir__ctx *ctx, const weir_site *site, void *object);
+
+/* Parks the running fiber until weir__wake, `until` (weir_never() for none), the deadline or cancellation. */
+weir_err weir__park(struct weir__wait *w, weir_time until);
+
+/* Makes the fiber of `w` go on with `result`. The caller has taken `w` off its queue. From any worker. */
+void weir__wake(struct weir__wait *w, weir_err result);
+
+/*
+ * The same for a `w` of which only the fiber may still be touched after another worker was told: sets nothing
+ * but the result, which is what weir__wake does too. Takes the first waiter of a queue and wakes it; false if none.
+ */
+bool weir__wake_first(struct weir__list *queue, weir_err result);
+
+/* Ends the wait with `reason` unless a waker was faster. On the fiber's own worker. */
+void weir__wait_abort(struct weir__wait *w, weir_err reason);
+
+/* Waits begun by the calling thread so far; the cancel-everywhere tests count in it. */
+uint64_t weir__wait_count(void);
+
+/* The calling thread's `nth` next wait finds its context cancelled (reason CALLER); 0 switches that off. */
+void weir__wait_cancel_nth(uint64_t nth);
+
+#endif

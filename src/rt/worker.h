@@ -1,0 +1,79 @@
+/*
+ * Workers: one thread each with its poller, timers, fibers and contexts. Nothing in a worker is
+ * touched by another thread but its inbox, its wake-up and its counters.
+ */
+#ifndef WEIR_RT_WORKER_H
+#define WEIR_RT_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "rt/context.h"
+#include "rt/fiber.h"
+#include "rt/lock.h"
+#include "rt/poller.h"
+#include "rt/timer.h"
+
+/* A message to a worker: `run` is called on its own stack, and may free the task. */
+struct weir__task {
+    struct weir__task *next;
+    void (*run)(struct weir__task *t);
+};
+
+/* Per-worker memory of the rooms above, by a fixed number each. */
+enum weir__slot { WEIR__SLOT_HTTP, WEIR__SLOT_WEB, WEIR__SLOT_DATA, WEIR__SLOT_OBS, WEIR__SLOTS };
+
+/* Read by other threads at any time; written by the worker alone. */
+struct weir__worker_stats {
+    _Atomic uint64_t
+        switches; /* fibers resumed; stands still while one runs: the watchdog's heartbeat */
+    _Atomic uint64_t polls;
+    _Atomic uint64_t fibers; /* live now */
+    _Atomic uint64_t fibers_parked;
+    _Atomic uint64_t fibers_started;
+    _Atomic uint64_t contexts; /* live now, without the root */
+    _Atomic uint64_t detached; /* running now */
+    _Atomic uint64_t stalls;
+    _Atomic int64_t busy_since_ns; /* since when the present fiber runs; 0: none does */
+    _Atomic uint64_t load; /* what accept compares: active requests + ready fibers + idle >> 6 */
+};
+
+struct weir__worker {
+    struct weir__runtime *runtime;
+    unsigned index;
+    bool is_running, is_stopping;
+    pthread_t thread;
+    const struct weir__poller_ops *poller;
+    void *poller_state;
+    weir_time now; /* read after each poll */
+    struct weir__fiber *current;
+    void *sched_sp;
+    struct weir__list ready;       /* weir__fiber.in_run */
+    struct weir__list fibers;      /* weir__fiber.in_all */
+    struct weir__list free_fibers; /* weir__fiber.in_run, newest first */
+    size_t free_fiber_count;
+    struct weir__ctx *free_ctxs;
+    struct weir__ctx *root; /* below the application's context */
+    struct weir__wheel wheel;
+    _Atomic(struct weir__task *) inbox;         /* newest first */
+    _Atomic(struct weir__fiber *) inbox_fibers; /* woken by others, newest first */
+    atomic_bool is_sleeping;
+    uint64_t next_fiber_id;
+    struct weir__worker_stats stats;
+    void *slots[WEIR__SLOTS];
+    void *asan_stack; /* bounds of its own stack, for the sanitizers */
+    size_t asan_stack_size;
+    void *asan_fake_stack;
+    void *tsan_fiber;
+};
+
+/* The worker of the calling thread; NULL on other threads. */
+extern _Thread_local struct weir__worker *weir__self;
+
+/* Makes the clock current; returns it. */
+weir_time weir__worker_now(struct weir__worker *w);
+
+/* Sends a message; from any thread. */
+void weir__post(struct weir__worker *w, struct weir__task *t);
+
+#endif
