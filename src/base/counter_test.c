@@ -1,0 +1,120 @@
+/* Counters and histograms: bucket edges, quantiles, merging, reading while another thread writes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/counter.h"
+
+static void buckets_follow_each_other_without_gap(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < WEIR__HISTO_BUCKETS; i++) {
+        uint64_t end = weir__histo_bucket_max(i);
+        assert_int_equal(weir__histo_bucket(end), i);
+        if (i + 1 < WEIR__HISTO_BUCKETS)
+            assert_int_equal(weir__histo_bucket(end + 1), i + 1);
+    }
+    assert_true(weir__histo_bucket_max(WEIR__HISTO_BUCKETS - 1) == ((uint64_t)1 << 42) - 1);
+    assert_int_equal(weir__histo_bucket(UINT64_MAX), WEIR__HISTO_BUCKETS - 1);
+    assert_int_equal(weir__histo_bucket(0), 0);
+}
+
+static void quantiles_are_within_a_bucket(void **state)
+{
+    (void)state;
+    static struct weir__histo h;
+    assert_int_equal(weir__histo_quantile(&h, 0.5), 0);
+    for (uint64_t v = 1; v <= 10000; v++)
+        weir__histo_record(&h, v * 1000);
+    assert_int_equal(weir__histo_count(&h), 10000);
+    assert_true(h.sum == 10000ull * 10001 / 2 * 1000);
+    static const double shares[] = {0.01, 0.5, 0.9, 0.99, 0.999};
+    for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++) {
+        double exact = shares[i] * 1e7, got = (double)weir__histo_quantile(&h, shares[i]);
+        assert_true(got >= exact && got <= exact * 1.13);
+    }
+    assert_int_equal(weir__histo_quantile(&h, 1.0), 10000000);
+    assert_int_equal(weir__histo_count_to(&h, UINT64_MAX), 10000);
+    assert_true(weir__histo_count_to(&h, 5000000) <= 5000);
+}
+
+static void merging_adds(void **state)
+{
+    (void)state;
+    static struct weir__histo a, b;
+    weir__histo_record(&a, 100);
+    weir__histo_record_shared(&b, 900);
+    weir__histo_record_shared(&b, UINT64_MAX / 2);
+    weir__histo_merge(&a, &b);
+    assert_int_equal(weir__histo_count(&a), 3);
+    assert_true(a.max == UINT64_MAX / 2);
+    assert_true(weir__histo_quantile(&a, 1.0) == UINT64_MAX / 2);
+    assert_int_equal(weir__histo_count(&b), 2);
+}
+
+struct shared {
+    struct weir__counter own, all;
+    struct weir__gauge gauge;
+    struct weir__histo histo;
+};
+
+static void *count_many(void *arg)
+{
+    struct shared *s = arg;
+    for (uint64_t i = 0; i < 20000; i++) {
+        weir__counter_add_shared(&s->all, 1);
+        weir__gauge_add_shared(&s->gauge, i % 2 == 0 ? 1 : -1);
+        weir__histo_record_shared(&s->histo, i);
+    }
+    return NULL;
+}
+
+static void many_writers_lose_nothing(void **state)
+{
+    (void)state;
+    static struct shared s;
+    pthread_t t[3];
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&t[i], NULL, count_many, &s), 0);
+    uint64_t last = 0;
+    for (int i = 0; i < 1000; i++) {
+        weir__counter_add(&s.own, 2);
+        uint64_t now = weir__histo_count(&s.histo);
+        assert_true(now >= last);
+        last = now;
+    }
+    for (int i = 0; i < 3; i++)
+        pthread_join(t[i], NULL);
+    assert_int_equal(weir__counter_read(&s.own), 2000);
+    assert_int_equal(weir__counter_read(&s.all), 60000);
+    assert_int_equal(weir__gauge_read(&s.gauge), 0);
+    assert_int_equal(weir__histo_count(&s.histo), 60000);
+    assert_int_equal(s.histo.max, 19999);
+}
+
+static void a_gauge_goes_both_ways(void **state)
+{
+    (void)state;
+    struct weir__gauge g = {0};
+    weir__gauge_set(&g, 5);
+    weir__gauge_add(&g, -7);
+    assert_int_equal(weir__gauge_read(&g), -2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(buckets_follow_each_other_without_gap),
+        cmocka_unit_test(quantiles_are_within_a_bucket),
+        cmocka_unit_test(merging_adds),
+        cmocka_unit_test(many_writers_lose_nothing),
+        cmocka_unit_test(a_gauge_goes_both_ways),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
