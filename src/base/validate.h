@@ -1,0 +1,78 @@
+/*
+ * Checking values against a model's options, with messages for people; and binding texts (query,
+ * form and path values) to members. The JSON decoder uses the same checks.
+ */
+#ifndef WEIR_BASE_VALIDATE_H
+#define WEIR_BASE_VALIDATE_H
+
+#include "base/arena.h"
+#include "base/model.h"
+
+/* Where an error is: a chain from the value outwards, on the stack. */
+struct weir__path {
+    const struct weir__path *up;
+    const struct weir__member *member; /* NULL: an array's item, at `index` */
+    size_t index;
+    weir_str key; /* when there is no member of that name */
+};
+
+/* What a check needs to report. `text` and `at` give line and column; NULL where there is no text. */
+struct weir__report {
+    struct weir__arena *arena;
+    weir_json_errors *errors; /* NULL: only whether there was one counts */
+    const char *text, *at;
+    size_t total; /* errors found */
+};
+
+void weir__report_init(struct weir__report *r, struct weir__arena *arena, weir_json_errors *errors);
+
+/* Adds an error. Out of memory shortens it to a constant text. */
+void weir__report_add(struct weir__report *r, const struct weir__path *path, const char *format,
+                      ...) WEIR_PRINTF(3, 4);
+
+/* Checks a value of a member; false when an error was reported. */
+bool weir__check_int(struct weir__report *r, const struct weir__path *path, int64_t value);
+bool weir__check_uint(struct weir__report *r, const struct weir__path *path, uint64_t value);
+bool weir__check_float(struct weir__report *r, const struct weir__path *path, double value);
+bool weir__check_text(struct weir__report *r, const struct weir__path *path, weir_str value);
+bool weir__check_items(struct weir__report *r, const struct weir__path *path, size_t count);
+
+/* Reports what of the members in `missing` (a bit each) is required. */
+void weir__check_required(struct weir__report *r, const struct weir__path *path,
+                          const struct weir__model_tables *t, uint32_t missing);
+
+/*
+ * Checks a whole struct, nested ones and arrays included. WEIR_OK, WEIR_EINVALID with `errors`
+ * (may be NULL) filled, or -ENOMEM. A required text must not be absent; whether a number was there
+ * only its `.present` flag can say.
+ */
+WEIR_MUST_USE weir_err weir__model_validate(struct weir__arena *arena, const weir_model *model,
+                                            const void *object, weir_json_errors *errors);
+
+/*
+ * Binding texts to members: begin, a text for each key, end. The object is zeroed at the start; a
+ * text for an array member of scalars adds an item. Texts of members are views of what is given.
+ * `end` reports what is missing, too short or too long, and returns WEIR_OK, WEIR_EINVALID,
+ * WEIR_EBUDGET or -ENOMEM.
+ */
+struct weir__binder {
+    struct weir__report report;
+    const struct weir__model_tables *tables;
+    void *object;
+    uint32_t seen;
+    weir_err err;
+};
+
+void weir__bind_begin(struct weir__binder *b, struct weir__arena *arena, const weir_model *model,
+                      void *object, weir_json_errors *errors);
+void weir__bind_text(struct weir__binder *b, weir_str key, weir_str text);
+WEIR_MUST_USE weir_err weir__bind_end(struct weir__binder *b);
+
+/*
+ * Binds one text to one member of `object` and checks it, without begin and end (a single path
+ * value). Returns WEIR_OK, WEIR_EINVALID, WEIR_EBUDGET or -ENOMEM.
+ */
+WEIR_MUST_USE weir_err weir__model_bind_text(struct weir__report *r, const struct weir__member *m,
+                                             weir_str text, void *object);
+
+#endif
