@@ -21,6 +21,7 @@
 enum {
     WEIR__ROUTE_PARAMS_MAX = 16,     /* parameters, the wildcard included, in one pattern */
     WEIR__ROUTE_SEGMENTS_MAX = 32,   /* segments in one pattern */
+    WEIR__ROUTE_LITERAL_MAX = 255,   /* bytes of a literal segment */
     WEIR__ROUTE_PATH_MAX = 65535,    /* bytes of a path; longer ones are WEIR__ROUTE_BAD_PATH */
     WEIR__ROUTER_ROUTES_MAX = 16384, /* routes in one router */
     WEIR__ROUTER_MISTAKES_MAX = 64   /* mistakes that are kept as text; all are counted */
