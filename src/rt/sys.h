@@ -13,7 +13,7 @@
 #include <sys/uio.h>
 #include <weir/api.h>
 
-int weir__sys_socket(int domain, int type, int protocol);
+int weir__sys_socket(int domain, int type, int protocol); /* non-blocking, close-on-exec */
 int weir__sys_bind(int fd, const struct sockaddr *addr, socklen_t len);
 int weir__sys_listen(int fd, int backlog);
 int weir__sys_accept(int fd, struct sockaddr *addr,

@@ -1,0 +1,247 @@
+/*
+ * The door to the kernel. Every call of the running service passes here, so that a test can count
+ * the calls of a thread and let the n-th one fail, with nothing else changed.
+ *
+ * Owns nothing but a count for each thread. The one hard thing is the price: the test for a planned
+ * failure is one thread-local countdown that starts so high that it never runs out, so an ordinary
+ * call pays one decrement and one branch that is never taken.
+ *
+ * EINTR is retried where the call has then done nothing (recv, send, read, write, accept, open), not
+ * for connect (which goes on in the background), close (the descriptor is gone) and epoll_wait.
+ */
+#include "rt/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+/* Calls so far = `base` - `left`; at zero a planned failure is due. */
+struct door {
+    uint64_t left, base;
+    int err;
+};
+
+static _Thread_local struct door door = {UINT64_MAX, UINT64_MAX, 0};
+
+uint64_t weir__sys_count(void)
+{
+    return door.base - door.left;
+}
+
+void weir__sys_fail_nth(uint64_t nth, int err)
+{
+    uint64_t made = weir__sys_count();
+    door.err = err;
+    door.left = nth != 0 ? nth : UINT64_MAX - made;
+    door.base = door.left + made;
+}
+
+/* The planned failure happens; the count goes on from where it was. */
+__attribute__((noinline, cold)) static int fail_planned(void)
+{
+    int err = door.err;
+    uint64_t made = door.base;
+    door.left = UINT64_MAX - made;
+    door.base = UINT64_MAX;
+    return -err;
+}
+
+/* 0, or the planned failure: each call begins with it. */
+static inline int enter(void)
+{
+    return WEIR_UNLIKELY(--door.left == 0) ? fail_planned() : 0;
+}
+
+/* One system call through the door; `call` is evaluated once unless it is retried. */
+#define ONCE(type, call)                                                                           \
+    do {                                                                                           \
+        int planned_ = enter();                                                                    \
+        if (WEIR_UNLIKELY(planned_ != 0))                                                          \
+            return planned_;                                                                       \
+        type result_ = (call);                                                                     \
+        return WEIR_LIKELY(result_ >= 0) ? result_ : -errno;                                       \
+    } while (0)
+
+#define RETRIED(type, call)                                                                        \
+    do {                                                                                           \
+        int planned_ = enter();                                                                    \
+        if (WEIR_UNLIKELY(planned_ != 0))                                                          \
+            return planned_;                                                                       \
+        type result_;                                                                              \
+        do                                                                                         \
+            result_ = (call);                                                                      \
+        while (WEIR_UNLIKELY(result_ < 0 && errno == EINTR));                                      \
+        return WEIR_LIKELY(result_ >= 0) ? result_ : -errno;                                       \
+    } while (0)
+
+int weir__sys_socket(int domain, int type, int protocol)
+{
+    ONCE(int, socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
+}
+
+int weir__sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+    ONCE(int, bind(fd, addr, len));
+}
+
+int weir__sys_listen(int fd, int backlog)
+{
+    ONCE(int, listen(fd, backlog));
+}
+
+int weir__sys_accept(int fd, struct sockaddr *addr, socklen_t *len)
+{
+    RETRIED(int, accept4(fd, addr, len, SOCK_NONBLOCK | SOCK_CLOEXEC));
+}
+
+int weir__sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+    ONCE(int, connect(fd, addr, len));
+}
+
+int weir__sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+    ONCE(int, setsockopt(fd, level, name, value, len));
+}
+
+int weir__sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+    ONCE(int, getsockopt(fd, level, name, value, len));
+}
+
+int weir__sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
+{
+    ONCE(int, getsockname(fd, addr, len));
+}
+
+int weir__sys_shutdown(int fd, int how)
+{
+    ONCE(int, shutdown(fd, how));
+}
+
+ssize_t weir__sys_recv(int fd, void *buf, size_t len, int flags)
+{
+    RETRIED(ssize_t, recv(fd, buf, len, flags));
+}
+
+ssize_t weir__sys_send(int fd, const void *buf, size_t len, int flags)
+{
+    RETRIED(ssize_t, send(fd, buf, len, flags | MSG_NOSIGNAL));
+}
+
+ssize_t weir__sys_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+    RETRIED(ssize_t, sendmsg(fd, msg, flags | MSG_NOSIGNAL));
+}
+
+int weir__sys_open(const char *path, int flags, mode_t mode)
+{
+    RETRIED(int, open(path, flags | O_CLOEXEC, mode));
+}
+
+ssize_t weir__sys_read(int fd, void *buf, size_t len)
+{
+    RETRIED(ssize_t, read(fd, buf, len));
+}
+
+ssize_t weir__sys_pread(int fd, void *buf, size_t len, off_t at)
+{
+    RETRIED(ssize_t, pread(fd, buf, len, at));
+}
+
+ssize_t weir__sys_write(int fd, const void *buf, size_t len)
+{
+    RETRIED(ssize_t, write(fd, buf, len));
+}
+
+ssize_t weir__sys_sendfile(int out, int in, off_t *at, size_t len)
+{
+    RETRIED(ssize_t, sendfile(out, in, at, len));
+}
+
+int weir__sys_fstat(int fd, struct stat *out)
+{
+    ONCE(int, fstat(fd, out));
+}
+
+int weir__sys_close(int fd)
+{
+    /* Made even when a failure is planned: only the answer is the planned one. */
+    int planned = enter();
+    int result = close(fd) == 0 || errno == EINTR ? 0 : -errno;
+    return planned != 0 ? planned : result;
+}
+
+int weir__sys_epoll_create(void)
+{
+    ONCE(int, epoll_create1(EPOLL_CLOEXEC));
+}
+
+int weir__sys_epoll_ctl(int ep, int op, int fd, struct epoll_event *ev)
+{
+    ONCE(int, epoll_ctl(ep, op, fd, ev));
+}
+
+int weir__sys_epoll_wait(int ep, struct epoll_event *evs, int max, int timeout_ms)
+{
+    int planned = enter();
+    if (WEIR_UNLIKELY(planned != 0))
+        return planned;
+    int n = epoll_wait(ep, evs, max, timeout_ms);
+    if (WEIR_LIKELY(n >= 0))
+        return n;
+    return errno == EINTR ? 0 : -errno;
+}
+
+int weir__sys_eventfd(void)
+{
+    ONCE(int, eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+}
+
+int weir__sys_signalfd(int signals_mask_count, const int *signals)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (int i = 0; i < signals_mask_count; i++)
+        sigaddset(&set, signals[i]);
+    ONCE(int, signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+}
+
+void *weir__sys_mmap(size_t size, int prot, int flags)
+{
+    if (WEIR_UNLIKELY(enter() != 0))
+        return NULL;
+    void *p = mmap(NULL, size, prot, flags | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p != MAP_FAILED ? p : NULL;
+}
+
+int weir__sys_munmap(void *p, size_t size)
+{
+    ONCE(int, munmap(p, size));
+}
+
+int weir__sys_madvise(void *p, size_t size, int advice)
+{
+    ONCE(int, madvise(p, size, advice));
+}
+
+int weir__sys_mprotect(void *p, size_t size, int prot)
+{
+    ONCE(int, mprotect(p, size, prot));
+}
+
+int weir__sys_getrlimit(int what, struct rlimit *out)
+{
+    ONCE(int, getrlimit((__rlimit_resource_t)what, out));
+}
+
+int weir__sys_setrlimit(int what, const struct rlimit *in)
+{
+    ONCE(int, setrlimit((__rlimit_resource_t)what, in));
+}
