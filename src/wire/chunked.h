@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <weir/str.h>
 
-#define WEIR_CHUNKED_EXT_BYTES_MAX     4096 /* default: all extensions of one body together */
+#define WEIR_CHUNKED_EXT_BYTES_MAX 4096     /* default: all extensions of one body together */
 #define WEIR_CHUNKED_TRAILER_BYTES_MAX 8192 /* default: the trailer section, line ends included */
 
 enum weir__chunked_event {
@@ -71,8 +71,8 @@ const char *weir__chunked_error_text(int err);
 bool weir__trailer_next(weir_str *rest, weir_str *name, weir_str *value);
 
 #define WEIR_CHUNK_HEAD_MAX 18 /* 16 digits and CRLF */
-#define WEIR_CHUNK_TAIL     "\r\n"
-#define WEIR_CHUNK_LAST     "0\r\n\r\n" /* the last chunk with an empty trailer section */
+#define WEIR_CHUNK_TAIL "\r\n"
+#define WEIR_CHUNK_LAST "0\r\n\r\n" /* the last chunk with an empty trailer section */
 
 /* Writes the head of a chunk of `size` bytes (more than 0: a chunk of 0 ends the body) and returns its
  * length. The data and WEIR_CHUNK_TAIL follow. */

@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <weir/str.h>
 
-#define WEIR_HTTP1_FIELDS_MAX     100
+#define WEIR_HTTP1_FIELDS_MAX 100
 #define WEIR_HTTP1_HEAD_BYTES_MAX 65535 /* offsets have 16 bits */
 
 /* What a head may cost. Zero members mean the default; larger than the hard maxima is cut to them. */
@@ -84,7 +84,7 @@ enum weir__http1_error {
     WEIR_HTTP1_ECODINGTWICE,
     WEIR_HTTP1_ECODING,
     WEIR_HTTP1_ECODINGIN10,
-    WEIR_HTTP1_ECONNECTION,
+    WEIR_HTTP1_EEXPECTTWICE,
     WEIR_HTTP1_ELINELONG,      /* 414 */
     WEIR_HTTP1_EEXPECT,        /* 417 */
     WEIR_HTTP1_EHEADLONG,      /* 431 */
@@ -125,6 +125,7 @@ struct weir__http1_head {
     bool path_is_plain; /* no '%' in the path: segments need no decoding */
     bool has_query;     /* a '?' was there, maybe with nothing after it */
     bool has_port;
+    bool is_https;                        /* the target was an absolute https: URL */
     uint16_t port;                        /* of host, when has_port */
     struct weir__http1_span method_token; /* as sent */
     struct weir__http1_span target;       /* as sent */
@@ -138,7 +139,9 @@ struct weir__http1_head {
 /* Makes `h` ready for the next head. Cheap: the fields are not touched. */
 static inline void weir__http1_head_init(struct weir__http1_head *h)
 {
-    memset(h, 0, offsetof(struct weir__http1_head, fields));
+    /* In two parts, each small enough for the compiler to write as stores instead of a string operation. */
+    memset(h, 0, offsetof(struct weir__http1_head, slots));
+    memset(h->slots, 0, sizeof h->slots);
 }
 
 /*

@@ -16,8 +16,8 @@ enum weir__http_field_id {
     WEIR_FIELD_HOST,
     WEIR_FIELD_CONTENT_LENGTH,
     WEIR_FIELD_TRANSFER_ENCODING,
+    WEIR_FIELD_EXPECT, /* up to here: at most one a head */
     WEIR_FIELD_CONNECTION,
-    WEIR_FIELD_EXPECT,
     WEIR_FIELD_UPGRADE,
     WEIR_FIELD_CONTENT_TYPE,
     WEIR_FIELD_CONTENT_ENCODING,
@@ -62,14 +62,14 @@ enum weir__http_field_id weir__http_field_id(weir_str name);
 weir_str weir__http_field_name(enum weir__http_field_id id);
 
 /* Classes of bytes, as bits of weir__http_bytes[byte]. */
-#define WEIR_BYTE_TOKEN  1 /* tchar, RFC 9110 section 5.6.2 */
-#define WEIR_BYTE_VALUE  2 /* may stand in a field value: HTAB, SP, VCHAR, obs-text */
+#define WEIR_BYTE_TOKEN 1  /* tchar, RFC 9110 section 5.6.2 */
+#define WEIR_BYTE_VALUE 2  /* may stand in a field value: HTAB, SP, VCHAR, obs-text */
 #define WEIR_BYTE_TARGET 4 /* may stand in a request target: VCHAR without '#' */
-#define WEIR_BYTE_HOST   8 /* reg-name without '%': unreserved / sub-delims, RFC 3986 section 3.2.2 */
-#define WEIR_BYTE_HEX    16
-#define WEIR_BYTE_PLAIN  32 /* unreserved, RFC 3986 section 2.3: never percent-encoded */
-#define WEIR_BYTE_DIGIT  64
-#define WEIR_BYTE_COOKIE 128 /* cookie-octet, RFC 6265 section 4.1.1 */
+#define WEIR_BYTE_PATH 8   /* pchar or '/' without '%': stands in a path as it is */
+#define WEIR_BYTE_HEX 16
+#define WEIR_BYTE_PLAIN 32 /* unreserved, RFC 3986 section 2.3: never percent-encoded */
+#define WEIR_BYTE_DIGIT 64
+#define WEIR_BYTE_COOKIE 128 /* cookie-octet, and the blank and comma that browsers send as well */
 extern const unsigned char weir__http_bytes[256];
 
 static inline bool weir__http_byte_is(char ch, unsigned cls)
