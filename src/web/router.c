@@ -27,14 +27,9 @@ struct split {
     size_t len;
     uint32_t count;  /* segments, at most one more than any pattern has */
     bool is_whole;   /* no segment was left out */
-    bool is_suspect; /* there is a '%', or a '.' behind a '/' */
+    bool is_suspect; /* there is a '%' or a '.' */
     uint16_t slash[WEIR__ROUTE_SEGMENTS_MAX + 4];
     char copy[32];
-};
-
-/* Where the bytes are that matter, a bit for each byte of a block of 64, the first byte's lowest. */
-struct marks {
-    uint64_t slashes, dots, percents;
 };
 
 /* What is tried at a segment, in this order. */
@@ -72,59 +67,54 @@ static inline void load_short(const char *p, size_t n, uint64_t words[2])
     }
 }
 
-#if defined(__SSE2__)
-static inline uint64_t bits_of(__m128i bytes, char ch)
-{
-    return (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(ch)));
-}
+/* What was seen in a block of up to 64 bytes: its slashes, a bit each, and if there is '%' or '.'. */
+struct seen {
+    uint64_t slashes;
+    bool is_suspect;
+};
 
-/* Marks 16 bytes as those from `at` on. */
-static inline void mark_16(struct marks *m, const char *p, unsigned at)
+#if defined(__SSE2__)
+static inline uint64_t slashes_16(const char *p, __m128i *suspects)
 {
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
-    m->slashes |= bits_of(bytes, '/') << at;
-    m->dots |= bits_of(bytes, '.') << at;
-    m->percents |= bits_of(bytes, '%') << at;
+    __m128i percents = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('%'));
+    __m128i dots = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('.'));
+    *suspects = _mm_or_si128(*suspects, _mm_or_si128(percents, dots));
+    return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('/')));
 }
 
-/* Marks n bytes, 1 to 64; there are 16 bytes or more from `start` to p + n. */
-static inline struct marks mark_block(const char *p, size_t n)
+/* Looks at 16 to 64 bytes. Blocks may overlap: the same bits are then found twice. */
+static inline struct seen look_at(const char *p, size_t n)
 {
-    struct marks m = {0, 0, 0};
-    unsigned at = 0;
-    for (; n - at >= 16; at += 16)
-        mark_16(&m, p + at, at);
-    if (at < n) {
-        struct marks last = {0, 0, 0};
-        size_t seen = 16 - (n - at);
-        mark_16(&last, p + n - 16, 0);
-        m.slashes |= last.slashes >> seen << at;
-        m.dots |= last.dots >> seen << at;
-        m.percents |= last.percents >> seen << at;
-    }
-    return m;
+    __m128i suspects = _mm_setzero_si128();
+    uint64_t slashes = slashes_16(p, &suspects) | slashes_16(p + n - 16, &suspects) << (n - 16);
+    if (n > 32)
+        slashes |= slashes_16(p + 16, &suspects) << 16;
+    if (n > 48)
+        slashes |= slashes_16(p + 32, &suspects) << 32;
+    return (struct seen){slashes, _mm_movemask_epi8(suspects) != 0};
 }
 #else
-static inline struct marks mark_block(const char *p, size_t n)
+static inline struct seen look_at(const char *p, size_t n)
 {
-    struct marks m = {0, 0, 0};
+    struct seen seen = {0, false};
     for (size_t i = 0; i < n; i++) {
-        m.slashes |= (uint64_t)(p[i] == '/') << i;
-        m.dots |= (uint64_t)(p[i] == '.') << i;
-        m.percents |= (uint64_t)(p[i] == '%') << i;
+        seen.slashes |= (uint64_t)(p[i] == '/') << i;
+        seen.is_suspect |= p[i] == '%' || p[i] == '.';
     }
-    return m;
+    return seen;
 }
 #endif
 
 /* Splits a path of 1 to PATH_MAX bytes that begins with '/', up to `count_max` segments. */
 static inline void split_path(struct split *s, weir_str path, uint32_t count_max)
 {
-    uint64_t suspects = 0, behind = 0;
-    uint32_t count = 0;
     size_t len = path.len;
+    uint32_t count = 0;
     s->bytes = path.ptr;
     s->load_max = len - 8;
+    s->len = len;
+    s->is_suspect = false;
     if (len < 16) {
         uint64_t words[4] = {0, 0, 0, 0};
         load_short(path.ptr, len, words);
@@ -133,27 +123,27 @@ static inline void split_path(struct split *s, weir_str path, uint32_t count_max
         s->load_max = sizeof s->copy - 8;
     }
     for (size_t at = 0; at < len; at += 64) {
+        /* The last block is made 16 bytes long with bytes before it, whose bits are shifted out. */
         size_t n = len - at < 64 ? len - at : 64;
-        struct marks m = mark_block(s->bytes + at, len < 16 ? 16 : n);
-        suspects |= m.percents | (m.dots & (m.slashes << 1 | behind));
-        behind = m.slashes >> 63;
-        for (uint64_t bits = m.slashes; bits != 0 && count <= count_max; bits &= bits - 1)
+        size_t early = n < 16 && at > 0 ? 16 - n : 0;
+        struct seen seen = look_at(s->bytes + at - early, n < 16 ? 16 : n);
+        uint64_t bits = seen.slashes >> early;
+        s->is_suspect |= seen.is_suspect;
+        for (; bits != 0 && count <= count_max; bits &= bits - 1)
             s->slash[count++] = (uint16_t)(at + (size_t)__builtin_ctzll(bits));
     }
-    s->len = len;
-    s->is_suspect = suspects != 0;
     s->is_whole = count <= count_max;
     s->count = s->is_whole ? count : count_max;
     if (s->is_whole)
         s->slash[count] = (uint16_t)len;
 }
 
-/* 8 bytes from `off` on, zeroes for those behind the path. */
-static inline uint64_t load_8(const struct split *s, size_t off)
+/* 8 bytes from `off` on, of which those beyond load_max + 8 are zeroes. */
+static inline uint64_t load_8(const char *bytes, size_t off, size_t load_max)
 {
-    size_t from = off < s->load_max ? off : s->load_max;
+    size_t from = off < load_max ? off : load_max;
     uint64_t word;
-    memcpy(&word, s->bytes + from, 8);
+    memcpy(&word, bytes + from, 8);
     return word >> (8 * (off - from) & 63);
 }
 
@@ -166,28 +156,38 @@ static inline uint64_t low_bytes(uint64_t word, size_t n)
     return word & mask[n < 8 ? n : 8];
 }
 
-static inline bool same_rest(const struct weir__router *r, const struct weir__router_literal *l,
-                             const char *bytes, size_t len)
+/* True when the literal, which has the same head and length, has the same last 8 bytes. */
+static inline bool same_tail(const struct weir__router_literal *l, const char *bytes, size_t len)
 {
     uint64_t tail;
     if (len <= 8)
         return true;
     memcpy(&tail, bytes + len - 8, 8);
-    return tail == l->tail &&
-           (len <= 16 || memcmp(r->text + l->text + 8, bytes + 8, len - 16) == 0);
+    return tail == l->tail;
 }
 
-/* The number of the literal with these bytes; 0 when no pattern has it. */
-static inline uint32_t literal_of(const struct weir__router *r, const char *bytes, uint64_t head,
-                                  size_t len)
+/* The number of the literal with these bytes, from slot `i` on; 0 when no pattern has it. */
+static __attribute__((noinline)) uint32_t literal_from(const struct weir__router *r, uint32_t i,
+                                                       const char *bytes, uint64_t head, size_t len)
 {
-    for (uint32_t i = weir__router_hash(r, head, len);; i = (i + 1) & r->literal_mask) {
+    for (;; i = (i + 1) & r->literal_mask) {
         const struct weir__router_literal *l = &r->literals[i];
-        if (l->head == head && l->len == len && same_rest(r, l, bytes, len))
+        if (l->head == head && l->len == len && memcmp(r->text + l->text, bytes, len) == 0)
             return l->id;
         if (l->id == 0)
             return 0;
     }
+}
+
+/* The same from its hash; nearly always the first slot tells. */
+static inline uint32_t literal_of(const struct weir__router *r, const char *bytes, uint64_t head,
+                                  size_t len)
+{
+    uint32_t i = weir__router_hash(r, head, len);
+    const struct weir__router_literal *l = &r->literals[i];
+    if (WEIR_LIKELY(l->head == head && l->len == len && len <= 16 && same_tail(l, bytes, len)))
+        return l->id;
+    return l->id == 0 ? 0 : literal_from(r, i, bytes, head, len);
 }
 
 /* The same for an encoded segment: it is the literal when it is so after decoding. */
@@ -207,12 +207,12 @@ static __attribute__((noinline)) uint32_t literal_of_encoded(const struct weir__
 }
 
 static inline uint32_t literal_at(const struct weir__router *r, const struct split *s, size_t off,
-                                  size_t len, bool is_encoded)
+                                  size_t len)
 {
     const char *bytes = s->bytes + off;
-    if (is_encoded && memchr(bytes, '%', len) != NULL)
+    if (s->is_suspect && memchr(bytes, '%', len) != NULL)
         return literal_of_encoded(r, bytes, len);
-    return literal_of(r, bytes, low_bytes(load_8(s, off), len), len);
+    return literal_of(r, bytes, low_bytes(load_8(s->bytes, off, s->load_max), len), len);
 }
 
 /* Remembers what else `n` has, for when the way that is taken now ends nowhere. */
@@ -239,22 +239,21 @@ static inline struct weir__route_span segment(const struct split *s, uint32_t i)
 /* The literal child of `n` for a segment; 0 when there is none. */
 static inline uint32_t literal_child(const struct weir__router *r, const struct walk *w,
                                      const struct weir__router_node *n, const struct split *s,
-                                     struct weir__route_span seg, bool is_encoded)
+                                     struct weir__route_span seg)
 {
     if (n->base == 0)
         return 0;
-    const struct weir__router_edge *e =
-        &r->edges[n->base + literal_at(r, s, seg.off, seg.len, is_encoded)];
+    const struct weir__router_edge *e = &r->edges[n->base + literal_at(r, s, seg.off, seg.len)];
     return e->parent == w->node ? e->child : 0;
 }
 
 /* Goes on at a segment, literals first or (after a step back) from the parameter on. False: dead end. */
 static inline bool advance(const struct weir__router *r, const struct split *s, struct walk *w,
-                           struct weir__route_match *m, enum stage from, bool is_encoded)
+                           struct weir__route_match *m, enum stage from)
 {
     const struct weir__router_node *n = &r->nodes[w->node];
     struct weir__route_span seg = segment(s, w->depth);
-    uint32_t next = from == LITERAL ? literal_child(r, w, n, s, seg, is_encoded) : 0;
+    uint32_t next = from == LITERAL ? literal_child(r, w, n, s, seg) : 0;
     if (next != 0) {
         leave_choice(w, n, true);
     } else if (from != WILDCARD && n->param != 0 && seg.len != 0) {
@@ -284,15 +283,15 @@ static inline uint32_t leaf_here(const struct weir__router *r, const struct spli
 }
 
 /* The leaf for a path below `root`, its parameters in `m`; 0 when there is none. */
-static inline uint32_t walk(const struct weir__router *r, uint32_t root, const struct split *s,
-                            struct weir__route_match *m, bool is_encoded)
+static __attribute__((noinline)) uint32_t walk(const struct weir__router *r, uint32_t root,
+                                               const struct split *s, struct weir__route_match *m)
 {
     struct walk w;
     enum stage from = LITERAL;
     w.node = root;
     w.depth = w.params = w.choices = 0;
     for (;;) {
-        while (w.depth < s->count && advance(r, s, &w, m, from, is_encoded))
+        while (w.depth < s->count && advance(r, s, &w, m, from))
             from = LITERAL;
         uint32_t leaf = leaf_here(r, s, &w, m);
         if (leaf != 0) {
@@ -310,18 +309,51 @@ static inline uint32_t walk(const struct weir__router *r, uint32_t root, const s
     }
 }
 
-static __attribute__((noinline)) uint32_t walk_encoded(const struct weir__router *r, uint32_t root,
-                                                       const struct split *s,
-                                                       struct weir__route_match *m)
+/* The wildcard of `n` takes the path from `off` on as its last parameter. 0: there is none. */
+static inline uint32_t take_rest(const struct weir__router_node *n, size_t off, size_t path_len,
+                                 struct weir__route_span *param, struct weir__route_match *m)
 {
-    return walk(r, root, s, m, true);
+    if (n->wild == 0)
+        return 0;
+    *param++ = (struct weir__route_span){(uint16_t)off, (uint16_t)(path_len - off)};
+    m->param_count = (uint16_t)(param - m->params);
+    return n->wild;
 }
 
-static __attribute__((noinline)) uint32_t look_again(const struct weir__router *r, uint32_t root,
-                                                     const struct split *s,
-                                                     struct weir__route_match *m)
+/*
+ * Goes the first way that a walk would try, which is nearly always the right one, so nothing is
+ * remembered for going back. `ends` has a bit for each slash and one for the end. 0: ask walk.
+ */
+static inline uint32_t walk_straight(const struct weir__router *r, uint32_t node, const char *bytes,
+                                     size_t load_max, uint64_t ends, size_t path_len,
+                                     struct weir__route_match *m)
 {
-    return s->is_suspect ? walk_encoded(r, root, s, m) : walk(r, root, s, m, false);
+    struct weir__route_span *param = m->params;
+    const struct weir__router_node *n = &r->nodes[node];
+    size_t off = (size_t)__builtin_ctzll(ends) + 1;
+    while ((ends &= ends - 1) != 0) {
+        size_t end = (size_t)__builtin_ctzll(ends), len = end - off, begin = off;
+        off = end + 1;
+        if (n->base != 0) {
+            uint64_t head = low_bytes(load_8(bytes, begin, load_max), len);
+            const struct weir__router_edge *e =
+                &r->edges[n->base + literal_of(r, bytes + begin, head, len)];
+            if (WEIR_LIKELY(e->parent == node)) {
+                node = e->child;
+                n = &r->nodes[node];
+                continue;
+            }
+        }
+        if (len == 0)
+            return 0;
+        if (n->param == 0)
+            return take_rest(n, begin, path_len, param, m);
+        *param++ = (struct weir__route_span){(uint16_t)begin, (uint16_t)len};
+        node = n->param;
+        n = &r->nodes[node];
+    }
+    m->param_count = (uint16_t)(param - m->params);
+    return n->leaf;
 }
 
 static inline enum weir__route_kind found(const struct weir__router *r, uint32_t leaf,
@@ -344,7 +376,7 @@ static unsigned methods_of(const struct weir__router *r, const struct split *s,
 {
     unsigned methods = 0;
     for (unsigned i = WEIR_HTTP1_GET; i < WEIR__ROUTER_METHODS; i++) {
-        if (look_again(r, r->roots[i], s, m) != 0)
+        if (walk(r, r->roots[i], s, m) != 0)
             methods |= 1U << i;
     }
     return methods;
@@ -366,8 +398,8 @@ static bool has_other_form(const struct weir__router *r, enum weir__http1_method
         s->slash[++s->count] = (uint16_t)(path.len + 1);
     else
         s->count--;
-    bool has = look_again(r, r->roots[method], s, m) != 0 ||
-               (method == WEIR_HTTP1_HEAD && look_again(r, r->roots[WEIR_HTTP1_GET], s, m) != 0);
+    bool has = walk(r, r->roots[method], s, m) != 0 ||
+               (method == WEIR_HTTP1_HEAD && walk(r, r->roots[WEIR_HTTP1_GET], s, m) != 0);
     s->count = count;
     return has;
 }
@@ -380,7 +412,7 @@ static __attribute__((noinline)) enum weir__route_kind not_found(const struct we
 {
     bool is_known = method > WEIR_HTTP1_OTHER && method <= WEIR_HTTP1_OPTIONS;
     if (method == WEIR_HTTP1_HEAD) {
-        uint32_t leaf = look_again(r, r->roots[WEIR_HTTP1_GET], s, m);
+        uint32_t leaf = walk(r, r->roots[WEIR_HTTP1_GET], s, m);
         if (leaf != 0)
             return found(r, leaf, m);
     }
@@ -397,28 +429,62 @@ static __attribute__((noinline)) enum weir__route_kind not_found(const struct we
                method == WEIR_HTTP1_OPTIONS ? WEIR__ROUTE_AUTO_OPTIONS : WEIR__ROUTE_NOT_ALLOWED;
 }
 
-enum weir__route_kind weir__router_match(const struct weir__router *r,
-                                         enum weir__http1_method method, weir_str path,
-                                         struct weir__route_match *m)
+/* Everything that match_short cannot do. */
+static __attribute__((noinline)) enum weir__route_kind match_any(const struct weir__router *r,
+                                                                 enum weir__http1_method method,
+                                                                 weir_str path,
+                                                                 struct weir__route_match *m)
 {
     struct split s;
     uint32_t leaf = 0;
-    WEIR_ASSERT(r->is_frozen, "a router is frozen before the first look-up");
-    m->backtracks = 0;
-    if (WEIR_UNLIKELY(path.len == 0 || path.ptr[0] != '/'))
+    if (path.len == 0 || path.ptr[0] != '/')
         return bad_path(m, "the path does not begin with '/'");
-    if (WEIR_UNLIKELY(path.len > WEIR__ROUTE_PATH_MAX))
+    if (path.len > WEIR__ROUTE_PATH_MAX)
         return bad_path(m, "the path is too long");
     split_path(&s, path, r->depth_max + 1);
-    if (WEIR_UNLIKELY(s.is_suspect)) {
+    if (s.is_suspect) {
         int err = weir__url_path_check(path);
         if (err != 0)
             return bad_path(m, weir__url_error_text(err));
     }
     if (r->slash == WEIR__ROUTE_SLASH_IGNORE && s.is_whole && s.count > 1)
         s.count -= path.ptr[path.len - 1] == '/';
-    if (WEIR_LIKELY((unsigned)method <= WEIR_HTTP1_OPTIONS))
-        leaf = s.is_suspect ? walk_encoded(r, r->roots[method], &s, m)
-                            : walk(r, r->roots[method], &s, m, false);
-    return WEIR_LIKELY(leaf != 0) ? found(r, leaf, m) : not_found(r, method, path, &s, m);
+    if ((unsigned)method <= WEIR_HTTP1_OPTIONS)
+        leaf = walk(r, r->roots[method], &s, m);
+    return leaf != 0 ? found(r, leaf, m) : not_found(r, method, path, &s, m);
+}
+
+/* The leaf for a path of up to 63 bytes without '%' and '.' that needs no going back; else 0. */
+static inline uint32_t match_short(const struct weir__router *r, enum weir__http1_method method,
+                                   weir_str path, struct weir__route_match *m)
+{
+    char copy[32];
+    const char *bytes = path.ptr;
+    size_t len = path.len, load_max = len - 8, n = len;
+    if (len < 16) {
+        uint64_t words[4] = {0, 0, 0, 0};
+        load_short(path.ptr, len, words);
+        memcpy(copy, words, sizeof copy);
+        bytes = copy;
+        load_max = sizeof copy - 8;
+        n = 16;
+    }
+    struct seen seen = look_at(bytes, n);
+    if (seen.is_suspect || (seen.slashes & 1) == 0)
+        return 0;
+    return walk_straight(r, r->roots[method], bytes, load_max, seen.slashes | 1ULL << len, len, m);
+}
+
+enum weir__route_kind weir__router_match(const struct weir__router *r,
+                                         enum weir__http1_method method, weir_str path,
+                                         struct weir__route_match *m)
+{
+    WEIR_ASSERT(r->is_frozen, "a router is frozen before the first look-up");
+    m->backtracks = 0;
+    if (path.len - 1 < 63 && (unsigned)method <= WEIR_HTTP1_OPTIONS) {
+        uint32_t leaf = match_short(r, method, path, m);
+        if (WEIR_LIKELY(leaf != 0))
+            return found(r, leaf, m);
+    }
+    return match_any(r, method, path, m);
 }
