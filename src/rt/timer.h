@@ -12,7 +12,7 @@
 
 #define WEIR__WHEEL_BITS 6
 #define WEIR__WHEEL_SLOTS (1 << WEIR__WHEEL_BITS)
-#define WEIR__WHEEL_LEVELS 6 /* 64^6 ms: two years; later ones wait in the last slot */
+#define WEIR__WHEEL_LEVELS 8 /* 64^8 ms: more than a weir_time can say, so nothing overflows */
 
 /* Embedded in its owner. Zeroed memory is not a valid timer: weir__timer_init. */
 struct weir__timer {
