@@ -1,0 +1,363 @@
+/*
+ * Channels: a ring of elements and two queues of waiting fibers, first come first served. What can be
+ * handed over directly is: a sender copies into the waiting receiver's own variable, so an unbuffered channel
+ * is one with a ring of nothing.
+ *
+ * A channel of a request is used by one worker and takes no lock; one of the application's context is
+ * locked for a few instructions. The one hard thing is a fiber that waits on several channels at once
+ * (select.c), of which different workers may serve different ones: who serves it must claim it first.
+ *
+ * Owns its ring, in the memory of its context; the end of the context closes it. A fiber of another context
+ * that waited is woken by that and touches the channel no more.
+ * Limits: elements of 1 to 4096 bytes, 1 Mi of them.
+ */
+#include "rt/chan.h"
+
+#include "base/assert.h"
+#include "rt/panic.h"
+
+#define ELEM_SIZE_MAX 4096u
+#define CAPACITY_MAX (1u << 20)
+
+/* What is given out when there was no memory. Never written to: all that writes looks at is_closed first. */
+static weir_chan no_memory = {.magic = WEIR__CHAN_MAGIC, .is_closed = true, .elem_size = 1};
+
+static void release(struct weir__owned *o);
+static void describe_owned(const struct weir__owned *o, weir_buf *out);
+static const struct weir__owned_type owned_type = {
+    .name = "channel", .release = release, .describe = describe_owned};
+
+weir_chan *weir_chan_new_at(const weir_site *site, weir_ctx *c, size_t elem_size, size_t capacity)
+{
+    if (elem_size == 0 || elem_size > ELEM_SIZE_MAX || capacity > CAPACITY_MAX)
+        weir__misuse("weir_chan_new",
+                     "%zu elements of %zu bytes: at most %u of 1 to %u bytes; send ids or pointers",
+                     capacity, elem_size, CAPACITY_MAX, ELEM_SIZE_MAX);
+    struct weir__ctx *ctx = weir__ctx_of_at(c, "weir_chan_new");
+    size_t slots = 1;
+    while (slots < capacity)
+        slots *= 2;
+    weir_chan *ch = weir__ctx_object(ctx, sizeof *ch + slots * elem_size);
+    if (ch == NULL)
+        return &no_memory;
+    ch->magic = WEIR__CHAN_MAGIC;
+    ch->is_shared = weir__ctx_is_shared(ctx);
+    ch->elem_size = (uint32_t)elem_size;
+    ch->capacity = (uint32_t)capacity;
+    ch->mask = (uint32_t)slots - 1;
+    ch->home = ch->is_shared ? (const void *)ch : (const void *)ctx->worker;
+    weir__list_init(&ch->senders);
+    weir__list_init(&ch->receivers);
+    weir__lock_init(&ch->lock);
+    ch->site = site;
+    weir__own(ctx, &ch->owned, &owned_type, site);
+    return ch;
+}
+
+void weir__chan_check(const weir_chan *ch, const char *function)
+{
+    if (ch == NULL)
+        weir__misuse(function, "the channel is NULL");
+    if (ch->magic != WEIR__CHAN_MAGIC)
+        weir__misuse(function, "not a channel: the context that it was made in has ended");
+    if (!ch->is_shared && ch->home != weir__self && ch != &no_memory)
+        weir__misuse(function,
+                     "a channel of another worker (made at %s:%d): make it in the "
+                     "application's context to use it from all",
+                     ch->site->file, ch->site->line);
+}
+
+/* True for a channel of this worker: the common case, in two comparisons. */
+static inline bool is_local(const weir_chan *ch)
+{
+    return ch != NULL && ch->magic == WEIR__CHAN_MAGIC && ch->home == weir__self;
+}
+
+static inline void copy_elem(void *to, const void *from, uint32_t size)
+{
+    if (size == 8)
+        memcpy(to, from, 8);
+    else if (size == 16)
+        memcpy(to, from, 16);
+    else
+        memcpy(to, from, size);
+}
+
+static inline void *slot_of(weir_chan *ch, uint32_t index)
+{
+    return ch->ring + (size_t)(index & ch->mask) * ch->elem_size;
+}
+
+static inline uint32_t length(const weir_chan *ch)
+{
+    return ch->tail - ch->head;
+}
+
+/* True for the one that may serve, or abort, the party. N1 */
+static bool claim(struct weir__chan_party *p)
+{
+    if (p->is_shared)
+        return !atomic_exchange_explicit(&p->is_claimed, true, memory_order_acq_rel);
+    if (atomic_load_explicit(&p->is_claimed, memory_order_relaxed))
+        return false;
+    atomic_store_explicit(&p->is_claimed, true, memory_order_relaxed);
+    return true;
+}
+
+/* The first waiter whose party is still to be had, claimed and taken off the queue. */
+static struct weir__chan_waiter *claim_first(struct weir__list *queue)
+{
+    for (struct weir__list *node; (node = weir__list_pop_front(queue)) != NULL;) {
+        struct weir__chan_waiter *w = WEIR_CONTAINER(node, struct weir__chan_waiter, link);
+        if (claim(w->party)) {
+            w->party->arm = w->arm;
+            return w;
+        }
+    }
+    return NULL;
+}
+
+/* Hands `elem` to the first receiver that waits; false if there is none. */
+static bool hand_to_receiver(weir_chan *ch, const void *elem, struct weir__chan_party **served)
+{
+    struct weir__chan_waiter *w = claim_first(&ch->receivers);
+    if (w == NULL)
+        return false;
+    copy_elem(w->elem, elem, ch->elem_size);
+    *served = w->party;
+    return true;
+}
+
+/* Takes the element of the first sender that waits to `to`; false if there is none. */
+static bool take_from_sender(weir_chan *ch, void *to, struct weir__chan_party **served)
+{
+    struct weir__chan_waiter *w = claim_first(&ch->senders);
+    if (w == NULL)
+        return false;
+    copy_elem(to, w->elem, ch->elem_size);
+    *served = w->party;
+    return true;
+}
+
+static inline weir_err put(weir_chan *ch, const void *elem, struct weir__chan_party **served)
+{
+    if (WEIR_UNLIKELY(ch->is_closed))
+        return WEIR_ECLOSED;
+    if (!weir__list_empty(&ch->receivers) && hand_to_receiver(ch, elem, served))
+        return WEIR_OK;
+    if (length(ch) >= ch->capacity)
+        return -EAGAIN;
+    copy_elem(slot_of(ch, ch->tail), elem, ch->elem_size);
+    ch->tail++;
+    return WEIR_OK;
+}
+
+static inline weir_err take(weir_chan *ch, void *elem, struct weir__chan_party **served)
+{
+    if (WEIR_LIKELY(length(ch) > 0)) {
+        copy_elem(elem, slot_of(ch, ch->head), ch->elem_size);
+        ch->head++;
+        if (WEIR_UNLIKELY(!weir__list_empty(&ch->senders)) &&
+            take_from_sender(ch, slot_of(ch, ch->tail), served))
+            ch->tail++;
+        return WEIR_OK;
+    }
+    if (WEIR_UNLIKELY(ch->is_closed))
+        return WEIR_ECLOSED;
+    if (!weir__list_empty(&ch->senders) && take_from_sender(ch, elem, served))
+        return WEIR_OK;
+    return -EAGAIN;
+}
+
+weir_err weir__chan_put(weir_chan *ch, const void *elem, struct weir__chan_party **served)
+{
+    return put(ch, elem, served);
+}
+
+weir_err weir__chan_take(weir_chan *ch, void *elem, struct weir__chan_party **served)
+{
+    return take(ch, elem, served);
+}
+
+/* --- waiting ------------------------------------------------------------------------------ */
+
+void weir__chan_enqueue(struct weir__chan_waiter *w)
+{
+    WEIR_ASSERT(!w->chan->is_closed, "N3: nobody waits on a closed channel");
+    weir__list_push_back(w->is_send ? &w->chan->senders : &w->chan->receivers, &w->link);
+}
+
+bool weir__chan_abandon(struct weir__wait *w)
+{
+    return claim(WEIR_CONTAINER(w, struct weir__chan_party, wait));
+}
+
+weir_err weir__chan_park(struct weir__chan_party *p, weir_time until)
+{
+    weir_err err = weir__park(&p->wait, until);
+    for (uint32_t i = 0; i < p->arms; i++) {
+        struct weir__chan_waiter *w = &p->waiters[i];
+        if (w->lock != NULL)
+            weir__lock_take(w->lock);
+        weir__list_remove(&w->link);
+        if (w->lock != NULL)
+            weir__lock_give(w->lock);
+    }
+    return err;
+}
+
+void weir__chan_describe(weir_chan *ch, weir_buf *out)
+{
+    weir__chan_lock(ch);
+    uint32_t len = length(ch);
+    weir__chan_unlock(ch);
+    weir_buf_puts(out, WEIR_S("chan made at "));
+    weir__site_describe(ch->site, out);
+    weir_buf_printf(out, " (len %u of %u)", len, ch->capacity);
+}
+
+static void describe_wait(const struct weir__wait *w, weir_buf *out)
+{
+    weir__chan_describe(w->object, out);
+}
+
+static const struct weir__wait_type send_type = {
+    .name = "chan send", .abandon = weir__chan_abandon, .describe = describe_wait};
+static const struct weir__wait_type recv_type = {
+    .name = "chan recv", .abandon = weir__chan_abandon, .describe = describe_wait};
+
+/* Tries once more and, where that would block, waits: both under one hold of the lock. */
+__attribute__((noinline)) static weir_err wait_for(struct weir__ctx *c, weir_chan *ch, void *elem,
+                                                   bool is_send)
+{
+    weir_err err = weir__ctx_check(c);
+    if (err < 0)
+        return err;
+    struct weir__chan_party *served = NULL, me = {.is_shared = ch->is_shared, .arms = 1};
+    weir__chan_lock(ch);
+    err = is_send ? put(ch, elem, &served) : take(ch, elem, &served);
+    if (err != -EAGAIN) {
+        weir__chan_unlock(ch);
+        if (served != NULL)
+            weir__wake(&served->wait, WEIR_OK);
+        return err;
+    }
+    struct weir__chan_waiter waiter = {.party = &me,
+                                       .chan = ch,
+                                       .lock = ch->is_shared ? &ch->lock : NULL,
+                                       .elem = elem,
+                                       .is_send = is_send};
+    me.waiters = &waiter;
+    weir__wait_init(&me.wait, is_send ? &send_type : &recv_type, c, NULL, ch);
+    weir__chan_enqueue(&waiter);
+    weir__chan_unlock(ch);
+    return weir__chan_park(&me, weir_never());
+}
+
+/* Everything but the quick case: no channel of this worker, a cancelled context, a wait. */
+__attribute__((noinline)) static weir_err do_slowly(struct weir__ctx *c, weir_chan *ch, void *elem,
+                                                    bool is_send, bool may_wait)
+{
+    weir__chan_check(ch, is_send ? "weir_chan_send" : "weir_chan_recv");
+    weir_err err = c->reason != WEIR_REASON_NONE ? weir__ctx_check(c) : WEIR_OK;
+    if (err < 0)
+        return err;
+    struct weir__chan_party *served = NULL;
+    weir__chan_lock(ch);
+    err = is_send ? put(ch, elem, &served) : take(ch, elem, &served);
+    weir__chan_unlock(ch);
+    if (served != NULL)
+        weir__wake(&served->wait, WEIR_OK);
+    return err == -EAGAIN && may_wait ? wait_for(c, ch, elem, is_send) : err;
+}
+
+weir_err weir_chan_try_send(weir_ctx *c, weir_chan *ch, const void *elem)
+{
+    return do_slowly(weir__ctx_of(c), ch, (void *)(uintptr_t)elem, true, false);
+}
+
+weir_err weir_chan_try_recv(weir_ctx *c, weir_chan *ch, void *elem)
+{
+    return do_slowly(weir__ctx_of(c), ch, elem, false, false);
+}
+
+weir_err weir_chan_send(weir_ctx *c, weir_chan *ch, const void *elem)
+{
+    struct weir__ctx *ctx = weir__ctx_of(c);
+    if (WEIR_LIKELY(is_local(ch) && ctx->reason == WEIR_REASON_NONE && !ch->is_closed &&
+                    weir__list_empty(&ch->receivers) && length(ch) < ch->capacity)) {
+        copy_elem(slot_of(ch, ch->tail), elem, ch->elem_size);
+        ch->tail++;
+        return WEIR_OK;
+    }
+    return do_slowly(ctx, ch, (void *)(uintptr_t)elem, true, true);
+}
+
+weir_err weir_chan_recv(weir_ctx *c, weir_chan *ch, void *elem)
+{
+    struct weir__ctx *ctx = weir__ctx_of(c);
+    if (WEIR_LIKELY(is_local(ch) && ctx->reason == WEIR_REASON_NONE && length(ch) > 0 &&
+                    weir__list_empty(&ch->senders))) {
+        copy_elem(elem, slot_of(ch, ch->head), ch->elem_size);
+        ch->head++;
+        return WEIR_OK;
+    }
+    return do_slowly(ctx, ch, elem, false, true);
+}
+
+/* --- closing ------------------------------------------------------------------------------ */
+
+/* Claims all who wait and puts them on a list, to be woken when the lock is given. */
+static void claim_all(struct weir__list *queue, struct weir__list *woken)
+{
+    for (struct weir__chan_waiter *w; (w = claim_first(queue)) != NULL;) {
+        w->party->saw_close = true;
+        weir__list_push_back(woken, &w->link);
+    }
+}
+
+static void close_chan(weir_chan *ch)
+{
+    struct weir__list woken;
+    weir__list_init(&woken);
+    weir__chan_lock(ch);
+    if (!ch->is_closed) {
+        ch->is_closed = true;
+        claim_all(&ch->receivers, &woken);
+        claim_all(&ch->senders, &woken);
+    }
+    weir__chan_unlock(ch);
+    for (struct weir__list *node; (node = weir__list_pop_front(&woken)) != NULL;) {
+        struct weir__chan_waiter *w = WEIR_CONTAINER(node, struct weir__chan_waiter, link);
+        weir__wake(&w->party->wait, WEIR_ECLOSED);
+    }
+}
+
+void weir_chan_close(weir_ctx *c, weir_chan *ch)
+{
+    (void)weir__ctx_of(c);
+    weir__chan_check(ch, "weir_chan_close");
+    if (ch != &no_memory)
+        close_chan(ch);
+}
+
+static void release(struct weir__owned *o)
+{
+    close_chan(WEIR_CONTAINER(o, weir_chan, owned));
+}
+
+static void describe_owned(const struct weir__owned *o, weir_buf *out)
+{
+    const weir_chan *ch = WEIR_CONTAINER(o, weir_chan, owned);
+    weir_buf_printf(out, "len %u of %u", length(ch), ch->capacity);
+}
+
+size_t weir_chan_len(const weir_chan *ch)
+{
+    weir__chan_check(ch, "weir_chan_len");
+    weir_chan *mine = (weir_chan *)(uintptr_t)ch;
+    weir__chan_lock(mine);
+    size_t len = length(mine);
+    weir__chan_unlock(mine);
+    return len;
+}

@@ -1,0 +1,103 @@
+/*
+ * The inside of channels, for chan.c and select.c. A fiber that waits is a party with one waiter for each channel;
+ * party and waiters stand on its stack.
+ *
+ * N1: who serves a party has claimed it first, and only one can; it is the one that wakes it. The abort claims too.
+ * N2: a waiter is linked into its channel's queue or nowhere; its party unlinks all of them before it leaves.
+ * N3: a closed channel has no waiters.
+ */
+#ifndef WEIR_RT_CHAN_H
+#define WEIR_RT_CHAN_H
+
+#include <stdatomic.h>
+
+#include "rt/lock.h"
+#include "rt/owned.h"
+#include "rt/wait.h"
+#include "rt/worker.h"
+#include <weir/chan.h>
+
+#define WEIR__CHAN_MAGIC 0x6e616863u
+
+struct weir_chan {
+    uint32_t magic;
+    bool is_closed;
+    bool is_shared; /* of the application's context: `lock` guards all below */
+    uint32_t elem_size;
+    uint32_t capacity, mask; /* the ring has mask + 1 slots, a power of two >= capacity */
+    uint32_t head, tail;     /* counts of elements taken and put, modulo 2^32 */
+    const void *home;        /* the worker that may use it without the lock; itself when shared */
+    struct weir__list senders, receivers; /* weir__chan_waiter.link */
+    struct weir__lock lock;
+    struct weir__owned owned;
+    const weir_site *site;
+    _Alignas(16) char ring[];
+};
+
+struct weir__chan_party {
+    struct weir__wait wait;
+    atomic_bool is_claimed;
+    bool is_shared; /* one of its channels is: the claim is atomic */
+    bool saw_close; /* set by who claimed it */
+    uint32_t arm;   /* the arm that was served; likewise */
+    uint32_t arms;
+    struct weir__chan_waiter *waiters;
+};
+
+struct weir__chan_waiter {
+    struct weir__list link; /* chan.senders or chan.receivers */
+    struct weir__chan_party *party;
+    struct weir_chan *chan;
+    struct weir__lock *lock; /* the channel's when shared, else NULL: the channel may be gone */
+    void *elem;              /* where to receive to; what to send */
+    uint32_t arm;
+    bool is_send;
+};
+
+/* Ends the caller's work unless `ch` is a channel that this worker may use. */
+void weir__chan_check(const weir_chan *ch, const char *function);
+
+/*
+ * Does it if that needs no wait: WEIR_OK, WEIR_ECLOSED, -EAGAIN. A party that was served by it is put into `*served` (else
+ * untouched), to be woken when the lock, held by the caller for a shared channel, has been given.
+ */
+weir_err weir__chan_put(weir_chan *ch, const void *elem, struct weir__chan_party **served);
+weir_err weir__chan_take(weir_chan *ch, void *elem, struct weir__chan_party **served);
+
+/* Puts a waiter at the end of its channel's queue. Under the lock of a shared channel. */
+void weir__chan_enqueue(struct weir__chan_waiter *w);
+
+/*
+ * Parks a party whose waiters are queued, takes them out again. WEIR_OK or WEIR_ECLOSED when it was served (`arm`,
+ * `saw_close`), or why not.
+ */
+weir_err weir__chan_park(struct weir__chan_party *p, weir_time until);
+
+/* For weir__wait_type.abandon of parties. */
+bool weir__chan_abandon(struct weir__wait *w);
+
+/* Appends "chan made at file:line (len 3 of 8)". */
+void weir__chan_describe(weir_chan *ch, weir_buf *out);
+
+/* The place's file and line, for people. */
+static inline void weir__site_describe(const weir_site *site, weir_buf *out)
+{
+    if (site != NULL)
+        weir_buf_printf(out, "%s:%d", site->file, site->line);
+    else
+        weir_buf_puts(out, WEIR_S("the runtime"));
+}
+
+static inline void weir__chan_lock(weir_chan *ch)
+{
+    if (ch->is_shared)
+        weir__lock_take(&ch->lock);
+}
+
+static inline void weir__chan_unlock(weir_chan *ch)
+{
+    if (ch->is_shared)
+        weir__lock_give(&ch->lock);
+}
+
+#endif

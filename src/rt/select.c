@@ -1,0 +1,160 @@
+/*
+ * Select: one wait on several channels. All shared channels among the arms are locked together, in the order of
+ * their addresses, while the arms are tried and, when none can be done, the fiber is queued on each: so nothing can
+ * slip in between, and a select never meets itself (a send and a receive on one channel).
+ *
+ * The fiber then waits once. Whoever serves one arm has claimed the whole party; its other waiters are taken off their
+ * queues when it runs again. Which arm comes first when several can be done goes by turns of the worker.
+ *
+ * Owns nothing but what stands on the caller's stack. Limits: 64 arms.
+ */
+#include "rt/chan.h"
+#include "rt/panic.h"
+
+#define ARMS_MAX 64u
+
+static _Thread_local uint32_t turn;
+
+/* The distinct shared channels of the arms, by address. */
+struct locks {
+    uint32_t n;
+    weir_chan *chans[ARMS_MAX];
+};
+
+static void check_arms(const weir_select_case *cases, size_t n)
+{
+    if (n == 0 || n > ARMS_MAX)
+        weir__misuse("weir_select", "%zu arms: it takes 1 to %u", n, ARMS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        if (cases[i].chan == NULL)
+            continue;
+        weir__chan_check(cases[i].chan, "weir_select");
+        if ((cases[i].recv != NULL) == (cases[i].send != NULL))
+            weir__misuse("weir_select", "arm %zu must give exactly one of recv and send", i);
+    }
+}
+
+/* Sorts a channel in unless it is there already. */
+static void add_lock(struct locks *l, weir_chan *ch)
+{
+    uint32_t at = l->n;
+    while (at > 0 && (uintptr_t)l->chans[at - 1] > (uintptr_t)ch)
+        at--;
+    if (at > 0 && l->chans[at - 1] == ch)
+        return;
+    for (uint32_t i = l->n++; i > at; i--)
+        l->chans[i] = l->chans[i - 1];
+    l->chans[at] = ch;
+}
+
+static void lock_all(struct locks *l, const weir_select_case *cases, size_t n)
+{
+    l->n = 0;
+    for (size_t i = 0; i < n; i++)
+        if (cases[i].chan != NULL && cases[i].chan->is_shared)
+            add_lock(l, cases[i].chan);
+    for (uint32_t i = 0; i < l->n; i++)
+        weir__lock_take(&l->chans[i]->lock);
+}
+
+static void unlock_all(struct locks *l)
+{
+    while (l->n > 0)
+        weir__lock_give(&l->chans[--l->n]->lock);
+}
+
+/* Does the first arm, from the one whose turn it is, that needs no wait. Its index, or -EAGAIN. */
+static int try_arms(const weir_select_case *cases, size_t n, struct weir__chan_party **served,
+                    bool *closed)
+{
+    uint32_t first = turn++;
+    for (size_t k = 0; k < n; k++) {
+        size_t i = (first + k) % n;
+        const weir_select_case *arm = &cases[i];
+        if (arm->chan == NULL)
+            continue;
+        weir_err err = arm->send != NULL ? weir__chan_put(arm->chan, arm->send, served)
+                                         : weir__chan_take(arm->chan, arm->recv, served);
+        if (err == -EAGAIN)
+            continue;
+        *closed = err == WEIR_ECLOSED;
+        return (int)i;
+    }
+    return -EAGAIN;
+}
+
+static void describe(const struct weir__wait *w, weir_buf *out)
+{
+    const struct weir__chan_party *p = WEIR_CONTAINER(w, struct weir__chan_party, wait);
+    weir_buf_printf(out, "%u arms", p->arms);
+    for (uint32_t i = 0; i < p->arms && i < 4; i++) {
+        weir_buf_puts(out, p->waiters[i].is_send ? WEIR_S("; send to ") : WEIR_S("; recv from "));
+        weir__chan_describe(p->waiters[i].chan, out);
+    }
+}
+
+static const struct weir__wait_type select_type = {
+    .name = "select", .abandon = weir__chan_abandon, .describe = describe};
+
+/* Queues the party on the channel of each arm. All locks are held. */
+static void enqueue_all(struct weir__chan_party *me, const weir_select_case *cases, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const weir_select_case *arm = &cases[i];
+        if (arm->chan == NULL)
+            continue;
+        bool is_send = arm->send != NULL;
+        struct weir__chan_waiter *w = &me->waiters[me->arms++];
+        *w = (struct weir__chan_waiter){
+            .party = me,
+            .chan = arm->chan,
+            .lock = arm->chan->is_shared ? &arm->chan->lock : NULL,
+            .elem = is_send ? (void *)(uintptr_t)arm->send : arm->recv,
+            .arm = (uint32_t)i,
+            .is_send = is_send,
+        };
+        me->is_shared |= arm->chan->is_shared;
+    }
+    for (uint32_t i = 0; i < me->arms; i++)
+        weir__chan_enqueue(&me->waiters[i]);
+}
+
+static int wait_arms(struct weir__ctx *c, const weir_select_case *cases, size_t n,
+                     struct locks *locks, weir_time until, bool *closed)
+{
+    struct weir__chan_waiter waiters[ARMS_MAX];
+    struct weir__chan_party me = {.waiters = waiters};
+    weir__wait_init(&me.wait, &select_type, c, NULL, NULL);
+    enqueue_all(&me, cases, n);
+    unlock_all(locks);
+    weir_err err = weir__chan_park(&me, until);
+    if (err != WEIR_OK && err != WEIR_ECLOSED)
+        return err;
+    *closed = me.saw_close;
+    return (int)me.arm;
+}
+
+int weir_select(weir_ctx *handle, const weir_select_case *cases, size_t n, weir_dur timeout,
+                bool *closed)
+{
+    struct weir__ctx *c = weir__ctx_of(handle);
+    struct weir__chan_party *served = NULL;
+    struct locks locks;
+    bool closed_unseen = false;
+    if (closed == NULL)
+        closed = &closed_unseen;
+    *closed = false;
+    check_arms(cases, n);
+    weir_err err = weir__ctx_check(c);
+    if (err < 0)
+        return err;
+    weir_time until = timeout.ns < 0 ? weir_never() : weir_time_add(weir_now(), timeout);
+    lock_all(&locks, cases, n);
+    int arm = try_arms(cases, n, &served, closed);
+    if (arm == -EAGAIN && timeout.ns != 0)
+        return wait_arms(c, cases, n, &locks, until, closed);
+    unlock_all(&locks);
+    if (served != NULL)
+        weir__wake(&served->wait, WEIR_OK);
+    return arm;
+}
