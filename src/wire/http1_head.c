@@ -75,7 +75,8 @@ static inline int find_line_end(const struct input *in, const char *from, const 
 {
     for (const char *p = from; p < in->end; p += 16) {
         unsigned shift;
-        unsigned mask = weir__scan_control(weir__scan_at(p, in->end, in->buf, &shift)) >> shift;
+        __m128i v = weir__scan_at(p, in->end, in->buf, &shift);
+        unsigned mask = weir__scan_control(v) >> shift;
         if (mask != 0) {
             *stop = p + __builtin_ctz(mask);
             return line_end(in, *stop);
@@ -307,7 +308,8 @@ static inline const char *find_colon(const struct input *in, const char *p, cons
 {
     for (; p < end; p += 16) {
         unsigned shift;
-        unsigned mask = weir__scan_byte(weir__scan_at(p, in->end, in->buf, &shift), ':') >> shift;
+        __m128i v = weir__scan_at(p, in->end, in->buf, &shift);
+        unsigned mask = weir__scan_byte(v, ':') >> shift;
         if (WEIR_LIKELY(mask != 0)) {
             p += __builtin_ctz(mask);
             return p < end ? p : end;
