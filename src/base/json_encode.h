@@ -24,6 +24,7 @@ struct weir__json_writer {
     uint32_t depth;
     uint64_t has_items; /* a bit for each open level: a comma is due */
     bool after_key;
+    char scratch[WEIR__JSON_WINDOW_MIN]; /* a window for sinks that have less room than that */
 };
 
 /* A whole struct as an object, at the place where a value is due. */

@@ -22,6 +22,7 @@ struct weir__report {
     weir_json_errors *errors; /* NULL: only whether there was one counts */
     const char *text, *at;
     size_t total; /* errors found */
+    weir_err err; /* WEIR_EBUDGET or -ENOMEM, when memory failed */
 };
 
 void weir__report_init(struct weir__report *r, struct weir__arena *arena, weir_json_errors *errors);
@@ -30,12 +31,33 @@ void weir__report_init(struct weir__report *r, struct weir__arena *arena, weir_j
 void weir__report_add(struct weir__report *r, const struct weir__path *path, const char *format,
                       ...) WEIR_PRINTF(3, 4);
 
-/* Checks a value of a member; false when an error was reported. */
-bool weir__check_int(struct weir__report *r, const struct weir__path *path, int64_t value);
-bool weir__check_uint(struct weir__report *r, const struct weir__path *path, uint64_t value);
-bool weir__check_float(struct weir__report *r, const struct weir__path *path, double value);
-bool weir__check_text(struct weir__report *r, const struct weir__path *path, weir_str value);
-bool weir__check_items(struct weir__report *r, const struct weir__path *path, size_t count);
+/* What the report comes to: memory's error, WEIR_EINVALID when there is any, else WEIR_OK. */
+weir_err weir__report_result(const struct weir__report *r);
+
+/* Notes that the arena refused. */
+void weir__report_no_memory(struct weir__report *r);
+
+/* Checks a value of member `m`, which is at `path`; false when an error was reported. */
+bool weir__check_int(struct weir__report *r, const struct weir__path *path,
+                     const struct weir__member *m, int64_t value);
+bool weir__check_uint(struct weir__report *r, const struct weir__path *path,
+                      const struct weir__member *m, uint64_t value);
+bool weir__check_float(struct weir__report *r, const struct weir__path *path,
+                       const struct weir__member *m, double value);
+bool weir__check_text(struct weir__report *r, const struct weir__path *path,
+                      const struct weir__member *m, weir_str value);
+bool weir__check_items(struct weir__report *r, const struct weir__path *path,
+                       const struct weir__member *m, size_t count);
+
+/* Reports an integer that no 64 bits hold, by its sign. */
+void weir__report_past_range(struct weir__report *r, const struct weir__path *path,
+                             const struct weir__member *m, bool is_negative);
+
+/*
+ * Room for one more item behind the `len` of an array that grows by doubling (from 4), zeroed;
+ * NULL when memory failed, which is noted.
+ */
+void *weir__array_next(struct weir__report *r, struct weir__array *a, size_t item_size);
 
 /* Reports what of the members in `missing` (a bit each) is required. */
 void weir__check_required(struct weir__report *r, const struct weir__path *path,
