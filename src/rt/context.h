@@ -10,6 +10,8 @@
 #ifndef WEIR_RT_CONTEXT_H
 #define WEIR_RT_CONTEXT_H
 
+#include <stdarg.h>
+
 #include "base/arena.h"
 #include "base/list.h"
 #include "rt/owned.h"
@@ -50,17 +52,22 @@ struct weir__ctx {
     struct weir__ctx
         *deadline_owner;      /* the context whose timer stands for `deadline`; NULL: none */
     struct weir__timer timer; /* armed by the first wait under a deadline of its own */
-    struct weir_error *error;
+    const struct weir_error *error;
     struct weir__value *values;
     struct weir__wait *joiner;
     weir_err join_err; /* first error of its fibers */
     uint32_t join_oks; /* fibers that ended well */
     uint8_t join_mode;
-    const char *route;   /* "GET /users/:id"; app's lifetime; inherited */
-    weir_str request_id; /* borrowed from the request; inherited */
-    void *exchange;      /* the room http's request; inherited; NULL outside of one */
+    const char *route;             /* "GET /users/:id"; app's lifetime; inherited */
+    weir_str request_id;           /* borrowed from the request; inherited */
+    void *exchange;                /* the room http's request; inherited; NULL outside of one */
+    struct weir__runtime *runtime; /* of the application's context only: its lock; NULL elsewhere */
+    uint64_t seq;                  /* order of opening on its worker */
+    bool is_fiber;                 /* it is the own context of a fiber */
     struct weir__ctx *next_free;
 };
+
+extern _Thread_local struct weir__worker *weir__self;
 
 WEIR_NORETURN void weir__ctx_misuse(const weir_ctx *c, const char *function);
 
@@ -69,7 +76,8 @@ static inline struct weir__ctx *weir__ctx_of_at(const weir_ctx *handle, const ch
 {
     uintptr_t bits = (uintptr_t)handle;
     struct weir__ctx *c = (struct weir__ctx *)(bits & 0x0000ffffffffffffULL);
-    if (WEIR_UNLIKELY(c == NULL || c->gen != (uint16_t)(bits >> 48)))
+    if (WEIR_UNLIKELY(c == NULL || c->gen != (uint16_t)(bits >> 48) ||
+                      (c->worker != weir__self && c->worker != NULL)))
         weir__ctx_misuse(handle, function);
     return c;
 }
@@ -91,6 +99,38 @@ struct weir__ctx *weir__ctx_new(struct weir__ctx *parent, weir_time deadline, si
 /* Ends it: cancels and joins children and fibers, releases what it owns, frees its memory. May wait. */
 void weir__ctx_end(struct weir__ctx *c);
 
+/* --- for rt itself -------------------------------------------------------------------------- */
+
+/* The application's context (no worker, no parent) and the workers' roots. */
+struct weir__ctx *weir__ctx_new_top(struct weir__worker *w, struct weir__ctx *parent,
+                                    size_t memory_max);
+
+/* Releases what a worker's root owns and ends its sub-contexts; the root itself stays for late waits. */
+void weir__ctx_release(struct weir__ctx *c);
+
+/* The last of a worker's root. */
+void weir__ctx_give_root(struct weir__worker *w);
+
+/* Gives a worker's idle contexts to the others. */
+void weir__ctx_drain_free(struct weir__worker *w);
+
+/* Cancels the contexts of the fibers that run in `c`, not `c` itself. */
+void weir__ctx_cancel_fibers(struct weir__ctx *c);
+
+/* Waits until no fiber runs in `c`; cannot be cancelled, for the fibers are what is being cancelled. */
+void weir__ctx_await_fibers(struct weir__ctx *c, const weir_site *site);
+
+/* Ends the sub-contexts of `c` that were opened after `seq`: a panic has skipped their ends. */
+void weir__ctx_end_since(struct weir__ctx *c, uint64_t seq);
+
+/* `c`, or for the application's context the root of this worker: where sub-contexts and fibers hang. */
+struct weir__ctx *weir__ctx_local(struct weir__ctx *c);
+
+/* Copies the error record of a fiber's context into the one it was started in, unless that has one. */
+void weir__ctx_hand_up_error(const struct weir__ctx *from, struct weir__ctx *to);
+
+/* --- for all rooms above -------------------------------------------------------------------- */
+
 /* Cancels it and all below it; the first reason stays. On its worker. */
 void weir__ctx_cancel(struct weir__ctx *c, weir_reason reason);
 
@@ -102,6 +142,11 @@ weir_err weir__reason_err(weir_reason reason);
 
 /* Not zeroed; NULL past the budget (then the context is cancelled with BUDGET) or without memory. */
 void *weir__ctx_alloc(struct weir__ctx *c, size_t size);
+
+/* Text in the context's memory, and the error record, for callers with their own `...`. */
+weir_str weir__ctx_vprintf(struct weir__ctx *c, const char *format, va_list args) WEIR_PRINTF(2, 0);
+weir_err weir__ctx_raise(const weir_site *site, struct weir__ctx *c, weir_err code, int status,
+                         const char *format, va_list args) WEIR_PRINTF(5, 0);
 
 /* The arena for codecs that build results in it. */
 static inline struct weir__arena *weir__ctx_arena(struct weir__ctx *c)

@@ -45,6 +45,11 @@ struct weir__fiber {
     uint8_t state;
     bool is_hibernating;
     int saved_errno;
+    /*
+     * Called before the fiber gives its worker away, on its own stack; must not wait. For what the fiber holds back
+     * (responses gathered for one send) and must not hold back while it waits. May be NULL.
+     */
+    void (*before_park)(struct weir__fiber *f);
     void *asan_fake_stack;
     void *tsan_fiber;
 };
@@ -66,6 +71,23 @@ struct weir__fiber *weir__fiber_self(void);
 
 /* Lets the others run; the caller stays ready. */
 void weir__fiber_yield(void);
+
+/* --- for rt itself: the two halves of every wait, and the worker's loop ----------------------- */
+
+/* Gives the worker away until weir__fiber_ready. `wait` is what the dump shows. */
+void weir__fiber_park(struct weir__wait *wait);
+
+/* Makes a parked fiber ready; from any thread. */
+void weir__fiber_ready(struct weir__fiber *f);
+
+/* Runs the first ready fiber until it parks or ends; false when there is none. On the worker's own stack. */
+bool weir__fiber_run_ready(struct weir__worker *w);
+
+/* Frees idle fibers beyond `keep`. On the worker's own stack. */
+void weir__fiber_trim(struct weir__worker *w, size_t keep);
+
+/* Return addresses from frame pointer `fp` on, as far as they lie in the stack of `f`. Signal-safe. */
+size_t weir__stack_walk(const struct weir__fiber *f, void *const *fp, void **pcs, size_t max);
 
 /* Return addresses of the caller's frames by frame pointers, bounded by the stack; returns the number. */
 size_t weir__stack_capture(void **pcs, size_t max);

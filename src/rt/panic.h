@@ -24,6 +24,18 @@ struct weir__panic_info {
 /* Calls `fn(arg)`. True when it returned; false when it panicked, and `*info` (may be NULL) says how. */
 bool weir__try(void (*fn)(void *arg), void *arg, struct weir__panic_info *info);
 
+struct weir__fiber;
+struct weir__ctx;
+
+/* Makes a caught panic the error of a context: WEIR_EPANIC, status 500, its message and place; logs it with its stack. */
+void weir__panic_record(struct weir__ctx *c, const struct weir__panic_info *info);
+
+/* Panics of a fault handler: `frame` is the interrupted frame pointer. Unwinds from here. */
+WEIR_NORETURN void weir__panic_fault(const char *message);
+
+/* Logs a panic that reached the fiber's start. */
+void weir__panic_log(const struct weir__fiber *f, const struct weir__panic_info *info);
+
 /* Misuse of the API: prints function, argument and rule, and panics. Outside of a fiber it aborts. */
 WEIR_NORETURN void weir__misuse(const char *function, const char *format, ...) WEIR_PRINTF(2, 3);
 

@@ -82,12 +82,16 @@ struct weir__poller_ops {
     /* Ends a poll of `w` from another thread. */
     void (*wake)(struct weir__worker *w);
     weir_err (*watch)(struct weir__worker *w, struct weir__fd *fd);
-    void (*unwatch)(struct weir__worker *w, struct weir__fd *fd);
+    /* `is_closing`: the descriptor is closed next, which makes the kernel forget it too. */
+    void (*unwatch)(struct weir__worker *w, struct weir__fd *fd, bool is_closing);
     void (*close)(struct weir__worker *w, int num);
 };
 
 extern const struct weir__poller_ops weir__poller_epoll;
 extern const struct weir__poller_ops weir__poller_sim;
+
+/* For pollers: hands `ready` to the operations that wait for it, the rest to on_ready. */
+void weir__fd_dispatch(struct weir__fd *fd, unsigned ready);
 
 /* Begins to watch descriptor `num` on the running worker. */
 weir_err weir__fd_watch(struct weir__fd *fd, int num,

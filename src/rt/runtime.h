@@ -45,7 +45,10 @@ weir_err weir__runtime_run(struct weir__runtime *rt, weir_fiber_fn main, void *a
 
 void weir__runtime_free(struct weir__runtime *rt);
 
-/* Calls `fn(worker, arg)` on each worker's own stack and waits for all. Fiber (not in one of the callbacks). */
+/*
+ * Calls `fn(worker, arg)` on each worker's own stack, side by side, and waits for all up to `patience`. WEIR_ETIMEDOUT when
+ * some worker did not get to it in time: `fn` is then not called there any more. Fiber only.
+ */
 weir_err weir__on_each_worker(struct weir__ctx *c, void (*fn)(struct weir__worker *w, void *arg),
                               void *arg, weir_dur patience);
 

@@ -37,6 +37,9 @@ void weir__sim_reset(int num);
 /* At most `n` bytes a recv or send from now on (0: no bound): splits at every byte. */
 void weir__sim_chop(size_t n);
 
+/* Simulated sockets that a worker watches now. */
+size_t weir__sim_watched(void);
+
 /* The next accept fails with -err. */
 void weir__sim_fail_accept(int err);
 

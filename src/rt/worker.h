@@ -38,6 +38,8 @@ struct weir__worker_stats {
     _Atomic uint64_t load; /* what accept compares: active requests + ready fibers + idle >> 6 */
 };
 
+struct weir__runtime;
+
 struct weir__worker {
     struct weir__runtime *runtime;
     unsigned index;
@@ -59,6 +61,7 @@ struct weir__worker {
     _Atomic(struct weir__fiber *) inbox_fibers; /* woken by others, newest first */
     atomic_bool is_sleeping;
     uint64_t next_fiber_id;
+    uint64_t next_ctx_seq;
     struct weir__worker_stats stats;
     void *slots[WEIR__SLOTS];
     void *asan_stack; /* bounds of its own stack, for the sanitizers */
@@ -67,8 +70,31 @@ struct weir__worker {
     void *tsan_fiber;
 };
 
-/* The worker of the calling thread; NULL on other threads. */
-extern _Thread_local struct weir__worker *weir__self;
+/* weir__self, in context.h: the worker of the calling thread; NULL on other threads. */
+
+/* Adds to a counter of the calling worker's own: read by others, written by one. */
+static inline void weir__count(_Atomic uint64_t *counter, int64_t n)
+{
+    uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, now + (uint64_t)n, memory_order_relaxed);
+}
+
+/* --- for the runtime: a worker's life -------------------------------------------------------- */
+
+/* NULL: no memory, or the poller refused. */
+struct weir__worker *weir__worker_new(struct weir__runtime *rt, unsigned index);
+/* Makes the calling thread this worker, and ends that. */
+void weir__worker_enter(struct weir__worker *w);
+void weir__worker_leave(struct weir__worker *w);
+/* One turn of the loop; false when the worker has been told to stop and nothing is left. */
+bool weir__worker_turn(struct weir__worker *w);
+void weir__worker_loop(struct weir__worker *w);
+void weir__worker_free(struct weir__worker *w);
+
+/* --- for all rooms above ---------------------------------------------------------------------- */
+
+/* Ends the worker's sleep if it sleeps; from any thread. */
+void weir__worker_wake(struct weir__worker *w);
 
 /* Makes the clock current; returns it. */
 weir_time weir__worker_now(struct weir__worker *w);

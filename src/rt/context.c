@@ -1,0 +1,392 @@
+/*
+ * Contexts: opening, cancelling, ending. They live in slabs that are never unmapped and carry a generation,
+ * which the handle repeats in its upper 16 bits: a handle of an ended context is noticed by one comparison.
+ *
+ * The hard thing is the end: children first (their fibers unwind by themselves, this fiber waits for them), then what it
+ * owns in reverse order under a shield, then the memory. It is the same for every way in which a
+ * context may end, because it is the only way.
+ */
+#include "rt/context.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "rt/panic.h"
+#include "rt/runtime.h"
+#include "rt/sys.h"
+
+#define SLAB_BYTES (64u << 10)
+#define FIBERS_MAX_DEFAULT 10000
+#define RELEASE_NS 1000000000 /* how long the release of one resource may wait */
+
+static pthread_mutex_t slab_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct weir__ctx *slab_free; /* of all threads that are gone, and new slabs */
+
+/* --- memory of contexts ------------------------------------------------------------------- */
+
+static bool add_slab(void)
+{
+    struct weir__ctx *slab =
+        weir__sys_mmap(SLAB_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+    if (slab == NULL)
+        return false;
+    for (size_t i = SLAB_BYTES / sizeof *slab; i-- > 0;) {
+        slab[i].gen = 1;
+        slab[i].next_free = slab_free;
+        slab_free = &slab[i];
+    }
+    return true;
+}
+
+static struct weir__ctx *take_from_slab(void)
+{
+    pthread_mutex_lock(&slab_lock);
+    struct weir__ctx *c = slab_free != NULL || add_slab() ? slab_free : NULL;
+    if (c != NULL)
+        slab_free = c->next_free;
+    pthread_mutex_unlock(&slab_lock);
+    return c;
+}
+
+static void give_to_slab(struct weir__ctx *c)
+{
+    pthread_mutex_lock(&slab_lock);
+    c->next_free = slab_free;
+    slab_free = c;
+    pthread_mutex_unlock(&slab_lock);
+}
+
+static struct weir__ctx *take(struct weir__worker *w)
+{
+    struct weir__ctx *c = w != NULL ? w->free_ctxs : NULL;
+    if (WEIR_UNLIKELY(c == NULL))
+        return take_from_slab();
+    w->free_ctxs = c->next_free;
+    return c;
+}
+
+static void give(struct weir__worker *w, struct weir__ctx *c)
+{
+    if (++c->gen == 0)
+        c->gen = 1;
+    if (w == NULL) {
+        give_to_slab(c);
+        return;
+    }
+    c->next_free = w->free_ctxs;
+    w->free_ctxs = c;
+}
+
+void weir__ctx_drain_free(struct weir__worker *w)
+{
+    while (w->free_ctxs != NULL) {
+        struct weir__ctx *c = w->free_ctxs;
+        w->free_ctxs = c->next_free;
+        give_to_slab(c);
+    }
+}
+
+/* --- opening ------------------------------------------------------------------------------ */
+
+static void on_deadline(struct weir__timer *t)
+{
+    weir__ctx_cancel(WEIR_CONTAINER(t, struct weir__ctx, timer), WEIR_REASON_DEADLINE);
+}
+
+static void init(struct weir__ctx *c, const weir_site *site)
+{
+    c->reason = WEIR_REASON_NONE;
+    c->is_closing = c->is_shielded = c->is_ok = c->is_fiber = false;
+    c->fibers = 0;
+    c->fibers_max = FIBERS_MAX_DEFAULT;
+    c->parent = NULL;
+    weir__list_init(&c->sibling);
+    weir__list_init(&c->children);
+    weir__list_init(&c->waits);
+    weir__list_init(&c->owned);
+    c->site = site;
+    c->deadline = weir_never();
+    c->deadline_owner = NULL;
+    weir__timer_init(&c->timer, on_deadline);
+    c->error = NULL;
+    c->values = NULL;
+    c->joiner = NULL;
+    c->join_err = WEIR_OK;
+    c->join_oks = 0;
+    c->join_mode = WEIR_JOIN_ALL;
+    c->route = NULL;
+    c->request_id = (weir_str){NULL, 0};
+    c->exchange = NULL;
+    c->opener = NULL;
+    c->opened_sp = NULL;
+}
+
+struct weir__ctx *weir__ctx_new_top(struct weir__worker *w, struct weir__ctx *parent,
+                                    size_t memory_max)
+{
+    struct weir__ctx *c = take(NULL);
+    if (c == NULL)
+        return NULL;
+    init(c, NULL);
+    c->worker = w;
+    c->parent = parent;
+    weir__arena_init(&c->arena, NULL, 0, memory_max);
+    return c;
+}
+
+static void inherit(struct weir__ctx *c, const struct weir__ctx *parent)
+{
+    c->reason = parent->reason;
+    c->route = parent->route;
+    c->request_id = parent->request_id;
+    c->exchange = parent->exchange;
+    c->deadline = parent->deadline;
+    c->deadline_owner = parent->deadline_owner;
+}
+
+static size_t budget_left(const struct weir__arena *a)
+{
+    return a->bytes_max > a->bytes_used ? a->bytes_max - a->bytes_used : 0;
+}
+
+struct weir__ctx *weir__ctx_new(struct weir__ctx *parent, weir_time deadline, size_t memory_max,
+                                const weir_site *site)
+{
+    struct weir__worker *w = weir__self;
+    struct weir__ctx *c = take(w);
+    if (WEIR_UNLIKELY(c == NULL))
+        return NULL;
+    init(c, site);
+    c->worker = w;
+    c->parent = parent;
+    inherit(c, parent);
+    if (deadline.ns < c->deadline.ns) {
+        c->deadline = deadline;
+        c->deadline_owner = c;
+    }
+    c->opener = w->current;
+    c->opened_sp = __builtin_frame_address(0);
+    size_t left = budget_left(&parent->arena);
+    if (parent == w->root)
+        left = w->runtime->options.request_memory_max;
+    weir__arena_init(&c->arena, NULL, 0, memory_max != 0 && memory_max < left ? memory_max : left);
+    weir__list_push_front(&parent->children, &c->sibling);
+    c->seq = ++w->next_ctx_seq;
+    weir__count(&w->stats.contexts, 1);
+    return c;
+}
+
+/* --- cancelling --------------------------------------------------------------------------- */
+
+weir_err weir__reason_err(weir_reason reason)
+{
+    static const weir_err codes[] = {
+        [WEIR_REASON_NONE] = WEIR_OK,
+        [WEIR_REASON_DEADLINE] = WEIR_ETIMEDOUT,
+        [WEIR_REASON_CLIENT_GONE] = WEIR_ECLIENTGONE,
+        [WEIR_REASON_SHUTDOWN] = WEIR_ESHUTDOWN,
+        [WEIR_REASON_CALLER] = WEIR_ECANCELED,
+        [WEIR_REASON_BUDGET] = WEIR_EBUDGET,
+    };
+    return codes[reason];
+}
+
+static bool shield_holds(const struct weir__ctx *c)
+{
+    return c->is_shielded && weir__self->now.ns < c->shield_until.ns;
+}
+
+void weir__ctx_cancel(struct weir__ctx *c, weir_reason reason)
+{
+    if (c->reason == WEIR_REASON_NONE)
+        c->reason = (uint8_t)reason;
+    weir__timer_disarm(&c->timer);
+    if (!shield_holds(c)) {
+        WEIR_LIST_EACH(node, &c->waits)
+            weir__wait_abort(WEIR_CONTAINER(node, struct weir__wait, in_ctx),
+                             weir__reason_err(c->reason));
+    }
+    WEIR_LIST_EACH(node, &c->children) {
+        struct weir__ctx *child = WEIR_CONTAINER(node, struct weir__ctx, sibling);
+        if (child->reason == WEIR_REASON_NONE)
+            weir__ctx_cancel(child, c->reason);
+    }
+}
+
+weir_err weir__ctx_check(struct weir__ctx *c)
+{
+    struct weir__ctx *root = weir__self->root;
+    weir_reason reason = c->reason;
+    if (weir__ctx_is_shared(c) && root != NULL)
+        reason = root->reason;
+    if (WEIR_LIKELY(reason == WEIR_REASON_NONE && weir__self->now.ns < c->deadline.ns))
+        return WEIR_OK;
+    if (shield_holds(c))
+        return WEIR_OK;
+    if (reason == WEIR_REASON_NONE) {
+        weir__ctx_cancel(c->deadline_owner, WEIR_REASON_DEADLINE);
+        reason = WEIR_REASON_DEADLINE;
+    }
+    return weir__reason_err(reason);
+}
+
+/* --- ending ------------------------------------------------------------------------------- */
+
+static bool never_abandoned(struct weir__wait *w)
+{
+    (void)w;
+    return false;
+}
+
+static const struct weir__wait_type join_wait = {.name = "join", .abandon = never_abandoned};
+
+void weir__ctx_await_fibers(struct weir__ctx *c, const weir_site *site)
+{
+    if (c->fibers == 0)
+        return;
+    struct weir__wait wait;
+    weir__wait_init(&wait, &join_wait, c, site, c);
+    WEIR_ASSERT(c->joiner == NULL, "one fiber joins a context");
+    c->joiner = &wait;
+    (void)weir__park(&wait, weir_never());
+    c->joiner = NULL;
+}
+
+/* A mistake is a mistake only in a context that ended well: a failing one leaves things by design. */
+static void report_if_mistake(const struct weir__ctx *c, const struct weir__owned *o)
+{
+    if (c->is_ok && o->type->is_mistake != NULL && o->type->is_mistake(o))
+        weir__report_leak(o, "left open at the end of its context");
+}
+
+static void release_owned(struct weir__ctx *c)
+{
+    struct weir__list *node;
+    c->is_shielded = true;
+    while ((node = weir__list_pop_front(&c->owned)) != NULL) {
+        struct weir__owned *o = WEIR_CONTAINER(node, struct weir__owned, link);
+        c->shield_until = weir_time_add(weir__self->now, weir_ns(RELEASE_NS));
+        report_if_mistake(c, o);
+        o->type->release(o);
+    }
+    c->is_shielded = false;
+}
+
+static void end_children(struct weir__ctx *c)
+{
+    c->is_closing = true;
+    if (c->fibers > 0) {
+        weir__ctx_cancel_fibers(c);
+        weir__ctx_await_fibers(c, c->site);
+    }
+    while (!weir__list_empty(&c->children)) {
+        struct weir__ctx *child = WEIR_CONTAINER(c->children.next, struct weir__ctx, sibling);
+        child->is_ok = c->is_ok;
+        weir__ctx_end(child);
+    }
+}
+
+void weir__ctx_release(struct weir__ctx *c)
+{
+    if (WEIR_UNLIKELY(c->fibers > 0 || !weir__list_empty(&c->children)))
+        end_children(c);
+    c->is_closing = true;
+    if (!weir__list_empty(&c->owned))
+        release_owned(c);
+}
+
+void weir__ctx_give_root(struct weir__worker *w)
+{
+    weir__arena_fini(&w->root->arena);
+    give(NULL, w->root);
+    w->root = NULL;
+}
+
+void weir__ctx_end(struct weir__ctx *c)
+{
+    struct weir__worker *w = c->worker;
+    weir__ctx_release(c);
+    WEIR_ASSERT(c->fibers == 0 && weir__list_empty(&c->children) && weir__list_empty(&c->waits) &&
+                    weir__list_empty(&c->owned),
+                "C3: an ended context holds nothing");
+    weir__timer_disarm(&c->timer);
+    weir__arena_fini(&c->arena);
+    weir__list_remove(&c->sibling);
+    if (w != NULL && c != w->root)
+        weir__count(&w->stats.contexts, -1);
+    give(w, c);
+}
+
+void weir__ctx_end_since(struct weir__ctx *c, uint64_t seq)
+{
+    while (!weir__list_empty(&c->children)) {
+        struct weir__ctx *child = WEIR_CONTAINER(c->children.next, struct weir__ctx, sibling);
+        if (child->seq <= seq || child->is_fiber)
+            return;
+        weir__ctx_end(child);
+    }
+}
+
+void weir__ctx_cancel_fibers(struct weir__ctx *c)
+{
+    WEIR_LIST_EACH(node, &c->children) {
+        struct weir__ctx *child = WEIR_CONTAINER(node, struct weir__ctx, sibling);
+        if (child->is_fiber && child->reason == WEIR_REASON_NONE)
+            weir__ctx_cancel(child, c->reason != 0 ? c->reason : WEIR_REASON_CALLER);
+    }
+}
+
+/* --- memory in contexts ------------------------------------------------------------------- */
+
+void *weir__ctx_alloc(struct weir__ctx *c, size_t size)
+{
+    void *p = weir__arena_alloc(&c->arena, size);
+    if (WEIR_UNLIKELY(p == NULL) && c->arena.is_over_budget && c->reason == WEIR_REASON_NONE)
+        weir__ctx_cancel(c, WEIR_REASON_BUDGET);
+    return p;
+}
+
+/* What lives as long as the application's context: on the heap, freed when that ends. */
+struct shared_object {
+    struct weir__owned owned;
+    _Alignas(16) char bytes[];
+};
+
+static void free_shared(struct weir__owned *o)
+{
+    weir__free(WEIR_CONTAINER(o, struct shared_object, owned));
+}
+
+static const struct weir__owned_type shared_object_type = {.name = "memory",
+                                                           .release = free_shared};
+
+void *weir__ctx_object(struct weir__ctx *c, size_t size)
+{
+    if (!weir__ctx_is_shared(c)) {
+        void *p = weir__ctx_alloc(c, size);
+        return p != NULL ? memset(p, 0, size) : NULL;
+    }
+    struct shared_object *o = weir__calloc(1, sizeof *o + size);
+    if (o == NULL)
+        return NULL;
+    weir__own(c, &o->owned, &shared_object_type, NULL);
+    return o->bytes;
+}
+
+/* --- misuse ------------------------------------------------------------------------------- */
+
+void weir__ctx_misuse(const weir_ctx *handle, const char *function)
+{
+    const struct weir__ctx *c =
+        (const struct weir__ctx *)((uintptr_t)handle & 0x0000ffffffffffffULL);
+    if (c == NULL)
+        weir__misuse(function, "the context is NULL");
+    if (c->gen == (uint16_t)((uintptr_t)handle >> 48))
+        weir__misuse(function, "the context belongs to another worker: pass data through a channel "
+                               "of the application's context, not the context itself");
+    weir__misuse(function, "the context has ended: work that goes on after its request is started "
+                           "with weir_detach, which copies the data it needs and has a deadline");
+}

@@ -1,0 +1,294 @@
+/*
+ * The public side of contexts: sub-contexts, cancellation, time, shields, memory, deferred calls, values. Each function
+ * resolves its handle and says in the language of rt what is wanted.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "rt/panic.h"
+#include "rt/runtime.h"
+#include <weir/ctx.h>
+
+#define SHIELD_NS_MAX 10000000000LL
+#define DEFER_NS 1000000000LL
+
+const char *weir_reason_name(weir_reason reason)
+{
+    static const char *const names[] = {"none",     "deadline", "client gone",
+                                        "shutdown", "caller",   "memory budget"};
+    return (unsigned)reason < sizeof names / sizeof names[0] ? names[reason] : "unknown";
+}
+
+/* --- sub-contexts ------------------------------------------------------------------------- */
+
+/* Below the application's context a worker opens things under its own root: contexts take no locks. */
+struct weir__ctx *weir__ctx_local(struct weir__ctx *c)
+{
+    return weir__ctx_is_shared(c) ? weir__self->root : c;
+}
+
+weir_ctx *weir_ctx_open_at(const weir_site *site, weir_ctx *parent, const weir_ctx_options *options)
+{
+    struct weir__ctx *p = weir__ctx_local(weir__ctx_of(parent));
+    weir_time deadline = weir_never();
+    if (options->timeout.ns != 0)
+        deadline = weir_time_add(weir__worker_now(weir__self), options->timeout);
+    struct weir__ctx *c = weir__ctx_new(p, deadline, options->memory_max, site);
+    if (c == NULL)
+        weir_panic_at(site, "no memory for a context");
+    c->opened_sp = __builtin_frame_address(0);
+    if (options->fibers_max != 0)
+        c->fibers_max = options->fibers_max;
+    return weir__ctx_handle(c);
+}
+
+/* A context ends well unless it, or one above it in the same request, has failed or was cancelled. */
+static bool has_failed(const struct weir__ctx *c)
+{
+    for (; c != NULL && c->worker != NULL; c = c->parent) {
+        if (c->error != NULL || c->reason != WEIR_REASON_NONE)
+            return true;
+    }
+    return false;
+}
+
+weir_err weir_ctx_close(weir_ctx *handle)
+{
+    struct weir__ctx *c = weir__ctx_of(handle);
+    if (c->opener != weir__fiber_self() || c->is_fiber || c->opener == NULL)
+        weir__misuse(__func__, "only the function that opened a context closes it");
+    if (c->fibers > 0) {
+        c->is_closing = true;
+        weir__ctx_cancel_fibers(c);
+        weir__ctx_await_fibers(c, c->site);
+    }
+    weir_err err = c->join_err;
+    c->is_ok = !has_failed(c);
+    weir__ctx_end(c);
+    return err;
+}
+
+/* --- cancellation and time ---------------------------------------------------------------- */
+
+void weir_cancel(weir_ctx *handle)
+{
+    weir__ctx_cancel(weir__ctx_of(handle), WEIR_REASON_CALLER);
+}
+
+weir_err weir_check(weir_ctx *handle)
+{
+    struct weir__ctx *c = weir__ctx_of(handle);
+    if (c->deadline.ns != INT64_MAX)
+        weir__worker_now(weir__self);
+    return weir__ctx_check(c);
+}
+
+weir_reason weir_cancel_reason(weir_ctx *handle)
+{
+    (void)weir_check(handle);
+    return (weir_reason)weir__ctx_of(handle)->reason;
+}
+
+weir_time weir_deadline(weir_ctx *handle)
+{
+    return weir__ctx_of(handle)->deadline;
+}
+
+weir_dur weir_remaining(weir_ctx *handle)
+{
+    weir_time deadline = weir__ctx_of(handle)->deadline;
+    if (deadline.ns == INT64_MAX)
+        return (weir_dur){INT64_MAX};
+    weir_dur left = weir_time_sub(deadline, weir__worker_now(weir__self));
+    return left.ns > 0 ? left : (weir_dur){0};
+}
+
+weir_time weir_now(void)
+{
+    if (weir__self == NULL)
+        weir__misuse(__func__, "there is a clock on a worker only");
+    return weir__worker_now(weir__self);
+}
+
+void weir_shield(weir_ctx *handle, weir_dur limit)
+{
+    struct weir__ctx *c = weir__ctx_of(handle);
+    if (limit.ns <= 0 || limit.ns > SHIELD_NS_MAX)
+        weir__misuse(__func__, "the limit is %lld ns; a shield lasts at least 1 ns, at most 10 s",
+                     (long long)limit.ns);
+    if (c->is_shielded)
+        return;
+    c->is_shielded = true;
+    c->shield_until = weir_time_add(weir__worker_now(weir__self), limit);
+}
+
+void weir_unshield(weir_ctx *handle)
+{
+    struct weir__ctx *c = weir__ctx_of(handle);
+    if (!c->is_closing)
+        c->is_shielded = false;
+}
+
+/* --- memory ------------------------------------------------------------------------------- */
+
+void *weir_alloc(weir_ctx *handle, size_t size)
+{
+    return weir__ctx_object(weir__ctx_of(handle), size);
+}
+
+weir_str weir_strdup(weir_ctx *handle, weir_str s)
+{
+    char *copy = weir_alloc(handle, s.len + 1);
+    if (copy == NULL)
+        return (weir_str){NULL, 0};
+    if (s.len > 0)
+        memcpy(copy, s.ptr, s.len);
+    return (weir_str){copy, s.len};
+}
+
+weir_str weir__ctx_vprintf(struct weir__ctx *c, const char *format, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, args);
+    char *text = n < 0 ? NULL : weir__ctx_object(c, (size_t)n + 1);
+    if (text != NULL)
+        vsnprintf(text, (size_t)n + 1, format, again);
+    va_end(again);
+    return text != NULL ? (weir_str){text, (size_t)n} : (weir_str){NULL, 0};
+}
+
+weir_str weir_sprintf(weir_ctx *handle, const char *format, ...)
+{
+    struct weir__ctx *c = weir__ctx_of(handle);
+    va_list args;
+    va_start(args, format);
+    weir_str s = weir__ctx_vprintf(c, format, args);
+    va_end(args);
+    return s;
+}
+
+/* --- deferred calls ----------------------------------------------------------------------- */
+
+struct deferred {
+    struct weir__owned owned;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+static void run_deferred(struct weir__owned *o)
+{
+    struct deferred *d = WEIR_CONTAINER(o, struct deferred, owned);
+    d->fn(d->arg);
+}
+
+weir_err weir_defer(weir_ctx *handle, void (*fn)(void *arg), void *arg)
+{
+    static const struct weir__owned_type type = {.name = "deferred call", .release = run_deferred};
+    struct weir__ctx *c = weir__ctx_of(handle);
+    struct deferred *d = weir__ctx_object(c, sizeof *d);
+    if (d == NULL) {
+        fn(arg);
+        return c->arena.is_over_budget ? WEIR_EBUDGET : -ENOMEM;
+    }
+    d->fn = fn;
+    d->arg = arg;
+    weir__own(c, &d->owned, &type, NULL);
+    return WEIR_OK;
+}
+
+/* --- values ------------------------------------------------------------------------------- */
+
+static void *value_bytes(struct weir__value *v)
+{
+    return v + 1;
+}
+
+weir_err weir_set(weir_ctx *handle, const weir_key *key, const void *value)
+{
+    struct weir__ctx *c = weir__ctx_of(handle);
+    if (key->size > WEIR_VALUE_BYTES_MAX)
+        return weir_raise(handle, WEIR_ETOOLARGE,
+                          "the value %s has %zu bytes, a context carries at most %d: keep it in a "
+                          "cache and its id in the context",
+                          key->name, key->size, WEIR_VALUE_BYTES_MAX);
+    struct weir__value *v = c->values;
+    while (v != NULL && v->key != key)
+        v = v->next;
+    if (v == NULL) {
+        v = weir__ctx_object(c, sizeof *v + key->size);
+        if (v == NULL)
+            return c->arena.is_over_budget ? WEIR_EBUDGET : -ENOMEM;
+        v->key = key;
+        v->next = c->values;
+        c->values = v;
+    }
+    memcpy(value_bytes(v), value, key->size);
+    return WEIR_OK;
+}
+
+const void *weir_get_value(weir_ctx *handle, const weir_key *key)
+{
+    for (struct weir__ctx *c = weir__ctx_of(handle); c != NULL; c = c->parent) {
+        for (struct weir__value *v = c->values; v != NULL; v = v->next) {
+            if (v->key == key)
+                return value_bytes(v);
+        }
+    }
+    return NULL;
+}
+
+/* --- the error record --------------------------------------------------------------------- */
+
+weir_err weir__ctx_raise(const weir_site *site, struct weir__ctx *c, weir_err code, int status,
+                         const char *format, va_list args)
+{
+    if (c->error != NULL)
+        return code;
+    static const weir_error no_memory = {
+        .code = -ENOMEM, .status = 500, .message = {"out of memory", 13}};
+    weir_error *e = weir__ctx_object(c, sizeof *e);
+    if (e == NULL) {
+        c->error = &no_memory;
+        return code;
+    }
+    *e = (weir_error){.code = code, .status = status, .site = site};
+    e->message = weir__ctx_vprintf(c, format, args);
+    c->error = e;
+    return code;
+}
+
+weir_err weir_raise_at(const weir_site *site, weir_ctx *handle, weir_err code, int status,
+                       const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    weir_err err = weir__ctx_raise(site, weir__ctx_of(handle), code, status, format, args);
+    va_end(args);
+    return err;
+}
+
+/* A fiber's error becomes its parent's, with copies of its texts: the fiber's memory ends with it. */
+void weir__ctx_hand_up_error(const struct weir__ctx *from, struct weir__ctx *to)
+{
+    if (from->error == NULL || to->error != NULL)
+        return;
+    weir_error *e = weir__ctx_object(to, sizeof *e);
+    if (e == NULL)
+        return;
+    *e = *from->error;
+    e->message = weir__arena_str(&to->arena, e->message);
+    e->cause = weir__arena_str(&to->arena, e->cause);
+    to->error = e;
+}
+
+const weir_error *weir_last_error(weir_ctx *handle)
+{
+    return weir__ctx_of(handle)->error;
+}
+
+void weir_error_clear(weir_ctx *handle)
+{
+    weir__ctx_of(handle)->error = NULL;
+}

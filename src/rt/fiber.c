@@ -1,0 +1,318 @@
+/*
+ * Fibers: birth, switching, end. A fiber that has ended keeps its stack and waits in its main loop on the worker's
+ * free list, newest first, so the next one starts on warm pages with nothing to set up. Beyond
+ * FREE_MAX the stack goes back and its pages to the machine.
+ *
+ * The hard thing: code that runs on a fiber's stack must never be reached with the worker in another state
+ * than "f is current". All four switches are in resume() and leave().
+ */
+#include "rt/fiber.h"
+
+#include <errno.h>
+
+#include "base/assert.h"
+#include "rt/panic.h"
+#include "rt/runtime.h"
+#include "rt/stack.h"
+#include "rt/switch.h"
+
+#define FREE_MAX 512 /* idle fibers a worker keeps: at most 8 MiB of warm pages */
+
+void weir__fiber_enter(void);
+
+/* The struct and its stack are one slot: the struct at the top, the stack below it. */
+#define STRUCT_BYTES ((sizeof(struct weir__fiber) + 63) / 64 * 64)
+
+static struct weir__stack slot_of(const struct weir__fiber *f)
+{
+    struct weir__stack s = {f->stack_lo, (char *)(uintptr_t)f + STRUCT_BYTES};
+    return s;
+}
+
+/* Builds a fiber that will begin in weir__fiber_enter. */
+static struct weir__fiber *create(struct weir__worker *w)
+{
+    struct weir__stack s;
+    if (!weir__stack_take(&s))
+        return NULL;
+    struct weir__fiber *f = (struct weir__fiber *)(void *)(s.hi - STRUCT_BYTES);
+    *f = (struct weir__fiber){.worker = w, .stack_lo = s.lo, .stack_hi = (char *)f};
+    weir__list_init(&f->in_run);
+    weir__list_init(&f->in_all);
+    /* As weir__switch leaves a stack: six registers, then where to go. The seventh word aligns. */
+    void **sp = (void **)(void *)f - 8;
+    for (int i = 0; i < 6; i++)
+        sp[i] = NULL;
+    sp[6] = (void *)(uintptr_t)weir__fiber_entry;
+    sp[7] = NULL;
+    f->sp = sp;
+#ifdef WEIR__TSAN
+    f->tsan_fiber = __tsan_create_fiber(0);
+#endif
+    return f;
+}
+
+static void destroy(struct weir__fiber *f)
+{
+#ifdef WEIR__TSAN
+    __tsan_destroy_fiber(f->tsan_fiber);
+#endif
+#ifdef WEIR__ASAN
+    __asan_unpoison_memory_region(f->stack_lo, (size_t)(f->stack_hi - f->stack_lo));
+#endif
+    struct weir__stack s = slot_of(f);
+    weir__stack_give(&s);
+}
+
+static struct weir__fiber *take(struct weir__worker *w, weir__fiber_main main, void *arg,
+                                const char *name, struct weir__ctx *ctx)
+{
+    struct weir__runtime *rt = w->runtime;
+    uint64_t live = atomic_fetch_add_explicit(&rt->fibers, 1, memory_order_relaxed);
+    struct weir__list *node = weir__list_pop_front(&w->free_fibers);
+    struct weir__fiber *f = NULL;
+    if (WEIR_LIKELY(live < rt->options.fibers_max)) {
+        if (node != NULL) {
+            f = WEIR_CONTAINER(node, struct weir__fiber, in_run);
+            w->free_fiber_count--;
+        } else {
+            f = create(w);
+        }
+    } else if (node != NULL) {
+        weir__list_push_front(&w->free_fibers, node);
+    }
+    if (f == NULL) {
+        atomic_fetch_sub_explicit(&rt->fibers, 1, memory_order_relaxed);
+        return NULL;
+    }
+    f->main = main;
+    f->arg = arg;
+    f->name = name;
+    f->site = NULL;
+    f->ctx = ctx;
+    f->wait = NULL;
+    f->before_park = NULL;
+    f->id = ++w->next_fiber_id;
+    f->since = w->now;
+    weir__list_push_back(&w->fibers, &f->in_all);
+    weir__count(&w->stats.fibers, 1);
+    weir__count(&w->stats.fibers_started, 1);
+    return f;
+}
+
+/* Runs `f` until it parks, yields or ends. On the worker's own stack. */
+static void resume(struct weir__worker *w, struct weir__fiber *f)
+{
+    WEIR_ASSERT(w->current == NULL, "F1: one fiber at a time");
+    w->current = f;
+    f->state = WEIR__FIBER_RUNNING;
+    weir__count(&w->stats.switches, 1);
+    atomic_store_explicit(&w->stats.busy_since_ns, w->now.ns, memory_order_relaxed);
+    weir__switch_to_fiber(w, f);
+    atomic_store_explicit(&w->stats.busy_since_ns, 0, memory_order_relaxed);
+    w->current = NULL;
+}
+
+/* The other half: from the fiber to the worker. The caller has set the state. */
+static void leave(struct weir__worker *w, struct weir__fiber *f)
+{
+    weir__switch_to_worker(w, f);
+}
+
+static void call_main(void *fiber)
+{
+    struct weir__fiber *f = fiber;
+    f->main(f->arg);
+}
+
+static void finish(struct weir__worker *w, struct weir__fiber *f)
+{
+    weir__list_remove(&f->in_all);
+    weir__count(&w->stats.fibers, -1);
+    atomic_fetch_sub_explicit(&w->runtime->fibers, 1, memory_order_relaxed);
+    f->state = WEIR__FIBER_FREE;
+    f->ctx = NULL;
+    struct weir__stack s = slot_of(f);
+    WEIR_ASSERT(!weir__stack_smashed(&s), "a fiber's stack has overflown");
+    weir__list_push_front(&w->free_fibers, &f->in_run);
+    w->free_fiber_count++;
+}
+
+/* Every fiber's first frame; each turn of the loop is one fiber's life. */
+void weir__fiber_enter(void)
+{
+    struct weir__worker *w = weir__self;
+    struct weir__fiber *f = w->current;
+    weir__switch_arrived(w, f);
+    for (;;) {
+        /* A panic that nobody caught on the way ends here; the contexts' owners have closed them by then. */
+        struct weir__panic_info info;
+        if (!weir__try(call_main, f, &info))
+            weir__panic_log(f, &info);
+        finish(w, f);
+        leave(w, f);
+    }
+}
+
+/* Gives back what many fibers once needed. On the worker's own stack. */
+void weir__fiber_trim(struct weir__worker *w, size_t keep)
+{
+    while (w->free_fiber_count > keep) {
+        struct weir__list *oldest = w->free_fibers.prev;
+        weir__list_remove(oldest);
+        w->free_fiber_count--;
+        destroy(WEIR_CONTAINER(oldest, struct weir__fiber, in_run));
+    }
+}
+
+/* Pages that a deep fiber has touched go back before the next one; how deep it went is kept for the dump. */
+static void cool(struct weir__fiber *f)
+{
+    struct weir__stack s = slot_of(f);
+#ifndef WEIR__ASAN
+    size_t used = weir__stack_cool(&s);
+    if (used > f->stack_used_max)
+        f->stack_used_max = (uint32_t)used;
+#else
+    (void)s;
+#endif
+}
+
+static void after_run(struct weir__worker *w, struct weir__fiber *f)
+{
+    if (f->state != WEIR__FIBER_FREE)
+        return;
+    cool(f);
+    if (WEIR_UNLIKELY(w->free_fiber_count > FREE_MAX))
+        weir__fiber_trim(w, FREE_MAX);
+}
+
+struct weir__fiber *weir__fiber_start(struct weir__worker *w, weir__fiber_main main, void *arg,
+                                      const char *name, const weir_site *site,
+                                      struct weir__ctx *ctx)
+{
+    struct weir__fiber *f = take(w, main, arg, name, ctx);
+    if (f == NULL)
+        return NULL;
+    f->site = site;
+    f->state = WEIR__FIBER_READY;
+    weir__list_push_back(&w->ready, &f->in_run);
+    return f;
+}
+
+bool weir__fiber_run_now(struct weir__worker *w, weir__fiber_main main, void *arg, const char *name,
+                         struct weir__ctx *ctx)
+{
+    struct weir__fiber *f = take(w, main, arg, name, ctx);
+    if (f == NULL)
+        return false;
+    resume(w, f);
+    after_run(w, f);
+    return true;
+}
+
+bool weir__fiber_run_ready(struct weir__worker *w)
+{
+    struct weir__list *node = weir__list_pop_front(&w->ready);
+    if (node == NULL)
+        return false;
+    struct weir__fiber *f = WEIR_CONTAINER(node, struct weir__fiber, in_run);
+    WEIR_ASSERT(f->state == WEIR__FIBER_READY, "F1: a queued fiber is ready");
+    resume(w, f);
+    after_run(w, f);
+    return true;
+}
+
+struct weir__fiber *weir__fiber_self(void)
+{
+    return weir__self != NULL ? weir__self->current : NULL;
+}
+
+void weir__fiber_yield(void)
+{
+    struct weir__worker *w = weir__self;
+    struct weir__fiber *f = w->current;
+    int saved_errno = errno;
+    if (f->before_park != NULL)
+        f->before_park(f);
+    f->state = WEIR__FIBER_READY;
+    weir__list_push_back(&w->ready, &f->in_run);
+    leave(w, f);
+    errno = saved_errno;
+}
+
+/* The other end of weir__fiber_ready: the fiber gives its worker back until somebody makes it ready. */
+void weir__fiber_park(struct weir__wait *wait)
+{
+    struct weir__worker *w = weir__self;
+    struct weir__fiber *f = w->current;
+    int saved_errno = errno;
+    f->state = WEIR__FIBER_PARKED;
+    f->wait = wait;
+    f->since = w->now;
+    weir__count(&w->stats.fibers_parked, 1);
+    leave(w, f);
+    weir__count(&w->stats.fibers_parked, -1);
+    f->wait = NULL;
+    errno = saved_errno;
+}
+
+void weir__fiber_ready(struct weir__fiber *f)
+{
+    struct weir__worker *w = f->worker;
+    if (w == weir__self) {
+        WEIR_ASSERT(f->state == WEIR__FIBER_PARKED, "F1: only a parked fiber becomes ready");
+        f->state = WEIR__FIBER_READY;
+        weir__list_push_back(&w->ready, &f->in_run);
+        return;
+    }
+    f->inbox_next = atomic_load_explicit(&w->inbox_fibers, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&w->inbox_fibers, &f->inbox_next, f,
+                                                  memory_order_release, memory_order_relaxed))
+        ;
+    weir__worker_wake(w);
+}
+
+/* --- looking at stacks -------------------------------------------------------------------- */
+
+/* Follows saved frame pointers from `fp` while they lie in [lo, hi) and grow. */
+static size_t walk(void *const *fp, const char *lo, const char *hi, void **pcs, size_t max)
+{
+    size_t n = 0;
+    while (n < max && (const char *)fp >= lo && (const char *)(fp + 2) <= hi &&
+           (uintptr_t)fp % sizeof(void *) == 0) {
+        void *const *next = (void *const *)fp[0];
+        if (fp[1] == NULL)
+            break;
+        pcs[n++] = fp[1];
+        if (next <= fp)
+            break;
+        fp = next;
+    }
+    return n;
+}
+
+size_t weir__stack_walk(const struct weir__fiber *f, void *const *fp, void **pcs, size_t max)
+{
+    return walk(fp, f->stack_lo, f->stack_hi, pcs, max);
+}
+
+size_t weir__stack_capture(void **pcs, size_t max)
+{
+    struct weir__fiber *f = weir__fiber_self();
+    if (f == NULL)
+        return 0;
+    return walk(__builtin_frame_address(0), f->stack_lo, f->stack_hi, pcs, max);
+}
+
+size_t weir__fiber_stack(const struct weir__fiber *f, void **pcs, size_t max)
+{
+    if (f->state == WEIR__FIBER_RUNNING || f->state == WEIR__FIBER_FREE)
+        return 0;
+    /* weir__switch's frame: r15 r14 r13 r12 rbx rbp, then the return address. */
+    void *const *sp = f->sp;
+    if (max == 0)
+        return 0;
+    pcs[0] = sp[6];
+    return 1 + walk((void *const *)sp[5], f->stack_lo, f->stack_hi, pcs + 1, max - 1);
+}

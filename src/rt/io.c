@@ -1,0 +1,212 @@
+/*
+ * Operations on descriptors, above the table of pollers: try at once, park if it would block, try again
+ * when the poller says so. The same for the kernel and for the simulation.
+ */
+#include "base/assert.h"
+#include "rt/runtime.h"
+
+/* A parked operation is on its descriptor's reader or writer slot, which is its queue. */
+static bool is_reading(const struct weir__op *op)
+{
+    return op->kind == WEIR__OP_RECV || op->kind == WEIR__OP_ACCEPT ||
+           op->kind == WEIR__OP_READABLE;
+}
+
+static struct weir__op **slot_of(struct weir__op *op)
+{
+    return is_reading(op) ? &op->fd->reader : &op->fd->writer;
+}
+
+static bool abandon_io(struct weir__wait *w)
+{
+    struct weir__op *op = WEIR_CONTAINER(w, struct weir__op, wait);
+    if (*slot_of(op) != op)
+        return false;
+    *slot_of(op) = NULL;
+    return true;
+}
+
+static void describe_io(const struct weir__wait *w, weir_buf *out)
+{
+    const struct weir__op *op = WEIR_CONTAINER(w, const struct weir__op, wait);
+    weir_buf_printf(out, "descriptor %d", op->fd->num);
+}
+
+static const struct weir__wait_type io_types[] = {
+    [WEIR__OP_RECV] = {"recv", abandon_io, describe_io},
+    [WEIR__OP_SEND] = {"send", abandon_io, describe_io},
+    [WEIR__OP_SENDV] = {"send", abandon_io, describe_io},
+    [WEIR__OP_ACCEPT] = {"accept", abandon_io, describe_io},
+    [WEIR__OP_CONNECT] = {"connect", abandon_io, describe_io},
+    [WEIR__OP_READABLE] = {"readable", abandon_io, describe_io},
+    [WEIR__OP_WRITABLE] = {"writable", abandon_io, describe_io},
+};
+
+ssize_t weir__io(struct weir__ctx *c, struct weir__op *op, weir_time until)
+{
+    struct weir__worker *w = weir__self;
+    for (;;) {
+        weir_err err = weir__ctx_check(c);
+        if (err != WEIR_OK)
+            return err;
+        if (op->fd->num < 0)
+            return -EBADF;
+        if (w->poller->submit(w, op))
+            return op->result;
+        struct weir__op **slot = slot_of(op);
+        WEIR_ASSERT(*slot == NULL, "one reader and one writer at a time on a descriptor");
+        weir__wait_init(&op->wait, &io_types[op->kind], c, NULL, op->fd);
+        *slot = op;
+        err = weir__park(&op->wait, until);
+        if (err != WEIR_OK)
+            return err;
+    }
+}
+
+/* Called by pollers: what waits for `ready` goes on; the rest is on_ready's. */
+void weir__fd_dispatch(struct weir__fd *fd, unsigned ready)
+{
+    fd->ready |= (uint8_t)ready;
+    unsigned rest = ready;
+    struct weir__op *reader = fd->reader, *writer = fd->writer;
+    if (reader != NULL && (ready & (WEIR__READABLE | WEIR__PEER_CLOSED | WEIR__BROKEN)) != 0) {
+        fd->reader = NULL;
+        rest &= ~(unsigned)WEIR__READABLE;
+        weir__wake(&reader->wait, WEIR_OK);
+    }
+    if (writer != NULL && (ready & (WEIR__WRITABLE | WEIR__BROKEN)) != 0) {
+        fd->writer = NULL;
+        weir__wake(&writer->wait, WEIR_OK);
+    }
+    rest &= ~(unsigned)WEIR__WRITABLE;
+    if (rest != 0 && fd->on_ready != NULL)
+        fd->on_ready(fd, rest);
+}
+
+weir_err weir__fd_watch(struct weir__fd *fd, int num,
+                        void (*on_ready)(struct weir__fd *fd, unsigned ready))
+{
+    struct weir__worker *w = weir__self;
+    fd->num = num;
+    fd->ready = WEIR__READABLE | WEIR__WRITABLE;
+    fd->reader = fd->writer = NULL;
+    fd->on_ready = on_ready;
+    weir_err err = w->poller->watch(w, fd);
+    fd->is_watched = err == WEIR_OK;
+    return err;
+}
+
+static int stop_watching(struct weir__fd *fd, bool is_closing)
+{
+    struct weir__worker *w = weir__self;
+    if (fd->is_watched)
+        w->poller->unwatch(w, fd, is_closing);
+    fd->is_watched = false;
+    struct weir__op *ops[] = {fd->reader, fd->writer};
+    fd->reader = fd->writer = NULL;
+    for (size_t i = 0; i < 2; i++) {
+        if (ops[i] != NULL)
+            weir__wake(&ops[i]->wait, -ECANCELED);
+    }
+    int num = fd->num;
+    fd->num = -1;
+    return num;
+}
+
+int weir__fd_unwatch(struct weir__fd *fd)
+{
+    return stop_watching(fd, false);
+}
+
+void weir__fd_close(struct weir__fd *fd)
+{
+    if (fd->num < 0)
+        return;
+    int num = stop_watching(fd, true);
+    weir__self->poller->close(weir__self, num);
+}
+
+/* --- the usual ones ----------------------------------------------------------------------- */
+
+static ssize_t try_once(struct weir__op *op)
+{
+    struct weir__worker *w = weir__self;
+    return w->poller->submit(w, op) ? op->result : -EAGAIN;
+}
+
+ssize_t weir__try_recv(struct weir__fd *fd, void *buf, size_t len)
+{
+    struct weir__op op;
+    op.kind = WEIR__OP_RECV;
+    op.fd = fd;
+    op.u.buf.ptr = buf;
+    op.u.buf.len = len;
+    return try_once(&op);
+}
+
+ssize_t weir__try_send(struct weir__fd *fd, const void *buf, size_t len)
+{
+    struct weir__op op;
+    op.kind = WEIR__OP_SEND;
+    op.fd = fd;
+    op.u.buf.ptr = (void *)(uintptr_t)buf;
+    op.u.buf.len = len;
+    return try_once(&op);
+}
+
+ssize_t weir__try_sendv(struct weir__fd *fd, const struct iovec *vec, int count)
+{
+    struct weir__op op;
+    op.kind = WEIR__OP_SENDV;
+    op.fd = fd;
+    op.u.iov.vec = vec;
+    op.u.iov.count = count;
+    return try_once(&op);
+}
+
+ssize_t weir__recv(struct weir__ctx *c, struct weir__fd *fd, void *buf, size_t len, weir_time until)
+{
+    struct weir__op op;
+    op.kind = WEIR__OP_RECV;
+    op.fd = fd;
+    op.u.buf.ptr = buf;
+    op.u.buf.len = len;
+    return weir__io(c, &op, until);
+}
+
+ssize_t weir__send(struct weir__ctx *c, struct weir__fd *fd, const void *buf, size_t len,
+                   weir_time until)
+{
+    struct weir__op op;
+    op.kind = WEIR__OP_SEND;
+    op.fd = fd;
+    op.u.buf.ptr = (void *)(uintptr_t)buf;
+    op.u.buf.len = len;
+    return weir__io(c, &op, until);
+}
+
+ssize_t weir__sendv(struct weir__ctx *c, struct weir__fd *fd, const struct iovec *vec, int count,
+                    weir_time until)
+{
+    struct weir__op op;
+    op.kind = WEIR__OP_SENDV;
+    op.fd = fd;
+    op.u.iov.vec = vec;
+    op.u.iov.count = count;
+    return weir__io(c, &op, until);
+}
+
+weir_err weir__wait_fd(struct weir__ctx *c, int num, unsigned events, weir_time until)
+{
+    struct weir__fd fd;
+    weir_err err = weir__fd_watch(&fd, num, NULL);
+    if (err != WEIR_OK)
+        return err;
+    fd.ready = 0; /* somebody else's descriptor: only the poller knows */
+    struct weir__op op;
+    op.kind = (events & WEIR__WRITABLE) != 0 ? WEIR__OP_WRITABLE : WEIR__OP_READABLE;
+    op.fd = &fd;
+    ssize_t n = weir__io(c, &op, until);
+    (void)weir__fd_unwatch(&fd);
+    return n < 0 ? (weir_err)n : WEIR_OK;
+}

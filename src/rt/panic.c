@@ -1,0 +1,203 @@
+/*
+ * Panics. weir_panic fills the worker's panic record, then lets the unwinder walk the fiber's stack: each frame's clean-ups
+ * (__attribute__((cleanup)), C++ destructors) run, until the frame of the nearest weir__try is reached, which then returns
+ * "it panicked".
+ *
+ * The hard thing: the stop function must recognise the frame to stop at. The unwinder tells each frame's stack
+ * pointer at its call; weir__try_raw has noted its own in the recovery point, and stacks grow down, so the first
+ * frame that is not below it is the one.
+ */
+#include "rt/panic.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unwind.h>
+
+#include "base/assert.h"
+#include "rt/runtime.h"
+#include "rt/switch.h"
+#include "rt/symbol.h"
+#include <weir/fiber.h>
+#include <weir/log.h>
+
+int weir__try_raw(void (*fn)(void *arg), void *arg, struct weir__catch *k);
+WEIR_NORETURN void weir__catch_jump(struct weir__catch *k);
+
+enum { REG_RSP = 6 };
+
+/* One panic at a time a thread: it is caught before its fiber runs on. */
+static _Thread_local struct weir__panic_info current;
+static _Thread_local struct _Unwind_Exception exception;
+static atomic_uint_fast64_t total;
+
+bool weir__try(void (*fn)(void *arg), void *arg, struct weir__panic_info *info)
+{
+    struct weir__fiber *f = weir__self->current;
+    struct weir__catch k;
+    k.outer = f->catcher;
+    f->catcher = &k;
+    int has_panicked = weir__try_raw(fn, arg, &k);
+    f->catcher = k.outer;
+    if (WEIR_UNLIKELY(has_panicked) && info != NULL)
+        *info = current;
+    return !has_panicked;
+}
+
+static _Unwind_Reason_Code stop_at_catch(int version, _Unwind_Action actions,
+                                         _Unwind_Exception_Class class,
+                                         struct _Unwind_Exception *ex,
+                                         struct _Unwind_Context *context, void *arg)
+{
+    (void)version, (void)class, (void)ex;
+    struct weir__catch *k = arg;
+    if (_Unwind_GetCFA(context) < (uintptr_t)k->regs[REG_RSP] && (actions & _UA_END_OF_STACK) == 0)
+        return _URC_NO_REASON;
+#ifdef WEIR__ASAN
+    __asan_handle_no_return();
+#endif
+    weir__catch_jump(k);
+}
+
+static WEIR_NORETURN void unwind(struct weir__fiber *f)
+{
+    atomic_fetch_add_explicit(&total, 1, memory_order_relaxed);
+    memset(&exception, 0, sizeof exception);
+    _Unwind_ForcedUnwind(&exception, stop_at_catch, f->catcher);
+    weir__assert_failed("unwind", "a panic finds its recovery point", __FILE__, __LINE__);
+}
+
+static WEIR_NORETURN void die(const char *message, const weir_site *site)
+{
+    fprintf(stderr, "weir: panic outside of a fiber: %s (%s:%d)\n", message,
+            site != NULL ? site->file : "?", site != NULL ? site->line : 0);
+    abort();
+}
+
+static void begin(const weir_site *site)
+{
+    current.site = site;
+    current.depth =
+        weir__stack_capture(current.stack, sizeof current.stack / sizeof current.stack[0]);
+}
+
+void weir_panic_at(const weir_site *site, const char *format, ...)
+{
+    struct weir__fiber *f = weir__fiber_self();
+    va_list args;
+    va_start(args, format);
+    vsnprintf(current.message, sizeof current.message, format, args);
+    va_end(args);
+    if (f == NULL || f->catcher == NULL)
+        die(current.message, site);
+    begin(site);
+    unwind(f);
+}
+
+void weir__misuse(const char *function, const char *format, ...)
+{
+    struct weir__fiber *f = weir__fiber_self();
+    int n = snprintf(current.message, sizeof current.message, "%s: ", function);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(current.message + n, sizeof current.message - (size_t)n, format, args);
+    va_end(args);
+    if (f == NULL || f->catcher == NULL)
+        die(current.message, NULL);
+    begin(NULL);
+    unwind(f);
+}
+
+void weir__panic_fault(const char *message)
+{
+    struct weir__fiber *f = weir__fiber_self();
+    snprintf(current.message, sizeof current.message, "%s", message);
+    begin(NULL);
+    unwind(f);
+}
+
+uint64_t weir__panic_total(void)
+{
+    return atomic_load_explicit(&total, memory_order_relaxed);
+}
+
+/* --- telling people ----------------------------------------------------------------------- */
+
+static void add_stack(weir_buf *out, void *const *pcs, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0)
+            weir_buf_puts(out, WEIR_S(" < "));
+        weir__symbolise(pcs[i], out);
+    }
+}
+
+static void log_panic(weir_ctx *c, const char *where, const struct weir__panic_info *info)
+{
+    char bytes[3000];
+    weir_buf text;
+    weir_buf_init_fixed(&text, bytes, sizeof bytes);
+    weir_buf_printf(&text, "panic in %s: %s", where, info->message);
+    if (info->site != NULL)
+        weir_buf_printf(&text, " (%s at %s:%d)", info->site->func, info->site->file,
+                        info->site->line);
+    weir_buf_puts(&text, WEIR_S("; stack: "));
+    add_stack(&text, info->stack, info->depth);
+    weir_str s = weir_buf_str(&text);
+    weir_log_at(info->site, c, WEIR_LOG_ERROR, WEIR_STR_FMT, WEIR_STR_ARG(s));
+}
+
+void weir__panic_log(const struct weir__fiber *f, const struct weir__panic_info *info)
+{
+    log_panic(NULL, f->name, info);
+}
+
+static weir_err raise_panic(const struct weir__panic_info *info, struct weir__ctx *c,
+                            const char *format, ...) WEIR_PRINTF(3, 4);
+
+static weir_err raise_panic(const struct weir__panic_info *info, struct weir__ctx *c,
+                            const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    weir_err err = weir__ctx_raise(info->site, c, WEIR_EPANIC, 500, format, args);
+    va_end(args);
+    return err;
+}
+
+void weir__panic_record(struct weir__ctx *c, const struct weir__panic_info *info)
+{
+    c->error = NULL;
+    (void)raise_panic(info, c, "%s", info->message);
+    log_panic(weir__ctx_handle(c), weir__self->current->name, info);
+}
+
+struct protected_call {
+    weir_fiber_fn fn;
+    weir_ctx *c;
+    void *arg;
+    weir_err err;
+};
+
+static void call_protected(void *arg)
+{
+    struct protected_call *p = arg;
+    p->err = p->fn(p->c, p->arg);
+}
+
+weir_err weir_protect(weir_ctx *handle, weir_fiber_fn fn, void *arg)
+{
+    struct weir__ctx *c = weir__ctx_of(handle);
+    struct weir__worker *w = weir__self;
+    uint64_t seq = w->next_ctx_seq;
+    struct protected_call call = {fn, handle, arg, WEIR_OK};
+    struct weir__panic_info info;
+    if (WEIR_LIKELY(weir__try(call_protected, &call, &info)))
+        return call.err;
+    w->current->ctx = c;
+    weir__panic_record(c, &info);
+    weir__ctx_end_since(c, seq);
+    return WEIR_EPANIC;
+}

@@ -1,0 +1,208 @@
+/*
+ * The epoll poller. Each descriptor is registered once, for everything, edge-triggered; operations are tried first and
+ * wait only on EAGAIN. A recv that fills less than its buffer has drained the socket (the next byte makes a new
+ * edge), so a request costs one recv, not two.
+ *
+ * Between a batch's events a call-back may close and free a descriptor whose event is still to come in the same batch:
+ * unwatch clears such events.
+ */
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "rt/runtime.h"
+#include "rt/sys.h"
+
+#define BATCH 256
+
+struct state {
+    int ep;
+    int event_fd;
+    int batch_at, batch_count;
+    struct epoll_event batch[BATCH];
+};
+
+static weir_err epoll_init(struct weir__worker *w)
+{
+    struct state *s = weir__calloc(1, sizeof *s);
+    if (s == NULL)
+        return -ENOMEM;
+    w->poller_state = s;
+    s->event_fd = -1;
+    s->ep = weir__sys_epoll_create();
+    if (s->ep < 0)
+        return s->ep;
+    s->event_fd = weir__sys_eventfd();
+    if (s->event_fd < 0)
+        return s->event_fd;
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
+    return weir__sys_epoll_ctl(s->ep, EPOLL_CTL_ADD, s->event_fd, &ev);
+}
+
+static void epoll_fini(struct weir__worker *w)
+{
+    struct state *s = w->poller_state;
+    if (s == NULL)
+        return;
+    if (s->event_fd >= 0)
+        weir__sys_close(s->event_fd);
+    if (s->ep >= 0)
+        weir__sys_close(s->ep);
+    weir__free(s);
+    w->poller_state = NULL;
+}
+
+static weir_time epoll_now(struct weir__worker *w)
+{
+    (void)w;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (weir_time){t.tv_sec * 1000000000LL + t.tv_nsec};
+}
+
+static ssize_t do_recv(struct weir__op *op)
+{
+    ssize_t n = weir__sys_recv(op->fd->num, op->u.buf.ptr, op->u.buf.len, 0);
+    if (n == -EAGAIN || (n > 0 && (size_t)n < op->u.buf.len))
+        op->fd->ready &= (uint8_t)~WEIR__READABLE;
+    return n;
+}
+
+static ssize_t do_send(struct weir__op *op)
+{
+    if (op->kind == WEIR__OP_SEND)
+        return weir__sys_send(op->fd->num, op->u.buf.ptr, op->u.buf.len, MSG_NOSIGNAL);
+    struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)op->u.iov.vec,
+                         .msg_iovlen = (size_t)op->u.iov.count};
+    return weir__sys_sendmsg(op->fd->num, &msg, MSG_NOSIGNAL);
+}
+
+static ssize_t do_connect(struct weir__op *op)
+{
+    ssize_t n = weir__sys_connect(op->fd->num, (struct sockaddr *)op->u.addr.addr, op->u.addr.len);
+    if (n == -EISCONN)
+        return 0;
+    if (n == -EINPROGRESS || n == -EALREADY)
+        return -EAGAIN;
+    return n;
+}
+
+static ssize_t once(struct weir__op *op)
+{
+    switch ((enum weir__op_kind)op->kind) {
+    case WEIR__OP_RECV:
+        return do_recv(op);
+    case WEIR__OP_SEND:
+    case WEIR__OP_SENDV:
+        return do_send(op);
+    case WEIR__OP_ACCEPT:
+        return weir__sys_accept(op->fd->num, (struct sockaddr *)op->u.addr.addr,
+                                op->u.addr.addr != NULL ? &op->u.addr.len : NULL);
+    case WEIR__OP_CONNECT:
+        return do_connect(op);
+    case WEIR__OP_READABLE:
+        return (op->fd->ready & (WEIR__READABLE | WEIR__PEER_CLOSED | WEIR__BROKEN)) != 0 ? 0
+                                                                                          : -EAGAIN;
+    case WEIR__OP_WRITABLE:
+        return (op->fd->ready & (WEIR__WRITABLE | WEIR__BROKEN)) != 0 ? 0 : -EAGAIN;
+    }
+    return -EINVAL;
+}
+
+static bool epoll_submit(struct weir__worker *w, struct weir__op *op)
+{
+    (void)w;
+    op->result = once(op);
+    return op->result != -EAGAIN;
+}
+
+static unsigned ready_of(uint32_t events)
+{
+    unsigned ready = 0;
+    if (events & EPOLLIN)
+        ready |= WEIR__READABLE;
+    if (events & EPOLLOUT)
+        ready |= WEIR__WRITABLE;
+    if (events & EPOLLRDHUP)
+        ready |= WEIR__PEER_CLOSED;
+    if (events & (EPOLLHUP | EPOLLERR))
+        ready |= WEIR__PEER_CLOSED | WEIR__BROKEN;
+    return ready;
+}
+
+static int timeout_ms(weir_time now, weir_time until)
+{
+    if (until.ns <= now.ns)
+        return 0;
+    if (until.ns == INT64_MAX)
+        return -1;
+    int64_t ms = (until.ns - now.ns + 999999) / 1000000;
+    return ms > 60000 ? 60000 : (int)ms;
+}
+
+static void epoll_poll(struct weir__worker *w, weir_time until)
+{
+    struct state *s = w->poller_state;
+    int n = weir__sys_epoll_wait(s->ep, s->batch, BATCH, timeout_ms(w->now, until));
+    w->now = epoll_now(w);
+    s->batch_count = n > 0 ? n : 0;
+    for (s->batch_at = 0; s->batch_at < s->batch_count; s->batch_at++) {
+        struct epoll_event *ev = &s->batch[s->batch_at];
+        struct weir__fd *fd = ev->data.ptr;
+        if (fd != NULL)
+            weir__fd_dispatch(fd, ready_of(ev->events));
+    }
+    s->batch_count = 0;
+}
+
+static void epoll_wake(struct weir__worker *w)
+{
+    struct state *s = w->poller_state;
+    uint64_t one = 1;
+    (void)weir__sys_write(s->event_fd, &one, sizeof one);
+}
+
+static weir_err epoll_watch(struct weir__worker *w, struct weir__fd *fd)
+{
+    struct state *s = w->poller_state;
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = fd};
+    return weir__sys_epoll_ctl(s->ep, EPOLL_CTL_ADD, fd->num, &ev);
+}
+
+static void forget_events(struct state *s, const struct weir__fd *fd)
+{
+    for (int i = s->batch_at + 1; i < s->batch_count; i++) {
+        if (s->batch[i].data.ptr == fd)
+            s->batch[i].data.ptr = NULL;
+    }
+}
+
+static void epoll_unwatch(struct weir__worker *w, struct weir__fd *fd, bool is_closing)
+{
+    struct state *s = w->poller_state;
+    struct epoll_event ev = {0};
+    if (!is_closing)
+        (void)weir__sys_epoll_ctl(s->ep, EPOLL_CTL_DEL, fd->num, &ev);
+    forget_events(s, fd);
+}
+
+static void epoll_close(struct weir__worker *w, int num)
+{
+    (void)w;
+    weir__sys_close(num);
+}
+
+const struct weir__poller_ops weir__poller_epoll = {
+    .name = "epoll",
+    .init = epoll_init,
+    .fini = epoll_fini,
+    .now = epoll_now,
+    .submit = epoll_submit,
+    .poll = epoll_poll,
+    .wake = epoll_wake,
+    .watch = epoll_watch,
+    .unwatch = epoll_unwatch,
+    .close = epoll_close,
+};

@@ -1,0 +1,395 @@
+/*
+ * The simulated poller: virtual time, sockets that are two byte queues in memory, descriptor numbers of its own (from 1000 on).
+ * Polling hands out the readiness that has gathered; with none it moves the clock to the next timer. With neither,
+ * nothing can ever happen again: it prints who waits for what, and ends the process.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "rt/runtime.h"
+#include "rt/sim.h"
+
+#define FIRST_NUM 1000
+#define SOCKETS_MAX 4096
+#define EPOCH_NS 1000000000000LL /* the virtual clock starts here: no test may depend on zero */
+
+struct sim_socket {
+    bool is_open, is_listener;
+    bool is_shut;  /* it sends no more */
+    bool is_reset; /* both sides get ECONNRESET */
+    int peer;      /* index; -1 when that is closed */
+    char *in;      /* what has arrived for it */
+    size_t at, len, cap;
+    unsigned events;     /* gathered for the next poll */
+    struct weir__fd *fd; /* who watches it */
+    int backlog[64];     /* of a listener: server ends not yet accepted */
+    int backlog_len;
+};
+
+static struct {
+    weir_time now;
+    struct sim_socket *sockets[SOCKETS_MAX];
+    int count;
+    size_t chop;
+    int accept_err;
+} sim;
+
+static struct sim_socket *get(int num)
+{
+    int i = num - FIRST_NUM;
+    if (i < 0 || i >= sim.count || !sim.sockets[i]->is_open)
+        return NULL;
+    return sim.sockets[i];
+}
+
+static int new_socket(size_t capacity)
+{
+    WEIR_ASSERT(sim.count < SOCKETS_MAX, "the simulation has room for another socket");
+    struct sim_socket *s = weir__calloc(1, sizeof *s);
+    WEIR_ASSERT(s != NULL, "the simulation has memory");
+    s->in = weir__malloc(capacity);
+    s->cap = capacity;
+    s->is_open = true;
+    s->peer = -1;
+    sim.sockets[sim.count] = s;
+    return FIRST_NUM + sim.count++;
+}
+
+static void tell(int num, unsigned events)
+{
+    struct sim_socket *s = num >= 0 ? get(num) : NULL;
+    if (s != NULL)
+        s->events |= events;
+}
+
+static size_t chopped(size_t n)
+{
+    return sim.chop != 0 && n > sim.chop ? sim.chop : n;
+}
+
+/* --- what both ends can do ---------------------------------------------------------------- */
+
+static ssize_t put(int num, const char *bytes, size_t len)
+{
+    struct sim_socket *s = get(num);
+    if (s == NULL)
+        return -EBADF;
+    if (s->is_reset)
+        return -ECONNRESET;
+    struct sim_socket *to = s->peer >= 0 ? get(s->peer) : NULL;
+    if (to == NULL || s->is_shut)
+        return -EPIPE;
+    if (to->at > 0 && to->at == to->len)
+        to->at = to->len = 0;
+    if (to->at > 0 && to->len == to->cap) {
+        memmove(to->in, to->in + to->at, to->len - to->at);
+        to->len -= to->at;
+        to->at = 0;
+    }
+    size_t n = to->cap - to->len < len ? to->cap - to->len : len;
+    if (n == 0)
+        return len == 0 ? 0 : -EAGAIN;
+    memcpy(to->in + to->len, bytes, n);
+    to->len += n;
+    tell(s->peer, WEIR__READABLE);
+    return (ssize_t)n;
+}
+
+static ssize_t take(int num, char *bytes, size_t len)
+{
+    struct sim_socket *s = get(num);
+    if (s == NULL)
+        return -EBADF;
+    if (s->is_reset)
+        return -ECONNRESET;
+    size_t n = s->len - s->at < len ? s->len - s->at : len;
+    if (n == 0) {
+        struct sim_socket *from = s->peer >= 0 ? get(s->peer) : NULL;
+        return from == NULL || from->is_shut ? 0 : -EAGAIN;
+    }
+    memcpy(bytes, s->in + s->at, n);
+    s->at += n;
+    tell(s->peer, WEIR__WRITABLE);
+    return (ssize_t)n;
+}
+
+static void close_end(int num)
+{
+    struct sim_socket *s = get(num);
+    if (s == NULL)
+        return;
+    if (s->peer >= 0) {
+        struct sim_socket *p = get(s->peer);
+        /* As TCP: closing with unread bytes resets. */
+        if (p != NULL && s->at < s->len)
+            p->is_reset = true;
+        tell(s->peer,
+             WEIR__READABLE | WEIR__PEER_CLOSED | (p != NULL && p->is_reset ? WEIR__BROKEN : 0u));
+        if (p != NULL)
+            p->peer = -1;
+    }
+    s->is_open = false;
+    weir__free(s->in);
+    s->in = NULL;
+}
+
+/* --- the test's side ---------------------------------------------------------------------- */
+
+void weir__sim_socketpair(int out[2], size_t capacity)
+{
+    out[0] = new_socket(capacity);
+    out[1] = new_socket(capacity);
+    get(out[0])->peer = out[1];
+    get(out[1])->peer = out[0];
+}
+
+int weir__sim_listen(void)
+{
+    int num = new_socket(1);
+    get(num)->is_listener = true;
+    return num;
+}
+
+int weir__sim_connect(int listener, size_t capacity)
+{
+    struct sim_socket *l = get(listener);
+    WEIR_ASSERT(l != NULL && l->is_listener && l->backlog_len < 64,
+                "the simulated listener has room");
+    int ends[2];
+    weir__sim_socketpair(ends, capacity);
+    l->backlog[l->backlog_len++] = ends[1];
+    tell(listener, WEIR__READABLE);
+    return ends[0];
+}
+
+ssize_t weir__sim_write(int num, const void *bytes, size_t len)
+{
+    return put(num, bytes, len);
+}
+
+ssize_t weir__sim_read(int num, void *bytes, size_t len)
+{
+    return take(num, bytes, len);
+}
+
+void weir__sim_shutdown(int num)
+{
+    struct sim_socket *s = get(num);
+    s->is_shut = true;
+    tell(s->peer, WEIR__READABLE | WEIR__PEER_CLOSED);
+}
+
+void weir__sim_close(int num)
+{
+    close_end(num);
+}
+
+void weir__sim_reset(int num)
+{
+    struct sim_socket *s = get(num);
+    struct sim_socket *p = s->peer >= 0 ? get(s->peer) : NULL;
+    if (p != NULL)
+        p->is_reset = true;
+    tell(s->peer, WEIR__READABLE | WEIR__PEER_CLOSED | WEIR__BROKEN);
+    close_end(num);
+}
+
+void weir__sim_chop(size_t n)
+{
+    sim.chop = n;
+}
+
+void weir__sim_fail_accept(int err)
+{
+    sim.accept_err = err;
+}
+
+size_t weir__sim_watched(void)
+{
+    size_t n = 0;
+    for (int i = 0; i < sim.count; i++)
+        n += sim.sockets[i]->fd != NULL;
+    return n;
+}
+
+/* --- the poller's side -------------------------------------------------------------------- */
+
+static weir_err sim_init(struct weir__worker *w)
+{
+    memset(&sim, 0, sizeof sim);
+    sim.now = (weir_time){EPOCH_NS};
+    w->poller_state = &sim;
+    return WEIR_OK;
+}
+
+static void sim_fini(struct weir__worker *w)
+{
+    for (int i = 0; i < sim.count; i++) {
+        weir__free(sim.sockets[i]->in);
+        weir__free(sim.sockets[i]);
+    }
+    sim.count = 0;
+    w->poller_state = NULL;
+}
+
+static weir_time sim_now(struct weir__worker *w)
+{
+    (void)w;
+    return sim.now;
+}
+
+static ssize_t sim_accept(int num)
+{
+    struct sim_socket *l = get(num);
+    if (l == NULL || !l->is_listener)
+        return -EBADF;
+    if (sim.accept_err != 0) {
+        int err = sim.accept_err;
+        sim.accept_err = 0;
+        return -err;
+    }
+    if (l->backlog_len == 0)
+        return -EAGAIN;
+    int first = l->backlog[0];
+    memmove(l->backlog, l->backlog + 1, (size_t)--l->backlog_len * sizeof l->backlog[0]);
+    return first;
+}
+
+static ssize_t put_vector(const struct weir__op *op)
+{
+    ssize_t sum = 0;
+    for (int i = 0; i < op->u.iov.count; i++) {
+        size_t len = chopped(op->u.iov.vec[i].iov_len);
+        ssize_t n = put(op->fd->num, op->u.iov.vec[i].iov_base, len);
+        if (n < 0)
+            return sum > 0 ? sum : n;
+        sum += n;
+        if ((size_t)n < op->u.iov.vec[i].iov_len)
+            break;
+    }
+    return sum;
+}
+
+static ssize_t once(struct weir__op *op)
+{
+    struct weir__fd *fd = op->fd;
+    switch ((enum weir__op_kind)op->kind) {
+    case WEIR__OP_RECV: {
+        ssize_t n = take(fd->num, op->u.buf.ptr, chopped(op->u.buf.len));
+        const struct sim_socket *s = get(fd->num);
+        if (n == -EAGAIN || (n > 0 && s->at == s->len))
+            fd->ready &= (uint8_t)~WEIR__READABLE;
+        return n;
+    }
+    case WEIR__OP_SEND:
+        return put(fd->num, op->u.buf.ptr, chopped(op->u.buf.len));
+    case WEIR__OP_SENDV:
+        return put_vector(op);
+    case WEIR__OP_ACCEPT:
+        return sim_accept(fd->num);
+    case WEIR__OP_CONNECT:
+        return get(fd->num) != NULL ? 0 : -ECONNREFUSED;
+    case WEIR__OP_READABLE:
+        return (fd->ready & ~(unsigned)WEIR__WRITABLE) != 0 ? 0 : -EAGAIN;
+    case WEIR__OP_WRITABLE:
+        return (fd->ready & (WEIR__WRITABLE | WEIR__BROKEN)) != 0 ? 0 : -EAGAIN;
+    }
+    return -EINVAL;
+}
+
+static bool sim_submit(struct weir__worker *w, struct weir__op *op)
+{
+    (void)w;
+    op->result = once(op);
+    return op->result != -EAGAIN;
+}
+
+static WEIR_NORETURN void dead_end(struct weir__worker *w)
+{
+    fprintf(stderr, "weir: simulation: nothing can happen any more, and these fibers wait:\n");
+    WEIR_LIST_EACH(node, &w->fibers) {
+        struct weir__fiber *f = WEIR_CONTAINER(node, struct weir__fiber, in_all);
+        char text[256];
+        weir_buf detail;
+        weir_buf_init_fixed(&detail, text, sizeof text);
+        if (f->wait != NULL && f->wait->type->describe != NULL)
+            f->wait->type->describe(f->wait, &detail);
+        fprintf(stderr, "  %s: %s " WEIR_STR_FMT "\n", f->name,
+                f->wait != NULL ? f->wait->type->name : "?", WEIR_STR_ARG(weir_buf_str(&detail)));
+    }
+    abort();
+}
+
+static void sim_poll(struct weir__worker *w, weir_time until)
+{
+    bool any = false;
+    for (int i = 0; i < sim.count; i++) {
+        struct sim_socket *s = sim.sockets[i];
+        unsigned events = s->events;
+        s->events = 0;
+        if (events == 0 || s->fd == NULL)
+            continue;
+        any = true;
+        weir__fd_dispatch(s->fd, events);
+    }
+    bool is_idle = weir__list_empty(&w->ready) && atomic_load(&w->inbox) == NULL &&
+                   atomic_load(&w->inbox_fibers) == NULL;
+    if (any || !is_idle)
+        return;
+    if (until.ns == INT64_MAX)
+        dead_end(w);
+    if (until.ns > sim.now.ns)
+        sim.now = until;
+    w->now = sim.now;
+}
+
+static void sim_wake(struct weir__worker *w)
+{
+    (void)w;
+}
+
+static weir_err sim_watch(struct weir__worker *w, struct weir__fd *fd)
+{
+    (void)w;
+    struct sim_socket *s = get(fd->num);
+    if (s == NULL)
+        return -EBADF;
+    WEIR_ASSERT(s->fd == NULL, "a descriptor is watched once");
+    s->fd = fd;
+    bool has_bytes = s->at < s->len || s->backlog_len > 0;
+    bool is_over =
+        !s->is_listener && (s->peer < 0 || get(s->peer) == NULL || get(s->peer)->is_shut);
+    s->events = WEIR__WRITABLE | (has_bytes || is_over ? WEIR__READABLE : 0u) |
+                (is_over ? WEIR__PEER_CLOSED : 0u);
+    return WEIR_OK;
+}
+
+static void sim_unwatch(struct weir__worker *w, struct weir__fd *fd, bool is_closing)
+{
+    (void)w, (void)is_closing;
+    struct sim_socket *s = get(fd->num);
+    if (s != NULL)
+        s->fd = NULL;
+}
+
+static void sim_close(struct weir__worker *w, int num)
+{
+    (void)w;
+    close_end(num);
+}
+
+const struct weir__poller_ops weir__poller_sim = {
+    .name = "simulation",
+    .init = sim_init,
+    .fini = sim_fini,
+    .now = sim_now,
+    .submit = sim_submit,
+    .poll = sim_poll,
+    .wake = sim_wake,
+    .watch = sim_watch,
+    .unwatch = sim_unwatch,
+    .close = sim_close,
+};

@@ -1,0 +1,50 @@
+/*
+ * Waiting for nothing but time, and giving others a turn.
+ */
+#include "rt/runtime.h"
+#include <weir/fiber.h>
+
+#define SHARE_NS 1000000 /* what a computing fiber may use before weir_checkpoint yields */
+
+static bool abandon_sleep(struct weir__wait *w)
+{
+    (void)w;
+    return true; /* nobody but the timer and a cancellation ends a sleep */
+}
+
+weir_err weir_sleep(weir_ctx *handle, weir_dur d)
+{
+    static const struct weir__wait_type type = {.name = "sleep", .abandon = abandon_sleep};
+    struct weir__ctx *c = weir__ctx_of(handle);
+    weir_time until = weir_time_add(weir__worker_now(weir__self), d);
+    weir_err err = weir__ctx_check(c);
+    if (err != WEIR_OK)
+        return err;
+    if (d.ns <= 0)
+        return weir_yield(handle);
+    struct weir__wait wait;
+    weir__wait_init(&wait, &type, c, NULL, NULL);
+    err = weir__park(&wait, until);
+    bool is_over = err == WEIR_ETIMEDOUT && weir__self->now.ns >= until.ns &&
+                   (c->reason == WEIR_REASON_NONE || c->is_shielded);
+    return is_over ? WEIR_OK : err;
+}
+
+weir_err weir_yield(weir_ctx *handle)
+{
+    struct weir__ctx *c = weir__ctx_of(handle);
+    weir_err err = weir__ctx_check(c);
+    if (err != WEIR_OK)
+        return err;
+    weir__fiber_yield();
+    return weir__ctx_check(c);
+}
+
+weir_err weir_checkpoint(weir_ctx *handle)
+{
+    struct weir__worker *w = weir__self;
+    int64_t began = atomic_load_explicit(&w->stats.busy_since_ns, memory_order_relaxed);
+    if (weir__worker_now(w).ns - began < SHARE_NS)
+        return weir__ctx_check(weir__ctx_of(handle));
+    return weir_yield(handle);
+}

@@ -1,0 +1,174 @@
+/*
+ * Starting fibers in contexts, joining them, detaching work from a request.
+ *
+ * A fiber has a context of its own below the one it was started in, and runs in `run_child`, which is also where a
+ * panic that nobody caught ends. The parent context counts its fibers; the last one to end wakes who joins.
+ */
+#include <string.h>
+
+#include "base/assert.h"
+#include "rt/panic.h"
+#include "rt/runtime.h"
+#include <weir/fiber.h>
+
+#define DETACH_BYTES_MAX (64u << 10)
+#define DETACH_NS_DEFAULT 60000000000LL
+
+/* Lives in the child's context. */
+struct child {
+    struct weir__ctx *ctx;
+    struct weir__ctx *parent;
+    weir_fiber_fn fn;
+    void *arg;
+    weir_err err;
+    bool is_detached;
+};
+
+static void call_child(void *arg)
+{
+    struct child *ch = arg;
+    ch->err = ch->fn(weir__ctx_handle(ch->ctx), ch->arg);
+}
+
+static void settle(struct weir__ctx *parent, weir_err err)
+{
+    if (err == WEIR_OK)
+        parent->join_oks++;
+    else if (parent->join_err == WEIR_OK)
+        parent->join_err = err;
+    if (parent->fibers > 0 && ((err != WEIR_OK && parent->join_mode == WEIR_JOIN_FAIL_FAST) ||
+                               (err == WEIR_OK && parent->join_mode == WEIR_JOIN_FIRST_OK)))
+        weir__ctx_cancel_fibers(parent);
+    if (parent->fibers == 0 && parent->joiner != NULL)
+        weir__wake(parent->joiner, WEIR_OK);
+}
+
+static void run_child(void *arg)
+{
+    struct child *in = arg;
+    struct child ch = *in;
+    struct weir__worker *w = weir__self;
+    struct weir__panic_info info;
+    if (!weir__try(call_child, &ch, &info)) {
+        ch.err = WEIR_EPANIC;
+        weir__panic_record(ch.ctx, &info);
+    }
+    ch.ctx->is_ok = ch.err == WEIR_OK && ch.ctx->reason == WEIR_REASON_NONE;
+    if (ch.err != WEIR_OK && !ch.is_detached)
+        weir__ctx_hand_up_error(ch.ctx, ch.parent);
+    weir__ctx_end(ch.ctx);
+    w->current->ctx = ch.parent;
+    if (ch.is_detached)
+        weir__count(&w->stats.detached, -1);
+    ch.parent->fibers--;
+    settle(ch.parent, ch.err);
+}
+
+/* An argument on this fiber's stack must be older than the context it is passed to. */
+static void refuse_short_lived(const struct weir__ctx *c, const void *arg)
+{
+    const struct weir__fiber *f = weir__fiber_self();
+    if (f == NULL || (const char *)arg < f->stack_lo || (const char *)arg >= f->stack_hi)
+        return;
+    if (c->opener == f && (const char *)arg >= (const char *)c->opened_sp)
+        return;
+    weir__misuse("WEIR_GO",
+                 "the argument is a local variable that may be gone before the fiber ends: give a "
+                 "local of the function that opened the context (weir_ctx_open), or weir_alloc "
+                 "memory of the context");
+}
+
+static weir_err start_child(struct weir__ctx *p, struct weir__ctx *c, weir_fiber_fn fn, void *arg,
+                            const char *name, const weir_site *site, bool is_detached)
+{
+    struct weir__worker *w = weir__self;
+    struct child *ch = weir__ctx_alloc(c, sizeof *ch);
+    c->is_fiber = true;
+    c->is_ok = true;
+    if (ch == NULL) {
+        weir__ctx_end(c);
+        return -ENOMEM;
+    }
+    *ch = (struct child){c, p, fn, arg, WEIR_OK, is_detached};
+    struct weir__fiber *f = weir__fiber_start(w, run_child, ch, name, site, c);
+    if (f == NULL) {
+        weir__ctx_end(c);
+        return WEIR_ELIMIT;
+    }
+    c->opener = f;
+    c->opened_sp = f->stack_hi;
+    p->fibers++;
+    return WEIR_OK;
+}
+
+weir_err weir_go_at(const weir_site *site, weir_ctx *handle, weir_fiber_fn fn, void *arg,
+                    const char *name)
+{
+    struct weir__ctx *p = weir__ctx_local(weir__ctx_of_at(handle, "WEIR_GO"));
+    refuse_short_lived(p, arg);
+    weir_err err = weir__ctx_check(p);
+    if (err != WEIR_OK)
+        return err;
+    if (p->is_closing)
+        return WEIR_ECLOSED;
+    if (p->fibers >= p->fibers_max)
+        return WEIR_ELIMIT;
+    struct weir__ctx *c = weir__ctx_new(p, weir_never(), 0, site);
+    if (c == NULL)
+        return -ENOMEM;
+    return start_child(p, c, fn, arg, name, site, false);
+}
+
+weir_err weir_join_as(weir_ctx *handle, weir_join_mode mode)
+{
+    struct weir__ctx *c = weir__ctx_of_at(handle, "weir_join");
+    if (weir__ctx_is_shared(c))
+        weir__misuse("weir_join", "the application's context has no fibers of its own: open a "
+                                  "context for them and join that");
+    c->join_mode = (uint8_t)mode;
+    if ((mode == WEIR_JOIN_FAIL_FAST && c->join_err != WEIR_OK) ||
+        (mode == WEIR_JOIN_FIRST_OK && c->join_oks > 0))
+        weir__ctx_cancel_fibers(c);
+    weir_err reason = weir__ctx_check(c);
+    weir__ctx_await_fibers(c, NULL);
+    if (reason == WEIR_OK && c->reason != WEIR_REASON_NONE)
+        reason = weir__ctx_check(c);
+    weir_err err = mode == WEIR_JOIN_FIRST_OK && c->join_oks > 0 ? WEIR_OK : c->join_err;
+    c->join_mode = WEIR_JOIN_ALL;
+    c->join_err = WEIR_OK;
+    c->join_oks = 0;
+    return reason != WEIR_OK ? reason : err;
+}
+
+weir_err weir_detach_at(const weir_site *site, weir_ctx *handle, weir_fiber_fn fn, const char *name,
+                        const void *data, size_t size, const weir_detach_options *options)
+{
+    struct weir__worker *w = weir__self;
+    struct weir__ctx *from = weir__ctx_of_at(handle, "weir_detach");
+    struct weir__ctx *root = w->root;
+    if (size > DETACH_BYTES_MAX)
+        weir__misuse("weir_detach", "the data has %zu bytes, at most %u are copied: pass an id",
+                     size, DETACH_BYTES_MAX);
+    if (root->reason != WEIR_REASON_NONE || root->is_closing)
+        return WEIR_ESHUTDOWN;
+    if (atomic_load_explicit(&w->stats.detached, memory_order_relaxed) >=
+        w->runtime->options.detached_max)
+        return WEIR_ELIMIT;
+    weir_dur timeout = options->timeout.ns > 0 ? options->timeout : weir_ns(DETACH_NS_DEFAULT);
+    struct weir__ctx *c = weir__ctx_new(root, weir_time_add(weir__worker_now(w), timeout), 0, site);
+    if (c == NULL)
+        return -ENOMEM;
+    c->route = from->route;
+    c->request_id = weir__arena_str(&c->arena, from->request_id);
+    void *copy = size > 0 ? weir__ctx_alloc(c, size) : NULL;
+    if (size > 0 && copy == NULL) {
+        weir__ctx_end(c);
+        return -ENOMEM;
+    }
+    if (size > 0)
+        memcpy(copy, data, size);
+    weir_err err = start_child(root, c, fn, copy, name, site, true);
+    if (err == WEIR_OK)
+        weir__count(&w->stats.detached, 1);
+    return err;
+}

@@ -1,0 +1,44 @@
+/*
+ * Fiber stacks: slots of address space in large slabs, each with a guard below. Virtual size is free, touched pages
+ * are what counts; they are given back when a slot has been used deeply, and when it is put away.
+ */
+#ifndef WEIR_RT_STACK_H
+#define WEIR_RT_STACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WEIR__STACK_SLOT (256u << 10) /* bytes of address space a stack, its guard included */
+#define WEIR__STACK_GUARD                                                                          \
+    (32u << 10)                   /* what an overflow must cross without touching it to be missed */
+#define WEIR__STACK_SLAB_SLOTS 64 /* 16 MiB of address space at a time */
+#define WEIR__STACK_WARM (16u << 10) /* bytes at the top whose pages a slot keeps between fibers */
+
+struct weir__stack {
+    char *lo, *hi; /* usable bytes */
+};
+
+/* Takes a slot; false: the machine refuses address space. */
+bool weir__stack_take(struct weir__stack *s);
+
+/* Gives a slot back; its pages return to the machine. */
+void weir__stack_give(struct weir__stack *s);
+
+/* Gives the pages below the warm part back if they were touched since the last call. Returns the depth used in bytes. */
+size_t weir__stack_cool(const struct weir__stack *s);
+
+/* True when the canary above the guard is overwritten: an unguarded stack has overflown. */
+bool weir__stack_smashed(const struct weir__stack *s);
+
+/* True when `addr` lies in the guard below this stack. */
+bool weir__stack_in_guard(const struct weir__stack *s, const void *addr);
+
+struct weir__stack_stats {
+    uint64_t slots;     /* of all slabs */
+    uint64_t unguarded; /* slots whose guard could not be had: only their canary is checked */
+    const char *guard;  /* "guard regions", "mprotect", "canary" */
+};
+struct weir__stack_stats weir__stack_stats(void);
+
+#endif

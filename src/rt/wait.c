@@ -1,0 +1,126 @@
+/*
+ * Parking and waking. The rules that keep it free of races are W1 in wait.h (who takes the wait off its queue, wakes it)
+ * and this: a wake from another thread arrives through the worker's inbox, which the worker empties on its own stack; so a
+ * fiber that has queued itself under a lock may be woken before it has parked, and nothing is lost.
+ */
+#include "rt/wait.h"
+
+#include "base/assert.h"
+#include "rt/runtime.h"
+
+static _Thread_local uint64_t wait_count;
+static _Thread_local uint64_t cancel_countdown;
+
+uint64_t weir__wait_count(void)
+{
+    return wait_count;
+}
+
+void weir__wait_cancel_nth(uint64_t nth)
+{
+    cancel_countdown = nth;
+}
+
+static void on_timeout(struct weir__timer *t)
+{
+    struct weir__wait *w = WEIR_CONTAINER(t, struct weir__wait, timer);
+    struct weir__ctx *c = w->ctx;
+    bool is_shield = c->is_shielded && c->shield_until.ns <= w->fiber->worker->now.ns;
+    weir__wait_abort(w, is_shield && c->reason != 0 ? weir__reason_err(c->reason) : WEIR_ETIMEDOUT);
+}
+
+void weir__wait_init(struct weir__wait *w, const struct weir__wait_type *type,
+                     struct weir__ctx *ctx, const weir_site *site, void *object)
+{
+    w->type = type;
+    w->fiber = weir__self->current;
+    w->ctx = ctx;
+    w->site = site;
+    w->object = object;
+    w->result = WEIR_OK;
+    weir__list_init(&w->in_ctx);
+    weir__list_init(&w->in_object);
+    weir__timer_init(&w->timer, on_timeout);
+}
+
+/* The context whose list of waits this one is on: the application's context is shared, its waits are the worker's. */
+static struct weir__ctx *list_owner(struct weir__worker *w, struct weir__ctx *c)
+{
+    return weir__ctx_is_shared(c) ? w->root : c;
+}
+
+static void arm_deadlines(struct weir__worker *w, struct weir__wait *wait, weir_time until)
+{
+    struct weir__ctx *c = wait->ctx;
+    if (c->is_shielded)
+        until = weir_time_min(until, c->shield_until);
+    wait->until = weir_time_min(until, c->is_shielded ? until : c->deadline);
+    if (until.ns != INT64_MAX)
+        weir__timer_arm(&w->wheel, &wait->timer, until);
+    struct weir__ctx *owner = c->deadline_owner;
+    if (owner != NULL && !weir__timer_armed(&owner->timer) && owner->reason == 0)
+        weir__timer_arm(&w->wheel, &owner->timer, owner->deadline);
+}
+
+/* Takes `w` off its object's queue; false when a waker was faster. */
+static bool take_off(struct weir__wait *w)
+{
+    if (w->type->abandon != NULL)
+        return w->type->abandon(w);
+    if (weir__list_empty(&w->in_object))
+        return false;
+    weir__list_remove(&w->in_object);
+    return true;
+}
+
+/* A test's cancellation at this very wait: true when the wait is over before it began. */
+static bool planned_cancel(struct weir__wait *wait)
+{
+    if (--cancel_countdown != 0)
+        return false;
+    weir__ctx_cancel(wait->ctx, WEIR_REASON_CALLER);
+    return take_off(wait);
+}
+
+weir_err weir__park(struct weir__wait *wait, weir_time until)
+{
+    struct weir__worker *w = weir__self;
+    struct weir__fiber *f = w->current;
+    WEIR_ASSERT(f != NULL && f == wait->fiber, "a wait is parked by its own fiber");
+    wait_count++;
+    if (f->before_park != NULL)
+        f->before_park(f);
+    wait->since = w->now;
+    if (WEIR_UNLIKELY(cancel_countdown != 0) && planned_cancel(wait))
+        return WEIR_ECANCELED;
+    arm_deadlines(w, wait, until);
+    weir__list_push_back(&list_owner(w, wait->ctx)->waits, &wait->in_ctx);
+    weir__fiber_park(wait);
+    weir__list_remove(&wait->in_ctx);
+    weir__timer_disarm(&wait->timer);
+    return wait->result;
+}
+
+void weir__wake(struct weir__wait *w, weir_err result)
+{
+    w->result = result;
+    weir__fiber_ready(w->fiber);
+}
+
+bool weir__wake_first(struct weir__list *queue, weir_err result)
+{
+    struct weir__list *node = weir__list_pop_front(queue);
+    if (node == NULL)
+        return false;
+    weir__wake(WEIR_CONTAINER(node, struct weir__wait, in_object), result);
+    return true;
+}
+
+void weir__wait_abort(struct weir__wait *w, weir_err reason)
+{
+    if (!take_off(w))
+        return;
+    weir__list_remove(&w->in_ctx);
+    weir__timer_disarm(&w->timer);
+    weir__wake(w, reason);
+}

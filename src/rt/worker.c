@@ -1,0 +1,165 @@
+/*
+ * The worker's loop: what is ready runs, then messages, then the poller waits for events or the next timer. Ready
+ * fibers get at most BURST turns before the poller is asked again, so that a storm of wake-ups cannot starve the network.
+ *
+ * The hard thing is to sleep without missing a wake-up: the worker says that it sleeps, then looks at its inbox once
+ * more; who fills the inbox looks at that flag afterwards. Both sides have a full fence between their store and their load.
+ */
+#include "rt/worker.h"
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "rt/runtime.h"
+#include "rt/switch.h"
+
+#define BURST 64
+
+_Thread_local struct weir__worker *weir__self;
+
+weir_time weir__worker_now(struct weir__worker *w)
+{
+    w->now = w->poller->now(w);
+    return w->now;
+}
+
+void weir__worker_wake(struct weir__worker *w)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    if (atomic_load_explicit(&w->is_sleeping, memory_order_relaxed))
+        w->poller->wake(w);
+}
+
+void weir__post(struct weir__worker *w, struct weir__task *t)
+{
+    t->next = atomic_load_explicit(&w->inbox, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&w->inbox, &t->next, t, memory_order_release,
+                                                  memory_order_relaxed))
+        ;
+    weir__worker_wake(w);
+}
+
+/* Both inboxes are stacks, newest first; taken whole and turned round they are queues. */
+static void take_woken(struct weir__worker *w)
+{
+    struct weir__fiber *f = atomic_exchange_explicit(&w->inbox_fibers, NULL, memory_order_acquire);
+    struct weir__fiber *oldest = NULL;
+    while (f != NULL) {
+        struct weir__fiber *next = f->inbox_next;
+        f->inbox_next = oldest;
+        oldest = f;
+        f = next;
+    }
+    for (; oldest != NULL; oldest = oldest->inbox_next)
+        weir__fiber_ready(oldest);
+}
+
+static void take_tasks(struct weir__worker *w)
+{
+    struct weir__task *t = atomic_exchange_explicit(&w->inbox, NULL, memory_order_acquire);
+    struct weir__task *oldest = NULL;
+    while (t != NULL) {
+        struct weir__task *next = t->next;
+        t->next = oldest;
+        oldest = t;
+        t = next;
+    }
+    while (oldest != NULL) {
+        t = oldest;
+        oldest = t->next;
+        t->run(t);
+    }
+}
+
+static bool inbox_is_empty(struct weir__worker *w)
+{
+    return atomic_load_explicit(&w->inbox, memory_order_relaxed) == NULL &&
+           atomic_load_explicit(&w->inbox_fibers, memory_order_relaxed) == NULL;
+}
+
+static void take_inbox(struct weir__worker *w)
+{
+    if (atomic_load_explicit(&w->inbox_fibers, memory_order_relaxed) != NULL)
+        take_woken(w);
+    if (atomic_load_explicit(&w->inbox, memory_order_relaxed) != NULL)
+        take_tasks(w);
+}
+
+static void poll(struct weir__worker *w)
+{
+    weir_time until = weir__list_empty(&w->ready) ? weir__wheel_next(&w->wheel) : w->now;
+    atomic_store_explicit(&w->is_sleeping, true, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!inbox_is_empty(w))
+        until = w->now;
+    weir__count(&w->stats.polls, 1);
+    w->poller->poll(w, until);
+    atomic_store_explicit(&w->is_sleeping, false, memory_order_relaxed);
+}
+
+bool weir__worker_turn(struct weir__worker *w)
+{
+    take_inbox(w);
+    for (int i = 0; i < BURST && weir__fiber_run_ready(w); i++)
+        ;
+    if (w->is_stopping && weir__list_empty(&w->fibers) && inbox_is_empty(w))
+        return false;
+    poll(w);
+    weir__wheel_advance(&w->wheel, w->now);
+    return true;
+}
+
+void weir__worker_loop(struct weir__worker *w)
+{
+    while (weir__worker_turn(w))
+        ;
+}
+
+struct weir__worker *weir__worker_new(struct weir__runtime *rt, unsigned index)
+{
+    struct weir__worker *w = weir__memalign(64, sizeof *w);
+    if (w == NULL)
+        return NULL;
+    *w = (struct weir__worker){.runtime = rt, .index = index, .poller = rt->options.poller};
+    weir__list_init(&w->ready);
+    weir__list_init(&w->fibers);
+    weir__list_init(&w->free_fibers);
+    w->root = weir__ctx_new_top(w, rt->app, rt->options.request_memory_max);
+    if (w->root != NULL)
+        w->root->fibers_max = UINT32_MAX;
+    if (w->root == NULL || w->poller->init(w) < 0) {
+        weir__worker_free(w);
+        return NULL;
+    }
+    w->now = w->poller->now(w);
+    weir__wheel_init(&w->wheel, w->now);
+    return w;
+}
+
+void weir__worker_enter(struct weir__worker *w)
+{
+    weir__self = w;
+    w->thread = pthread_self();
+    w->is_running = true;
+#ifdef WEIR__TSAN
+    w->tsan_fiber = __tsan_get_current_fiber();
+#endif
+}
+
+void weir__worker_leave(struct weir__worker *w)
+{
+    WEIR_ASSERT(weir__list_empty(&w->fibers), "F1: a worker ends without fibers");
+    weir__fiber_trim(w, 0);
+    weir__ctx_drain_free(w);
+    weir__arena_trim();
+    w->is_running = false;
+    weir__self = NULL;
+}
+
+void weir__worker_free(struct weir__worker *w)
+{
+    if (w == NULL)
+        return;
+    if (w->poller_state != NULL)
+        w->poller->fini(w);
+    weir__free(w);
+}
