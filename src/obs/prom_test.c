@@ -1,0 +1,79 @@
+/*
+ * Prometheus' text: families, escaping, and histograms whose buckets agree with their count.
+ */
+#include "obs/prom.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static const char *text_of(weir_buf *b)
+{
+    weir_buf_putc(b, '\0');
+    assert_int_equal(b->err, WEIR_OK);
+    return b->ptr;
+}
+
+static void families_and_samples(void **state)
+{
+    (void)state;
+    weir_buf b;
+    weir_buf_init(&b, 1 << 16);
+    weir__prom_counter(&b, "weir_panics_total", "Panics.", 3);
+    const struct weir__prom_label labels[] = {{"pool", WEIR_S("orders")},
+                                              {"state", WEIR_S("idle")}};
+    weir__prom_u64(&b, "weir_pool", labels, 2, 7);
+    weir__prom_i64(&b, "weir_depth", NULL, 0, -2);
+    weir__prom_seconds(&b, "weir_age_seconds", labels, 1, 1500000000);
+    assert_string_equal(text_of(&b), "# HELP weir_panics_total Panics.\n"
+                                     "# TYPE weir_panics_total counter\n"
+                                     "weir_panics_total 3\n"
+                                     "weir_pool{pool=\"orders\",state=\"idle\"} 7\n"
+                                     "weir_depth -2\n"
+                                     "weir_age_seconds{pool=\"orders\"} 1.5\n");
+    weir_buf_fini(&b);
+}
+
+static void label_values_are_escaped(void **state)
+{
+    (void)state;
+    weir_buf b;
+    weir_buf_init(&b, 1 << 16);
+    const struct weir__prom_label odd = {"a", WEIR_S("q\" b\\ n\n \xc3\xa9")};
+    const struct weir__prom_label bad = {"a", WEIR_S("x\xff")};
+    weir__prom_u64(&b, "m", &odd, 1, 1);
+    weir__prom_u64(&b, "m", &bad, 1, 1);
+    assert_string_equal(text_of(&b), "m{a=\"q\\\" b\\\\ n\\n \xc3\xa9\"} 1\nm{a=\"x?\"} 1\n");
+    weir_buf_fini(&b);
+}
+
+static void histograms_agree_with_themselves(void **state)
+{
+    (void)state;
+    static struct weir__histo h;
+    weir__histo_record(&h, 1000);           /* below the first bucket's end */
+    weir__histo_record(&h, 200000);         /* in the second one */
+    weir__histo_record(&h, 90000000000ULL); /* past the last one */
+    weir_buf b;
+    weir_buf_init(&b, 1 << 16);
+    weir__prom_histo(&b, "d", NULL, 0, &h);
+    const char *text = text_of(&b);
+    assert_non_null(strstr(text, "d_bucket{le=\"0.000131072\"} 1\n"));
+    assert_non_null(strstr(text, "d_bucket{le=\"0.000262144\"} 2\n"));
+    assert_non_null(strstr(text, "d_bucket{le=\"68.719476736\"} 2\n"));
+    assert_non_null(strstr(text, "d_bucket{le=\"+Inf\"} 3\n"));
+    assert_non_null(strstr(text, "d_count 3\n"));
+    assert_non_null(strstr(text, "d_sum 90.000201\n"));
+    weir_buf_fini(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(families_and_samples),
+        cmocka_unit_test(label_values_are_escaped),
+        cmocka_unit_test(histograms_agree_with_themselves),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
