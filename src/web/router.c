@@ -1,11 +1,14 @@
 /*
  * The look-up in a frozen router. The table is a trie of segments, one root a method, in one block.
  *
- * A path is split at its slashes 16 bytes at a time. A segment that meets literals becomes a number
- * (one probe of one table that all literals share; it does not wait for the trie), and a literal
- * child is one load and one compare: edges[base + number], where the nodes' ranges overlap like the
- * teeth of combs. A node that has only a parameter does not look at the segment at all. Measured on
- * the 203 GitHub routes, see bench/: … ns a look-up.
+ * A path's slashes become bits of a word, 16 bytes at a time. A segment that meets literals becomes a
+ * number (one probe of one table that all literals share, and which does not wait for the trie), and
+ * a literal child is one load and one compare: edges[base + number], where the nodes' ranges lie in
+ * each other like the teeth of combs. A node that has only a parameter does not look at the segment
+ * at all. The first way is gone without remembering choices; only where it ends does a walk begin
+ * that can go back. The 203 GitHub routes, on a machine where Gin takes 45 ns a look-up: 32 ns with
+ * choices always kept, 25 without them, 22 with bits in place of an array of slashes. Paths over 63
+ * bytes, or with '%' or '.', are split into such an array and take the walk at once.
  *
  * The hard thing is backtracking: a literal may lead into a dead end where a parameter would not.
  * Choices left are kept on a stack. Every node is reached by one way only, so a look-up visits a node
@@ -28,6 +31,7 @@ struct split {
     uint32_t count;  /* segments, at most one more than any pattern has */
     bool is_whole;   /* no segment was left out */
     bool is_suspect; /* there is a '%' or a '.' */
+    bool has_percent;
     uint16_t slash[WEIR__ROUTE_SEGMENTS_MAX + 4];
     char copy[32];
 };
@@ -210,7 +214,7 @@ static inline uint32_t literal_at(const struct weir__router *r, const struct spl
                                   size_t len)
 {
     const char *bytes = s->bytes + off;
-    if (s->is_suspect && memchr(bytes, '%', len) != NULL)
+    if (s->has_percent && memchr(bytes, '%', len) != NULL)
         return literal_of_encoded(r, bytes, len);
     return literal_of(r, bytes, low_bytes(load_8(s->bytes, off, s->load_max), len), len);
 }
@@ -442,6 +446,7 @@ static __attribute__((noinline)) enum weir__route_kind match_any(const struct we
     if (path.len > WEIR__ROUTE_PATH_MAX)
         return bad_path(m, "the path is too long");
     split_path(&s, path, r->depth_max + 1);
+    s.has_percent = s.is_suspect && memchr(path.ptr, '%', path.len) != NULL;
     if (s.is_suspect) {
         int err = weir__url_path_check(path);
         if (err != 0)

@@ -8,7 +8,8 @@
  * which is a slip more often than a wish.
  *
  * Routes, trie and mistakes live in the router's arena; it ends when the router is frozen, or with a
- * router that has mistakes.
+ * router that has mistakes. Its chunks are then given back to the heap: the thread that builds the
+ * router seldom needs as much again.
  */
 #include "base/alloc.h"
 #include "base/assert.h"
@@ -31,11 +32,17 @@ struct weir__router *weir__router_new(enum weir__route_slash slash)
     return r;
 }
 
+static void end_arena(struct weir__router *r)
+{
+    weir__arena_fini(&r->arena);
+    weir__arena_trim();
+}
+
 void weir__router_free(struct weir__router *r)
 {
     if (r == NULL)
         return;
-    weir__arena_fini(&r->arena);
+    end_arena(r);
     weir__free(r->block);
     weir__free(r);
 }
@@ -379,7 +386,7 @@ weir_err weir__router_freeze(struct weir__router *r)
         r->err = weir__router_compile(r, &t);
     if (r->err != WEIR_OK)
         return r->err;
-    weir__arena_fini(&r->arena);
+    end_arena(r);
     r->routes = NULL;
     r->is_frozen = true;
     return WEIR_OK;
