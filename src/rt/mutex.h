@@ -1,0 +1,16 @@
+/*
+ * What conditions need of mutexes.
+ */
+#ifndef WEIR_RT_MUTEX_H
+#define WEIR_RT_MUTEX_H
+
+#include "rt/context.h"
+#include <weir/sync.h>
+
+/* Panics unless `c` holds `m`. */
+void weir__mutex_must_hold(const struct weir__ctx *c, const weir_mutex *m, const char *function);
+
+/* Where the present holder locked it. */
+const weir_site *weir__mutex_holder_site(const weir_mutex *m);
+
+#endif

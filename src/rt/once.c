@@ -1,0 +1,90 @@
+/*
+ * Once: a call that is made by the first that comes while the others wait for it. When it fails, or panics,
+ * the next one makes it; so nobody waits for what will never be.
+ */
+#include "rt/panic.h"
+#include "rt/waitq.h"
+#include "rt/worker.h"
+#include <weir/sync.h>
+
+#define MAGIC 0x65636e6fu
+
+struct weir_once {
+    struct weir__waitq q;
+    bool is_done;
+    const struct weir__fiber *runner; /* who makes the call now */
+};
+
+static weir_once no_memory = {.q = {.magic = MAGIC}};
+
+static void release_once(struct weir__owned *o)
+{
+    weir__waitq_end(WEIR_CONTAINER(o, struct weir__waitq, owned));
+}
+
+static const struct weir__owned_type once_type = {.name = "once", .release = release_once};
+
+weir_once *weir_once_new_at(const weir_site *site, weir_ctx *c)
+{
+    weir_once *once = weir__waitq_new(c, sizeof *once, MAGIC, &once_type, site);
+    return once != NULL ? once : &no_memory;
+}
+
+static const struct weir__wait_type wait_type = {
+    .name = "once", .abandon = weir__waitq_abandon, .describe = weir__waitq_describe};
+
+struct run {
+    weir_once *once;
+    weir_err result;
+};
+
+/* Also on the way out of a panic, when the result is still that of a failure. */
+static void end_run(struct run *r)
+{
+    weir_once *once = r->once;
+    weir__waitq_lock(&once->q);
+    once->runner = NULL;
+    once->is_done = r->result == WEIR_OK;
+    weir__waitq_unlock(&once->q);
+    weir__waitq_wake_all(&once->q, WEIR_OK);
+}
+
+static weir_err run(weir_ctx *c, weir_once *once, weir_err (*fn)(weir_ctx *c, void *arg), void *arg)
+{
+    struct run r __attribute__((cleanup(end_run))) = {once, WEIR_EPANIC};
+    r.result = fn(c, arg);
+    return r.result;
+}
+
+weir_err weir_once_do(weir_ctx *c, weir_once *once, weir_err (*fn)(weir_ctx *c, void *arg),
+                      void *arg)
+{
+    struct weir__ctx *ctx = weir__ctx_of(c);
+    weir__waitq_check(&once->q, MAGIC, "weir_once_do");
+    const struct weir__fiber *self = weir__fiber_self();
+    for (;;) {
+        weir_err err = weir__waitq_state(&once->q);
+        if (err == WEIR_OK)
+            err = weir__ctx_check(ctx);
+        if (err < 0)
+            return err;
+        struct weir__waiter me;
+        weir__waitq_lock(&once->q);
+        bool is_done = once->is_done, is_mine = !is_done && once->runner == NULL;
+        bool is_nested = once->runner == self;
+        if (is_mine)
+            once->runner = self;
+        else if (!is_done && !is_nested)
+            weir__waitq_enqueue(&once->q, &me, &wait_type, ctx, NULL);
+        weir__waitq_unlock(&once->q);
+        if (is_done)
+            return WEIR_OK;
+        if (is_mine)
+            return run(c, once, fn, arg);
+        if (is_nested)
+            return -EDEADLK;
+        err = weir__waitq_park(&me);
+        if (err < 0)
+            return err;
+    }
+}

@@ -1,0 +1,79 @@
+/*
+ * The wait group: a count of things in progress, and a queue of fibers that wait until it is zero.
+ *
+ * Owns nothing else. Limits: the count is at most 2^31 - 1; past it, and below zero, is misuse.
+ */
+#include "rt/panic.h"
+#include "rt/waitq.h"
+#include <weir/sync.h>
+
+#define MAGIC 0x70726777u
+
+struct weir_wait_group {
+    struct weir__waitq q;
+    int32_t count;
+};
+
+static weir_wait_group no_memory = {.q = {.magic = MAGIC}};
+
+static void release_group(struct weir__owned *o)
+{
+    weir__waitq_end(WEIR_CONTAINER(o, struct weir__waitq, owned));
+}
+
+static const struct weir__owned_type group_type = {.name = "wait group", .release = release_group};
+
+weir_wait_group *weir_wait_group_new_at(const weir_site *site, weir_ctx *c)
+{
+    weir_wait_group *g = weir__waitq_new(c, sizeof *g, MAGIC, &group_type, site);
+    return g != NULL ? g : &no_memory;
+}
+
+static void describe_wait(const struct weir__wait *w, weir_buf *out)
+{
+    weir_wait_group *g = w->object;
+    weir__waitq_lock(&g->q);
+    int32_t count = g->count;
+    weir__waitq_unlock(&g->q);
+    weir_buf_printf(out, "%d in progress, ", count);
+    weir__waitq_describe(w, out);
+}
+
+static const struct weir__wait_type wait_type = {
+    .name = "wait group", .abandon = weir__waitq_abandon, .describe = describe_wait};
+
+void weir_wait_group_add(weir_ctx *c, weir_wait_group *g, int32_t delta)
+{
+    (void)weir__ctx_of(c);
+    weir__waitq_check(&g->q, MAGIC, "weir_wait_group_add");
+    if (g->q.state != WEIR__WAITQ_OPEN)
+        return;
+    int32_t count;
+    weir__waitq_lock(&g->q);
+    bool is_bad = __builtin_add_overflow(g->count, delta, &count) || count < 0;
+    if (!is_bad)
+        g->count = count;
+    weir__waitq_unlock(&g->q);
+    if (is_bad)
+        weir__misuse("weir_wait_group_add", "adding %d leaves the range of the count", delta);
+    if (count == 0)
+        weir__waitq_wake_all(&g->q, WEIR_OK);
+}
+
+weir_err weir_wait_group_wait(weir_ctx *c, weir_wait_group *g)
+{
+    struct weir__ctx *ctx = weir__ctx_of(c);
+    weir__waitq_check(&g->q, MAGIC, "weir_wait_group_wait");
+    weir_err err = weir__ctx_check(ctx);
+    if (err == WEIR_OK)
+        err = weir__waitq_state(&g->q);
+    if (err < 0)
+        return err;
+    struct weir__waiter me;
+    weir__waitq_lock(&g->q);
+    bool must_wait = g->count > 0;
+    if (must_wait)
+        weir__waitq_enqueue(&g->q, &me, &wait_type, ctx, NULL);
+    weir__waitq_unlock(&g->q);
+    return must_wait ? weir__waitq_park(&me) : WEIR_OK;
+}

@@ -1,0 +1,83 @@
+/*
+ * The queue of fibers that wait for one object (mutex, semaphore, condition, wait group, once), first come first
+ * served, and the lock that guards the object when it belongs to the application's context. Objects of a request are
+ * used by one worker and take no lock.
+ *
+ * Q1: a waiter is on `waits`, or whoever took it off wakes it; then it is on `leaving` until its fiber has run again.
+ */
+#ifndef WEIR_RT_WAITQ_H
+#define WEIR_RT_WAITQ_H
+
+#include "rt/context.h"
+#include "rt/lock.h"
+#include "rt/owned.h"
+#include "rt/wait.h"
+
+/* What the object is in its life. Zeroed: made without memory, all its waits fail. */
+enum weir__waitq_state { WEIR__WAITQ_NO_MEMORY, WEIR__WAITQ_OPEN, WEIR__WAITQ_ENDED };
+
+/* Begins each such object, as its first member. */
+struct weir__waitq {
+    uint32_t magic; /* of the kind of object */
+    uint8_t state;
+    bool is_shared;
+    struct weir__lock lock;
+    struct weir__list waits;   /* weir__wait.in_object */
+    struct weir__list leaving; /* weir__wait.in_object */
+    struct weir__owned owned;
+    const struct weir__worker *home;
+};
+
+/* A fiber that waits, on its own stack. */
+struct weir__waiter {
+    struct weir__wait wait;
+    struct weir__lock *lock;   /* the object's when shared, else NULL: the object may be gone */
+    struct weir__waiter *next; /* while it is being woken with others */
+    bool is_queued;            /* on `waits` */
+    bool is_gone;              /* the object ended before the fiber ran again: do not touch it */
+};
+
+/* Makes the object `size` bytes large in `c`, owned by it; NULL: no memory. `type->release` ends it (weir__waitq_end). */
+void *weir__waitq_new(weir_ctx *c, size_t size, uint32_t magic, const struct weir__owned_type *type,
+                      const weir_site *site);
+
+/* Panics unless `q` is an object of that kind that this worker may use. */
+void weir__waitq_check(const struct weir__waitq *q, uint32_t magic, const char *function);
+
+/* WEIR_OK, -ENOMEM for an object without memory, WEIR_ECLOSED for one whose context has ended. */
+weir_err weir__waitq_state(const struct weir__waitq *q);
+
+/* For the wait types of these objects. */
+bool weir__waitq_abandon(struct weir__wait *w);
+void weir__waitq_describe(const struct weir__wait *w, weir_buf *out);
+
+/* Puts the running fiber at the end of the queue. Under the lock. */
+void weir__waitq_enqueue(struct weir__waitq *q, struct weir__waiter *w,
+                         const struct weir__wait_type *type, struct weir__ctx *c,
+                         const weir_site *site);
+
+/* Parks it, when the lock has been given. WEIR_OK when woken and the object is still there (`is_gone`), or why not. */
+weir_err weir__waitq_park(struct weir__waiter *w);
+
+/* The first that waits, taken off the queue, to be woken when the lock has been given. NULL: nobody. Under the lock. */
+struct weir__wait *weir__waitq_pop(struct weir__waitq *q);
+
+/* Wakes all who wait. */
+void weir__waitq_wake_all(struct weir__waitq *q, weir_err result);
+
+/* The object's context has ended: who waits is woken with WEIR_ECLOSED. */
+void weir__waitq_end(struct weir__waitq *q);
+
+static inline void weir__waitq_lock(struct weir__waitq *q)
+{
+    if (WEIR_UNLIKELY(q->is_shared))
+        weir__lock_take(&q->lock);
+}
+
+static inline void weir__waitq_unlock(struct weir__waitq *q)
+{
+    if (WEIR_UNLIKELY(q->is_shared))
+        weir__lock_give(&q->lock);
+}
+
+#endif
