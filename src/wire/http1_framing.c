@@ -149,11 +149,11 @@ static int decide_chunked(struct weir__http1_head *h, const char *buf)
         return WEIR_HTTP1_ECODINGIN10;
     if (h->slots[WEIR_FIELD_CONTENT_LENGTH] != 0)
         return WEIR_HTTP1_ELENGTHANDCODING;
+    if (has_tab_beside(h, buf, id))
+        return WEIR_HTTP1_ECODING;
     weir_str value = weir__http1_field(h, buf, id);
     if (!word_is(value, "chunked", 7))
         return other_coding(value);
-    if (has_tab_beside(h, buf, id))
-        return WEIR_HTTP1_ECODING;
     h->body = WEIR_HTTP1_BODY_CHUNKED;
     return 0;
 }
@@ -174,10 +174,24 @@ static int decide_body(struct weir__http1_head *h, const char *buf)
 
 enum { OPTION_CLOSE = 1, OPTION_KEEP_ALIVE = 2, OPTION_UPGRADE = 4 };
 
+/* The next option of a Connection value. Options are tokens, so every comma separates: a quote must not
+ * hide a "close" from us that a proxy has seen. */
+static bool next_option(weir_str *rest, weir_str *option)
+{
+    if (rest->ptr == NULL)
+        return false;
+    const char *end = rest->ptr + rest->len;
+    const char *comma = rest->len > 0 ? memchr(rest->ptr, ',', rest->len) : NULL;
+    const char *stop = comma != NULL ? comma : end;
+    *option = weir_str_trim((weir_str){rest->ptr, (size_t)(stop - rest->ptr)});
+    *rest = comma != NULL ? (weir_str){comma + 1, (size_t)(end - comma - 1)} : (weir_str){NULL, 0};
+    return true;
+}
+
 static unsigned connection_options(weir_str list)
 {
     unsigned options = 0;
-    for (weir_str option; weir__http_list_next(&list, &option);) {
+    for (weir_str option; next_option(&list, &option);) {
         if (word_is(option, "close", 5))
             options |= OPTION_CLOSE;
         else if (word_is(option, "keep-alive", 10))
