@@ -1,0 +1,182 @@
+/*
+ * One request and its response: what the room web builds on. An exchange lives from the moment a request's head is
+ * complete until its response is, in a fiber, with a context. Exchanges are pooled by worker; a warm one costs no malloc.
+ *
+ * X1: the status line is written once; a second response is refused and counted.
+ * X2: a response that was begun ends whole (`end`), or its connection is cut so that the client notices (`abort`).
+ * X3: what `head` and its strings point to is valid until the exchange ends; so are the bytes of read_all.
+ */
+#ifndef WEIR_HTTP_EXCHANGE_H
+#define WEIR_HTTP_EXCHANGE_H
+
+#include "net/address.h"
+#include "rt/context.h"
+#include "wire/chunked.h"
+#include "wire/http1_head.h"
+
+struct weir__http_conn;
+struct weir__http_worker;
+
+#define WEIR__EXTRA_BYTES 512 /* response header lines that need no memory of the arena */
+
+struct weir__exchange {
+    struct weir__ctx *ctx; /* the request's context; ctx->exchange is this */
+    struct weir__http_conn *conn;
+    struct weir__http_worker *home;
+    const char *bytes; /* the head's first byte */
+    void *user;        /* of the room web; NULL at the start */
+    weir_time began;   /* when it was taken up (the worker's clock after the poll) */
+
+    /* the response so far */
+    uint16_t status;  /* 0 until it is begun; 499: the client was gone before */
+    bool is_started;  /* the status line is decided: nothing but more body can follow */
+    bool is_complete; /* `end` was reached */
+    bool is_aborted;  /* the connection will be cut */
+    bool is_refused;  /* no request for `serve`: the head was bad, or there is no room */
+    bool has_body;    /* of the response: false for HEAD, 1xx, 204, 304 */
+    bool is_chunked;
+    bool is_close_delimited; /* HTTP/1.0 without a length */
+    bool is_last;            /* the connection closes after it */
+    bool has_type;           /* a Content-Type line is among the header lines */
+    uint64_t length_left;    /* of a response whose length was announced */
+    uint64_t bytes_in;       /* body bytes received */
+    uint64_t bytes_out;      /* body bytes of the response, without chunk heads */
+    uint32_t extra_len, extra_cap;
+    char *extra; /* header lines: extra_bytes, or a longer piece of the arena */
+
+    /* the request's body */
+    uint8_t body_state; /* enum weir__body_state */
+    bool is_continue_due;
+    bool is_closing_body; /* it will not be read on: too large, broken, abandoned */
+    uint64_t body_left;   /* of a body with a length */
+    weir_time body_began;
+    struct weir__chunked chunked;
+    char *trailers; /* collected, in the context's memory */
+    uint32_t trailers_len;
+
+    struct weir__http1_head head; /* parsed; not cleared but for its progress */
+    char extra_bytes[WEIR__EXTRA_BYTES];
+    struct weir__exchange *next_free;
+};
+
+enum weir__body_state { WEIR__BODY_DONE, WEIR__BODY_LENGTH, WEIR__BODY_CHUNKED, WEIR__BODY_BROKEN };
+
+/* --- the request ----------------------------------------------------------------------------- */
+
+/* The method as sent; enum weir__http1_method is in head.method. */
+static inline weir_str weir__exchange_method(const struct weir__exchange *x)
+{
+    return weir__http1_str(x->bytes, x->head.method_token);
+}
+
+/* The target as sent; its path, still percent-encoded ("*" for OPTIONS *); its query (absent without '?'). */
+static inline weir_str weir__exchange_target(const struct weir__exchange *x)
+{
+    return weir__http1_str(x->bytes, x->head.target);
+}
+static inline weir_str weir__exchange_path(const struct weir__exchange *x)
+{
+    return weir__http1_path(&x->head, x->bytes);
+}
+static inline weir_str weir__exchange_query(const struct weir__exchange *x)
+{
+    return weir__http1_str(x->bytes, x->head.query);
+}
+
+/* The first field with that id, or that name in any case; absent when there is none. */
+static inline weir_str weir__exchange_field(const struct weir__exchange *x,
+                                            enum weir__http_field_id id)
+{
+    return weir__http1_field(&x->head, x->bytes, id);
+}
+weir_str weir__exchange_header(const struct weir__exchange *x, weir_str name);
+
+/* Who is at the other end of the connection; family 0 when unknown. */
+const struct weir__address *weir__exchange_peer(const struct weir__exchange *x);
+
+/* Requests on this connection before this one. */
+uint32_t weir__exchange_index(const struct weir__exchange *x);
+
+/*
+ * Reads the next bytes of the body: > 0 how many, 0 at its end, < 0 the error: the reason when the context is
+ * cancelled, WEIR_ETIMEDOUT when it comes too slowly, WEIR_ECLIENTGONE when it is cut short, WEIR_EINVALID when its chunks are
+ * malformed. May wait. The errors are also the status that fits (408, 400): weir__exchange_body_status.
+ */
+ssize_t weir__exchange_read(struct weir__exchange *x, void *buf, size_t len);
+
+/*
+ * The whole body, valid as long as the exchange. Not copied when it came with the head. Over `max` bytes (0: the server's
+ * body_max) WEIR_ETOOLARGE, beforehand when its length was announced. Call it once, and not after weir__exchange_read.
+ */
+WEIR_MUST_USE weir_err weir__exchange_read_all(struct weir__exchange *x, size_t max, weir_str *out);
+
+/* The status for an error of the two functions above: 413, 408, 400; 0 when no answer makes sense. */
+int weir__exchange_body_status(weir_err err);
+
+/* The trailer section of a chunked body after its end, for weir__trailer_next; empty when there is none. */
+weir_str weir__exchange_trailers(const struct weir__exchange *x);
+
+/* --- the response ---------------------------------------------------------------------------- */
+
+/*
+ * Adds a header line to the response that is not yet begun. WEIR_EINVALID: not a name, not a value (CR, LF, NUL), or a name
+ * that the server itself sets (Content-Length, Transfer-Encoding, Connection, Date, Trailer); WEIR_ECLOSED: already begun;
+ * WEIR_EBUDGET, -ENOMEM. A Content-Type given here is the one that is sent.
+ */
+weir_err weir__exchange_header_add(struct weir__exchange *x, weir_str name, weir_str value);
+
+/* The same, replacing lines of that name that were added before. */
+weir_err weir__exchange_header_set(struct weir__exchange *x, weir_str name, weir_str value);
+
+/* Takes lines of that name out again; true when there was one. */
+bool weir__exchange_header_remove(struct weir__exchange *x, weir_str name);
+
+/* The value of a line added before; absent when there is none. */
+weir_str weir__exchange_header_added(const struct weir__exchange *x, weir_str name);
+
+/*
+ * Responds whole. `type` may be absent (then there is no Content-Type unless one was added); `body` is used during the
+ * call only. WEIR_ECLOSED when a response was begun already (A second one: counted); else what `begin` and `write` return.
+ */
+weir_err weir__exchange_respond(struct weir__exchange *x, int status, weir_str type, weir_str body);
+
+/*
+ * Begins a response whose body follows by write, window or sendfile, and then `end`.
+ *
+ * length   of the body; -1: unknown (chunked, or up to the connection's end for HTTP/1.0)
+ */
+weir_err weir__exchange_begin(struct weir__exchange *x, int status, weir_str type, int64_t length);
+
+/*
+ * Writes body bytes; may wait for the client to take earlier ones (up to write_timeout). Bytes of a response without a body
+ * (HEAD, 204, 304) are dropped. WEIR_ECLIENTGONE, WEIR_ETIMEDOUT, the reason; WEIR_ETOOLARGE past the announced length.
+ */
+weir_err weir__exchange_write(struct weir__exchange *x, weir_str bytes);
+
+/*
+ * Room for encoders to write body bytes in place: at least `min` (at most WEIR__WINDOW_MIN_MAX) bytes at `*ptr`, `*len` of them.
+ * May wait. Then `commit` what was written. Nothing else may be written between the two.
+ */
+#define WEIR__WINDOW_MIN_MAX 8192
+weir_err weir__exchange_window(struct weir__exchange *x, size_t min, char **ptr, size_t *len);
+weir_err weir__exchange_commit(struct weir__exchange *x, size_t n);
+
+/* Sends `len` bytes of a file from `at` on as body bytes. May wait. */
+weir_err weir__exchange_sendfile(struct weir__exchange *x, int file, uint64_t at, uint64_t len);
+
+/* Sends what has been written so far. For streams that pause; else it happens by itself. May wait. */
+weir_err weir__exchange_flush(struct weir__exchange *x);
+
+/* Ends the response. WEIR_EINVALID when fewer bytes were written than announced: then it is aborted. */
+weir_err weir__exchange_end(struct weir__exchange *x);
+
+/* Gives up a response that was begun: what follows would be wrong, so the connection is cut without a proper end. */
+void weir__exchange_abort(struct weir__exchange *x);
+
+/* The connection closes after this response ("Connection: close"). Before it is begun. */
+static inline void weir__exchange_close_after(struct weir__exchange *x)
+{
+    x->is_last = true;
+}
+
+#endif
