@@ -71,7 +71,7 @@ typedef struct weir_ctx_options {
  * context  fiber; does not wait
  */
 #define weir_ctx_open(parent, ...)                                                                 \
-    weir_ctx_open_at(WEIR_HERE, (parent), &(weir_ctx_options){.timeout = {0}, __VA_ARGS__})
+    weir_ctx_open_at(WEIR_HERE, (parent), &(weir_ctx_options){__VA_ARGS__})
 /** The function behind weir_ctx_open. */
 WEIR_API weir_ctx *weir_ctx_open_at(const weir_site *site, weir_ctx *parent,
                                     const weir_ctx_options *options) WEIR_MUST_USE;

@@ -72,7 +72,7 @@ typedef struct weir_detach_options {
  */
 #define weir_detach(c, fn, data, size, ...)                                                        \
     weir_detach_at(WEIR_HERE, (c), (fn), #fn, (data), (size),                                      \
-                   &(weir_detach_options){.timeout = {0}, __VA_ARGS__})
+                   &(weir_detach_options){__VA_ARGS__})
 /** The function behind weir_detach. */
 WEIR_API weir_err weir_detach_at(const weir_site *site, weir_ctx *c, weir_fiber_fn fn,
                                  const char *name, const void *data, size_t size,

@@ -26,7 +26,7 @@ typedef struct weir_offload_options {
  */
 #define weir_offload(c, fn, arg, ...)                                                              \
     weir_offload_at(WEIR_HERE, (c), (fn), (arg),                                                   \
-                    &(weir_offload_options){.interrupt = NULL, __VA_ARGS__})
+                    &(weir_offload_options){__VA_ARGS__})
 /** The function behind weir_offload. */
 WEIR_API weir_err weir_offload_at(const weir_site *site, weir_ctx *c, weir_err (*fn)(void *arg),
                                   void *arg, const weir_offload_options *options) WEIR_MUST_USE;

@@ -39,12 +39,11 @@ static struct weir__fiber *create(struct weir__worker *w)
     *f = (struct weir__fiber){.worker = w, .stack_lo = s.lo, .stack_hi = (char *)f};
     weir__list_init(&f->in_run);
     weir__list_init(&f->in_all);
-    /* As weir__switch leaves a stack: six registers, then where to go. The seventh word aligns. */
-    void **sp = (void **)(void *)f - 8;
-    for (int i = 0; i < 6; i++)
+    /* As weir__switch leaves a stack: six registers, then where to go; above that 16-byte aligned. */
+    void **sp = (void **)(void *)f - 9;
+    for (int i = 0; i < 9; i++)
         sp[i] = NULL;
     sp[6] = (void *)(uintptr_t)weir__fiber_entry;
-    sp[7] = NULL;
     f->sp = sp;
 #ifdef WEIR__TSAN
     f->tsan_fiber = __tsan_create_fiber(0);
