@@ -1,0 +1,420 @@
+/*
+ * Fibers: starting, joining in all modes, detaching, limits, arguments on stacks, panics and clean-ups.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rt/panic.h"
+#include "rt/sim.h"
+#include "rt/stack.h"
+#include <weir/fiber.h>
+
+/* --- starting and joining --------------------------------------------------------------------- */
+
+static weir_err add_one(weir_ctx *c, void *arg)
+{
+    if (weir_yield(c) != WEIR_OK)
+        return WEIR_ECANCELED;
+    ++*(int *)arg;
+    return WEIR_OK;
+}
+
+static weir_err joins_a_thousand(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    int sum = 0;
+    weir_ctx *group = weir_ctx_open(c);
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(WEIR_GO(group, add_one, &sum), WEIR_OK);
+    assert_int_equal(sum, 0); /* they begin when the caller waits */
+    assert_int_equal(weir_join(group), WEIR_OK);
+    assert_int_equal(sum, 1000);
+    return WEIR_OK;
+}
+
+static void test_join_waits_for_all(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(joins_a_thousand, NULL), WEIR_OK);
+}
+
+struct job {
+    int64_t ms;
+    weir_err result;
+    weir_err slept;
+};
+
+static weir_err job(weir_ctx *c, void *arg)
+{
+    struct job *j = arg;
+    j->slept = weir_sleep(c, weir_ms(j->ms));
+    if (j->slept == WEIR_OK && j->result != WEIR_OK)
+        return weir_raise(c, j->result, "job of %d ms failed", (int)j->ms);
+    return j->slept;
+}
+
+static weir_err fail_fast(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    struct job jobs[] = {{10, WEIR_OK, 0}, {20, WEIR_EDB, 0}, {30, WEIR_OK, 0}};
+    weir_time start = weir_now();
+    weir_ctx *group = weir_ctx_open(c);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(WEIR_GO(group, job, &jobs[i]), WEIR_OK);
+    assert_int_equal(weir_join(group), WEIR_EDB);
+    assert_int_equal(weir_time_sub(weir_now(), start).ns / 1000000, 20);
+    assert_int_equal(jobs[0].slept, WEIR_OK);
+    assert_int_equal(jobs[2].slept, WEIR_ECANCELED);
+    assert_string_equal(weir_last_error(group)->message.ptr, "job of 20 ms failed");
+    return WEIR_OK;
+}
+
+static weir_err all_and_first_ok(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    struct job jobs[] = {{10, WEIR_EDB, 0}, {20, WEIR_OK, 0}, {30, WEIR_OK, 0}};
+    weir_ctx *group = weir_ctx_open(c);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(WEIR_GO(group, job, &jobs[i]), WEIR_OK);
+    assert_int_equal(weir_join_as(group, WEIR_JOIN_ALL), WEIR_EDB);
+    assert_int_equal(jobs[2].slept, WEIR_OK);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(WEIR_GO(group, job, &jobs[i]), WEIR_OK);
+    assert_int_equal(weir_join_as(group, WEIR_JOIN_FIRST_OK), WEIR_OK);
+    assert_int_equal(jobs[2].slept, WEIR_ECANCELED);
+    return WEIR_OK;
+}
+
+static void test_join_modes(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(fail_fast, NULL), WEIR_OK);
+    assert_int_equal(weir__sim_run(all_and_first_ok, NULL), WEIR_OK);
+}
+
+static weir_err leaves_children(weir_ctx *c, void *arg)
+{
+    weir_ctx *group = weir_ctx_open(c);
+    struct job *jobs = arg;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(WEIR_GO(group, job, &jobs[i]), WEIR_OK);
+    assert_int_equal(weir_sleep(c, weir_ms(1)), WEIR_OK);
+    (void)weir_ctx_close(group);
+    assert_int_equal(jobs[0].slept, WEIR_ECANCELED); /* L03: none outlives its context */
+    assert_int_equal(jobs[1].slept, WEIR_ECANCELED);
+    return WEIR_OK;
+}
+
+static void test_a_child_cannot_outlive_its_context(void **state)
+{
+    (void)state;
+    struct job *jobs = calloc(2, sizeof *jobs);
+    jobs[0].ms = jobs[1].ms = 1000000;
+    assert_int_equal(weir__sim_run(leaves_children, jobs), WEIR_OK);
+    free(jobs);
+}
+
+/* --- limits ------------------------------------------------------------------------------------- */
+
+static weir_err runaway(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    int sum = 0;
+    weir_err err = WEIR_OK;
+    weir_ctx *group = weir_ctx_open(c, .fibers_max = 50);
+    int started = 0;
+    for (; started < 100 && (err = WEIR_GO(group, add_one, &sum)) == WEIR_OK; started++)
+        ;
+    assert_int_equal(err, WEIR_ELIMIT);
+    assert_int_equal(started, 50);
+    assert_int_equal(weir_join(group), WEIR_OK);
+    assert_int_equal(WEIR_GO(group, add_one, &sum), WEIR_OK); /* room again */
+    return weir_join(group);
+}
+
+static weir_err runaway_process(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    int sum = 0, started = 0;
+    weir_ctx *group = weir_ctx_open(c);
+    while (WEIR_GO(group, add_one, &sum) == WEIR_OK)
+        started++;
+    assert_int_equal(started, 19); /* 20, and the test's own */
+    return weir_join(group);
+}
+
+static void test_fibers_are_limited(void **state)
+{
+    (void)state; /* C4, L08 */
+    assert_int_equal(weir__sim_run(runaway, NULL), WEIR_OK);
+    struct weir__runtime_options options = {.fibers_max = 20};
+    assert_int_equal(weir__sim_run_with(&options, runaway_process, NULL), WEIR_OK);
+}
+
+/* --- detached work ------------------------------------------------------------------------------ */
+
+struct detached {
+    char path[32];
+    int *done;
+};
+
+static weir_err detached(weir_ctx *c, void *arg)
+{
+    struct detached *d = arg;
+    assert_int_equal(weir_sleep(c, weir_ms(100)), WEIR_OK);
+    assert_string_equal(d->path, "/orders/7"); /* A8: its own copy */
+    ++*d->done;
+    return weir_sleep(c, weir_hour(1)) == WEIR_ETIMEDOUT ? WEIR_OK : WEIR_EFAIL;
+}
+
+static weir_err detaches(weir_ctx *c, void *arg)
+{
+    struct detached d = {"/orders/7", arg};
+    weir_ctx *request = weir_ctx_open(c);
+    assert_int_equal(weir_detach(request, detached, &d, sizeof d, .timeout = weir_sec(2)), WEIR_OK);
+    memset(&d, 0, sizeof d);
+    assert_int_equal(weir_ctx_close(request), WEIR_OK);
+    assert_int_equal(weir_sleep(c, weir_sec(3)), WEIR_OK);
+    return WEIR_OK;
+}
+
+static void test_detached_work_outlives_the_request(void **state)
+{
+    (void)state;
+    int *done = calloc(1, sizeof *done);
+    assert_int_equal(weir__sim_run(detaches, done), WEIR_OK);
+    assert_int_equal(*done, 1);
+    free(done);
+}
+
+static weir_err detaches_too_much(weir_ctx *c, void *arg)
+{
+    struct detached d = {"/orders/7", arg};
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(weir_detach(c, detached, &d, sizeof d, .timeout = weir_sec(2)), WEIR_OK);
+    assert_int_equal(weir_detach(c, detached, &d, sizeof d), WEIR_ELIMIT);
+    return weir_sleep(c, weir_sec(3));
+}
+
+static void test_detached_work_is_bounded(void **state)
+{
+    (void)state; /* C3 */
+    int *done = calloc(1, sizeof *done);
+    struct weir__runtime_options options = {.detached_max = 5};
+    assert_int_equal(weir__sim_run_with(&options, detaches_too_much, done), WEIR_OK);
+    assert_int_equal(*done, 5);
+    free(done);
+}
+
+/* --- arguments on stacks ------------------------------------------------------------------------ */
+
+static __attribute__((noinline)) void go_with_own_local(void *arg)
+{
+    int local = 0;
+    (void)WEIR_GO((weir_ctx *)arg, add_one, &local);
+}
+
+static __attribute__((noinline)) void go_with(weir_ctx *group, int *callers)
+{
+    assert_int_equal(WEIR_GO(group, add_one, callers), WEIR_OK);
+}
+
+static weir_err stack_arguments(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    int sum = 0;
+    weir_ctx *group = weir_ctx_open(c);
+    go_with(
+        group,
+        &sum); /* a local of the function that opened the context: fine from anywhere below it */
+    assert_int_equal(weir_join(group), WEIR_OK);
+    assert_int_equal(sum, 1);
+    struct weir__panic_info info;
+    assert_false(weir__try(go_with_own_local, group, &info));
+    assert_non_null(strstr(info.message, "WEIR_GO: the argument is a local variable"));
+    assert_int_equal(weir__ctx_of(group)->fibers, 0);
+    return WEIR_OK;
+}
+
+static void test_short_lived_arguments_are_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(stack_arguments, NULL), WEIR_OK);
+}
+
+/* --- panics --------------------------------------------------------------------------------------- */
+
+static int cleanups;
+
+static void clean(int *p)
+{
+    cleanups += *p;
+}
+
+static __attribute__((noinline)) weir_err deep(weir_ctx *c, int n)
+{
+    int mark __attribute__((cleanup(clean))) = 1;
+    if (n < 0)
+        return WEIR_OK;
+    if (n == 0)
+        weir_panic("deep trouble %d", 7);
+    weir_err err = deep(c, n - 1);
+    return err + mark - mark;
+}
+
+static weir_err panics(weir_ctx *c, void *arg)
+{
+    weir_ctx *left = weir_ctx_open(c);
+    assert_int_equal(weir_defer(left, clean, arg), WEIR_OK);
+    return deep(left, 9);
+}
+
+static weir_err protects(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    int hundred = 100;
+    cleanups = 0;
+    assert_int_equal(weir_protect(c, panics, &hundred), WEIR_EPANIC);
+    assert_int_equal(cleanups, 110); /* ten frames, and the context that was left open */
+    const weir_error *e = weir_last_error(c);
+    assert_int_equal(e->status, 500);
+    assert_string_equal(e->message.ptr, "deep trouble 7");
+    assert_string_equal(e->site->func, "deep");
+    assert_int_equal(weir_sleep(c, weir_ms(1)), WEIR_OK); /* and life goes on */
+    return WEIR_OK;
+}
+
+static weir_err panicking_child(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    (void)weir_yield(c);
+    weir_panic("a child's");
+}
+
+static weir_err child_panics(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    weir_ctx *group = weir_ctx_open(c);
+    assert_int_equal(WEIR_GO(group, panicking_child, NULL), WEIR_OK);
+    assert_int_equal(weir_join(group), WEIR_EPANIC);
+    assert_string_equal(weir_last_error(group)->message.ptr, "a child's");
+    return WEIR_OK;
+}
+
+static void test_panics_unwind_and_are_caught(void **state)
+{
+    (void)state; /* B5, L19 */
+    assert_int_equal(weir__sim_run(protects, NULL), WEIR_OK);
+    assert_int_equal(weir__sim_run(child_panics, NULL), WEIR_OK);
+}
+
+static weir_err nested_protect(weir_ctx *c, void *arg)
+{
+    int *depth = arg;
+    if (--*depth > 0)
+        assert_int_equal(weir_protect(c, nested_protect, arg), WEIR_EPANIC);
+    weir_panic("level %d", *depth);
+}
+
+static weir_err nests(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    int depth = 20;
+    assert_int_equal(weir_protect(c, nested_protect, &depth), WEIR_EPANIC);
+    return WEIR_OK;
+}
+
+static void test_protects_nest(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(nests, NULL), WEIR_OK);
+}
+
+/* --- stacks --------------------------------------------------------------------------------------- */
+
+static __attribute__((noinline)) int use_stack(int kib)
+{
+    volatile char page[1024];
+    memset((char *)(uintptr_t)page, kib, sizeof page);
+    return kib > 0 ? use_stack(kib - 1) + page[5] : page[5];
+}
+
+static weir_err goes_deep(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    assert_true(use_stack(100) != 0);
+    return weir_yield(c);
+}
+
+static weir_err deep_fibers(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    for (int round = 0; round < 3; round++) {
+        weir_ctx *group = weir_ctx_open(c);
+        for (int i = 0; i < 20; i++)
+            assert_int_equal(WEIR_GO(group, goes_deep, NULL), WEIR_OK);
+        assert_int_equal(weir_join(group), WEIR_OK);
+        (void)weir_ctx_close(group);
+    }
+    return WEIR_OK;
+}
+
+static void test_deep_stacks_are_usable_again(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(deep_fibers, NULL), WEIR_OK);
+    assert_true(weir__stack_stats().slots > 0);
+}
+
+/* --- cancelled at every wait ------------------------------------------------------------------------ */
+
+static weir_err fan_out(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    struct job jobs[] = {{10, WEIR_OK, 0}, {20, WEIR_OK, 0}, {30, WEIR_OK, 0}};
+    weir_ctx *group = weir_ctx_open(c, .timeout = weir_ms(300));
+    for (int i = 0; i < 3; i++) {
+        weir_err err = WEIR_GO(group, job, &jobs[i]);
+        if (err != WEIR_OK)
+            return err;
+    }
+    return weir_join(group);
+}
+
+static void test_a_fan_out_ends_wherever_it_is_cancelled(void **state)
+{
+    (void)state;
+    uint64_t before = weir__wait_count();
+    assert_int_equal(weir__sim_run(fan_out, NULL), WEIR_OK);
+    uint64_t waits = weir__wait_count() - before;
+    assert_true(waits >= 4);
+    for (uint64_t nth = 1; nth <= waits; nth++) {
+        weir__wait_cancel_nth(nth);
+        (void)weir__sim_run(fan_out, NULL); /* asserts that nothing is left */
+        weir__wait_cancel_nth(0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_join_waits_for_all),
+        cmocka_unit_test(test_join_modes),
+        cmocka_unit_test(test_a_child_cannot_outlive_its_context),
+        cmocka_unit_test(test_fibers_are_limited),
+        cmocka_unit_test(test_detached_work_outlives_the_request),
+        cmocka_unit_test(test_detached_work_is_bounded),
+        cmocka_unit_test(test_short_lived_arguments_are_refused),
+        cmocka_unit_test(test_panics_unwind_and_are_caught),
+        cmocka_unit_test(test_protects_nest),
+        cmocka_unit_test(test_deep_stacks_are_usable_again),
+        cmocka_unit_test(test_a_fan_out_ends_wherever_it_is_cancelled),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
