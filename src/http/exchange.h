@@ -9,7 +9,7 @@
 #ifndef WEIR_HTTP_EXCHANGE_H
 #define WEIR_HTTP_EXCHANGE_H
 
-#include "net/address.h"
+#include "net/endpoint.h"
 #include "rt/context.h"
 #include "wire/chunked.h"
 #include "wire/http1_head.h"
@@ -92,7 +92,7 @@ static inline weir_str weir__exchange_field(const struct weir__exchange *x,
 weir_str weir__exchange_header(const struct weir__exchange *x, weir_str name);
 
 /* Who is at the other end of the connection; family 0 when unknown. */
-const struct weir__address *weir__exchange_peer(const struct weir__exchange *x);
+const struct weir__endpoint *weir__exchange_peer(const struct weir__exchange *x);
 
 /* Requests on this connection before this one. */
 uint32_t weir__exchange_index(const struct weir__exchange *x);

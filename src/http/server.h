@@ -69,7 +69,7 @@ struct weir__http_server *weir__http_server_new(struct weir__runtime *rt,
  * names the address. `bound` (may be NULL) gets the address with the kernel's port. At most 8 listeners.
  */
 WEIR_MUST_USE weir_err weir__http_server_listen(struct weir__http_server *s, weir_str where,
-                                                struct weir__address *bound, char *message,
+                                                struct weir__endpoint *bound, char *message,
                                                 size_t size);
 
 /* Takes over a descriptor that listens already (of a simulation, of a parent). Closed by the server. */

@@ -6,17 +6,17 @@
 
 #include <stddef.h>
 
-#include "net/address.h"
+#include "net/endpoint.h"
 
 struct weir__listener_options {
     int backlog; /* 0: 4096; the kernel cuts it to net.core.somaxconn */
 };
 
 /*
- * Opens a socket that listens on `where` (see weir__address_parse). On failure -errno, and one line in `message` that names the
+ * Opens a socket that listens on `where` (see weir__endpoint_parse). On failure -errno, and one line in `message` that names the
  * address: "listen on 127.0.0.1:8080: Address already in use". `bound` (may be NULL) gets the address with the kernel's port.
  */
 WEIR_MUST_USE int weir__listener_open(weir_str where, const struct weir__listener_options *options,
-                                      struct weir__address *bound, char *message, size_t size);
+                                      struct weir__endpoint *bound, char *message, size_t size);
 
 #endif

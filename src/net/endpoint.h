@@ -1,9 +1,9 @@
 /*
- * Socket addresses as a value: what people write ("127.0.0.1:8080", ":8080", "[::1]:8080"), what the kernel
+ * Endpoints: socket addresses as a value: what people write ("127.0.0.1:8080", ":8080", "[::1]:8080"), what the kernel
  * wants, and what a connection keeps of its peer. IPv4 and IPv6, numbers only: no name is looked up here.
  */
-#ifndef WEIR_NET_ADDRESS_H
-#define WEIR_NET_ADDRESS_H
+#ifndef WEIR_NET_ENDPOINT_H
+#define WEIR_NET_ENDPOINT_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,28 +11,28 @@
 #include <weir/str.h>
 
 /* An IP address and a port, small enough to be kept for each of a million connections. */
-struct weir__address {
+struct weir__endpoint {
     uint8_t ip[16]; /* 4 bytes of it for IPv4 */
     uint16_t port;
     uint8_t family; /* AF_INET, AF_INET6; 0: none (a simulated or a local socket) */
 };
 
-#define WEIR__ADDRESS_TEXT_MAX 64 /* "[ffff:…]:65535" and its NUL fit */
+#define WEIR__ENDPOINT_TEXT_MAX 64 /* "[ffff:…]:65535" and its NUL fit */
 
 /*
  * Reads "ip:port", "[ip6]:port", "localhost:port" and ":port" (every address of the machine, both families).
  * WEIR_EINVALID for all else.
  */
-WEIR_MUST_USE weir_err weir__address_parse(weir_str text, struct weir__address *out);
+WEIR_MUST_USE weir_err weir__endpoint_parse(weir_str text, struct weir__endpoint *out);
 
 /* Writes it as it may be parsed again; returns the length, without the NUL that is written too. */
-size_t weir__address_format(const struct weir__address *a, char out[WEIR__ADDRESS_TEXT_MAX]);
+size_t weir__endpoint_format(const struct weir__endpoint *a, char out[WEIR__ENDPOINT_TEXT_MAX]);
 
 /* The IP alone, without brackets and port: for logs and rate limits. */
-size_t weir__address_format_ip(const struct weir__address *a, char out[WEIR__ADDRESS_TEXT_MAX]);
+size_t weir__endpoint_format_ip(const struct weir__endpoint *a, char out[WEIR__ENDPOINT_TEXT_MAX]);
 
 /* To and from the kernel's form. An IPv4 address that came in over IPv6 becomes IPv4. */
-socklen_t weir__address_to_kernel(const struct weir__address *a, struct sockaddr_storage *out);
-void weir__address_from_kernel(struct weir__address *a, const struct sockaddr_storage *from);
+socklen_t weir__endpoint_to_kernel(const struct weir__endpoint *a, struct sockaddr_storage *out);
+void weir__endpoint_from_kernel(struct weir__endpoint *a, const struct sockaddr_storage *from);
 
 #endif
