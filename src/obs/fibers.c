@@ -104,8 +104,10 @@ static weir_str name_of(struct names *n, void *const *pc)
     if (name == NULL)
         return WEIR_S("?");
     *name = weir__arena_str(&n->arena, weir_buf_str(&b));
-    (void)weir__map_put(&n->map, key, name); /* past its maximum: looked up again */
-    return *name;
+    weir_str found = *name;
+    if (weir__map_put(&n->map, key, name) < 0)
+        return found; /* too many: looked up again the next time */
+    return found;
 }
 
 /* --- text ----------------------------------------------------------------------------------- */
