@@ -18,6 +18,7 @@ struct weir__http_conn;
 struct weir__http_worker;
 
 #define WEIR__EXTRA_BYTES 512 /* response header lines that need no memory of the arena */
+#define WEIR__USER_SPACE 512  /* what the room web keeps of a request; never cleared here */
 
 struct weir__exchange {
     struct weir__ctx *ctx; /* the request's context; ctx->exchange is this */
@@ -56,6 +57,7 @@ struct weir__exchange {
 
     struct weir__http1_head head; /* parsed; not cleared but for its progress */
     char extra_bytes[WEIR__EXTRA_BYTES];
+    _Alignas(16) char user_space[WEIR__USER_SPACE];
     struct weir__exchange *next_free;
 };
 
