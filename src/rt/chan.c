@@ -233,7 +233,7 @@ __attribute__((noinline)) static weir_err wait_for(struct weir__ctx *c, weir_cha
     weir_err err = weir__ctx_check(c);
     if (err < 0)
         return err;
-    struct weir__chan_party *served = NULL, me = {.is_shared = ch->is_shared, .arms = 1};
+    struct weir__chan_party *served = NULL;
     weir__chan_lock(ch);
     err = is_send ? put(ch, elem, &served) : take(ch, elem, &served);
     if (err != -EAGAIN) {
@@ -242,11 +242,20 @@ __attribute__((noinline)) static weir_err wait_for(struct weir__ctx *c, weir_cha
             weir__wake(&served->wait, WEIR_OK);
         return err;
     }
-    struct weir__chan_waiter waiter = {.party = &me,
-                                       .chan = ch,
-                                       .lock = ch->is_shared ? &ch->lock : NULL,
-                                       .elem = elem,
-                                       .is_send = is_send};
+    struct weir__chan_party
+        me; /* field by field: zeroing it whole would cost as much as the rest */
+    struct weir__chan_waiter waiter;
+    waiter.party = &me;
+    waiter.chan = ch;
+    waiter.lock = ch->is_shared ? &ch->lock : NULL;
+    waiter.elem = elem;
+    waiter.arm = 0;
+    waiter.is_send = is_send;
+    atomic_init(&me.is_claimed, false);
+    me.is_shared = ch->is_shared;
+    me.saw_close = false;
+    me.arm = 0;
+    me.arms = 1;
     me.waiters = &waiter;
     weir__wait_init(&me.wait, is_send ? &send_type : &recv_type, c, NULL, ch);
     weir__chan_enqueue(&waiter);

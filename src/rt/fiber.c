@@ -1,7 +1,7 @@
 /*
  * Fibers: birth, switching, end. A fiber that has ended keeps its stack and waits in its main loop on the worker's
- * free list, newest first, so the next one starts on warm pages with nothing to set up. Beyond
- * FREE_MAX the stack goes back and its pages to the machine.
+ * free list, newest first, so the next one starts on warm pages with nothing to set up. What a
+ * burst has left there goes back to the machine some seconds later.
  *
  * The hard thing: code that runs on a fiber's stack must never be reached with the worker in another state
  * than "f is current". All four switches are in resume() and leave().
@@ -16,7 +16,11 @@
 #include "rt/stack.h"
 #include "rt/switch.h"
 
-#define FREE_MAX 512 /* idle fibers a worker keeps: at most 8 MiB of warm pages */
+#define FREE_KEEP 128 /* idle fibers a worker keeps for ever: at most 2 MiB of warm pages */
+#define TRIM_SECONDS 5
+#define COLORS                                                                                     \
+    16 /* offsets of the structs in their slots: else all fibers would share a few cache sets */
+#define COLOR_BYTES 192
 
 void weir__fiber_enter(void);
 
@@ -25,7 +29,7 @@ void weir__fiber_enter(void);
 
 static struct weir__stack slot_of(const struct weir__fiber *f)
 {
-    struct weir__stack s = {f->stack_lo, (char *)(uintptr_t)f + STRUCT_BYTES};
+    struct weir__stack s = {f->stack_lo, f->stack_lo + (WEIR__STACK_SLOT - WEIR__STACK_GUARD)};
     return s;
 }
 
@@ -35,7 +39,8 @@ static struct weir__fiber *create(struct weir__worker *w)
     struct weir__stack s;
     if (!weir__stack_take(&s))
         return NULL;
-    struct weir__fiber *f = (struct weir__fiber *)(void *)(s.hi - STRUCT_BYTES);
+    size_t color = w->next_color++ % COLORS * COLOR_BYTES;
+    struct weir__fiber *f = (struct weir__fiber *)(void *)(s.hi - STRUCT_BYTES - color);
     *f = (struct weir__fiber){.worker = w, .stack_lo = s.lo, .stack_hi = (char *)f};
     weir__list_init(&f->in_run);
     weir__list_init(&f->in_all);
@@ -73,7 +78,8 @@ static struct weir__fiber *take(struct weir__worker *w, weir__fiber_main main, v
     if (WEIR_LIKELY(live < rt->options.fibers_max)) {
         if (node != NULL) {
             f = WEIR_CONTAINER(node, struct weir__fiber, in_run);
-            w->free_fiber_count--;
+            if (--w->free_fiber_count < w->free_fiber_low)
+                w->free_fiber_low = w->free_fiber_count;
         } else {
             f = create(w);
         }
@@ -99,23 +105,46 @@ static struct weir__fiber *take(struct weir__worker *w, weir__fiber_main main, v
     return f;
 }
 
-/* Runs `f` until it parks, yields or ends. On the worker's own stack. */
-static void resume(struct weir__worker *w, struct weir__fiber *f)
+static inline void make_current(struct weir__worker *w, struct weir__fiber *f)
 {
-    WEIR_ASSERT(w->current == NULL, "F1: one fiber at a time");
     w->current = f;
     f->state = WEIR__FIBER_RUNNING;
     weir__count(&w->stats.switches, 1);
     atomic_store_explicit(&w->stats.busy_since_ns, w->now.ns, memory_order_relaxed);
-    weir__switch_to_fiber(w, f);
-    atomic_store_explicit(&w->stats.busy_since_ns, 0, memory_order_relaxed);
-    w->current = NULL;
 }
 
-/* The other half: from the fiber to the worker. The caller has set the state. */
-static void leave(struct weir__worker *w, struct weir__fiber *f)
+/*
+ * Runs `f`, and those that follow it directly, until one gives the worker back; returns that one. On the worker's own
+ * stack.
+ */
+static inline struct weir__fiber *resume(struct weir__worker *w, struct weir__fiber *f)
 {
-    weir__switch_to_worker(w, f);
+    WEIR_ASSERT(w->current == NULL, "F1: one fiber at a time");
+    make_current(w, f);
+    weir__switch_to_fiber(w, f);
+    f = w->current;
+    atomic_store_explicit(&w->stats.busy_since_ns, 0, memory_order_relaxed);
+    w->current = NULL;
+    return f;
+}
+
+/*
+ * The other half. The caller has set the state of `f`. When another fiber is ready and the burst is not used up, it follows
+ * at once, without the detour over the worker's stack; else the worker has its turn.
+ */
+static inline void leave(struct weir__worker *w, struct weir__fiber *f)
+{
+    if (w->burst == 0 || weir__list_empty(&w->ready)) {
+        weir__switch_to_worker(w, f);
+        return;
+    }
+    w->burst--;
+    struct weir__list *node = weir__list_pop_front(&w->ready);
+    struct weir__fiber *next = WEIR_CONTAINER(node, struct weir__fiber, in_run);
+    WEIR_ASSERT(next->state == WEIR__FIBER_READY, "F1: a queued fiber is ready");
+    make_current(w, next);
+    if (next != f)
+        weir__switch_between(f, next);
 }
 
 static void call_main(void *fiber)
@@ -142,14 +171,14 @@ void weir__fiber_enter(void)
 {
     struct weir__worker *w = weir__self;
     struct weir__fiber *f = w->current;
-    weir__switch_arrived(w, f);
+    weir__switch_arrived(f);
     for (;;) {
         /* A panic that nobody caught on the way ends here; the contexts' owners have closed them by then. */
         struct weir__panic_info info;
         if (!weir__try(call_main, f, &info))
             weir__panic_log(f, &info);
         finish(w, f);
-        leave(w, f);
+        weir__switch_to_worker(w, f);
     }
 }
 
@@ -182,8 +211,23 @@ static void after_run(struct weir__worker *w, struct weir__fiber *f)
     if (f->state != WEIR__FIBER_FREE)
         return;
     cool(f);
-    if (WEIR_UNLIKELY(w->free_fiber_count > FREE_MAX))
-        weir__fiber_trim(w, FREE_MAX);
+    if (WEIR_UNLIKELY(w->free_fiber_count > FREE_KEEP && !weir__timer_armed(&w->trim)))
+        weir__timer_arm(&w->wheel, &w->trim, weir_time_add(w->now, weir_sec(TRIM_SECONDS)));
+}
+
+/*
+ * Once in a while half of the fibers that nobody has needed since the last time go back, so that a burst is
+ * served from warm stacks and its memory returns some seconds after it.
+ */
+void weir__fiber_on_trim(struct weir__timer *t)
+{
+    struct weir__worker *w = WEIR_CONTAINER(t, struct weir__worker, trim);
+    size_t unneeded = w->free_fiber_low;
+    if (unneeded > FREE_KEEP / 2)
+        weir__fiber_trim(w, w->free_fiber_count - unneeded / 2);
+    w->free_fiber_low = w->free_fiber_count;
+    if (w->free_fiber_count > FREE_KEEP)
+        weir__timer_arm(&w->wheel, t, weir_time_add(w->now, weir_sec(TRIM_SECONDS)));
 }
 
 struct weir__fiber *weir__fiber_start(struct weir__worker *w, weir__fiber_main main, void *arg,
@@ -205,8 +249,7 @@ bool weir__fiber_run_now(struct weir__worker *w, weir__fiber_main main, void *ar
     struct weir__fiber *f = take(w, main, arg, name, ctx);
     if (f == NULL)
         return false;
-    resume(w, f);
-    after_run(w, f);
+    after_run(w, resume(w, f));
     return true;
 }
 
@@ -215,10 +258,10 @@ bool weir__fiber_run_ready(struct weir__worker *w)
     struct weir__list *node = weir__list_pop_front(&w->ready);
     if (node == NULL)
         return false;
+    w->burst -= w->burst > 0;
     struct weir__fiber *f = WEIR_CONTAINER(node, struct weir__fiber, in_run);
     WEIR_ASSERT(f->state == WEIR__FIBER_READY, "F1: a queued fiber is ready");
-    resume(w, f);
-    after_run(w, f);
+    after_run(w, resume(w, f));
     return true;
 }
 

@@ -25,6 +25,16 @@ enum weir__fiber_state {
 
 typedef void (*weir__fiber_main)(void *arg);
 
+/* What a fiber that was started in a context runs (spawn.c). Here, so that starting one allocates nothing. */
+struct weir__child {
+    struct weir__ctx *ctx;    /* its own */
+    struct weir__ctx *parent; /* the one it was started in */
+    weir_fiber_fn fn;
+    void *arg;
+    weir_err err;
+    bool is_detached;
+};
+
 struct weir__fiber {
     void *sp;                       /* saved while it does not run */
     struct weir__list in_run;       /* worker.ready, or worker.free_fibers */
@@ -38,6 +48,7 @@ struct weir__fiber {
     void *arg;
     const char *name;      /* static: the function's, or what the runtime calls it */
     const weir_site *site; /* who started it; NULL: the runtime */
+    struct weir__child child;
     uint64_t id;
     weir_time since;           /* of its state */
     char *stack_lo, *stack_hi; /* usable bytes, without the guard */
@@ -82,6 +93,9 @@ void weir__fiber_ready(struct weir__fiber *f);
 
 /* Runs the first ready fiber until it parks or ends; false when there is none. On the worker's own stack. */
 bool weir__fiber_run_ready(struct weir__worker *w);
+
+/* The worker's trim timer. */
+void weir__fiber_on_trim(struct weir__timer *t);
 
 /* Frees idle fibers beyond `keep`. On the worker's own stack. */
 void weir__fiber_trim(struct weir__worker *w, size_t keep);

@@ -1,7 +1,7 @@
 /*
  * Starting fibers in contexts, joining them, detaching work from a request.
  *
- * A fiber has a context of its own below the one it was started in, and runs in `run_child`, which is also where a
+ * A fiber has a context of its own below the one it was started in, and runs in run_child, which is also where a
  * panic that nobody caught ends. The parent context counts its fibers; the last one to end wakes who joins.
  */
 #include <string.h>
@@ -14,19 +14,9 @@
 #define DETACH_BYTES_MAX (64u << 10)
 #define DETACH_NS_DEFAULT 60000000000LL
 
-/* Lives in the child's context. */
-struct child {
-    struct weir__ctx *ctx;
-    struct weir__ctx *parent;
-    weir_fiber_fn fn;
-    void *arg;
-    weir_err err;
-    bool is_detached;
-};
-
 static void call_child(void *arg)
 {
-    struct child *ch = arg;
+    struct weir__child *ch = arg;
     ch->err = ch->fn(weir__ctx_handle(ch->ctx), ch->arg);
 }
 
@@ -45,23 +35,23 @@ static void settle(struct weir__ctx *parent, weir_err err)
 
 static void run_child(void *arg)
 {
-    struct child *in = arg;
-    struct child ch = *in;
-    struct weir__worker *w = weir__self;
+    struct weir__fiber *f = arg;
+    struct weir__child *ch = &f->child;
+    struct weir__ctx *parent = ch->parent;
     struct weir__panic_info info;
-    if (!weir__try(call_child, &ch, &info)) {
-        ch.err = WEIR_EPANIC;
-        weir__panic_record(ch.ctx, &info);
+    if (WEIR_UNLIKELY(!weir__try(call_child, ch, &info))) {
+        ch->err = WEIR_EPANIC;
+        weir__panic_record(ch->ctx, &info);
     }
-    ch.ctx->is_ok = ch.err == WEIR_OK && ch.ctx->reason == WEIR_REASON_NONE;
-    if (ch.err != WEIR_OK && !ch.is_detached)
-        weir__ctx_hand_up_error(ch.ctx, ch.parent);
-    weir__ctx_end(ch.ctx);
-    w->current->ctx = ch.parent;
-    if (ch.is_detached)
-        weir__count(&w->stats.detached, -1);
-    ch.parent->fibers--;
-    settle(ch.parent, ch.err);
+    ch->ctx->is_ok = ch->err == WEIR_OK && ch->ctx->reason == WEIR_REASON_NONE;
+    if (ch->err != WEIR_OK && !ch->is_detached)
+        weir__ctx_hand_up_error(ch->ctx, parent);
+    weir__ctx_end(ch->ctx);
+    f->ctx = parent;
+    if (ch->is_detached)
+        weir__count(&f->worker->stats.detached, -1);
+    parent->fibers--;
+    settle(parent, ch->err);
 }
 
 /* An argument on this fiber's stack must be older than the context it is passed to. */
@@ -81,20 +71,15 @@ static void refuse_short_lived(const struct weir__ctx *c, const void *arg)
 static weir_err start_child(struct weir__ctx *p, struct weir__ctx *c, weir_fiber_fn fn, void *arg,
                             const char *name, const weir_site *site, bool is_detached)
 {
-    struct weir__worker *w = weir__self;
-    struct child *ch = weir__ctx_alloc(c, sizeof *ch);
     c->is_fiber = true;
     c->is_ok = true;
-    if (ch == NULL) {
-        weir__ctx_end(c);
-        return -ENOMEM;
-    }
-    *ch = (struct child){c, p, fn, arg, WEIR_OK, is_detached};
-    struct weir__fiber *f = weir__fiber_start(w, run_child, ch, name, site, c);
+    struct weir__fiber *f = weir__fiber_start(weir__self, run_child, NULL, name, site, c);
     if (f == NULL) {
         weir__ctx_end(c);
         return WEIR_ELIMIT;
     }
+    f->arg = f;
+    f->child = (struct weir__child){c, p, fn, arg, WEIR_OK, is_detached};
     c->opener = f;
     c->opened_sp = f->stack_hi;
     p->fibers++;
@@ -159,7 +144,9 @@ weir_err weir_detach_at(const weir_site *site, weir_ctx *handle, weir_fiber_fn f
     if (c == NULL)
         return -ENOMEM;
     c->route = from->route;
-    c->request_id = weir__arena_str(&c->arena, from->request_id);
+    c->request_id = (weir_str){NULL, 0};
+    if (from->request_id.len > 0)
+        c->request_id = weir__arena_str(&c->arena, from->request_id);
     void *copy = size > 0 ? weir__ctx_alloc(c, size) : NULL;
     if (size > 0 && copy == NULL) {
         weir__ctx_end(c);

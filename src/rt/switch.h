@@ -1,6 +1,6 @@
 /*
- * The switch between stacks, with what the sanitizers must be told about it. Four places switch: a worker into a fiber
- * and back, and the two ends of each.
+ * The switch between stacks, with what the sanitizers must be told about it: from a worker into a fiber, back, and
+ * from one fiber directly to another.
  */
 #ifndef WEIR_RT_SWITCH_H
 #define WEIR_RT_SWITCH_H
@@ -50,17 +50,15 @@ static inline void weir__switch_to_fiber(struct weir__worker *w, struct weir__fi
 }
 
 /* Called first thing on a fiber's stack, at its very beginning and after each return to it. */
-static inline void weir__switch_arrived(struct weir__worker *w, struct weir__fiber *f)
+static inline void weir__switch_arrived(struct weir__fiber *f)
 {
-    (void)w, (void)f;
+    (void)f;
 #ifdef WEIR__ASAN
-    const void *bottom;
-    __sanitizer_finish_switch_fiber(f->asan_fake_stack, &bottom, &w->asan_stack_size);
-    w->asan_stack = (void *)(uintptr_t)bottom;
+    __sanitizer_finish_switch_fiber(f->asan_fake_stack, NULL, NULL);
 #endif
 }
 
-/* The fiber's side: back to the worker's own stack; returns when the fiber is resumed. */
+/* From a fiber back to its worker's own stack; returns when the fiber is resumed. */
 static inline void weir__switch_to_worker(struct weir__worker *w, struct weir__fiber *f)
 {
 #ifdef WEIR__ASAN
@@ -70,7 +68,21 @@ static inline void weir__switch_to_worker(struct weir__worker *w, struct weir__f
     __tsan_switch_to_fiber(w->tsan_fiber, 0);
 #endif
     weir__switch(&f->sp, w->sched_sp);
-    weir__switch_arrived(w, f);
+    weir__switch_arrived(f);
+}
+
+/* From a fiber to another of the same worker; returns when the first is resumed. */
+static inline void weir__switch_between(struct weir__fiber *from, struct weir__fiber *to)
+{
+#ifdef WEIR__ASAN
+    __sanitizer_start_switch_fiber(&from->asan_fake_stack, to->stack_lo,
+                                   (size_t)(to->stack_hi - to->stack_lo));
+#endif
+#ifdef WEIR__TSAN
+    __tsan_switch_to_fiber(to->tsan_fiber, 0);
+#endif
+    weir__switch(&from->sp, to->sp);
+    weir__switch_arrived(from);
 }
 
 #endif

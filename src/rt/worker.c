@@ -99,8 +99,10 @@ static void poll(struct weir__worker *w)
 bool weir__worker_turn(struct weir__worker *w)
 {
     take_inbox(w);
-    for (int i = 0; i < BURST && weir__fiber_run_ready(w); i++)
+    w->burst = BURST;
+    while (w->burst > 0 && weir__fiber_run_ready(w))
         ;
+    w->burst = 0; /* call-backs of the poller start fibers, and want to be returned to */
     if (w->is_stopping && weir__list_empty(&w->fibers) && inbox_is_empty(w))
         return false;
     poll(w);
@@ -132,11 +134,29 @@ struct weir__worker *weir__worker_new(struct weir__runtime *rt, unsigned index)
     }
     w->now = w->poller->now(w);
     weir__wheel_init(&w->wheel, w->now);
+    weir__timer_init(&w->trim, weir__fiber_on_trim);
     return w;
 }
 
+#ifdef WEIR__ASAN
+static void note_own_stack(struct weir__worker *w)
+{
+    pthread_attr_t attr;
+    if (pthread_getattr_np(pthread_self(), &attr) != 0)
+        return;
+    pthread_attr_getstack(&attr, &w->asan_stack, &w->asan_stack_size);
+    pthread_attr_destroy(&attr);
+}
+#else
+static void note_own_stack(struct weir__worker *w)
+{
+    (void)w;
+}
+#endif
+
 void weir__worker_enter(struct weir__worker *w)
 {
+    note_own_stack(w);
     weir__self = w;
     w->thread = pthread_self();
     w->is_running = true;
@@ -148,6 +168,7 @@ void weir__worker_enter(struct weir__worker *w)
 void weir__worker_leave(struct weir__worker *w)
 {
     WEIR_ASSERT(weir__list_empty(&w->fibers), "F1: a worker ends without fibers");
+    weir__timer_disarm(&w->trim);
     weir__fiber_trim(w, 0);
     weir__ctx_drain_free(w);
     weir__arena_trim();

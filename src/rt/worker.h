@@ -54,6 +54,10 @@ struct weir__worker {
     struct weir__list fibers;      /* weir__fiber.in_all */
     struct weir__list free_fibers; /* weir__fiber.in_run, newest first */
     size_t free_fiber_count;
+    size_t free_fiber_low;   /* fewest idle ones since the last trim */
+    struct weir__timer trim; /* armed while there are many idle ones */
+    uint32_t burst; /* fibers that may still follow each other before the poller has its turn */
+    uint32_t next_color;
     struct weir__ctx *free_ctxs;
     struct weir__ctx *root; /* below the application's context */
     struct weir__wheel wheel;
