@@ -64,7 +64,7 @@ typedef struct weir_field {
     const char *pattern;       /* a POSIX extended regular expression that a text must match
                                   somewhere: anchor it with ^ and $. It is the program's, never a
                                   user's; bytes are compared in the process's locale; a match takes
-                                  up to 16 KiB of stack, and texts over 4096 bytes do not match. */
+                                  up to 20 KiB of stack, and texts over 4096 bytes do not match. */
 
     const weir_model *model;    /* a nested struct's model: weir_model_of(address) */
     const weir_model *array_of; /* an array's item model: weir_model_of(item), or of a scalar */

@@ -21,8 +21,11 @@
 enum { KEY_BYTES_MAX = 200 };
 
 #define SCALAR_MODEL(type, of_kind)                                                                \
-    static const weir_field field_##type = {                                                       \
-        .size = sizeof(type), .kind = of_kind, .min = -__builtin_infl(), .max = __builtin_infl()}; \
+    static const weir_field field_##type = {.name = {"", 0},                                       \
+                                            .size = sizeof(type),                                  \
+                                            .kind = of_kind,                                       \
+                                            .min = -__builtin_infl(),                              \
+                                            .max = __builtin_infl()};                              \
     static void *tables_##type;                                                                    \
     const weir_model weir_model_##type = {.name = #type,                                           \
                                           .size = sizeof(type),                                    \

@@ -54,6 +54,8 @@ static const char *skip_ascii(const char *p, const char *end)
 
 size_t weir__utf8_valid_prefix(const char *start, size_t n)
 {
+    if (n == 0)
+        return 0; /* `start` may be NULL */
     const char *p = start, *end = start + n;
     while ((p = skip_ascii(p, end)) < end) {
         do {
