@@ -1,0 +1,325 @@
+/*
+ * The way of a log line: a ring of 1 MiB that a thread of its own empties, so that who logs never waits for a disk or a
+ * terminal. Before the writer runs, after it was stopped and in the simulation, who logs writes.
+ *
+ * Owns the ring and the writer's thread, once a process. When the ring is full lines are dropped and counted; debug and
+ * info lines already when it is four fifths full, so that warnings still find room. The next line that fits is preceded by
+ * one that tells how many were lost.
+ *
+ * The one hard thing is the price of waking the writer, a system call: it is woken only when it sleeps without an end, which
+ * it does when it found the ring empty twice; in between it naps for 10 ms and gathers lines.
+ */
+#include "rt/log.h"
+
+#include <poll.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "rt/lock.h"
+#include "rt/sys.h"
+#include "rt/thread.h"
+#include "rt/worker.h"
+
+#define RING WEIR__LOG_RING_BYTES
+#define NAP_NS 10000000
+#define SINK_PATIENCE_MS 1000 /* for a sink that is full; then what it did not take is dropped */
+#define WRITER_STACK (256u << 10)
+
+enum writer_state { NO_WRITER, RUNNING, STOPPED };
+
+static struct {
+    struct weir__lock lock; /* all but the atomics */
+    uint64_t head, tail;    /* bytes written by the writer, put by all, since the start */
+    uint64_t lines, dropped, dropped_unsaid;
+    weir_buf *capture;
+    bool is_held;
+    enum writer_state state;
+    pthread_t thread;
+    atomic_int fd;
+    atomic_int least;
+    atomic_bool is_asleep;
+    sem_t work;
+    char ring[RING];
+} all = {.fd = 2, .least = WEIR_LOG_INFO};
+
+bool weir__log_wants(weir_log_level level)
+{
+    return (int)level >= atomic_load_explicit(&all.least, memory_order_relaxed);
+}
+
+void weir__log_set_level(weir_log_level least)
+{
+    atomic_store_explicit(&all.least, (int)least, memory_order_relaxed);
+}
+
+void weir__log_set_fd(int fd)
+{
+    atomic_store_explicit(&all.fd, fd, memory_order_relaxed);
+}
+
+/* --- the sink ----------------------------------------------------------------------------- */
+
+/* Writes all of it; false when the sink does not take it. Blocks the thread. */
+static bool write_out(const char *bytes, size_t n)
+{
+    int fd = atomic_load_explicit(&all.fd, memory_order_relaxed);
+    while (n > 0) {
+        ssize_t done = weir__sys_write(fd, bytes, n);
+        if (done == -EAGAIN) {
+            struct pollfd p = {.fd = fd, .events = POLLOUT};
+            if (poll(&p, 1, SINK_PATIENCE_MS) <= 0)
+                return false;
+            continue;
+        }
+        if (done <= 0)
+            return false;
+        bytes += done;
+        n -= (size_t)done;
+    }
+    return true;
+}
+
+static size_t count_lines(const char *bytes, size_t n)
+{
+    size_t lines = 0;
+    for (const char *end = bytes + n; (bytes = memchr(bytes, '\n', (size_t)(end - bytes))) != NULL;
+         bytes++)
+        lines++;
+    return lines;
+}
+
+/* Writes what lies at the head of the ring, up to its edge. False: there is nothing, or it is held. */
+static bool write_some(void)
+{
+    weir__lock_take(&all.lock);
+    uint64_t head = all.head;
+    size_t n = all.is_held ? 0 : (size_t)(all.tail - head);
+    weir__lock_give(&all.lock);
+    size_t at = head % RING;
+    if (n > RING - at)
+        n = RING - at;
+    if (n == 0)
+        return false;
+    bool is_written = write_out(all.ring + at, n);
+    size_t lost = is_written ? 0 : count_lines(all.ring + at, n);
+    weir__lock_take(&all.lock);
+    all.head += n;
+    all.dropped += lost;
+    weir__lock_give(&all.lock);
+    return true;
+}
+
+/* --- the writer --------------------------------------------------------------------------- */
+
+static void nap(void)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += NAP_NS;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    sem_timedwait(&all.work, &until);
+}
+
+static enum writer_state state(void)
+{
+    weir__lock_take(&all.lock);
+    enum writer_state s = all.state;
+    weir__lock_give(&all.lock);
+    return s;
+}
+
+/* Sleeps until there is a line; looks once more after it said so. */
+static void sleep_until_woken(void)
+{
+    atomic_store(&all.is_asleep, true);
+    if (!write_some() && state() == RUNNING)
+        sem_wait(&all.work);
+    atomic_store(&all.is_asleep, false);
+}
+
+static void *writer(void *arg)
+{
+    (void)arg;
+    while (state() == RUNNING) {
+        bool any = false;
+        while (write_some())
+            any = true;
+        if (any)
+            nap();
+        else
+            sleep_until_woken();
+    }
+    while (write_some()) {
+    }
+    return NULL;
+}
+
+/* Starts the thread; only one caller does. Without one, who logs goes on writing. */
+static void start_writer(void)
+{
+    weir__lock_take(&all.lock);
+    bool is_mine = all.state == NO_WRITER;
+    if (is_mine) {
+        sem_init(&all.work, 0, 0);
+        all.state = RUNNING;
+    }
+    weir__lock_give(&all.lock);
+    if (!is_mine || weir__thread_start(&all.thread, "weir-log", WRITER_STACK, writer, NULL) == 0)
+        return;
+    weir__lock_take(&all.lock);
+    all.state = STOPPED;
+    weir__lock_give(&all.lock);
+}
+
+/* --- who logs ----------------------------------------------------------------------------- */
+
+static void put(const char *bytes, size_t n)
+{
+    size_t at = all.tail % RING, first = n < RING - at ? n : RING - at;
+    memcpy(all.ring + at, bytes, first);
+    memcpy(all.ring, bytes + first, n - first);
+    all.tail += n;
+    all.lines++;
+}
+
+/* Tells how many lines were lost, if that fits together with `n` bytes. Under the lock. */
+static void put_loss(size_t n)
+{
+    struct weir__log_line l;
+    weir__log_begin(&l, WEIR_LOG_WARN, WEIR_S("log lines dropped"), NULL, NULL);
+    weir__log_int(&l, "count", (int64_t)all.dropped_unsaid);
+    weir_buf_puts(&l.out, WEIR_S("}\n"));
+    if (RING - (all.tail - all.head) < n + l.out.len)
+        return;
+    put(l.out.ptr, l.out.len);
+    all.dropped_unsaid = 0;
+}
+
+/* Puts a line into the ring, or drops it. True when the writer is to be woken. Under the lock. */
+static bool enqueue(const struct weir__log_line *l)
+{
+    size_t n = l->out.len, used = (size_t)(all.tail - all.head);
+    size_t limit = l->level < WEIR_LOG_WARN ? RING / 5 * 4 : RING;
+    if (used + n > limit) {
+        all.dropped++;
+        all.dropped_unsaid++;
+        return false;
+    }
+    if (all.dropped_unsaid > 0)
+        put_loss(n);
+    put(l->out.ptr, n);
+    bool is_half_full = used <= RING / 2 && used + n > RING / 2;
+    return is_half_full || atomic_exchange_explicit(&all.is_asleep, false, memory_order_relaxed);
+}
+
+static void write_directly(const struct weir__log_line *l)
+{
+    bool is_written = write_out(l->out.ptr, l->out.len);
+    weir__lock_take(&all.lock);
+    all.lines += is_written;
+    all.dropped += !is_written;
+    weir__lock_give(&all.lock);
+}
+
+/* Only a running service needs the writer: a worker logs, and not in the simulation. */
+static bool needs_writer(void)
+{
+    return weir__self != NULL && weir__self->poller != &weir__poller_sim;
+}
+
+static void submit(const struct weir__log_line *l)
+{
+    bool wake = false, is_done = true;
+    weir__lock_take(&all.lock);
+    if (all.state == NO_WRITER && all.capture == NULL && needs_writer()) {
+        weir__lock_give(&all.lock);
+        start_writer();
+        weir__lock_take(&all.lock);
+    }
+    if (all.capture != NULL) {
+        weir_buf_add(all.capture, l->out.ptr, l->out.len);
+        all.lines++;
+    } else if (all.state == RUNNING) {
+        wake = enqueue(l);
+    } else {
+        is_done = false;
+    }
+    weir__lock_give(&all.lock);
+    if (wake)
+        sem_post(&all.work);
+    if (!is_done)
+        write_directly(l);
+}
+
+void weir__log_end(struct weir__log_line *l)
+{
+    if (l->is_cut)
+        weir_buf_puts(&l->out, WEIR_S(",\"cut\":true"));
+    weir_buf_puts(&l->out, WEIR_S("}\n"));
+    submit(l);
+}
+
+/* --- ends and tests ----------------------------------------------------------------------- */
+
+bool weir__log_flush(weir_dur patience)
+{
+    weir__lock_take(&all.lock);
+    uint64_t goal = all.tail;
+    bool is_running = all.state == RUNNING;
+    weir__lock_give(&all.lock);
+    struct timespec step = {.tv_nsec = 1000000};
+    for (int64_t waited = 0; is_running; waited += step.tv_nsec) {
+        weir__lock_take(&all.lock);
+        bool is_written = all.head >= goal;
+        weir__lock_give(&all.lock);
+        if (is_written)
+            break;
+        if (waited > patience.ns)
+            return false;
+        sem_post(&all.work);
+        nanosleep(&step, NULL);
+    }
+    return true;
+}
+
+void weir__log_stop(weir_dur patience)
+{
+    (void)weir__log_flush(patience);
+    weir__lock_take(&all.lock);
+    bool is_running = all.state == RUNNING;
+    all.state = STOPPED;
+    all.is_held = false;
+    weir__lock_give(&all.lock);
+    if (!is_running)
+        return;
+    sem_post(&all.work);
+    pthread_join(all.thread, NULL);
+}
+
+struct weir__log_stats weir__log_stats(void)
+{
+    weir__lock_take(&all.lock);
+    struct weir__log_stats s = {all.lines, all.dropped, (size_t)(all.tail - all.head)};
+    weir__lock_give(&all.lock);
+    return s;
+}
+
+void weir__log_capture(weir_buf *into)
+{
+    weir__lock_take(&all.lock);
+    all.capture = into;
+    weir__lock_give(&all.lock);
+}
+
+void weir__log_hold(bool hold)
+{
+    weir__lock_take(&all.lock);
+    all.is_held = hold;
+    bool is_running = all.state == RUNNING;
+    weir__lock_give(&all.lock);
+    if (is_running)
+        sem_post(&all.work);
+}

@@ -1,0 +1,58 @@
+/*
+ * Log lines from the inside: fields by name, the sink, and what tests need. <weir/log.h> is the simple way on top.
+ */
+#ifndef WEIR_RT_LOG_H
+#define WEIR_RT_LOG_H
+
+#include "rt/context.h"
+#include <weir/buf.h>
+#include <weir/log.h>
+
+#define WEIR__LOG_LINE_MAX 4096         /* bytes a line, its end included */
+#define WEIR__LOG_RING_BYTES (1u << 20) /* lines on their way to the writer */
+
+/* A line in the making, on the caller's stack: begin, any number of fields, end. What has no room is cut and marked. */
+struct weir__log_line {
+    weir_log_level level;
+    bool is_cut;
+    weir_buf out;
+    char bytes[WEIR__LOG_LINE_MAX];
+};
+
+/* True for lines that are not below the level; ask before making one. */
+bool weir__log_wants(weir_log_level level);
+
+/* Time, level and message; with `site` (may be NULL) the place, with `c` (may be NULL) its request id and route. */
+void weir__log_begin(struct weir__log_line *l, weir_log_level level, weir_str message,
+                     const weir_site *site, const struct weir__ctx *c);
+/* Fields. Keys are plain constants of the program; an absent string leaves the field out. */
+void weir__log_str(struct weir__log_line *l, const char *key, weir_str value);
+void weir__log_int(struct weir__log_line *l, const char *key, int64_t value);
+/* Hands the line on. Never waits. */
+void weir__log_end(struct weir__log_line *l);
+
+/* Lines below `least` are not written; INFO unless set. */
+void weir__log_set_level(weir_log_level least);
+
+/* Where lines go: standard error unless set. The descriptor stays the caller's. */
+void weir__log_set_fd(int fd);
+
+/* Waits, blocking the thread, until what was logged so far has been written. False: not within `patience`. */
+bool weir__log_flush(weir_dur patience);
+
+/* Flushes, and ends the writer; lines after that are written by who logs them. */
+void weir__log_stop(weir_dur patience);
+
+struct weir__log_stats {
+    uint64_t lines, dropped; /* dropped: no room in the ring, or the sink refused */
+    size_t bytes_waiting;
+};
+struct weir__log_stats weir__log_stats(void);
+
+/* For tests: from now on lines are appended to `into` by who logs them; NULL ends that. */
+void weir__log_capture(weir_buf *into);
+
+/* For tests: the writer takes nothing from the ring until this is called with false. */
+void weir__log_hold(bool hold);
+
+#endif
