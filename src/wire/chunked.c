@@ -1,11 +1,13 @@
 /*
- * The chunked coding. The decoder reads the framing byte by byte and the data in spans; its state is
- * one byte, so any split of the input works, and nothing is kept that the input may not do without.
+ * The chunked coding. The decoder reads the framing byte by byte and the data in spans; its state
+ * is one byte, so any split of the input works, and nothing is kept that the input may not do
+ * without.
  *
- * The hard thing is not the grammar but what must not be let in (RFC 9112 section 7.1, RFC errata 7633):
- * a bare LF or CR as a line's end, a blank or a sign about the size, an extension that hides a line
- * end from another reader. Extensions are read by their grammar, without the "bad" blanks that it allows,
- * and then ignored; the bytes spent on them are bounded for the body as a whole, as are its trailers.
+ * The hard thing is not the grammar but what must not be let in (RFC 9112 section 7.1, RFC errata
+ * 7633): a bare LF or CR as a line's end, a blank or a sign about the size, an extension that hides
+ * a line end from another reader. Extensions are read by their grammar, without the "bad" blanks
+ * that it allows, and then ignored; the bytes spent on them are bounded for the body as a whole, as
+ * are its trailers.
  */
 #include "wire/chunked.h"
 #include "wire/http_field.h"
@@ -298,8 +300,10 @@ static weir_str trim(const char *from, const char *to)
 
 bool weir__trailer_next(weir_str *rest, weir_str *name, weir_str *value)
 {
+    if (rest->len == 0)
+        return false;
     const char *at = rest->ptr, *end = rest->ptr + rest->len;
-    const char *cr = rest->len > 0 ? memchr(at, '\r', rest->len) : NULL;
+    const char *cr = memchr(at, '\r', rest->len);
     if (cr == NULL || end - cr < 2)
         return false;
     const char *colon = memchr(at, ':', (size_t)(cr - at));

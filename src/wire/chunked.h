@@ -1,8 +1,8 @@
 /*
- * The chunked transfer coding, both ways. The decoder is a state machine that may be fed any split of
- * the bytes; it copies nothing: data comes out as views of what was fed. It is strict about what
- * separates chunks, because that is where two readers of one connection come apart: CRLF only, a size
- * of bare hex digits, CRLF after the data (RFC 9112 section 7.1, erratum 7633).
+ * The chunked transfer coding, both ways. The decoder is a state machine that may be fed any split
+ * of the bytes; it copies nothing: data comes out as views of what was fed. It is strict about what
+ * separates chunks, because that is where two readers of one connection come apart: CRLF only, a
+ * size of bare hex digits, CRLF after the data (RFC 9112 section 7.1, erratum 7633).
  */
 #ifndef WEIR_WIRE_CHUNKED_H
 #define WEIR_WIRE_CHUNKED_H
@@ -48,7 +48,10 @@ void weir__chunked_init(struct weir__chunked *d, uint32_t ext_bytes_max,
 /*
  * Decodes from `in`, advancing it past what was used. Call until it says MORE, END or an error:
  *
- *     while ((event = weir__chunked_next(&d, &in, &out)) == WEIR_CHUNKED_DATA) use(out);
+ *     while ((event = weir__chunked_next(&d, &in, &out)) == WEIR_CHUNKED_DATA ||
+ *            event == WEIR_CHUNKED_TRAILER)
+ *         if (event == WEIR_CHUNKED_DATA)
+ *             use(out);
  *
  * out      a view of `in`'s bytes for DATA and TRAILER; may be shorter than its chunk
  * returns  enum weir__chunked_event; after END it stays END, after an error that error
@@ -66,20 +69,20 @@ int weir__chunked_compact(struct weir__chunked *d, char *buf, size_t *len, size_
 int weir__chunked_error_status(int err);
 const char *weir__chunked_error_text(int err);
 
-/* The next name and value of a trailer section that was collected from TRAILER events and is complete.
- * False at the end. */
+/* The next name and value of a trailer section that was collected from TRAILER events and is
+ * complete. False at the end. */
 bool weir__trailer_next(weir_str *rest, weir_str *name, weir_str *value);
 
 #define WEIR_CHUNK_HEAD_MAX 18 /* 16 digits and CRLF */
 #define WEIR_CHUNK_TAIL "\r\n"
 #define WEIR_CHUNK_LAST "0\r\n\r\n" /* the last chunk with an empty trailer section */
 
-/* Writes the head of a chunk of `size` bytes (more than 0: a chunk of 0 ends the body) and returns its
- * length. The data and WEIR_CHUNK_TAIL follow. */
+/* Writes the head of a chunk of `size` bytes (more than 0: a chunk of 0 ends the body) and
+ * returns its length. The data and WEIR_CHUNK_TAIL follow. */
 size_t weir__chunk_head(char out[WEIR_CHUNK_HEAD_MAX], uint64_t size);
 
-/* The same, but right before `data`, for writers that left WEIR_CHUNK_HEAD_MAX bytes free in front of
- * it. Returns where the head begins. */
+/* The same, but right before `data`, for writers that left WEIR_CHUNK_HEAD_MAX bytes free in
+ * front of it. Returns where the head begins. */
 char *weir__chunk_head_before(char *data, uint64_t size);
 
 #endif

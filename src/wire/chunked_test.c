@@ -1,6 +1,7 @@
 /*
- * The chunked coding: what it yields, each thing it refuses with its section of RFC 9112, its bounds, and
- * that no split of the bytes changes any of it. Pieces lie in memory of exactly their size.
+ * The chunked coding: what it yields, each thing it refuses with its section of RFC 9112, its
+ * bounds, and that no split of the bytes changes any of it. Pieces lie in memory of exactly their
+ * size.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /*
- * HTTP dates. The calendar is computed, not asked of the C library: no locale, no time zone, no lock.
- * Days are counted in years that begin in March, so that a leap day is a year's last day (the civil
- * calendar in 400-year cycles of 146,097 days).
+ * HTTP dates. The calendar is computed, not asked of the C library: no locale, no time zone, no
+ * lock. Days are counted in years that begin in March, so that a leap day is a year's last day (the
+ * civil calendar in 400-year cycles of 146,097 days).
  */
 #include "wire/date.h"
 #include "wire/http_field.h"

@@ -13,8 +13,8 @@
 /* Writes 29 bytes, no NUL. `seconds` outside the years 1 to 9999 is cut to them. */
 void weir__date_format(char out[WEIR_DATE_LEN], int64_t seconds);
 
-/* Reads a date of any of the three forms. `now` places the two-digit year of the RFC 850 form (at most
- * 50 years ahead). Returns 0 or WEIR_EINVALID. */
+/* Reads a date of any of the three forms. `now` places the two-digit year of the RFC 850 form
+ * (at most 50 years ahead). Returns 0 or WEIR_EINVALID. */
 weir_err weir__date_parse(weir_str s, int64_t now, int64_t *seconds);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * The decisions of RFC 9112 section 6.3 and 9.3, made once and in one place: where the body ends, and
- * whether another request may follow. Whatever two readers could take in two ways is an error here, and
- * an error ends the connection: two lengths, a length beside a coding, a coding in HTTP/1.0, two Hosts.
+ * The decisions of RFC 9112 section 6.3 and 9.3, made once and in one place: where the body ends,
+ * and whether another request may follow. Whatever two readers could take in two ways is an error
+ * here, and an error ends the connection: two lengths, a length beside a coding, a coding in
+ * HTTP/1.0, two Hosts.
  *
  * Which of several errors is reported does not depend on the order of the lines.
  */
@@ -46,8 +47,8 @@ static inline size_t host_length(weir_str s, const char *buf, const char *end)
     return s.len;
 }
 
-/* As weir__url_authority_parse, with a short way for what nearly all requests have: a plain name or an
- * IPv4 address, and maybe a port of up to four digits. */
+/* As weir__url_authority_parse, with a short way for what nearly all requests have: a plain name
+ * or an IPv4 address, and maybe a port of up to four digits. */
 static inline int parse_host(weir_str s, const char *buf, const char *end,
                              struct weir__url_authority *a)
 {
@@ -103,8 +104,8 @@ static int read_length(weir_str s, uint64_t *out)
     return 0;
 }
 
-/* What to answer to a Transfer-Encoding that is not "chunked": 501 for a list of plain codings that ends
- * in chunked and has it once, 400 for all else (RFC 9112 section 6.1). */
+/* What to answer to a Transfer-Encoding that is not "chunked": 501 for a list of plain codings
+ * that ends in chunked and has it once, 400 for all else (RFC 9112 section 6.1). */
 static int other_coding(weir_str value)
 {
     const char *at = value.ptr, *end = value.ptr + value.len;
@@ -127,8 +128,8 @@ static int other_coding(weir_str value)
     }
 }
 
-/* True when a tab stands beside the value: allowed by the grammar, but known to hide the field from some
- * readers, so in a field that frames it is refused. */
+/* True when a tab stands beside the value: allowed by the grammar, but known to hide the field
+ * from some readers, so in a field that frames it is refused. */
 static bool has_tab_beside(const struct weir__http1_head *h, const char *buf,
                            enum weir__http_field_id id)
 {
@@ -174,8 +175,8 @@ static int decide_body(struct weir__http1_head *h, const char *buf)
 
 enum { OPTION_CLOSE = 1, OPTION_KEEP_ALIVE = 2, OPTION_UPGRADE = 4 };
 
-/* The next option of a Connection value. Options are tokens, so every comma separates: a quote must not
- * hide a "close" from us that a proxy has seen. */
+/* The next option of a Connection value. Options are tokens, so every comma separates: a quote
+ * must not hide a "close" from us that a proxy has seen. */
 static bool next_option(weir_str *rest, weir_str *option)
 {
     if (rest->ptr == NULL)
@@ -229,8 +230,8 @@ static void decide_connection(struct weir__http1_head *h, const char *buf)
                  !has_body_bytes(h);
 }
 
-/* 100-continue is the only expectation there is; HTTP/1.0 has none, and without a body there is nothing
- * to wait for. */
+/* 100-continue is the only expectation there is; HTTP/1.0 has none, and without a body there is
+ * nothing to wait for. */
 static int decide_expect(struct weir__http1_head *h, const char *buf)
 {
     if (h->slots[WEIR_FIELD_EXPECT] == 0 || h->minor == 0)

@@ -1,6 +1,7 @@
 /*
- * What a head's lines mean together: the rules whose breach is request smuggling, each by name with its
- * section of RFC 9112 (or 9110), and what becomes of the connection. Each request in all splits.
+ * What a head's lines mean together: the rules whose breach is request smuggling, each by name with
+ * its section of RFC 9112 (or 9110), and what becomes of the connection. Each request in all
+ * splits.
  */
 #include <setjmp.h>
 #include <stdarg.h>

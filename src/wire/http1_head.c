@@ -1,12 +1,12 @@
 /*
- * The strict parser of request heads. It owns nothing: the bytes are the connection's, the results are
- * offsets into them.
+ * The strict parser of request heads. It owns nothing: the bytes are the connection's, the results
+ * are offsets into them.
  *
- * The hard thing is to be strict, incremental and fast at once. A line is parsed only when its CRLF is
- * there, and the search for it stops at any control character; so a bad byte is answered when it comes,
- * however the bytes were split, no byte is searched twice, and the code that reads a line knows that it
- * has no controls in it and where it ends. What depends on several lines (Host, framing) is decided once,
- * at the blank line, in http1_framing.c.
+ * The hard thing is to be strict, incremental and fast at once. A line is parsed only when its CRLF
+ * is there, and the search for it stops at any control character; so a bad byte is answered when it
+ * comes, however the bytes were split, no byte is searched twice, and the code that reads a line
+ * knows that it has no controls in it and where it ends. What depends on several lines (Host,
+ * framing) is decided once, at the blank line, in http1_framing.c.
  *
  * Bare LF is refused everywhere, lines are never folded, and a request line has exactly two blanks.
  */
@@ -59,7 +59,8 @@ static inline struct weir__http1_span span_of(const struct input *in, const char
     return (struct weir__http1_span){(uint16_t)(from - in->buf), (uint16_t)(to - from)};
 }
 
-/* What the control character at `p` means: 1 for the CR of a CRLF, 0 for a CR whose LF has not come. */
+/* What the control character at `p` means: 1 for the CR of a CRLF, 0 for a CR whose LF has not
+ * come. */
 static inline int line_end(const struct input *in, const char *p)
 {
     if (WEIR_UNLIKELY(*p != '\r'))
@@ -69,8 +70,8 @@ static inline int line_end(const struct input *in, const char *p)
     return WEIR_LIKELY(p[1] == '\n') ? 1 : WEIR_HTTP1_EBARECR;
 }
 
-/* Looks for the end of a line from `from` on. Returns 1 with *stop at its CR, 0 with *stop where to go
- * on when there are more bytes, or an error with *stop at the byte. */
+/* Looks for the end of a line from `from` on. Returns 1 with *stop at its CR, 0 with *stop where
+ * to go on when there are more bytes, or an error with *stop at the byte. */
 static inline int find_line_end(const struct input *in, const char *from, const char **stop)
 {
     for (const char *p = from; p < in->end; p += 16) {
@@ -120,8 +121,8 @@ static inline const char *read_method(struct weir__http1_head *h, const struct i
     return read_any_method(h, in, p, end);
 }
 
-/* What is wrong with a line that does not end in " HTTP/1.0" or " HTTP/1.1"; 1 when nothing is, because
- * it ends in a later 1.x, which is answered as 1.1 (RFC 9110 section 2.5). */
+/* What is wrong with a line that does not end in " HTTP/1.0" or " HTTP/1.1"; 1 when nothing is,
+ * because it ends in a later 1.x, which is answered as 1.1 (RFC 9110 section 2.5). */
 static int other_version(const struct weir__http1_head *h, const char *target, const char *end)
 {
     const char *v = memrchr(target, ' ', (size_t)(end - target));
@@ -273,8 +274,8 @@ static int read_request_line(struct weir__http1_head *h, const struct input *in,
     return take_target(h, in, t, end - 9);
 }
 
-/* Finds and reads the request line, past one empty line before it (RFC 9112 section 2.2). Returns as
- * weir__http1_head_parse, with 1 for done. */
+/* Finds and reads the request line, past one empty line before it (RFC 9112 section 2.2).
+ * Returns as weir__http1_head_parse, with 1 for done. */
 static inline int request_line(struct weir__http1_head *h, const struct input *in)
 {
     for (;;) {

@@ -1,7 +1,7 @@
 /*
- * The head of an HTTP/1.x request: bytes in, offsets out, strict. Everything that decides where this
- * request ends and the next one begins is decided here, once, and refused when two readers could
- * disagree about it (RFC 9112 sections 2, 3, 5, 6; request smuggling).
+ * The head of an HTTP/1.x request: bytes in, offsets out, strict. Everything that decides where
+ * this request ends and the next one begins is decided here, once, and refused when two readers
+ * could disagree about it (RFC 9112 sections 2, 3, 5, 6; request smuggling).
  *
  * Results are offsets into the buffer that was given, so it may move between calls and afterwards.
  * A head that comes in pieces is not read twice: the caller passes the same bytes and more, and `h`
@@ -19,7 +19,8 @@
 #define WEIR_HTTP1_FIELDS_MAX 100
 #define WEIR_HTTP1_HEAD_BYTES_MAX 65535 /* offsets have 16 bits */
 
-/* What a head may cost. Zero members mean the default; larger than the hard maxima is cut to them. */
+/* What a head may cost. Zero members mean the default; larger than the hard maxima is cut to
+ * them. */
 struct weir__http1_limits {
     uint32_t head_bytes_max; /* request line and headers, blank line included; default 16 KiB */
     uint32_t line_bytes_max; /* the request line without its CRLF; default 8 KiB */
@@ -55,7 +56,7 @@ enum weir__http1_body {
     WEIR_HTTP1_BODY_CHUNKED
 };
 
-/* Why a head was refused; each has a status and a text. All but none ends the connection. */
+/* Why a head was refused; each has a status and a text, and ends the connection. */
 enum weir__http1_error {
     WEIR_HTTP1_EBARELF = -1000, /* 400 from here on */
     WEIR_HTTP1_EBARECR,
@@ -108,7 +109,8 @@ struct weir__http1_field {
     uint16_t id;                   /* enum weir__http_field_id */
 };
 
-/* A parsed head. Members before `fields` are what init clears; `fields` has `nfields` valid ones. */
+/* A parsed head. Members before `fields` are what init clears; `fields` has `nfields` valid
+ * ones. */
 struct weir__http1_head {
     uint64_t content_length; /* of BODY_LENGTH; else 0 */
     uint16_t line;           /* progress: where the first unparsed line begins … */
@@ -139,7 +141,8 @@ struct weir__http1_head {
 /* Makes `h` ready for the next head. Cheap: the fields are not touched. */
 static inline void weir__http1_head_init(struct weir__http1_head *h)
 {
-    /* In two parts, each small enough for the compiler to write as stores instead of a string operation. */
+    /* In two parts, each small enough for the compiler to write as stores instead of a string
+     * operation. */
     memset(h, 0, offsetof(struct weir__http1_head, slots));
     memset(h->slots, 0, sizeof h->slots);
 }
@@ -148,7 +151,7 @@ static inline void weir__http1_head_init(struct weir__http1_head *h)
  * Parses the head at the start of buf. `buf` holds the connection's bytes from the first of this
  * request on: each call passes all of them, the earlier ones unchanged.
  *
- * returns  > 0: bytes of the head, blank line included; what follows is the body or the next request
+ * returns  > 0: bytes of the head, blank line included; after it the body, or the next request
  *          0: the head is not complete, come back with more bytes
  *          < 0: enum weir__http1_error; answer with its status and close
  * limits   NULL means all defaults
@@ -161,14 +164,16 @@ int weir__http1_head_parse(struct weir__http1_head *h, const char *buf, size_t l
 int weir__http1_error_status(int err);
 const char *weir__http1_error_text(int err);
 
-/* A span as a string; {NULL, 0} when it is absent. `buf` is the start of the head, wherever it is now. */
+/* A span as a string; {NULL, 0} when it is absent. `buf` is the start of the head, wherever it
+ * is now. */
 static inline weir_str weir__http1_str(const char *buf, struct weir__http1_span s)
 {
     weir_str str = {(s.off | s.len) != 0 ? buf + s.off : NULL, s.len};
     return str;
 }
 
-/* The path as sent, still percent-encoded; "/" for "http://host", "*" for OPTIONS *; absent for CONNECT. */
+/* The path as sent, still percent-encoded; "/" for "http://host", "*" for OPTIONS *; absent for
+ * CONNECT. */
 weir_str weir__http1_path(const struct weir__http1_head *h, const char *buf);
 
 /* The value of the first field with this id; absent when there is none. */
@@ -184,8 +189,8 @@ static inline weir_str weir__http1_field(const struct weir__http1_head *h, const
     return value;
 }
 
-/* The index of the first field of that name (any case) at or after `from`; -1 when there is none. For
- * fields that may come several times, go on from the index + 1. */
+/* The index of the first field of that name (any case) at or after `from`; -1 when there is
+ * none. For fields that may come several times, go on from the index + 1. */
 int weir__http1_field_find(const struct weir__http1_head *h, const char *buf, weir_str name,
                            int from);
 
@@ -207,7 +212,8 @@ static inline weir_str weir__http1_field_value(const struct weir__http1_head *h,
 /* "GET" …; "" for WEIR_HTTP1_OTHER. */
 weir_str weir__http1_method_name(enum weir__http1_method m);
 
-/* The method of a token, case-sensitive as methods are; WEIR_HTTP1_OTHER when it is none of ours. */
+/* The method of a token, case-sensitive as methods are; WEIR_HTTP1_OTHER when it is none of
+ * ours. */
 enum weir__http1_method weir__http1_method_of(weir_str token);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The head parser: what it reads out of good requests, and each thing it refuses, by name and with the
- * section that says so. Every request is parsed whole, cut at every byte, and a byte at a time.
+ * The head parser: what it reads out of good requests, and each thing it refuses, by name and with
+ * the section that says so. Every request is parsed whole, cut at every byte, and a byte at a time.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /*
- * The head parser against a slow, obvious one that is written in another way: it searches byte by byte,
- * copies every line into a C string and takes it apart with the C library. Both are shown 200,000 requests
- * that were made by damaging good ones, and must agree on the status, the length and all that was
- * read; the parser under test also gets each of them in random pieces.
+ * The head parser against a slow, obvious one that is written in another way: it searches byte by
+ * byte, copies every line into a C string and takes it apart with the C library. Both are shown
+ * 200,000 requests that were made by damaging good ones, and must agree on the status, the length
+ * and all that was read; the parser under test also gets each of them in random pieces.
  */
 #include <ctype.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /*
- * For the tests of the head parser: parses bytes whole, cut in two at every place, and a byte at a time,
- * and insists on one result. Each piece lies in memory of exactly its size, so that a sanitizer sees any
- * read outside it, and moves between calls, so that a kept pointer would show.
+ * For the tests of the head parser: parses bytes whole, cut in two at every place, and a byte at a
+ * time, and insists on one result. Each piece lies in memory of exactly its size, so that a
+ * sanitizer sees any read outside it, and moves between calls, so that a kept pointer would show.
  */
 #ifndef WEIR_WIRE_HTTP1_TESTING_H
 #define WEIR_WIRE_HTTP1_TESTING_H

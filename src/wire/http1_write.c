@@ -1,11 +1,11 @@
 /*
- * Writing response heads. A small answer costs as much as its parser, so the usual parts are copies of
- * a length that the compiler knows: a status line comes out of its table with one fixed 64-byte copy
- * where the window has room (what is too much is written over by what follows), the date line with one
- * of 44, a length's digits with one of 20.
+ * Writing response heads. A small answer costs as much as its parser, so the usual parts are copies
+ * of a length that the compiler knows: a status line comes out of its table with one fixed 64-byte
+ * copy where the window has room (what is too much is written over by what follows), the date line
+ * with one of 44, a length's digits with one of 20.
  *
- * This is also the door against response splitting: names and values from handlers pass the byte table
- * before they are written, and a bad one stops the whole head (the writer is sticky).
+ * This is also the door against response splitting: names and values from handlers pass the byte
+ * table before they are written, and a bad one stops the whole head (the writer is sticky).
  */
 #include "wire/http1_write.h"
 #include "wire/http_field.h"

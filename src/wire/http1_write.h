@@ -19,7 +19,8 @@ struct weir__http1_writer {
     weir_err err; /* WEIR_ETOOLARGE: full; WEIR_EINVALID: a name or value that may not be sent */
 };
 
-/* A ready "Date: …\r\n", made anew when the second changes. One per worker. Zeroed is "none yet". */
+/* A ready "Date: …\r\n", made anew when the second changes. One per worker. Zeroed is "none
+ * yet". */
 struct weir__http1_date {
     int64_t second;
     uint32_t len;  /* 37; 0 before the first update */
@@ -47,7 +48,8 @@ void weir__http1_write_start_custom(struct weir__http1_writer *w, int status, we
 /* "name: value\r\n". Both are checked: a name is a token, a value has no CR, LF, NUL or control. */
 void weir__http1_write_field(struct weir__http1_writer *w, weir_str name, weir_str value);
 
-/* "name: value\r\n" of parts that are known to be good (constants; values that were checked before). */
+/* "name: value\r\n" of parts that are known to be good (constants; values that were checked
+ * before). */
 void weir__http1_write_field_trusted(struct weir__http1_writer *w, weir_str name, weir_str value);
 
 /* "Content-Length: n\r\n". */

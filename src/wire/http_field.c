@@ -1,11 +1,11 @@
 /*
- * Which bytes may stand where, and which names are known: the two tables that everything about header
- * fields reads, and the checks that are made of them. The byte table is what keeps response splitting
- * out: every name and value that a handler sets passes weir__http_name_is_valid and
+ * Which bytes may stand where, and which names are known: the two tables that everything about
+ * header fields reads, and the checks that are made of them. The byte table is what keeps response
+ * splitting out: every name and value that a handler sets passes weir__http_name_is_valid and
  * weir__http_value_is_valid.
  *
- * The hash table is laid out by its own designators: two names that fell on one slot would not compile
- * (initialised twice). Its multipliers were found by trying; the test looks every name up.
+ * The hash table is laid out by its own designators: two names that fell on one slot would not
+ * compile (initialised twice). Its multipliers were found by trying; the test looks every name up.
  */
 #include "wire/http_field.h"
 #include "wire/http_field_table.h"

@@ -1,7 +1,7 @@
 /*
- * Header fields: which bytes may stand in names and values, which names the house knows, and readers
- * for the grammars that values share (lists, parameters, quality, entity tags, ranges, cookies).
- * All readers borrow: what they yield are views of what they were given. None allocates.
+ * Header fields: which bytes may stand in names and values, which names the house knows, and
+ * readers for the grammars that values share (lists, parameters, quality, entity tags, ranges,
+ * cookies). All readers borrow: what they yield are views of what they were given. None allocates.
  */
 #ifndef WEIR_WIRE_HTTP_FIELD_H
 #define WEIR_WIRE_HTTP_FIELD_H
@@ -91,13 +91,13 @@ bool weir__http_list_next(weir_str *rest, weir_str *element);
 /* True when the list has `token` as an element, in any case. */
 bool weir__http_list_has(weir_str list, weir_str token);
 
-/* The next ";name=value" of `rest` (what follows an element's first part). The value may be a token or
- * a quoted string, which is yielded with its quotes (see weir__http_unquote). False at the end or at
- * what is not a parameter, then `rest` is empty or stands at the offending byte. */
+/* The next ";name=value" of `rest` (what follows an element's first part). The value may be a
+ * token or a quoted string, which is yielded with its quotes (see weir__http_unquote). False at
+ * the end or at what is not a parameter, then `rest` is empty or stands at the offending byte. */
 bool weir__http_param_next(weir_str *rest, weir_str *name, weir_str *value);
 
-/* Copies a token, or a quoted string without quotes and backslashes, to `out` (room for s.len bytes).
- * Returns the length, or WEIR_EINVALID for an unfinished or misplaced quote. */
+/* Copies a token, or a quoted string without quotes and backslashes, to `out` (room for s.len
+ * bytes). Returns the length, or WEIR_EINVALID for an unfinished or misplaced quote. */
 int weir__http_unquote(weir_str s, char *out);
 
 /* "type/subtype; charset=utf-8". `charset` is absent when not given, and without its quotes. */
@@ -114,9 +114,9 @@ weir_err weir__media_type_parse(weir_str s, struct weir__media_type *out);
 /* True when both parts agree in any case; a "+suffix" is part of the subtype. */
 bool weir__media_type_is(const struct weir__media_type *m, weir_str type, weir_str subtype);
 
-/* Quality that an Accept-like list gives `token`, in thousandths: its own entry, else that of the wild
- * cards that cover it (for media types first the type's, then the one for all), else -1. An absent list
- * yields 1000: all is accepted. A malformed weight counts as 0. */
+/* Quality that an Accept-like list gives `token`, in thousandths: its own entry, else that of
+ * the wild cards that cover it (for media types first the type's, then the one for all), else
+ * -1. An absent list yields 1000: all is accepted. A malformed weight counts as 0. */
 int weir__http_accept_q(weir_str list, weir_str token);
 
 /* Compares two entity tags, quotes included. Weak: W/ is ignored; strong: both must be without. */

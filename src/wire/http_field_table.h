@@ -34,8 +34,8 @@ static inline uint32_t weir__load32(const char *p)
     return v;
 }
 
-/* True when `s` is `lower` but for the case of letters, given that `s` has no byte that is not allowed
- * in a line: only then does setting bit 5 confuse nothing with a letter, digit or '-'. */
+/* True when `s` is `lower` but for the case of letters, given that `s` has no byte that is not
+ * allowed in a line: only then does setting bit 5 confuse nothing with a letter, digit or '-'. */
 static inline bool weir__http_name_matches(const char *s, const char *lower, size_t len)
 {
     const uint64_t bit5 = 0x2020202020202020;

@@ -1,7 +1,7 @@
 /*
- * The status codes that are in use (the IANA registry without its drafts), each with its status line
- * ready to be copied. One table of lines, by code; the reason phrase is the part of the line after the
- * code, so that the two cannot differ.
+ * The status codes that are in use (the IANA registry without its drafts), each with its status
+ * line ready to be copied. One table of lines, by code; the reason phrase is the part of the line
+ * after the code, so that the two cannot differ.
  */
 #include "wire/http_status.h"
 

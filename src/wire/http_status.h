@@ -1,6 +1,6 @@
 /*
- * HTTP status codes: their reason phrases, their ready-made status lines, and which of them may carry
- * a body. One table, read by the server, the router and the access log.
+ * HTTP status codes: their reason phrases, their ready-made status lines, and which of them may
+ * carry a body. One table, read by the server, the router and the access log.
  */
 #ifndef WEIR_WIRE_HTTP_STATUS_H
 #define WEIR_WIRE_HTTP_STATUS_H

@@ -1,8 +1,8 @@
 /*
- * Readers for the grammars that header values share: comma lists, parameters, quality weights, media
- * types, entity tags, ranges, cookies. They borrow and never fail loudly: what is malformed is skipped or
- * means "not given", as each grammar's section of RFC 9110 asks. Each takes time in proportion to the
- * value, but for the wild cards of Accept, which are three passes.
+ * Readers for the grammars that header values share: comma lists, parameters, quality weights,
+ * media types, entity tags, ranges, cookies. They borrow and never fail loudly: what is malformed
+ * is skipped or means "not given", as each grammar's section of RFC 9110 asks. Each takes time in
+ * proportion to the value, but for the wild cards of Accept, which are three passes.
  */
 #include "wire/http_field.h"
 
@@ -36,6 +36,8 @@ static const char *skip_quoted(const char *at, const char *end)
 
 bool weir__http_list_next(weir_str *rest, weir_str *element)
 {
+    if (rest->len == 0)
+        return false;
     const char *at = rest->ptr, *end = rest->ptr + rest->len;
     while (at < end) {
         const char *from = at;
@@ -69,6 +71,8 @@ static const char *skip_token(const char *at, const char *end)
 
 bool weir__http_param_next(weir_str *rest, weir_str *name, weir_str *value)
 {
+    if (rest->len == 0)
+        return false;
     const char *at = rest->ptr, *end = rest->ptr + rest->len;
     while (at < end && (is_blank(*at) || *at == ';'))
         at++;
@@ -119,7 +123,9 @@ static weir_str strip_quotes(weir_str s)
 weir_err weir__media_type_parse(weir_str s, struct weir__media_type *out)
 {
     *out = (struct weir__media_type){0};
-    s = s.len > 0 ? trim(s.ptr, s.ptr + s.len) : s;
+    if (s.len == 0)
+        return WEIR_EINVALID;
+    s = trim(s.ptr, s.ptr + s.len);
     const char *end = s.ptr + s.len, *slash = skip_token(s.ptr, end);
     if (slash == s.ptr || slash == end || *slash != '/')
         return WEIR_EINVALID;
@@ -239,10 +245,12 @@ bool weir__etag_eq_strong(weir_str a, weir_str b)
     return is_opaque_tag(a) && weir_str_eq(a, b);
 }
 
-/* The next tag of a list. Unlike in quoted strings a backslash escapes nothing, so lists of tags are not
- * weir__http_list_next's. */
+/* The next tag of a list. Unlike in quoted strings a backslash escapes nothing, so lists of tags
+ * are not weir__http_list_next's. */
 static bool next_tag(weir_str *rest, weir_str *tag)
 {
+    if (rest->len == 0)
+        return false;
     const char *at = rest->ptr, *end = rest->ptr + rest->len;
     while (at < end && (is_blank(*at) || *at == ','))
         at++;

@@ -1,6 +1,7 @@
 /*
- * Media types by file ending. The table is what a web service serves; all else is bytes to be saved. Text
- * is always said to be UTF-8: what is not must be served under a type of the application's choosing.
+ * Media types by file ending. The table is what a web service serves; all else is bytes to be
+ * saved. Text is always said to be UTF-8: what is not must be served under a type of the
+ * application's choosing.
  */
 #include "wire/mime.h"
 

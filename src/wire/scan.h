@@ -1,7 +1,8 @@
 /*
- * Looking for bytes 16 at a time (SSE2, which every x86-64 has). Each function answers for the 16 bytes
- * at `p` with a mask, bit i for byte i; at the end of the buffer, where fewer are left, the bits past it
- * are 0. Nothing outside [base, end) is read: a short rest is read by the 16 bytes that end with it.
+ * Looking for bytes 16 at a time (SSE2, which every x86-64 has). Each function answers for the 16
+ * bytes at `p` with a mask, bit i for byte i; at the end of the buffer, where fewer are left, the
+ * bits past it are 0. Nothing outside [base, end) is read: a short rest is read by the 16 bytes
+ * that end with it.
  *
  * AVX2 was measured and left: heads are lines of 20 to 60 bytes, so wider loads mostly read ahead.
  */
@@ -49,7 +50,8 @@ static inline unsigned weir__scan_byte(__m128i v, char ch)
     return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8(ch)));
 }
 
-/* The 16 bytes at p as a vector; past `end` it holds 'a's. For buffers of under 16 bytes, and rests. */
+/* The 16 bytes at p as a vector; past `end` it holds 'a's. For buffers of under 16 bytes, and
+ * rests. */
 static inline __m128i weir__scan_load_short(const char *p, size_t n)
 {
     char bytes[16];
@@ -63,8 +65,8 @@ static inline __m128i weir__scan_load(const char *p)
     return _mm_loadu_si128((const __m128i *)(const void *)p);
 }
 
-/* Loads the 16 bytes at p, of which those before `end` (there is at least one) count: the others are
- * shifted out of a mask that is shifted right by `*shift`. */
+/* Loads the 16 bytes at p, of which those before `end` (there is at least one) count: the others
+ * are shifted out of a mask that is shifted right by `*shift`. */
 static inline __m128i weir__scan_at(const char *p, const char *end, const char *base,
                                     unsigned *shift)
 {

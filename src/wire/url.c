@@ -1,11 +1,11 @@
 /*
  * URLs: splitting, decoding, checking, encoding. Pure functions over borrowed bytes.
  *
- * Dot segments are refused and not resolved: clients resolve them before they send (RFC 3986 section
- * 5.2.4), so one that arrives comes from an attack or a broken client, and a proxy in front of us that did
- * not resolve it has checked another path than the one we would serve. An encoded '/' is data of
- * its segment, which is why a path is split before it is decoded; an encoded NUL is refused, because what
- * comes after the wire ends strings there.
+ * Dot segments are refused and not resolved: clients resolve them before they send (RFC 3986
+ * section 5.2.4), so one that arrives comes from an attack or a broken client, and a proxy in front
+ * of us that did not resolve it has checked another path than the one we would serve. An encoded
+ * '/' is data of its segment, which is why a path is split before it is decoded; an encoded NUL is
+ * refused, because what comes after the wire ends strings there.
  */
 #include "wire/url.h"
 #include "wire/http_field.h"
@@ -268,7 +268,9 @@ static int parse_v6(weir_str s, struct weir__url_authority *out)
 int weir__url_authority_parse(weir_str s, struct weir__url_authority *out)
 {
     *out = (struct weir__url_authority){{s.ptr, 0}, 0, false};
-    if (s.len > 0 && s.ptr[0] == '[')
+    if (s.len == 0)
+        return 0;
+    if (s.ptr[0] == '[')
         return parse_v6(s, out);
     size_t n = 0;
     while (n < s.len && weir__http_byte_is(s.ptr[n], WEIR_BYTE_PLAIN))

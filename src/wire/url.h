@@ -1,7 +1,8 @@
 /*
  * URLs as servers meet them: request paths, queries, forms, authorities. The order matters and is
- * kept by the shape of these functions: a path is split first and each segment decoded after, so that
- * an encoded slash stays data. What could mean two paths to two readers is refused, not repaired.
+ * kept by the shape of these functions: a path is split first and each segment decoded after, so
+ * that an encoded slash stays data. What could mean two paths to two readers is refused, not
+ * repaired.
  */
 #ifndef WEIR_WIRE_URL_H
 #define WEIR_WIRE_URL_H
@@ -27,11 +28,12 @@ enum weir__url_error {
 const char *weir__url_error_text(int err);
 
 /* Checks the path of a request: it begins with '/', each '%' has two digits, none is %00, and no
- * segment is "." or "..", not even as %2e. Returns 0 or an error. A head that was parsed has passed. */
+ * segment is "." or "..", not even as %2e. Returns 0 or an error. A head that was parsed has
+ * passed. */
 int weir__url_path_check(weir_str path);
 
-/* The next segment, still encoded; `rest` begins at a '/' or is empty. "/a/" has "a" and "". False at the
- * end. */
+/* The next segment, still encoded; `rest` begins at a '/' or is empty. "/a/" has "a" and "".
+ * False at the end. */
 bool weir__url_segment_next(weir_str *rest, weir_str *segment);
 
 /*
@@ -49,8 +51,8 @@ bool weir__url_form_is_plain(weir_str s);
  * without '=' has an absent value, empty pairs ("&&") are skipped. False at the end. */
 bool weir__url_pair_next(weir_str *rest, weir_str *name, weir_str *value);
 
-/* The value (still encoded) of the first pair whose decoded name is `name`. False when there is none; a
- * pair without '=' yields an empty value. */
+/* The value (still encoded) of the first pair whose decoded name is `name`. False when there is
+ * none; a pair without '=' yields an empty value. */
 bool weir__url_pair_find(weir_str pairs, weir_str name, weir_str *value);
 
 struct weir__url_authority {
@@ -59,7 +61,8 @@ struct weir__url_authority {
     bool has_port;
 };
 
-/* Reads "host", "host:port", "[v6]:port"; empty is allowed (a Host field may be). "host:" has no port. */
+/* Reads "host", "host:port", "[v6]:port"; empty is allowed (a Host field may be). "host:" has no
+ * port. */
 int weir__url_authority_parse(weir_str s, struct weir__url_authority *out);
 
 struct weir__url {
@@ -71,11 +74,12 @@ struct weir__url {
     bool is_https;
 };
 
-/* Reads "http://host:port/path?query" (or https). No fragment, no user, a host. Returns 0 or an error. */
+/* Reads "http://host:port/path?query" (or https). No fragment, no user, a host. Returns 0 or an
+ * error. */
 int weir__url_absolute_parse(weir_str s, struct weir__url *out);
 
-/* Percent-encodes what is not unreserved; _form writes '+' for a blank; _path leaves '/' and what RFC
- * 3986 allows in a path. `out` has room for 3 * s.len bytes. Returns the length. */
+/* Percent-encodes what is not unreserved; _form writes '+' for a blank; _path leaves '/' and
+ * what RFC 3986 allows in a path. `out` has room for 3 * s.len bytes. Returns the length. */
 size_t weir__url_encode(weir_str s, char *out);
 size_t weir__url_encode_form(weir_str s, char *out);
 size_t weir__url_encode_path(weir_str s, char *out);

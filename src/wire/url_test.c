@@ -1,4 +1,5 @@
-/* URLs: decoding after splitting, what is refused in paths, pairs, authorities, and encoding and back. */
+/* URLs: decoding after splitting, what is refused in paths, pairs, authorities, and encoding and
+ * back. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
