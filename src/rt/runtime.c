@@ -86,9 +86,9 @@ void weir__runtime_free(struct weir__runtime *rt)
 {
     if (rt == NULL)
         return;
+    weir__offload_pool_free(rt->offload); /* first: its threads still wake workers */
     for (unsigned i = 0; i < rt->worker_count; i++)
         weir__worker_free(rt->workers[i]);
-    weir__offload_pool_free(rt->offload);
     weir__free(rt);
 }
 

@@ -1,0 +1,236 @@
+/*
+ * The offload pool: a bounded queue and a few threads, for what would block a worker. The call's record stands on the
+ * stack of the fiber, which waits until the call is over: so a call that runs is always waited for.
+ *
+ * The one hard thing is cancellation. A call that is still queued is taken out; one that runs is told by its interrupt
+ * call-back, once, under the pool's mutex: the thread cannot begin the next call meanwhile, so the interrupt (say,
+ * sqlite3_interrupt) cannot hit a call that it is not meant for.
+ *
+ * O1: a call is in the queue, or run by one thread, or over; who takes it out of the first two states wakes its fiber.
+ * Limits: the number of threads, which start when needed, and of queued calls; both given when the pool is made.
+ */
+#include "rt/offload.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "rt/runtime.h"
+#include "rt/thread.h"
+
+#define STACK_BYTES (1u << 20)
+
+enum call_state { QUEUED, RUNNING, OVER };
+
+struct call {
+    struct weir__wait wait;
+    struct weir__list link; /* pool.queue */
+    struct weir__offload_pool *pool;
+    weir_err (*fn)(void *arg);
+    void *arg;
+    void (*interrupt)(void *arg);
+    enum call_state state;
+    bool is_interrupted;
+};
+
+struct weir__offload_pool {
+    const char *name;
+    unsigned threads_max;
+    size_t queue_max;
+    pthread_mutex_t mutex; /* all below */
+    pthread_cond_t work;
+    struct weir__list queue; /* call.link */
+    size_t queued, busy, idle;
+    unsigned threads;
+    uint64_t calls, refused;
+    bool is_stopping;
+    pthread_t ids[];
+};
+
+struct weir__offload_pool *weir__offload_pool_new(const char *name, unsigned threads,
+                                                  size_t queue_max)
+{
+    WEIR_ASSERT(threads > 0, "an offload pool has threads");
+    struct weir__offload_pool *pool = weir__calloc(1, sizeof *pool + threads * sizeof pool->ids[0]);
+    if (pool == NULL)
+        return NULL;
+    pool->name = name;
+    pool->threads_max = threads;
+    pool->queue_max = queue_max;
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_cond_init(&pool->work, NULL);
+    weir__list_init(&pool->queue);
+    return pool;
+}
+
+void weir__offload_pool_free(struct weir__offload_pool *pool)
+{
+    if (pool == NULL)
+        return;
+    pthread_mutex_lock(&pool->mutex);
+    pool->is_stopping = true;
+    pthread_cond_broadcast(&pool->work);
+    pthread_mutex_unlock(&pool->mutex);
+    for (unsigned i = 0; i < pool->threads; i++)
+        pthread_join(pool->ids[i], NULL);
+    WEIR_ASSERT(weir__list_empty(&pool->queue), "O1: a pool ends without calls");
+    pthread_cond_destroy(&pool->work);
+    pthread_mutex_destroy(&pool->mutex);
+    weir__free(pool);
+}
+
+/* --- the threads -------------------------------------------------------------------------- */
+
+/* The next call, marked as running; NULL: the pool ends. Under the mutex. */
+static struct call *next_call(struct weir__offload_pool *pool)
+{
+    while (weir__list_empty(&pool->queue)) {
+        if (pool->is_stopping)
+            return NULL;
+        pool->idle++;
+        pthread_cond_wait(&pool->work, &pool->mutex);
+        pool->idle--;
+    }
+    struct call *call = WEIR_CONTAINER(weir__list_pop_front(&pool->queue), struct call, link);
+    pool->queued--;
+    pool->busy++;
+    call->state = RUNNING;
+    return call;
+}
+
+static void *run_calls(void *arg)
+{
+    struct weir__offload_pool *pool = arg;
+    pthread_mutex_lock(&pool->mutex);
+    for (struct call *call; (call = next_call(pool)) != NULL;) {
+        pthread_mutex_unlock(&pool->mutex);
+        weir_err err = call->fn(call->arg);
+        pthread_mutex_lock(&pool->mutex);
+        call->state = OVER;
+        pool->busy--;
+        pthread_mutex_unlock(&pool->mutex);
+        weir__wake(&call->wait, err); /* the last touch: it is on the fiber's stack */
+        pthread_mutex_lock(&pool->mutex);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    return NULL;
+}
+
+/* One more thread when there is work for it. False when nobody is there to do the work. Under the mutex. */
+static bool have_threads(struct weir__offload_pool *pool)
+{
+    if (pool->idle >= pool->queued || pool->threads == pool->threads_max)
+        return true;
+    char name[16];
+    snprintf(name, sizeof name, "%.11s-%u", pool->name, pool->threads);
+    if (weir__thread_start(&pool->ids[pool->threads], name, STACK_BYTES, run_calls, pool) ==
+        WEIR_OK)
+        pool->threads++;
+    return pool->threads > 0;
+}
+
+/* --- the calls ---------------------------------------------------------------------------- */
+
+static bool abandon(struct weir__wait *w)
+{
+    struct call *call = WEIR_CONTAINER(w, struct call, wait);
+    struct weir__offload_pool *pool = call->pool;
+    pthread_mutex_lock(&pool->mutex);
+    bool is_mine = call->state == QUEUED;
+    if (is_mine) {
+        weir__list_remove(&call->link);
+        pool->queued--;
+        call->state = OVER;
+    } else if (call->state == RUNNING && call->interrupt != NULL && !call->is_interrupted) {
+        call->is_interrupted = true;
+        call->interrupt(call->arg);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    return is_mine;
+}
+
+static void describe(const struct weir__wait *w, weir_buf *out)
+{
+    const struct call *call = WEIR_CONTAINER(w, struct call, wait);
+    struct weir__offload_pool *pool = call->pool;
+    pthread_mutex_lock(&pool->mutex);
+    size_t ahead = 0;
+    for (const struct weir__list *n = call->link.prev; call->state == QUEUED && n != &pool->queue;
+         n = n->prev)
+        ahead++;
+    weir_buf_printf(out, "%s, ", pool->name);
+    if (call->state == QUEUED)
+        weir_buf_printf(out, "queued, %zu ahead", ahead);
+    else
+        weir_buf_puts(out,
+                      call->is_interrupted ? WEIR_S("running, told to end") : WEIR_S("running"));
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+static const struct weir__wait_type type = {
+    .name = "offload", .abandon = abandon, .describe = describe};
+
+/* Queues a call; WEIR_ELIMIT when the queue is full, -EAGAIN when there is no thread to be had. */
+static weir_err enqueue(struct weir__offload_pool *pool, struct call *call)
+{
+    weir_err err = WEIR_OK;
+    pthread_mutex_lock(&pool->mutex);
+    if (pool->queued >= pool->queue_max) {
+        err = WEIR_ELIMIT;
+    } else {
+        weir__list_push_back(&pool->queue, &call->link);
+        pool->queued++;
+        if (!have_threads(pool)) {
+            weir__list_remove(&call->link);
+            pool->queued--;
+            err = -EAGAIN;
+        }
+    }
+    pool->calls += err == WEIR_OK;
+    pool->refused += err != WEIR_OK;
+    pthread_cond_signal(&pool->work);
+    pthread_mutex_unlock(&pool->mutex);
+    return err;
+}
+
+/* In the simulation there are no threads. */
+static weir_err run_here(struct weir__offload_pool *pool, weir_err (*fn)(void *arg), void *arg)
+{
+    pthread_mutex_lock(&pool->mutex);
+    pool->calls++;
+    pthread_mutex_unlock(&pool->mutex);
+    return fn(arg);
+}
+
+weir_err weir__offload_on(struct weir__offload_pool *pool, struct weir__ctx *c,
+                          const weir_site *site, weir_err (*fn)(void *arg), void *arg,
+                          void (*interrupt)(void *arg))
+{
+    weir_err err = weir__ctx_check(c);
+    if (err < 0)
+        return err;
+    if (weir__self->poller == &weir__poller_sim)
+        return run_here(pool, fn, arg);
+    struct call call = {
+        .pool = pool, .fn = fn, .arg = arg, .interrupt = interrupt, .state = QUEUED};
+    weir__wait_init(&call.wait, &type, c, site, pool);
+    weir__list_init(&call.link);
+    err = enqueue(pool, &call);
+    return err < 0 ? err : weir__park(&call.wait, weir_never());
+}
+
+weir_err weir_offload_at(const weir_site *site, weir_ctx *c, weir_err (*fn)(void *arg), void *arg,
+                         const weir_offload_options *options)
+{
+    struct weir__ctx *ctx = weir__ctx_of(c);
+    return weir__offload_on(weir__self->runtime->offload, ctx, site, fn, arg, options->interrupt);
+}
+
+struct weir__offload_stats weir__offload_stats(struct weir__offload_pool *pool)
+{
+    pthread_mutex_lock(&pool->mutex);
+    struct weir__offload_stats s = {pool->calls, pool->refused, pool->threads, pool->busy,
+                                    pool->queued};
+    pthread_mutex_unlock(&pool->mutex);
+    return s;
+}

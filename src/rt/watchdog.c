@@ -1,0 +1,304 @@
+/*
+ * The watchdog: it looks at each worker's count of switches twice in the time that is called a stall. A worker that has run
+ * the same fiber ever since is reported, once a stall: route, worker, how long, and the stack at this moment.
+ *
+ * The one hard thing is that stack. It belongs to a thread that runs, so the thread itself must read it: it gets a real-time
+ * signal, whose handler follows the frame pointers of what it interrupted within the bounds of the fiber's stack
+ * and writes them to the one place for answers. Questions carry a number, and a handler that comes late finds that nobody waits for
+ * its number any more, and writes nothing.
+ *
+ * D1: `answer` is written by the handler that has changed its state from ASKED to ANSWERING, by nobody else.
+ * Limits: one question at a time a process; a thread that does not take signals (in the kernel, or held by a debugger or by
+ * a sanitizer) gives no stack; it is reported without.
+ */
+#include "rt/watchdog.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <string.h>
+#include <time.h>
+#include <ucontext.h>
+
+#include "base/alloc.h"
+#include "rt/log.h"
+#include "rt/runtime.h"
+#include "rt/symbol.h"
+#include "rt/thread.h"
+
+#define DEPTH_MAX 32
+#define STACK_BYTES (1u << 20) /* names for the stack are looked up on it */
+#define ANSWER_PATIENCE_NS 200000000
+
+/* --- asking a worker for its stack -------------------------------------------------------- */
+
+enum answer_state { NOBODY, ASKED, ANSWERING, ANSWERED };
+
+/* The low two bits are the answer_state, the rest the question's number. */
+static _Atomic uint64_t question;
+
+static struct {
+    pthread_mutex_t mutex; /* one asks at a time */
+    bool is_installed;
+    uint64_t number;
+    sem_t answered;
+    struct weir__worker *worker;
+    bool
+        wants_names; /* only of a fiber that is known to have run for long: its context stands still */
+    /* written by the handler; D1 */
+    size_t depth;
+    void *pcs[DEPTH_MAX];
+    const char *name, *route;
+    char request_id[64];
+} answer = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+/* What the handler found, for the reporter. */
+struct found {
+    size_t depth;
+    void *pcs[DEPTH_MAX];
+    const char *name, *route;
+    char request_id[64];
+};
+
+/* In the handler: all that is read belongs to this very thread. */
+static void fill_answer(const struct weir__worker *w, const ucontext_t *u)
+{
+    const struct weir__fiber *f = w->current;
+    answer.depth = 0;
+    answer.name = answer.route = NULL;
+    answer.request_id[0] = '\0';
+    if (f == NULL)
+        return;
+    answer.pcs[0] = (void *)(uintptr_t)u->uc_mcontext.gregs[REG_RIP];
+    void *const *fp = (void *const *)(uintptr_t)u->uc_mcontext.gregs[REG_RBP];
+    answer.depth = 1 + weir__stack_walk(f, fp, answer.pcs + 1, DEPTH_MAX - 1);
+    answer.name = f->name;
+    if (f->ctx == NULL || !answer.wants_names)
+        return;
+    answer.route = f->ctx->route;
+    weir_str id = f->ctx->request_id;
+    size_t n = id.len < sizeof answer.request_id ? id.len : sizeof answer.request_id - 1;
+    if (id.ptr != NULL)
+        memcpy(answer.request_id, id.ptr, n);
+    answer.request_id[id.ptr != NULL ? n : 0] = '\0';
+}
+
+static void on_signal(int sig, siginfo_t *info, void *context)
+{
+    (void)sig, (void)info;
+    const struct weir__worker *w = weir__self;
+    uint64_t asked = atomic_load(&question);
+    if (w == NULL || w != answer.worker || (asked & 3) != ASKED)
+        return;
+    uint64_t number = asked & ~(uint64_t)3;
+    if (!atomic_compare_exchange_strong(&question, &asked, number | ANSWERING))
+        return;
+    fill_answer(w, context);
+    atomic_store(&question, number | ANSWERED);
+    sem_post(&answer.answered);
+}
+
+/* Under the mutex. */
+static bool install(void)
+{
+    if (answer.is_installed)
+        return true;
+    struct sigaction sa = {.sa_sigaction = on_signal,
+                           .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
+    sigemptyset(&sa.sa_mask);
+    answer.is_installed =
+        sem_init(&answer.answered, 0, 0) == 0 && sigaction(WEIR__WATCHDOG_SIGNAL, &sa, NULL) == 0;
+    return answer.is_installed;
+}
+
+static struct timespec from_now(weir_dur d)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    int64_t ns = t.tv_nsec + d.ns % 1000000000;
+    t.tv_sec += d.ns / 1000000000 + ns / 1000000000;
+    t.tv_nsec = ns % 1000000000;
+    return t;
+}
+
+/* Waits for the answer. When patience ends the question is withdrawn, unless it is just being answered. */
+static bool await_answer(uint64_t number, weir_dur patience)
+{
+    struct timespec until = from_now(patience);
+    bool is_late = false;
+    while (atomic_load(&question) != (number | ANSWERED)) {
+        uint64_t asked = number | ASKED;
+        if (is_late && atomic_compare_exchange_strong(&question, &asked, number | NOBODY))
+            return false;
+        if (is_late)
+            sem_wait(&answer.answered);
+        else
+            is_late = sem_timedwait(&answer.answered, &until) != 0 && errno == ETIMEDOUT;
+    }
+    return true;
+}
+
+/* Asks `w`; true when `out` holds what it runs. From another thread. */
+static bool ask(struct weir__worker *w, bool wants_names, weir_dur patience, struct found *out)
+{
+    bool is_answered = false;
+    pthread_mutex_lock(&answer.mutex);
+    if (install()) {
+        answer.worker = w;
+        answer.wants_names = wants_names;
+        answer.number += 4;
+        atomic_store(&question, answer.number | ASKED);
+        is_answered = pthread_kill(w->thread, WEIR__WATCHDOG_SIGNAL) == 0 &&
+                      await_answer(answer.number, patience);
+        atomic_store(&question, answer.number | NOBODY);
+    }
+    if (is_answered) {
+        *out = (struct found){.depth = answer.depth, .name = answer.name, .route = answer.route};
+        memcpy(out->pcs, answer.pcs, sizeof out->pcs);
+        memcpy(out->request_id, answer.request_id, sizeof out->request_id);
+    }
+    pthread_mutex_unlock(&answer.mutex);
+    return is_answered && out->depth > 0;
+}
+
+size_t weir__worker_snapshot_stack(struct weir__worker *w, void **pcs, size_t max,
+                                   weir_dur patience)
+{
+    struct found found;
+    if (w == weir__self || !ask(w, false, patience, &found))
+        return 0;
+    size_t n = found.depth < max ? found.depth : max;
+    memcpy(pcs, found.pcs, n * sizeof pcs[0]);
+    return n;
+}
+
+/* --- the dog ------------------------------------------------------------------------------ */
+
+/* What was last seen of a worker. */
+struct sight {
+    uint64_t switches;
+    int64_t since_ns; /* when that count was first seen */
+    bool is_reported;
+};
+
+struct weir__watchdog {
+    struct weir__runtime *runtime;
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t stop;
+    bool is_stopping; /* under the mutex */
+    struct sight sights[WEIR__WORKERS_MAX];
+};
+
+static int64_t clock_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void add_stack(struct weir__log_line *l, const struct found *found)
+{
+    char bytes[3000];
+    weir_buf text;
+    weir_buf_init_fixed(&text, bytes, sizeof bytes);
+    for (size_t i = 0; i < found->depth; i++) {
+        if (i > 0)
+            weir_buf_puts(&text, WEIR_S(" < "));
+        /* The first is the interrupted instruction itself, not a return address. */
+        weir__symbolise((char *)found->pcs[i] + (i == 0), &text);
+    }
+    weir__log_str(l, "stack", weir_buf_str(&text));
+}
+
+static void report(struct weir__worker *w, int64_t ns)
+{
+    struct found found = {0};
+    struct weir__log_line l;
+    bool has_stack = ask(w, true, weir_ns(ANSWER_PATIENCE_NS), &found);
+    weir__count(&w->stats.stalls, 1);
+    weir__log_begin(&l, WEIR_LOG_WARN,
+                    WEIR_S("a fiber keeps its worker from all others: let it call "
+                           "weir_checkpoint, or use weir_offload"),
+                    NULL, NULL);
+    weir__log_int(&l, "worker", w->index);
+    weir__log_int(&l, "running_ms", ns / 1000000);
+    if (has_stack) {
+        weir__log_str(&l, "fiber", weir_str_from(found.name));
+        weir__log_str(&l, "route", weir_str_from(found.route));
+        if (found.request_id[0] != '\0')
+            weir__log_str(&l, "request_id", weir_str_from(found.request_id));
+        add_stack(&l, &found);
+    }
+    weir__log_end(&l);
+}
+
+/* A worker that has run one fiber ever since the count of switches was first seen. */
+static void look_at(struct weir__watchdog *dog, unsigned index)
+{
+    struct weir__worker *w = dog->runtime->workers[index];
+    struct sight *s = &dog->sights[index];
+    uint64_t switches = atomic_load_explicit(&w->stats.switches, memory_order_relaxed);
+    bool is_busy = atomic_load_explicit(&w->stats.busy_since_ns, memory_order_relaxed) != 0;
+    int64_t now = clock_ns();
+    if (switches != s->switches || !is_busy) {
+        *s = (struct sight){.switches = switches, .since_ns = now};
+        return;
+    }
+    if (s->is_reported || now - s->since_ns < dog->runtime->options.stall.ns)
+        return;
+    s->is_reported = true;
+    report(w, now - s->since_ns);
+}
+
+static void *watch(void *arg)
+{
+    struct weir__watchdog *dog = arg;
+    weir_dur step = {dog->runtime->options.stall.ns / 2 + 1};
+    pthread_mutex_lock(&dog->mutex);
+    while (!dog->is_stopping) {
+        struct timespec until = from_now(step);
+        pthread_cond_timedwait(&dog->stop, &dog->mutex, &until);
+        if (dog->is_stopping)
+            break;
+        pthread_mutex_unlock(&dog->mutex);
+        for (unsigned i = 0; i < dog->runtime->worker_count; i++)
+            look_at(dog, i);
+        pthread_mutex_lock(&dog->mutex);
+    }
+    pthread_mutex_unlock(&dog->mutex);
+    return NULL;
+}
+
+struct weir__watchdog *weir__watchdog_start(struct weir__runtime *rt)
+{
+    if (rt->options.stall.ns < 0)
+        return NULL;
+    struct weir__watchdog *dog = weir__calloc(1, sizeof *dog);
+    if (dog == NULL)
+        return NULL;
+    dog->runtime = rt;
+    pthread_mutex_init(&dog->mutex, NULL);
+    pthread_cond_init(&dog->stop, NULL);
+    for (unsigned i = 0; i < rt->worker_count; i++)
+        dog->sights[i].since_ns = clock_ns();
+    if (weir__thread_start(&dog->thread, "weir-watchdog", STACK_BYTES, watch, dog) == WEIR_OK)
+        return dog;
+    pthread_cond_destroy(&dog->stop);
+    pthread_mutex_destroy(&dog->mutex);
+    weir__free(dog);
+    return NULL;
+}
+
+void weir__watchdog_stop(struct weir__watchdog *dog)
+{
+    if (dog == NULL)
+        return;
+    pthread_mutex_lock(&dog->mutex);
+    dog->is_stopping = true;
+    pthread_cond_signal(&dog->stop);
+    pthread_mutex_unlock(&dog->mutex);
+    pthread_join(dog->thread, NULL);
+    pthread_cond_destroy(&dog->stop);
+    pthread_mutex_destroy(&dog->mutex);
+    weir__free(dog);
+}
