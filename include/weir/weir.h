@@ -10,7 +10,9 @@
 #include <weir/ctx.h>
 #include <weir/err.h>
 #include <weir/fiber.h>
+#include <weir/json.h>
 #include <weir/log.h>
+#include <weir/model.h>
 #include <weir/offload.h>
 #include <weir/str.h>
 #include <weir/sync.h>
