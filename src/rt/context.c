@@ -117,6 +117,7 @@ static void init(struct weir__ctx *c, const weir_site *site)
     c->join_err = WEIR_OK;
     c->join_oks = 0;
     c->join_mode = WEIR_JOIN_ALL;
+    c->awaits_children = false;
     c->route = NULL;
     c->request_id = (weir_str){NULL, 0};
     c->exchange = NULL;
@@ -243,16 +244,39 @@ static bool never_abandoned(struct weir__wait *w)
 
 static const struct weir__wait_type join_wait = {.name = "join", .abandon = never_abandoned};
 
-void weir__ctx_await_fibers(struct weir__ctx *c, const weir_site *site)
+static void await(struct weir__ctx *c, const weir_site *site)
 {
-    if (c->fibers == 0)
-        return;
     struct weir__wait wait;
     weir__wait_init(&wait, &join_wait, c, site, c);
     WEIR_ASSERT(c->joiner == NULL, "one fiber joins a context");
     c->joiner = &wait;
     (void)weir__park(&wait, weir_never());
     c->joiner = NULL;
+}
+
+void weir__ctx_await_fibers(struct weir__ctx *c, const weir_site *site)
+{
+    if (c->fibers > 0)
+        await(c, site);
+}
+
+void weir__ctx_await_children(struct weir__ctx *c)
+{
+    if (c->fibers == 0 && weir__list_empty(&c->children))
+        return;
+    c->awaits_children = true;
+    await(c, NULL);
+    c->awaits_children = false;
+}
+
+void weir__ctx_wake_joiner(struct weir__ctx *c)
+{
+    if (c->joiner == NULL || c->fibers > 0 ||
+        (c->awaits_children && !weir__list_empty(&c->children)))
+        return;
+    struct weir__wait *joiner = c->joiner;
+    c->joiner = NULL;
+    weir__wake(joiner, WEIR_OK);
 }
 
 /* A mistake is a mistake only in a context that ended well: a failing one leaves things by design. */
@@ -315,6 +339,8 @@ void weir__ctx_end(struct weir__ctx *c)
     weir__timer_disarm(&c->timer);
     weir__arena_fini(&c->arena);
     weir__list_remove(&c->sibling);
+    if (WEIR_UNLIKELY(c->parent != NULL && c->parent->awaits_children))
+        weir__ctx_wake_joiner(c->parent);
     if (w != NULL && c != w->root)
         weir__count(&w->stats.contexts, -1);
     give(w, c);

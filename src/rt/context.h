@@ -58,6 +58,8 @@ struct weir__ctx {
     weir_err join_err; /* first error of its fibers */
     uint32_t join_oks; /* fibers that ended well */
     uint8_t join_mode;
+    bool
+        awaits_children; /* the joiner waits for the sub-contexts as well: a worker's root at its end */
     const char *route;             /* "GET /users/:id"; app's lifetime; inherited */
     weir_str request_id;           /* borrowed from the request; inherited */
     void *exchange;                /* the room http's request; inherited; NULL outside of one */
@@ -119,6 +121,12 @@ void weir__ctx_cancel_fibers(struct weir__ctx *c);
 
 /* Waits until no fiber runs in `c`; cannot be cancelled, for the fibers are what is being cancelled. */
 void weir__ctx_await_fibers(struct weir__ctx *c, const weir_site *site);
+
+/* The same, and until no sub-context is left, whoever ends it: for a worker's root. */
+void weir__ctx_await_children(struct weir__ctx *c);
+
+/* Wakes who joins `c` if what it waits for has come. */
+void weir__ctx_wake_joiner(struct weir__ctx *c);
 
 /* Ends the sub-contexts of `c` that were opened after `seq`: a panic has skipped their ends. */
 void weir__ctx_end_since(struct weir__ctx *c, uint64_t seq);

@@ -1,9 +1,9 @@
 /*
  * Containing CPU faults. A fault becomes a panic only if all of this holds: the service asked for it; the fiber is in a
  * handler (it has a recovery point); the address is near NULL or in this fiber's own guard; it came from the CPU,
- * not from kill(); and every frame from the fault to the recovery point belongs to the program itself, none to libc,
- * a client library or Weir's own runtime, whose locks and lists may be half-way. Otherwise the default
- * action follows and the process dies, as it must.
+ * not from kill(); and every frame from the fault to the recovery point belongs to the program's own object, none to
+ * libc or a client library, whose locks may be held. Otherwise the default action follows and the process dies, as it must.
+ * (A Weir that is linked statically is part of that object: a NULL given to one of its functions counts as the caller's.)
  *
  * The hard thing: the handler runs on the thread's signal stack and unwinds from there through the signal frame. So the code
  * must have been compiled with -fnon-call-exceptions for the clean-ups of the faulting frame to run (weir.pc says so).
@@ -37,7 +37,7 @@ static bool is_containing;
 static atomic_uint_fast64_t total;
 static _Thread_local void *signal_stack;
 
-/* Executable addresses of the program's main object; a static libweir is part of it and named apart below. */
+/* Executable addresses of the program's main object. */
 static struct range {
     uintptr_t lo, hi;
 } ranges[RANGES_MAX];
@@ -107,7 +107,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
     if (f != NULL && f->catcher != NULL && info->si_code > 0)
         what = explain(f, sig, info);
     uintptr_t pc = (uintptr_t)u->uc_mcontext.gregs[REG_RIP];
-    uintptr_t *fp = (uintptr_t *)u->uc_mcontext.gregs[CATCH_RBP];
+    uintptr_t *fp = (uintptr_t *)u->uc_mcontext.gregs[REG_RBP];
     if (what == NULL || !is_containing || !only_program_frames(f, pc, fp)) {
         if (what != NULL)
             (void)!dprintf(2, "weir: %s in fiber %s: not contained\n", what, f->name);

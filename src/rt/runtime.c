@@ -124,7 +124,7 @@ static void end_root(void *arg)
     weir__free(e);
     weir__ctx_cancel(w->root, WEIR_REASON_SHUTDOWN);
     w->root->is_closing = true;
-    weir__ctx_await_fibers(w->root, NULL);
+    weir__ctx_await_children(w->root);
     weir__ctx_release(w->root);
     w->is_stopping = w->index != 0;
     root_ended(run);

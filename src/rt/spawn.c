@@ -29,8 +29,7 @@ static void settle(struct weir__ctx *parent, weir_err err)
     if (parent->fibers > 0 && ((err != WEIR_OK && parent->join_mode == WEIR_JOIN_FAIL_FAST) ||
                                (err == WEIR_OK && parent->join_mode == WEIR_JOIN_FIRST_OK)))
         weir__ctx_cancel_fibers(parent);
-    if (parent->fibers == 0 && parent->joiner != NULL)
-        weir__wake(parent->joiner, WEIR_OK);
+    weir__ctx_wake_joiner(parent);
 }
 
 static void run_child(void *arg)
