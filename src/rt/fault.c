@@ -119,7 +119,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
     sigemptyset(&set);
     sigaddset(&set, sig);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-    weir__panic_fault(what);
+    weir__panic_fault(what, (void *)pc, (void *const *)fp);
 }
 
 void weir__fault_install(bool contain)

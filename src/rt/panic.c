@@ -110,11 +110,14 @@ void weir__misuse(const char *function, const char *format, ...)
     unwind(f);
 }
 
-void weir__panic_fault(const char *message)
+void weir__panic_fault(const char *message, void *pc, void *const *frame)
 {
     struct weir__fiber *f = weir__fiber_self();
     snprintf(current.message, sizeof current.message, "%s", message);
-    begin(NULL);
+    current.site = NULL;
+    current.stack[0] = pc;
+    current.depth = 1 + weir__stack_walk(f, frame, current.stack + 1,
+                                         sizeof current.stack / sizeof current.stack[0] - 1);
     unwind(f);
 }
 

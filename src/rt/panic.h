@@ -30,8 +30,10 @@ struct weir__ctx;
 /* Makes a caught panic the error of a context: WEIR_EPANIC, status 500, its message and place; logs it with its stack. */
 void weir__panic_record(struct weir__ctx *c, const struct weir__panic_info *info);
 
-/* Panics of a fault handler: `frame` is the interrupted frame pointer. Unwinds from here. */
-WEIR_NORETURN void weir__panic_fault(const char *message);
+/*
+ * The panic of a fault handler: the fault is at `pc`, in the frame with frame pointer `frame`. Unwinds from the signal stack.
+ */
+WEIR_NORETURN void weir__panic_fault(const char *message, void *pc, void *const *frame);
 
 /* Logs a panic that reached the fiber's start. */
 void weir__panic_log(const struct weir__fiber *f, const struct weir__panic_info *info);
