@@ -8,35 +8,33 @@
  *         return weir_app_run(app);
  *     }
  *
- * Every member of weir_app_options that is a plain value is also an option of the program: `.drain_timeout`
- * is WEIR_DRAIN_TIMEOUT in the environment and --drain-timeout as a flag. A flag wins over the environment,
- * that over the initialiser. All mistakes are shown at once, each with where it came from.
+ * Every plain value among the options is also an option of the program: `.drain_timeout` is
+ * WEIR_DRAIN_TIMEOUT in the environment and --drain-timeout as a flag. A flag wins over the
+ * environment, that over the initialiser. All mistakes are shown at once, each with its source.
  */
 #ifndef WEIR_APP_H
 #define WEIR_APP_H
 
 #include <weir/ctx.h>
 #include <weir/fiber.h>
+#include <weir/route.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/** A service. Made by weir_app_new, ended by weir_app_run. */
-typedef struct weir_app weir_app;
-
 /**
- * An option of your own. What the variable holds when weir_app_new is called is the default. Give exactly
- * one of `text`, `number`, `duration` and `toggle`.
+ * An option of your own. What its variable holds when weir_app_new is called is the default. Give
+ * exactly one of `text`, `number`, `duration` and `toggle`.
  *
  *     const char *db = "shop.db";
  *     weir_option options[] = {{.name = "db", .text = &db, .help = "the SQLite file"}, {0}};
  */
 typedef struct weir_option {
-    const char *name; /* "db": --db=…, WEIR_DB=…; small letters, digits, '-'. NULL ends a list */
+    const char *name; /* "db": --db=…, WEIR_DB=…; small letters, digits, '-'; NULL ends a list */
     const char *help;          /* one line */
     const char **text;         /* borrowed from argv or the environment for ever */
-    int64_t *number;           /* decimal; k, M, G behind it mean 1024, 1024² and 1024³ times */
+    int64_t *number;           /* decimal; k, M, G behind it: times 1024, 1024², 1024³ */
     weir_dur *duration;        /* 250ms, 10s, 5m, 1h */
     bool *toggle;              /* --name, --name=false */
     int64_t min, max;          /* of a number, or a duration in nanoseconds; both 0: no bounds */
@@ -44,6 +42,79 @@ typedef struct weir_option {
     /* Looks at a text: NULL when it is fine, else what is wanted ("a path that exists"). */
     const char *(*check)(const char *text);
 } weir_option;
+
+/**
+ * What an application may be given; zero means the default. Limits and time-outs are those of the
+ * whole service; a time-out below zero means none.
+ */
+typedef struct weir_app_options {
+    const char *name;    /* of the service, in logs and messages; default: the program's */
+    const char *version; /* for --version; default: Weir's */
+
+    const char *listen; /* where to serve: ":8080" (default), "127.0.0.1:0", "[::1]:80" */
+    const char *admin;  /* health, metrics, fibers: "127.0.0.1:6060" (default), or "off" */
+
+    /* Called once in a fiber, before the service listens, with the application's context: opens
+     * what lives as long as the service, into what weir_provide named. An error ends the
+     * service; its record's message is the line that is shown. */
+    weir_fiber_fn start;
+    /* Called once the service listens, for what is to be said then; `url` is where. Must not wait. */
+    void (*ready)(const char *url, void *arg);
+    void *arg;                  /* for `start` and `ready` */
+    const weir_option *options; /* options of your own, ended by a zeroed one; borrowed */
+
+    int64_t workers;         /* threads that serve; default: the processors that it may use */
+    int64_t offload_threads; /* for work that blocks; default: two a worker, at least 4 */
+    const char *log_level;   /* "debug", "info" (default), "warn", "error" */
+    bool contain_faults;     /* a null dereference or stack overflow of a handler is a panic */
+
+    weir_dur drain_delay;   /* from SIGTERM, which fails readiness, to no longer accepting; 0 s */
+    weir_dur drain_timeout; /* then for requests and background work to end; 10 s */
+    weir_dur stall;         /* a fiber that runs longer than this is reported; 50 ms */
+
+    weir_dur head_timeout;    /* 10 s */
+    weir_dur body_timeout;    /* 30 s */
+    weir_dur write_timeout;   /* 30 s */
+    weir_dur idle_timeout;    /* 75 s */
+    weir_dur handler_timeout; /* the deadline of a request's context; 30 s */
+
+    int64_t connections_max;    /* 100,000, or what the limit of descriptors allows */
+    int64_t head_bytes_max;     /* 16 KiB */
+    int64_t body_bytes_max;     /* 8 MiB */
+    int64_t request_memory_max; /* of a request's context; 64 MiB */
+    int64_t fibers_max;         /* in the process; 1,000,000 */
+    int64_t detached_max;       /* background work a worker; 1,000 */
+} weir_app_options;
+
+/**
+ * Makes an application: reads its options from the environment and the flags, checks them.
+ *
+ *     weir_app_new(argc, argv, .name = "shop", .start = open_shop, .arg = &config)
+ *
+ * argc, argv   main's; borrowed for ever
+ * ...          members of weir_app_options
+ * returns      the application; never NULL: mistakes are kept for weir_app_run, which shows them
+ *              together with those of the routes
+ * owner        weir_app_run frees it
+ * context      main, once a process
+ */
+#define weir_app_new(argc, argv, ...)                                                              \
+    weir_app_new_at((argc), (argv), &(weir_app_options){.name = NULL, __VA_ARGS__})
+/** The function behind weir_app_new. */
+WEIR_API weir_app *weir_app_new_at(int argc, char **argv,
+                                   const weir_app_options *options) WEIR_MUST_USE;
+
+/**
+ * Runs the service until SIGTERM or SIGINT. Then readiness fails, no connection is accepted any more,
+ * connections at rest are closed, and what runs may end within drain_timeout; what still runs after that is
+ * cancelled and listed. A second signal ends the process at once.
+ *
+ * app      freed
+ * returns  main's exit status: 0; 1 when there were mistakes (all are on standard error), when the
+ *          start failed, or when something had to be cancelled
+ * context  main
+ */
+WEIR_API int weir_app_run(weir_app *app) WEIR_MUST_USE;
 
 #ifdef __cplusplus
 }

@@ -7,9 +7,10 @@
 
 #include <stdio.h>
 
+#include "base/alloc.h"
 #include "obs/process.h"
 #include "obs/prom.h"
-#include "rt/dump.h"
+#include "rt/log.h"
 #include "rt/offload.h"
 #include "rt/panic.h"
 #include "rt/stack.h"
@@ -78,6 +79,60 @@ void weir__metrics_http(const struct weir__http_server *server, weir_buf *out)
                        s.bytes_in);
     weir__prom_counter(out, "weir_http_sent_bytes_total", "Bytes written to connections.",
                        s.bytes_out);
+}
+
+/* --- routes --------------------------------------------------------------------------------- */
+
+/* "GET /users/:id" as its two labels; what no route answered has neither. */
+static void route_labels(const char *label, struct weir__prom_label out[2])
+{
+    const char *space = strchr(label, ' ');
+    size_t len = space != NULL ? (size_t)(space - label) : 0;
+    out[0] = (struct weir__prom_label){"method", {label, len}};
+    out[1] = (struct weir__prom_label){"route",
+                                       space != NULL ? weir_str_from(space + 1) : WEIR_S("none")};
+}
+
+static void put_requests(const char *label, const struct weir__route_stats *stats, weir_buf *out)
+{
+    static const char *const classes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    struct weir__prom_label labels[3];
+    route_labels(label, labels);
+    for (int i = 0; i < 6; i++) {
+        uint64_t n = weir__counter_read(&stats->by_class[i]);
+        labels[2] = (struct weir__prom_label){"class", weir_str_from(classes[i])};
+        if (n > 0)
+            weir__prom_u64(out, "weir_http_requests_total", labels, 3, n);
+    }
+}
+
+void weir__metrics_routes(const struct weir__web *web, weir_buf *out)
+{
+    struct weir__route_stats *stats = weir__malloc(sizeof *stats);
+    const char *label;
+    struct weir__prom_label labels[2];
+    if (stats == NULL)
+        return;
+    weir__prom_family(out, "weir_http_requests_total", "counter",
+                      "Requests answered, by route and class of status.");
+    for (uint32_t i = 0; weir__web_stats(web, i, &label, stats); i++)
+        put_requests(label, stats, out);
+    weir__prom_family(out, "weir_http_cut_responses_total", "counter",
+                      "Responses that were begun and not ended, by route.");
+    for (uint32_t i = 0; weir__web_stats(web, i, &label, stats); i++) {
+        uint64_t n = weir__counter_read(&stats->cut);
+        route_labels(label, labels);
+        if (n > 0)
+            weir__prom_u64(out, "weir_http_cut_responses_total", labels, 2, n);
+    }
+    weir__prom_family(out, "weir_http_request_seconds", "histogram",
+                      "From the head to the end of the response, by route.");
+    for (uint32_t i = 0; weir__web_stats(web, i, &label, stats); i++) {
+        route_labels(label, labels);
+        if (weir__histo_count(&stats->latency) > 0)
+            weir__prom_histo(out, "weir_http_request_seconds", labels, 2, &stats->latency);
+    }
+    weir__free(stats);
 }
 
 /* --- runtime -------------------------------------------------------------------------------- */
@@ -188,7 +243,15 @@ void weir__metrics_longest_wait(struct weir__ctx *c, weir_dur patience, weir_buf
     weir__prom_seconds(out, "weir_fibers_longest_wait_seconds", NULL, 0, (uint64_t)longest.ns);
 }
 
-/* --- process -------------------------------------------------------------------------------- */
+/* --- log and process ------------------------------------------------------------------------ */
+
+void weir__metrics_log(weir_buf *out)
+{
+    struct weir__log_stats stats = weir__log_stats();
+    weir__prom_counter(out, "weir_log_lines_total", "Log lines written.", stats.lines);
+    weir__prom_counter(out, "weir_log_dropped_total", "Log lines lost: the sink was too slow.",
+                       stats.dropped);
+}
 
 void weir__metrics_process(weir_buf *out)
 {

@@ -7,10 +7,17 @@
 
 #include "http/server.h"
 #include "rt/runtime.h"
+#include "web/web.h"
 #include <weir/buf.h>
 
 /* Connections, requests, responses by class, time-outs, bytes. */
 void weir__metrics_http(const struct weir__http_server *s, weir_buf *out);
+
+/* Requests by route, method and class of status, latency by route: what weir_mw_metrics has counted. */
+void weir__metrics_routes(const struct weir__web *web, weir_buf *out);
+
+/* Log lines written and dropped. */
+void weir__metrics_log(weir_buf *out);
 
 /* Workers, fibers, contexts, stacks, the offload pool, leaks by kind and place, panics. */
 void weir__metrics_runtime(struct weir__runtime *rt, weir_buf *out);

@@ -157,8 +157,12 @@ static void add_fiber(struct weir__dump *d, const struct weir__fiber *f)
     if (f->ctx != NULL)
         add_context(d, copy, f->ctx);
     struct weir__ctx *top = outermost(f);
-    if (top != NULL)
+    if (top != NULL) {
+        /* Of what hangs on the worker's root, detached work alone has a deadline. */
+        copy->is_detached = top->is_fiber && top->deadline.ns != weir_never().ns &&
+                            (top->parent == f->worker->root || weir__ctx_is_shared(top->parent));
         add_all_owned(d, copy, top);
+    }
     if (f->state == WEIR__FIBER_RUNNING)
         copy->depth = weir__stack_capture(copy->stack, WEIR__DUMP_STACK_DEPTH);
     else

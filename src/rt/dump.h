@@ -33,6 +33,7 @@ struct weir__dump_fiber {
     weir_time deadline;                 /* weir_never(): none */
     weir_reason reason;                 /* of its context's cancellation */
     bool is_request;                    /* it works for a request */
+    bool is_detached;                   /* it is background work */
     uint32_t stack_used_max;
     struct weir__dump_owned *owned; /* newest first */
     bool is_owned_cut;              /* there was more than is listed */

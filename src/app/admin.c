@@ -1,0 +1,116 @@
+/*
+ * The admin's pages: is it alive, is it ready, its numbers, its fibers. They are served by the same server and
+ * router as everything else, but on a port and a worker of their own, so that they answer while every
+ * other worker is stuck; no page asks another worker anything without a limit on its patience.
+ *
+ * The port is for the operator alone: by default it listens on the loopback.
+ */
+#include "app/admin.h"
+
+#include "app/app.h"
+#include "obs/fibers.h"
+#include "obs/metrics.h"
+
+enum { PAGE_BYTES_MAX = 64 << 20, PATIENCE_MS = 100 };
+
+static weir_app *app_of(weir_ctx *c)
+{
+    return WEIR_CONTAINER(weir__request_of(c)->web, weir_app, admin_web);
+}
+
+/* Responds with a buffer's text, which is freed. */
+static weir_err respond(weir_ctx *c, const char *type, weir_buf *page)
+{
+    weir_err err = page->err;
+    if (err == WEIR_OK)
+        err = weir_bytes(c, 200, type, weir_buf_str(page));
+    weir_buf_fini(page);
+    return err;
+}
+
+static weir_err show_index(weir_ctx *c)
+{
+    static const char page[] = "<!doctype html><title>admin</title><ul>\n"
+                               "<li><a href=/healthz>/healthz</a> is the process alive\n"
+                               "<li><a href=/readyz>/readyz</a> may it be sent requests\n"
+                               "<li><a href=/metrics>/metrics</a> numbers, for Prometheus\n"
+                               "<li><a href=/debug/fibers>/debug/fibers</a> every fiber; also as "
+                               "<a href=\"/debug/fibers?format=json\">JSON</a>\n</ul>\n";
+    return weir_bytes(c, 200, "text/html; charset=utf-8", weir_str_from(page));
+}
+
+static weir_err show_health(weir_ctx *c)
+{
+    return weir_text(c, 200, "ok\n");
+}
+
+static weir_err show_ready(weir_ctx *c)
+{
+    switch ((enum weir__app_state)atomic_load(&app_of(c)->state)) {
+    case WEIR__APP_STARTING:
+        return weir_text(c, 503, "not ready: starting\n");
+    case WEIR__APP_READY:
+        return weir_text(c, 200, "ready\n");
+    case WEIR__APP_DRAINING:
+    case WEIR__APP_ENDING:
+        break;
+    }
+    return weir_text(c, 503, "not ready: draining\n");
+}
+
+static weir_err show_metrics(weir_ctx *c)
+{
+    weir_app *app = app_of(c);
+    weir_buf page;
+    weir_buf_init(&page, PAGE_BYTES_MAX);
+    /* Before the start is over this pointer may be set at any moment, afterwards it stands. */
+    if (atomic_load(&app->state) != WEIR__APP_STARTING)
+        weir__metrics_http(app->traffic.server, &page);
+    weir__metrics_routes(&app->web, &page);
+    weir__metrics_runtime(app->rt, &page);
+    weir__metrics_longest_wait(weir__ctx_of(c), weir_ms(PATIENCE_MS), &page);
+    weir__metrics_log(&page);
+    weir__app_pool_metrics(&page);
+    weir__metrics_process(&page);
+    return respond(c, "text/plain; version=0.0.4; charset=utf-8", &page);
+}
+
+static weir_err show_fibers(weir_ctx *c)
+{
+    struct weir__fibers fibers;
+    weir_buf page;
+    weir_buf_init(&page, PAGE_BYTES_MAX);
+    bool is_json = weir_str_eq(weir_query_param(c, "format"), WEIR_S("json"));
+    weir_err err = weir__fibers_collect(weir__ctx_of(c), weir_ms(PATIENCE_MS), &fibers);
+    if (err == WEIR_OK && is_json)
+        weir__fibers_json(&fibers, &page);
+    else if (err == WEIR_OK)
+        weir__fibers_text(&fibers, &page);
+    weir__fibers_fini(&fibers);
+    if (err == WEIR_OK)
+        return respond(c, is_json ? "application/json" : "text/plain; charset=utf-8", &page);
+    weir_buf_fini(&page);
+    return err;
+}
+
+void weir__app_admin_routes(weir_app *app)
+{
+    weir_group *root = &app->admin_web.root;
+    weir_get(root, "/", show_index);
+    weir_get(root, "/healthz", show_health);
+    weir_get(root, "/readyz", show_ready);
+    weir_get(root, "/metrics", show_metrics);
+    weir_get(root, "/debug/fibers", show_fibers);
+}
+
+weir_err weir__app_admin_start(weir_app *app, struct weir__ctx *c, char *message, size_t size)
+{
+    const struct weir__http_server_options options = {
+        .connections_max = 64, .handler_timeout = weir_sec(20), .backlog = 64};
+    weir_err err = weir__app_listen(&app->admin, &options, &app->admin_web, app->rt,
+                                    app->settings.admin, message, size);
+    if (err < 0)
+        return err;
+    weir__http_server_on_workers(app->admin.server, app->rt->worker_count - 1, 1);
+    return weir__http_server_start(app->admin.server, c);
+}

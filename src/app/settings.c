@@ -1,0 +1,162 @@
+/*
+ * The options that every application has: one table that says for each its name, help, bounds and default.
+ * The defaults of limits and time-outs are written here and handed down to the server and the runtime, so
+ * that --help tells the truth.
+ */
+#include <stdlib.h>
+
+#include "app/app.h"
+
+#define HOUR_NS 3600000000000LL
+#define GIB ((int64_t)1 << 30)
+
+static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
+
+static const char *check_address(const char *text)
+{
+    struct weir__endpoint e;
+    return weir__endpoint_parse(weir_str_from(text), &e) == WEIR_OK
+               ? NULL
+               : ":PORT, IPv4:PORT or [IPv6]:PORT, with a port from 0 to 65535";
+}
+
+static const char *check_admin(const char *text)
+{
+    if (strcmp(text, "off") == 0 || check_address(text) == NULL)
+        return NULL;
+    return "off, :PORT, IPv4:PORT or [IPv6]:PORT, with a port from 0 to 65535";
+}
+
+static void default_text(const char **value, const char *text)
+{
+    *value = *value != NULL ? *value : text;
+}
+
+/* Zero is the default, below zero is none; from here on zero is none. */
+static void default_duration(weir_dur *value, weir_dur d)
+{
+    if (value->ns == 0)
+        *value = d;
+    else if (value->ns < 0)
+        value->ns = 0;
+}
+
+static void default_number(int64_t *value, int64_t n)
+{
+    *value = *value != 0 ? *value : n;
+}
+
+static void set_defaults(weir_app_options *s, char **argv)
+{
+    const char *program = argv[0] != NULL ? argv[0] : "weir";
+    const char *slash = strrchr(program, '/');
+    default_text(&s->name, slash != NULL ? slash + 1 : program);
+    default_text(&s->version, WEIR_VERSION);
+    default_text(&s->listen, ":8080");
+    default_text(&s->admin, "127.0.0.1:6060");
+    default_text(&s->log_level, "info");
+    default_duration(&s->drain_delay, weir_ns(0));
+    default_duration(&s->drain_timeout, weir_sec(10));
+    default_duration(&s->stall, weir_ms(50));
+    default_duration(&s->head_timeout, weir_sec(10));
+    default_duration(&s->body_timeout, weir_sec(30));
+    default_duration(&s->write_timeout, weir_sec(30));
+    default_duration(&s->idle_timeout, weir_sec(75));
+    default_duration(&s->handler_timeout, weir_sec(30));
+    default_number(&s->head_bytes_max, 16 << 10);
+    default_number(&s->body_bytes_max, 8 << 20);
+    default_number(&s->request_memory_max, 64 << 20);
+    default_number(&s->fibers_max, 1000000);
+    default_number(&s->detached_max, 1000);
+}
+
+static void add_options(weir_app *app)
+{
+    weir_app_options *s = &app->settings;
+    const weir_option table[] = {
+        {"listen", "where to serve", .text = &s->listen, .check = check_address},
+        {"admin", "where health, metrics and fibers are, or off", .text = &s->admin,
+         .check = check_admin},
+        {"workers", "threads that serve; 0: as many as there are processors", .number = &s->workers,
+         .max = WEIR__WORKERS_MAX - 1},
+        {"offload-threads", "threads for work that blocks; 0: two a worker",
+         .number = &s->offload_threads, .max = 1024},
+        {"log-level", "the least that is logged", .text = &s->log_level, .one_of = log_levels},
+        {"contain-faults", "a fault in a handler is a panic", .toggle = &s->contain_faults},
+        {"drain-delay", "from SIGTERM to no longer accepting", .duration = &s->drain_delay,
+         .max = HOUR_NS},
+        {"drain-timeout", "for requests to end before they are cancelled",
+         .duration = &s->drain_timeout, .max = HOUR_NS},
+        {"stall", "a fiber that runs longer is reported; 0: none is", .duration = &s->stall,
+         .max = HOUR_NS},
+        {"head-timeout", "for a request's head; 0: none", .duration = &s->head_timeout,
+         .max = HOUR_NS},
+        {"body-timeout", "for a piece of a body; 0: none", .duration = &s->body_timeout,
+         .max = HOUR_NS},
+        {"write-timeout", "for a client to take a piece; 0: none", .duration = &s->write_timeout,
+         .max = HOUR_NS},
+        {"idle-timeout", "between requests; 0: none", .duration = &s->idle_timeout,
+         .max = 24 * HOUR_NS},
+        {"handler-timeout", "for a request's handler; 0: none", .duration = &s->handler_timeout,
+         .max = 24 * HOUR_NS},
+        {"connections-max", "open at a time; 0: 100000, or what the system allows",
+         .number = &s->connections_max, .max = 10000000},
+        {"head-bytes-max", "of a request's head", .number = &s->head_bytes_max, .min = 1024,
+         .max = 1 << 20},
+        {"body-bytes-max", "of a request's body, unless its route says otherwise",
+         .number = &s->body_bytes_max, .min = 1, .max = 1024 * GIB},
+        {"request-memory-max", "of all that a request allocates", .number = &s->request_memory_max,
+         .min = 64 << 10, .max = 1024 * GIB},
+        {"fibers-max", "in the process", .number = &s->fibers_max, .min = 100, .max = 100000000},
+        {"detached-max", "background work a worker", .number = &s->detached_max, .min = 1,
+         .max = 1000000},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        weir__option_add(&app->options, &table[i], &app->mistakes);
+    for (const weir_option *o = s->options; o != NULL && o->name != NULL; o++)
+        weir__option_add(&app->options, o, &app->mistakes);
+}
+
+void weir__app_read_settings(weir_app *app)
+{
+    set_defaults(&app->settings, app->argv);
+    add_options(app);
+    if (!weir__options_want(app->argc, app->argv, "--help"))
+        weir__options_read(&app->options, app->argc, app->argv, &app->mistakes);
+}
+
+/* What zero means to the server: its default, which is not what it means here. */
+static weir_dur or_none(weir_dur d)
+{
+    return d.ns == 0 ? (weir_dur){-1} : d;
+}
+
+void weir__app_server_options(const weir_app *app, struct weir__http_server_options *out)
+{
+    const weir_app_options *s = &app->settings;
+    *out = (struct weir__http_server_options){
+        .head_bytes_max = (uint32_t)s->head_bytes_max,
+        .body_max = (uint64_t)s->body_bytes_max,
+        .head_timeout = or_none(s->head_timeout),
+        .body_timeout = or_none(s->body_timeout),
+        .write_timeout = or_none(s->write_timeout),
+        .idle_timeout = or_none(s->idle_timeout),
+        .handler_timeout = or_none(s->handler_timeout),
+        .connections_max = (uint32_t)s->connections_max,
+    };
+}
+
+void weir__app_runtime_options(const weir_app *app, struct weir__runtime_options *out)
+{
+    const weir_app_options *s = &app->settings;
+    *out = (struct weir__runtime_options){
+        .workers = (unsigned)s->workers,
+        .fibers_max = (uint64_t)s->fibers_max,
+        .detached_max = (uint64_t)s->detached_max,
+        .request_memory_max = (size_t)s->request_memory_max,
+        .stall = or_none(s->stall),
+        .extra_workers = 1,
+        .offload_threads = (unsigned)s->offload_threads,
+        .contain_faults = s->contain_faults,
+    };
+}
