@@ -18,10 +18,10 @@
 
 #if WEIR_HAS_ASAN
 #include <sanitizer/asan_interface.h>
-#define WEIR_ASAN_POISON(p, n)   __asan_poison_memory_region((const void *)(p), (n))
+#define WEIR_ASAN_POISON(p, n) __asan_poison_memory_region((const void *)(p), (n))
 #define WEIR_ASAN_UNPOISON(p, n) __asan_unpoison_memory_region((const void *)(p), (n))
 #else
-#define WEIR_ASAN_POISON(p, n)   ((void)(p), (void)(n))
+#define WEIR_ASAN_POISON(p, n) ((void)(p), (void)(n))
 #define WEIR_ASAN_UNPOISON(p, n) ((void)(p), (void)(n))
 #endif
 
