@@ -48,6 +48,7 @@ typedef struct weir_option {
  * whole service; a time-out below zero means none.
  */
 typedef struct weir_app_options {
+    unsigned unused;     /* the macro's */
     const char *name;    /* of the service, in logs and messages; default: the program's */
     const char *version; /* for --version; default: Weir's */
 
@@ -99,7 +100,7 @@ typedef struct weir_app_options {
  * context      main, once a process
  */
 #define weir_app_new(argc, argv, ...)                                                              \
-    weir_app_new_at((argc), (argv), &(weir_app_options){.name = NULL, __VA_ARGS__})
+    weir_app_new_at((argc), (argv), &(weir_app_options){.unused = 0, __VA_ARGS__})
 /** The function behind weir_app_new. */
 WEIR_API weir_app *weir_app_new_at(int argc, char **argv,
                                    const weir_app_options *options) WEIR_MUST_USE;

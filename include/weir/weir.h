@@ -5,15 +5,23 @@
 #define WEIR_WEIR_H
 
 #include <weir/api.h>
+#include <weir/app.h>
 #include <weir/buf.h>
 #include <weir/chan.h>
 #include <weir/ctx.h>
 #include <weir/err.h>
+#include <weir/fail.h>
 #include <weir/fiber.h>
+#include <weir/handle.h>
 #include <weir/json.h>
 #include <weir/log.h>
 #include <weir/model.h>
+#include <weir/mw.h>
 #include <weir/offload.h>
+#include <weir/pool.h>
+#include <weir/request.h>
+#include <weir/response.h>
+#include <weir/route.h>
 #include <weir/str.h>
 #include <weir/sync.h>
 #include <weir/time.h>

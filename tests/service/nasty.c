@@ -1,0 +1,217 @@
+/*
+ * A service with everything that must not hurt: handlers that spin, panic, sleep, leak, allocate without
+ * end, wait for ever, respond twice or not at all. The tests in tests/e2e ask for it.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <weir/weir.h>
+
+struct nasty {
+    weir_chan *never; /* nobody ever sends */
+    weir_mutex *mutex;
+};
+WEIR_HANDLE(nasty, struct nasty);
+
+typedef struct {
+    weir_str name;
+    int64_t age;
+} person;
+WEIR_MODEL(person, (name, .required = true, .len_max = 8), (age, .min = 0, .max = 150));
+
+static weir_err hello(weir_ctx *c)
+{
+    return weir_text(c, 200, "hello\n");
+}
+
+/* Holds its worker for ?ms= without ever giving it away. */
+static weir_err spin(weir_ctx *c)
+{
+    int64_t ms = 100;
+    if (weir_query_param_i64(c, "ms", &ms) < 0)
+        return weir_fail_bind(c);
+    struct timespec from, now;
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    do
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    while ((now.tv_sec - from.tv_sec) * 1000 + (now.tv_nsec - from.tv_nsec) / 1000000 < ms);
+    return weir_text(c, 200, "spun\n");
+}
+
+static weir_err sleep_for(weir_ctx *c)
+{
+    int64_t ms = 100;
+    if (weir_query_param_i64(c, "ms", &ms) < 0)
+        return weir_fail_bind(c);
+    weir_err err = weir_sleep(c, weir_ms(ms));
+    return err < 0 ? err : weir_text(c, 200, "slept\n");
+}
+
+/* Ignores what its waits return; the drain must end all the same. */
+static weir_err stubborn(weir_ctx *c)
+{
+    for (int i = 0; i < 20; i++)
+        if (weir_sleep(c, weir_sec(10)) < 0)
+            continue;
+    return weir_text(c, 200, "done\n");
+}
+
+static weir_err panics(weir_ctx *c)
+{
+    (void)c;
+    weir_panic("the %s is on fire", "kitchen");
+}
+
+static weir_err wait_for_ever(weir_ctx *c)
+{
+    int value;
+    weir_err err = weir_chan_recv(c, nasty(c)->never, &value);
+    return err < 0 ? err : weir_text(c, 200, "?\n");
+}
+
+/* Keeps the mutex to the end of its context, and waits meanwhile. */
+static weir_err holds(weir_ctx *c)
+{
+    weir_err err = weir_lock(c, nasty(c)->mutex);
+    return err < 0 ? err : wait_for_ever(c);
+}
+
+static weir_err eats_memory(weir_ctx *c)
+{
+    for (;;) {
+        char *bytes = weir_alloc(c, 1 << 20);
+        if (bytes == NULL)
+            return weir_check(c);
+        bytes[0] = 1;
+    }
+}
+
+static weir_err responds_twice(weir_ctx *c)
+{
+    weir_err err = weir_text(c, 200, "first\n");
+    if (weir_text(c, 200, "second\n") != WEIR_ECLOSED)
+        weir_panic("a second response was taken");
+    return err;
+}
+
+static weir_err says_nothing(weir_ctx *c)
+{
+    (void)c;
+    return WEIR_OK;
+}
+
+static weir_err fails(weir_ctx *c)
+{
+    return weir_fail(c, 409, "no, and that is %s", "final");
+}
+
+static weir_err echo(weir_ctx *c)
+{
+    person p;
+    if (weir_bind_json(c, person, &p) < 0)
+        return weir_fail_bind(c);
+    return weir_json(c, 200, person, &p);
+}
+
+/* A stream whose source breaks half way: the client must notice. */
+static weir_err breaks(weir_ctx *c)
+{
+    weir_stream *out = weir_json_array(c, 200);
+    const person p = {WEIR_S("ann"), 7};
+    for (int i = 0; i < 5000; i++)
+        weir_stream_put(out, person, &p);
+    return weir_stream_end(out, weir_raise(c, WEIR_EDB, "the source broke"));
+}
+
+static weir_err background(weir_ctx *c, void *data)
+{
+    int64_t ms;
+    memcpy(&ms, data, sizeof ms);
+    weir_err err = weir_sleep(c, weir_ms(ms));
+    weir_log(c, WEIR_LOG_INFO, "background work: %s", err < 0 ? "cancelled" : "done");
+    return err;
+}
+
+static weir_err detaches(weir_ctx *c)
+{
+    int64_t ms = 100;
+    if (weir_query_param_i64(c, "ms", &ms) < 0)
+        return weir_fail_bind(c);
+    weir_err err = weir_detach(c, background, &ms, sizeof ms);
+    return err < 0 ? err : weir_text(c, 202, "later\n");
+}
+
+static weir_err child(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    return weir_sleep(c, weir_sec(30));
+}
+
+/* Leaves without joining: the context does it. */
+static weir_err leaves_children(weir_ctx *c)
+{
+    for (int i = 0; i < 10; i++)
+        if (WEIR_GO(c, child, NULL) < 0)
+            return weir_fail(c, 500, "no fiber");
+    weir_err err = weir_yield(c);
+    return err < 0 ? err : weir_text(c, 200, "left\n");
+}
+
+/* Reads the body to its end and says how much there was. */
+static weir_err counts(weir_ctx *c)
+{
+    char bytes[4096];
+    int64_t total = 0;
+    ssize_t n;
+    while ((n = weir_body_read(c, bytes, sizeof bytes)) > 0)
+        total += n;
+    return n < 0 ? weir_fail_bind(c) : weir_textf(c, 200, "%lld\n", (long long)total);
+}
+
+static weir_err start(weir_ctx *c, void *arg)
+{
+    struct nasty *n = arg;
+    n->never = weir_chan_new(c, int, 0);
+    n->mutex = weir_mutex_new(c);
+    return getenv("NASTY_START_FAILS") != NULL ? weir_raise(c, -ENOENT, "no such thing as luck")
+                                               : WEIR_OK;
+}
+
+int main(int argc, char **argv)
+{
+    static struct nasty it;
+    bool has_conflict = false, has_need = false;
+    const weir_option options[] = {
+        {.name = "conflict", .toggle = &has_conflict, .help = "adds routes that conflict"},
+        {.name = "need", .toggle = &has_need, .help = "does not provide what is needed"},
+        {0},
+    };
+    weir_app *app =
+        weir_app_new(argc, argv, .name = "nasty", .options = options, .start = start, .arg = &it);
+    weir_use(app, weir_mw_request_id, weir_mw_log, weir_mw_metrics, weir_mw_recover);
+    weir_needs(app, nasty);
+    if (!has_need)
+        weir_provide(app, nasty, &it);
+    weir_get(app, "/hello", hello);
+    weir_get(app, "/spin", spin);
+    weir_get(app, "/sleep", sleep_for);
+    weir_get(app, "/stubborn", stubborn);
+    weir_get(app, "/panic", panics);
+    weir_get(app, "/ever", wait_for_ever);
+    weir_get(app, "/holds", holds);
+    weir_get(app, "/eats", eats_memory);
+    weir_get(app, "/twice", responds_twice);
+    weir_get(app, "/nothing", says_nothing);
+    weir_get(app, "/fails", fails);
+    weir_get(app, "/breaks", breaks);
+    weir_get(app, "/detach", detaches);
+    weir_get(app, "/children", leaves_children);
+    weir_get(app, "/short", sleep_for, .timeout = weir_ms(50));
+    weir_post(app, "/echo", echo, .body_bytes_max = 1024);
+    weir_post(app, "/count", counts);
+    if (has_conflict) {
+        weir_get(app, "/hello", hello);
+        weir_get(app, "no-slash", hello);
+    }
+    return weir_app_run(app);
+}
