@@ -217,7 +217,7 @@ static void test_detached_work_is_bounded(void **state)
 static __attribute__((noinline)) void go_with_own_local(void *arg)
 {
     int local = 0;
-    (void)WEIR_GO((weir_ctx *)arg, add_one, &local);
+    (void)!WEIR_GO((weir_ctx *)arg, add_one, &local);
 }
 
 static __attribute__((noinline)) void go_with(weir_ctx *group, int *callers)
@@ -257,6 +257,11 @@ static void clean(int *p)
     cleanups += *p;
 }
 
+static void clean_deferred(void *arg)
+{
+    clean(arg);
+}
+
 static __attribute__((noinline)) weir_err deep(weir_ctx *c, int n)
 {
     int mark __attribute__((cleanup(clean))) = 1;
@@ -271,7 +276,7 @@ static __attribute__((noinline)) weir_err deep(weir_ctx *c, int n)
 static weir_err panics(weir_ctx *c, void *arg)
 {
     weir_ctx *left = weir_ctx_open(c);
-    assert_int_equal(weir_defer(left, clean, arg), WEIR_OK);
+    assert_int_equal(weir_defer(left, clean_deferred, arg), WEIR_OK);
     return deep(left, 9);
 }
 

@@ -53,7 +53,11 @@ static _Unwind_Reason_Code stop_at_catch(int version, _Unwind_Action actions,
 {
     (void)version, (void)class, (void)ex;
     struct weir__catch *k = arg;
-    if (_Unwind_GetCFA(context) < (uintptr_t)k->regs[REG_RSP] && (actions & _UA_END_OF_STACK) == 0)
+    const struct weir__fiber *f = weir__self->current;
+    uintptr_t sp = _Unwind_GetCFA(context);
+    /* A fault is handled on the thread's signal stack: those frames are passed, wherever they lie. */
+    bool is_on_fiber = sp >= (uintptr_t)f->stack_lo && sp < (uintptr_t)f->stack_hi;
+    if ((!is_on_fiber || sp < (uintptr_t)k->regs[REG_RSP]) && (actions & _UA_END_OF_STACK) == 0)
         return _URC_NO_REASON;
 #ifdef WEIR__ASAN
     __asan_handle_no_return();
