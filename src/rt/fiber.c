@@ -68,27 +68,40 @@ static void destroy(struct weir__fiber *f)
     weir__stack_give(&s);
 }
 
+uint64_t weir__fiber_total(const struct weir__runtime *rt)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < rt->worker_count; i++)
+        sum += atomic_load_explicit(&rt->workers[i]->stats.fibers, memory_order_relaxed);
+    return sum;
+}
+
+/*
+ * Within its share of the process' maximum a worker looks at nobody else's counter; beyond that it adds them up. No counter is
+ * written by two workers.
+ */
+static bool is_over_limit(struct weir__worker *w)
+{
+    const struct weir__runtime *rt = w->runtime;
+    uint64_t own = atomic_load_explicit(&w->stats.fibers, memory_order_relaxed);
+    return WEIR_UNLIKELY(own >= w->fiber_share) && weir__fiber_total(rt) >= rt->options.fibers_max;
+}
+
 static struct weir__fiber *take(struct weir__worker *w, weir__fiber_main main, void *arg,
                                 const char *name, struct weir__ctx *ctx)
 {
-    struct weir__runtime *rt = w->runtime;
-    uint64_t live = atomic_fetch_add_explicit(&rt->fibers, 1, memory_order_relaxed);
-    struct weir__list *node = weir__list_pop_front(&w->free_fibers);
-    struct weir__fiber *f = NULL;
-    if (WEIR_LIKELY(live < rt->options.fibers_max)) {
-        if (node != NULL) {
-            f = WEIR_CONTAINER(node, struct weir__fiber, in_run);
-            if (--w->free_fiber_count < w->free_fiber_low)
-                w->free_fiber_low = w->free_fiber_count;
-        } else {
-            f = create(w);
-        }
-    } else if (node != NULL) {
-        weir__list_push_front(&w->free_fibers, node);
-    }
-    if (f == NULL) {
-        atomic_fetch_sub_explicit(&rt->fibers, 1, memory_order_relaxed);
+    if (is_over_limit(w))
         return NULL;
+    struct weir__list *node = weir__list_pop_front(&w->free_fibers);
+    struct weir__fiber *f;
+    if (WEIR_LIKELY(node != NULL)) {
+        f = WEIR_CONTAINER(node, struct weir__fiber, in_run);
+        if (--w->free_fiber_count < w->free_fiber_low)
+            w->free_fiber_low = w->free_fiber_count;
+    } else {
+        f = create(w);
+        if (f == NULL)
+            return NULL;
     }
     f->main = main;
     f->arg = arg;
@@ -97,6 +110,7 @@ static struct weir__fiber *take(struct weir__worker *w, weir__fiber_main main, v
     f->ctx = ctx;
     f->wait = NULL;
     f->before_park = NULL;
+    f->panicked = weir__panic_log;
     f->id = ++w->next_fiber_id;
     f->since = w->now;
     weir__list_push_back(&w->fibers, &f->in_all);
@@ -157,7 +171,6 @@ static void finish(struct weir__worker *w, struct weir__fiber *f)
 {
     weir__list_remove(&f->in_all);
     weir__count(&w->stats.fibers, -1);
-    atomic_fetch_sub_explicit(&w->runtime->fibers, 1, memory_order_relaxed);
     f->state = WEIR__FIBER_FREE;
     f->ctx = NULL;
     struct weir__stack s = slot_of(f);
@@ -173,10 +186,10 @@ void weir__fiber_enter(void)
     struct weir__fiber *f = w->current;
     weir__switch_arrived(f);
     for (;;) {
-        /* A panic that nobody caught on the way ends here; the contexts' owners have closed them by then. */
+        /* A panic that nobody caught on the way ends here. */
         struct weir__panic_info info;
-        if (!weir__try(call_main, f, &info))
-            weir__panic_log(f, &info);
+        if (WEIR_UNLIKELY(!weir__try(call_main, f, &info)))
+            f->panicked(f, &info);
         finish(w, f);
         weir__switch_to_worker(w, f);
     }

@@ -15,6 +15,8 @@
 
 struct weir__worker;
 struct weir__catch;
+struct weir__panic_info;
+struct weir__runtime;
 
 enum weir__fiber_state {
     WEIR__FIBER_FREE,
@@ -61,6 +63,8 @@ struct weir__fiber {
      * (responses gathered for one send) and must not hold back while it waits. May be NULL.
      */
     void (*before_park)(struct weir__fiber *f);
+    /* Called, on the fiber, when a panic has reached its start; logs it unless changed. */
+    void (*panicked)(struct weir__fiber *f, const struct weir__panic_info *info);
     void *asan_fake_stack;
     void *tsan_fiber;
 };
@@ -79,6 +83,9 @@ bool weir__fiber_run_now(struct weir__worker *w, weir__fiber_main main, void *ar
 
 /* The running fiber; NULL on a worker's own stack and on other threads. */
 struct weir__fiber *weir__fiber_self(void);
+
+/* Fibers of all workers that live now. Any thread. */
+uint64_t weir__fiber_total(const struct weir__runtime *rt);
 
 /* Lets the others run; the caller stays ready. */
 void weir__fiber_yield(void);

@@ -156,7 +156,7 @@ static void log_panic(weir_ctx *c, const char *where, const struct weir__panic_i
     weir_log_at(info->site, c, WEIR_LOG_ERROR, WEIR_STR_FMT, WEIR_STR_ARG(s));
 }
 
-void weir__panic_log(const struct weir__fiber *f, const struct weir__panic_info *info)
+void weir__panic_log(struct weir__fiber *f, const struct weir__panic_info *info)
 {
     log_panic(NULL, f->name, info);
 }

@@ -36,7 +36,7 @@ void weir__panic_record(struct weir__ctx *c, const struct weir__panic_info *info
 WEIR_NORETURN void weir__panic_fault(const char *message, void *pc, void *const *frame);
 
 /* Logs a panic that reached the fiber's start. */
-void weir__panic_log(const struct weir__fiber *f, const struct weir__panic_info *info);
+void weir__panic_log(struct weir__fiber *f, const struct weir__panic_info *info);
 
 /* Misuse of the API: prints function, argument and rule, and panics. Outside of a fiber it aborts. */
 WEIR_NORETURN void weir__misuse(const char *function, const char *format, ...) WEIR_PRINTF(2, 3);

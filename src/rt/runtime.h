@@ -29,7 +29,6 @@ struct weir__runtime {
     struct weir__worker *workers[WEIR__WORKERS_MAX];
     struct weir__ctx *app; /* the application's context: shared */
     struct weir__lock app_lock;
-    _Atomic uint64_t fibers;
     atomic_bool is_stopping;
 };
 

@@ -30,7 +30,7 @@ static weir_err run_on(unsigned workers, bool contain, weir_fiber_fn fn, void *a
     struct weir__runtime *rt = weir__runtime_new(&options, &err, message, sizeof message);
     assert_non_null(rt);
     err = weir__runtime_run(rt, fn, arg);
-    assert_int_equal(atomic_load(&rt->fibers), 0);
+    assert_int_equal(weir__fiber_total(rt), 0);
     for (unsigned i = 0; i < workers; i++)
         assert_int_equal(atomic_load(&rt->workers[i]->stats.contexts), 0);
     weir__runtime_free(rt);

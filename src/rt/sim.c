@@ -43,7 +43,7 @@ weir_err weir__sim_run_with(const struct weir__runtime_options *options, weir_fi
     struct weir__worker *w = rt->workers[0];
     struct sim_main m = {fn, arg};
     err = weir__runtime_run(rt, run_test, &m);
-    WEIR_ASSERT(atomic_load(&rt->fibers) == 0, "the test leaves no fiber");
+    WEIR_ASSERT(weir__fiber_total(rt) == 0, "the test leaves no fiber");
     WEIR_ASSERT(atomic_load(&w->stats.contexts) == 0, "the test leaves no context");
     WEIR_ASSERT(weir__wheel_next(&w->wheel).ns == INT64_MAX, "the test leaves no timer");
     WEIR_ASSERT(weir__sim_watched() == 0, "the test leaves no watched descriptor");

@@ -1,8 +1,7 @@
 /*
  * Starting fibers in contexts, joining them, detaching work from a request.
  *
- * A fiber has a context of its own below the one it was started in, and runs in run_child, which is also where a
- * panic that nobody caught ends. The parent context counts its fibers; the last one to end wakes who joins.
+ * A fiber has a context of its own below the one it was started in, which ends with it, also by a panic that nobody caught. The parent context counts its fibers; the last one to end wakes who joins.
  */
 #include <string.h>
 
@@ -13,12 +12,6 @@
 
 #define DETACH_BYTES_MAX (64u << 10)
 #define DETACH_NS_DEFAULT 60000000000LL
-
-static void call_child(void *arg)
-{
-    struct weir__child *ch = arg;
-    ch->err = ch->fn(weir__ctx_handle(ch->ctx), ch->arg);
-}
 
 static void settle(struct weir__ctx *parent, weir_err err)
 {
@@ -32,25 +25,35 @@ static void settle(struct weir__ctx *parent, weir_err err)
     weir__ctx_wake_joiner(parent);
 }
 
-static void run_child(void *arg)
+/* The end of a child, however it came to it. */
+static void end_child(struct weir__fiber *f)
 {
-    struct weir__fiber *f = arg;
     struct weir__child *ch = &f->child;
-    struct weir__ctx *parent = ch->parent;
-    struct weir__panic_info info;
-    if (WEIR_UNLIKELY(!weir__try(call_child, ch, &info))) {
-        ch->err = WEIR_EPANIC;
-        weir__panic_record(ch->ctx, &info);
-    }
-    ch->ctx->is_ok = ch->err == WEIR_OK && ch->ctx->reason == WEIR_REASON_NONE;
+    struct weir__ctx *c = ch->ctx, *parent = ch->parent;
+    c->is_ok = ch->err == WEIR_OK && c->reason == WEIR_REASON_NONE;
     if (ch->err != WEIR_OK && !ch->is_detached)
-        weir__ctx_hand_up_error(ch->ctx, parent);
-    weir__ctx_end(ch->ctx);
+        weir__ctx_hand_up_error(c, parent);
+    weir__ctx_end(c);
     f->ctx = parent;
     if (ch->is_detached)
         weir__count(&f->worker->stats.detached, -1);
     parent->fibers--;
     settle(parent, ch->err);
+}
+
+static void run_child(void *arg)
+{
+    struct weir__fiber *f = arg;
+    struct weir__child *ch = &f->child;
+    ch->err = ch->fn(weir__ctx_handle(ch->ctx), ch->arg);
+    end_child(f);
+}
+
+static void child_panicked(struct weir__fiber *f, const struct weir__panic_info *info)
+{
+    f->child.err = WEIR_EPANIC;
+    weir__panic_record(f->child.ctx, info);
+    end_child(f);
 }
 
 /* An argument on this fiber's stack must be older than the context it is passed to. */
@@ -78,6 +81,7 @@ static weir_err start_child(struct weir__ctx *p, struct weir__ctx *c, weir_fiber
         return WEIR_ELIMIT;
     }
     f->arg = f;
+    f->panicked = child_panicked;
     f->child = (struct weir__child){c, p, fn, arg, WEIR_OK, is_detached};
     c->opener = f;
     c->opened_sp = f->stack_hi;

@@ -135,6 +135,7 @@ struct weir__worker *weir__worker_new(struct weir__runtime *rt, unsigned index)
     w->now = w->poller->now(w);
     weir__wheel_init(&w->wheel, w->now);
     weir__timer_init(&w->trim, weir__fiber_on_trim);
+    w->fiber_share = rt->options.fibers_max / rt->worker_count;
     return w;
 }
 

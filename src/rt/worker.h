@@ -58,6 +58,7 @@ struct weir__worker {
     struct weir__timer trim; /* armed while there are many idle ones */
     uint32_t burst; /* fibers that may still follow each other before the poller has its turn */
     uint32_t next_color;
+    uint64_t fiber_share; /* of the process' maximum: fewer than that need no look at the others */
     struct weir__ctx *free_ctxs;
     struct weir__ctx *root; /* below the application's context */
     struct weir__wheel wheel;
