@@ -8,7 +8,8 @@
 #include <weir/buf.h>
 #include <weir/log.h>
 
-#define WEIR__LOG_LINE_MAX 4096         /* bytes a line, its end included */
+#define WEIR__LOG_LINE_MAX 4096 /* bytes a line, its end included */
+#define WEIR__LOG_TIME_BYTES 24
 #define WEIR__LOG_RING_BYTES (1u << 20) /* lines on their way to the writer */
 
 /* A line in the making, on the caller's stack: begin, any number of fields, end. What has no room is cut and marked. */
@@ -30,6 +31,9 @@ void weir__log_str(struct weir__log_line *l, const char *key, weir_str value);
 void weir__log_int(struct weir__log_line *l, const char *key, int64_t value);
 /* Hands the line on. Never waits. */
 void weir__log_end(struct weir__log_line *l);
+
+/* Writes a point in time as RFC 3339 in UTC: 2026-01-31T23:59:59.123Z. From 1970 on. */
+void weir__log_time(char out[WEIR__LOG_TIME_BYTES], int64_t unix_ms);
 
 /* Lines below `least` are not written; INFO unless set. */
 void weir__log_set_level(weir_log_level least);

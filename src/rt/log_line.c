@@ -125,18 +125,15 @@ static void put_date(char *out, int64_t day)
     put_digits(out + 8, 2, (unsigned)(of_year - (153 * march + 2) / 5 + 1));
 }
 
-/* "2026-01-31T23:59:59.123Z", 24 bytes. */
-static void put_time(char *out)
+void weir__log_time(char out[WEIR__LOG_TIME_BYTES], int64_t unix_ms)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    unsigned second = (unsigned)(now.tv_sec % 86400);
-    memcpy(out, "0000-00-00T00:00:00.000Z", 24);
-    put_date(out, now.tv_sec / 86400);
+    unsigned second = (unsigned)(unix_ms / 1000 % 86400);
+    memcpy(out, "0000-00-00T00:00:00.000Z", WEIR__LOG_TIME_BYTES);
+    put_date(out, unix_ms / 86400000);
     put_digits(out + 11, 2, second / 3600);
     put_digits(out + 14, 2, second / 60 % 60);
     put_digits(out + 17, 2, second % 60);
-    put_digits(out + 20, 3, (unsigned)(now.tv_nsec / 1000000));
+    put_digits(out + 20, 3, (unsigned)(unix_ms % 1000));
 }
 
 static const char *level_name(weir_log_level level)
@@ -148,8 +145,10 @@ static const char *level_name(weir_log_level level)
 void weir__log_begin(struct weir__log_line *l, weir_log_level level, weir_str message,
                      const weir_site *site, const struct weir__ctx *c)
 {
-    char time[24];
-    put_time(time);
+    char time[WEIR__LOG_TIME_BYTES];
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    weir__log_time(time, now.tv_sec * 1000 + now.tv_nsec / 1000000);
     l->level = level;
     l->is_cut = false;
     weir_buf_init_fixed(&l->out, l->bytes, sizeof l->bytes);
