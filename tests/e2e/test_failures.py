@@ -1,0 +1,199 @@
+"""A handler that fails, panics, overruns its time or its memory, or whose client leaves, costs that
+request alone; the log and the numbers say what happened."""
+import json
+import os
+import re
+import resource
+import socket
+import struct
+import threading
+
+import pytest
+from conftest import PATIENCE, read_all
+
+
+@pytest.fixture
+def nasty(services):
+    return services("nasty", "--workers=1", "--request-memory-max=8M")
+
+
+def access_lines(service):
+    """The lines of the access log, as objects."""
+    found = []
+    for line in service.out:
+        if line.startswith("{"):
+            line = json.loads(line)
+            if "status" in line:
+                found.append(line)
+    return found
+
+
+def wait_access(service, path):
+    """Waits for the access log's line about a path."""
+    for line in access_lines(service):
+        if line["path"].startswith(path):
+            return line
+    while True:
+        line = json.loads(service.wait_line(r"^\{.*\"status\".*\}$").group(0))
+        if line["path"].startswith(path):
+            return line
+
+
+def neighbour(service, work, count=50):
+    """Asks for /hello all the time that `work` runs; none of it may fail."""
+    statuses, is_over = [], threading.Event()
+
+    def ask():
+        while not is_over.is_set() or len(statuses) < count:
+            statuses.append(service.get("/hello").status)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        result = work()
+    finally:
+        is_over.set()
+        thread.join(PATIENCE)
+    assert set(statuses) == {200}, statuses
+    return result
+
+
+def test_a_panic_is_a_500_and_no_more(nasty):
+    answer = neighbour(nasty, lambda: [nasty.get("/panic") for _ in range(20)])
+    assert {a.status for a in answer} == {500}
+    assert "kitchen" not in answer[0].text  # what went wrong is for the log
+    line = wait_access(nasty, "/panic")
+    assert line["status"] == 500
+    assert any("the kitchen is on fire" in text for text in nasty.out)
+    assert any("nasty.c" in text and "kitchen" in text for text in nasty.out)
+    assert nasty.metric("weir_panics_total") == 20
+    assert nasty.metric("weir_http_requests_total", route="/panic", **{"class": "5xx"}) == 20
+
+
+def test_a_deadline_is_a_504(nasty):
+    answer = neighbour(nasty, lambda: nasty.get("/short?ms=60000"))
+    assert answer.status == 504
+    assert wait_access(nasty, "/short")["status"] == 504
+
+
+def test_a_memory_budget_is_a_503(nasty):
+    before = nasty.resident()
+    answer = neighbour(nasty, lambda: [nasty.get("/eats") for _ in range(20)])
+    assert {a.status for a in answer} == {503}
+    assert nasty.resident() - before < 64 << 20
+
+
+def test_failures_say_what_they_are_told(nasty):
+    answer = nasty.get("/fails")
+    assert answer.status == 409
+    assert answer.json["msg"] == "no, and that is final"
+
+
+def test_a_second_response_is_refused(nasty):
+    answer = nasty.get("/twice")
+    assert (answer.status, answer.text) == (200, "first\n")
+    assert nasty.metric("weir_http_failures_total", kind="second_response") == 1
+
+
+def test_no_response_is_a_500(nasty):
+    assert nasty.get("/nothing").status == 500
+
+
+def test_an_error_in_a_stream_is_never_a_short_200(nasty):
+    data = nasty.raw(b"GET /breaks HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", is_open=True)
+    assert data.startswith(b"HTTP/1.1 200")
+    assert not data.endswith(b"0\r\n\r\n")
+    nasty.wait_metric("weir_http_failures_total", lambda n: n == 1, kind="aborted")
+
+
+def test_a_client_that_leaves_cancels_its_request(nasty):
+    connection = nasty.connect()
+    connection.sendall(b"GET /sleep?ms=60000 HTTP/1.1\r\nHost: a\r\n\r\n")
+    nasty.wait_metric("weir_http_connections", lambda n: n == 1, state="active")
+    connection.close()
+    line = wait_access(nasty, "/sleep")
+    assert line["status"] == 499 and "client gone" in json.dumps(line)
+    nasty.wait_metric("weir_http_connections", lambda n: n == 0, state="active")
+    assert nasty.metric("weir_http_failures_total", kind="client_gone") == 1
+
+
+def test_a_reset_cancels_too(nasty):
+    connection = nasty.connect()
+    connection.sendall(b"GET /ever HTTP/1.1\r\nHost: a\r\n\r\n")
+    nasty.wait_metric("weir_http_connections", lambda n: n == 1, state="active")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+    assert wait_access(nasty, "/ever")["status"] == 499
+
+
+def test_children_are_joined(nasty):
+    for _ in range(20):
+        assert nasty.get("/children").status == 200
+    nasty.wait_metric("weir_fibers", lambda n: n <= 3, worker="0")
+
+
+def test_locks_go_back_with_their_context(nasty):
+    for _ in range(3):
+        with nasty.connect() as connection:
+            connection.sendall(b"GET /holds HTTP/1.1\r\nHost: a\r\n\r\n")
+            nasty.wait_metric("weir_http_connections", lambda n: n == 1, state="active")
+        nasty.wait_metric("weir_http_connections", lambda n: n == 0, state="active")
+
+
+def test_a_stall_is_reported(nasty):
+    assert nasty.get("/spin?ms=300").status == 200
+    nasty.wait_metric("weir_worker_stalls_total", lambda n: n >= 1, worker="0")
+    assert any("spin" in line for line in nasty.out), nasty.text()
+
+
+def test_descriptors_may_run_out(services):
+    """Accepting pauses, what is connected goes on, and accepting resumes by itself."""
+    service = services("nasty", "--workers=1")
+    resource.prlimit(service.pid, resource.RLIMIT_NOFILE, (service.fds() + 20,) * 2)
+    crowd = []
+    try:
+        for _ in range(60):
+            crowd.append(service.connect())
+        first = crowd[0]
+        first.sendall(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert first.recv(65536).startswith(b"HTTP/1.1 200")
+        crowd[0].sendall(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert first.recv(65536).startswith(b"HTTP/1.1 200")
+    finally:
+        for connection in crowd:
+            connection.close()
+    answer = service.get("/hello")
+    assert answer.status == 200
+    assert service.metric("weir_http_accept_pauses_total") >= 1 \
+        or service.metric("weir_http_connections_refused_total") >= 1
+
+
+def test_a_crowd_on_a_small_limit(services):
+    """Started under `ulimit -n 64`: it fits itself in, and serves."""
+    service = services("nasty", "--workers=1", file_limit=64)
+    assert service.get("/hello").status == 200
+    assert os.path.exists(f"/proc/{service.pid}")
+
+
+def test_the_request_id_goes_through(nasty):
+    answer = nasty.get("/hello", headers={"X-Request-Id": "abc-123"})
+    assert answer.headers["X-Request-Id"] == "abc-123"
+    assert re.fullmatch(r"[0-9a-f]{32}", nasty.get("/hello").headers["X-Request-Id"])
+    nasty.wait_line('"abc-123"')
+
+
+def test_the_access_log_has_every_case(nasty):
+    for path in ("/hello", "/panic", "/short?ms=60000", "/fails", "/nowhere"):
+        nasty.get(path)
+    found = {path: wait_access(nasty, path)
+             for path in ("/hello", "/panic", "/short", "/fails", "/nowhere")}
+    assert {p: line["status"] for p, line in found.items()} == {
+        "/hello": 200, "/panic": 500, "/short": 504, "/fails": 409, "/nowhere": 404}
+
+
+def test_closing_in_the_middle_of_an_upload(nasty):
+    with nasty.connect() as connection:
+        connection.sendall(b"POST /count HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n12")
+        connection.shutdown(socket.SHUT_WR)
+        read_all(connection)
+    assert nasty.get("/hello").status == 200
