@@ -13,12 +13,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Calls so far = `base` - `left`; at zero a planned failure is due. */
@@ -145,6 +147,20 @@ int weir__sys_open(const char *path, int flags, mode_t mode)
     RETRIED(int, open(path, flags | O_CLOEXEC, mode));
 }
 
+int weir__sys_openat(int folder, const char *path, int flags)
+{
+    RETRIED(int, openat(folder, path, flags | O_CLOEXEC));
+}
+
+int weir__sys_open_beneath(int root, const char *path)
+{
+    struct open_how how = {
+        .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+    };
+    RETRIED(int, (int)syscall(SYS_openat2, root, path, &how, sizeof how));
+}
+
 ssize_t weir__sys_read(int fd, void *buf, size_t len)
 {
     RETRIED(ssize_t, read(fd, buf, len));
@@ -153,6 +169,12 @@ ssize_t weir__sys_read(int fd, void *buf, size_t len)
 ssize_t weir__sys_pread(int fd, void *buf, size_t len, off_t at)
 {
     RETRIED(ssize_t, pread(fd, buf, len, at));
+}
+
+ssize_t weir__sys_pread_nowait(int fd, void *buf, size_t len, off_t at)
+{
+    struct iovec vec = {buf, len};
+    RETRIED(ssize_t, preadv2(fd, &vec, 1, at, RWF_NOWAIT));
 }
 
 ssize_t weir__sys_write(int fd, const void *buf, size_t len)

@@ -26,9 +26,14 @@ int weir__sys_shutdown(int fd, int how);
 ssize_t weir__sys_recv(int fd, void *buf, size_t len, int flags);
 ssize_t weir__sys_send(int fd, const void *buf, size_t len, int flags);
 ssize_t weir__sys_sendmsg(int fd, const struct msghdr *msg, int flags);
-int weir__sys_open(const char *path, int flags, mode_t mode); /* close-on-exec */
+int weir__sys_open(const char *path, int flags, mode_t mode);  /* close-on-exec */
+int weir__sys_openat(int folder, const char *path, int flags); /* close-on-exec */
+/* Opens for reading what lies below the folder `root`: no "..", no link and no mount of procfs leads out. -EXDEV when one would. */
+int weir__sys_open_beneath(int root, const char *path);
 ssize_t weir__sys_read(int fd, void *buf, size_t len);
 ssize_t weir__sys_pread(int fd, void *buf, size_t len, off_t at);
+/* Bytes that are in memory already; -EAGAIN when the disk would be waited for. */
+ssize_t weir__sys_pread_nowait(int fd, void *buf, size_t len, off_t at);
 ssize_t weir__sys_write(int fd, const void *buf, size_t len);
 ssize_t weir__sys_sendfile(int out, int in, off_t *at, size_t len);
 int weir__sys_fstat(int fd, struct stat *out);
