@@ -29,12 +29,12 @@ struct weir__exchange {
     weir_time began;   /* when it was taken up (the worker's clock after the poll) */
 
     /* the response so far */
-    uint16_t status;  /* 0 until it is begun; 499: the client was gone before */
-    bool is_started;  /* the status line is decided: nothing but more body can follow */
-    bool is_complete; /* `end` was reached */
-    bool is_aborted;  /* the connection will be cut */
-    bool is_refused;  /* no request for `serve`: the head was bad, or there is no room */
-    bool has_body;    /* of the response: false for HEAD, 1xx, 204, 304 */
+    uint16_t status;       /* 0 until it is begun; 499: the client was gone before */
+    bool is_started;       /* the status line is decided: nothing but more body can follow */
+    bool is_complete;      /* `end` was reached */
+    bool is_aborted;       /* the connection will be cut */
+    bool has_body;         /* of the response: false for HEAD, 204, 304 */
+    bool has_body_allowed; /* the same but for HEAD */
     bool is_chunked;
     bool is_close_delimited; /* HTTP/1.0 without a length */
     bool is_last;            /* the connection closes after it */
@@ -48,12 +48,27 @@ struct weir__exchange {
     /* the request's body */
     uint8_t body_state; /* enum weir__body_state */
     bool is_continue_due;
-    bool is_closing_body; /* it will not be read on: too large, broken, abandoned */
-    uint64_t body_left;   /* of a body with a length */
+    bool is_reading;    /* a wait for body bytes: the peer may shut its side meanwhile */
+    weir_err body_err;  /* of the last read */
+    uint64_t body_left; /* of a body with a length */
     weir_time body_began;
     struct weir__chunked chunked;
+    weir_str piece; /* data of a chunk that `read` has not handed out yet */
     char *trailers; /* collected, in the context's memory */
     uint32_t trailers_len;
+
+    /* where the response stands in the output */
+    uint32_t out_from;   /* where it begins … */
+    bool is_out_kept;    /* … while nothing of it has been sent */
+    bool is_window_open; /* between window and commit: output stays where it is */
+
+    /* of the head; not cleared with what is above */
+    bool is_refused;         /* no request for `serve`: the head was bad, or too slow */
+    int16_t refused_status;  /* what `refuse` is told then */
+    uint32_t head_len;       /* of its bytes */
+    const char *refused_why; /* constant */
+    struct weir__timer
+        gone; /* cancels the context soon after it was seen that the client is gone */
 
     struct weir__http1_head head; /* parsed; not cleared but for its progress */
     char extra_bytes[WEIR__EXTRA_BYTES];
@@ -174,6 +189,12 @@ weir_err weir__exchange_end(struct weir__exchange *x);
 
 /* Gives up a response that was begun: what follows would be wrong, so the connection is cut without a proper end. */
 void weir__exchange_abort(struct weir__exchange *x);
+
+/*
+ * Takes back a response that was begun, header lines included, as long as none of it has left: true, and another may be
+ * begun. For errors that show while a body is written.
+ */
+bool weir__exchange_retract(struct weir__exchange *x);
 
 /* The connection closes after this response ("Connection: close"). Before it is begun. */
 static inline void weir__exchange_close_after(struct weir__exchange *x)

@@ -188,6 +188,12 @@ static void epoll_unwatch(struct weir__worker *w, struct weir__fd *fd, bool is_c
     forget_events(s, fd);
 }
 
+static void epoll_shutdown(struct weir__worker *w, int num)
+{
+    (void)w;
+    (void)weir__sys_shutdown(num, SHUT_WR);
+}
+
 static void epoll_close(struct weir__worker *w, int num)
 {
     (void)w;
@@ -204,5 +210,6 @@ const struct weir__poller_ops weir__poller_epoll = {
     .wake = epoll_wake,
     .watch = epoll_watch,
     .unwatch = epoll_unwatch,
+    .shutdown = epoll_shutdown,
     .close = epoll_close,
 };

@@ -375,6 +375,12 @@ static void sim_unwatch(struct weir__worker *w, struct weir__fd *fd, bool is_clo
         s->fd = NULL;
 }
 
+static void sim_shutdown(struct weir__worker *w, int num)
+{
+    (void)w;
+    weir__sim_shutdown(num);
+}
+
 static void sim_close(struct weir__worker *w, int num)
 {
     (void)w;
@@ -391,5 +397,6 @@ const struct weir__poller_ops weir__poller_sim = {
     .wake = sim_wake,
     .watch = sim_watch,
     .unwatch = sim_unwatch,
+    .shutdown = sim_shutdown,
     .close = sim_close,
 };

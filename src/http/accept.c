@@ -1,0 +1,240 @@
+/*
+ * Accepting. Every worker watches the listeners; who accepts compares itself with two others and hands the connection to
+ * the least loaded one, itself on a tie, so that one worker with a slow request does not keep what others could serve.
+ *
+ * The hard thing is to have no descriptors left. The connection that waits in the backlog would wake the poller for ever.
+ * Each worker keeps one descriptor in reserve: it is given up, the connection is accepted, told 503 and closed, and the
+ * reserve is taken again. Then accepting pauses until a connection closes, or for PAUSE.
+ */
+#include "base/alloc.h"
+#include "http/conn.h"
+#include "rt/sys.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#define PAUSE 100 /* milliseconds */
+#define ERRORS_MAX 100
+
+static void on_listener(struct weir__fd *fd, unsigned ready);
+
+/* --- refusing ------------------------------------------------------------------------------------- */
+
+/* Answers a connection that nothing is kept of. */
+static void refuse(struct weir__http_worker *home, int num)
+{
+    static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
+                               "Retry-After: 1\r\nContent-Length: 0\r\n\r\n";
+    struct weir__fd fd = {.num = num};
+    char scratch[4096];
+    (void)weir__try_send(&fd, text, sizeof text - 1);
+    home->worker->poller->shutdown(home->worker, num);
+    (void)weir__try_recv(&fd, scratch, sizeof scratch);
+    home->worker->poller->close(home->worker, num);
+    weir__counter_add(&home->count.refused, 1);
+}
+
+static int accept_one(struct weir__http_worker *home, struct weir__fd *fd,
+                      struct weir__endpoint *peer)
+{
+    struct sockaddr_storage addr;
+    addr.ss_family = 0;
+    struct weir__op op = {.kind = WEIR__OP_ACCEPT, .fd = fd};
+    op.u.addr.addr = &addr;
+    op.u.addr.len = sizeof addr;
+    if (!home->worker->poller->submit(home->worker, &op))
+        return -EAGAIN;
+    if (op.result >= 0)
+        weir__endpoint_from_kernel(peer, &addr);
+    return (int)op.result;
+}
+
+static void take_reserve(struct weir__http_worker *home)
+{
+    if (home->reserve < 0)
+        home->reserve = weir__sys_open("/dev/null", O_RDONLY, 0);
+}
+
+static void pause_accepting(struct weir__http_worker *home)
+{
+    weir__counter_add(&home->count.accept_pauses, 1);
+    home->is_paused = true;
+    weir__timer_arm(&home->worker->wheel, &home->resume,
+                    weir_time_add(home->worker->now, weir_ms(PAUSE)));
+}
+
+static void out_of_descriptors(struct weir__http_worker *home, struct weir__fd *fd)
+{
+    struct weir__endpoint peer;
+    if (home->reserve >= 0) {
+        weir__sys_close(home->reserve);
+        home->reserve = -1;
+        int num = accept_one(home, fd, &peer);
+        if (num >= 0)
+            refuse(home, num);
+        take_reserve(home);
+    }
+    pause_accepting(home);
+}
+
+/* --- who gets it ------------------------------------------------------------------------------------ */
+
+/* A request that runs weighs as much as 64 connections at rest. */
+static uint64_t load_of(const struct weir__http_worker *home)
+{
+    const struct weir__worker_stats *s = &home->worker->stats;
+    uint64_t fibers = atomic_load_explicit(&s->fibers, memory_order_relaxed);
+    uint64_t parked = atomic_load_explicit(&s->fibers_parked, memory_order_relaxed);
+    uint64_t ready = fibers > parked ? fibers - parked : 0;
+    int64_t open = weir__gauge_read(&home->count.open);
+    int64_t active = weir__gauge_read(&home->count.active);
+    uint64_t incoming = atomic_load_explicit(&home->incoming, memory_order_relaxed);
+    return (uint64_t)open + incoming + 64 * ((uint64_t)active + ready);
+}
+
+static struct weir__http_worker *least_loaded(struct weir__http_worker *home)
+{
+    struct weir__http_server *s = home->server;
+    struct weir__http_worker *best = home;
+    uint64_t least = load_of(home);
+    unsigned self = home->worker->index - s->first;
+    unsigned others = s->count - 1 < 2 ? s->count - 1 : 2;
+    for (unsigned i = 0; i < others; i++) {
+        unsigned step = home->choice++ % (s->count - 1) + 1;
+        struct weir__http_worker *other = s->homes[s->first + (self + step) % s->count];
+        uint64_t load = load_of(other);
+        if (load < least) {
+            least = load;
+            best = other;
+        }
+    }
+    return best;
+}
+
+/* A connection on its way to another worker. */
+struct handover {
+    struct weir__task task;
+    struct weir__http_worker *to;
+    struct weir__endpoint peer;
+    int num;
+};
+
+static void arrive(struct weir__task *t)
+{
+    struct handover *h = WEIR_CONTAINER(t, struct handover, task);
+    struct weir__http_worker *to = h->to;
+    int num = h->num;
+    struct weir__endpoint peer = h->peer;
+    weir__free(h);
+    atomic_fetch_sub_explicit(&to->incoming, 1, memory_order_relaxed);
+    weir__conn_open(to, num, &peer);
+}
+
+static void place(struct weir__http_worker *home, int num, const struct weir__endpoint *peer)
+{
+    struct weir__http_worker *to = home->server->count > 1 ? least_loaded(home) : home;
+    struct handover *h = to != home ? weir__malloc(sizeof *h) : NULL;
+    if (h == NULL) {
+        weir__conn_open(home, num, peer);
+        return;
+    }
+    *h = (struct handover){.task = {.run = arrive}, .to = to, .peer = *peer, .num = num};
+    atomic_fetch_add_explicit(&to->incoming, 1, memory_order_relaxed);
+    weir__counter_add(&home->count.handed_over, 1);
+    weir__post(to->worker, &h->task);
+}
+
+static void take_in(struct weir__http_worker *home, int num, const struct weir__endpoint *peer)
+{
+    struct weir__http_server *s = home->server;
+    uint32_t open = atomic_fetch_add_explicit(&s->open, 1, memory_order_relaxed);
+    weir__counter_add(&home->count.accepted, 1);
+    if (open < s->options.connections_max) {
+        place(home, num, peer);
+        return;
+    }
+    refuse(home, num);
+    weir__server_closed_one(s);
+}
+
+/* --- the listeners ---------------------------------------------------------------------------------- */
+
+static void accept_all(struct weir__http_worker *home, struct weir__fd *fd)
+{
+    int errors = 0;
+    while (home->is_accepting && !home->is_paused) {
+        struct weir__endpoint peer;
+        int num = accept_one(home, fd, &peer);
+        if (num >= 0) {
+            take_in(home, num, &peer);
+        } else if (num == -EAGAIN || num == -EBADF || num == -EINVAL) {
+            return;
+        } else if (num == -EMFILE || num == -ENFILE) {
+            out_of_descriptors(home, fd);
+        } else if (num == -ENOBUFS || num == -ENOMEM || ++errors > ERRORS_MAX) {
+            pause_accepting(home);
+        } /* else that connection is gone already: the next one */
+    }
+}
+
+static void on_listener(struct weir__fd *fd, unsigned ready)
+{
+    struct weir__http_listener *l = WEIR_CONTAINER(fd, struct weir__http_listener, fd);
+    (void)ready;
+    accept_all(l->home, fd);
+}
+
+static void on_resume(struct weir__timer *t)
+{
+    struct weir__http_worker *home = WEIR_CONTAINER(t, struct weir__http_worker, resume);
+    home->is_paused = false;
+    take_reserve(home);
+    for (unsigned i = 0; i < home->server->listener_count && !home->is_paused; i++)
+        accept_all(home, &home->listeners[i].fd);
+}
+
+/* Not at once: the caller is in the middle of closing a connection. */
+void weir__accept_resume(struct weir__http_worker *home)
+{
+    if (WEIR_UNLIKELY(home->is_paused))
+        weir__timer_arm(&home->worker->wheel, &home->resume, home->worker->now);
+}
+
+weir_err weir__accept_start(struct weir__http_worker *home)
+{
+    struct weir__http_server *s = home->server;
+    weir__timer_init(&home->resume, on_resume);
+    home->is_accepting = true;
+    take_reserve(home);
+    for (unsigned i = 0; i < s->listener_count; i++) {
+        struct weir__http_listener *l = &home->listeners[i];
+        l->home = home;
+        weir_err err = weir__fd_watch(&l->fd, s->listeners[i], on_listener);
+        if (err != WEIR_OK)
+            return err;
+        atomic_fetch_add(&s->listener_users[i], 1);
+        accept_all(home, &l->fd); /* what was in the backlog before */
+    }
+    return WEIR_OK;
+}
+
+/* The descriptor is shared: the last worker that lets go of it closes it. */
+void weir__accept_stop(struct weir__http_worker *home)
+{
+    struct weir__http_server *s = home->server;
+    if (!home->is_accepting)
+        return;
+    home->is_accepting = home->is_paused = false;
+    weir__timer_disarm(&home->resume);
+    for (unsigned i = 0; i < s->listener_count; i++) {
+        struct weir__fd *fd = &home->listeners[i].fd;
+        if (!fd->is_watched)
+            continue;
+        int num = weir__fd_unwatch(fd);
+        if (atomic_fetch_sub(&s->listener_users[i], 1) == 1)
+            home->worker->poller->close(home->worker, num);
+    }
+    if (home->reserve >= 0)
+        weir__sys_close(home->reserve);
+    home->reserve = -1;
+}

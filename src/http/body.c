@@ -1,0 +1,422 @@
+/*
+ * The body of a request: read in pieces, read whole, or thrown away so that the next request can follow. What came with
+ * the head is in the input buffer already; the rest is received straight into the reader's memory where its end is
+ * known, and behind the head where it is chunked.
+ *
+ * The head stays where it is meanwhile: handlers have views into it. Time: each piece must come within body_timeout,
+ * and all of it at no less than RATE bytes a second after that.
+ */
+#include "base/assert.h"
+#include "http/conn.h"
+
+#include <string.h>
+
+#define RATE 240          /* bytes a second: less is a client that holds the connection */
+#define PIECE_MIN 2048u   /* less room than this in the buffer: the body moves out */
+#define GROW_FIRST 16384u /* the first piece of memory for a body of unknown length */
+#define TRAILERS_MAX 8192u
+
+static struct weir__http_in *input(const struct weir__exchange *x)
+{
+    return x->conn->in;
+}
+
+static size_t here(const struct weir__exchange *x)
+{
+    return input(x)->len - input(x)->at;
+}
+
+void weir__body_begin(struct weir__exchange *x)
+{
+    x->body_left = 0;
+    if (x->head.body == WEIR_HTTP1_BODY_CHUNKED) {
+        x->body_state = WEIR__BODY_CHUNKED;
+        weir__chunked_init(&x->chunked, 0, TRAILERS_MAX);
+    } else if (x->head.body == WEIR_HTTP1_BODY_LENGTH && x->head.content_length > 0) {
+        x->body_state = WEIR__BODY_LENGTH;
+        x->body_left = x->head.content_length;
+    } else {
+        x->body_state = WEIR__BODY_DONE;
+        return;
+    }
+    x->is_continue_due = x->head.expect_continue && x->head.minor >= 1 && here(x) == 0;
+    x->body_began = x->began;
+}
+
+bool weir__body_is_here(const struct weir__exchange *x)
+{
+    return x->body_state == WEIR__BODY_DONE ||
+           (x->body_state == WEIR__BODY_LENGTH && x->body_left <= here(x));
+}
+
+bool weir__body_is_too_much(const struct weir__exchange *x)
+{
+    return x->body_state == WEIR__BODY_BROKEN || x->is_continue_due ||
+           (x->body_state == WEIR__BODY_LENGTH &&
+            x->body_left > here(x) + x->home->server->options.drain_max);
+}
+
+/* --- receiving ---------------------------------------------------------------------------------- */
+
+static weir_err fail(struct weir__exchange *x, weir_err err)
+{
+    x->body_state = WEIR__BODY_BROKEN;
+    x->is_last = true;
+    x->conn->is_dirty = true;
+    return err;
+}
+
+static weir_err cut_short(struct weir__exchange *x)
+{
+    if (x->ctx != NULL)
+        weir__ctx_cancel(x->ctx, WEIR_REASON_CLIENT_GONE);
+    return fail(x, WEIR_ECLIENTGONE);
+}
+
+static weir_err say_continue(struct weir__exchange *x, struct weir__ctx *ctx)
+{
+    struct weir__http_conn *c = x->conn;
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    x->is_continue_due = false;
+    if (x->is_started)
+        return WEIR_OK;
+    weir_err err = weir__out_reserve(c, ctx, sizeof text);
+    if (err != WEIR_OK)
+        return err;
+    memcpy(c->out->bytes + c->out->len, text, sizeof text - 1);
+    c->out->len += (uint32_t)sizeof text - 1;
+    return weir__out_flush(c, ctx, (weir_str){"", 0});
+}
+
+static weir_time patience(const struct weir__exchange *x)
+{
+    weir_dur piece = x->home->server->options.body_timeout;
+    if (piece.ns < 0)
+        return weir_never();
+    weir_time whole = weir_time_add(x->body_began, piece);
+    whole = weir_time_add(whole, weir_sec((int64_t)(x->bytes_in / RATE)));
+    return weir_time_min(weir_time_add(weir__self->now, piece), whole);
+}
+
+/* Receives at least a byte of the body, or why not. Waits in `ctx`. */
+static ssize_t receive(struct weir__exchange *x, struct weir__ctx *ctx, void *to, size_t len)
+{
+    struct weir__http_conn *c = x->conn;
+    if (WEIR_UNLIKELY(x->is_continue_due)) {
+        weir_err err = say_continue(x, ctx);
+        if (err != WEIR_OK)
+            return fail(x, err);
+    }
+    x->is_reading = true;
+    ssize_t n = weir__recv(ctx, &c->fd, to, len, patience(x));
+    x->is_reading = false;
+    if (n > 0) {
+        weir__counter_add(&c->home->count.bytes_in, (uint64_t)n);
+        return n;
+    }
+    if (n == 0 || n == -ECONNRESET || n == -EPIPE)
+        return cut_short(x);
+    if (n == WEIR_ETIMEDOUT && ctx->reason == WEIR_REASON_NONE)
+        weir__counter_add(&c->home->count.timeouts_body, 1);
+    return fail(x, (weir_err)n);
+}
+
+/* --- with a length ------------------------------------------------------------------------------ */
+
+static ssize_t read_length(struct weir__exchange *x, struct weir__ctx *ctx, char *buf, size_t len)
+{
+    struct weir__http_in *in = input(x);
+    size_t have = here(x);
+    ssize_t n;
+    if (len > x->body_left)
+        len = (size_t)x->body_left;
+    if (have > 0) {
+        n = (ssize_t)(len < have ? len : have);
+        memcpy(buf, in->bytes + in->at, (size_t)n);
+        in->at += (uint32_t)n;
+    } else {
+        n = receive(x, ctx, buf, len);
+        if (n < 0)
+            return n;
+    }
+    x->bytes_in += (uint64_t)n;
+    x->body_left -= (uint64_t)n;
+    if (x->body_left == 0)
+        x->body_state = WEIR__BODY_DONE;
+    return n;
+}
+
+static weir_err read_length_all(struct weir__exchange *x, weir_str *out)
+{
+    struct weir__http_in *in = input(x);
+    size_t size = (size_t)x->body_left, have = here(x);
+    char *to = in->bytes + in->at;
+    if (have >= size) {
+        in->at += (uint32_t)size;
+        have = size;
+    } else if (size <= x->home->server->in_bytes - in->at) {
+        in->at = in->len;
+    } else {
+        to = weir__ctx_alloc(x->ctx, size);
+        if (to == NULL)
+            return fail(x, x->ctx->reason == WEIR_REASON_BUDGET ? WEIR_EBUDGET : -ENOMEM);
+        memcpy(to, in->bytes + in->at, have);
+        in->at = in->len;
+    }
+    x->bytes_in += have;
+    for (size_t got = have; got < size;) {
+        ssize_t n = receive(x, x->ctx, to + got, size - got);
+        if (n < 0)
+            return (weir_err)n;
+        got += (size_t)n;
+        x->bytes_in += (size_t)n;
+        if (to >= in->bytes && to <= in->bytes + x->home->server->in_bytes)
+            in->at = in->len = (uint32_t)(to + got - in->bytes);
+    }
+    x->body_left = 0;
+    x->body_state = WEIR__BODY_DONE;
+    *out = (weir_str){to, size};
+    return WEIR_OK;
+}
+
+/* --- chunked ------------------------------------------------------------------------------------ */
+
+static bool add_trailers(struct weir__exchange *x, weir_str bytes)
+{
+    if (x->ctx == NULL)
+        return true; /* what nobody will ask for */
+    char *grown = weir__arena_grow(weir__ctx_arena(x->ctx), x->trailers, x->trailers_len,
+                                   x->trailers_len + bytes.len);
+    if (grown == NULL)
+        return false;
+    memcpy(grown + x->trailers_len, bytes.ptr, bytes.len);
+    x->trailers = grown;
+    x->trailers_len += (uint32_t)bytes.len;
+    return true;
+}
+
+/* The next data of what is in the buffer. 1: `out` has some; 0: none is left, or the end; below 0: an error. */
+static int next_data(struct weir__exchange *x, weir_str *out)
+{
+    struct weir__http_in *in = input(x);
+    for (;;) {
+        weir_str rest = {in->bytes + in->at, here(x)};
+        int event = weir__chunked_next(&x->chunked, &rest, out);
+        in->at = (uint32_t)(rest.ptr - in->bytes);
+        if (event == WEIR_CHUNKED_DATA) {
+            x->bytes_in += out->len;
+            return 1;
+        }
+        if (event == WEIR_CHUNKED_TRAILER) {
+            if (!add_trailers(x, *out))
+                return fail(x, -ENOMEM);
+            continue;
+        }
+        if (event == WEIR_CHUNKED_MORE)
+            return 0;
+        if (event == WEIR_CHUNKED_END) {
+            x->body_state = WEIR__BODY_DONE;
+            return 0;
+        }
+        weir__counter_add(&x->home->count.malformed, 1);
+        return fail(x, WEIR_EINVALID);
+    }
+}
+
+static uint32_t body_base(const struct weir__exchange *x)
+{
+    return (uint32_t)(x->bytes - input(x)->bytes) + x->head_len;
+}
+
+/* Receives more into the buffer, from offset `at` on. */
+static weir_err receive_more(struct weir__exchange *x, struct weir__ctx *ctx, uint32_t at)
+{
+    struct weir__http_in *in = input(x);
+    ssize_t n = receive(x, ctx, in->bytes + at, x->home->server->in_bytes - at);
+    if (n < 0)
+        return (weir_err)n;
+    in->at = at;
+    in->len = at + (uint32_t)n;
+    return WEIR_OK;
+}
+
+/* `piece` receives a view of some data, none at the end. */
+static weir_err next_piece(struct weir__exchange *x, struct weir__ctx *ctx, weir_str *piece)
+{
+    *piece = (weir_str){"", 0};
+    for (;;) {
+        int n = next_data(x, piece);
+        if (n < 0)
+            return n;
+        if (n > 0 || x->body_state == WEIR__BODY_DONE)
+            return WEIR_OK;
+        weir_err err = receive_more(x, ctx, body_base(x));
+        if (err != WEIR_OK)
+            return err;
+    }
+}
+
+static ssize_t read_chunked(struct weir__exchange *x, char *buf, size_t len)
+{
+    weir_str piece = x->piece;
+    if (piece.len == 0) {
+        weir_err err = next_piece(x, x->ctx, &piece);
+        if (err != WEIR_OK)
+            return err;
+    }
+    size_t n = piece.len < len ? piece.len : len;
+    memcpy(buf, piece.ptr, n);
+    x->piece = (weir_str){piece.ptr + n, piece.len - n};
+    return (ssize_t)n;
+}
+
+/* A body of unknown length while it gathers: behind the head as long as there is room, then in memory of the context. */
+struct gathered {
+    char *bytes;
+    size_t len, cap;
+    bool has_moved;
+};
+
+static weir_err make_room(struct weir__exchange *x, struct gathered *g, size_t n)
+{
+    if (g->has_moved && g->cap - g->len >= n)
+        return WEIR_OK;
+    size_t cap = g->cap < GROW_FIRST ? GROW_FIRST : g->cap * 2;
+    while (cap < g->len + n)
+        cap *= 2;
+    struct weir__arena *a = weir__ctx_arena(x->ctx);
+    char *to = weir__arena_grow(a, g->has_moved ? g->bytes : NULL, g->has_moved ? g->cap : 0, cap);
+    if (to == NULL)
+        return fail(x, a->is_over_budget ? WEIR_EBUDGET : -ENOMEM);
+    if (!g->has_moved)
+        memcpy(to, g->bytes, g->len);
+    *g = (struct gathered){to, g->len, cap, true};
+    return WEIR_OK;
+}
+
+static weir_err gather(struct weir__exchange *x, struct gathered *g, weir_str data, uint64_t max)
+{
+    if (g->len + data.len > max)
+        return fail(x, WEIR_ETOOLARGE);
+    if (g->has_moved) {
+        weir_err err = make_room(x, g, data.len);
+        if (err != WEIR_OK)
+            return err;
+    }
+    memmove(g->bytes + g->len, data.ptr, data.len);
+    g->len += data.len;
+    return WEIR_OK;
+}
+
+static weir_err read_chunked_all(struct weir__exchange *x, uint64_t max, weir_str *out)
+{
+    struct weir__http_in *in = input(x);
+    struct gathered g = {in->bytes + in->at, 0, 0, false};
+    for (;;) {
+        weir_str data;
+        int more;
+        while ((more = next_data(x, &data)) > 0) {
+            weir_err err = gather(x, &g, data, max);
+            if (err != WEIR_OK)
+                return err;
+        }
+        if (more < 0)
+            return more;
+        if (x->body_state == WEIR__BODY_DONE)
+            break;
+        uint32_t at = g.has_moved ? body_base(x) : (uint32_t)(g.bytes + g.len - in->bytes);
+        if (!g.has_moved && x->home->server->in_bytes - at < PIECE_MIN) {
+            weir_err err = make_room(x, &g, PIECE_MIN);
+            if (err != WEIR_OK)
+                return err;
+            at = body_base(x);
+        }
+        weir_err err = receive_more(x, x->ctx, at);
+        if (err != WEIR_OK)
+            return err;
+    }
+    *out = (weir_str){g.bytes, g.len};
+    return WEIR_OK;
+}
+
+/* --- for handlers ------------------------------------------------------------------------------- */
+
+ssize_t weir__exchange_read(struct weir__exchange *x, void *buf, size_t len)
+{
+    if (len == 0)
+        return 0;
+    if (x->body_state == WEIR__BODY_BROKEN)
+        return x->body_err != WEIR_OK ? x->body_err : WEIR_ECLOSED;
+    ssize_t n = 0;
+    if (x->piece.len > 0 || x->body_state == WEIR__BODY_CHUNKED)
+        n = read_chunked(x, buf, len);
+    else if (x->body_state == WEIR__BODY_LENGTH)
+        n = read_length(x, x->ctx, buf, len);
+    x->body_err = n < 0 ? (weir_err)n : WEIR_OK;
+    return n;
+}
+
+weir_err weir__exchange_read_all(struct weir__exchange *x, size_t max, weir_str *out)
+{
+    uint64_t limit = max != 0 ? max : x->home->server->options.body_max;
+    weir_err err = WEIR_OK;
+    *out = (weir_str){"", 0};
+    if (x->body_state == WEIR__BODY_BROKEN)
+        return x->body_err != WEIR_OK ? x->body_err : WEIR_ECLOSED;
+    if (x->body_state == WEIR__BODY_LENGTH && x->body_left > limit)
+        err = weir__body_is_too_much(x) ? fail(x, WEIR_ETOOLARGE) : WEIR_ETOOLARGE;
+    else if (x->body_state == WEIR__BODY_LENGTH)
+        err = read_length_all(x, out);
+    else if (x->body_state == WEIR__BODY_CHUNKED)
+        err = read_chunked_all(x, limit, out);
+    x->body_err = err;
+    return err;
+}
+
+int weir__exchange_body_status(weir_err err)
+{
+    switch (err) {
+    case WEIR_ETOOLARGE:
+        return 413;
+    case WEIR_ETIMEDOUT:
+        return 408;
+    case WEIR_EINVALID:
+        return 400;
+    case WEIR_EBUDGET:
+        return 413;
+    case WEIR_ESHUTDOWN:
+    case -ENOMEM:
+        return 503;
+    default:
+        return 0;
+    }
+}
+
+weir_str weir__exchange_trailers(const struct weir__exchange *x)
+{
+    bool is_there = x->body_state == WEIR__BODY_DONE && x->trailers != NULL;
+    return is_there ? (weir_str){x->trailers, x->trailers_len} : (weir_str){"", 0};
+}
+
+bool weir__body_drain(struct weir__exchange *x)
+{
+    struct weir__ctx *root = x->home->worker->root;
+    char scratch[4096];
+    uint64_t max = x->home->server->options.drain_max, done = 0;
+    if (weir__body_is_too_much(x))
+        return false;
+    x->body_began = weir__self->now;
+    while (x->body_state == WEIR__BODY_LENGTH && done <= max + WEIR__HTTP_IN_SPARE) {
+        ssize_t n = read_length(x, root, scratch, sizeof scratch);
+        if (n < 0)
+            return false;
+        done += (uint64_t)n;
+    }
+    while (x->body_state == WEIR__BODY_CHUNKED && done <= max) {
+        weir_str piece;
+        if (next_piece(x, root, &piece) != WEIR_OK)
+            return false;
+        done += piece.len;
+    }
+    return x->body_state == WEIR__BODY_DONE;
+}

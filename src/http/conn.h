@@ -1,0 +1,246 @@
+/*
+ * The inside of the server's connections, for the files of this room. A connection at rest is this struct in a slab, a
+ * place in a bucket of seconds, and nothing else. With a request's head complete it is bound to a fiber, an exchange and an
+ * input buffer of its worker's pools.
+ *
+ * N1: a connection is in exactly one bucket of its worker, from accept to close.
+ * N2: `x` and `in` are set exactly while it is ACTIVE; only its fiber frees it then.
+ * N3: output is sent before its fiber waits for anything (before_park).
+ */
+#ifndef WEIR_HTTP_CONN_H
+#define WEIR_HTTP_CONN_H
+
+#include "base/counter.h"
+#include "base/list.h"
+#include "http/exchange.h"
+#include "http/server.h"
+#include "rt/poller.h"
+#include "wire/http1_write.h"
+
+#define WEIR__HTTP_OUT_BYTES (16u << 10) /* an output buffer, its struct included */
+#define WEIR__HTTP_IN_SPARE (16u << 10)  /* room in an input buffer past the longest head */
+#define WEIR__HTTP_BUCKETS 128           /* seconds; what is due later is looked at once a round */
+#define WEIR__HTTP_LISTENERS 8
+#define WEIR__HTTP_POOL_KEPT 64 /* idle buffers and exchanges that a worker keeps of each kind */
+
+enum weir__conn_state {
+    WEIR__CONN_REST,   /* between requests */
+    WEIR__CONN_HEAD,   /* a head has begun and is not complete: `partial` has it */
+    WEIR__CONN_ACTIVE, /* bound to a fiber */
+    WEIR__CONN_LINGER /* answered and shut; what still comes is thrown away until the peer closes */
+};
+
+/* The beginning of a head, kept until the rest comes. */
+struct weir__http_partial {
+    uint32_t len;
+    struct weir__http1_head head; /* how far it has been parsed */
+    char bytes[];
+};
+
+struct weir__http_in {
+    struct weir__http_in *next_free;
+    uint32_t len, at; /* bytes received; those before `at` are used up */
+    char bytes[];
+};
+
+#define WEIR__NO_CHUNK UINT32_MAX
+#define WEIR__CHUNK_HEAD 6 /* four hex digits and CRLF: a chunk is never larger than the buffer */
+
+struct weir__http_out {
+    struct weir__http_out *next_free;
+    uint32_t len, at;  /* bytes written; those before `at` are sent */
+    uint32_t chunk_at; /* where the chunk begins that is being filled; WEIR__NO_CHUNK: none */
+    char bytes[];
+};
+
+struct weir__http_conn {
+    struct weir__fd fd;
+    struct weir__http_worker *home;
+    struct weir__list in_bucket; /* weir__http_worker.buckets; free: next is the next free one */
+    struct weir__exchange *x;
+    struct weir__http_in *in;
+    struct weir__http_out *out;
+    struct weir__http_partial *partial;
+    uint32_t due;      /* tick at which its state has lasted too long */
+    uint32_t look_at;  /* tick of its bucket; never after `due` */
+    uint32_t requests; /* so far */
+    uint8_t state;     /* enum weir__conn_state */
+    bool is_closing;   /* no further request is read */
+    bool is_broken;    /* nothing can be sent any more */
+    bool is_peer_shut; /* the peer has shut its side, or is gone */
+    bool is_reset_due; /* end it so that the peer sees an error */
+    bool is_dirty;     /* there may be bytes that nobody reads: linger when closing */
+    uint32_t drained;  /* bytes thrown away in LINGER */
+    struct weir__endpoint peer;
+};
+
+/* Counters of one worker: written there, read anywhere. */
+struct weir__http_counters {
+    struct weir__counter accepted, refused, handed_over, accept_pauses;
+    struct weir__gauge open, active;
+    struct weir__counter requests, responses[6], malformed;
+    struct weir__counter timeouts_head, timeouts_body, timeouts_write, timeouts_idle,
+        timeouts_handler;
+    struct weir__counter client_gone, panics, aborted, second_refused, bytes_in, bytes_out;
+};
+
+struct weir__http_listener {
+    struct weir__fd fd;
+    struct weir__http_worker *home;
+};
+
+/* A message to a worker's part of a server; each is on its way at most once. */
+struct weir__http_message {
+    struct weir__task task;
+    struct weir__http_worker *home;
+    atomic_bool is_sent;
+};
+
+/* A server's part on one worker. */
+struct weir__http_worker {
+    struct weir__http_server *server;
+    struct weir__worker *worker;
+    struct weir__http_conn *free_conns;
+    struct weir__http_slab *slabs;
+    struct weir__exchange *free_exchanges;
+    struct weir__http_in *free_ins;
+    struct weir__http_out *free_outs;
+    uint32_t free_exchange_count, free_in_count, free_out_count;
+    uint32_t tick; /* the second that is now */
+    bool is_draining;
+    uint32_t idle_ticks, head_ticks; /* time-outs in ticks, rounded up; UINT32_MAX: none */
+    struct weir__http1_date date;
+    struct weir__http_counters count;
+    struct weir__timer sweep; /* armed while a connection is open */
+    struct weir__list buckets[WEIR__HTTP_BUCKETS];
+
+    /* accepting */
+    struct weir__http_listener listeners[WEIR__HTTP_LISTENERS];
+    bool is_accepting, is_paused;
+    struct weir__timer resume;
+    int reserve;               /* a descriptor to give up when there are no others */
+    _Atomic uint32_t incoming; /* connections on their way from other workers */
+    uint32_t choice;           /* turns through the others */
+    struct weir__http_message stop, drain, cancel;
+};
+
+struct weir__http_server {
+    struct weir__runtime *runtime;
+    struct weir__http_server_options options;
+    struct weir__http_app app;
+    struct weir__http1_limits limits;
+    uint32_t in_bytes; /* size of an input buffer's bytes */
+    unsigned first, count;
+    int listeners[WEIR__HTTP_LISTENERS];
+    atomic_uint listener_users[WEIR__HTTP_LISTENERS]; /* workers that watch it */
+    unsigned listener_count;
+    bool is_started;
+    _Atomic uint32_t open; /* connections, those on their way included, and messages to workers */
+    _Atomic int cancel_reason; /* of cancel_all */
+    struct weir__lock lock;    /* guards `waiter` */
+    struct weir__wait *waiter; /* for `open` to become 0 */
+    struct weir__http_worker *homes[WEIR__WORKERS_MAX];
+};
+
+/* --- connections: conn.c ---------------------------------------------------------------------- */
+
+/* Takes a connected descriptor in; closes it when there is no memory. On the worker's own stack. */
+void weir__conn_open(struct weir__http_worker *home, int num, const struct weir__endpoint *peer);
+
+/* Closes it and gives it back. Not while it is ACTIVE, but by its fiber. */
+void weir__conn_close(struct weir__http_conn *c);
+
+/* Its state has lasted too long. */
+void weir__conn_timed_out(struct weir__http_conn *c);
+
+/* The next head that is in the input buffer: true when `x` has one, or is the refusal of a malformed one. In its fiber. */
+bool weir__conn_next_head(struct weir__http_conn *c);
+
+/* The same, after receiving what the kernel has. Does not wait; lets other fibers run first. */
+bool weir__conn_receive_head(struct weir__http_conn *c);
+
+/* The fiber is done with it: to rest, to linger, or closed. */
+void weir__conn_unbind(struct weir__http_conn *c);
+
+/* --- the fiber: serve.c ----------------------------------------------------------------------- */
+
+/* The main of the fiber that a connection is bound to. */
+void weir__conn_serve(void *conn);
+
+/* Something happened to the peer while a request runs: cancels it if that means that nobody waits for it. */
+void weir__conn_peer_shut(struct weir__http_conn *c);
+
+/* --- time: idle.c ----------------------------------------------------------------------------- */
+
+void weir__idle_init(struct weir__http_worker *home);
+/* Puts a connection into its bucket; it is due after `ticks`. */
+void weir__idle_add(struct weir__http_conn *c, uint32_t ticks);
+void weir__idle_remove(struct weir__http_conn *c);
+/* Changes `due`; moves only when it became earlier. */
+void weir__idle_due(struct weir__http_conn *c, uint32_t due);
+/* Calls `fn` for every connection; it may close the one that it is given. */
+void weir__idle_each(struct weir__http_worker *home,
+                     void (*fn)(struct weir__http_conn *c, void *arg), void *arg);
+/* Ticks from now until after `d` has passed. */
+uint32_t weir__idle_ticks(weir_dur d);
+/* The tick that is `ticks` from now; never for UINT32_MAX. */
+static inline uint32_t weir__idle_after(const struct weir__http_worker *home, uint32_t ticks)
+{
+    return ticks == UINT32_MAX ? UINT32_MAX : home->tick + ticks;
+}
+
+/* --- output: output.c ------------------------------------------------------------------------- */
+
+/* Room for `n` bytes (at most WEIR__OUT_ROOM_MAX) at the output's end; sends what is there if need be. May wait in `ctx`. */
+#define WEIR__OUT_ROOM_MAX (WEIR__HTTP_OUT_BYTES - 256u)
+weir_err weir__out_reserve(struct weir__http_conn *c, struct weir__ctx *ctx, size_t n);
+
+/* Sends all that is final, then `tail` (not copied; may be empty). May wait in `ctx`. */
+weir_err weir__out_flush(struct weir__http_conn *c, struct weir__ctx *ctx, weir_str tail);
+
+/* The same as far as it goes without a wait. */
+void weir__out_push(struct weir__http_conn *c);
+
+/* Ends the chunk that is being filled, if any. */
+void weir__out_seal(struct weir__http_conn *c);
+
+/* --- pools: pool.c ---------------------------------------------------------------------------- */
+
+struct weir__exchange *weir__pool_exchange(struct weir__http_worker *home);
+void weir__pool_give_exchange(struct weir__http_worker *home, struct weir__exchange *x);
+struct weir__http_in *weir__pool_in(struct weir__http_worker *home);
+void weir__pool_give_in(struct weir__http_worker *home, struct weir__http_in *in);
+struct weir__http_out *weir__pool_out(struct weir__http_worker *home);
+void weir__pool_give_out(struct weir__http_worker *home, struct weir__http_out *out);
+struct weir__http_conn *weir__pool_conn(struct weir__http_worker *home);
+void weir__pool_give_conn(struct weir__http_worker *home, struct weir__http_conn *c);
+void weir__pool_fini(struct weir__http_worker *home);
+
+/* --- body and response ------------------------------------------------------------------------ */
+
+/* Prepares the reading of the body that the head announces. */
+void weir__body_begin(struct weir__exchange *x);
+
+/* True when all of the body is in the input buffer already. */
+bool weir__body_is_here(const struct weir__exchange *x);
+
+/* Reads what is left of the body, up to `drain_max` bytes; false when the connection cannot go on. May wait. */
+bool weir__body_drain(struct weir__exchange *x);
+
+/* True when drain would give up: known before the head of the response is written. */
+bool weir__body_is_too_much(const struct weir__exchange *x);
+
+/* Makes sure that the request has an answer: by the app's `refuse`, else a line of text. */
+void weir__response_refuse(struct weir__exchange *x, int status, const char *why);
+
+/* --- accepting: accept.c ---------------------------------------------------------------------- */
+
+/* Begins to watch the server's listeners on this worker. */
+weir_err weir__accept_start(struct weir__http_worker *home);
+void weir__accept_stop(struct weir__http_worker *home);
+/* A descriptor became free: paused accepting goes on. */
+void weir__accept_resume(struct weir__http_worker *home);
+/* One connection less. */
+void weir__server_closed_one(struct weir__http_server *s);
+
+#endif

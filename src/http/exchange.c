@@ -1,0 +1,132 @@
+/*
+ * What a handler sees of its request besides the body, and the header lines that it adds to its response. The lines are kept
+ * as they will be sent, in a piece inside the exchange, so that beginning a response is one copy; a longer set of them
+ * moves to the context's memory.
+ */
+#include "http/exchange.h"
+
+#include "base/assert.h"
+#include "http/conn.h"
+
+#include <string.h>
+
+#define EXTRA_MAX                                                                                  \
+    (8u << 10) /* header lines of a response, in bytes; they must fit the output buffer */
+
+weir_str weir__exchange_header(const struct weir__exchange *x, weir_str name)
+{
+    int i = weir__http1_field_find(&x->head, x->bytes, name, 0);
+    if (i < 0)
+        return (weir_str){NULL, 0};
+    return weir__http1_field_value(&x->head, x->bytes, (unsigned)i);
+}
+
+const struct weir__endpoint *weir__exchange_peer(const struct weir__exchange *x)
+{
+    return &x->conn->peer;
+}
+
+uint32_t weir__exchange_index(const struct weir__exchange *x)
+{
+    return x->conn->requests - 1;
+}
+
+/* --- header lines of the response ---------------------------------------------------------------- */
+
+/* These follow from the response and the connection; a handler that set them could only be wrong. */
+static bool is_framing(weir_str name)
+{
+    static const weir_str names[] = {
+        {"Connection", 10}, {"Content-Length", 14}, {"Transfer-Encoding", 17},
+        {"Date", 4},        {"Trailer", 7},         {"Keep-Alive", 10},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (weir_str_ieq(name, names[i]))
+            return true;
+    }
+    return false;
+}
+
+static weir_err make_room(struct weir__exchange *x, size_t n)
+{
+    if (x->extra_len + n <= x->extra_cap)
+        return WEIR_OK;
+    if (x->extra_len + n > EXTRA_MAX)
+        return WEIR_ETOOLARGE;
+    char *moved = weir__ctx_alloc(x->ctx, EXTRA_MAX);
+    if (moved == NULL)
+        return x->ctx->reason == WEIR_REASON_BUDGET ? WEIR_EBUDGET : -ENOMEM;
+    memcpy(moved, x->extra, x->extra_len);
+    x->extra = moved;
+    x->extra_cap = EXTRA_MAX;
+    return WEIR_OK;
+}
+
+weir_err weir__exchange_header_add(struct weir__exchange *x, weir_str name, weir_str value)
+{
+    if (x->is_started)
+        return WEIR_ECLOSED;
+    if (is_framing(name) || !weir__http_name_is_valid(name) || !weir__http_value_is_valid(value))
+        return WEIR_EINVALID;
+    weir_err err = make_room(x, name.len + value.len + 4);
+    if (err != WEIR_OK)
+        return err;
+    struct weir__http1_writer w;
+    weir__http1_writer_init(&w, x->extra + x->extra_len, x->extra_cap - x->extra_len);
+    weir__http1_write_field_trusted(&w, name, value);
+    x->extra_len = (uint32_t)(w.at - x->extra);
+    if (weir_str_ieq(name, WEIR_S("Content-Type")))
+        x->has_type = true;
+    return w.err;
+}
+
+/* The next line from offset *at on; false at the end. */
+static bool next_line(const struct weir__exchange *x, uint32_t *at, weir_str *name, weir_str *value)
+{
+    const char *line = x->extra + *at, *end = x->extra + x->extra_len;
+    if (line == end)
+        return false;
+    const char *cr = memchr(line, '\r', (size_t)(end - line));
+    const char *colon = memchr(line, ':', (size_t)(cr - line));
+    *name = (weir_str){line, (size_t)(colon - line)};
+    *value = (weir_str){colon + 2, (size_t)(cr - colon - 2)};
+    *at = (uint32_t)(cr + 2 - x->extra);
+    return true;
+}
+
+weir_str weir__exchange_header_added(const struct weir__exchange *x, weir_str wanted)
+{
+    weir_str name, value;
+    for (uint32_t at = 0; next_line(x, &at, &name, &value);) {
+        if (weir_str_ieq(name, wanted))
+            return value;
+    }
+    return (weir_str){NULL, 0};
+}
+
+bool weir__exchange_header_remove(struct weir__exchange *x, weir_str wanted)
+{
+    weir_str name, value;
+    bool was_there = false;
+    if (x->is_started)
+        return false;
+    for (uint32_t at = 0, from = 0; next_line(x, &at, &name, &value); from = at) {
+        if (!weir_str_ieq(name, wanted))
+            continue;
+        memmove(x->extra + from, x->extra + at, x->extra_len - at);
+        x->extra_len -= at - from;
+        at = from;
+        was_there = true;
+    }
+    if (was_there && weir_str_ieq(wanted, WEIR_S("Content-Type")))
+        x->has_type = false;
+    return was_there;
+}
+
+weir_err weir__exchange_header_set(struct weir__exchange *x, weir_str name, weir_str value)
+{
+    if (!weir__http_value_is_valid(value))
+        return WEIR_EINVALID;
+    (void)weir__exchange_header_remove(x, name);
+    return weir__exchange_header_add(x, name, value);
+}

@@ -1,0 +1,146 @@
+/*
+ * What a worker keeps for its connections: dense slabs of connection structs, and free lists, newest first, of
+ * exchanges and buffers, which are warm and cost no malloc. Idle ones past a maximum go back to the heap; a connection's
+ * struct stays in its slab until the server ends.
+ *
+ * Under AddressSanitizer what lies on a free list may not be touched, so that a use after the end shows.
+ */
+#include "base/alloc.h"
+#include "base/asan.h"
+#include "base/assert.h"
+#include "http/conn.h"
+
+#define SLAB_BYTES (64u << 10)
+
+struct weir__http_slab {
+    struct weir__http_slab *next;
+    _Alignas(16) struct weir__http_conn conns[];
+};
+
+#define SLAB_CONNS ((SLAB_BYTES - sizeof(struct weir__http_slab)) / sizeof(struct weir__http_conn))
+
+_Static_assert(sizeof(struct weir__http_conn) <= 160, "a connection at rest is small");
+
+static bool add_slab(struct weir__http_worker *home)
+{
+    struct weir__http_slab *slab = weir__malloc(SLAB_BYTES);
+    if (slab == NULL)
+        return false;
+    slab->next = home->slabs;
+    home->slabs = slab;
+    for (size_t i = SLAB_CONNS; i-- > 0;)
+        weir__pool_give_conn(home, &slab->conns[i]);
+    return true;
+}
+
+struct weir__http_conn *weir__pool_conn(struct weir__http_worker *home)
+{
+    if (home->free_conns == NULL && !add_slab(home))
+        return NULL;
+    struct weir__http_conn *c = home->free_conns;
+    WEIR_ASAN_UNPOISON(c, sizeof *c);
+    home->free_conns = (struct weir__http_conn *)(void *)c->in_bucket.next;
+    return c;
+}
+
+void weir__pool_give_conn(struct weir__http_worker *home, struct weir__http_conn *c)
+{
+    c->in_bucket.next = (struct weir__list *)(void *)home->free_conns;
+    home->free_conns = c;
+    WEIR_ASAN_POISON(c, sizeof *c);
+}
+
+struct weir__exchange *weir__pool_exchange(struct weir__http_worker *home)
+{
+    struct weir__exchange *x = home->free_exchanges;
+    if (WEIR_LIKELY(x != NULL)) {
+        WEIR_ASAN_UNPOISON(x, sizeof *x);
+        home->free_exchanges = x->next_free;
+        home->free_exchange_count--;
+        return x;
+    }
+    return weir__malloc(sizeof *x);
+}
+
+void weir__pool_give_exchange(struct weir__http_worker *home, struct weir__exchange *x)
+{
+    if (home->free_exchange_count >= WEIR__HTTP_POOL_KEPT) {
+        weir__free(x);
+        return;
+    }
+    x->next_free = home->free_exchanges;
+    home->free_exchanges = x;
+    home->free_exchange_count++;
+    WEIR_ASAN_POISON(x, sizeof *x);
+}
+
+struct weir__http_in *weir__pool_in(struct weir__http_worker *home)
+{
+    struct weir__http_in *in = home->free_ins;
+    if (WEIR_LIKELY(in != NULL)) {
+        WEIR_ASAN_UNPOISON(in, sizeof *in + home->server->in_bytes);
+        home->free_ins = in->next_free;
+        home->free_in_count--;
+    } else {
+        in = weir__malloc(sizeof *in + home->server->in_bytes);
+    }
+    if (in != NULL)
+        in->len = in->at = 0;
+    return in;
+}
+
+void weir__pool_give_in(struct weir__http_worker *home, struct weir__http_in *in)
+{
+    if (home->free_in_count >= WEIR__HTTP_POOL_KEPT) {
+        weir__free(in);
+        return;
+    }
+    in->next_free = home->free_ins;
+    home->free_ins = in;
+    home->free_in_count++;
+    WEIR_ASAN_POISON(in, sizeof *in + home->server->in_bytes);
+}
+
+struct weir__http_out *weir__pool_out(struct weir__http_worker *home)
+{
+    struct weir__http_out *out = home->free_outs;
+    if (WEIR_LIKELY(out != NULL)) {
+        WEIR_ASAN_UNPOISON(out, WEIR__HTTP_OUT_BYTES);
+        home->free_outs = out->next_free;
+        home->free_out_count--;
+    } else {
+        out = weir__malloc(WEIR__HTTP_OUT_BYTES);
+    }
+    if (out != NULL)
+        *out = (struct weir__http_out){.chunk_at = WEIR__NO_CHUNK};
+    return out;
+}
+
+void weir__pool_give_out(struct weir__http_worker *home, struct weir__http_out *out)
+{
+    if (home->free_out_count >= WEIR__HTTP_POOL_KEPT) {
+        weir__free(out);
+        return;
+    }
+    out->next_free = home->free_outs;
+    home->free_outs = out;
+    home->free_out_count++;
+    WEIR_ASAN_POISON(out, WEIR__HTTP_OUT_BYTES);
+}
+
+void weir__pool_fini(struct weir__http_worker *home)
+{
+    while (home->free_exchanges != NULL)
+        weir__free(weir__pool_exchange(home));
+    while (home->free_ins != NULL)
+        weir__free(weir__pool_in(home));
+    while (home->free_outs != NULL)
+        weir__free(weir__pool_out(home));
+    while (home->slabs != NULL) {
+        struct weir__http_slab *slab = home->slabs;
+        home->slabs = slab->next;
+        WEIR_ASAN_UNPOISON(slab, SLAB_BYTES);
+        weir__free(slab);
+    }
+    home->free_conns = NULL;
+}

@@ -1,0 +1,417 @@
+/*
+ * The server as a whole: its options, its part on each worker, start, drain and end, and its numbers.
+ *
+ * Nothing here is on a request's way. Workers are told things by messages that each part has ready, so that draining and
+ * cancelling need no memory and wait for nobody; `open` counts connections and such messages, and at 0
+ * nothing of the server is at work on any worker.
+ */
+#include "http/server.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "http/conn.h"
+#include "net/listener.h"
+#include "rt/sys.h"
+
+#define PATIENCE 10 /* seconds: a worker that does not answer for so long is stuck */
+
+/* --- making ----------------------------------------------------------------------------------------- */
+
+#define DEFAULT(member, value) ((member) != 0 ? (member) : (value))
+
+static void default_dur(weir_dur *d, weir_dur otherwise)
+{
+    if (d->ns == 0)
+        *d = otherwise;
+}
+
+static void set_defaults(struct weir__http_server_options *o)
+{
+    o->head_bytes_max = DEFAULT(o->head_bytes_max, 16u << 10);
+    if (o->head_bytes_max > WEIR_HTTP1_HEAD_BYTES_MAX)
+        o->head_bytes_max = WEIR_HTTP1_HEAD_BYTES_MAX;
+    o->line_bytes_max = DEFAULT(o->line_bytes_max, 8u << 10);
+    o->fields_max = DEFAULT(o->fields_max, WEIR_HTTP1_FIELDS_MAX);
+    o->body_max = DEFAULT(o->body_max, 8u << 20);
+    o->drain_max = DEFAULT(o->drain_max, 256u << 10);
+    o->requests_max = DEFAULT(o->requests_max, 10000);
+    o->connections_max = DEFAULT(o->connections_max, 100000u);
+    o->backlog = DEFAULT(o->backlog, 4096u);
+    default_dur(&o->head_timeout, weir_sec(10));
+    default_dur(&o->body_timeout, weir_sec(30));
+    default_dur(&o->write_timeout, weir_sec(30));
+    default_dur(&o->idle_timeout, weir_sec(75));
+    default_dur(&o->handler_timeout, weir_sec(30));
+}
+
+struct weir__http_server *weir__http_server_new(struct weir__runtime *rt,
+                                                const struct weir__http_server_options *options,
+                                                const struct weir__http_app *app)
+{
+    struct weir__http_server *s = weir__calloc(1, sizeof *s);
+    if (s == NULL)
+        return NULL;
+    s->runtime = rt;
+    s->options = *options;
+    set_defaults(&s->options);
+    s->app = *app;
+    s->limits = (struct weir__http1_limits){s->options.head_bytes_max, s->options.line_bytes_max,
+                                            s->options.fields_max};
+    s->in_bytes = s->options.head_bytes_max + WEIR__HTTP_IN_SPARE;
+    s->count = rt->worker_count - rt->options.extra_workers;
+    weir__lock_init(&s->lock);
+    return s;
+}
+
+void weir__http_server_on_workers(struct weir__http_server *s, unsigned first, unsigned count)
+{
+    WEIR_ASSERT(!s->is_started && count > 0 && first + count <= s->runtime->worker_count,
+                "a server runs on workers that there are");
+    s->first = first;
+    s->count = count;
+}
+
+weir_err weir__http_server_adopt_listener(struct weir__http_server *s, int num)
+{
+    if (s->listener_count == WEIR__HTTP_LISTENERS || s->is_started)
+        return WEIR_ELIMIT;
+    s->listeners[s->listener_count++] = num;
+    return WEIR_OK;
+}
+
+weir_err weir__http_server_listen(struct weir__http_server *s, weir_str where,
+                                  struct weir__endpoint *bound, char *message, size_t size)
+{
+    struct weir__listener_options options = {.backlog = (int)s->options.backlog};
+    int num = weir__listener_open(where, &options, bound, message, size);
+    if (num < 0)
+        return num;
+    weir_err err = weir__http_server_adopt_listener(s, num);
+    if (err != WEIR_OK) {
+        snprintf(message, size, "listen on " WEIR_STR_FMT ": a server has at most %d addresses",
+                 WEIR_STR_ARG(where), WEIR__HTTP_LISTENERS);
+        weir__sys_close(num);
+    }
+    return err;
+}
+
+/* --- the end of what is open ------------------------------------------------------------------------ */
+
+void weir__server_closed_one(struct weir__http_server *s)
+{
+    if (atomic_fetch_sub_explicit(&s->open, 1, memory_order_acq_rel) != 1)
+        return;
+    weir__lock_take(&s->lock);
+    struct weir__wait *w = s->waiter;
+    s->waiter = NULL;
+    weir__lock_give(&s->lock);
+    if (w != NULL)
+        weir__wake(w, WEIR_OK);
+}
+
+static bool stop_waiting(struct weir__wait *w)
+{
+    struct weir__http_server *s = w->object;
+    weir__lock_take(&s->lock);
+    bool was_there = s->waiter == w;
+    if (was_there)
+        s->waiter = NULL;
+    weir__lock_give(&s->lock);
+    return was_there;
+}
+
+weir_err weir__http_server_wait_closed(struct weir__http_server *s, struct weir__ctx *c,
+                                       weir_time until)
+{
+    static const struct weir__wait_type type = {.name = "connections to close",
+                                                .abandon = stop_waiting};
+    while (atomic_load(&s->open) > 0) {
+        struct weir__wait wait;
+        weir__wait_init(&wait, &type, c, NULL, s);
+        weir__lock_take(&s->lock);
+        s->waiter = &wait;
+        weir__lock_give(&s->lock);
+        /* The last one may have closed before it could see who waits. */
+        if (atomic_load(&s->open) == 0 && stop_waiting(&wait))
+            break;
+        weir_err err = weir__park(&wait, until);
+        if (err != WEIR_OK)
+            return err;
+    }
+    return WEIR_OK;
+}
+
+/* --- messages to the workers ------------------------------------------------------------------------ */
+
+static struct weir__http_message *message_of(struct weir__task *t)
+{
+    return WEIR_CONTAINER(t, struct weir__http_message, task);
+}
+
+static void received(struct weir__http_message *m)
+{
+    atomic_store(&m->is_sent, false);
+    weir__server_closed_one(m->home->server);
+}
+
+static void on_stop(struct weir__task *t)
+{
+    weir__accept_stop(message_of(t)->home);
+    received(message_of(t));
+}
+
+static void close_at_rest(struct weir__http_conn *c, void *arg)
+{
+    (void)arg;
+    if (c->state == WEIR__CONN_REST)
+        weir__conn_close(c);
+}
+
+static void on_drain(struct weir__task *t)
+{
+    struct weir__http_worker *home = message_of(t)->home;
+    home->is_draining = true;
+    weir__accept_stop(home);
+    weir__idle_each(home, close_at_rest, NULL);
+    received(message_of(t));
+}
+
+static void cancel_one(struct weir__http_conn *c, void *arg)
+{
+    weir_reason reason = (weir_reason)atomic_load(&c->home->server->cancel_reason);
+    (void)arg;
+    if (c->x != NULL && c->x->ctx != NULL && c->x->ctx->reason == WEIR_REASON_NONE)
+        weir__ctx_cancel(c->x->ctx, reason);
+}
+
+static void on_cancel(struct weir__task *t)
+{
+    weir__idle_each(message_of(t)->home, cancel_one, NULL);
+    received(message_of(t));
+}
+
+static void tell(struct weir__http_worker *home, struct weir__http_message *m)
+{
+    if (atomic_exchange(&m->is_sent, true))
+        return; /* it is on its way */
+    atomic_fetch_add(&home->server->open, 1);
+    weir__post(home->worker, &m->task);
+}
+
+/* --- start ------------------------------------------------------------------------------------------ */
+
+static void prepare_message(struct weir__http_message *m, struct weir__http_worker *home,
+                            void (*run)(struct weir__task *t))
+{
+    m->task.run = run;
+    m->home = home;
+    atomic_init(&m->is_sent, false);
+}
+
+static struct weir__http_worker *new_home(struct weir__http_server *s, struct weir__worker *w)
+{
+    struct weir__http_worker *home = weir__memalign(64, sizeof *home);
+    if (home == NULL)
+        return NULL;
+    memset(home, 0, sizeof *home);
+    home->server = s;
+    home->worker = w;
+    home->reserve = -1;
+    home->idle_ticks = weir__idle_ticks(s->options.idle_timeout);
+    home->head_ticks = weir__idle_ticks(s->options.head_timeout);
+    weir__idle_init(home);
+    prepare_message(&home->stop, home, on_stop);
+    prepare_message(&home->drain, home, on_drain);
+    prepare_message(&home->cancel, home, on_cancel);
+    return home;
+}
+
+struct start {
+    struct weir__http_server *server;
+    _Atomic int err;
+};
+
+static void start_here(struct weir__worker *w, void *arg)
+{
+    struct start *start = arg;
+    struct weir__http_worker *home = start->server->homes[w->index];
+    weir_err err = home != NULL ? weir__accept_start(home) : WEIR_OK;
+    if (err != WEIR_OK)
+        atomic_store(&start->err, err);
+}
+
+weir_err weir__http_server_start(struct weir__http_server *s, struct weir__ctx *c)
+{
+    for (unsigned i = s->first; i < s->first + s->count; i++) {
+        s->homes[i] = new_home(s, s->runtime->workers[i]);
+        if (s->homes[i] == NULL)
+            return -ENOMEM;
+    }
+    s->is_started = true;
+    struct start start = {.server = s};
+    weir_err err = weir__on_each_worker(c, start_here, &start, weir_sec(PATIENCE));
+    return err != WEIR_OK ? err : (weir_err)atomic_load(&start.err);
+}
+
+/* --- stop ------------------------------------------------------------------------------------------- */
+
+/* Listeners that no worker has ever watched. */
+static void close_unwatched(struct weir__http_server *s)
+{
+    for (unsigned i = 0; i < s->listener_count && !s->is_started; i++)
+        weir__self->poller->close(weir__self, s->listeners[i]);
+    if (!s->is_started)
+        s->listener_count = 0;
+}
+
+void weir__http_server_stop_accepting(struct weir__http_server *s, struct weir__ctx *c)
+{
+    (void)c;
+    close_unwatched(s);
+    for (unsigned i = s->first; s->is_started && i < s->first + s->count; i++)
+        tell(s->homes[i], &s->homes[i]->stop);
+}
+
+void weir__http_server_drain(struct weir__http_server *s, struct weir__ctx *c)
+{
+    (void)c;
+    close_unwatched(s);
+    for (unsigned i = s->first; s->is_started && i < s->first + s->count; i++)
+        tell(s->homes[i], &s->homes[i]->drain);
+}
+
+void weir__http_server_cancel_all(struct weir__http_server *s, struct weir__ctx *c,
+                                  weir_reason reason)
+{
+    (void)c;
+    atomic_store(&s->cancel_reason, (int)reason);
+    for (unsigned i = s->first; s->is_started && i < s->first + s->count; i++)
+        tell(s->homes[i], &s->homes[i]->cancel);
+}
+
+static void close_one(struct weir__http_conn *c, void *arg)
+{
+    (void)arg;
+    if (c->state != WEIR__CONN_ACTIVE) {
+        weir__conn_close(c);
+        return;
+    }
+    /* Its fiber is sending or draining: it finds the descriptor closed, and ends. */
+    c->is_closing = c->is_broken = true;
+    weir__fd_close(&c->fd);
+}
+
+static void close_here(struct weir__worker *w, void *arg)
+{
+    struct weir__http_server *s = arg;
+    struct weir__http_worker *home = s->homes[w->index];
+    if (home == NULL)
+        return;
+    home->is_draining = true;
+    weir__accept_stop(home);
+    weir__idle_each(home, close_one, NULL);
+}
+
+static void end_here(struct weir__worker *w, void *arg)
+{
+    struct weir__http_server *s = arg;
+    struct weir__http_worker *home = s->homes[w->index];
+    if (home == NULL)
+        return;
+    weir__timer_disarm(&home->sweep);
+    weir__pool_fini(home);
+    weir__free(home);
+    s->homes[w->index] = NULL;
+}
+
+void weir__http_server_free(struct weir__http_server *s, struct weir__ctx *c)
+{
+    if (s == NULL)
+        return;
+    close_unwatched(s);
+    if (s->is_started) {
+        weir_time until = weir_time_add(weir__self->now, weir_sec(PATIENCE));
+        bool is_over = weir__on_each_worker(c, close_here, s, weir_sec(PATIENCE)) == WEIR_OK &&
+                       weir__http_server_wait_closed(s, c, until) == WEIR_OK &&
+                       weir__on_each_worker(c, end_here, s, weir_sec(PATIENCE)) == WEIR_OK;
+        if (!is_over)
+            return; /* a worker is stuck in a handler: its memory is not taken away under it */
+    }
+    weir__free(s);
+}
+
+/* --- numbers ---------------------------------------------------------------------------------------- */
+
+static void each_active(struct weir__http_conn *c, void *arg)
+{
+    void **call = arg;
+    void (*fn)(struct weir__exchange * x, void *arg);
+    memcpy(&fn, call[0], sizeof fn);
+    if (c->x != NULL && c->x->ctx != NULL)
+        fn(c->x, call[1]);
+}
+
+void weir__http_server_each_active(struct weir__http_server *s,
+                                   void (*fn)(struct weir__exchange *x, void *arg), void *arg)
+{
+    struct weir__http_worker *home = s->homes[weir__self->index];
+    void *call[2] = {&fn, arg};
+    if (home != NULL)
+        weir__idle_each(home, each_active, call);
+}
+
+static void add(struct weir__http_stats *to, const struct weir__http_counters *n)
+{
+    to->accepted += weir__counter_read(&n->accepted);
+    to->refused += weir__counter_read(&n->refused);
+    to->handed_over += weir__counter_read(&n->handed_over);
+    to->accept_pauses += weir__counter_read(&n->accept_pauses);
+    to->open += (uint64_t)weir__gauge_read(&n->open);
+    to->active += (uint64_t)weir__gauge_read(&n->active);
+    to->requests += weir__counter_read(&n->requests);
+    for (size_t i = 0; i < 6; i++)
+        to->responses[i] += weir__counter_read(&n->responses[i]);
+    to->malformed += weir__counter_read(&n->malformed);
+    to->timeouts_head += weir__counter_read(&n->timeouts_head);
+    to->timeouts_body += weir__counter_read(&n->timeouts_body);
+    to->timeouts_write += weir__counter_read(&n->timeouts_write);
+    to->timeouts_idle += weir__counter_read(&n->timeouts_idle);
+    to->timeouts_handler += weir__counter_read(&n->timeouts_handler);
+    to->client_gone += weir__counter_read(&n->client_gone);
+    to->panics += weir__counter_read(&n->panics);
+    to->aborted += weir__counter_read(&n->aborted);
+    to->second_refused += weir__counter_read(&n->second_refused);
+    to->bytes_in += weir__counter_read(&n->bytes_in);
+    to->bytes_out += weir__counter_read(&n->bytes_out);
+}
+
+void weir__http_server_stats(const struct weir__http_server *s, struct weir__http_stats *out)
+{
+    *out = (struct weir__http_stats){0};
+    for (unsigned i = s->first; i < s->first + s->count; i++) {
+        if (s->homes[i] != NULL)
+            add(out, &s->homes[i]->count);
+    }
+}
+
+weir_err weir__http_preflight_files(uint64_t needed, char *message, size_t size)
+{
+    struct rlimit limit;
+    if (weir__sys_getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return WEIR_OK;
+    if (limit.rlim_cur < limit.rlim_max) {
+        struct rlimit raised = {limit.rlim_max, limit.rlim_max};
+        if (weir__sys_setrlimit(RLIMIT_NOFILE, &raised) == 0)
+            limit = raised;
+    }
+    if (limit.rlim_cur >= needed)
+        return WEIR_OK;
+    snprintf(message, size,
+             "%llu descriptors are needed and the limit is %llu: raise it (ulimit -Hn, "
+             "LimitNOFILE= of systemd) or allow fewer connections",
+             (unsigned long long)needed, (unsigned long long)limit.rlim_cur);
+    return -EMFILE;
+}
