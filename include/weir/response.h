@@ -76,6 +76,7 @@ WEIR_API weir_err weir_set_header(weir_ctx *c, const char *name, weir_str value)
 
 /** What a cookie may be given; the zero value is the safe one. */
 typedef struct weir_cookie_options {
+    unsigned unused;       /* the macro's */
     weir_dur max_age;      /* 0: until the browser is closed; below 0: delete it now */
     const char *path;      /* default "/" */
     const char *domain;    /* default: this host alone */
@@ -91,7 +92,7 @@ typedef struct weir_cookie_options {
  * returns  WEIR_OK; WEIR_EINVALID for what no cookie may hold; WEIR_ECLOSED: the response has begun
  */
 #define weir_cookie_set(c, name, value, ...)                                                       \
-    weir_cookie_set_at((c), (name), (value), &(weir_cookie_options){.path = NULL, __VA_ARGS__})
+    weir_cookie_set_at((c), (name), (value), &(weir_cookie_options){.unused = 0, __VA_ARGS__})
 /** The function behind weir_cookie_set. */
 WEIR_API weir_err weir_cookie_set_at(weir_ctx *c, const char *name, weir_str value,
                                      const weir_cookie_options *options);
@@ -138,6 +139,7 @@ WEIR_API weir_err weir_stream_end(weir_stream *stream, weir_err err) WEIR_MUST_U
 
 /** What a file's response may be given. */
 typedef struct weir_file_options {
+    unsigned unused; /* the macro's */
     const char
         *root; /* a folder that the path is in and cannot leave; default: the path is trusted */
     const char *download;      /* a name to be saved under: Content-Disposition: attachment */
@@ -156,7 +158,7 @@ typedef struct weir_file_options {
  * context  fiber; waits for the client, and for the disk without holding up the worker
  */
 #define weir_file(c, path, ...)                                                                    \
-    weir_file_at((c), (path), &(weir_file_options){.root = NULL, __VA_ARGS__})
+    weir_file_at((c), (path), &(weir_file_options){.unused = 0, __VA_ARGS__})
 /** The function behind weir_file. */
 WEIR_API weir_err weir_file_at(weir_ctx *c, weir_str path,
                                const weir_file_options *options) WEIR_MUST_USE;

@@ -1,0 +1,43 @@
+/*
+ * The access log: one line for each request, when it is over. Not written on the way back through the chain: there the reply of
+ * an error is still to be made, a panic passes by, and whether the client took the last byte is not known. At the request's
+ * end all of that is, so that the line is true wherever in the chain this middleware stands.
+ */
+#include "web/web.h"
+#include <weir/mw.h>
+
+static void add_peer(struct weir__log_line *line, const struct weir__endpoint *peer)
+{
+    char text[WEIR__ENDPOINT_TEXT_MAX];
+    if (peer == NULL || peer->family == 0)
+        return;
+    weir__log_str(line, "client", (weir_str){text, weir__endpoint_format_ip(peer, text)});
+}
+
+static void write_line(const struct weir__request *r)
+{
+    struct weir__request_summary s;
+    weir__request_summarise(r, &s);
+    weir_log_level level = s.status >= 500 ? WEIR_LOG_WARN : WEIR_LOG_INFO;
+    if (!weir__log_wants(level))
+        return;
+    struct weir__log_line line;
+    weir__log_begin(&line, level, WEIR_S("request"), NULL, weir__ctx_of(s.c));
+    weir__log_str(&line, "method", s.method);
+    weir__log_str(&line, "path", s.path);
+    weir__log_int(&line, "status", s.status);
+    weir__log_str(&line, "reason", weir_str_from(weir__outcome_name(s.outcome)));
+    weir__log_int(&line, "latency_us", s.latency.ns / 1000);
+    weir__log_int(&line, "bytes_in", (int64_t)s.bytes_in);
+    weir__log_int(&line, "bytes_out", (int64_t)s.bytes_out);
+    if (s.is_cut)
+        weir__log_int(&line, "cut", 1);
+    add_peer(&line, s.peer);
+    weir__log_end(&line);
+}
+
+weir_err weir_mw_log(weir_ctx *c)
+{
+    weir__request_at_end(c, write_line);
+    return weir_next(c);
+}

@@ -1,0 +1,301 @@
+/*
+ * Files as responses: conditional requests, single ranges, and folders that a client's path cannot leave.
+ *
+ * The hard thing is the folder. A path is refused when it has ".." or a NUL in it, however it was encoded; what is left is
+ * opened by the kernel below the folder, which also knows symbolic links and their races (openat2). A kernel
+ * without that gets every component opened by itself, without following any link.
+ *
+ * A worker must not wait for a disk: before a piece is sent its pages are asked for, and when they are not in memory a thread of
+ * the offload pool reads them.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <weir/offload.h>
+
+#include "rt/offload.h"
+#include "rt/owned.h"
+#include "rt/sys.h"
+#include "web/web.h"
+#include "wire/date.h"
+#include "wire/mime.h"
+#include "wire/url.h"
+
+enum { PIECE = 256 << 10, PATH_MAX_BYTES = 4096, TAG_MAX = 64 };
+
+struct file {
+    struct weir__owned owned;
+    int fd;
+    struct stat st;
+    char tag[TAG_MAX];
+    char modified[WEIR_DATE_LEN];
+};
+
+static weir_str tag_of(const struct file *f)
+{
+    return weir_str_from(f->tag);
+}
+
+static weir_str modified_of(const struct file *f)
+{
+    return (weir_str){f->modified, WEIR_DATE_LEN};
+}
+
+/* --- opening ------------------------------------------------------------------------------ */
+
+static void release(struct weir__owned *o)
+{
+    struct file *f = WEIR_CONTAINER(o, struct file, owned);
+    if (f->fd >= 0)
+        weir__sys_close(f->fd);
+    f->fd = -1;
+}
+
+static const struct weir__owned_type file_type = {.name = "file", .release = release};
+
+/* True when a path from a client names something below its folder and nothing else. */
+static bool is_below(weir_str path)
+{
+    if (path.len == 0 || path.len >= PATH_MAX_BYTES || path.ptr[0] == '/' ||
+        memchr(path.ptr, '\0', path.len) != NULL)
+        return false;
+    for (size_t at = 0; at <= path.len;) {
+        const char *slash = memchr(path.ptr + at, '/', path.len - at);
+        size_t end = slash != NULL ? (size_t)(slash - path.ptr) : path.len;
+        weir_str part = {path.ptr + at, end - at};
+        if (weir_str_eq(part, WEIR_S("..")) || weir_str_eq(part, WEIR_S(".")))
+            return false;
+        at = end + 1;
+    }
+    return true;
+}
+
+/* Component by component, without following links: for kernels without openat2. Consumes `root`. */
+static int open_by_steps(int root, char *path)
+{
+    int at = root;
+    for (char *part = path; at >= 0 && part != NULL;) {
+        char *slash = strchr(part, '/');
+        if (slash != NULL)
+            *slash = '\0';
+        int flags = O_NOFOLLOW | (slash != NULL ? O_DIRECTORY | O_PATH : O_NONBLOCK | O_NOCTTY);
+        int next = *part == '\0' ? -ENOENT : weir__sys_openat(at, part, flags);
+        weir__sys_close(at);
+        at = next;
+        part = slash != NULL ? slash + 1 : NULL;
+    }
+    return at;
+}
+
+static int open_below(const char *root, char *path)
+{
+    int folder = weir__sys_open(root, O_PATH | O_DIRECTORY, 0);
+    if (folder < 0)
+        return folder;
+    int fd = weir__sys_open_beneath(folder, path);
+    if (fd == -ENOSYS)
+        return open_by_steps(folder, path);
+    weir__sys_close(folder);
+    return fd;
+}
+
+static int open_file(weir_str path, const char *root)
+{
+    char text[PATH_MAX_BYTES];
+    while (root != NULL && path.len > 0 && path.ptr[0] == '/')
+        path = (weir_str){path.ptr + 1, path.len - 1};
+    if (root != NULL ? !is_below(path)
+                     : path.len == 0 || path.len >= sizeof text || memchr(path.ptr, '\0', path.len))
+        return -ENOENT;
+    memcpy(text, path.ptr, path.len);
+    text[path.len] = '\0';
+    return root != NULL ? open_below(root, text)
+                        : weir__sys_open(text, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+}
+
+/* What a client may know of an error: that there is nothing. What else it is, is for the log. */
+static weir_err refuse(weir_ctx *c, int err)
+{
+    if (err == -EMFILE || err == -ENFILE || err == -ENOMEM)
+        return weir_raise(c, WEIR_ELIMIT, "a file could not be opened: %s", strerror(-err));
+    return weir_fail(c, 404, "there is no such file");
+}
+
+static weir_err open_owned(weir_ctx *c, struct file *f, weir_str path, const char *root)
+{
+    f->fd = -1;
+    weir__own(weir__ctx_of(c), &f->owned, &file_type, NULL);
+    f->fd = open_file(path, root);
+    if (f->fd < 0)
+        return refuse(c, f->fd);
+    int err = weir__sys_fstat(f->fd, &f->st);
+    if (err < 0 || !S_ISREG(f->st.st_mode))
+        return refuse(c, -ENOENT);
+    snprintf(f->tag, sizeof f->tag, "\"%llx-%llx-%llx\"", (unsigned long long)f->st.st_mtim.tv_sec,
+             (unsigned long long)f->st.st_mtim.tv_nsec, (unsigned long long)f->st.st_size);
+    weir__date_format(f->modified, f->st.st_mtim.tv_sec);
+    return WEIR_OK;
+}
+
+/* --- conditions --------------------------------------------------------------------------- */
+
+/* True when the client has it already (RFC 9110 section 13.2.2). */
+static bool is_unchanged(const struct weir__exchange *x, const struct file *f)
+{
+    weir_str tags = weir__exchange_field(x, WEIR_FIELD_IF_NONE_MATCH);
+    if (tags.ptr != NULL)
+        return weir__etag_list_has(tags, tag_of(f), false);
+    weir_str since = weir__exchange_field(x, WEIR_FIELD_IF_MODIFIED_SINCE);
+    int64_t seconds;
+    return since.ptr != NULL && weir__date_parse(since, f->st.st_mtim.tv_sec, &seconds) == 0 &&
+           f->st.st_mtim.tv_sec <= seconds;
+}
+
+/* The part that is asked for; all of it when the range is none, several, or of another version. */
+static enum weir__range_result range_of(const struct weir__exchange *x, const struct file *f,
+                                        uint64_t *first, uint64_t *last)
+{
+    weir_str range = weir__exchange_field(x, WEIR_FIELD_RANGE);
+    weir_str version = weir__exchange_field(x, WEIR_FIELD_IF_RANGE);
+    if (range.ptr == NULL || x->head.method != WEIR_HTTP1_GET)
+        return WEIR_RANGE_NONE;
+    if (version.ptr != NULL && !weir__etag_eq_strong(version, tag_of(f)) &&
+        !weir_str_eq(version, modified_of(f)))
+        return WEIR_RANGE_NONE;
+    return weir__range_parse(range, (uint64_t)f->st.st_size, first, last);
+}
+
+/* --- sending ------------------------------------------------------------------------------ */
+
+/* A name for "Save as": quotes and what is not printable ASCII become '_', the name itself goes encoded beside. */
+static weir_err set_download(weir_ctx *c, const char *name)
+{
+    size_t n = strlen(name);
+    char *plain = weir_alloc(c, n + 1), *encoded = weir_alloc(c, 3 * n + 1);
+    if (plain == NULL || encoded == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        plain[i] =
+            name[i] < ' ' || name[i] > '~' || strchr("\"\\/", name[i]) != NULL ? '_' : name[i];
+    size_t len = weir__url_encode((weir_str){name, n}, encoded);
+    weir_str value = weir_sprintf(c, "attachment; filename=\"%s\"; filename*=UTF-8''%.*s", plain,
+                                  (int)len, encoded);
+    return value.ptr != NULL ? weir_set_header(c, "Content-Disposition", value) : -ENOMEM;
+}
+
+static weir_err set_headers(weir_ctx *c, const struct file *f, const weir_file_options *o)
+{
+    weir_err err = weir_set_header(c, "ETag", tag_of(f));
+    if (err == WEIR_OK)
+        err = weir_set_header(c, "Last-Modified", modified_of(f));
+    if (err == WEIR_OK)
+        err = weir_set_header(c, "Accept-Ranges", WEIR_S("bytes"));
+    if (err == WEIR_OK)
+        err = weir_set_header(c, "X-Content-Type-Options", WEIR_S("nosniff"));
+    if (err == WEIR_OK && o->cache_control != NULL)
+        err = weir_set_header(c, "Cache-Control", weir_str_from(o->cache_control));
+    if (err == WEIR_OK && o->download != NULL)
+        err = set_download(c, o->download);
+    return err;
+}
+
+struct warming {
+    int fd;
+    uint64_t at, end;
+};
+
+/* On a thread of the offload pool: reads, so that the pages are in memory. */
+static weir_err warm(void *arg)
+{
+    struct warming *w = arg;
+    char bytes[16 << 10];
+    while (w->at < w->end) {
+        ssize_t n = weir__sys_pread(w->fd, bytes, sizeof bytes, (off_t)w->at);
+        if (n <= 0)
+            return n < 0 ? (weir_err)n : WEIR_OK;
+        w->at += (uint64_t)n;
+    }
+    return WEIR_OK;
+}
+
+/* Sees to it that sending these bytes does not wait for the disk. A full pool is no reason not to send. */
+static weir_err make_warm(weir_ctx *c, int fd, uint64_t at, uint64_t len)
+{
+    char byte;
+    struct warming w = {fd, at, at + len};
+    if (weir__sys_pread_nowait(fd, &byte, 1, (off_t)at) != -EAGAIN &&
+        weir__sys_pread_nowait(fd, &byte, 1, (off_t)(at + len - 1)) != -EAGAIN)
+        return WEIR_OK;
+    weir_err err = weir_offload(c, warm, &w);
+    return err == WEIR_ELIMIT ? WEIR_OK : err;
+}
+
+static weir_err send_part(weir_ctx *c, struct weir__exchange *x, int fd, uint64_t at, uint64_t len)
+{
+    weir_err err = WEIR_OK;
+    while (err == WEIR_OK && len > 0 && x->has_body) {
+        uint64_t piece = len < PIECE ? len : PIECE;
+        err = make_warm(c, fd, at, piece);
+        if (err == WEIR_OK)
+            err = weir__exchange_sendfile(x, fd, at, piece);
+        at += piece;
+        len -= piece;
+    }
+    return err == WEIR_OK ? weir__exchange_end(x) : err;
+}
+
+static weir_err unsatisfiable(weir_ctx *c, const struct file *f)
+{
+    weir_str value = weir_sprintf(c, "bytes */%lld", (long long)f->st.st_size);
+    weir_err err = value.ptr != NULL ? weir_set_header(c, "Content-Range", value) : -ENOMEM;
+    return err < 0 ? err : weir_fail(c, 416, "the range lies outside of the file");
+}
+
+static weir_err send_file(weir_ctx *c, const struct file *f, weir_str path,
+                          const weir_file_options *o)
+{
+    struct weir__exchange *x = weir__request_of(c)->x;
+    uint64_t first = 0, last = 0, size = (uint64_t)f->st.st_size;
+    enum weir__range_result range = range_of(x, f, &first, &last);
+    if (range == WEIR_RANGE_UNSATISFIABLE)
+        return unsatisfiable(c, f);
+    weir_str type = o->type != NULL ? weir_str_from(o->type) : weir__mime_by_name(path);
+    int status = 200;
+    if (range == WEIR_RANGE_ONE) {
+        weir_str value = weir_sprintf(c, "bytes %llu-%llu/%llu", (unsigned long long)first,
+                                      (unsigned long long)last, (unsigned long long)size);
+        weir_err err = value.ptr != NULL ? weir_set_header(c, "Content-Range", value) : -ENOMEM;
+        if (err < 0)
+            return err;
+        status = 206;
+        size = last - first + 1;
+    }
+    weir_err err = weir__exchange_begin(x, status, type, (int64_t)size);
+    return err < 0 ? err : send_part(c, x, f->fd, first, size);
+}
+
+weir_err weir_file_at(weir_ctx *c, weir_str path, const weir_file_options *o)
+{
+    struct weir__exchange *x = weir__request_of(c)->x;
+    struct file *f = weir_alloc(c, sizeof *f);
+    if (f == NULL)
+        return weir__ctx_arena(weir__ctx_of(c))->is_over_budget ? WEIR_EBUDGET : -ENOMEM;
+    weir_err err = open_owned(c, f, path, o->root);
+    if (err == WEIR_OK)
+        err = set_headers(c, f, o);
+    if (err == WEIR_OK && is_unchanged(x, f))
+        err = weir__exchange_respond(x, 304, (weir_str){NULL, 0}, WEIR_S(""));
+    else if (err == WEIR_OK)
+        err = send_file(c, f, path, o);
+    weir__disown(&f->owned);
+    release(&f->owned);
+    return err;
+}
+
+weir_err weir__web_static(weir_ctx *c)
+{
+    weir_str path = weir_param(c, "path");
+    if (path.len == 0 || path.ptr[path.len - 1] == '/')
+        path = weir_sprintf(c, WEIR_STR_FMT "index.html", WEIR_STR_ARG(path));
+    return weir_file(c, path, .root = weir__request_of(c)->route->folder);
+}
