@@ -3,8 +3,9 @@
  * the same fiber ever since is reported, once a stall: route, worker, how long, and the stack at this moment.
  *
  * The one hard thing is that stack. It belongs to a thread that runs, so the thread itself must read it: it gets a real-time
- * signal, whose handler follows the frame pointers of what it interrupted within the bounds of the fiber's stack
- * and writes them to the one place for answers. Questions carry a number, and a handler that comes late finds that nobody waits for
+ * signal, whose handler writes the return addresses to the one place for answers. For the report it unwinds by the tables, through
+ * libraries without frame pointers (a stall is often in one, and this takes no lock and no memory); for others it
+ * follows frame pointers within the bounds of the fiber's stack, which is quick. Questions carry a number, and a handler that comes late finds that nobody waits for
  * its number any more, and writes nothing.
  *
  * D1: `answer` is written by the handler that has changed its state from ASKED to ANSWERING, by nobody else.
@@ -18,6 +19,7 @@
 #include <string.h>
 #include <time.h>
 #include <ucontext.h>
+#include <unwind.h>
 
 #include "base/alloc.h"
 #include "rt/log.h"
@@ -59,6 +61,37 @@ struct found {
     char request_id[64];
 };
 
+struct unwinding {
+    uintptr_t from; /* the interrupted instruction: frames before it are the handler's */
+    size_t depth;
+};
+
+static _Unwind_Reason_Code note_frame(struct _Unwind_Context *context, void *arg)
+{
+    struct unwinding *u = arg;
+    uintptr_t pc = _Unwind_GetIP(context);
+    if (u->depth == 0 && pc != u->from)
+        return _URC_NO_REASON;
+    if (u->depth == DEPTH_MAX || pc == 0)
+        return _URC_END_OF_STACK;
+    answer.pcs[u->depth++] = (void *)pc;
+    return _URC_NO_REASON;
+}
+
+/* In the handler: the stack of what was interrupted. */
+static size_t take_stack(const struct weir__fiber *f, const ucontext_t *u)
+{
+    uintptr_t pc = (uintptr_t)u->uc_mcontext.gregs[REG_RIP];
+    struct unwinding unwinding = {.from = pc};
+    if (answer.wants_names)
+        _Unwind_Backtrace(note_frame, &unwinding);
+    if (unwinding.depth > 0)
+        return unwinding.depth;
+    answer.pcs[0] = (void *)pc;
+    void *const *fp = (void *const *)(uintptr_t)u->uc_mcontext.gregs[REG_RBP];
+    return 1 + weir__stack_walk(f, fp, answer.pcs + 1, DEPTH_MAX - 1);
+}
+
 /* In the handler: all that is read belongs to this very thread. */
 static void fill_answer(const struct weir__worker *w, const ucontext_t *u)
 {
@@ -68,9 +101,7 @@ static void fill_answer(const struct weir__worker *w, const ucontext_t *u)
     answer.request_id[0] = '\0';
     if (f == NULL)
         return;
-    answer.pcs[0] = (void *)(uintptr_t)u->uc_mcontext.gregs[REG_RIP];
-    void *const *fp = (void *const *)(uintptr_t)u->uc_mcontext.gregs[REG_RBP];
-    answer.depth = 1 + weir__stack_walk(f, fp, answer.pcs + 1, DEPTH_MAX - 1);
+    answer.depth = take_stack(f, u);
     answer.name = f->name;
     if (f->ctx == NULL || !answer.wants_names)
         return;
@@ -97,6 +128,12 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     sem_post(&answer.answered);
 }
 
+static _Unwind_Reason_Code stop_at_once(struct _Unwind_Context *context, void *arg)
+{
+    (void)context, (void)arg;
+    return _URC_END_OF_STACK;
+}
+
 /* Under the mutex. */
 static bool install(void)
 {
@@ -105,6 +142,7 @@ static bool install(void)
     struct sigaction sa = {.sa_sigaction = on_signal,
                            .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
     sigemptyset(&sa.sa_mask);
+    _Unwind_Backtrace(stop_at_once, NULL); /* what the unwinder sets up once is set up here */
     answer.is_installed =
         sem_init(&answer.answered, 0, 0) == 0 && sigaction(WEIR__WATCHDOG_SIGNAL, &sa, NULL) == 0;
     return answer.is_installed;
