@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "obs/process.h"
 #include "rt/log.h"
+#include "rt/symbol.h"
 #include "rt/sys.h"
 
 enum {
@@ -133,6 +134,7 @@ static size_t count_fds(void)
 /* The last line: true when nothing was cancelled, and nothing is left. */
 static bool say_stopped(const weir_app *app)
 {
+    weir__symbols_forget();
     size_t cancelled = atomic_load(&app->cancelled), fds = count_fds();
     bool is_clean = cancelled == 0 && fds <= app->fds_before;
     char text[256];

@@ -32,6 +32,7 @@ enum {
     LISTED_MAX = 100,       /* lines about what had to be cancelled */
     STACK_DEPTH = 32,
     DETACHED_POLL_MS = 5,
+    SAME_SIGNAL_MS = 200, /* one sent to the process and to its group comes twice */
 };
 
 weir_err weir__app_block_signals(weir_app *app)
@@ -243,14 +244,18 @@ static void watch(void *arg)
 {
     weir_app *app = arg;
     struct weir__ctx *root = weir__self->root;
-    size_t count = 0;
+    weir_time first = weir_never();
     while (weir__wait_fd(root, app->signals, WEIR__READABLE, weir_never()) == WEIR_OK) {
         unsigned number = read_signal(app->signals);
+        int64_t now = weir__worker_now(weir__self).ns;
         if (number == 0)
             continue;
-        if (count++ > 0)
+        if (first.ns == weir_never().ns) {
+            first.ns = now;
+            on_first_signal(app, root, number);
+        } else if (now - first.ns > SAME_SIGNAL_MS * 1000000LL) {
             end_by_force(app, "a second signal; ended at once");
-        on_first_signal(app, root, number);
+        }
     }
 }
 

@@ -38,6 +38,15 @@ static void look(void)
     }
 }
 
+void weir__symbols_forget(void)
+{
+    pthread_mutex_lock(&mutex);
+    if (view != NULL)
+        dwfl_end(view);
+    view = NULL;
+    pthread_mutex_unlock(&mutex);
+}
+
 /* The module that `at` lies in: libdw answers the nearest one, however far. */
 static Dwfl_Module *module_of(Dwarf_Addr at)
 {

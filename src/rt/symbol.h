@@ -10,4 +10,7 @@
 /* Appends the name of the code at `pc` (a return address) to `out`; "module+0x1234" where nothing is known. Any thread. */
 void weir__symbolise(void *pc, weir_buf *out);
 
+/* Gives back the descriptors and the memory that names were found by; the next question takes them again. Any thread. */
+void weir__symbols_forget(void);
+
 #endif
