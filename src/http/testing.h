@@ -1,0 +1,273 @@
+/*
+ * For the tests of the server: a server on the simulation with a handler for each thing that a handler may do, and a
+ * client that talks in bytes. Time is virtual: waiting costs nothing.
+ */
+#ifndef WEIR_HTTP_TESTING_H
+#define WEIR_HTTP_TESTING_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "http/conn.h"
+#include "http/server.h"
+#include "rt/sim.h"
+#include <weir/fiber.h>
+
+#define CAPACITY (64u << 10) /* of a simulated socket, each way */
+
+struct rig {
+    weir_ctx *ctx;
+    struct weir__http_server *server;
+    int listener;
+    unsigned done;        /* calls of app.done */
+    unsigned last_status; /* what it saw */
+    weir_err last_err;    /* of what the last handler waited for or wrote */
+    unsigned slow_ends;   /* handlers of /sleep that have returned */
+};
+
+static weir_err say(struct weir__exchange *x, int status, weir_str body)
+{
+    return weir__exchange_respond(x, status, WEIR_S("text/plain"), body);
+}
+
+static void serve_echo(struct weir__exchange *x, struct rig *rig)
+{
+    weir_str body;
+    rig->last_err = weir__exchange_read_all(x, 0, &body);
+    if (rig->last_err == WEIR_OK)
+        (void)say(x, 200, body);
+}
+
+/* In pieces of seven bytes, streamed back as they come. */
+static void serve_pieces(struct weir__exchange *x, struct rig *rig)
+{
+    char piece[7];
+    ssize_t n;
+    (void)weir__exchange_begin(x, 200, WEIR_S("text/plain"), -1);
+    while ((n = weir__exchange_read(x, piece, sizeof piece)) > 0)
+        (void)weir__exchange_write(x, (weir_str){piece, (size_t)n});
+    rig->last_err = (weir_err)n;
+    if (n == 0)
+        (void)weir__exchange_end(x);
+}
+
+static void serve_trailers(struct weir__exchange *x)
+{
+    weir_str body, rest, name, value;
+    if (weir__exchange_read_all(x, 0, &body) != WEIR_OK)
+        return;
+    rest = weir__exchange_trailers(x);
+    if (weir__trailer_next(&rest, &name, &value))
+        (void)weir__exchange_header_add(x, WEIR_S("X-Trailer"), value);
+    (void)say(x, 200, body);
+}
+
+static void serve_big(struct weir__exchange *x, struct rig *rig)
+{
+    enum { SIZE = 200000 };
+    char *bytes = weir__ctx_alloc(x->ctx, SIZE);
+    memset(bytes, 'b', SIZE);
+    rig->last_err = say(x, 200, (weir_str){bytes, SIZE});
+}
+
+static void serve_rows(struct weir__exchange *x, struct rig *rig)
+{
+    rig->last_err = weir__exchange_begin(x, 200, WEIR_S("text/plain"), -1);
+    for (int i = 0; i < 5000 && rig->last_err == WEIR_OK; i++) {
+        char *at;
+        size_t room;
+        rig->last_err = weir__exchange_window(x, 16, &at, &room);
+        if (rig->last_err == WEIR_OK)
+            rig->last_err = weir__exchange_commit(x, (size_t)snprintf(at, room, "row %06d\n", i));
+    }
+    if (rig->last_err == WEIR_OK)
+        rig->last_err = weir__exchange_end(x);
+}
+
+static void serve_sleep(struct weir__exchange *x, struct rig *rig)
+{
+    int64_t ms = 1000;
+    if (weir_str_i64(weir__exchange_query(x), &ms) < 0)
+        ms = 1000;
+    rig->last_err = weir_sleep(weir__ctx_handle(x->ctx), weir_ms(ms));
+    rig->slow_ends++;
+    if (rig->last_err == WEIR_OK)
+        (void)say(x, 200, WEIR_S("slept"));
+}
+
+static void serve_cut(struct weir__exchange *x, bool has_left)
+{
+    (void)weir__exchange_begin(x, 200, WEIR_S("text/plain"), -1);
+    (void)weir__exchange_write(x, WEIR_S("half of it"));
+    if (has_left)
+        (void)weir__exchange_flush(x);
+}
+
+static void serve(struct weir__exchange *x, void *arg)
+{
+    struct rig *rig = arg;
+    weir_str path = weir__exchange_path(x);
+#define AT(literal) weir_str_eq(path, WEIR_S(literal))
+    if (AT("/hello"))
+        (void)say(x, 200, WEIR_S("hello"));
+    else if (AT("/path"))
+        (void)say(x, 200, weir__exchange_target(x));
+    else if (AT("/echo"))
+        serve_echo(x, rig);
+    else if (AT("/pieces"))
+        serve_pieces(x, rig);
+    else if (AT("/trailers"))
+        serve_trailers(x);
+    else if (AT("/big"))
+        serve_big(x, rig);
+    else if (AT("/rows"))
+        serve_rows(x, rig);
+    else if (AT("/sleep"))
+        serve_sleep(x, rig);
+    else if (AT("/empty"))
+        (void)say(x, 204, WEIR_S("must not be sent"));
+    else if (AT("/panic"))
+        weir_panic("as asked");
+    else if (AT("/cut"))
+        serve_cut(x, true);
+    else if (AT("/kept"))
+        serve_cut(x, false);
+    else if (AT("/twice")) {
+        (void)say(x, 200, WEIR_S("first"));
+        rig->last_err = say(x, 500, WEIR_S("second"));
+    } else if (!AT("/silence"))
+        (void)say(x, 404, WEIR_S("no such path"));
+#undef AT
+}
+
+static void done(struct weir__exchange *x, void *arg)
+{
+    struct rig *rig = arg;
+    rig->done++;
+    rig->last_status = x->status;
+}
+
+/* --- the rig ---------------------------------------------------------------------------------------- */
+
+static inline void rig_open(struct rig *rig, weir_ctx *c,
+                            const struct weir__http_server_options *options)
+{
+    struct weir__http_app app = {.serve = serve, .done = done, .arg = rig};
+    *rig = (struct rig){.ctx = c, .listener = weir__sim_listen()};
+    rig->server = weir__http_server_new(weir__self->runtime, options, &app);
+    assert_non_null(rig->server);
+    assert_int_equal(weir__http_server_adopt_listener(rig->server, rig->listener), 0);
+    assert_int_equal(weir__http_server_start(rig->server, weir__ctx_of(c)), 0);
+}
+
+static inline void rig_close(struct rig *rig)
+{
+    weir__http_server_free(rig->server, weir__ctx_of(rig->ctx));
+}
+
+static inline struct weir__http_stats rig_stats(const struct rig *rig)
+{
+    struct weir__http_stats stats;
+    weir__http_server_stats(rig->server, &stats);
+    return stats;
+}
+
+static inline void wait_ms(struct rig *rig, int64_t ms)
+{
+    assert_int_equal(weir_sleep(rig->ctx, weir_ms(ms)), 0);
+}
+
+static inline int dial(struct rig *rig)
+{
+    return weir__sim_connect(rig->listener, CAPACITY);
+}
+
+static inline void put(int client, const char *text)
+{
+    assert_int_equal(weir__sim_write(client, text, strlen(text)), strlen(text));
+}
+
+/* What has come for the client by now, NUL-terminated. `*is_over` (may be NULL): and nothing will follow. */
+static inline char *get(struct rig *rig, int client, bool *is_over)
+{
+    static char bytes[1 << 20];
+    size_t len = 0;
+    ssize_t n;
+    wait_ms(rig, 1);
+    for (;;) {
+        n = weir__sim_read(client, bytes + len, sizeof bytes - 1 - len);
+        if (n > 0) {
+            len += (size_t)n;
+            wait_ms(rig, 1);
+        } else {
+            break;
+        }
+    }
+    bytes[len] = '\0';
+    if (is_over != NULL)
+        *is_over = n != -EAGAIN;
+    return bytes;
+}
+
+static inline char *ask(struct rig *rig, int client, const char *request)
+{
+    put(client, request);
+    return get(rig, client, NULL);
+}
+
+static inline char *body_of(char *response)
+{
+    char *end = strstr(response, "\r\n\r\n");
+    assert_non_null(end);
+    return end + 4;
+}
+
+#define assert_has(text, part)                                                                     \
+    do {                                                                                           \
+        if (strstr((text), (part)) == NULL)                                                        \
+            fail_msg("no \"%s\" in \"%.300s\"", (part), (text));                                   \
+    } while (0)
+#define assert_lacks(text, part)                                                                   \
+    do {                                                                                           \
+        if (strstr((text), (part)) != NULL)                                                        \
+            fail_msg("\"%s\" in \"%.300s\"", (part), (text));                                      \
+    } while (0)
+
+static inline bool is_over(struct rig *rig, int client)
+{
+    bool over;
+    (void)get(rig, client, &over);
+    return over;
+}
+
+#define HELLO "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"
+
+typedef void (*rig_test)(struct rig *rig);
+
+struct rig_run {
+    rig_test test;
+    const struct weir__http_server_options *options;
+};
+
+static weir_err rig_main(weir_ctx *c, void *arg)
+{
+    struct rig_run *run = arg;
+    struct rig rig;
+    rig_open(&rig, c, run->options);
+    run->test(&rig);
+    rig_close(&rig);
+    return WEIR_OK;
+}
+
+static inline void run_rig(rig_test test, const struct weir__http_server_options *options)
+{
+    struct weir__http_server_options none = {0};
+    struct rig_run run = {test, options != NULL ? options : &none};
+    assert_int_equal(weir__sim_run(rig_main, &run), WEIR_OK);
+}
+
+#endif
