@@ -219,11 +219,13 @@ void weir__metrics_runtime(struct weir__runtime *rt, weir_buf *out)
 
 struct longest {
     int64_t ns;
+    unsigned answers;
 };
 
 static void find_longest(struct weir__worker *w, void *arg)
 {
     struct longest *l = arg;
+    l->answers++;
     WEIR_LIST_EACH(node, &w->fibers) {
         const struct weir__fiber *f = WEIR_CONTAINER(node, struct weir__fiber, in_all);
         bool is_of_program = f->site != NULL || (f->ctx != NULL && f->ctx->exchange != NULL);
@@ -235,9 +237,10 @@ static void find_longest(struct weir__worker *w, void *arg)
 void weir__metrics_longest_wait(struct weir__ctx *c, weir_dur patience, weir_buf *out)
 {
     struct longest longest = {0};
-    weir_err err = weir__on_each_worker(c, find_longest, &longest, patience);
+    (void)weir__on_each_worker(c, find_longest, &longest, patience);
     weir__prom_gauge(out, "weir_workers_stuck",
-                     "1 when a worker does not answer: one fiber holds it.", err == WEIR_ETIMEDOUT);
+                     "Workers that do not answer: one fiber holds each of them.",
+                     weir__self->runtime->worker_count - longest.answers);
     weir__prom_family(out, "weir_fibers_longest_wait_seconds", "gauge",
                       "The longest that a fiber of the program waits by now.");
     weir__prom_seconds(out, "weir_fibers_longest_wait_seconds", NULL, 0, (uint64_t)longest.ns);

@@ -106,18 +106,18 @@ def test_the_fiber_dump_tells_who_waits_for_what(nasty):
 
 def test_it_answers_while_every_worker_is_stuck(services):
     service = services("nasty", "--workers=2")
-    connections = begin(service, "/spin?ms=3000", 8)
-    until = time.monotonic() + PATIENCE
-    while service.metric("weir_workers_stuck") != 1:
-        assert time.monotonic() < until
+    connections = []
+    while service.metric("weir_workers_stuck") < 2:
+        assert len(connections) < 8
+        connections += begin(service, "/spin?ms=2000")
     began = time.monotonic()
     assert service.admin("/healthz").text == "ok\n"
-    families = prometheus.read(service.admin("/metrics").text)
     text = service.admin("/debug/fibers").text
+    families = prometheus.read(service.admin("/metrics").text)
     took = time.monotonic() - began
-    assert "does not answer" in text and re.search(r"\bspin\b", text), text
-    assert families["weir_workers_stuck"][1][0][2] == 1
-    assert took < 2.5, took  # the handlers that spin do so for 3 s
+    assert text.count("does not answer") >= 1 and re.search(r"\bspin\b", text), text
+    assert families["weir_workers"][1][0][2] == 3
+    assert took < 1.9, took  # the handlers that spin do so for 2 s
     for connection in connections:
         connection.close()
 

@@ -1,4 +1,5 @@
 """Bytes that are no request: each gets its 4xx and a closed connection, and the service goes on."""
+import re
 import socket
 
 import pytest
@@ -8,8 +9,8 @@ HOST = b"Host: a\r\n"
 LONG = b"x" * 70000
 
 MALFORMED = {
-    "no version": (b"GET /hello\r\n\r\n", 400),
-    "no target": (b"GET HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "no version": (b"GET /hello\r\n\r\n", (400, 505)),
+    "no target": (b"GET HTTP/1.1\r\n" + HOST + b"\r\n", (400, 505)),
     "two blanks": (b"GET  /hello HTTP/1.1\r\n" + HOST + b"\r\n", 400),
     "odd method": (b"G(T /hello HTTP/1.1\r\n" + HOST + b"\r\n", 400),
     "control in target": (b"GET /he\x01llo HTTP/1.1\r\n" + HOST + b"\r\n", 400),
@@ -69,7 +70,7 @@ def test_malformed(nasty, name):
     assert status_of(answer) in allowed, answer[:300]
     if status_of(answer) != 404:
         assert b"connection: close" in answer.lower(), answer
-        assert answer.count(b"HTTP/1.1 ") == 1
+        assert len(re.findall(rb"HTTP/1\.1 \d\d\d ", answer)) == 1
     assert nasty.get("/hello").status == 200
 
 
@@ -164,7 +165,7 @@ def test_bad_bodies_get_a_line_a_field(nasty, name):
     assert answer.headers["Content-Type"].startswith("application/json")
     for place in places:
         assert place in answer.text, answer
-    assert len(answer.json["data"] or []) >= len(places), answer
+    assert len(answer.json["errors"]) >= max(1, len(places)), answer
 
 
 def test_bodies_have_limits_and_types(nasty):

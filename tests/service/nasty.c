@@ -4,7 +4,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <weir/weir.h>
 
 struct nasty {
@@ -30,11 +29,10 @@ static weir_err spin(weir_ctx *c)
     int64_t ms = 100;
     if (weir_query_param_i64(c, "ms", &ms) < 0)
         return weir_fail_bind(c);
-    struct timespec from, now;
-    clock_gettime(CLOCK_MONOTONIC, &from);
-    do
-        clock_gettime(CLOCK_MONOTONIC, &now);
-    while ((now.tv_sec - from.tv_sec) * 1000 + (now.tv_nsec - from.tv_nsec) / 1000000 < ms);
+    int64_t until = weir_now().ns + weir_ms(ms).ns;
+    for (volatile uint64_t turns = 0; weir_now().ns < until;)
+        for (int i = 0; i < 1000000; i++)
+            turns++;
     return weir_text(c, 200, "spun\n");
 }
 
