@@ -283,6 +283,15 @@ static void log_error(const struct weir__request *r, weir_err err, const weir_er
                 cause.len > 0 ? "; cause: " : "", WEIR_STR_ARG(cause));
 }
 
+/* The request's id is in the reply of a failed request too, which may have lost its header lines. */
+void weir__error_keep_id(struct weir__exchange *x)
+{
+    static const weir_str name = {"X-Request-Id", 12};
+    weir_str id = x->ctx->request_id;
+    if (id.ptr != NULL && weir__exchange_header_added(x, name).ptr == NULL)
+        (void)weir__exchange_header_add(x, name, id);
+}
+
 void weir__error_respond(struct weir__request *r, weir_err err)
 {
     struct weir__exchange *x = r->x;
@@ -300,6 +309,7 @@ void weir__error_respond(struct weir__request *r, weir_err err)
     weir__error_render(&view, is_input ? &r->failure->errors : NULL, &out);
     if (view.status == 503 && weir__exchange_header_added(x, WEIR_S("Retry-After")).ptr == NULL)
         (void)weir__exchange_header_add(x, WEIR_S("Retry-After"), WEIR_S("1"));
+    weir__error_keep_id(x);
     (void)weir__exchange_header_remove(x, WEIR_S("Content-Type"));
     weir_err sent =
         weir__exchange_respond(x, view.status, WEIR_S("application/json"), weir_buf_str(&out));

@@ -46,27 +46,40 @@ weir_err weir_next(weir_ctx *c)
 
 /* --- the response ------------------------------------------------------------------------- */
 
+/* Why the response that was begun is not what it says, for the log. */
+static void log_unfinished(struct weir__request *r, weir_err err, const char *what)
+{
+    weir_ctx *c = weir__ctx_handle(r->x->ctx);
+    const weir_error *e = r->x->ctx->error;
+    const weir_site *site = e != NULL && e->site != NULL ? e->site : r->route->site;
+    if (err == WEIR_OK)
+        weir_log_at(site, c, WEIR_LOG_ERROR,
+                    WEIR_STR_FMT " began a response and did not end it; %s",
+                    WEIR_STR_ARG(r->route->handler_name), what);
+    else if (err != WEIR_ECLIENTGONE && err != WEIR_EPANIC)
+        weir_log_at(site, c, WEIR_LOG_ERROR,
+                    "failed after its response had begun: %s%s" WEIR_STR_FMT "; %s",
+                    weir_strerror(err), e != NULL ? ": " : "",
+                    WEIR_STR_ARG(e != NULL ? e->message : WEIR_S("")), what);
+}
+
 /* A handler that began a response and left: either all was said, or the client must not think so. */
 static void finish_started(struct weir__request *r, weir_err err)
 {
     struct weir__exchange *x = r->x;
-    weir_ctx *c = weir__ctx_handle(x->ctx);
-    const weir_error *e = x->ctx->error;
-    bool is_whole = x->is_complete;
-    if (!is_whole)
-        weir__exchange_abort(x);
-    if (err == WEIR_ECLIENTGONE || err == WEIR_OK ? is_whole : false)
-        return;
-    const weir_site *site = e != NULL && e->site != NULL ? e->site : r->route->site;
-    if (err == WEIR_OK)
-        weir_log_at(site, c, WEIR_LOG_ERROR,
-                    WEIR_STR_FMT " began a response and did not end it; the connection was cut",
-                    WEIR_STR_ARG(r->route->handler_name));
-    else if (err != WEIR_ECLIENTGONE && err != WEIR_EPANIC)
-        weir_log_at(site, c, WEIR_LOG_ERROR,
-                    "failed after its response had begun%s: %s%s" WEIR_STR_FMT,
-                    is_whole ? "" : ", the connection was cut", weir_strerror(err),
-                    e != NULL ? ": " : "", WEIR_STR_ARG(e != NULL ? e->message : WEIR_S("")));
+    if (x->is_complete) {
+        log_unfinished(r, err, "the client has the response nevertheless");
+    } else if (weir__exchange_retract(x)) {
+        if (err == WEIR_OK)
+            log_unfinished(r, err, "none of it was sent");
+        r->err = err < 0 ? err : WEIR_EFAIL;
+        weir__error_respond(r, r->err);
+    } else {
+        if (!x->is_aborted || err == WEIR_OK)
+            weir__exchange_abort(x);
+        log_unfinished(r, err, "the connection was cut");
+        r->err = err < 0 ? err : WEIR_EFAIL;
+    }
 }
 
 /* A handler that says that all is well and has not responded is wrong: better a 500 than an empty 200. */
@@ -215,6 +228,7 @@ static void refuse(struct weir__exchange *x, int status, weir_str reason, void *
     (void)arg;
     char bytes[512];
     weir_buf out;
+    weir__error_keep_id(x);
     weir_buf_init_fixed(&out, bytes, sizeof bytes);
     struct weir__error_view view = {.status = status, .message = reason};
     if (status >= 500 || reason.len == 0)

@@ -1,6 +1,6 @@
 /*
- * Responses that are written piece by piece. Nothing is sent before the first piece, so that an error of the source up to
- * then gets its own status; after that an error cuts the connection, so that the client sees that the body is not whole.
+ * Responses that are written piece by piece. As long as nothing has left, an error of the source gets its own status; after
+ * that it cuts the connection, so that the client sees that the body is not whole.
  *
  * Items are encoded into the connection's output buffer in place. Between two items no window is open: the
  * handler waits there for its source, and the buffer may be sent meanwhile.
@@ -147,7 +147,7 @@ weir_err weir_stream_end(weir_stream *s, weir_err err)
     weir_err own = s->err;
     if (err == WEIR_OK && own == WEIR_OK)
         return close_well(s);
-    if (s->is_begun)
+    if (s->is_begun && !weir__exchange_retract(s->r->x))
         weir__exchange_abort(s->r->x);
     return err < 0 ? err : own;
 }

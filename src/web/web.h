@@ -238,6 +238,9 @@ void weir__error_view(const struct weir__web *web, const struct weir__request *r
 /* Answers `r`, to which nothing was sent, with an error. Logs what the client is not told. */
 void weir__error_respond(struct weir__request *r, weir_err err);
 
+/* Sees to it that the reply has the request's id as a header. */
+void weir__error_keep_id(struct weir__exchange *x);
+
 /* Writes the JSON of an error into `out`; what does not fit is left out, the object stays whole. */
 void weir__error_render(const struct weir__error_view *v, const weir_json_errors *errors,
                         weir_buf *out);
