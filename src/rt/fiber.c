@@ -322,8 +322,7 @@ void weir__fiber_ready(struct weir__fiber *f)
         return;
     }
     f->inbox_next = atomic_load_explicit(&w->inbox_fibers, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&w->inbox_fibers, &f->inbox_next, f,
-                                                  memory_order_release, memory_order_relaxed))
+    while (!atomic_compare_exchange_weak(&w->inbox_fibers, &f->inbox_next, f))
         ;
     weir__worker_wake(w);
 }

@@ -211,6 +211,7 @@ weir_err weir__runtime_run(struct weir__runtime *rt, weir_fiber_fn main, void *a
     struct run run = {.rt = rt, .main = main, .arg = arg};
     struct weir__worker *first = rt->workers[0];
     weir__worker_enter(first);
+    first->thread = pthread_self();
     weir__fault_install(rt->options.contain_faults);
     weir__fault_enter_thread();
     for (unsigned i = 1; i < rt->worker_count; i++) {

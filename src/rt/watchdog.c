@@ -118,7 +118,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     (void)sig, (void)info;
     const struct weir__worker *w = weir__self;
     uint64_t asked = atomic_load(&question);
-    if (w == NULL || w != answer.worker || (asked & 3) != ASKED)
+    if (w == NULL || w != atomic_load(&answer.worker) || (asked & 3) != ASKED)
         return;
     uint64_t number = asked & ~(uint64_t)3;
     if (!atomic_compare_exchange_strong(&question, &asked, number | ANSWERING))
@@ -181,7 +181,7 @@ static bool ask(struct weir__worker *w, bool wants_names, weir_dur patience, str
     bool is_answered = false;
     pthread_mutex_lock(&answer.mutex);
     if (install()) {
-        answer.worker = w;
+        atomic_store(&answer.worker, w);
         answer.wants_names = wants_names;
         answer.number += 4;
         atomic_store(&question, answer.number | ASKED);

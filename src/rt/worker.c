@@ -3,7 +3,8 @@
  * fibers get at most BURST turns before the poller is asked again, so that a storm of wake-ups cannot starve the network.
  *
  * The hard thing is to sleep without missing a wake-up: the worker says that it sleeps, then looks at its inbox once
- * more; who fills the inbox looks at that flag afterwards. Both sides have a full fence between their store and their load.
+ * more; who fills the inbox looks at that flag afterwards. Those four accesses are sequentially consistent, so that one of
+ * the two sees the other.
  */
 #include "rt/worker.h"
 
@@ -24,16 +25,14 @@ weir_time weir__worker_now(struct weir__worker *w)
 
 void weir__worker_wake(struct weir__worker *w)
 {
-    atomic_thread_fence(memory_order_seq_cst);
-    if (atomic_load_explicit(&w->is_sleeping, memory_order_relaxed))
+    if (atomic_load(&w->is_sleeping))
         w->poller->wake(w);
 }
 
 void weir__post(struct weir__worker *w, struct weir__task *t)
 {
     t->next = atomic_load_explicit(&w->inbox, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&w->inbox, &t->next, t, memory_order_release,
-                                                  memory_order_relaxed))
+    while (!atomic_compare_exchange_weak(&w->inbox, &t->next, t))
         ;
     weir__worker_wake(w);
 }
@@ -72,8 +71,7 @@ static void take_tasks(struct weir__worker *w)
 
 static bool inbox_is_empty(struct weir__worker *w)
 {
-    return atomic_load_explicit(&w->inbox, memory_order_relaxed) == NULL &&
-           atomic_load_explicit(&w->inbox_fibers, memory_order_relaxed) == NULL;
+    return atomic_load(&w->inbox) == NULL && atomic_load(&w->inbox_fibers) == NULL;
 }
 
 static void take_inbox(struct weir__worker *w)
@@ -87,8 +85,7 @@ static void take_inbox(struct weir__worker *w)
 static void poll(struct weir__worker *w)
 {
     weir_time until = weir__list_empty(&w->ready) ? weir__wheel_next(&w->wheel) : w->now;
-    atomic_store_explicit(&w->is_sleeping, true, memory_order_relaxed);
-    atomic_thread_fence(memory_order_seq_cst);
+    atomic_store(&w->is_sleeping, true);
     if (!inbox_is_empty(w))
         until = w->now;
     weir__count(&w->stats.polls, 1);
@@ -159,7 +156,6 @@ void weir__worker_enter(struct weir__worker *w)
 {
     note_own_stack(w);
     weir__self = w;
-    w->thread = pthread_self();
     w->is_running = true;
 #ifdef WEIR__TSAN
     w->tsan_fiber = __tsan_get_current_fiber();
