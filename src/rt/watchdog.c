@@ -43,7 +43,7 @@ static struct {
     bool is_installed;
     uint64_t number;
     sem_t answered;
-    struct weir__worker *worker;
+    _Atomic(struct weir__worker *) worker; /* who is asked; read by late handlers too */
     bool
         wants_names; /* only of a fiber that is known to have run for long: its context stands still */
     /* written by the handler; D1 */
