@@ -44,8 +44,7 @@ static struct {
     uint64_t number;
     sem_t answered;
     _Atomic(struct weir__worker *) worker; /* who is asked; read by late handlers too */
-    bool
-        wants_names; /* only of a fiber that is known to have run for long: its context stands still */
+    bool wants_names; /* of a fiber known to have run for long: its context stands still */
     /* written by the handler; D1 */
     size_t depth;
     void *pcs[DEPTH_MAX];
