@@ -24,7 +24,8 @@ typedef struct weir_buf {
 } weir_buf;
 
 /**
- * Makes an empty buffer that may grow to `bytes_max` bytes. Nothing is allocated before the first write.
+ * Makes an empty buffer that may grow to `bytes_max` bytes. Nothing is allocated before the first
+ * write.
  *
  * owner    the caller, who calls weir_buf_fini; a zeroed weir_buf may be given to fini as well
  * context  anywhere
@@ -39,20 +40,25 @@ WEIR_API void weir_buf_fini(weir_buf *b);
 
 /**
  * Makes room for `n` more bytes at ptr + len, to be written by the caller, who then adds to `len`.
+ * What was at `ptr` may have moved.
  *
- * returns  the place to write to, or NULL: WEIR_ETOOLARGE past the maximum, -ENOMEM; sticky in `err`
+ * returns  the place to write to, or NULL: WEIR_ETOOLARGE past the maximum, -ENOMEM; sticky in
+ *          `err`
  * context  anywhere
  */
 WEIR_API char *weir_buf_reserve(weir_buf *b, size_t n);
 
-/** Appends bytes, a string, one byte. Errors as weir_buf_reserve: sticky, the bytes are not added. */
+/**
+ * Appends bytes, a string, one byte. Errors as weir_buf_reserve: sticky, nothing of it is added,
+ * nor of what follows.
+ */
 WEIR_API void weir_buf_add(weir_buf *b, const void *bytes, size_t n);
 WEIR_API void weir_buf_puts(weir_buf *b, weir_str s);
 WEIR_API void weir_buf_putc(weir_buf *b, char ch);
 
 /**
  * Appends as printf does; one byte of room is needed for the NUL. Only the formats of integers and
- * strings are locale-proof.
+ * strings are locale-proof. Errors are sticky as for weir_buf_add; a bad format is WEIR_EINVALID.
  */
 WEIR_API void weir_buf_printf(weir_buf *b, const char *format, ...) WEIR_PRINTF(2, 3);
 

@@ -1,11 +1,16 @@
 /*
  * Contexts: the one idea of Weir. A context owns whatever is opened through it (memory, files,
- * leases, rows, locks, timers, child fibers). When it ends, by whatever way, its children are cancelled
- * and joined, what it owns is released in reverse order, and its memory is given back.
+ * leases, rows, locks, timers, child fibers). When it ends, by whatever way, its children are
+ * cancelled and joined, what it owns is released in reverse order, and its memory is given back.
  *
- * A weir_ctx * is a handle, not an address: it carries a generation, so that the use of a context after
- * its end is caught at the first call. It belongs to the fiber that it was given to and to that
- * fiber's children; the application's context alone may be used from every worker.
+ * A weir_ctx * is a handle, not an address: it carries a generation, so that the use of a context
+ * after its end is caught at the first call. It belongs to the fiber that it was given to and to
+ * that fiber's children, all on one worker. The use of a dead handle, of NULL, or of a context of
+ * another worker is misuse: it panics with a message that says what to do instead.
+ *
+ * The application's context alone may be used from every worker: to open things in it, to allocate,
+ * to defer. Its values and its error record belong to the start of the service, before there are
+ * requests; it is not cancelled, shielded or joined.
  */
 #ifndef WEIR_CTX_H
 #define WEIR_CTX_H
@@ -52,10 +57,10 @@ WEIR_API const char *weir_reason_name(weir_reason reason);
 
 /* --- sub-contexts ------------------------------------------------------------------------- */
 
-/** What a sub-context may be given; zero means "as its parent". */
+/** What a sub-context may be given; zero means "as its parent" where nothing else is said. */
 typedef struct weir_ctx_options {
-    weir_dur timeout;    /* from now; the deadline is never later than the parent's */
-    size_t memory_max;   /* bytes of its arena; never more than the parent has left */
+    weir_dur timeout;    /* from now, never later than the parent's; below 0: it has passed */
+    size_t memory_max;   /* bytes of its arena; never more than the parent has left when it opens */
     uint32_t fibers_max; /* fibers that may run in it at a time; default 10,000 */
 } weir_ctx_options;
 
@@ -64,9 +69,10 @@ typedef struct weir_ctx_options {
  *
  *     weir_ctx *group = weir_ctx_open(c, .timeout = weir_ms(300));
  *
- * parent   whose deadline, cancellation, values and budget it shares
+ * parent   whose deadline, cancellation and values it inherits; below one that is cancelled already
+ *          it is cancelled too. Below the application's it belongs to the calling worker
  * ...      members of weir_ctx_options
- * returns  the context; never NULL: where there is no memory, a context that is already cancelled
+ * returns  the context; never NULL: where there is no memory for it, the call panics
  * owner    `parent`: closed with it at the latest, earlier by weir_ctx_close
  * context  fiber; does not wait
  */
@@ -77,15 +83,18 @@ WEIR_API weir_ctx *weir_ctx_open_at(const weir_site *site, weir_ctx *parent,
                                     const weir_ctx_options *options) WEIR_MUST_USE;
 
 /**
- * Ends a context before its parent ends: cancels and joins its fibers, releases what it owns.
+ * Ends a context before its parent ends: cancels and joins its fibers, closes the contexts below
+ * it, releases what it owns, newest first, each in a shield of 1 s.
  *
  * c        made by weir_ctx_open; its handle is dead afterwards
- * returns  the first error of its fibers, WEIR_OK when there was none
- * context  the fiber that opened it; may wait for children to unwind
+ * returns  the first error of its fibers since the last weir_join, WEIR_OK when there was none; for
+ *          fibers that had to be cancelled that is what they returned, mostly WEIR_ECANCELED
+ * errors   from another fiber than the one that opened it: misuse, panics
+ * context  the fiber that opened it; may wait for children to unwind, and for releases
  */
 WEIR_API weir_err weir_ctx_close(weir_ctx *c);
 
-/** For WEIR_WITH: closes and forgets. */
+/** For WEIR_WITH: closes and forgets. NULL is allowed. */
 static inline void weir_ctx_close_ref(weir_ctx **c)
 {
     if (*c != NULL)
@@ -93,10 +102,17 @@ static inline void weir_ctx_close_ref(weir_ctx **c)
 }
 
 /**
- * A block with a context of its own, closed when the block is left by whatever way: the loop body's
- * friend, for what one turn allocates and opens is gone before the next.
+ * A block with a context of its own, closed when the block is left by whatever way (its end,
+ * break, return, a panic): the loop body's friend, for what one turn allocates and opens is gone
+ * before the next. The result of the closing is lost: where fibers run in it, weir_join before
+ * the block ends.
  *
  *     WEIR_WITH (turn, c, .timeout = weir_sec(1)) { … use turn … }
+ *
+ * name     of the weir_ctx * that the block uses
+ * parent   as weir_ctx_open
+ * ...      members of weir_ctx_options
+ * context  fiber; the way out may wait, as weir_ctx_close
  */
 #define WEIR_WITH(name, parent, ...)                                                               \
     for (weir_ctx * name                                                                           \
@@ -107,17 +123,25 @@ static inline void weir_ctx_close_ref(weir_ctx **c)
 /* --- cancellation and time ---------------------------------------------------------------- */
 
 /**
- * Cancels a context and all below it: every wait in it ends now, every further one fails at once.
- * Idempotent; the first reason stays.
+ * Cancels a context and all below it, with WEIR_REASON_CALLER: every wait in it ends now, every
+ * further one fails at once. Idempotent; the first reason stays. Nothing is released by it: that is
+ * the end's, when the fibers have unwound.
  *
+ * c        any but the application's
  * context  a fiber of the context's worker; does not wait (weir_join does)
  */
 WEIR_API void weir_cancel(weir_ctx *c);
 
-/** Why the context is cancelled; WEIR_REASON_NONE while it is not. Looks at the clock. */
+/**
+ * Why the context is cancelled, shielded or not; WEIR_REASON_NONE while it is not. Looks at the
+ * clock.
+ */
 WEIR_API weir_reason weir_cancel_reason(weir_ctx *c);
 
-/** The same as an error: WEIR_OK, or the code that a wait would return now. For loops that compute. */
+/**
+ * The same as an error: WEIR_OK, or the code that a wait would return now. WEIR_OK while a shield
+ * holds. For loops that compute; looks at the clock where there is a deadline.
+ */
 WEIR_API weir_err weir_check(weir_ctx *c);
 
 /** The deadline; weir_never() when there is none. */
@@ -126,19 +150,26 @@ WEIR_API weir_time weir_deadline(weir_ctx *c);
 /** What is left until the deadline, never below 0; the largest duration when there is none. */
 WEIR_API weir_dur weir_remaining(weir_ctx *c);
 
-/** Now, on the worker's clock (virtual in simulated tests). */
+/**
+ * Now, on the worker's clock (virtual in simulated tests). On a worker only; elsewhere it aborts.
+ */
 WEIR_API weir_time weir_now(void);
 
 /**
- * Lets a clean-up wait in a context that is cancelled: a ROLLBACK, a closing frame. Until the shield's end
- * waits go on as if it were not, but never longer than `limit`. Shields do not nest: the first one counts.
+ * Lets a clean-up wait in a context that is cancelled: a ROLLBACK, a closing frame. Until the
+ * shield's end waits go on as if it were not, but never longer than `limit`: then they return the
+ * reason, or WEIR_ETIMEDOUT in a context that is not cancelled. It holds for waits with `c` itself,
+ * not for contexts below it.
  *
- * limit    at most 10 s; a shield without a bound cannot be had
- * context  fiber; pair with weir_unshield, or use WEIR_SHIELD (c, limit) { … }
+ * Shields do not nest: while one is open a second changes nothing, and the first weir_unshield ends
+ * it.
+ *
+ * limit    from now, 1 ns to 10 s; a shield without a bound cannot be had: misuse, panics
+ * context  fiber, does not wait; pair with weir_unshield, or use WEIR_SHIELD (c, limit) { … }
  */
 WEIR_API void weir_shield(weir_ctx *c, weir_dur limit);
 
-/** Ends the shield. */
+/** Ends the shield; nothing when there is none. */
 WEIR_API void weir_unshield(weir_ctx *c);
 
 /** For WEIR_SHIELD: ends the shield on every way out. */
@@ -161,9 +192,10 @@ static inline void weir_unshield_ref(weir_ctx **c)
  * Memory that lives until the context ends; nothing to free.
  *
  * size     bytes; 0 is allowed
- * returns  zeroed bytes aligned for any object, or NULL: the budget or the machine's memory is used up;
- *          the context is then cancelled with WEIR_REASON_BUDGET when it was the budget
+ * returns  zeroed bytes aligned for any object, or NULL: the budget or the machine's memory is used
+ *          up. When it was the budget the context is then cancelled with WEIR_REASON_BUDGET
  * owner    the context
+ * limits   the context's memory_max; none for the application's context, which takes from the heap
  * context  fiber; does not wait
  */
 WEIR_API void *weir_alloc(weir_ctx *c, size_t size) WEIR_MUST_USE;
@@ -171,7 +203,10 @@ WEIR_API void *weir_alloc(weir_ctx *c, size_t size) WEIR_MUST_USE;
 /** A zeroed object of type T, as weir_alloc. */
 #define weir_new(c, T) ((T *)weir_alloc((c), sizeof(T)))
 
-/** A copy of `s`, NUL-terminated behind its end, as weir_alloc; absent when there is no memory. */
+/**
+ * A copy of `s`, NUL-terminated behind its end, as weir_alloc; absent when there is no memory. The
+ * copy of the absent string is empty, not absent.
+ */
 WEIR_API weir_str weir_strdup(weir_ctx *c, weir_str s);
 
 /** Text as printf writes it, in the context's memory; absent when there is no memory. */
@@ -182,9 +217,11 @@ WEIR_API weir_str weir_sprintf(weir_ctx *c, const char *format, ...) WEIR_PRINTF
 /**
  * Calls `fn(arg)` when the context ends; last in, first out, among all that the context owns.
  *
+ * fn       runs in a shield of 1 s and may wait, with `c` or a context that lives longer; closes
+ *          what it opens below `c`; must not panic
  * arg      captured now; what it points to must live as long as the context
  * returns  WEIR_OK, or -ENOMEM / WEIR_EBUDGET: then `fn` has been called already
- * context  fiber; `fn` runs in a shield of 1 s and may wait
+ * context  fiber; does not wait
  */
 WEIR_API weir_err weir_defer(weir_ctx *c, void (*fn)(void *arg), void *arg);
 
@@ -193,22 +230,30 @@ WEIR_API weir_err weir_defer(weir_ctx *c, void (*fn)(void *arg), void *arg);
 /** The largest value that a context carries; larger ones belong into a cache, their id here. */
 #define WEIR_VALUE_BYTES_MAX 1024
 
-/** Names a value of a context. Compared by address: make it static const, one a kind of value. */
+/** Names a value of a context. Compared by address: one static object a kind of value. */
 typedef struct weir_key {
-    const char *name;
-    size_t size; /* bytes of the value */
+    const char *name; /* for messages */
+    size_t size;      /* bytes of the value, at most WEIR_VALUE_BYTES_MAX */
 } weir_key;
 
 /**
- * Copies a value into the context, for itself and all contexts below it.
+ * Copies a value into the context, for itself and all contexts below it, in place of an earlier one
+ * of that key. Detached work does not see it.
  *
  * value    key->size bytes, copied
- * returns  WEIR_OK; WEIR_ETOOLARGE past WEIR_VALUE_BYTES_MAX (the message says what to do instead)
- * context  fiber
+ * returns  WEIR_OK; WEIR_ETOOLARGE past WEIR_VALUE_BYTES_MAX (the error record says what to do
+ *          instead); WEIR_EBUDGET, -ENOMEM
+ * context  fiber; does not wait
  */
 WEIR_API weir_err weir_set(weir_ctx *c, const weir_key *key, const void *value);
 
-/** The nearest value of that key in the context or above it; borrowed from there; NULL if there is none. */
+/**
+ * The nearest value of that key in the context or above it, up to the application's.
+ *
+ * returns  key->size bytes, aligned for any object; NULL if there is none
+ * owner    the context that it was set in
+ * context  fiber; does not wait
+ */
 WEIR_API const void *weir_get_value(weir_ctx *c, const weir_key *key);
 
 /* --- the error record --------------------------------------------------------------------- */
@@ -223,15 +268,21 @@ typedef struct weir_error {
 } weir_error;
 
 /**
- * Records an error in the context and returns its code, so that `return weir_raise(…)` reads well. The first
- * error stays, unless weir_error_clear is called.
+ * Records an error in the context and returns its code, so that `return weir_raise(…)` reads well.
+ * The first error stays, unless weir_error_clear is called. The record of a fiber that failed is
+ * copied into the context that it was started in.
+ *
+ * code     below 0
+ * ...      printf format and values
+ * returns  `code`, also when the record could not be made
+ * context  fiber; does not wait
  */
 #define weir_raise(c, code, ...) weir_raise_at(WEIR_HERE, (c), (code), 0, __VA_ARGS__)
 /** The function behind weir_raise and weir_fail. `status` 0 means none. */
 WEIR_API weir_err weir_raise_at(const weir_site *site, weir_ctx *c, weir_err code, int status,
                                 const char *format, ...) WEIR_PRINTF(5, 6);
 
-/** The context's error record; NULL while there is none. Borrowed from the context. */
+/** The context's own error record, not its parent's; NULL while there is none. Borrowed from it. */
 WEIR_API const weir_error *weir_last_error(weir_ctx *c);
 
 /** Forgets the error record: it has been dealt with. */

@@ -47,8 +47,9 @@ enum weir_errors {
 /**
  * Describes an error code in a few words, for logs and messages.
  *
- * err      any weir_err; an unknown one yields "unknown error"
- * returns  a constant string; never NULL
+ * err      any weir_err, negated errno values among them; an unknown one yields "unknown error",
+ *          one of your own (see WEIR_DOMAIN in <weir/fail.h>) as well
+ * returns  a constant string, the same in every locale; never NULL
  * context  anywhere
  */
 WEIR_API const char *weir_strerror(weir_err err);

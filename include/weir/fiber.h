@@ -12,21 +12,27 @@ extern "C" {
 #endif
 
 /**
- * What a fiber runs. Its result is the fiber's: the first error of a context's fibers is what weir_join returns.
+ * What a fiber runs. Its result is the fiber's: the first error of a context's fibers is what
+ * weir_join returns. A panic that nothing caught counts as WEIR_EPANIC.
  *
- * c        the fiber's own context, ended when the function returns
+ * c        the fiber's own context, ended when the function returns; below the one of WEIR_GO
  * arg      as given to WEIR_GO
+ * context  a stack of 224 KiB; large things belong into the context's memory
  */
 typedef weir_err (*weir_fiber_fn)(weir_ctx *c, void *arg);
 
 /**
  * Starts a fiber in a context, on the same worker; it begins when the caller waits next.
  *
- * c        cancelled and joined at its end, and the fiber with it
- * arg      must outlive `c`: the heap, the context's memory, or a local of the function that opened `c` (or of
- *          its callers). A local of a deeper frame is refused: it would be gone before the fiber
- * returns  WEIR_OK; WEIR_ELIMIT past the context's or the process's number of fibers (join some first);
- *          the reason when `c` is cancelled; -ENOMEM
+ * c        when it ends the fiber is cancelled and joined
+ * fn       a weir_fiber_fn
+ * arg      must outlive `c`: the heap, the context's memory, or a local of the function that
+ *          opened `c` (or of its callers). A local of a deeper frame is refused, for it would be
+ *          gone before the fiber: misuse, panics. A variable of an inner block lies in the same
+ *          frame, so that is for you to see
+ * returns  WEIR_OK; WEIR_ELIMIT past the context's or the process's number of fibers, or without
+ *          memory for a stack (join some first); WEIR_ECLOSED when `c` is ending; the reason when
+ *          it is cancelled; -ENOMEM
  * context  fiber; does not wait
  */
 #define WEIR_GO(c, fn, arg) weir_go_at(WEIR_HERE, (c), (fn), (arg), #fn)
@@ -36,17 +42,20 @@ WEIR_API weir_err weir_go_at(const weir_site *site, weir_ctx *c, weir_fiber_fn f
 
 /** How weir_join treats errors of the fibers. */
 typedef enum weir_join_mode {
-    WEIR_JOIN_FAIL_FAST, /* the first error cancels the rest */
+    WEIR_JOIN_FAIL_FAST, /* the first error, also one before the join, cancels the rest */
     WEIR_JOIN_ALL,       /* wait for all, whatever happens */
     WEIR_JOIN_FIRST_OK   /* the first success cancels the rest */
 } weir_join_mode;
 
 /**
- * Waits until all fibers of the context have ended.
+ * Waits until all fibers of the context have ended, never less: a cancellation makes them end
+ * sooner, not the wait. Afterwards the context may be used for others.
  *
- * returns  the first error among them (FIRST_OK: only when none succeeded), or the reason when the
- *          waiting context was cancelled: then its fibers are cancelled and joined all the same
- * context  the fiber that owns `c`; waits
+ * returns  the first error among them since the last join (FIRST_OK: WEIR_OK when one
+ *          succeeded), or the reason when `c` is cancelled: its fibers are too, and joined all the
+ *          same
+ * errors   the application's context: misuse, panics
+ * context  the fiber that opened `c`, one at a time, and never a fiber that runs in `c`; waits
  */
 WEIR_API weir_err weir_join_as(weir_ctx *c, weir_join_mode mode);
 
@@ -58,21 +67,26 @@ static inline weir_err weir_join(weir_ctx *c)
 
 /** What detached work may be given. */
 typedef struct weir_detach_options {
-    weir_dur timeout; /* its deadline from now; default 60 s */
+    weir_dur timeout; /* its deadline from now; default 60 s: there is no work without one */
 } weir_detach_options;
 
 /**
- * Starts background work that outlives the request: a context of its own below the application's, a copy
- * of the data, a deadline, and a bound on how many may run (1,000 a worker unless configured).
+ * Starts background work that outlives the request: a context of its own below the application's, a
+ * copy of the data, a deadline, and a bound on how many may run (1,000 a worker unless configured).
+ * It keeps the request's id and route for logs, not its values; the handles of the application are
+ * there. Nobody waits for its result: it logs what went wrong by itself.
  *
- * data     `size` bytes (at most 64 KiB) copied; the fiber gets the address of its copy. Pointers inside are not followed:
- *          copy what they point to as well, or pass an id
- * returns  WEIR_OK; WEIR_ELIMIT when too many run: do the work now or answer 503; -ENOMEM; WEIR_ESHUTDOWN
- * context  fiber; does not wait
+ * fn       a weir_fiber_fn
+ * data     `size` bytes (at most 64 KiB; more is misuse, panics) copied; the fiber gets the
+ *          address of its copy, NULL for no bytes. Pointers inside are not followed: pass an id
+ *          instead
+ * ...      members of weir_detach_options
+ * returns  WEIR_OK; WEIR_ELIMIT when too many run: do the work now or answer 503; -ENOMEM;
+ *          WEIR_ESHUTDOWN
+ * context  fiber, also of a cancelled context; does not wait
  */
 #define weir_detach(c, fn, data, size, ...)                                                        \
-    weir_detach_at(WEIR_HERE, (c), (fn), #fn, (data), (size),                                      \
-                   &(weir_detach_options){__VA_ARGS__})
+    weir_detach_at(WEIR_HERE, (c), (fn), #fn, (data), (size), &(weir_detach_options){__VA_ARGS__})
 /** The function behind weir_detach. */
 WEIR_API weir_err weir_detach_at(const weir_site *site, weir_ctx *c, weir_fiber_fn fn,
                                  const char *name, const void *data, size_t size,
@@ -81,38 +95,47 @@ WEIR_API weir_err weir_detach_at(const weir_site *site, weir_ctx *c, weir_fiber_
 /**
  * Waits for a time.
  *
+ * d        never early; the tick is 1 ms. 0 and less is weir_yield
  * returns  WEIR_OK when the time has passed, otherwise the reason of the cancellation
  * context  fiber; waits
  */
 WEIR_API weir_err weir_sleep(weir_ctx *c, weir_dur d);
 
-/** Lets other fibers run, now. Returns as weir_check: a cancellation point. */
+/** Lets the other fibers that are ready run, now. Returns as weir_check: a cancellation point. */
 WEIR_API weir_err weir_yield(weir_ctx *c);
 
 /**
- * A cheap weir_yield for loops that compute: yields only when the fiber has had its share (1 ms) and others wait.
+ * A cheap weir_yield for loops that compute: lets others run only when the fiber has had its share
+ * (1 ms since it was last resumed). Costs a look at the clock. Returns as weir_check.
  */
 WEIR_API weir_err weir_checkpoint(weir_ctx *c);
 
 /**
- * Ends the fiber's present work: unwinds its stack to the nearest weir_protect (the recover middleware, the
- * request, the fiber's start), running the clean-ups on the way. For what must not happen.
+ * Ends the fiber's present work: unwinds its stack to the nearest weir_protect (the recover
+ * middleware, the request, the fiber's start). The clean-ups on the way
+ * (__attribute__((cleanup)), C++ destructors) run in frames that were compiled with -fexceptions,
+ * as weir.pc says. For what must not happen.
+ *
+ * ...      printf format and values; the message is cut at 255 bytes
+ * context  fiber; outside of one it ends the process
  */
 #define weir_panic(...) weir_panic_at(WEIR_HERE, __VA_ARGS__)
 /** The function behind weir_panic. */
 WEIR_API WEIR_NORETURN void weir_panic_at(const weir_site *site, const char *format, ...)
     WEIR_PRINTF(2, 3);
 
-/** Panics with the expression's text unless it holds; stays on in release builds. */
+/** Panics with the expression's text unless it holds; stays on in release builds. As weir_panic. */
 #define WEIR_CHECK(expr)                                                                           \
     (WEIR_LIKELY(expr) ? (void)0 : weir_panic_at(WEIR_HERE, "check failed: %s", #expr))
 
 /**
- * Calls `fn(c, arg)` and catches a panic in it.
+ * Calls `fn(c, arg)` on this fiber and catches a panic in it.
  *
- * returns  what `fn` returned, or WEIR_EPANIC: the message and place are in the error record of `c`. Contexts
- *          that were opened below `c` meanwhile have been closed
- * context  fiber
+ * returns  what `fn` returned, or WEIR_EPANIC: the message and place are the error record of `c`,
+ *          in place of an earlier one, and logged with the stack. Contexts that were opened below
+ *          `c` meanwhile have been closed, unless a fiber was started in `c` after them; those,
+ *          the fibers and what `c` itself owns stay until it ends
+ * context  fiber; waits where `fn` does, and for those contexts to close
  */
 WEIR_API weir_err weir_protect(weir_ctx *c, weir_fiber_fn fn, void *arg);
 

@@ -1,7 +1,9 @@
 /*
- * Log lines. A line is one JSON object with time, level, message, place and, where there is one, the request's id and
- * route. Writing one never waits for the disk: lines go to a ring of fixed size that a thread empties; when it is
- * full a line is dropped and counted.
+ * Log lines. A line is one JSON object: time (UTC, milliseconds), level, msg, at (file:line) and,
+ * where there is one, request_id and route. In a service writing one never waits for the disk:
+ * lines go to a ring of 1 MiB that a thread empties; when it is full a line is dropped and
+ * counted (debug and info already when it is four fifths full). Before a worker has logged, after
+ * the end and in simulated tests, who logs writes. They go to standard error.
  */
 #ifndef WEIR_LOG_H
 #define WEIR_LOG_H
@@ -12,7 +14,7 @@
 extern "C" {
 #endif
 
-/** How much a line matters. */
+/** How much a line matters. Lines below the application's log_level (info) are not written. */
 typedef enum weir_log_level {
     WEIR_LOG_DEBUG,
     WEIR_LOG_INFO,
@@ -24,7 +26,9 @@ typedef enum weir_log_level {
  * Writes a log line.
  *
  * c        may be NULL: then the line has neither request id nor route
- * context  anywhere; does not wait
+ * level    a weir_log_level
+ * ...      printf format and values: the message. Any bytes: they are escaped
+ * context  anywhere; with a `c`, on its worker. Does not wait
  */
 #define weir_log(c, level, ...) weir_log_at(WEIR_HERE, (c), (level), __VA_ARGS__)
 /** The function behind weir_log. Lines are at most 4 KiB; the rest is cut and marked. */

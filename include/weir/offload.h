@@ -1,5 +1,6 @@
 /*
- * Work that blocks or computes for long, on a bounded pool of threads, while the fiber waits.
+ * Work that blocks or computes for long, on a bounded pool of threads, while the fiber waits. The
+ * number of threads is the application's option offload_threads; 10,000 calls may be queued.
  */
 #ifndef WEIR_OFFLOAD_H
 #define WEIR_OFFLOAD_H
@@ -12,21 +13,29 @@ extern "C" {
 
 /** What an offloaded call may be given. */
 typedef struct weir_offload_options {
-    void (*interrupt)(
-        void *arg); /* called once when the waiting context is cancelled, to make `fn` end soon */
+    /*
+     * Called with the same `arg`, at most once, when the waiting context is cancelled while `fn`
+     * runs, to make it end soon. On the worker, beside `fn`: it sets a flag, or calls what is
+     * made for that (sqlite3_interrupt); it must not wait.
+     */
+    void (*interrupt)(void *arg);
 } weir_offload_options;
 
 /**
- * Runs `fn(arg)` on a thread of the offload pool and waits for its end. A call that has begun is always waited for,
- * also when the context is cancelled (`arg` may be on this stack): keep it short, or give `.interrupt`.
+ * Runs `fn(arg)` on a thread of the offload pool and waits for its end. A call that has begun is
+ * always waited for, also when the context is cancelled (`arg` may be on this stack): keep it
+ * short, or give `.interrupt`. In simulated tests `fn` runs at once, on the worker.
  *
- * fn       must not use a context, nor anything that belongs to the fiber but `arg`
- * returns  what `fn` returned; the reason when `c` was cancelled before it began; WEIR_ELIMIT when the queue is full
- * context  fiber; waits
+ * fn       on a stack of 1 MiB; must not use a context, nor anything that belongs to the fiber but
+ *          `arg`; must not panic: outside of a fiber that ends the process
+ * arg      borrowed until the call returns
+ * ...      members of weir_offload_options
+ * returns  what `fn` returned; the reason when `c` was cancelled before it began; WEIR_ELIMIT when
+ *          10,000 are queued; -EAGAIN when the machine gives not one thread
+ * context  fiber; waits, past the deadline of `c` when `fn` does not end
  */
 #define weir_offload(c, fn, arg, ...)                                                              \
-    weir_offload_at(WEIR_HERE, (c), (fn), (arg),                                                   \
-                    &(weir_offload_options){__VA_ARGS__})
+    weir_offload_at(WEIR_HERE, (c), (fn), (arg), &(weir_offload_options){__VA_ARGS__})
 /** The function behind weir_offload. */
 WEIR_API weir_err weir_offload_at(const weir_site *site, weir_ctx *c, weir_err (*fn)(void *arg),
                                   void *arg, const weir_offload_options *options) WEIR_MUST_USE;

@@ -1,7 +1,7 @@
 /*
- * Borrowed strings. A weir_str is a view: it never owns its bytes, need not end in NUL, and may hold
- * any byte, NUL included. What it points to must outlive it; who owns that is said where one is
- * handed out.
+ * Borrowed strings. A weir_str is a view: it never owns its bytes, need not end in NUL, and may
+ * hold any byte, NUL included. What it points to must outlive it; who owns that is said where one
+ * is handed out. All functions here may be called anywhere; none allocates or waits.
  */
 #ifndef WEIR_STR_H
 #define WEIR_STR_H
@@ -23,14 +23,17 @@ typedef struct weir_str {
     size_t len;
 } weir_str;
 
-/** A weir_str of a string literal, without a strlen: weir_query(c, db, WEIR_S("SELECT 1")). */
+/** A weir_str of a string literal, without a strlen: weir_str_eq(method, WEIR_S("GET")). */
 #ifdef __cplusplus
 #define WEIR_S(literal) (weir_str{"" literal, sizeof(literal) - 1})
 #else
 #define WEIR_S(literal) ((weir_str){"" literal, sizeof(literal) - 1})
 #endif
 
-/** For printf: printf("id=" WEIR_STR_FMT "\n", WEIR_STR_ARG(id)). */
+/**
+ * For printf: printf("id=" WEIR_STR_FMT "\n", WEIR_STR_ARG(id)). Up to 2 GiB, up to the first
+ * NUL.
+ */
 #define WEIR_STR_FMT "%.*s"
 #define WEIR_STR_ARG(s) (int)(s).len, (s).ptr
 
@@ -59,7 +62,7 @@ static inline bool weir_str_starts(weir_str s, weir_str prefix)
     return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
 }
 
-/** `s` without ASCII blanks and line ends on either side; a view of the same bytes. */
+/** `s` without ASCII blanks, tabs and line ends on either side; a view of the same bytes. */
 WEIR_API weir_str weir_str_trim(weir_str s);
 
 /**

@@ -30,7 +30,7 @@ static inline weir_time weir_never(void)
     return t;
 }
 
-/** Durations by unit; a value out of range is held at the largest duration (292 years). */
+/** `n` times a unit in nanoseconds; held at the largest duration (292 years), or the smallest. */
 static inline weir_dur weir_dur_of(int64_t n, int64_t unit_ns)
 {
     weir_dur d;
@@ -65,7 +65,7 @@ static inline weir_dur weir_hour(int64_t n)
     return weir_dur_of(n, 3600000000000LL);
 }
 
-/** `t` plus `d`, held at weir_never(). */
+/** `t` plus `d`, held at weir_never(), and at the earliest point that there is. */
 static inline weir_time weir_time_add(weir_time t, weir_dur d)
 {
     weir_time r;
