@@ -1,0 +1,191 @@
+/* Failures: statuses, the unified reply, what clients are told and what the log, one response only. */
+#include "web/web_test_kit.h"
+
+#include <weir/mw.h>
+
+enum { SHOP_EOUT_OF_STOCK = WEIR_DOMAIN(1), SHOP_EUSER_EXISTS = WEIR_DOMAIN(2) };
+
+static weir_err explicit_failure(weir_ctx *c)
+{
+    return weir_fail(c, 401, "the token of %s has expired", "ada");
+}
+
+static weir_err domain_code(weir_ctx *c)
+{
+    (void)c;
+    return SHOP_EUSER_EXISTS;
+}
+
+static weir_err domain_message(weir_ctx *c)
+{
+    return weir_raise(c, SHOP_EOUT_OF_STOCK, "only %d left", 3);
+}
+
+static weir_err database_down(weir_ctx *c)
+{
+    (void)weir_raise(c, WEIR_EDB, "no such table: secret_users");
+    return weir_fail_last(c, 503);
+}
+
+static weir_err with_cause(weir_ctx *c)
+{
+    (void)weir_raise(c, WEIR_EDB, "UNIQUE constraint: secret_column");
+    return weir_fail(c, 409, "this name is taken");
+}
+
+static weir_err code_of_query(weir_ctx *c)
+{
+    int64_t code = 0;
+    weir_err err = weir_query_param_i64(c, "code", &code);
+    return err < 0 ? weir_fail_bind(c) : (weir_err)code;
+}
+
+static weir_err secret_detail(weir_ctx *c)
+{
+    return weir_raise(c, WEIR_EDB, "password is hunter2");
+}
+
+static weir_err silent(weir_ctx *c)
+{
+    (void)c;
+    return WEIR_OK;
+}
+
+static weir_err two_responses(weir_ctx *c)
+{
+    weir_err first = weir_text(c, 200, "first");
+    weir_err second = weir_text(c, 500, "second");
+    assert_int_equal(first, WEIR_OK);
+    assert_int_equal(second, WEIR_ECLOSED);
+    assert_int_equal(weir_set_header(c, "X-Late", WEIR_S("1")), WEIR_ECLOSED);
+    return first;
+}
+
+static weir_err panicking(weir_ctx *c)
+{
+    weir_err err = weir_set_header(c, "X-Half", WEIR_S("done"));
+    if (err == WEIR_OK)
+        weir_panic("the secret invariant");
+    return err;
+}
+
+static void build(weir_group *app)
+{
+    weir_error_table(app, {SHOP_EOUT_OF_STOCK, 409, "out_of_stock", "not enough of it in stock"},
+                     {SHOP_EUSER_EXISTS, 422, "user_exists", "this user is there already"});
+    weir_get(app, "/explicit", explicit_failure);
+    weir_get(app, "/domain", domain_code);
+    weir_get(app, "/message", domain_message);
+    weir_get(app, "/last", database_down);
+    weir_get(app, "/cause", with_cause);
+    weir_get(app, "/code", code_of_query);
+    weir_get(app, "/secret", secret_detail);
+    weir_get(app, "/silent", silent);
+    weir_get(app, "/two", two_responses);
+    weir_get(app, "/panic", panicking, weir_mw_recover);
+    weir_get(app, "/bare-panic", panicking);
+}
+
+#define REPLY(code, msg) "{\"code\":\"" code "\",\"msg\":\"" msg "\",\"data\":null}"
+
+static void use_statuses(struct kit *k)
+{
+    const char *a = kit_get(k, "/explicit");
+    kit_expect(a, 401, REPLY("unauthorized", "the token of ada has expired"));
+    assert_true(kit_has_header(a, "Content-Type: application/json"));
+    kit_expect(kit_get(k, "/domain"), 422, REPLY("user_exists", "this user is there already"));
+    kit_expect(kit_get(k, "/message"), 409, REPLY("out_of_stock", "only 3 left"));
+    kit_expect(kit_get(k, "/none"), 404, REPLY("not_found", "there is nothing at this path"));
+    kit_expect(kit_ask(k, "POST", "/silent", "", ""), 405,
+               REPLY("method_not_allowed", "this path does not take this method"));
+    static const struct {
+        weir_err code;
+        int status;
+        const char *name;
+    } codes[] = {
+        {WEIR_ETIMEDOUT, 504, "timeout"},     {WEIR_ELIMIT, 503, "overloaded"},
+        {WEIR_EBUDGET, 503, "memory_budget"}, {WEIR_ETOOLARGE, 413, "too_large"},
+        {WEIR_ENOTFOUND, 404, "not_found"},   {WEIR_EINVALID, 400, "invalid_input"},
+        {WEIR_EDB, 500, "internal"},          {-EIO, 500, "internal"},
+        {WEIR_ECONSTRAINT, 409, "conflict"},  {WEIR_ESHUTDOWN, 503, "shutdown"},
+        {WEIR_DOMAIN(77), 500, "internal"},
+    };
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        a = kit_get(k, weir_sprintf(k->c, "/code?code=%d", codes[i].code).ptr);
+        assert_int_equal(kit_status(a), codes[i].status);
+        assert_non_null(strstr(kit_body(a), weir_sprintf(k->c, "\"%s\"", codes[i].name).ptr));
+        assert_int_equal(kit_has_header(a, "Retry-After: 1"), codes[i].status == 503);
+    }
+}
+
+static void test_every_failure_has_its_status_and_one_form(void **state)
+{
+    (void)state; /* A11 */
+    kit_run(build, use_statuses);
+}
+
+static void use_secrets(struct kit *k)
+{
+    kit_expect(kit_get(k, "/last"), 503, REPLY("unavailable", "Service Unavailable"));
+    assert_int_equal(kit_count(kit_log(k), "secret_users"), 1);
+    kit_expect(kit_get(k, "/cause"), 409, REPLY("conflict", "this name is taken"));
+    assert_int_equal(kit_count(kit_log(k), "secret_column"), 1);
+    kit_expect(kit_get(k, "/secret"), 500, REPLY("internal", "Internal Server Error"));
+    assert_int_equal(kit_count(kit_log(k), "hunter2"), 1);
+    assert_non_null(strstr(kit_log(k), "fail_test.c"));
+    const char *a = kit_get(k, "/panic");
+    kit_expect(a, 500, REPLY("internal", "Internal Server Error"));
+    assert_int_equal(kit_count(kit_log(k), "the secret invariant"), 1);
+    a = kit_get(k, "/bare-panic");
+    kit_expect(a, 500, REPLY("internal", "Internal Server Error"));
+    assert_int_equal(kit_count(kit_log(k), "the secret invariant"), 2);
+    kit_expect(kit_get(k, "/silent"), 500, REPLY("internal", "Internal Server Error"));
+    assert_non_null(strstr(kit_log(k), "silent returned WEIR_OK without a response"));
+}
+
+static void test_clients_learn_no_details_and_the_log_does_once(void **state)
+{
+    (void)state; /* L19, A11 */
+    kit_run(build, use_secrets);
+}
+
+static void use_two(struct kit *k)
+{
+    struct weir__http_stats before, after;
+    weir__http_server_stats(k->server, &before);
+    const char *a = kit_get(k, "/two");
+    kit_expect(a, 200, "first");
+    assert_int_equal(kit_count(a, "HTTP/1.1"), 1);
+    weir__http_server_stats(k->server, &after);
+    assert_int_equal(after.second_refused - before.second_refused, 1);
+}
+
+static void test_a_second_response_is_refused_and_counted(void **state)
+{
+    (void)state; /* A11 */
+    kit_run(build, use_two);
+}
+
+static void use_malformed(struct kit *k)
+{
+    const char *a = kit_raw(k, "GET / HTTP/1.1\r\nHost : t\r\n\r\n");
+    assert_int_equal(kit_status(a), 400);
+    assert_non_null(strstr(a, "\"code\":\"bad_request\""));
+}
+
+static void test_the_servers_own_answers_have_that_form_too(void **state)
+{
+    (void)state;
+    kit_run(build, use_malformed);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_failure_has_its_status_and_one_form),
+        cmocka_unit_test(test_clients_learn_no_details_and_the_log_does_once),
+        cmocka_unit_test(test_a_second_response_is_refused_and_counted),
+        cmocka_unit_test(test_the_servers_own_answers_have_that_form_too),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
