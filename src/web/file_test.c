@@ -1,0 +1,204 @@
+/* Files: conditional requests, ranges, and paths that want out of their folder. */
+#include "web/web_test_kit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char folder[64], secret[96], large_path[96];
+
+static void put(const char *path, const char *bytes, size_t n)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, bytes, n), (ssize_t)n);
+    assert_int_equal(close(fd), 0);
+}
+
+static const char *in_folder(const char *name)
+{
+    static char path[160];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    static char large[1 << 20];
+    const char *tmp = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%.30s/weir-file-XXXXXX", tmp != NULL ? tmp : "/tmp");
+    assert_non_null(mkdtemp(folder));
+    snprintf(secret, sizeof secret, "%s.secret", folder);
+    put(secret, "secret", 6);
+    put(in_folder("a.txt"), "0123456789", 10);
+    put(in_folder("empty"), "", 0);
+    assert_int_equal(mkdir(in_folder("sub"), 0700), 0);
+    put(in_folder("sub/index.html"), "<p>", 3);
+    assert_int_equal(symlink(secret, in_folder("out")), 0);
+    assert_int_equal(symlink("a.txt", in_folder("within")), 0);
+    for (size_t i = 0; i < sizeof large; i++)
+        large[i] = (char)('a' + i % 26);
+    snprintf(large_path, sizeof large_path, "%s/large.bin", folder);
+    put(large_path, large, sizeof large);
+    return 0;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"a.txt", "empty",  "sub/index.html",
+                                        "out",   "within", "large.bin"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        assert_int_equal(unlink(in_folder(names[i])), 0);
+    assert_int_equal(rmdir(in_folder("sub")), 0);
+    assert_int_equal(unlink(secret), 0);
+    return rmdir(folder);
+}
+
+static weir_err download(weir_ctx *c)
+{
+    return weir_file(c, weir_query_param(c, "name"), .root = folder, .download = "my \"file\".txt",
+                     .cache_control = "no-store");
+}
+
+static weir_err trusted(weir_ctx *c)
+{
+    return weir_file(c, weir_str_from(large_path));
+}
+
+static void build(weir_group *app)
+{
+    weir_static(app, "/assets/", folder);
+    weir_get(app, "/download", download);
+    weir_get(app, "/trusted", trusted);
+}
+
+static void use_whole(struct kit *k)
+{
+    const char *a = kit_get(k, "/assets/a.txt");
+    kit_expect(a, 200, "0123456789");
+    assert_true(kit_has_header(a, "Content-Type: text/plain; charset=utf-8"));
+    assert_true(kit_has_header(a, "Content-Length: 10"));
+    assert_true(kit_has_header(a, "X-Content-Type-Options: nosniff"));
+    kit_expect(kit_get(k, "/assets/empty"), 200, "");
+    kit_expect(kit_get(k, "/assets/sub/"), 200, "<p>");
+    kit_expect(kit_get(k, "/assets/within"), 200, "0123456789");
+    a = kit_ask(k, "HEAD", "/assets/a.txt", "", "");
+    kit_expect(a, 200, "");
+    assert_true(kit_has_header(a, "Content-Length: 10"));
+    a = kit_get(k, "/download?name=a.txt");
+    assert_true(kit_has_header(a, "Content-Disposition: attachment; filename=\"my _file_.txt\"; "
+                                  "filename*=UTF-8''my%20%22file%22.txt"));
+    assert_true(kit_has_header(a, "Cache-Control: no-store"));
+    a = kit_get(k, "/trusted");
+    assert_int_equal(strlen(kit_body(a)), 1 << 20);
+    assert_memory_equal(kit_body(a) + (1 << 20) - 26 - (1 << 20) % 26, "abcdefghijklmnopqrstuvwxyz",
+                        26);
+}
+
+static void test_whole_files(void **state)
+{
+    (void)state;
+    kit_run(build, use_whole);
+}
+
+/* The value of a header of the response, up to its line's end, in the test's memory. */
+static const char *header_of(struct kit *k, const char *answer, const char *name)
+{
+    const char *at = strstr(answer, name);
+    assert_non_null(at);
+    at += strlen(name) + 2;
+    return weir_strdup(k->c, (weir_str){at, strcspn(at, "\r")}).ptr;
+}
+
+static const char *with(struct kit *k, const char *header, const char *value)
+{
+    return kit_ask(k, "GET", "/assets/a.txt", weir_sprintf(k->c, "%s: %s\r\n", header, value).ptr,
+                   "");
+}
+
+static void use_conditions(struct kit *k)
+{
+    const char *a = kit_get(k, "/assets/a.txt");
+    const char *tag = header_of(k, a, "ETag"), *date = header_of(k, a, "Last-Modified");
+    a = with(k, "If-None-Match", tag);
+    kit_expect(a, 304, "");
+    assert_string_equal(header_of(k, a, "ETag"), tag);
+    kit_expect(with(k, "If-None-Match", "\"other\""), 200, "0123456789");
+    kit_expect(with(k, "If-Modified-Since", date), 304, "");
+    kit_expect(with(k, "If-Modified-Since", "Sun, 06 Nov 1994 08:49:37 GMT"), 200, "0123456789");
+    a = with(k, "Range", "bytes=2-4");
+    kit_expect(a, 206, "234");
+    assert_true(kit_has_header(a, "Content-Range: bytes 2-4/10"));
+    kit_expect(with(k, "Range", "bytes=-3"), 206, "789");
+    kit_expect(with(k, "Range", "bytes=8-"), 206, "89");
+    kit_expect(with(k, "Range", "bytes=0-1,4-5"), 200, "0123456789");
+    a = with(k, "Range", "bytes=10-");
+    assert_int_equal(kit_status(a), 416);
+    assert_true(kit_has_header(a, "Content-Range: bytes */10"));
+    weir_str both = weir_sprintf(k->c, "%s\r\nRange: bytes=0-0", tag);
+    kit_expect(with(k, "If-Range", both.ptr), 206, "0");
+    kit_expect(with(k, "If-Range", "\"old\"\r\nRange: bytes=0-0"), 200, "0123456789");
+}
+
+static void test_conditions_and_ranges(void **state)
+{
+    (void)state;
+    kit_run(build, use_conditions);
+}
+
+static void use_escapes(struct kit *k)
+{
+    static const char *const paths[] = {
+        "/assets/none.txt",
+        "/assets/sub",
+        "/assets/out",
+        "/assets/..%2F..%2Fetc%2Fpasswd",
+        "/assets/sub%2F..%2F..",
+        "/assets/a.txt%2F",
+        "/download?name=/etc/passwd",
+        "/download?name=../etc/passwd",
+        "/download?name=a.txt%00",
+        "/download?name=sub/../../x",
+        "/download?name=",
+        "/download?name=.",
+    };
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        const char *a = kit_get(k, paths[i]);
+        if (kit_status(a) != 404 || strstr(a, "secret") != NULL || strstr(a, "root:") != NULL)
+            fail_msg("%s: %s", paths[i], a);
+    }
+    assert_int_equal(kit_status(kit_get(k, "/assets/../x")), 400);
+    assert_int_equal(kit_status(kit_get(k, "/assets/%2e%2e/x")), 400);
+}
+
+static void test_a_path_cannot_leave_its_folder(void **state)
+{
+    (void)state;
+    kit_run(build, use_escapes);
+}
+
+static void test_no_descriptor_is_left(void **state)
+{
+    (void)state;
+    int before = dup(0);
+    close(before);
+    kit_run(build, use_escapes);
+    kit_run(build, use_conditions);
+    int after = dup(0);
+    close(after);
+    assert_int_equal(after, before);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_whole_files),
+        cmocka_unit_test(test_conditions_and_ranges),
+        cmocka_unit_test(test_a_path_cannot_leave_its_folder),
+        cmocka_unit_test(test_no_descriptor_is_left),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
