@@ -145,8 +145,8 @@ static weir_err gave_up(struct weir__http_conn *c, const struct weir__ctx *ctx, 
 weir_err weir__out_flush(struct weir__http_conn *c, struct weir__ctx *ctx, weir_str tail)
 {
     struct weir__http_out *out = c->out;
-    weir_time from = weir__self->now, until = {0};
-    size_t all = tail.len, done = 0;
+    weir_time from = {0}, until = {0};
+    size_t all = tail.len, done = 0, done_before = 0; /* before the first wait, at `from` */
     if (c->is_broken)
         return WEIR_ECLIENTGONE;
     weir__out_seal(c);
@@ -155,8 +155,12 @@ weir_err weir__out_flush(struct weir__http_conn *c, struct weir__ctx *ctx, weir_
     while (done < all) {
         size_t before = out != NULL ? out->len - out->at : 0;
         ssize_t n = send_some(c, ctx, tail, until);
-        if (n == -EAGAIN) {
-            until = patience(c, from, done);
+        if (n == -EAGAIN && until.ns == 0) {
+            if (from.ns == 0) {
+                from = weir__self->now;
+                done_before = done;
+            }
+            until = patience(c, from, done - done_before);
             continue;
         }
         if (n < 0)
