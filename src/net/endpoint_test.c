@@ -1,0 +1,99 @@
+#include "net/endpoint.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "net/listener.h"
+#include "rt/sys.h"
+
+static void test_there_and_back(void **state)
+{
+    static const char *const same[] = {"127.0.0.1:8080", "0.0.0.0:0", "[::1]:65535",
+                                       "[2001:db8::7]:1", ":8080"};
+    (void)state;
+    for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
+        struct weir__endpoint e, again;
+        struct sockaddr_storage kernel;
+        char text[WEIR__ENDPOINT_TEXT_MAX];
+        assert_int_equal(weir__endpoint_parse(weir_str_from(same[i]), &e), WEIR_OK);
+        assert_int_equal(weir__endpoint_format(&e, text), strlen(same[i]));
+        assert_string_equal(text, same[i]);
+        weir__endpoint_to_kernel(&e, &kernel);
+        weir__endpoint_from_kernel(&again, &kernel);
+        assert_memory_equal(&e, &again, sizeof e);
+    }
+}
+
+static void test_localhost(void **state)
+{
+    struct weir__endpoint e;
+    char text[WEIR__ENDPOINT_TEXT_MAX];
+    (void)state;
+    assert_int_equal(weir__endpoint_parse(WEIR_S("localhost:80"), &e), WEIR_OK);
+    weir__endpoint_format(&e, text);
+    assert_string_equal(text, "127.0.0.1:80");
+    weir__endpoint_format_ip(&e, text);
+    assert_string_equal(text, "127.0.0.1");
+}
+
+static void test_refused(void **state)
+{
+    static const char *const bad[] = {
+        "",        "8080",       "1.2.3.4", "1.2.3.4:",    "1.2.3.4:x", ":-1",
+        ":65536",  "::1:80",     "[::1]",   "[::1:80",     "[]:80",     "1.2.3:80",
+        "host:80", "1.2.3.4:+1", ":8 0",    "[1.2.3.4]:80"};
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct weir__endpoint e;
+        if (weir__endpoint_parse(weir_str_from(bad[i]), &e) != WEIR_EINVALID)
+            fail_msg("\"%s\" was taken for an address", bad[i]);
+    }
+}
+
+/* IPv4 that came over an IPv6 socket is told as IPv4. */
+static void test_mapped(void **state)
+{
+    struct weir__endpoint e;
+    struct sockaddr_storage kernel;
+    char text[WEIR__ENDPOINT_TEXT_MAX];
+    (void)state;
+    assert_int_equal(weir__endpoint_parse(WEIR_S("[::ffff:10.0.0.5]:443"), &e), WEIR_OK);
+    weir__endpoint_to_kernel(&e, &kernel);
+    weir__endpoint_from_kernel(&e, &kernel);
+    weir__endpoint_format(&e, text);
+    assert_string_equal(text, "10.0.0.5:443");
+}
+
+static void test_busy_port(void **state)
+{
+    struct weir__listener_options options = {0};
+    struct weir__endpoint bound;
+    char where[WEIR__ENDPOINT_TEXT_MAX], message[200], expected[200];
+    (void)state;
+    int fd = weir__listener_open(WEIR_S("127.0.0.1:0"), &options, &bound, message, sizeof message);
+    assert_true(fd >= 0);
+    assert_true(bound.port > 0);
+    weir__endpoint_format(&bound, where);
+    assert_int_equal(
+        weir__listener_open(weir_str_from(where), &options, NULL, message, sizeof message),
+        -EADDRINUSE);
+    snprintf(expected, sizeof expected, "listen on %s: address already in use", where);
+    assert_string_equal(message, expected);
+    weir__sys_close(fd);
+    assert_int_equal(
+        weir__listener_open(WEIR_S("nowhere"), &options, NULL, message, sizeof message), -EINVAL);
+    assert_non_null(strstr(message, "listen on nowhere: not an address"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_localhost),
+        cmocka_unit_test(test_refused),        cmocka_unit_test(test_mapped),
+        cmocka_unit_test(test_busy_port),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
