@@ -1,0 +1,415 @@
+/*
+ * Small operations, one number each: `name value unit` lines, for all or for the names given.
+ *
+ *     micro [NAME…]
+ *
+ * Each runs for a third of a second in batches of about two milliseconds; the fastest batch counts, for
+ * whatever else the machine does can only add to it. Everything that needs a fiber runs in the first
+ * fiber of a runtime of one worker on epoll, as a service's handlers do, not in the simulation.
+ *
+ * bench/anchors/gomicro has the same names where Go has the same thing.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/arena.h"
+#include "base/json_decode.h"
+#include "github_routes.h"
+#include "net/pool.h"
+#include "rt/runtime.h"
+#include "web/router.h"
+#include "wire/http1_head.h"
+#include <weir/chan.h>
+#include <weir/ctx.h>
+#include <weir/fiber.h>
+#include <weir/json.h>
+#include <weir/model.h>
+
+#define BATCH_NS 2000000.0
+#define TOTAL_NS 300000000.0
+
+/* Where results go that nobody needs, so that what computes them stays. */
+static volatile uintptr_t sink;
+
+/* --- measuring -------------------------------------------------------------------------------- */
+
+/* Does the operation `n` times. */
+typedef void (*operation)(void *env, uint64_t n);
+
+static double now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static double time_of(operation run, void *env, uint64_t n)
+{
+    double begin = now_ns();
+    run(env, n);
+    return now_ns() - begin;
+}
+
+/* How many make a batch. Warms up on the way. */
+static uint64_t batch_of(operation run, void *env)
+{
+    uint64_t n = 1;
+    while (time_of(run, env, n) < BATCH_NS && n < (uint64_t)1 << 40)
+        n *= 2;
+    return n;
+}
+
+/* Nanoseconds of one, in the fastest batch. */
+static double best_ns(operation run, void *env)
+{
+    uint64_t n = batch_of(run, env);
+    double best = 1e300;
+    for (double spent = 0; spent < TOTAL_NS;) {
+        double ns = time_of(run, env, n);
+        spent += ns;
+        best = ns < best ? ns : best;
+    }
+    return best / (double)n;
+}
+
+static void give_up(const char *what, weir_err err)
+{
+    fprintf(stderr, "micro: %s: %s\n", what, weir_strerror(err));
+    exit(1);
+}
+
+static void must(weir_err err, const char *what)
+{
+    if (WEIR_UNLIKELY(err < 0))
+        give_up(what, err);
+}
+
+/* --- fibers, channels, contexts --------------------------------------------------------------- */
+
+static weir_err nothing(weir_ctx *c, void *arg)
+{
+    (void)c, (void)arg;
+    return WEIR_OK;
+}
+
+static void spawn_and_join(void *env, uint64_t n)
+{
+    weir_ctx *group = env;
+    for (uint64_t i = 0; i < n; i++) {
+        must(WEIR_GO(group, nothing, NULL), "WEIR_GO");
+        must(weir_join(group), "weir_join");
+    }
+}
+
+static double spawn_join(weir_ctx *c)
+{
+    weir_ctx *group = weir_ctx_open(c);
+    double ns = best_ns(spawn_and_join, group);
+    (void)weir_ctx_close(group);
+    return ns;
+}
+
+struct table {
+    weir_ctx *c;
+    weir_chan *ping, *pong;
+};
+
+static weir_err answer_balls(weir_ctx *c, void *arg)
+{
+    struct table *t = arg;
+    int64_t ball;
+    while (weir_chan_recv(c, t->ping, &ball) == WEIR_OK) {
+        if (weir_chan_send(c, t->pong, &ball) < 0)
+            break;
+    }
+    return WEIR_OK;
+}
+
+static void play(void *env, uint64_t n)
+{
+    struct table *t = env;
+    int64_t ball = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        must(weir_chan_send(t->c, t->ping, &ball), "weir_chan_send");
+        must(weir_chan_recv(t->c, t->pong, &ball), "weir_chan_recv");
+    }
+}
+
+static double ping_pong(weir_ctx *c)
+{
+    weir_ctx *group = weir_ctx_open(c);
+    struct table *t = weir_new(group, struct table);
+    t->c = c;
+    t->ping = weir_chan_new(group, int64_t, 0);
+    t->pong = weir_chan_new(group, int64_t, 0);
+    must(WEIR_GO(group, answer_balls, t), "WEIR_GO");
+    double ns = best_ns(play, t);
+    (void)weir_ctx_close(group);
+    return ns;
+}
+
+static void pass_through(void *env, uint64_t n)
+{
+    struct table *t = env;
+    int64_t ball = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        must(weir_chan_send(t->c, t->ping, &ball), "weir_chan_send");
+        must(weir_chan_recv(t->c, t->ping, &ball), "weir_chan_recv");
+    }
+}
+
+static double chan_buffered(weir_ctx *c)
+{
+    weir_ctx *group = weir_ctx_open(c);
+    struct table t = {.c = c, .ping = weir_chan_new(group, int64_t, 128)};
+    double ns = best_ns(pass_through, &t);
+    (void)weir_ctx_close(group);
+    return ns;
+}
+
+static void open_and_close(void *env, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++)
+        must(weir_ctx_close(weir_ctx_open((weir_ctx *)env, .timeout = weir_sec(1))),
+             "weir_ctx_close");
+}
+
+static double ctx_timeout(weir_ctx *c)
+{
+    return best_ns(open_and_close, c);
+}
+
+/* --- a pool of the application's, as a database's is ------------------------------------------ */
+
+static weir_err open_nothing(void *driver, struct weir__ctx *c, void **resource)
+{
+    (void)c;
+    *resource = driver;
+    return WEIR_OK;
+}
+
+static void close_nothing(void *driver, struct weir__ctx *c, void *resource)
+{
+    (void)driver, (void)c, (void)resource;
+}
+
+static const struct weir__pool_ops nothing_ops = {.open = open_nothing, .close = close_nothing};
+
+struct lending {
+    struct weir__pool *pool;
+    struct weir__ctx *c;
+};
+
+static void acquire_and_release(void *env, uint64_t n)
+{
+    struct lending *l = env;
+    for (uint64_t i = 0; i < n; i++) {
+        struct weir__lease lease;
+        must(weir__pool_acquire(l->pool, l->c, WEIR_HERE, NULL, &lease), "weir__pool_acquire");
+        weir__lease_release(&lease);
+    }
+}
+
+static double pool_acquire(weir_ctx *c)
+{
+    static int driver;
+    struct weir__ctx *app = weir__self->runtime->app;
+    weir_pool_options options = {.max_open = 32};
+    struct lending l = {.c = weir__ctx_of(c)};
+    l.pool = weir__pool_new(app, "nothing", &options, &nothing_ops, &driver, WEIR_HERE);
+    if (l.pool == NULL)
+        give_up("weir__pool_new", -ENOMEM);
+    double ns = best_ns(acquire_and_release, &l);
+    (void)weir__pool_close(l.pool, l.c, weir_time_add(weir_now(), weir_sec(1)));
+    return ns;
+}
+
+/* --- routes ----------------------------------------------------------------------------------- */
+
+struct requests {
+    struct weir__router *router;
+    enum weir__http1_method methods[GITHUB_ROUTE_COUNT];
+    weir_str paths[GITHUB_ROUTE_COUNT];
+};
+
+static void find_routes(void *env, uint64_t n)
+{
+    const struct requests *r = env;
+    struct weir__route_match m;
+    for (uint64_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < GITHUB_ROUTE_COUNT; k++) {
+            weir__router_match(r->router, r->methods[k], r->paths[k], &m);
+            sink = (uintptr_t)m.route;
+        }
+    }
+}
+
+static double route(weir_ctx *c)
+{
+    (void)c;
+    static struct requests r;
+    r.router = weir__router_new(WEIR__ROUTE_SLASH_REDIRECT);
+    for (int i = 0; i < GITHUB_ROUTE_COUNT; i++) {
+        const struct github_route *g = &github_routes[i];
+        r.methods[i] = weir__http1_method_of(weir_str_from(g->method));
+        r.paths[i] = weir_str_from(g->path);
+        weir__router_add(r.router, r.methods[i], weir_str_from(g->pattern),
+                         (void *)(uintptr_t)(i + 1), __FILE__, i + 1);
+    }
+    must(weir__router_freeze(r.router), "weir__router_freeze");
+    for (size_t i = 0; i < GITHUB_ROUTE_COUNT; i++) {
+        struct weir__route_match m;
+        weir__router_match(r.router, r.methods[i], r.paths[i], &m);
+        if (m.kind != WEIR__ROUTE_FOUND || m.route != (void *)(uintptr_t)(i + 1))
+            give_up(github_routes[i].pattern, WEIR_EINVALID);
+    }
+    double ns = best_ns(find_routes, &r) / GITHUB_ROUTE_COUNT;
+    weir__router_free(r.router);
+    return ns;
+}
+
+/* --- JSON, HTTP ------------------------------------------------------------------------------- */
+
+typedef struct {
+    weir_str id, name, email;
+} user;
+WEIR_MODEL(user, (id), (name, .required = true, .len_max = 64),
+           (email, .required = true, .format = WEIR_EMAIL));
+
+#define ADA "{\"id\":\"42\",\"name\":\"Ada Lovelace\",\"email\":\"ada@example.com\"}"
+static const weir_str ada = {ADA, sizeof ADA - 1};
+
+static void decode(void *env, uint64_t n)
+{
+    user *u = env;
+    for (uint64_t i = 0; i < n; i++) {
+        char first[256];
+        struct weir__arena arena;
+        weir__arena_init(&arena, first, sizeof first, 1 << 20);
+        must(weir__json_decode(&arena, ada, weir_model_of(user), u, NULL, NULL),
+             "weir__json_decode");
+        weir__arena_fini(&arena);
+    }
+}
+
+static double json_decode_small(weir_ctx *c)
+{
+    (void)c;
+    user u;
+    return best_ns(decode, &u);
+}
+
+static void encode(void *env, uint64_t n)
+{
+    const user *u = env;
+    char bytes[256];
+    weir_buf out;
+    weir_buf_init_fixed(&out, bytes, sizeof bytes);
+    for (uint64_t i = 0; i < n; i++) {
+        weir_buf_reset(&out);
+        must(weir_json_encode(&out, weir_model_of(user), u), "weir_json_encode");
+        sink = out.len;
+    }
+}
+
+static double json_encode_small(weir_ctx *c)
+{
+    (void)c;
+    user u = {WEIR_S("42"), WEIR_S("Ada Lovelace"), WEIR_S("ada@example.com")};
+    return best_ns(encode, &u);
+}
+
+static void parse(void *env, uint64_t n)
+{
+    static const char text[] = "GET /plaintext HTTP/1.1\r\nHost: localhost:9100\r\n\r\n";
+    struct weir__http1_head *head = env;
+    for (uint64_t i = 0; i < n; i++) {
+        weir__http1_head_init(head);
+        if (weir__http1_head_parse(head, text, sizeof text - 1, NULL) != (int)sizeof text - 1)
+            give_up("weir__http1_head_parse", WEIR_EINVALID);
+    }
+}
+
+static double http_parse(weir_ctx *c)
+{
+    (void)c;
+    static struct weir__http1_head head;
+    return best_ns(parse, &head);
+}
+
+/* --- all of them ------------------------------------------------------------------------------ */
+
+static const struct benchmark {
+    const char *name, *unit;
+    double (*measure)(weir_ctx *c);
+} benchmarks[] = {
+    {"spawn_join", "ns", spawn_join},
+    {"ping_pong", "ns", ping_pong},
+    {"chan_buffered", "ns", chan_buffered},
+    {"ctx_timeout", "ns", ctx_timeout},
+    {"pool_acquire", "ns", pool_acquire},
+    {"route", "ns", route},
+    {"json_decode_small", "ns", json_decode_small},
+    {"json_encode_small", "ns", json_encode_small},
+    {"http_parse", "ns", http_parse},
+};
+enum { BENCHMARK_COUNT = sizeof benchmarks / sizeof benchmarks[0] };
+
+static bool is_chosen(char *const *names, const char *name)
+{
+    if (names[0] == NULL)
+        return true;
+    while (names[0] != NULL && strcmp(names[0], name) != 0)
+        names++;
+    return names[0] != NULL;
+}
+
+static weir_err measure_all(weir_ctx *app, void *arg)
+{
+    char *const *names = arg;
+    for (size_t i = 0; i < BENCHMARK_COUNT; i++) {
+        const struct benchmark *b = &benchmarks[i];
+        if (!is_chosen(names, b->name))
+            continue;
+        /* Below the application's context: what is measured belongs to one worker. */
+        weir_ctx *c = weir_ctx_open(app);
+        printf("%s %.1f %s\n", b->name, b->measure(c), b->unit);
+        fflush(stdout);
+        (void)weir_ctx_close(c);
+    }
+    return WEIR_OK;
+}
+
+static bool is_known(const char *name)
+{
+    for (size_t i = 0; i < BENCHMARK_COUNT; i++) {
+        if (strcmp(benchmarks[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (!is_known(argv[i])) {
+            fprintf(stderr, "micro: no benchmark '%s'\n", argv[i]);
+            return 2;
+        }
+    }
+    /* A batch may keep its worker for longer than a handler should: no watchdog. */
+    struct weir__runtime_options options = {.workers = 1, .stall = weir_ms(-1)};
+    char message[256];
+    weir_err err = WEIR_OK;
+    struct weir__runtime *rt = weir__runtime_new(&options, &err, message, sizeof message);
+    if (rt == NULL) {
+        fprintf(stderr, "micro: %s\n", message);
+        return 1;
+    }
+    err = weir__runtime_run(rt, measure_all, argv + 1);
+    weir__runtime_free(rt);
+    return err < 0;
+}
