@@ -1,0 +1,768 @@
+/*
+ * The generic resource pool: lending, waiting in line, giving back, closing.
+ *
+ * Owns its slots (one for each resource that may be open) and what is in them. A lease is a slot and the number of its turn, so
+ * a handle that was given back is told from the next lease of the same slot, and nothing is allocated.
+ *
+ * The hard thing is that opening, checking, resetting and closing may wait, and that the fiber may be cancelled meanwhile. So
+ * a slot is reserved first, under the lock, bound to its holder second, and only then worked on: whatever happens, the
+ * holder's release finds it. Nothing is lent past those in line: what comes free is given to the first of them, even if it is
+ * only the room for opening one.
+ *
+ * Limits: 10,000 slots. Context: fibers; counters from any thread.
+ */
+#include "net/pool_inside.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "rt/fiber.h"
+#include "rt/log.h"
+#include "rt/panic.h"
+#include "rt/symbol.h"
+#include <weir/log.h>
+
+#define CLEANUP_NS 1000000000 /* how long closing or resetting one may wait */
+#define IDLE_SEARCH 8         /* idle ones looked at for one that this worker used last */
+
+/* --- shields ----------------------------------------------------------------------------------- */
+
+/* True when this call has begun it; somebody else's shield is left alone. */
+static bool begin_shield(struct weir__ctx *c)
+{
+    if (c->is_shielded)
+        return false;
+    weir_shield(weir__ctx_handle(c), weir_ns(CLEANUP_NS));
+    return true;
+}
+
+static void end_shield(struct weir__ctx *c, bool is_mine)
+{
+    if (is_mine)
+        weir_unshield(weir__ctx_handle(c));
+}
+
+/* --- opening and closing ------------------------------------------------------------------------ */
+
+void weir__pool_close_resource(struct weir__pool_slot *slot, struct weir__ctx *c,
+                               weir_pool_closed why)
+{
+    struct weir__pool *pool = slot->pool;
+    struct weir__ctx *local = weir__ctx_local(c);
+    void *resource = slot->resource;
+    slot->resource = NULL;
+    bool is_mine = begin_shield(local);
+    pool->ops->close(pool->driver, local, resource);
+    end_shield(local, is_mine);
+    weir__lock_take(&pool->lock);
+    pool->stats.closed[why]++;
+    weir__lock_give(&pool->lock);
+}
+
+/* Up to a tenth of the lifetime, so that what was opened together is not closed together. */
+static weir_time end_of_life(const struct weir__pool *pool, uint64_t nth)
+{
+    uint64_t x = (uint64_t)(uintptr_t)pool ^ (nth + 1) * 0x9e3779b97f4a7c15ULL;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+    int64_t life = pool->o.max_lifetime.ns;
+    int64_t off = (int64_t)((x ^ (x >> 31)) % (uint64_t)(life / 10 + 1));
+    return weir_time_add(weir__worker_now(weir__self), weir_ns(life - off));
+}
+
+weir_err weir__pool_open_resource(struct weir__pool_slot *slot, struct weir__ctx *c)
+{
+    struct weir__pool *pool = slot->pool;
+    void *resource = NULL;
+    weir_err err = pool->ops->open(pool->driver, weir__ctx_local(c), &resource);
+    weir__lock_take(&pool->lock);
+    if (err == WEIR_OK) {
+        slot->expires = end_of_life(pool, pool->stats.opened++);
+        slot->resource = resource;
+        slot->is_broken = false;
+    } else {
+        pool->stats.open_errors++;
+    }
+    weir__lock_give(&pool->lock);
+    return err;
+}
+
+/* --- lending ------------------------------------------------------------------------------------ */
+
+static bool is_expired(const struct weir__pool_slot *slot)
+{
+    return slot->expires.ns <= weir__self->now.ns;
+}
+
+/* Makes a slot that is on no list a lease. Under the lock. */
+static void lend(struct weir__pool_slot *slot, struct weir__fiber *f, struct weir__worker *w)
+{
+    struct weir__pool *pool = slot->pool;
+    slot->state = WEIR__SLOT_LEASED;
+    slot->fiber = f;
+    slot->fiber_id = f->id;
+    slot->worker = w;
+    slot->leased = weir__self->now;
+    slot->is_reported = false;
+    pool->stats.in_use++;
+    pool->stats.acquired++;
+}
+
+/* The idle one that was used last, rather of this worker. */
+static struct weir__pool_slot *pick_idle(struct weir__pool *pool)
+{
+    struct weir__list *first = pool->idle.next;
+    struct weir__list *node = first;
+    if (node == &pool->idle)
+        return NULL;
+    for (int i = 0; pool->is_shared && i < IDLE_SEARCH && node != &pool->idle; i++) {
+        struct weir__pool_slot *slot = WEIR_CONTAINER(node, struct weir__pool_slot, link);
+        if (slot->worker == weir__self)
+            return slot;
+        node = node->next;
+    }
+    return WEIR_CONTAINER(first, struct weir__pool_slot, link);
+}
+
+/* A slot without waiting: idle, or room for a new one. NULL: none, or others are in line. Under the lock. */
+static struct weir__pool_slot *take_now(struct weir__pool *pool)
+{
+    if (!weir__list_empty(&pool->waiters))
+        return NULL;
+    struct weir__pool_slot *slot = pick_idle(pool);
+    if (WEIR_LIKELY(slot != NULL)) {
+        WEIR_ASSERT(slot->state == WEIR__SLOT_IDLE && slot->resource != NULL, "P1: idle");
+        weir__list_remove(&slot->link);
+        pool->stats.idle--;
+    } else {
+        struct weir__list *node = weir__list_pop_front(&pool->empty);
+        if (node == NULL)
+            return NULL;
+        slot = WEIR_CONTAINER(node, struct weir__pool_slot, link);
+        WEIR_ASSERT(slot->state == WEIR__SLOT_EMPTY && slot->resource == NULL, "P1: empty");
+        pool->stats.open++;
+    }
+    lend(slot, weir__self->current, weir__self);
+    return slot;
+}
+
+/* --- waiting in line ---------------------------------------------------------------------------- */
+
+static struct weir__pool_waiter *waiter_of(struct weir__list *in_object)
+{
+    struct weir__wait *w = WEIR_CONTAINER(in_object, struct weir__wait, in_object);
+    return WEIR_CONTAINER(w, struct weir__pool_waiter, wait);
+}
+
+static bool leave_line(struct weir__wait *w)
+{
+    struct weir__pool *pool = w->object;
+    weir__lock_take(&pool->lock);
+    bool is_mine = !weir__list_empty(&w->in_object);
+    if (is_mine) {
+        weir__list_remove(&w->in_object);
+        pool->stats.waiting--;
+    }
+    weir__lock_give(&pool->lock);
+    return is_mine;
+}
+
+static const char *ordinal_suffix(uint64_t n)
+{
+    uint64_t tens = n % 100;
+    if (tens >= 11 && tens <= 13)
+        return "th";
+    return n % 10 == 1 ? "st" : n % 10 == 2 ? "nd" : n % 10 == 3 ? "rd" : "th";
+}
+
+static void describe_line(const struct weir__wait *w, weir_buf *out)
+{
+    struct weir__pool *pool = w->object;
+    uint64_t place = 0;
+    weir__lock_take(&pool->lock);
+    bool is_in_line = !weir__list_empty(&w->in_object);
+    for (const struct weir__list *n = &w->in_object; is_in_line && n != &pool->waiters; n = n->prev)
+        place++;
+    weir__lock_give(&pool->lock);
+    if (is_in_line)
+        weir_buf_printf(out, "%s, %llu%s in line", pool->stats.name, (unsigned long long)place,
+                        ordinal_suffix(place));
+    else
+        weir_buf_printf(out, "%s, served", pool->stats.name);
+}
+
+static const struct weir__wait_type wait_type = {
+    .name = "pool", .abandon = leave_line, .describe = describe_line};
+
+/* Who cannot go on while this fiber waits: itself, and whoever joins a context that it works in. */
+static void find_stuck(struct weir__pool_waiter *w, const struct weir__ctx *c)
+{
+    w->stuck[0] = weir__self->current;
+    w->stuck_count = 1;
+    for (; c != NULL && !weir__ctx_is_shared(c); c = c->parent) {
+        if (c->joiner != NULL && w->stuck_count < WEIR__POOL_STUCK_MAX)
+            w->stuck[w->stuck_count++] = c->joiner->fiber;
+    }
+}
+
+static bool holds(const struct weir__pool_waiter *w, const struct weir__pool_slot *slot)
+{
+    for (size_t i = 0; i < w->stuck_count; i++) {
+        if (w->stuck[i] == slot->fiber)
+            return true;
+    }
+    return false;
+}
+
+static bool is_held_in_line(const struct weir__pool *pool, const struct weir__pool_slot *slot)
+{
+    for (struct weir__list *n = pool->waiters.next; n != &pool->waiters; n = n->next) {
+        if (holds(waiter_of(n), slot))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Would the pool stand still for ever if this fiber waited? Only if every slot is lent to a fiber that waits for this one or is in
+ * line itself. Returns the lease that this fiber, or who joins it, holds; NULL: it would not. Under the lock.
+ */
+static struct weir__pool_slot *find_deadlock(struct weir__pool *pool,
+                                             const struct weir__pool_waiter *w)
+{
+    struct weir__pool_slot *mine = NULL;
+    for (uint32_t i = 0; i < pool->o.max_open; i++) {
+        if (pool->slots[i].state != WEIR__SLOT_LEASED)
+            return NULL;
+        if (mine == NULL && holds(w, &pool->slots[i]))
+            mine = &pool->slots[i];
+    }
+    for (uint32_t i = 0; mine != NULL && i < pool->o.max_open; i++) {
+        if (!holds(w, &pool->slots[i]) && !is_held_in_line(pool, &pool->slots[i]))
+            return NULL;
+    }
+    return mine;
+}
+
+static void add_stack(weir_buf *out, void *const *pcs, size_t n)
+{
+    for (size_t i = 0; i < n && pcs[i] != NULL; i++) {
+        if (i > 0)
+            weir_buf_puts(out, WEIR_S(" < "));
+        weir__symbolise(pcs[i], out);
+    }
+}
+
+/* Both places into the error record, both stacks into the log. */
+static weir_err refuse_deadlock(struct weir__pool *pool, struct weir__ctx *c, const weir_site *site,
+                                const weir_site *held, void *const *held_stack)
+{
+    char bytes[3000];
+    void *pcs[WEIR__STACK_DEPTH];
+    weir_buf text;
+    weir_buf_init_fixed(&text, bytes, sizeof bytes);
+    weir_buf_printf(&text,
+                    "pool %s: all %u are held by fibers that wait for this one, so it would never "
+                    "end; held since %s:%d (",
+                    pool->stats.name, pool->o.max_open, held->file, held->line);
+    add_stack(&text, held_stack, WEIR__STACK_DEPTH);
+    weir_buf_printf(&text, "), wanted again at %s:%d (", site->file, site->line);
+    add_stack(&text, pcs, weir__stack_capture(pcs, WEIR__STACK_DEPTH));
+    weir_buf_puts(&text, WEIR_S(")"));
+    weir_str s = weir_buf_str(&text);
+    weir_log_at(site, weir__ctx_handle(c), WEIR_LOG_ERROR, WEIR_STR_FMT, WEIR_STR_ARG(s));
+    return weir_raise_at(
+        site, weir__ctx_handle(c), -EDEADLK, 500,
+        "pool %s: held since %s:%d, wanted again at %s:%d: it would wait for itself",
+        pool->stats.name, held->file, held->line, site->file, site->line);
+}
+
+/* The deadlock's facts, copied while the lock is held. */
+struct deadlock {
+    const weir_site *site;
+    void *stack[WEIR__STACK_DEPTH];
+};
+
+static void copy_deadlock(struct deadlock *d, const struct weir__pool_slot *slot)
+{
+    struct weir__owned *o = atomic_load_explicit(&slot->holder, memory_order_acquire);
+    d->site = slot->site;
+    memset(d->stack, 0, sizeof d->stack);
+    if (o != NULL)
+        memcpy(d->stack, o->stack, sizeof d->stack);
+}
+
+static weir_err refuse_full(struct weir__pool *pool, struct weir__ctx *c, const weir_site *site)
+{
+    return weir_raise_at(site, weir__ctx_handle(c), WEIR_ELIMIT, 503,
+                         "pool %s: all %u are in use and %u wait for one", pool->stats.name,
+                         pool->o.max_open, pool->o.waiters_max);
+}
+
+static weir_err tell_timeout(struct weir__pool *pool, struct weir__ctx *c, const weir_site *site,
+                             weir_dur waited)
+{
+    return weir_raise_at(site, weir__ctx_handle(c), WEIR_ETIMEDOUT, 503,
+                         "pool %s: none of %u came free in %lld ms", pool->stats.name,
+                         pool->o.max_open, (long long)(waited.ns / 1000000));
+}
+
+/* Parks in line; counts how it ended. */
+static weir_err stand_in_line(struct weir__pool *pool, struct weir__ctx *c,
+                              struct weir__pool_waiter *w)
+{
+    weir_time since = weir__self->now;
+    weir_err err = weir__park(&w->wait, weir_time_add(since, pool->o.wait_max));
+    weir_dur waited = weir_time_sub(weir__self->now, since);
+    weir__lock_take(&pool->lock);
+    pool->stats.wait_ns += (uint64_t)waited.ns;
+    if (err != WEIR_OK && err != WEIR_ECLOSED)
+        pool->stats.timeouts++;
+    weir__lock_give(&pool->lock);
+    if (err == WEIR_ETIMEDOUT)
+        return tell_timeout(pool, c, w->wait.site, waited);
+    return err;
+}
+
+/* The slow way of an acquisition: the lock is held at the call and given in it. */
+static weir_err wait_for_slot(struct weir__pool *pool, struct weir__ctx *c, const weir_site *site,
+                              struct weir__pool_slot **slot)
+{
+    struct weir__pool_waiter w = {.worker = weir__self};
+    if (pool->stats.waiting >= pool->o.waiters_max) {
+        pool->stats.refused++;
+        weir__lock_give(&pool->lock);
+        return refuse_full(pool, c, site);
+    }
+    find_stuck(&w, c);
+    struct weir__pool_slot *held = find_deadlock(pool, &w);
+    if (held != NULL) {
+        struct deadlock d;
+        copy_deadlock(&d, held);
+        pool->stats.deadlocks++;
+        weir__lock_give(&pool->lock);
+        return refuse_deadlock(pool, c, site, d.site, d.stack);
+    }
+    weir__wait_init(&w.wait, &wait_type, c, site, pool);
+    weir__list_push_back(&pool->waiters, &w.wait.in_object);
+    pool->stats.waiting++;
+    pool->stats.waits++;
+    weir__lock_give(&pool->lock);
+    weir_err err = stand_in_line(pool, c, &w);
+    *slot = w.slot;
+    return err;
+}
+
+/* --- the lease as an owned thing ---------------------------------------------------------------- */
+
+static void give_back(struct weir__pool_slot *slot);
+
+static void release_lease(struct weir__owned *o)
+{
+    give_back(WEIR_CONTAINER(o, struct weir__pool_slot, owned));
+}
+
+static void describe_lease(const struct weir__owned *o, weir_buf *out)
+{
+    const struct weir__pool_slot *slot = WEIR_CONTAINER(o, struct weir__pool_slot, owned);
+    weir_buf_printf(out, "of pool %s", slot->pool->stats.name);
+}
+
+static bool always(const struct weir__owned *o)
+{
+    (void)o;
+    return true;
+}
+
+static const struct weir__owned_type lease_type = {
+    .name = "lease", .release = release_lease, .describe = describe_lease, .is_mistake = always};
+
+static void bind_lease(struct weir__pool_slot *slot, struct weir__ctx *c, const weir_site *site,
+                       struct weir__owned *holder, struct weir__lease *lease)
+{
+    lease->slot = slot;
+    lease->turn = atomic_load_explicit(&slot->turn, memory_order_relaxed);
+    slot->ctx = c;
+    slot->site = site;
+    if (holder == NULL) {
+        weir__own(c, &slot->owned, &lease_type, site);
+        holder = &slot->owned;
+    }
+    atomic_store_explicit(&slot->holder, holder, memory_order_release);
+}
+
+/* Looks at one that lay idle, opens another in its place where it is no good. */
+static weir_err make_ready(struct weir__pool *pool, struct weir__pool_slot *slot,
+                           struct weir__ctx *c)
+{
+    if (slot->resource != NULL && is_expired(slot))
+        weir__pool_close_resource(slot, c, WEIR_POOL_CLOSED_LIFETIME);
+    if (slot->resource != NULL && pool->ops->check != NULL &&
+        pool->ops->check(pool->driver, weir__ctx_local(c), slot->resource) != WEIR_OK)
+        weir__pool_close_resource(slot, c, WEIR_POOL_CLOSED_BROKEN);
+    return slot->resource != NULL ? WEIR_OK : weir__pool_open_resource(slot, c);
+}
+
+static bool is_fresh(const struct weir__pool *pool, const struct weir__pool_slot *slot)
+{
+    int64_t now = weir__self->now.ns;
+    return slot->resource != NULL && now - slot->idle_since.ns < pool->o.check_after.ns &&
+           slot->expires.ns > now;
+}
+
+/* A request's pool is for its own worker and for contexts that end before it does. */
+static void check_place(const struct weir__pool *pool, const struct weir__ctx *c)
+{
+    while (c != NULL && c != pool->ctx)
+        c = c->parent;
+    if (c == NULL)
+        weir__misuse("acquire", "pool %s was made at %s:%d in a context that ends before this one",
+                     pool->stats.name, pool->site->file, pool->site->line);
+}
+
+weir_err weir__pool_acquire(struct weir__pool *pool, struct weir__ctx *c, const weir_site *site,
+                            struct weir__owned *holder, struct weir__lease *lease)
+{
+    struct weir__pool_slot *slot;
+    lease->slot = NULL;
+    weir_err err = weir__ctx_check(c);
+    if (WEIR_UNLIKELY(err != WEIR_OK))
+        return err;
+    if (WEIR_UNLIKELY(!pool->is_shared))
+        check_place(pool, c);
+    weir__lock_take(&pool->lock);
+    if (WEIR_UNLIKELY(pool->is_closing)) {
+        weir__lock_give(&pool->lock);
+        return WEIR_ECLOSED;
+    }
+    slot = take_now(pool);
+    bool wants_kick = weir__pool_wants_kick(pool);
+    if (WEIR_LIKELY(slot != NULL))
+        weir__lock_give(&pool->lock);
+    else
+        err = wait_for_slot(pool, c, site, &slot);
+    if (WEIR_UNLIKELY(wants_kick))
+        weir__pool_kick(pool);
+    if (WEIR_UNLIKELY(err != WEIR_OK))
+        return err;
+    bind_lease(slot, c, site, holder, lease);
+    if (WEIR_LIKELY(is_fresh(pool, slot)))
+        return WEIR_OK;
+    err = make_ready(pool, slot, c);
+    if (err != WEIR_OK)
+        weir__lease_release(lease);
+    return err;
+}
+
+/* --- giving back -------------------------------------------------------------------------------- */
+
+/* Under the lock: the handle is dead, the holder may go. */
+static void end_lease(struct weir__pool_slot *slot)
+{
+    WEIR_ASSERT(slot->state == WEIR__SLOT_LEASED, "P1: only what is lent comes back");
+    slot->state = WEIR__SLOT_BUSY;
+    atomic_fetch_add_explicit(&slot->turn, 1, memory_order_relaxed);
+    slot->fiber = NULL;
+    atomic_store_explicit(&slot->holder, NULL, memory_order_relaxed);
+    slot->pool->stats.in_use--;
+    if (slot->is_reported)
+        slot->pool->stats.leaks_returned++;
+}
+
+struct weir__wait *weir__pool_settle(struct weir__pool_slot *slot)
+{
+    struct weir__pool *pool = slot->pool;
+    WEIR_ASSERT(slot->state == WEIR__SLOT_BUSY, "P1: nobody uses a slot that is settled");
+    struct weir__list *first = pool->is_closing ? NULL : weir__list_pop_front(&pool->waiters);
+    if (first != NULL) {
+        struct weir__pool_waiter *w = waiter_of(first);
+        pool->stats.waiting--;
+        lend(slot, w->wait.fiber, w->worker);
+        w->slot = slot;
+        return &w->wait;
+    }
+    if (slot->resource != NULL) {
+        slot->state = WEIR__SLOT_IDLE;
+        weir__list_push_front(&pool->idle, &slot->link);
+        pool->stats.idle++;
+    } else {
+        slot->state = WEIR__SLOT_EMPTY;
+        weir__list_push_front(&pool->empty, &slot->link);
+        pool->stats.open--;
+    }
+    struct weir__wait *drainer = pool->stats.in_use == 0 ? pool->drainer : NULL;
+    if (drainer != NULL)
+        pool->drainer = NULL;
+    return drainer;
+}
+
+/* Whether it may be lent again, or why it must be closed. Under the lock. */
+static bool may_stay(const struct weir__pool_slot *slot, weir_pool_closed *why)
+{
+    const struct weir__pool *pool = slot->pool;
+    if (slot->is_broken)
+        *why = WEIR_POOL_CLOSED_BROKEN;
+    else if (pool->is_closing)
+        *why = WEIR_POOL_CLOSED_SHUTDOWN;
+    else if (is_expired(slot))
+        *why = WEIR_POOL_CLOSED_LIFETIME;
+    else if (pool->stats.idle >= pool->o.max_idle && weir__list_empty(&pool->waiters))
+        *why = WEIR_POOL_CLOSED_IDLE;
+    else
+        return true;
+    return false;
+}
+
+/* Left in the middle of something: made clean, or marked as broken. */
+static void clean(struct weir__pool *pool, struct weir__pool_slot *slot)
+{
+    struct weir__ctx *c = weir__ctx_local(slot->ctx);
+    if (pool->ops->reset == NULL) {
+        slot->is_broken = true;
+        return;
+    }
+    bool is_mine = begin_shield(c);
+    if (pool->ops->reset(pool->driver, c, slot->resource) != WEIR_OK)
+        slot->is_broken = true;
+    end_shield(c, is_mine);
+}
+
+static void give_back(struct weir__pool_slot *slot)
+{
+    struct weir__pool *pool = slot->pool;
+    struct weir__ctx *c = slot->ctx;
+    const weir_site *site = slot->site;
+    weir_pool_closed why;
+    if (slot->resource != NULL && !slot->is_broken && pool->ops->is_dirty != NULL &&
+        pool->ops->is_dirty(pool->driver, slot->resource))
+        clean(pool, slot);
+    weir__lock_take(&pool->lock);
+    bool was_reported = slot->is_reported;
+    weir_dur age = weir_time_sub(weir__self->now, slot->leased);
+    end_lease(slot);
+    slot->idle_since = weir__self->now;
+    if (slot->resource != NULL && WEIR_UNLIKELY(!may_stay(slot, &why))) {
+        weir__lock_give(&pool->lock);
+        weir__pool_close_resource(slot, c, why);
+        weir__lock_take(&pool->lock);
+    }
+    struct weir__wait *next = weir__pool_settle(slot);
+    bool wants_kick = weir__pool_wants_kick(pool);
+    weir__lock_give(&pool->lock);
+    if (next != NULL)
+        weir__wake(next, WEIR_OK);
+    if (WEIR_UNLIKELY(wants_kick))
+        weir__pool_kick(pool);
+    if (WEIR_UNLIKELY(was_reported))
+        weir__pool_report_return(pool, site, age);
+}
+
+static bool is_live(const struct weir__lease *lease)
+{
+    return lease->slot != NULL &&
+           atomic_load_explicit(&lease->slot->turn, memory_order_relaxed) == lease->turn;
+}
+
+static void check_fiber(const struct weir__lease *lease, const char *function)
+{
+    const struct weir__pool_slot *slot = lease->slot;
+    const struct weir__fiber *f = weir__fiber_self();
+    if (WEIR_LIKELY(f != NULL && slot->fiber == f && slot->fiber_id == f->id))
+        return;
+    weir__misuse(function,
+                 "the lease of pool %s (%s:%d) belongs to another fiber: two fibers never share "
+                 "one, each acquires its own",
+                 slot->pool->stats.name, slot->site->file, slot->site->line);
+}
+
+void *weir__lease_resource(const struct weir__lease *lease, const char *function)
+{
+    if (WEIR_UNLIKELY(!is_live(lease)))
+        weir__misuse(function, "the lease has been given back");
+    check_fiber(lease, function);
+    return lease->slot->resource;
+}
+
+void weir__lease_break(struct weir__lease *lease)
+{
+    if (is_live(lease))
+        lease->slot->is_broken = true;
+}
+
+void weir__lease_release(struct weir__lease *lease)
+{
+    struct weir__pool_slot *slot = lease->slot;
+    if (!is_live(lease))
+        return;
+    if (weir__is_owned(&slot->owned)) {
+        check_fiber(lease, "release");
+        weir__disown(&slot->owned);
+    }
+    lease->slot = NULL;
+    give_back(slot);
+}
+
+/* --- closing ------------------------------------------------------------------------------------ */
+
+static bool leave_drain(struct weir__wait *w)
+{
+    struct weir__pool *pool = w->object;
+    weir__lock_take(&pool->lock);
+    bool is_mine = pool->drainer == w;
+    if (is_mine)
+        pool->drainer = NULL;
+    weir__lock_give(&pool->lock);
+    return is_mine;
+}
+
+static void describe_drain(const struct weir__wait *w, weir_buf *out)
+{
+    struct weir__pool *pool = w->object;
+    weir_pool_stats s;
+    weir__pool_stats(pool, &s);
+    weir_buf_printf(out, "%s, %llu out", s.name, (unsigned long long)s.in_use);
+}
+
+static const struct weir__wait_type drain_type = {
+    .name = "leases to return", .abandon = leave_drain, .describe = describe_drain};
+
+static weir_err wait_for_leases(struct weir__pool *pool, struct weir__ctx *c, weir_time until)
+{
+    struct weir__wait wait;
+    weir__lock_take(&pool->lock);
+    if (pool->stats.in_use == 0) {
+        weir__lock_give(&pool->lock);
+        return WEIR_OK;
+    }
+    weir_err err = pool->drainer != NULL ? WEIR_EBUSY : weir__ctx_check(c);
+    if (err == WEIR_OK) {
+        weir__wait_init(&wait, &drain_type, c, NULL, pool);
+        pool->drainer = &wait;
+    }
+    weir__lock_give(&pool->lock);
+    return err == WEIR_OK ? weir__park(&wait, until) : err;
+}
+
+static void close_idle(struct weir__pool *pool, struct weir__ctx *c)
+{
+    for (;;) {
+        weir__lock_take(&pool->lock);
+        struct weir__list *node = weir__list_pop_front(&pool->idle);
+        if (node == NULL)
+            break;
+        struct weir__pool_slot *slot = WEIR_CONTAINER(node, struct weir__pool_slot, link);
+        slot->state = WEIR__SLOT_BUSY;
+        pool->stats.idle--;
+        weir__lock_give(&pool->lock);
+        weir__pool_close_resource(slot, c, WEIR_POOL_CLOSED_SHUTDOWN);
+        weir__lock_take(&pool->lock);
+        struct weir__wait *next = weir__pool_settle(slot);
+        weir__lock_give(&pool->lock);
+        if (next != NULL)
+            weir__wake(next, WEIR_OK);
+    }
+    weir__lock_give(&pool->lock);
+}
+
+/* Sends all home who are in line. */
+static void empty_line(struct weir__pool *pool)
+{
+    for (;;) {
+        weir__lock_take(&pool->lock);
+        pool->is_closing = true;
+        struct weir__list *node = weir__list_pop_front(&pool->waiters);
+        if (node != NULL)
+            pool->stats.waiting--;
+        weir__lock_give(&pool->lock);
+        if (node == NULL)
+            return;
+        weir__wake(&waiter_of(node)->wait, WEIR_ECLOSED);
+    }
+}
+
+weir_err weir__pool_close(struct weir__pool *pool, struct weir__ctx *c, weir_time until)
+{
+    empty_line(pool);
+    close_idle(pool, c);
+    weir_err err = wait_for_leases(pool, c, until);
+    close_idle(pool, c);
+    return err;
+}
+
+static void release_pool(struct weir__owned *o)
+{
+    struct weir__pool *pool = WEIR_CONTAINER(o, struct weir__pool, owned);
+    (void)weir__pool_close(pool, pool->ctx, weir_never());
+    while (atomic_load_explicit(&pool->is_posted, memory_order_acquire))
+        weir__fiber_yield();
+    WEIR_ASSERT(pool->stats.open == 0, "P1: a closed pool holds nothing");
+    weir__pool_unregister(pool);
+}
+
+/* --- making ------------------------------------------------------------------------------------- */
+
+static void init_slots(struct weir__pool *pool)
+{
+    weir__list_init(&pool->idle);
+    weir__list_init(&pool->empty);
+    weir__list_init(&pool->waiters);
+    for (uint32_t i = 0; i < pool->o.max_open; i++) {
+        struct weir__pool_slot *slot = &pool->slots[i];
+        slot->pool = pool;
+        atomic_init(&slot->turn, 1);
+        weir__list_init(&slot->owned.link);
+        weir__list_init(&slot->link);
+        weir__list_push_back(&pool->empty, &slot->link);
+    }
+}
+
+static struct weir__pool *make(struct weir__ctx *c, const char *name, const weir_pool_options *o,
+                               const weir_site *site)
+{
+    struct weir__pool *pool =
+        weir__ctx_object(c, sizeof *pool + o->max_open * sizeof pool->slots[0]);
+    if (pool == NULL)
+        return NULL;
+    pool->o = *o;
+    pool->stats.name = name;
+    pool->stats.max_open = o->max_open;
+    pool->ctx = c;
+    pool->site = site;
+    pool->is_shared = weir__ctx_is_shared(c);
+    pool->home = weir__self;
+    weir__lock_init(&pool->lock);
+    init_slots(pool);
+    return pool;
+}
+
+struct weir__pool *weir__pool_new(struct weir__ctx *c, const char *name,
+                                  const weir_pool_options *options,
+                                  const struct weir__pool_ops *ops, void *driver,
+                                  const weir_site *site)
+{
+    static const struct weir__owned_type type = {.name = "pool", .release = release_pool};
+    char bytes[1500];
+    weir_buf mistakes;
+    weir_pool_options o = *options;
+    weir_buf_init_fixed(&mistakes, bytes, sizeof bytes);
+    if (weir__ctx_is_shared(c) && weir__self->index != 0)
+        weir__misuse("pool", "a pool of the application is made on the first worker, at its start");
+    if (weir__pool_options_settle(name, &o, &mistakes) != WEIR_OK) {
+        weir_str s = weir_buf_str(&mistakes);
+        (void)weir_raise_at(site, weir__ctx_handle(c), WEIR_EINVALID, 0, WEIR_STR_FMT,
+                            WEIR_STR_ARG(s));
+        return NULL;
+    }
+    struct weir__pool *pool = make(c, name, &o, site);
+    if (pool == NULL || weir__pool_keeper_init(pool) != WEIR_OK) {
+        (void)weir_raise_at(site, weir__ctx_handle(c), -ENOMEM, 0, "no memory for pool %s", name);
+        return NULL;
+    }
+    pool->ops = ops;
+    pool->driver = driver;
+    weir__own(c, &pool->owned, &type, site);
+    weir__pool_register(pool);
+    if (o.min_idle > 0)
+        weir__pool_kick(pool);
+    return pool;
+}

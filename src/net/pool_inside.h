@@ -1,0 +1,127 @@
+/*
+ * The inside of a pool, for pool.c (lending and returning) and pool_keep.c (what time does to it).
+ *
+ * P1: a slot is EMPTY and on `empty`, IDLE and on `idle`, or on neither: LEASED to a fiber, or BUSY with being opened
+ *     or closed by the keeper or by who gives it back. `open` counts all that are not EMPTY, `in_use` the LEASED.
+ * P2: while somebody is in line, nothing is IDLE and `open` is max_open: what comes free goes to the first in line.
+ * P3: a waiter is in line, or whoever took it off wakes it.
+ * P4: a lease's holder lives while the slot is LEASED: it is cleared under the lock before the holder goes.
+ */
+#ifndef WEIR_NET_POOL_INSIDE_H
+#define WEIR_NET_POOL_INSIDE_H
+
+#include "net/pool.h"
+#include "rt/lock.h"
+#include "rt/wait.h"
+#include "rt/worker.h"
+
+enum weir__pool_slot_state {
+    WEIR__SLOT_EMPTY,
+    WEIR__SLOT_IDLE,
+    WEIR__SLOT_LEASED,
+    WEIR__SLOT_BUSY
+};
+
+struct weir__pool_slot {
+    struct weir__list link; /* weir__pool.idle or .empty */
+    struct weir__pool *pool;
+    void *resource;        /* NULL: not opened yet */
+    _Atomic uint64_t turn; /* of the present lease, or of the next one */
+    struct weir__fiber *fiber;
+    uint64_t fiber_id;
+    struct weir__worker *worker; /* where it is or was used last: its memory is warm there */
+    struct weir__ctx *ctx;
+    const weir_site *site;
+    _Atomic(struct weir__owned *) holder; /* NULL: not bound yet */
+    weir_time leased, idle_since, expires;
+    uint8_t state;
+    bool is_broken, is_reported;
+    struct weir__owned owned;
+};
+
+enum { WEIR__POOL_STUCK_MAX = 8 };
+
+/* A fiber in line; stands on its stack. */
+struct weir__pool_waiter {
+    struct weir__wait wait; /* in_object: weir__pool.waiters */
+    struct weir__worker *worker;
+    struct weir__pool_slot *slot; /* what it was given */
+    /* The fibers that cannot go on before this wait has ended: its own, and those that join it. */
+    const struct weir__fiber *stuck[WEIR__POOL_STUCK_MAX];
+    size_t stuck_count;
+};
+
+struct weir__pool {
+    struct weir__lock lock; /* guards all that changes, but for `timer` */
+    bool is_closing;
+    bool is_shared;
+    bool is_kicked;             /* the keeper was asked to look, and has not yet */
+    bool is_keeping;            /* its fiber runs */
+    bool is_asleep;             /* its timer is not armed: nothing is open */
+    atomic_bool is_posted;      /* `kick` is on its way to the home worker */
+    struct weir__list idle;     /* weir__pool_slot.link, last used first */
+    struct weir__list empty;    /* weir__pool_slot.link */
+    struct weir__list waiters;  /* weir__pool_waiter.wait.in_object, first come first */
+    struct weir__wait *drainer; /* waits for in_use to become 0 */
+    weir_time retry_at;         /* before that the keeper opens nothing: the last attempt failed */
+    weir_pool_options o;
+    weir_pool_stats stats;
+    const struct weir__pool_ops *ops;
+    void *driver;
+    struct weir__ctx *ctx; /* that owns it */
+    const weir_site *site;
+    struct weir__owned owned;
+    struct weir__worker *home;     /* whose timer the keeper's is */
+    struct weir__ctx *keeper;      /* where the keeper's fiber runs; NULL: ended */
+    struct weir__owned keeper_end; /* in `keeper` */
+    struct weir__timer timer;
+    struct weir__task kick;
+    struct weir__list registered; /* in pool_stats.c's list of all */
+    struct weir__pool_slot slots[];
+};
+
+/* --- pool.c ------------------------------------------------------------------------------------ */
+
+/* Closes the resource of a slot that is BUSY or LEASED to the caller, and counts why. Without the lock. */
+void weir__pool_close_resource(struct weir__pool_slot *slot, struct weir__ctx *c,
+                               weir_pool_closed why);
+
+/* Opens one into such a slot. Without the lock. */
+weir_err weir__pool_open_resource(struct weir__pool_slot *slot, struct weir__ctx *c);
+
+/*
+ * A slot that nobody uses any more goes to the first in line, to the idle or the empty ones. Under the lock. Returns a wait to
+ * be woken with WEIR_OK after the lock is given, or NULL.
+ */
+struct weir__wait *weir__pool_settle(struct weir__pool_slot *slot);
+
+/* --- pool_keep.c ------------------------------------------------------------------------------- */
+
+/* The keeper's context and timer; -ENOMEM. */
+weir_err weir__pool_keeper_init(struct weir__pool *pool);
+
+/* Asks the keeper to look at once. Without the lock, by who was told that it is wanted. */
+void weir__pool_kick(struct weir__pool *pool);
+
+/* True for the one who has to kick: something must be opened ahead, or the keeper sleeps. Under the lock. */
+static inline bool weir__pool_wants_kick(struct weir__pool *pool)
+{
+    bool is_short = pool->stats.idle < pool->o.min_idle && pool->stats.open < pool->o.max_open &&
+                    weir__self->now.ns >= pool->retry_at.ns;
+    if (WEIR_LIKELY(!is_short && !pool->is_asleep))
+        return false;
+    if (pool->is_kicked || pool->is_closing || pool->stats.open == 0)
+        return false;
+    pool->is_kicked = true;
+    return true;
+}
+
+/* Tells that a lease which had been reported is back after `age`. */
+void weir__pool_report_return(struct weir__pool *pool, const weir_site *site, weir_dur age);
+
+/* --- pool_stats.c ------------------------------------------------------------------------------ */
+
+void weir__pool_register(struct weir__pool *pool);
+void weir__pool_unregister(struct weir__pool *pool);
+
+#endif

@@ -1,0 +1,339 @@
+/*
+ * What time does to a pool: lifetimes and idle time-outs, opening ahead, reports of leases that are out for too long.
+ *
+ * Owns a timer on the pool's home worker and, while there is something to do, a fiber that closes and opens (the keeper). The timer is armed for the next moment at which anything can be due, not by the second;
+ * when nothing is open it sleeps.
+ *
+ * The hard thing is that a lease's facts belong to another worker's fiber. They are read under the pool's lock, which the
+ * lease's end needs too (P4), copied, and told after it. Limits: 4 reports a look, the rest a millisecond later.
+ */
+#include "net/pool_inside.h"
+
+#include <string.h>
+
+#include "rt/log.h"
+#include "rt/symbol.h"
+#include <weir/fiber.h>
+
+#define REPORTS_MAX 4
+#define RETRY_NS 1000000000 /* after a failure to open ahead */
+#define REQUEST_ID_MAX 64
+
+/* --- reports ------------------------------------------------------------------------------------ */
+
+/* A lease that is out for too long, as copied under the lock. */
+struct report {
+    const char *kind; /* "lease", "rows", "transaction" */
+    const weir_site *site;
+    const char *route;
+    weir_dur age;
+    size_t id_len;
+    char id[REQUEST_ID_MAX];
+    void *stack[WEIR__STACK_DEPTH];
+    char waits[96]; /* what its fiber waits for; only where that is known */
+};
+
+/* Only a fiber of this worker can be looked at. */
+static void copy_wait(struct report *r, const struct weir__pool_slot *slot)
+{
+    weir_buf out;
+    weir_buf_init_fixed(&out, r->waits, sizeof r->waits - 1);
+    const struct weir__fiber *f = slot->worker == weir__self ? slot->fiber : NULL;
+    if (f != NULL && f->state == WEIR__FIBER_PARKED && f->wait != NULL)
+        weir_buf_printf(&out, "%s for %lld ms", f->wait->type->name,
+                        (long long)(weir_time_sub(weir__self->now, f->wait->since).ns / 1000000));
+    r->waits[out.len] = '\0';
+}
+
+static void copy_facts(struct report *r, const struct weir__pool_slot *slot,
+                       const struct weir__owned *holder)
+{
+    weir_str id = slot->ctx->request_id;
+    r->kind = holder->type->name;
+    r->site = slot->site;
+    r->route = slot->ctx->route;
+    r->age = weir_time_sub(weir__self->now, slot->leased);
+    r->id_len = id.len < sizeof r->id ? id.len : sizeof r->id;
+    if (r->id_len > 0)
+        memcpy(r->id, id.ptr, r->id_len);
+    memcpy(r->stack, holder->stack, sizeof r->stack);
+    copy_wait(r, slot);
+}
+
+static void tell(const struct weir__pool *pool, const struct report *r)
+{
+    char bytes[2500];
+    weir_buf text;
+    weir_buf_init_fixed(&text, bytes, sizeof bytes);
+    weir_buf_printf(&text, "a %s of pool %s is out for %lld ms (threshold %lld ms), since %s:%d",
+                    r->kind, pool->stats.name, (long long)(r->age.ns / 1000000),
+                    (long long)(pool->o.leak_threshold.ns / 1000000), r->site->file, r->site->line);
+    if (r->id_len > 0)
+        weir_buf_printf(&text, ", request %.*s", (int)r->id_len, r->id);
+    if (r->route != NULL)
+        weir_buf_printf(&text, " of %s", r->route);
+    if (r->waits[0] != '\0')
+        weir_buf_printf(&text, "; its fiber waits in %s", r->waits);
+    weir_buf_puts(&text, WEIR_S("; acquired by "));
+    for (size_t i = 0; i < WEIR__STACK_DEPTH && r->stack[i] != NULL; i++) {
+        if (i > 0)
+            weir_buf_puts(&text, WEIR_S(" < "));
+        weir__symbolise(r->stack[i], &text);
+    }
+    weir_str s = weir_buf_str(&text);
+    weir_log_at(r->site, NULL, WEIR_LOG_WARN, WEIR_STR_FMT, WEIR_STR_ARG(s));
+}
+
+void weir__pool_report_return(struct weir__pool *pool, const weir_site *site, weir_dur age)
+{
+    weir_log_at(site, NULL, WEIR_LOG_INFO,
+                "the lease of pool %s that was reported (%s:%d) is back after %lld ms",
+                pool->stats.name, site->file, site->line, (long long)(age.ns / 1000000));
+}
+
+/* --- looking ------------------------------------------------------------------------------------ */
+
+struct look {
+    weir_time next; /* when something may be due again */
+    bool has_work;  /* for the keeper's fiber */
+    size_t reports;
+    struct report report[REPORTS_MAX];
+};
+
+static bool is_idle_too_long(const struct weir__pool *pool, const struct weir__pool_slot *slot)
+{
+    int64_t now = weir__self->now.ns;
+    bool is_old = slot->expires.ns <= now;
+    bool is_unused = slot->idle_since.ns + pool->o.idle_timeout.ns <= now;
+    return is_old || (is_unused && pool->stats.idle > pool->o.min_idle);
+}
+
+static void look_at_idle(struct weir__pool *pool, const struct weir__pool_slot *slot,
+                         struct look *l)
+{
+    if (is_idle_too_long(pool, slot)) {
+        l->has_work = true;
+        return;
+    }
+    l->next = weir_time_min(l->next, slot->expires);
+    weir_time unused = weir_time_add(slot->idle_since, pool->o.idle_timeout);
+    if (pool->stats.idle > pool->o.min_idle)
+        l->next = weir_time_min(l->next, unused);
+}
+
+static void look_at_lease(struct weir__pool *pool, struct weir__pool_slot *slot, struct look *l)
+{
+    struct weir__owned *holder = atomic_load_explicit(&slot->holder, memory_order_acquire);
+    weir_time due = weir_time_add(slot->leased, pool->o.leak_threshold);
+    if (slot->is_reported)
+        return;
+    if (due.ns > weir__self->now.ns || holder == NULL || l->reports == REPORTS_MAX) {
+        l->next = weir_time_min(l->next, due);
+        return;
+    }
+    slot->is_reported = true;
+    pool->stats.leaked++;
+    copy_facts(&l->report[l->reports++], slot, holder);
+}
+
+/* The keeper opens one more while there are too few unused ones and nobody else would use the room. */
+static bool is_short(const struct weir__pool *pool)
+{
+    return !pool->is_closing && pool->stats.idle < pool->o.min_idle &&
+           pool->stats.open < pool->o.max_open && weir__self->now.ns >= pool->retry_at.ns;
+}
+
+static void look(struct weir__pool *pool, struct look *l)
+{
+    weir_time now = weir__self->now;
+    l->next = weir_time_add(now, pool->o.leak_threshold);
+    l->next = weir_time_min(l->next, weir_time_add(now, pool->o.idle_timeout));
+    l->next = weir_time_min(l->next, weir_time_add(now, weir_ns(pool->o.max_lifetime.ns / 10 * 9)));
+    l->has_work = is_short(pool);
+    l->reports = 0;
+    for (uint32_t i = 0; i < pool->o.max_open; i++) {
+        struct weir__pool_slot *slot = &pool->slots[i];
+        if (slot->state == WEIR__SLOT_IDLE)
+            look_at_idle(pool, slot, l);
+        else if (slot->state == WEIR__SLOT_LEASED)
+            look_at_lease(pool, slot, l);
+    }
+    if (pool->stats.idle < pool->o.min_idle && pool->retry_at.ns > weir__self->now.ns)
+        l->next = weir_time_min(l->next, pool->retry_at);
+}
+
+static weir_err keep(weir_ctx *c, void *arg);
+
+static void start_keeper(struct weir__pool *pool)
+{
+    weir_err err =
+        weir_go_at(pool->site, weir__ctx_handle(pool->keeper), keep, pool, "pool keeper");
+    if (err == WEIR_OK)
+        return;
+    weir__lock_take(&pool->lock);
+    pool->is_keeping = false;
+    weir__lock_give(&pool->lock);
+    if (weir__ctx_check(pool->keeper) == WEIR_OK) {
+        weir_time later = weir_time_add(weir__self->now, weir_ns(RETRY_NS));
+        weir__timer_arm(&pool->home->wheel, &pool->timer, later);
+    }
+}
+
+/* On the home worker's own stack. */
+static void on_timer(struct weir__timer *t)
+{
+    struct weir__pool *pool = WEIR_CONTAINER(t, struct weir__pool, timer);
+    struct look l;
+    weir__lock_take(&pool->lock);
+    pool->is_kicked = false;
+    look(pool, &l);
+    bool starts = l.has_work && !pool->is_keeping && pool->keeper != NULL;
+    if (starts)
+        pool->is_keeping = true;
+    bool has_reason = pool->stats.open > 0 || pool->retry_at.ns > weir__self->now.ns;
+    pool->is_asleep = !has_reason && !pool->is_keeping;
+    bool arms = !pool->is_asleep && !pool->is_keeping && pool->keeper != NULL;
+    weir__lock_give(&pool->lock);
+    for (size_t i = 0; i < l.reports; i++)
+        tell(pool, &l.report[i]);
+    if (starts)
+        start_keeper(pool);
+    else if (arms)
+        weir__timer_arm(&pool->home->wheel, &pool->timer, l.next);
+}
+
+/* On the home worker: a look at the next tick. */
+static void look_soon(struct weir__pool *pool)
+{
+    if (pool->keeper != NULL)
+        weir__timer_arm(&pool->home->wheel, &pool->timer, weir__self->now);
+}
+
+static void on_kick(struct weir__task *t)
+{
+    struct weir__pool *pool = WEIR_CONTAINER(t, struct weir__pool, kick);
+    look_soon(pool);
+    atomic_store_explicit(&pool->is_posted, false, memory_order_release);
+}
+
+void weir__pool_kick(struct weir__pool *pool)
+{
+    if (weir__self == pool->home)
+        look_soon(pool);
+    else if (!atomic_exchange_explicit(&pool->is_posted, true, memory_order_acq_rel))
+        weir__post(pool->home, &pool->kick);
+}
+
+/* --- the keeper's fiber ------------------------------------------------------------------------- */
+
+static struct weir__pool_slot *take_old(struct weir__pool *pool, weir_pool_closed *why)
+{
+    WEIR_LIST_EACH(node, &pool->idle) {
+        struct weir__pool_slot *slot = WEIR_CONTAINER(node, struct weir__pool_slot, link);
+        if (is_idle_too_long(pool, slot)) {
+            *why = slot->expires.ns <= weir__self->now.ns ? WEIR_POOL_CLOSED_LIFETIME
+                                                          : WEIR_POOL_CLOSED_IDLE;
+            weir__list_remove(node);
+            pool->stats.idle--;
+            slot->state = WEIR__SLOT_BUSY;
+            return slot;
+        }
+    }
+    return NULL;
+}
+
+static void settle(struct weir__pool *pool, struct weir__pool_slot *slot)
+{
+    weir__lock_take(&pool->lock);
+    struct weir__wait *next = weir__pool_settle(slot);
+    weir__lock_give(&pool->lock);
+    if (next != NULL)
+        weir__wake(next, WEIR_OK);
+}
+
+static bool close_old(struct weir__pool *pool, struct weir__ctx *c)
+{
+    weir_pool_closed why;
+    weir__lock_take(&pool->lock);
+    struct weir__pool_slot *slot = take_old(pool, &why);
+    weir__lock_give(&pool->lock);
+    if (slot == NULL)
+        return false;
+    weir__pool_close_resource(slot, c, why);
+    settle(pool, slot);
+    return true;
+}
+
+static struct weir__pool_slot *take_empty(struct weir__pool *pool)
+{
+    struct weir__list *node = is_short(pool) ? weir__list_pop_front(&pool->empty) : NULL;
+    if (node == NULL)
+        return NULL;
+    struct weir__pool_slot *slot = WEIR_CONTAINER(node, struct weir__pool_slot, link);
+    slot->state = WEIR__SLOT_BUSY;
+    slot->worker = weir__self;
+    pool->stats.open++;
+    return slot;
+}
+
+static bool open_ahead(struct weir__pool *pool, struct weir__ctx *c)
+{
+    weir__lock_take(&pool->lock);
+    struct weir__pool_slot *slot = take_empty(pool);
+    weir__lock_give(&pool->lock);
+    if (slot == NULL)
+        return false;
+    weir_err err = weir__pool_open_resource(slot, c);
+    slot->idle_since = weir__self->now;
+    weir__lock_take(&pool->lock);
+    if (err != WEIR_OK)
+        pool->retry_at = weir_time_add(weir__self->now, weir_ns(RETRY_NS));
+    bool is_late = pool->is_closing && slot->resource != NULL;
+    weir__lock_give(&pool->lock);
+    if (is_late)
+        weir__pool_close_resource(slot, c, WEIR_POOL_CLOSED_SHUTDOWN);
+    settle(pool, slot);
+    return err == WEIR_OK;
+}
+
+static weir_err keep(weir_ctx *handle, void *arg)
+{
+    struct weir__pool *pool = arg;
+    struct weir__ctx *c = weir__ctx_of(handle);
+    while (weir__ctx_check(c) == WEIR_OK && (close_old(pool, c) || open_ahead(pool, c)))
+        ;
+    c->error = NULL;
+    weir__lock_take(&pool->lock);
+    pool->is_keeping = false;
+    weir__lock_give(&pool->lock);
+    look_soon(pool);
+    return WEIR_OK;
+}
+
+/* --- beginning and end -------------------------------------------------------------------------- */
+
+/*
+ * The keeper's fiber runs in a context of its own below the pool's, so that who joins that one does not wait for it; for a
+ * pool of the application in the root of its worker, which nobody joins but the end of the service.
+ */
+
+static void end_keeper(struct weir__owned *o)
+{
+    struct weir__pool *pool = WEIR_CONTAINER(o, struct weir__pool, keeper_end);
+    pool->keeper = NULL;
+    weir__timer_disarm(&pool->timer);
+}
+
+weir_err weir__pool_keeper_init(struct weir__pool *pool)
+{
+    static const struct weir__owned_type type = {.name = "pool keeper", .release = end_keeper};
+    weir__timer_init(&pool->timer, on_timer);
+    pool->kick.run = on_kick;
+    pool->is_asleep = true;
+    pool->keeper =
+        pool->is_shared ? weir__self->root : weir__ctx_new(pool->ctx, weir_never(), 0, pool->site);
+    if (pool->keeper == NULL)
+        return -ENOMEM;
+    weir__own(pool->keeper, &pool->keeper_end, &type, pool->site);
+    return WEIR_OK;
+}

@@ -1,0 +1,48 @@
+/*
+ * The list of all pools of the process, and the reading of their numbers. Pools come and go; the mutex of the list is held while
+ * it is read, so a pool's end waits for who looks at it.
+ */
+#include <pthread.h>
+
+#include "net/pool_inside.h"
+
+static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct weir__list list = {&list, &list}; /* weir__pool.registered */
+
+void weir__pool_register(struct weir__pool *pool)
+{
+    pthread_mutex_lock(&list_lock);
+    weir__list_push_back(&list, &pool->registered);
+    pthread_mutex_unlock(&list_lock);
+}
+
+void weir__pool_unregister(struct weir__pool *pool)
+{
+    pthread_mutex_lock(&list_lock);
+    weir__list_remove(&pool->registered);
+    pthread_mutex_unlock(&list_lock);
+}
+
+void weir__pool_stats(struct weir__pool *pool, weir_pool_stats *out)
+{
+    weir__lock_take(&pool->lock);
+    *out = pool->stats;
+    weir__lock_give(&pool->lock);
+}
+
+void weir__pool_each(void (*fn)(const weir_pool_stats *stats, void *arg), void *arg)
+{
+    pthread_mutex_lock(&list_lock);
+    WEIR_LIST_EACH(node, &list) {
+        weir_pool_stats s;
+        weir__pool_stats(WEIR_CONTAINER(node, struct weir__pool, registered), &s);
+        fn(&s, arg);
+    }
+    pthread_mutex_unlock(&list_lock);
+}
+
+const char *weir_pool_closed_name(weir_pool_closed reason)
+{
+    static const char *const names[] = {"lifetime", "idle", "broken", "shutdown"};
+    return (unsigned)reason < sizeof names / sizeof names[0] ? names[reason] : "unknown";
+}

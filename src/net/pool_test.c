@@ -1,0 +1,707 @@
+/* Lending, waiting in line, giving back, refusing, closing; all on virtual time. */
+#include "net/pool_testing.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "rt/log.h"
+
+#define NOW_MS() (weir_now().ns / 1000000)
+
+/* --- lending and giving back --------------------------------------------------------------------- */
+
+static weir_err lends_and_reuses(weir_ctx *c, void *arg)
+{
+    struct fake *f = arg;
+    struct weir__pool *pool = FAKE_POOL(c, f, .max_open = 2);
+    struct weir__lease a, b;
+    assert_int_equal(f->opened, 0);
+    assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
+    assert_int_equal(ACQUIRE(c, pool, &b), WEIR_OK);
+    assert_int_equal(number_of(&a), 1);
+    assert_int_equal(number_of(&b), 2);
+    assert_int_equal(stats_of(pool).in_use, 2);
+    weir__lease_release(&a);
+    assert_int_equal(stats_of(pool).in_use, 1);
+    assert_int_equal(stats_of(pool).idle, 1);
+    assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
+    assert_int_equal(number_of(&a), 1);
+    weir__lease_release(&a);
+    weir__lease_release(&b);
+    weir_pool_stats s = stats_of(pool);
+    assert_int_equal(s.open, 2);
+    assert_int_equal(s.opened, 2);
+    assert_int_equal(s.acquired, 3);
+    assert_int_equal(s.in_use, 0);
+    return WEIR_OK;
+}
+
+static void test_lends_and_reuses(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    uint64_t leaks = weir__leak_total();
+    assert_int_equal(weir__sim_run(lends_and_reuses, &f), WEIR_OK);
+    assert_int_equal(f.live, 0);
+    assert_int_equal(f.closed, 2);
+    assert_int_equal(weir__leak_total(), leaks);
+}
+
+static weir_err releases_twice(weir_ctx *c, void *arg)
+{
+    struct weir__pool *pool = FAKE_POOL(c, arg, .max_open = 1);
+    struct weir__lease a, copy;
+    assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
+    copy = a;
+    weir__lease_release(&a);
+    weir__lease_release(&a);
+    assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
+    weir__lease_release(&copy); /* of an earlier turn: not the lease that is out now */
+    assert_int_equal(stats_of(pool).in_use, 1);
+    weir__lease_release(&a);
+    return WEIR_OK;
+}
+
+static void test_release_is_idempotent(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(releases_twice, &f), WEIR_OK);
+}
+
+static weir_err use_after_release(weir_ctx *c, void *arg)
+{
+    struct weir__lease *lease = arg;
+    (void)c;
+    (void)weir__lease_resource(lease, "query");
+    return WEIR_OK;
+}
+
+static weir_err keeps_handles_dead(weir_ctx *c, void *arg)
+{
+    struct weir__pool *pool = FAKE_POOL(c, arg, .max_open = 1);
+    struct weir__lease a, copy;
+    assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
+    copy = a;
+    weir__lease_release(&a);
+    assert_int_equal(weir_protect(c, use_after_release, &copy), WEIR_EPANIC);
+    assert_non_null(strstr(weir_last_error(c)->message.ptr, "given back"));
+    weir_error_clear(c);
+    return WEIR_OK;
+}
+
+static void test_a_dead_handle_is_noticed(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(keeps_handles_dead, &f), WEIR_OK);
+}
+
+/* L25: the lease knows its fiber. */
+static weir_err use_of_other(weir_ctx *c, void *arg)
+{
+    weir_err err = weir_protect(c, use_after_release, arg);
+    assert_int_equal(err, WEIR_EPANIC);
+    assert_non_null(strstr(weir_last_error(c)->message.ptr, "another fiber"));
+    return WEIR_OK;
+}
+
+static weir_err shares_a_lease(weir_ctx *c, void *arg)
+{
+    struct weir__pool *pool = FAKE_POOL(c, arg, .max_open = 1);
+    struct weir__lease a;
+    assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
+    weir_ctx *group = weir_ctx_open(c);
+    assert_int_equal(WEIR_GO(group, use_of_other, &a), WEIR_OK);
+    assert_int_equal(weir_join(group), WEIR_OK);
+    (void)weir_ctx_close(group);
+    weir__lease_release(&a);
+    return WEIR_OK;
+}
+
+static void test_two_fibers_never_share_a_lease(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(shares_a_lease, &f), WEIR_OK);
+}
+
+/* N1, L05: given back at the end, and reported with the line that acquired it. */
+static int forgetful_line;
+
+static weir_err forgets(weir_ctx *c, void *arg)
+{
+    struct weir__pool *pool = arg;
+    struct weir__lease a;
+    forgetful_line = __LINE__ + 1;
+    return ACQUIRE(c, pool, &a);
+}
+
+static weir_err runs_forgetful(weir_ctx *c, void *arg)
+{
+    struct weir__pool *pool = FAKE_POOL(c, arg, .max_open = 1);
+    for (int i = 0; i < 10; i++) {
+        weir_ctx *group = weir_ctx_open(c);
+        assert_int_equal(WEIR_GO(group, forgets, pool), WEIR_OK);
+        assert_int_equal(weir_join(group), WEIR_OK);
+        (void)weir_ctx_close(group);
+        assert_int_equal(stats_of(pool).in_use, 0);
+    }
+    return WEIR_OK;
+}
+
+static void test_forgotten_leases_come_back_and_are_reported(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    struct weir__leak_site sites[64];
+    uint64_t leaks = weir__leak_total();
+    assert_int_equal(weir__sim_run(runs_forgetful, &f), WEIR_OK);
+    assert_int_equal(weir__leak_total() - leaks, 10);
+    assert_int_equal(f.opened, 1);
+    size_t n = weir__leak_sites(sites, 64);
+    assert_true(n > 0);
+    assert_string_equal(sites[n - 1].kind, "lease");
+    assert_int_equal(sites[n - 1].site->line, forgetful_line);
+    assert_int_equal(sites[n - 1].count, 10);
+}
+
+static weir_err fails_with_lease(weir_ctx *c, void *arg)
+{
+    struct weir__pool *pool = arg;
+    struct weir__lease a;
+    assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
+    return -EIO; /* an early return: no report, it is what contexts are for */
+}
+
+static weir_err returns_early(weir_ctx *c, void *arg)
+{
+    struct weir__pool *pool = FAKE_POOL(c, arg, .max_open = 1);
+    weir_ctx *group = weir_ctx_open(c);
+    assert_int_equal(WEIR_GO(group, fails_with_lease, pool), WEIR_OK);
+    assert_int_equal(weir_join(group), -EIO);
+    (void)weir_ctx_close(group);
+    assert_int_equal(stats_of(pool).in_use, 0);
+    weir_error_clear(c);
+    return WEIR_OK;
+}
+
+static void test_an_error_path_gives_back_silently(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    uint64_t leaks = weir__leak_total();
+    assert_int_equal(weir__sim_run(returns_early, &f), WEIR_OK);
+    assert_int_equal(weir__leak_total(), leaks);
+}
+
+/* --- dirty, broken, failing ---------------------------------------------------------------------- */
+
+static void turn(weir_ctx *c, struct weir__pool *pool, bool breaks)
+{
+    struct weir__lease a;
+    assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
+    if (breaks)
+        weir__lease_break(&a);
+    weir__lease_release(&a);
+}
+
+static weir_err returns_dirty(weir_ctx *c, void *arg)
+{
+    struct fake *f = arg;
+    struct weir__pool *pool = FAKE_POOL(c, f, .max_open = 1);
+    f->is_dirty = true;
+    turn(c, pool, false);
+    assert_int_equal(f->reset, 1);
+    assert_int_equal(f->closed, 0);
+    f->reset_err = -EIO;
+    turn(c, pool, false);
+    assert_int_equal(f->closed, 1);
+    assert_int_equal(stats_of(pool).closed[WEIR_POOL_CLOSED_BROKEN], 1);
+    f->is_dirty = false;
+    turn(c, pool, true);
+    assert_int_equal(f->closed, 2);
+    assert_int_equal(f->opened, 2);
+    assert_int_equal(stats_of(pool).closed[WEIR_POOL_CLOSED_BROKEN], 2);
+    turn(c, pool, false);
+    assert_int_equal(f->opened, 3);
+    return WEIR_OK;
+}
+
+/* L27 */
+static void test_dirty_ones_are_reset_or_closed(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(returns_dirty, &f), WEIR_OK);
+    assert_int_equal(f.live, 0);
+}
+
+static weir_err opens_badly(weir_ctx *c, void *arg)
+{
+    struct fake *f = arg;
+    struct weir__pool *pool = FAKE_POOL(c, f, .max_open = 1);
+    struct weir__lease a;
+    f->open_err = -ECONNREFUSED;
+    assert_int_equal(ACQUIRE(c, pool, &a), -ECONNREFUSED);
+    weir_pool_stats s = stats_of(pool);
+    assert_int_equal(s.open + s.in_use + s.idle, 0);
+    assert_int_equal(s.open_errors, 1);
+    f->open_err = WEIR_OK;
+    turn(c, pool, false);
+    return WEIR_OK;
+}
+
+static void test_a_failure_to_open_leaves_nothing(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(opens_badly, &f), WEIR_OK);
+    assert_int_equal(f.live, 0);
+}
+
+/* --- the line ------------------------------------------------------------------------------------ */
+
+struct line {
+    struct weir__pool *pool;
+    int order[16];
+    int count;
+    weir_err errs[16];
+};
+
+struct person {
+    struct line *line;
+    int number;
+    weir_dur arrives, stays;
+};
+
+static weir_err stand(weir_ctx *c, void *arg)
+{
+    struct person *p = arg;
+    struct weir__lease a;
+    if (p->arrives.ns > 0)
+        assert_int_equal(weir_sleep(c, p->arrives), WEIR_OK);
+    weir_err err = ACQUIRE(c, p->line->pool, &a);
+    p->line->errs[p->number] = err;
+    if (err != WEIR_OK) {
+        weir_error_clear(c);
+        return WEIR_OK;
+    }
+    p->line->order[p->line->count++] = p->number;
+    (void)weir_sleep(c, p->stays); /* one test cancels it */
+    weir__lease_release(&a);
+    return WEIR_OK;
+}
+
+static weir_err stands_in_line(weir_ctx *c, void *arg)
+{
+    struct line line = {.pool = FAKE_POOL(c, arg, .max_open = 1)};
+    struct person people[10];
+    weir_ctx *group = weir_ctx_open(c);
+    for (int i = 0; i < 10; i++) {
+        people[i] = (struct person){&line, i, weir_ms(i), weir_ms(100)};
+        assert_int_equal(WEIR_GO(group, stand, &people[i]), WEIR_OK);
+    }
+    assert_int_equal(weir_join(group), WEIR_OK);
+    (void)weir_ctx_close(group);
+    assert_int_equal(line.count, 10);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(line.order[i], i);
+    weir_pool_stats s = stats_of(line.pool);
+    assert_int_equal(s.waits, 9);
+    assert_int_equal(s.opened, 1);
+    assert_true(s.wait_ns > 9 * 50 * UINT64_C(1000000));
+    return WEIR_OK;
+}
+
+static void test_who_waits_is_served_in_order(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(stands_in_line, &f), WEIR_OK);
+}
+
+static weir_err line_is_full(weir_ctx *c, void *arg)
+{
+    struct line line = {.pool = FAKE_POOL(c, arg, .max_open = 1, .waiters_max = 2)};
+    struct person people[4];
+    weir_ctx *group = weir_ctx_open(c);
+    for (int i = 0; i < 3; i++) {
+        people[i] = (struct person){&line, i, weir_ms(0), weir_ms(100)};
+        assert_int_equal(WEIR_GO(group, stand, &people[i]), WEIR_OK);
+    }
+    assert_int_equal(weir_sleep(c, weir_ms(10)), WEIR_OK);
+    int64_t before = weir_now().ns;
+    struct weir__lease a;
+    assert_int_equal(ACQUIRE(c, line.pool, &a), WEIR_ELIMIT);
+    assert_int_equal(weir_now().ns, before);
+    assert_int_equal(weir_last_error(c)->status, 503);
+    assert_non_null(strstr(weir_last_error(c)->message.ptr, "orders"));
+    weir_error_clear(c);
+    assert_int_equal(stats_of(line.pool).refused, 1);
+    assert_int_equal(weir_join(group), WEIR_OK);
+    (void)weir_ctx_close(group);
+    return WEIR_OK;
+}
+
+static void test_a_full_line_refuses_at_once(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(line_is_full, &f), WEIR_OK);
+}
+
+/* L22: the request's deadline, or wait_max where that is nearer. */
+static weir_err waits_too_long(weir_ctx *c, void *arg)
+{
+    struct weir__pool *pool = FAKE_POOL(c, arg, .max_open = 1, .wait_max = weir_ms(400));
+    struct line line = {.pool = pool};
+    struct person first = {&line, 0, weir_ms(0), weir_sec(10)};
+    struct weir__lease a;
+    weir_ctx *group = weir_ctx_open(c);
+    assert_int_equal(WEIR_GO(group, stand, &first), WEIR_OK);
+    assert_int_equal(weir_sleep(c, weir_ms(1)), WEIR_OK);
+    int64_t before = NOW_MS();
+    weir_ctx *hasty = weir_ctx_open(c, .timeout = weir_ms(100));
+    assert_int_equal(ACQUIRE(hasty, pool, &a), WEIR_ETIMEDOUT);
+    assert_int_equal(weir_last_error(hasty)->status, 503);
+    assert_in_range(NOW_MS() - before, 100, 102);
+    (void)weir_ctx_close(hasty);
+    assert_int_equal(ACQUIRE(c, pool, &a), WEIR_ETIMEDOUT);
+    assert_in_range(NOW_MS() - before, 500, 504);
+    weir_error_clear(c);
+    assert_int_equal(stats_of(pool).timeouts, 2);
+    assert_int_equal(stats_of(pool).waiting, 0);
+    (void)weir_ctx_close(group);
+    return WEIR_OK;
+}
+
+static void test_nobody_waits_for_ever(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(waits_too_long, &f), WEIR_OK);
+}
+
+/* The room of one that could not be opened, or came back broken, goes to the next in line. */
+static weir_err break_it(weir_ctx *c, void *arg)
+{
+    struct line *line = arg;
+    struct weir__lease a;
+    assert_int_equal(ACQUIRE(c, line->pool, &a), WEIR_OK);
+    assert_int_equal(weir_sleep(c, weir_ms(50)), WEIR_OK);
+    weir__lease_break(&a);
+    weir__lease_release(&a);
+    return WEIR_OK;
+}
+
+static weir_err hands_room_on(weir_ctx *c, void *arg)
+{
+    struct fake *f = arg;
+    struct line line = {.pool = FAKE_POOL(c, f, .max_open = 1)};
+    struct person next = {&line, 0, weir_ms(1), weir_ms(1)};
+    weir_ctx *group = weir_ctx_open(c);
+    assert_int_equal(WEIR_GO(group, break_it, &line), WEIR_OK);
+    assert_int_equal(WEIR_GO(group, stand, &next), WEIR_OK);
+    assert_int_equal(weir_join(group), WEIR_OK);
+    assert_int_equal(line.count, 1);
+    assert_int_equal(f->opened, 2);
+    (void)weir_ctx_close(group);
+    return WEIR_OK;
+}
+
+static void test_room_goes_to_the_next_in_line(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(hands_room_on, &f), WEIR_OK);
+    assert_int_equal(f.live, 0);
+}
+
+/* Cancelled while it is being opened: nothing leaks, the next one gets the room. */
+static weir_err is_cancelled_opening(weir_ctx *c, void *arg)
+{
+    struct fake *f = arg;
+    f->open_takes = weir_ms(100);
+    struct weir__pool *pool = FAKE_POOL(c, f, .max_open = 1);
+    struct weir__lease a;
+    weir_ctx *hasty = weir_ctx_open(c, .timeout = weir_ms(10));
+    assert_int_equal(ACQUIRE(hasty, pool, &a), WEIR_ETIMEDOUT);
+    (void)weir_ctx_close(hasty);
+    assert_int_equal(stats_of(pool).open, 0);
+    turn(c, pool, false);
+    return WEIR_OK;
+}
+
+static void test_cancelled_while_opening(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(is_cancelled_opening, &f), WEIR_OK);
+    assert_int_equal(f.live, 0);
+}
+
+/* --- deadlocks (N5) ------------------------------------------------------------------------------ */
+
+static weir_err wants_it_twice(weir_ctx *c, void *arg)
+{
+    struct weir__pool *pool = FAKE_POOL(c, arg, .max_open = 1);
+    struct weir__lease a, b;
+    int64_t before = weir_now().ns;
+    int held = __LINE__ + 1;
+    assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
+    int wanted = __LINE__ + 1;
+    assert_int_equal(ACQUIRE(c, pool, &b), -EDEADLK);
+    char text[64];
+    snprintf(text, sizeof text, "pool_test.c:%d", held);
+    assert_non_null(strstr(weir_last_error(c)->message.ptr, text));
+    snprintf(text, sizeof text, "pool_test.c:%d", wanted);
+    assert_non_null(strstr(weir_last_error(c)->message.ptr, text));
+    assert_int_equal(weir_now().ns, before);
+    weir_error_clear(c);
+    assert_int_equal(stats_of(pool).deadlocks, 1);
+    weir__lease_release(&a);
+    return WEIR_OK;
+}
+
+static void test_a_second_lease_of_an_exhausted_pool(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(wants_it_twice, &f), WEIR_OK);
+}
+
+/* The HikariCP case: each of two fibers holds one of two and wants another. */
+struct hog {
+    struct weir__pool *pool;
+    weir_err err;
+};
+
+static weir_err hold_and_want(weir_ctx *c, void *arg)
+{
+    struct hog *h = arg;
+    struct weir__lease a, b;
+    assert_int_equal(ACQUIRE(c, h->pool, &a), WEIR_OK);
+    assert_int_equal(weir_sleep(c, weir_ms(10)), WEIR_OK);
+    h->err = ACQUIRE(c, h->pool, &b);
+    if (h->err == WEIR_OK)
+        weir__lease_release(&b);
+    weir__lease_release(&a);
+    weir_error_clear(c);
+    return WEIR_OK;
+}
+
+static weir_err hogs(weir_ctx *c, void *arg)
+{
+    struct hog h[2];
+    struct weir__pool *pool = FAKE_POOL(c, arg, .max_open = 2);
+    weir_ctx *group = weir_ctx_open(c);
+    for (int i = 0; i < 2; i++) {
+        h[i] = (struct hog){pool, 0};
+        assert_int_equal(WEIR_GO(group, hold_and_want, &h[i]), WEIR_OK);
+    }
+    int64_t before = NOW_MS();
+    assert_int_equal(weir_join(group), WEIR_OK);
+    assert_in_range(NOW_MS() - before, 10, 12);
+    (void)weir_ctx_close(group);
+    assert_int_equal(h[0].err + h[1].err,
+                     -EDEADLK); /* one is refused, which lets the other go on */
+    return WEIR_OK;
+}
+
+static void test_fibers_that_hold_and_want(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(hogs, &f), WEIR_OK);
+}
+
+/* The holder joins the fiber that wants one. */
+static weir_err child_wants(weir_ctx *c, void *arg)
+{
+    struct hog *h = arg;
+    struct weir__lease a;
+    h->err = ACQUIRE(c, h->pool, &a);
+    weir_error_clear(c);
+    return WEIR_OK;
+}
+
+static weir_err parent_holds(weir_ctx *c, void *arg)
+{
+    struct hog h = {FAKE_POOL(c, arg, .max_open = 1), 0};
+    struct weir__lease a;
+    assert_int_equal(ACQUIRE(c, h.pool, &a), WEIR_OK);
+    weir_ctx *group = weir_ctx_open(c);
+    assert_int_equal(WEIR_GO(group, child_wants, &h), WEIR_OK);
+    assert_int_equal(weir_join(group), WEIR_OK);
+    (void)weir_ctx_close(group);
+    assert_int_equal(h.err, -EDEADLK);
+    weir__lease_release(&a);
+    return WEIR_OK;
+}
+
+static void test_a_child_wants_what_its_parent_holds(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(parent_holds, &f), WEIR_OK);
+}
+
+/* Three children of one request and a pool of two: nobody is stuck, so the third one waits. */
+static weir_err fan_out(weir_ctx *c, void *arg)
+{
+    struct line line = {.pool = FAKE_POOL(c, arg, .max_open = 2)};
+    struct person people[3];
+    weir_ctx *group = weir_ctx_open(c);
+    for (int i = 0; i < 3; i++) {
+        people[i] = (struct person){&line, i, weir_ms(0), weir_ms(10)};
+        assert_int_equal(WEIR_GO(group, stand, &people[i]), WEIR_OK);
+    }
+    assert_int_equal(weir_join(group), WEIR_OK);
+    (void)weir_ctx_close(group);
+    assert_int_equal(line.count, 3);
+    assert_int_equal(stats_of(line.pool).deadlocks, 0);
+    return WEIR_OK;
+}
+
+static void test_siblings_are_no_deadlock(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(fan_out, &f), WEIR_OK);
+}
+
+/* --- closing (E15) ------------------------------------------------------------------------------- */
+
+static weir_err closes(weir_ctx *c, void *arg)
+{
+    struct fake *f = arg;
+    struct line line = {.pool = FAKE_POOL(c, f, .max_open = 2)};
+    struct person people[3];
+    struct weir__lease a;
+    weir_ctx *group = weir_ctx_open(c);
+    for (int i = 0; i < 3; i++) {
+        people[i] = (struct person){&line, i, weir_ms(i), weir_ms(100)};
+        assert_int_equal(WEIR_GO(group, stand, &people[i]), WEIR_OK);
+    }
+    assert_int_equal(weir_sleep(c, weir_ms(10)), WEIR_OK);
+    int64_t before = NOW_MS();
+    weir_time soon = weir_time_add(weir_now(), weir_ms(20));
+    assert_int_equal(weir__pool_close(line.pool, weir__ctx_of(c), soon), WEIR_ETIMEDOUT);
+    assert_in_range(NOW_MS() - before, 20, 22);
+    assert_int_equal(line.errs[2], WEIR_ECLOSED);
+    assert_int_equal(stats_of(line.pool).waiting, 0);
+    assert_int_equal(ACQUIRE(c, line.pool, &a), WEIR_ECLOSED);
+    assert_int_equal(weir__pool_close(line.pool, weir__ctx_of(c), weir_never()), WEIR_OK);
+    assert_in_range(NOW_MS() - before, 90, 94);
+    assert_int_equal(f->live, 0);
+    assert_int_equal(stats_of(line.pool).closed[WEIR_POOL_CLOSED_SHUTDOWN], 2);
+    assert_int_equal(weir_join(group), WEIR_OK);
+    (void)weir_ctx_close(group);
+    return WEIR_OK;
+}
+
+static void test_closing_waits_for_leases(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(closes, &f), WEIR_OK);
+}
+
+/* --- what people see ----------------------------------------------------------------------------- */
+
+static void find_orders(const weir_pool_stats *s, void *arg)
+{
+    if (strcmp(s->name, "orders") == 0)
+        *(weir_pool_stats *)arg = *s;
+}
+
+static weir_err lists_pools(weir_ctx *c, void *arg)
+{
+    struct weir__pool *pool = FAKE_POOL(c, arg, .max_open = 7);
+    weir_pool_stats s = {0};
+    turn(c, pool, false);
+    weir__pool_each(find_orders, &s);
+    assert_int_equal(s.max_open, 7);
+    assert_int_equal(s.idle, 1);
+    return WEIR_OK;
+}
+
+static void test_pools_are_listed(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    weir_pool_stats s = {0};
+    assert_int_equal(weir__sim_run(lists_pools, &f), WEIR_OK);
+    weir__pool_each(find_orders, &s);
+    assert_null(s.name);
+}
+
+/* The wait says which pool and which place. */
+struct peek {
+    struct line *line;
+    char text[128];
+};
+
+static weir_err describes_the_line(weir_ctx *c, void *arg)
+{
+    struct line line = {.pool = FAKE_POOL(c, arg, .max_open = 1)};
+    struct person people[4];
+    weir_ctx *group = weir_ctx_open(c);
+    for (int i = 0; i < 4; i++) {
+        people[i] = (struct person){&line, i, weir_ms(i), weir_ms(100)};
+        assert_int_equal(WEIR_GO(group, stand, &people[i]), WEIR_OK);
+    }
+    assert_int_equal(weir_sleep(c, weir_ms(20)), WEIR_OK);
+    int found = 0;
+    WEIR_LIST_EACH(node, &weir__self->fibers) {
+        struct weir__fiber *f = WEIR_CONTAINER(node, struct weir__fiber, in_all);
+        char bytes[128];
+        weir_buf text;
+        weir_buf_init_fixed(&text, bytes, sizeof bytes);
+        if (f->wait == NULL || strcmp(f->wait->type->name, "pool") != 0)
+            continue;
+        f->wait->type->describe(f->wait, &text);
+        weir_str s = weir_buf_str(&text);
+        found |= weir_str_eq(s, WEIR_S("orders, 1st in line")) ? 1 : 0;
+        found |= weir_str_eq(s, WEIR_S("orders, 3rd in line")) ? 4 : 0;
+    }
+    assert_int_equal(found, 5);
+    assert_int_equal(weir_join(group), WEIR_OK);
+    (void)weir_ctx_close(group);
+    return WEIR_OK;
+}
+
+static void test_waits_tell_their_place(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(describes_the_line, &f), WEIR_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lends_and_reuses),
+        cmocka_unit_test(test_release_is_idempotent),
+        cmocka_unit_test(test_a_dead_handle_is_noticed),
+        cmocka_unit_test(test_two_fibers_never_share_a_lease),
+        cmocka_unit_test(test_forgotten_leases_come_back_and_are_reported),
+        cmocka_unit_test(test_an_error_path_gives_back_silently),
+        cmocka_unit_test(test_dirty_ones_are_reset_or_closed),
+        cmocka_unit_test(test_a_failure_to_open_leaves_nothing),
+        cmocka_unit_test(test_who_waits_is_served_in_order),
+        cmocka_unit_test(test_a_full_line_refuses_at_once),
+        cmocka_unit_test(test_nobody_waits_for_ever),
+        cmocka_unit_test(test_room_goes_to_the_next_in_line),
+        cmocka_unit_test(test_cancelled_while_opening),
+        cmocka_unit_test(test_a_second_lease_of_an_exhausted_pool),
+        cmocka_unit_test(test_fibers_that_hold_and_want),
+        cmocka_unit_test(test_a_child_wants_what_its_parent_holds),
+        cmocka_unit_test(test_siblings_are_no_deadlock),
+        cmocka_unit_test(test_closing_waits_for_leases),
+        cmocka_unit_test(test_pools_are_listed),
+        cmocka_unit_test(test_waits_tell_their_place),
+    };
+    return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
+}
