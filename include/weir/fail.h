@@ -1,10 +1,12 @@
 /*
  * Failing a request. A handler fails by returning an error; whatever it is, the client gets one
  * JSON object, {"code":"not_found","msg":"no such user","data":null}, with the status that belongs
- * to it. What is not meant for clients (SQL, paths, panics) goes to the log, once, with the place that raised it.
+ * to it. What is not meant for clients (SQL, paths, panics) goes to the log, once, with the place
+ * that raised it.
  *
- * Which status and text an error has, in this order: the one given by weir_fail; the application's table
- * of errors; that of Weir's own codes (time-outs 504, limits 503, budgets 503, too large 413 …); 500.
+ * Which status and text an error has, in this order: the one given by weir_fail; the application's
+ * table of errors; that of Weir's own codes (time-outs 504, limits 503, budgets 503, too large 413
+ * …); 500.
  */
 #ifndef WEIR_FAIL_H
 #define WEIR_FAIL_H
@@ -31,15 +33,17 @@ WEIR_API weir_err weir_fail_at(const weir_site *site, weir_ctx *c, int status, c
                                ...) WEIR_PRINTF(4, 5) WEIR_MUST_USE;
 
 /**
- * Fails the request for input that could not be read: after weir_bind_… or a typed getter. 400 with one line for each
- * bad field, 413 for a body over its limit, 415 for one of another type, 408 for one that came too slowly.
+ * Fails the request for input that could not be read: after weir_bind_… or a typed getter. 400 with
+ * one line for each bad field, 413 for a body over its limit, 415 for one of another type, 408 for
+ * one that came too slowly.
  */
 #define weir_fail_bind(c) weir_fail_bind_at(WEIR_HERE, (c))
 /** The function behind weir_fail_bind. */
 WEIR_API weir_err weir_fail_bind_at(const weir_site *site, weir_ctx *c) WEIR_MUST_USE;
 
 /**
- * Fails the request for the last recorded error. The client learns the status alone; the log has the error.
+ * Fails the request for the last recorded error. The client learns the status alone; the log has
+ * the error.
  *
  * returns  the recorded error's code, WEIR_EFAIL when there is none
  */
@@ -47,7 +51,7 @@ WEIR_API weir_err weir_fail_bind_at(const weir_site *site, weir_ctx *c) WEIR_MUS
 /** The function behind weir_fail_last. */
 WEIR_API weir_err weir_fail_last_at(const weir_site *site, weir_ctx *c, int status) WEIR_MUST_USE;
 
-/** Your own error codes: enum { SHOP_EOUT_OF_STOCK = WEIR_DOMAIN(1), … }; `n` from 0 to 9999. */
+/** Your own error codes: enum { SHOP_ESTOCK = WEIR_DOMAIN(1), … }; `n` from 0 to 9999. */
 #define WEIR_DOMAIN(n) (-10000 - (n))
 
 /** What an error looks like to clients. */
@@ -60,10 +64,10 @@ typedef struct weir_error_entry {
 } weir_error_entry;
 
 /**
- * Adds entries to the application's table of errors. A handler then fails by `return SHOP_EOUT_OF_STOCK;`, or with a message
- * for the client by `return weir_raise(c, SHOP_EOUT_OF_STOCK, "only %d left", n);`.
+ * Adds entries to the application's table of errors. A handler then fails by `return SHOP_ESTOCK;`,
+ * or with a message for the client by `return weir_raise(c, SHOP_ESTOCK, "only %d left", n);`.
  *
- *     weir_error_table(app, {SHOP_EOUT_OF_STOCK, 409, "out_of_stock", "not enough of it in stock"});
+ *     weir_error_table(app, {SHOP_ESTOCK, 409, "out_of_stock", "not enough of it in stock"});
  *
  * context  before the start; the strings must live as long as the application
  */

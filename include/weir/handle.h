@@ -3,7 +3,7 @@
  * handlers, without globals and with its type. One line names it, one provides it, a call gets it.
  *
  *     struct shop { weir_db *db; };
- *     WEIR_HANDLE(shop, struct shop);          // at file scope, in a header if several files use it
+ *     WEIR_HANDLE(shop, struct shop);          // at file scope; in a header for several files
  *
  *     weir_provide(app, shop, &the_shop);      // in main
  *     weir_needs(v1, shop);                    // the start fails when it is not provided
@@ -29,8 +29,9 @@ typedef struct weir_handle {
 } weir_handle;
 
 /**
- * Declares a handle: a function `type *name(weir_ctx *c)` that yields what was provided under it. Costs two loads.
- * To call it when nothing was provided is misuse and panics; weir_needs finds that at the start.
+ * Declares a handle: a function `type *name(weir_ctx *c)` that yields what was provided under it.
+ * Costs two loads. To call it when nothing was provided is misuse and panics; weir_needs finds that
+ * at the start.
  */
 #define WEIR_HANDLE(name, type)                                                                    \
     typedef type weir_handle_type_##name;                                                          \
@@ -45,7 +46,8 @@ typedef struct weir_handle {
 WEIR_API void *weir_handle_get(weir_ctx *c, const weir_handle *handle);
 
 /**
- * Provides a handle: `object` is what name(c) yields from now on. Twice is a mistake that stops the start.
+ * Provides a handle: `object` is what name(c) yields from now on. Twice is a mistake that stops the
+ * start.
  *
  * target   a weir_app * or weir_group *: handles are the application's, whichever is given
  * object   of the handle's type, not NULL; borrowed, must live as long as the application
@@ -58,7 +60,10 @@ WEIR_API void *weir_handle_get(weir_ctx *c, const weir_handle *handle);
 WEIR_API void weir_provide_at(const weir_site *site, weir_group *group, weir_handle *handle,
                               void *object);
 
-/** Says that the routes of a group use a handle: the start fails, with this line, when it is not provided. */
+/**
+ * Says that the routes of a group use a handle: the start fails, with this line, when it is not
+ * provided.
+ */
 #define weir_needs(target, name) weir_needs_at(WEIR_HERE, WEIR__GROUP(target), &weir_handle_##name)
 /** The function behind weir_needs. */
 WEIR_API void weir_needs_at(const weir_site *site, weir_group *group, weir_handle *handle);

@@ -1,10 +1,10 @@
 /*
  * What the client sent: path parameters, query, headers, cookies, body. Strings are views of the
- * request's bytes, or of the context's memory where something had to be decoded; they live as long as
- * the request. What is not there is the absent string, {NULL, 0}.
+ * request's bytes, or of the context's memory where something had to be decoded; they live as long
+ * as the request. What is not there is the absent string, {NULL, 0}.
  *
- * The context may be the request's, or any opened below it. In others (detached work, a test without
- * a request) all of these are misuse and panic: copy what is needed before.
+ * The context may be the request's, or any opened below it. In others (detached work, a test
+ * without a request) all of these are misuse and panic: copy what is needed before.
  */
 #ifndef WEIR_REQUEST_H
 #define WEIR_REQUEST_H
@@ -17,19 +17,28 @@
 extern "C" {
 #endif
 
-/** The method; its text as sent; the path as sent, still percent-encoded; the query as sent, without '?'. */
+/**
+ * The method; its text as sent; the path as sent, still percent-encoded; the query as sent, without
+ * '?'.
+ */
 WEIR_API weir_method weir_request_method(weir_ctx *c);
 WEIR_API weir_str weir_request_method_text(weir_ctx *c);
 WEIR_API weir_str weir_request_path(weir_ctx *c);
 WEIR_API weir_str weir_request_query(weir_ctx *c);
 
-/** The route that answers, "GET /users/:id"; "" when there is none. Lives as long as the application. */
+/**
+ * The route that answers, "GET /users/:id"; "" when there is none. Lives as long as the
+ * application.
+ */
 WEIR_API weir_str weir_request_route(weir_ctx *c);
 
 /** The request's id, as the middleware weir_mw_request_id set it; absent without it. */
 WEIR_API weir_str weir_request_id(weir_ctx *c);
 
-/** The client's IP address as text (of the connection: behind a proxy, the proxy's). In the context's memory. */
+/**
+ * The client's IP address as text (of the connection: behind a proxy, the proxy's). In the
+ * context's memory.
+ */
 WEIR_API weir_str weir_request_ip(weir_ctx *c);
 
 /* --- getters ------------------------------------------------------------------------------ */
@@ -40,13 +49,18 @@ WEIR_API weir_str weir_query_param_of(weir_ctx *c, weir_str name);
 WEIR_API weir_str weir_header_of(weir_ctx *c, weir_str name);
 WEIR_API weir_str weir_cookie_of(weir_ctx *c, weir_str name);
 
-/** The path parameter `:name` or `*name`, percent-decoded; absent when the route has none of that name. */
+/**
+ * The path parameter `:name` or `*name`, percent-decoded; absent when the route has none of that
+ * name.
+ */
 static inline weir_str weir_param(weir_ctx *c, const char *name)
 {
     return weir_param_of(c, weir_str_from(name));
 }
 
-/** The first value of a name in the query, decoded; empty for "?name", absent when it is not there. */
+/**
+ * The first value of a name in the query, decoded; empty for "?name", absent when it is not there.
+ */
 static inline weir_str weir_query_param(weir_ctx *c, const char *name)
 {
     return weir_query_param_of(c, weir_str_from(name));
@@ -67,8 +81,8 @@ static inline weir_str weir_cookie(weir_ctx *c, const char *name)
 /**
  * A path parameter as a number.
  *
- * returns  WEIR_OK; WEIR_EINVALID when it is no whole number of 64 bits: `return weir_fail_bind(c)` says so to the client.
- *          A name that is not in the route's pattern is misuse and panics
+ * returns  WEIR_OK; WEIR_EINVALID when it is no whole number of 64 bits: `return weir_fail_bind(c)`
+ *          says so to the client. A name that is not in the route's pattern is misuse and panics
  */
 WEIR_API weir_err weir_param_i64(weir_ctx *c, const char *name, int64_t *out) WEIR_MUST_USE;
 
@@ -88,8 +102,8 @@ WEIR_API weir_err weir_query_param_bool(weir_ctx *c, const char *name, bool *out
  * The whole body.
  *
  * bytes_max  0: the route's body_bytes_max, or the server's
- * returns    WEIR_OK; WEIR_ETOOLARGE, WEIR_ETIMEDOUT, WEIR_ECLIENTGONE, WEIR_EINVALID (broken framing): `return
- *            weir_fail_bind(c)` answers 413, 408, nothing, 400
+ * returns    WEIR_OK; WEIR_ETOOLARGE, WEIR_ETIMEDOUT, WEIR_ECLIENTGONE, WEIR_EINVALID (broken
+ *            framing): `return weir_fail_bind(c)` answers 413, 408, nothing, 400
  * owner      the request
  * context    fiber; may wait for the client
  */
@@ -112,8 +126,8 @@ WEIR_API ssize_t weir_body_read(weir_ctx *c, void *bytes, size_t size) WEIR_MUST
  *
  * T        the type's name, as in WEIR_MODEL
  * out      a T *; zeroed first; its strings live as long as the request
- * returns  WEIR_OK, or an error that weir_fail_bind turns into 400, 408, 413 or 415 (the Content-Type is not
- *          application/json nor …+json)
+ * returns  WEIR_OK, or an error that weir_fail_bind turns into 400, 408, 413 or 415 (the
+ *          Content-Type is not application/json nor …+json)
  * limits   the route's body_bytes_max; nesting of WEIR_JSON_DEPTH_MAX
  * context  fiber; may wait for the client
  */

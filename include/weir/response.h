@@ -1,7 +1,7 @@
 /*
- * What the client gets. A response is written once: a second one is refused (WEIR_ECLOSED) and counted. All of
- * these wait when the client is slow, and return the reason when the request is cancelled meanwhile;
- * a handler ends with one of them: `return weir_json(c, 200, user, &u);`.
+ * What the client gets. A response is written once: a second one is refused (WEIR_ECLOSED) and
+ * counted. All of these wait when the client is slow, and return the reason when the request is
+ * cancelled meanwhile; a handler ends with one of them: `return weir_json(c, 200, user, &u);`.
  */
 #ifndef WEIR_RESPONSE_H
 #define WEIR_RESPONSE_H
@@ -19,8 +19,8 @@ extern "C" {
  * status   200 to 599
  * T        the type's name, as in WEIR_MODEL
  * object   a const T *
- * returns  WEIR_OK; WEIR_ECLOSED when there is a response already; WEIR_ECLIENTGONE, WEIR_ETIMEDOUT … while
- *          writing; WEIR_EBUDGET, -ENOMEM
+ * returns  WEIR_OK; WEIR_ECLOSED when there is a response already; WEIR_ECLIENTGONE, WEIR_ETIMEDOUT
+ *          … while writing; WEIR_EBUDGET, -ENOMEM
  * context  fiber; may wait for the client
  */
 #define weir_json(c, status, T, object)                                                            \
@@ -60,17 +60,18 @@ WEIR_API weir_err weir_no_content(weir_ctx *c) WEIR_MUST_USE;
  *
  * status    301, 302, 303, 307 or 308
  * location  a URL or a path, percent-encoded where it must be
- * returns   as weir_json; WEIR_EINVALID for another status or a location with bytes that no URL has (blanks, controls,
- *           line ends, what is not ASCII): nothing is sent then. Whether a location that a client gave may be gone
- *           to is for the handler to decide
+ * returns   as weir_json; WEIR_EINVALID for another status or a location with bytes that no URL has
+ *           (blanks, controls, line ends, what is not ASCII): nothing is sent then. Whether a
+ *           location that a client gave may be gone to is for the handler to decide
  */
 WEIR_API weir_err weir_redirect(weir_ctx *c, int status, weir_str location) WEIR_MUST_USE;
 
 /**
  * Adds a header to the response that is not yet begun, in place of one of the same name.
  *
- * returns  WEIR_OK; WEIR_EINVALID: not a name, not a value (line ends, controls), or one that the server sets itself
- *          (Content-Length, Transfer-Encoding, Connection, Date, Trailer); WEIR_ECLOSED: the response has begun
+ * returns  WEIR_OK; WEIR_EINVALID: not a name, not a value (line ends, controls), or one that the
+ *          server sets itself (Content-Length, Transfer-Encoding, Connection, Date, Trailer);
+ *          WEIR_ECLOSED: the response has begun
  */
 WEIR_API weir_err weir_set_header(weir_ctx *c, const char *name, weir_str value);
 
@@ -99,13 +100,17 @@ WEIR_API weir_err weir_cookie_set_at(weir_ctx *c, const char *name, weir_str val
 
 /* --- streams ------------------------------------------------------------------------------ */
 
-/** A response that is written item by item; memory stays flat, a slow client suspends the writer. */
+/**
+ * A response that is written item by item; memory stays flat, a slow client suspends the writer.
+ */
 typedef struct weir_stream weir_stream;
 
 /**
- * Begins a JSON array. Nothing is sent before the first item, so an error up to then still has its own status.
+ * Begins a JSON array. As long as nothing of it has left for the client, an error still gets its own
+ * status.
  *
- * returns  the stream; never NULL. When there is a response already, one whose weir_stream_end returns WEIR_ECLOSED
+ * returns  the stream; never NULL. When there is a response already, one whose weir_stream_end
+ *          returns WEIR_ECLOSED
  * owner    the request
  */
 WEIR_API weir_stream *weir_json_array(weir_ctx *c, int status) WEIR_MUST_USE;
@@ -113,7 +118,10 @@ WEIR_API weir_stream *weir_json_array(weir_ctx *c, int status) WEIR_MUST_USE;
 /** Begins a body of any type, for weir_stream_write. */
 WEIR_API weir_stream *weir_stream_begin(weir_ctx *c, int status, const char *type) WEIR_MUST_USE;
 
-/** Appends an item, a const T *, to a JSON array. The first error stays; later calls do nothing. May wait. */
+/**
+ * Appends an item, a const T *, to a JSON array. The first error stays; later calls do nothing. May
+ * wait.
+ */
 #define weir_stream_put(stream, T, object)                                                         \
     weir_stream_put_at((stream), weir_model_of(T), (1 ? (object) : (const T *)0))
 /** The function behind weir_stream_put. Returns the stream's error. */
@@ -127,8 +135,9 @@ WEIR_API weir_err weir_stream_write(weir_stream *stream, weir_str bytes);
 WEIR_API weir_err weir_stream_flush(weir_stream *stream);
 
 /**
- * Ends the stream, and decides what it was: with `err` below 0 the client never sees a proper end (or gets the
- * error's status, when nothing was sent yet), so that an error is never a short success.
+ * Ends the stream, and decides what it was: with `err` below 0 the client never sees a proper end
+ * (or gets the error's status, when nothing was sent yet), so that an error is never a short
+ * success.
  *
  * err      what went wrong with the source of the items; WEIR_OK when it ended as it should
  * returns  `err`, or the stream's own error, or WEIR_OK
@@ -148,13 +157,15 @@ typedef struct weir_file_options {
 } weir_file_options;
 
 /**
- * Responds with a file: with its length, type, ETag and Last-Modified; 304 when the client has it, 206 for a single Range.
+ * Responds with a file: with its length, type, ETag and Last-Modified; 304 when the client has it,
+ * 206 for a single Range.
  *
  *     return weir_file(c, weir_param(c, "path"), .root = "/srv/assets");
  *
- * path     in the file system, not percent-encoded. With `.root` it may come from the client: it is below the
- *          root, without "..", and no symbolic link leads out
- * returns  as weir_json; 404 by itself when it is not there, is no plain file or lies outside of the root
+ * path     in the file system, not percent-encoded. With `.root` it may come from the client: it is
+ *          below the root, without "..", and no symbolic link leads out
+ * returns  as weir_json; 404 by itself when it is not there, is no plain file or lies outside of
+ *          the root
  * context  fiber; waits for the client, and for the disk without holding up the worker
  */
 #define weir_file(c, path, ...)                                                                    \
@@ -164,8 +175,8 @@ WEIR_API weir_err weir_file_at(weir_ctx *c, weir_str path,
                                const weir_file_options *options) WEIR_MUST_USE;
 
 /**
- * Serves the files of a folder: weir_static(app, "/assets/", "/srv/assets"). GET and HEAD; "index.html" for a path that
- * ends in '/'. A folder that is not there stops the start.
+ * Serves the files of a folder: weir_static(app, "/assets/", "/srv/assets"). GET and HEAD;
+ * "index.html" for a path that ends in '/'. A folder that is not there stops the start.
  *
  * pattern  the prefix; a wildcard is put behind it
  * folder   its string must live as long as the application

@@ -1,9 +1,9 @@
 /*
  * Routes: which handler answers which request. Routes hang on groups, a group on another or on the
- * application; each group has a prefix of its own and middleware of its own. All of it is made while
- * the service starts, from one thread, and never changes afterwards, so that every worker reads it
- * without a lock. Mistakes (a pattern that conflicts, a middleware twice in one chain, a handle
- * that nobody provides) are collected and shown all at once, each with its source line.
+ * application; each group has a prefix of its own and middleware of its own. All of it is made
+ * while the service starts, from one thread, and never changes afterwards, so that every worker
+ * reads it without a lock. Mistakes (a pattern that conflicts, a middleware twice in one chain, a
+ * handle that nobody provides) are collected and shown all at once, each with its source line.
  *
  *     weir_use(app, weir_mw_recover, weir_mw_log);
  *     weir_group *v1 = weir_group_new(app, "/api/v1", authenticate);
@@ -29,11 +29,15 @@ typedef struct weir_app weir_app;
  * Answers a request, or, as middleware, does something around weir_next.
  *
  * c        the request's context
- * returns  WEIR_OK when it has responded; otherwise an error, which becomes the response: see <weir/fail.h>
+ * returns  WEIR_OK when it has responded; otherwise an error, which becomes the response: see
+ *          <weir/fail.h>
  */
 typedef weir_err (*weir_handler)(weir_ctx *c);
 
-/** Request methods. HEAD is answered by the route for GET, OPTIONS by itself, unless they have their own. */
+/**
+ * Request methods. HEAD is answered by the route for GET, OPTIONS by itself, unless they have their
+ * own.
+ */
 typedef enum weir_method {
     WEIR_METHOD_OTHER, /* none of these */
     WEIR_GET,
@@ -49,8 +53,8 @@ typedef enum weir_method {
 #define WEIR_MIDDLEWARE_MAX 30
 
 /**
- * What a group may be given behind its prefix: up to eight middleware, then options by name. Zero means
- * "as the group above".
+ * What a group may be given behind its prefix: up to eight middleware, then options by name. Zero
+ * means "as the group above".
  */
 typedef struct weir_group_options {
     unsigned unused; /* the macros' */
@@ -60,8 +64,8 @@ typedef struct weir_group_options {
 } weir_group_options;
 
 /**
- * What a route may be given behind its handler: up to eight middleware, called after those of its groups, then
- * options by name. Zero means "as its group".
+ * What a route may be given behind its handler: up to eight middleware, called after those of its
+ * groups, then options by name. Zero means "as its group".
  */
 typedef struct weir_route_options {
     weir_handler handler; /* the macros' */
@@ -78,7 +82,8 @@ typedef struct weir_route_options {
 /**
  * A group below an application or another group.
  *
- *     weir_group *admin = weir_group_new(app, "/admin", authenticate, only_staff, .timeout = weir_sec(5));
+ *     weir_group *admin = weir_group_new(app, "/admin", authenticate, only_staff, .timeout =
+ *     weir_sec(5));
  *
  * target   a weir_app * or weir_group *
  * prefix   begins with '/', may have parameters; "" for middleware without a prefix
@@ -97,7 +102,8 @@ WEIR_API weir_group *weir_group_new_at(const weir_site *site, weir_group *above,
 
 /**
  * Adds middleware to an application or a group. They apply to all of its routes, those added before
- * as well, in the order: the application's, each group's from the outside in, the route's, and back.
+ * as well, in the order: the application's, each group's from the outside in, the route's, and
+ * back.
  *
  *     weir_use(app, weir_mw_recover, weir_mw_log, weir_mw_metrics);
  *
@@ -112,8 +118,9 @@ WEIR_API void weir_use_at(const weir_site *site, weir_group *group, const char *
                           const weir_handler *handlers, size_t count);
 
 /**
- * Adds a route. A pattern is made of whole segments: a text, `:name` for one segment, or at its end `*name` for
- * all the rest. Texts go before parameters, parameters before the rest, whatever the order of adding.
+ * Adds a route. A pattern is made of whole segments: a text, `:name` for one segment, or at its end
+ * `*name` for all the rest. Texts go before parameters, parameters before the rest, whatever the
+ * order of adding.
  *
  * target   a weir_app * or weir_group *
  * method   a weir_method
@@ -158,8 +165,9 @@ WEIR_API void weir_fallback_at(const weir_site *site, weir_group *group, weir_ha
                                const char *name);
 
 /**
- * Calls what comes behind this middleware: the next one, in the end the handler. Returns when all of it has ended,
- * also when it failed. A middleware that returns without calling it aborts: nothing below runs.
+ * Calls what comes behind this middleware: the next one, in the end the handler. Returns when all
+ * of it has ended, also when it failed. A middleware that returns without calling it aborts:
+ * nothing below runs.
  *
  * c        the request's context, or one opened below it
  * returns  what the next one returned; hand it on, or deal with it

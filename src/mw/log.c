@@ -1,7 +1,8 @@
 /*
- * The access log: one line for each request, when it is over. Not written on the way back through the chain: there the reply of
- * an error is still to be made, a panic passes by, and whether the client took the last byte is not known. At the request's
- * end all of that is, so that the line is true wherever in the chain this middleware stands.
+ * The access log: one line for each request, when it is over. Not written on the way back through
+ * the chain: there the reply of an error is still to be made, a panic passes by, and whether the
+ * client took the last byte is not known. At the request's end all of that is, so that the line is
+ * true wherever in the chain this middleware stands.
  */
 #include "web/web.h"
 #include <weir/mw.h>

@@ -1,6 +1,6 @@
 /*
- * Metrics: each request is counted by its route and the class of its status, with its latency, when it is over. Where
- * the numbers are kept is the room web's matter; who shows them, the room obs'.
+ * Metrics: each request is counted by its route and the class of its status, with its latency, when
+ * it is over. Where the numbers are kept is the room web's matter; who shows them, the room obs'.
  */
 #include "web/web.h"
 #include <weir/mw.h>

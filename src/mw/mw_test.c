@@ -1,4 +1,7 @@
-/* The stock middleware: what the access log says in all five ways a request can end, ids, counts, panics. */
+/*
+ * The stock middleware: what the access log says in all five ways a request can end, ids, counts,
+ * panics.
+ */
 #include "web/web_test_kit.h"
 
 #include <weir/mw.h>
@@ -196,7 +199,7 @@ static void test_request_ids(void **state)
     kit_run(build_inside, use_ids);
 }
 
-/* --- recover ------------------------------------------------------------------------------------ */
+/* --- recover ---------------------------------------------------------------------------------- */
 
 static char seen[64];
 

@@ -1,6 +1,7 @@
 /*
- * Recover: a panic below becomes an error. The stack is unwound to here, with its clean-ups; message, place and stack have
- * been logged when this returns, and the error record has them for the reply, which tells the client no more than 500.
+ * Recover: a panic below becomes an error. The stack is unwound to here, with its clean-ups;
+ * message, place and stack have been logged when this returns, and the error record has them for
+ * the reply, which tells the client no more than 500.
  */
 #include "web/web.h"
 #include <weir/mw.h>

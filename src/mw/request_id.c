@@ -1,7 +1,7 @@
 /*
- * Request ids: the client's (or its proxy's) when it is one that may stand in a log line and a header, else 128 random bits.
- * Random here means that nobody outside can guess or collide them: a keyed hash, with a key that is drawn once a process, of a
- * counter of the thread's own.
+ * Request ids: the client's (or its proxy's) when it is one that may stand in a log line and a
+ * header, else 128 random bits. Random here means that nobody outside can guess or collide them: a
+ * keyed hash, with a key that is drawn once a process, of a counter of the thread's own.
  */
 #include "base/map.h"
 #include "web/web.h"

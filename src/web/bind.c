@@ -1,9 +1,10 @@
 /*
- * Input into structs, by their models: JSON bodies, forms, queries, path parameters. What is wrong is noted in the request, one
- * line a field, so that weir_fail_bind can say it without being given anything.
+ * Input into structs, by their models: JSON bodies, forms, queries, path parameters. What is wrong
+ * is noted in the request, one line a field, so that weir_fail_bind can say it without being given
+ * anything.
  *
- * The Content-Type is checked first: a form posted by a foreign page arrives without a preflight, JSON does not, so to take
- * one for the other would open a door.
+ * The Content-Type is checked first: a form posted by a foreign page arrives without a preflight,
+ * JSON does not, so to take one for the other would open a door.
  */
 #include "base/json_decode.h"
 #include "base/validate.h"

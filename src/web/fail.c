@@ -1,7 +1,8 @@
 /*
- * Failing requests: recording why, and turning an error into what the client is told. The client gets status, name
- * and message; what was not meant for it (messages without a status, causes, panics) is logged here, once, with the
- * place that raised it. An answer needs no memory of the request's: that may be what has run out.
+ * Failing requests: recording why, and turning an error into what the client is told. The client
+ * gets status, name and message; what was not meant for it (messages without a status, causes,
+ * panics) is logged here, once, with the place that raised it. An answer needs no memory of the
+ * request's: that may be what has run out.
  */
 #include <stdarg.h>
 #include <weir/log.h>
@@ -283,7 +284,9 @@ static void log_error(const struct weir__request *r, weir_err err, const weir_er
                 cause.len > 0 ? "; cause: " : "", WEIR_STR_ARG(cause));
 }
 
-/* The request's id is in the reply of a failed request too, which may have lost its header lines. */
+/*
+ * The request's id is in the reply of a failed request too, which may have lost its header lines.
+ */
 void weir__error_keep_id(struct weir__exchange *x)
 {
     static const weir_str name = {"X-Request-Id", 12};

@@ -1,12 +1,14 @@
 /*
- * Files as responses: conditional requests, single ranges, and folders that a client's path cannot leave.
+ * Files as responses: conditional requests, single ranges, and folders that a client's path cannot
+ * leave.
  *
- * The hard thing is the folder. A path is refused when it has ".." or a NUL in it, however it was encoded; what is left is
- * opened by the kernel below the folder, which also knows symbolic links and their races (openat2). A kernel
- * without that gets every component opened by itself, without following any link.
+ * The hard thing is the folder. A path is refused when it has ".." or a NUL in it, however it was
+ * encoded; what is left is opened by the kernel below the folder, which also knows symbolic links
+ * and their races (openat2). A kernel without that gets every component opened by itself, without
+ * following any link.
  *
- * A worker must not wait for a disk: before a piece is sent its pages are asked for, and when they are not in memory a thread of
- * the offload pool reads them.
+ * A worker must not wait for a disk: before a piece is sent its pages are asked for, and when they
+ * are not in memory a thread of the offload pool reads them.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -167,7 +169,10 @@ static enum weir__range_result range_of(const struct weir__exchange *x, const st
 
 /* --- sending ------------------------------------------------------------------------------ */
 
-/* A name for "Save as": quotes and what is not printable ASCII become '_', the name itself goes encoded beside. */
+/*
+ * A name for "Save as": quotes and what is not printable ASCII become '_', the name itself goes
+ * encoded beside.
+ */
 static weir_err set_download(weir_ctx *c, const char *name)
 {
     size_t n = strlen(name);
@@ -218,7 +223,10 @@ static weir_err warm(void *arg)
     return WEIR_OK;
 }
 
-/* Sees to it that sending these bytes does not wait for the disk. A full pool is no reason not to send. */
+/*
+ * Sees to it that sending these bytes does not wait for the disk. A full pool is no reason not to
+ * send.
+ */
 static weir_err make_warm(weir_ctx *c, int fd, uint64_t at, uint64_t len)
 {
     char byte;

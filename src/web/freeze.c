@@ -1,7 +1,8 @@
 /*
- * From what was stated to what serves: every route gets its chain (the middleware of its groups from the outside in, its own, its
- * handler, NULL) in one array, its limits, its label; the router is filled and compiled; needs are held against what is
- * provided. All mistakes are found before anything is refused.
+ * From what was stated to what serves: every route gets its chain (the middleware of its groups
+ * from the outside in, its own, its handler, NULL) in one array, its limits, its label; the router
+ * is filled and compiled; needs are held against what is provided. All mistakes are found before
+ * anything is refused.
  */
 #include <fcntl.h>
 
@@ -15,7 +16,9 @@ struct chain {
     size_t count;
 };
 
-/* A middleware that is in the chain already is a mistake with both lines; said once for the pair. */
+/*
+ * A middleware that is in the chain already is a mistake with both lines; said once for the pair.
+ */
 static void check_twins(struct weir__web *web, const struct chain *chain, struct weir__web_use *use,
                         const struct weir__route *route)
 {

@@ -1,7 +1,7 @@
 /*
- * Building a service: groups, middleware, routes, handles and error tables as main() states them. Nothing is judged
- * here but what needs no other part to be judged; that is freeze.c's. A mistake is noted with its source line and the
- * building goes on, so that all mistakes are shown at once.
+ * Building a service: groups, middleware, routes, handles and error tables as main() states them.
+ * Nothing is judged here but what needs no other part to be judged; that is freeze.c's. A mistake
+ * is noted with its source line and the building goes on, so that all mistakes are shown at once.
  *
  * All memory is the service's arena. When it fails a stand-in is handed out, and freeze says so.
  */
@@ -122,7 +122,9 @@ void weir_use_at(const weir_site *site, weir_group *group, const char *names,
     }
 }
 
-/* The middleware among the options of a group or route; `first` is the place of their first name. */
+/*
+ * The middleware among the options of a group or route; `first` is the place of their first name.
+ */
 static void add_option_uses(struct weir__web *web, struct weir__web_use ***last,
                             const weir_handler uses[OPTION_USES], const char *names, size_t first,
                             const weir_site *site)

@@ -1,7 +1,8 @@
 /*
- * Handles: application-wide objects by name and type. Each handle of the program gets a number when it is first
- * provided or needed; the service keeps a table by number, so that the look-up in a request is two loads. The numbers
- * belong to the process, the tables to services: tests may have many of them.
+ * Handles: application-wide objects by name and type. Each handle of the program gets a number when
+ * it is first provided or needed; the service keeps a table by number, so that the look-up in a
+ * request is two loads. The numbers belong to the process, the tables to services: tests may have
+ * many of them.
  */
 #include <stdatomic.h>
 

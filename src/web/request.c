@@ -1,6 +1,7 @@
 /*
- * Reading a request: its line, parameters, query, headers, cookies, body. Everything is a view of the request's bytes;
- * only what is percent-encoded is copied, decoded, into the memory of the context that asks.
+ * Reading a request: its line, parameters, query, headers, cookies, body. Everything is a view of
+ * the request's bytes; only what is percent-encoded is copied, decoded, into the memory of the
+ * context that asks.
  */
 #include "base/num.h"
 #include "web/web.h"
@@ -51,7 +52,10 @@ weir_str weir_request_ip(weir_ctx *c)
 
 /* --- getters ------------------------------------------------------------------------------ */
 
-/* `s` decoded, itself when there is nothing to decode; absent when there is no memory or it is not encoded right. */
+/*
+ * `s` decoded, itself when there is nothing to decode; absent when there is no memory or it is not
+ * encoded right.
+ */
 static weir_str decoded(weir_ctx *c, weir_str s, bool is_form)
 {
     if (s.ptr == NULL || (is_form ? weir__url_form_is_plain(s) : weir__url_is_plain(s)))
@@ -158,7 +162,10 @@ weir_err weir_query_param_bool(weir_ctx *c, const char *name, bool *out)
 
 /* --- bodies ------------------------------------------------------------------------------- */
 
-/* An error of the body as what weir_fail_bind says; 0 as a status means that nobody is there to be told. */
+/*
+ * An error of the body as what weir_fail_bind says; 0 as a status means that nobody is there to be
+ * told.
+ */
 static weir_err body_failed(struct weir__request *r, weir_err err)
 {
     int status = weir__exchange_body_status(err);

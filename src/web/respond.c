@@ -1,9 +1,10 @@
 /*
- * Whole responses: JSON, text, bytes, redirects, headers, cookies. A body is made first and handed over in one piece, so that
- * its length is announced and an error while making it still has its own status.
+ * Whole responses: JSON, text, bytes, redirects, headers, cookies. A body is made first and handed
+ * over in one piece, so that its length is announced and an error while making it still has its own
+ * status.
  *
- * JSON is encoded on the stack and moves to the context's memory when it outgrows that: most bodies are small, and
- * these cost neither an allocation nor a second copy.
+ * JSON is encoded on the stack and moves to the context's memory when it outgrows that: most bodies
+ * are small, and these cost neither an allocation nor a second copy.
  */
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,12 +1,14 @@
 /*
- * A request's way through the room: look up, fill the request's record, call the chain, see to it that there is exactly one
- * response, run the hooks of those who want to know how it ended.
+ * A request's way through the room: look up, fill the request's record, call the chain, see to it
+ * that there is exactly one response, run the hooks of those who want to know how it ended.
  *
- * The chain is an array of plain functions; `next` moves along it. A middleware that did not call weir_next has aborted what
- * is below, and nobody may continue it: after a call has returned, `next` stands at the end.
+ * The chain is an array of plain functions; `next` moves along it. A middleware that did not call
+ * weir_next has aborted what is below, and nobody may continue it: after a call has returned,
+ * `next` stands at the end.
  *
- * A panic that no middleware caught unwinds this file's frames too; the server then calls `refuse`, which answers, and
- * `done`, which runs the hooks: so nothing here needs a recovery point of its own.
+ * A panic that no middleware caught unwinds this file's frames too; the server then calls `refuse`,
+ * which answers, and `done`, which runs the hooks: so nothing here needs a recovery point of its
+ * own.
  */
 #include <weir/log.h>
 
@@ -63,7 +65,9 @@ static void log_unfinished(struct weir__request *r, weir_err err, const char *wh
                     WEIR_STR_ARG(e != NULL ? e->message : WEIR_S("")), what);
 }
 
-/* A handler that began a response and left: either all was said, or the client must not think so. */
+/*
+ * A handler that began a response and left: either all was said, or the client must not think so.
+ */
 static void finish_started(struct weir__request *r, weir_err err)
 {
     struct weir__exchange *x = r->x;
@@ -82,7 +86,10 @@ static void finish_started(struct weir__request *r, weir_err err)
     }
 }
 
-/* A handler that says that all is well and has not responded is wrong: better a 500 than an empty 200. */
+/*
+ * A handler that says that all is well and has not responded is wrong: better a 500 than an empty
+ * 200.
+ */
 static weir_err no_response(struct weir__request *r)
 {
     weir_log_at(r->route->site, weir__ctx_handle(r->x->ctx), WEIR_LOG_ERROR,
@@ -107,7 +114,10 @@ static void finish(struct weir__request *r, weir_err err)
 
 /* --- requests ----------------------------------------------------------------------------- */
 
-/* The route's time limit in place of the server's; no wait has begun, so no timer is armed for that one yet. */
+/*
+ * The route's time limit in place of the server's; no wait has begun, so no timer is armed for that
+ * one yet.
+ */
 static void limit_time(struct weir__ctx *c, weir_time began, weir_dur timeout)
 {
     weir_time deadline = weir_time_add(began, timeout);

@@ -1,7 +1,7 @@
 /*
- * Statistics of routes. Each worker counts in its own memory, without a lock; who reads sums up over the workers. A histogram
- * has 2.5 KB, so a route's memory is made on its first request on a worker: a service with a thousand
- * routes of which ten are used pays for ten.
+ * Statistics of routes. Each worker counts in its own memory, without a lock; who reads sums up
+ * over the workers. A histogram has 2.5 KB, so a route's memory is made on its first request on a
+ * worker: a service with a thousand routes of which ten are used pays for ten.
  */
 #include "base/alloc.h"
 #include "web/web.h"

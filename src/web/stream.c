@@ -1,9 +1,10 @@
 /*
- * Responses that are written piece by piece. As long as nothing has left, an error of the source gets its own status; after
- * that it cuts the connection, so that the client sees that the body is not whole.
+ * Responses that are written piece by piece. As long as nothing has left, an error of the source
+ * gets its own status; after that it cuts the connection, so that the client sees that the body is
+ * not whole.
  *
- * Items are encoded into the connection's output buffer in place. Between two items no window is open: the
- * handler waits there for its source, and the buffer may be sent meanwhile.
+ * Items are encoded into the connection's output buffer in place. Between two items no window is
+ * open: the handler waits there for its source, and the buffer may be sent meanwhile.
  */
 #include <weir/log.h>
 
@@ -45,7 +46,10 @@ static void writer_init(struct weir__json_writer *w, struct weir__exchange *x)
 
 /* --- streams ------------------------------------------------------------------------------ */
 
-/* The request's own stream, or one in its memory when a handler has two; the second one will be refused. */
+/*
+ * The request's own stream, or one in its memory when a handler has two; the second one will be
+ * refused.
+ */
 static weir_stream *take(struct weir__request *r)
 {
     weir_stream *s = &r->stream;

@@ -1,6 +1,6 @@
 /*
- * What can be said of a request that is over: how it ended, how long it took, what it carried. For the access log
- * and the statistics, which therefore agree, and agree with what the client saw.
+ * What can be said of a request that is over: how it ended, how long it took, what it carried. For
+ * the access log and the statistics, which therefore agree, and agree with what the client saw.
  */
 #include "web/web.h"
 

@@ -1,6 +1,6 @@
 /*
- * The inside of the room: the service as it is built at the start (groups, routes, handles, table of errors), what
- * it is frozen into, and what is kept of each request while it runs.
+ * The inside of the room: the service as it is built at the start (groups, routes, handles, table
+ * of errors), what it is frozen into, and what is kept of each request while it runs.
  *
  * S1: after freeze nothing of a service changes but the statistics and `workers`.
  * S2: a chain ends with NULL; `next` never passes it.
@@ -127,8 +127,9 @@ void weir__web_init(struct weir__web *web);
 void weir__web_fini(struct weir__web *web);
 
 /*
- * Checks everything and builds what requests are served by. WEIR_OK, or WEIR_EINVALID with one line in `report` for
- * each mistake ("main.c:12: …"), or -ENOMEM. Once, after the last route, before the workers run.
+ * Checks everything and builds what requests are served by. WEIR_OK, or WEIR_EINVALID with one line
+ * in `report` for each mistake ("main.c:12: …"), or -ENOMEM. Once, after the last route, before the
+ * workers run.
  */
 WEIR_MUST_USE weir_err weir__web_freeze(struct weir__web *web, weir_buf *report);
 
@@ -136,8 +137,8 @@ WEIR_MUST_USE weir_err weir__web_freeze(struct weir__web *web, weir_buf *report)
 struct weir__http_app weir__web_app(struct weir__web *web);
 
 /*
- * Makes handles reachable on the calling worker outside of requests (detached work, the main fiber): for
- * weir__on_each_worker, `arg` is the service. A worker belongs to one service.
+ * Makes handles reachable on the calling worker outside of requests (detached work, the main
+ * fiber): for weir__on_each_worker, `arg` is the service. A worker belongs to one service.
  */
 void weir__web_attach(struct weir__worker *w, void *arg);
 
@@ -271,7 +272,9 @@ struct weir__web_worker *weir__web_worker(struct weir__web *web);
 /* Counts a request that has ended: the hook of weir_mw_metrics. */
 void weir__web_count(const struct weir__request *r);
 
-/* The sums over all workers for route `index` (0: no route); false past the last one. Any thread. */
+/*
+ * The sums over all workers for route `index` (0: no route); false past the last one. Any thread.
+ */
 bool weir__web_stats(const struct weir__web *web, uint32_t index, const char **label,
                      struct weir__route_stats *out);
 

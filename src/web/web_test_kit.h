@@ -1,6 +1,7 @@
 /*
- * For tests: a service on a simulated listener, and a client that sends raw bytes and gets raw bytes. A test says how the
- * service is built and what is asked of it; the kit freezes, serves, and ends everything. What was logged is kept.
+ * For tests: a service on a simulated listener, and a client that sends raw bytes and gets raw
+ * bytes. A test says how the service is built and what is asked of it; the kit freezes, serves, and
+ * ends everything. What was logged is kept.
  */
 #ifndef WEIR_WEB_WEB_TEST_KIT_H
 #define WEIR_WEB_WEB_TEST_KIT_H
