@@ -4,7 +4,7 @@
  * so a stale handle finds another generation, not a fault.
  *
  * C1: a context is on its parent's `children` until it is closed; its deadline is not later than the parent's.
- * C2: only fibers of its worker touch it; the application's context (worker == NULL) takes `app_lock`.
+ * C2: only fibers of its worker touch it; what the application's context (worker == NULL) owns is under `app_lock`.
  * C3: when it is closed it has no children, no fibers, no waits, and owns nothing.
  */
 #ifndef WEIR_RT_CONTEXT_H
