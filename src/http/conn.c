@@ -32,7 +32,7 @@ void weir__conn_open(struct weir__http_worker *home, int num, const struct weir_
     *c = (struct weir__http_conn){.home = home, .fd = {.num = num}, .peer = *peer};
     weir__idle_add(c, home->idle_ticks);
     weir__gauge_add(&home->count.open, 1);
-    if (weir__fd_watch(&c->fd, num, on_ready) != WEIR_OK || home->is_draining)
+    if (weir__fd_watch(&c->fd, num, on_ready) != WEIR_OK || home->is_drained)
         weir__conn_close(c);
 }
 

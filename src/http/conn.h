@@ -106,8 +106,9 @@ struct weir__http_worker {
     struct weir__http_in *free_ins;
     struct weir__http_out *free_outs;
     uint32_t free_exchange_count, free_in_count, free_out_count;
-    uint32_t tick; /* the second that is now */
-    bool is_draining;
+    uint32_t tick;                   /* the second that is now */
+    bool is_draining;                /* every answer is its connection's last */
+    bool is_drained;                 /* no connection may be at rest */
     uint32_t idle_ticks, head_ticks; /* time-outs in ticks, rounded up; UINT32_MAX: none */
     struct weir__http1_date date;
     struct weir__http_counters count;
@@ -237,6 +238,8 @@ void weir__response_refuse(struct weir__exchange *x, int status, const char *why
 
 /* Begins to watch the server's listeners on this worker. */
 weir_err weir__accept_start(struct weir__http_worker *home);
+/* Takes in whoever has connected by now, without waiting for the poller to tell. */
+void weir__accept_rest(struct weir__http_worker *home);
 void weir__accept_stop(struct weir__http_worker *home);
 /* A descriptor became free: paused accepting goes on. */
 void weir__accept_resume(struct weir__http_worker *home);

@@ -170,11 +170,21 @@ static void close_at_rest(struct weir__http_conn *c, void *arg)
         weir__conn_close(c);
 }
 
+/*
+ * In two turns of the worker, with a poll between them: a connection that seems at rest may have a request in the
+ * kernel that nobody has been told of yet. It is answered, and closed with that answer.
+ */
 static void on_drain(struct weir__task *t)
 {
     struct weir__http_worker *home = message_of(t)->home;
-    home->is_draining = true;
-    weir__accept_stop(home);
+    if (!home->is_draining) {
+        weir__accept_rest(home);
+        weir__accept_stop(home);
+        home->is_draining = true;
+        weir__post(home->worker, t);
+        return;
+    }
+    home->is_drained = true;
     weir__idle_each(home, close_at_rest, NULL);
     received(message_of(t));
 }
@@ -310,7 +320,7 @@ static void close_here(struct weir__worker *w, void *arg)
     struct weir__http_worker *home = s->homes[w->index];
     if (home == NULL)
         return;
-    home->is_draining = true;
+    home->is_draining = home->is_drained = true;
     weir__accept_stop(home);
     weir__idle_each(home, close_one, NULL);
 }
