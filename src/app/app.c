@@ -50,6 +50,7 @@ static void free_app(weir_app *app)
     weir__web_fini(&app->admin_web);
     weir__mistakes_fini(&app->mistakes);
     weir__free(app);
+    weir__arena_trim(); /* what this thread kept for its next arenas */
 }
 
 /* --- before anything runs ------------------------------------------------------------------- */

@@ -172,7 +172,7 @@ def test_no_new_connections_while_draining(services):
     while True:
         try:
             socket.create_connection(("127.0.0.1", service.port), timeout=PATIENCE).close()
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, ConnectionResetError):
             break
         assert time.monotonic() < until and service.process.poll() is None
     assert read_all(connection).startswith(b"HTTP/1.1 200")

@@ -9,7 +9,7 @@ import struct
 import threading
 
 import pytest
-from conftest import PATIENCE, read_all
+from conftest import IS_SANITIZED, PATIENCE, read_all
 
 
 @pytest.fixture
@@ -80,7 +80,8 @@ def test_a_memory_budget_is_a_503(nasty):
     before = nasty.resident()
     answer = neighbour(nasty, lambda: [nasty.get("/eats") for _ in range(20)])
     assert {a.status for a in answer} == {503}
-    assert nasty.resident() - before < 64 << 20
+    if not IS_SANITIZED:  # which keep what was freed for a while
+        assert nasty.resident() - before < 64 << 20
 
 
 def test_failures_say_what_they_are_told(nasty):
