@@ -36,7 +36,7 @@ typedef struct weir_handle {
 #define WEIR_HANDLE(name, type)                                                                    \
     typedef type weir_handle_type_##name;                                                          \
     __attribute__((weak, visibility("hidden"))) weir_handle weir_handle_##name = {#name, 0};       \
-    static inline type *name(weir_ctx *c)                                                          \
+    __attribute__((unused)) static inline type *name(weir_ctx *c)                                  \
     {                                                                                              \
         return (type *)weir_handle_get(c, &weir_handle_##name);                                    \
     }                                                                                              \

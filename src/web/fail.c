@@ -12,6 +12,16 @@
 
 /* --- recording ---------------------------------------------------------------------------- */
 
+/* A failure recorded below the request's context is the request's: its own context may end before. */
+static void show_request(const struct weir__ctx *c)
+{
+    const struct weir__exchange *x = c->exchange;
+    if (x == NULL || x->ctx == c)
+        return;
+    x->ctx->error = NULL;
+    weir__ctx_hand_up_error(c, x->ctx);
+}
+
 /* Makes `c`'s record one with this status; what was recorded before becomes the cause. */
 static weir_err record(const weir_site *site, weir_ctx *handle, weir_err code, int status,
                        const char *format, va_list args)
@@ -26,6 +36,7 @@ static weir_err record(const weir_site *site, weir_ctx *handle, weir_err code, i
         if (before->status == 0 && before->message.ptr != NULL)
             now->cause = before->message;
     }
+    show_request(c);
     return code;
 }
 

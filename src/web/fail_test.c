@@ -72,6 +72,15 @@ static weir_err two_responses(weir_ctx *c)
     return first;
 }
 
+static weir_err fails_below(weir_ctx *c)
+{
+    WEIR_WITH(sub, c, .timeout = weir_sec(1)) {
+        (void)weir_raise(sub, WEIR_EDB, "a detail from below");
+        return weir_fail(sub, 402, "pay %s", "first");
+    }
+    return WEIR_OK;
+}
+
 static weir_err panicking(weir_ctx *c)
 {
     weir_err err = weir_set_header(c, "X-Half", WEIR_S("done"));
@@ -93,6 +102,7 @@ static void build(weir_group *app)
     weir_get(app, "/secret", secret_detail);
     weir_get(app, "/silent", silent);
     weir_get(app, "/two", two_responses);
+    weir_get(app, "/below", fails_below);
     weir_get(app, "/panic", panicking, recovering);
     weir_get(app, "/bare-panic", panicking);
 }
@@ -150,6 +160,8 @@ static void use_secrets(struct kit *k)
     a = kit_get(k, "/bare-panic");
     kit_expect(a, 500, REPLY("internal", "Internal Server Error"));
     assert_int_equal(kit_count(kit_log(k), "the secret invariant"), 2);
+    kit_expect(kit_get(k, "/below"), 402, REPLY("error", "pay first"));
+    assert_int_equal(kit_count(kit_log(k), "a detail from below"), 1);
     kit_expect(kit_get(k, "/silent"), 500, REPLY("internal", "Internal Server Error"));
     assert_non_null(strstr(kit_log(k), "silent returned WEIR_OK without a response"));
 }
