@@ -44,6 +44,14 @@ static void decide_last(struct weir__exchange *x)
                  weir__body_is_too_much(x);
 }
 
+static void write_type(struct weir__http1_writer *w, weir_str type)
+{
+    if (WEIR_LIKELY(weir__http_value_is_valid(type)))
+        weir__http1_write_field_trusted(w, WEIR_S("Content-Type"), type);
+    else
+        w->err = WEIR_EINVALID;
+}
+
 /* Line and fields of the head but for what ends it. Sets what kind of response it is. */
 static void write_head(struct weir__exchange *x, struct weir__http1_writer *w, int status,
                        weir_str type)
@@ -51,7 +59,7 @@ static void write_head(struct weir__exchange *x, struct weir__http1_writer *w, i
     decide_last(x);
     weir__http1_write_start(w, status, &x->home->date);
     if (type.len > 0 && !x->has_type && x->has_body_allowed)
-        weir__http1_write_field(w, WEIR_S("Content-Type"), type);
+        write_type(w, type);
     if (x->extra_len > 0)
         weir__http1_write_raw(w, (weir_str){x->extra, x->extra_len});
     if (WEIR_UNLIKELY(x->is_last || x->head.minor == 0))

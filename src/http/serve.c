@@ -3,8 +3,8 @@
  * in the connection's output; then everything is sent and the connection goes back to rest.
  *
  * The hard thing is that every way out of a handler ends here with exactly one of three: a complete response, a
- * connection that is visibly cut, or nothing because nobody is there. Panics come out of weir__try around
- * the loop: one recovery point for all requests of a fiber costs a request nothing.
+ * connection that is visibly cut, or nothing because nobody is there. A panic unwinds to the fiber's start, which
+ * calls `panicked` here: a recovery point of its own would cost every request.
  */
 #include "base/assert.h"
 #include "http/conn.h"
@@ -61,12 +61,23 @@ static struct weir__ctx *open_context(struct weir__http_worker *home)
     return weir__ctx_new(w->root, deadline, 0, NULL);
 }
 
+/* In parts, each small enough for the compiler to write as stores instead of a string operation. */
+static inline void clear(struct weir__exchange *x)
+{
+    const size_t from = offsetof(struct weir__exchange, user);
+    const size_t to = offsetof(struct weir__exchange, is_refused), half = (to - from) / 2 / 8 * 8;
+    _Static_assert(
+        offsetof(struct weir__exchange, is_refused) - offsetof(struct weir__exchange, user) <= 256,
+        "two parts are enough");
+    memset((char *)x + from, 0, half);
+    memset((char *)x + from + half, 0, to - from - half);
+}
+
 static bool begin(struct weir__http_conn *c)
 {
     struct weir__exchange *x = c->x;
     struct weir__http_worker *home = c->home;
-    const size_t from = offsetof(struct weir__exchange, user);
-    memset((char *)x + from, 0, offsetof(struct weir__exchange, is_refused) - from);
+    clear(x);
     x->extra = x->extra_bytes;
     x->extra_cap = sizeof x->extra_bytes;
     x->began = home->worker->now;
@@ -151,22 +162,28 @@ static void count(struct weir__exchange *x)
         weir__counter_add(&n->client_gone, 1);
 }
 
+static void end_context(struct weir__http_conn *c)
+{
+    struct weir__exchange *x = c->x;
+    struct weir__ctx *ctx = x->ctx;
+    weir__timer_disarm(&x->gone);
+    x->ctx = NULL;
+    c->home->worker->current->ctx = NULL;
+    weir__ctx_end(ctx);
+}
+
 /* The request is over: its context ends, and the input stands behind its body, or the connection is closing. */
 static void finish(struct weir__http_conn *c)
 {
     struct weir__exchange *x = c->x;
     const struct weir__http_app *app = &c->home->server->app;
-    struct weir__ctx *ctx = x->ctx;
     if (WEIR_UNLIKELY(!x->is_complete))
         answer_for_it(x);
     count(x);
     if (app->done != NULL)
         app->done(x, app->arg);
-    weir__timer_disarm(&x->gone);
-    ctx->is_ok = x->status < 500 && ctx->reason == WEIR_REASON_NONE;
-    x->ctx = NULL;
-    c->home->worker->current->ctx = NULL;
-    weir__ctx_end(ctx);
+    x->ctx->is_ok = x->status < 500 && x->ctx->reason == WEIR_REASON_NONE;
+    end_context(c);
     if (WEIR_UNLIKELY(x->body_state != WEIR__BODY_DONE)) {
         bool is_drained = !x->is_last && weir__body_drain(x);
         c->is_closing = c->is_closing || !is_drained;
@@ -175,9 +192,8 @@ static void finish(struct weir__http_conn *c)
     c->is_closing = c->is_closing || x->is_last;
 }
 
-static void serve_all(void *conn)
+static void serve_all(struct weir__http_conn *c)
 {
-    struct weir__http_conn *c = conn;
     for (;;) {
         if (WEIR_UNLIKELY(!begin(c))) {
             c->is_closing = c->is_dirty = true;
@@ -207,6 +223,15 @@ static void answer_panic(void *conn)
     finish(c);
 }
 
+/* Everything is answered: what is left is sent, and the connection goes back. */
+static void end_serving(struct weir__http_conn *c)
+{
+    if (WEIR_UNLIKELY(c->out != NULL && c->out->at < c->out->len))
+        (void)weir__out_flush(c, c->home->worker->root, nothing);
+    c->home->worker->current->before_park = NULL;
+    weir__conn_unbind(c);
+}
+
 /* The handler has unwound. Its contexts below the request's end with it. */
 static void clean_up(struct weir__http_conn *c, const struct weir__panic_info *info)
 {
@@ -219,25 +244,23 @@ static void clean_up(struct weir__http_conn *c, const struct weir__panic_info *i
     x->is_last = true;
     weir__panic_record(x->ctx, info);
     if (!weir__try(answer_panic, c, NULL) && x->ctx != NULL) {
-        struct weir__ctx *ctx = x->ctx;
         weir__exchange_abort(x);
-        weir__timer_disarm(&x->gone);
-        x->ctx = NULL;
-        c->home->worker->current->ctx = NULL;
-        weir__ctx_end(ctx);
+        end_context(c);
     }
+}
+
+static void panicked(struct weir__fiber *f, const struct weir__panic_info *info)
+{
+    clean_up(f->arg, info);
+    end_serving(f->arg);
 }
 
 void weir__conn_serve(void *conn)
 {
     struct weir__http_conn *c = conn;
     struct weir__fiber *f = c->home->worker->current;
-    struct weir__panic_info info;
     f->before_park = before_park;
-    if (!weir__try(serve_all, c, &info))
-        clean_up(c, &info);
-    if (c->out != NULL && c->out->at < c->out->len)
-        (void)weir__out_flush(c, c->home->worker->root, nothing);
-    f->before_park = NULL;
-    weir__conn_unbind(c);
+    f->panicked = panicked;
+    serve_all(c);
+    end_serving(c);
 }
