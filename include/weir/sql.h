@@ -1,0 +1,401 @@
+/*
+ * SQL databases: queries whose rows stream into structs, and transactions that roll back unless
+ * committed. The same calls for every driver; opening one is the driver's (<weir/sqlite.h>).
+ *
+ *     weir_rows *rows = weir_query(c, db, "SELECT name, email FROM users WHERE age > ?", 18);
+ *     for (user u; weir_rows_next(rows, user, &u);)
+ *         …
+ *     return weir_rows_err(rows);
+ *
+ * Values take the place of the question marks by their C types: integers, bool, double, weir_str,
+ * const char *, weir_bytes, WEIR_NULL. There is no format string and no quoting, hence no injection.
+ *
+ * Rows and transactions belong to the context. What could not be made may be used all the same: it
+ * does nothing and returns its first error, so one check at the end is enough.
+ */
+#ifndef WEIR_SQL_H
+#define WEIR_SQL_H
+
+#include <weir/ctx.h>
+#include <weir/model.h>
+#include <weir/pool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A database: its connections, shared by all workers. */
+typedef struct weir_db weir_db;
+/** The rows of a query, as they come. Belongs to the fiber that asked. */
+typedef struct weir_rows weir_rows;
+/** A transaction. Belongs to the fiber that began it. */
+typedef struct weir_tx weir_tx;
+
+/* --- values ----------------------------------------------------------------------------------- */
+
+/** Bytes for a BLOB; a weir_str is text. */
+typedef struct weir_bytes {
+    const void *ptr;
+    size_t len;
+} weir_bytes;
+
+/** The type of WEIR_NULL. */
+typedef struct weir_null {
+    char unused;
+} weir_null;
+
+/** NULL as a value of a query. An absent weir_str and a NULL const char * are NULL as well. */
+#define WEIR_NULL ((weir_null){0})
+
+/** What a value of a query is. */
+typedef enum weir_arg_kind {
+    WEIR_ARG_NULL,
+    WEIR_ARG_INT,
+    WEIR_ARG_DOUBLE,
+    WEIR_ARG_TEXT,
+    WEIR_ARG_BYTES,
+    WEIR_ARG_TOO_LARGE /* an unsigned integer over INT64_MAX: refused with -ERANGE */
+} weir_arg_kind;
+
+/** A value of a query; made from its C type by the macros below. */
+typedef struct weir_arg {
+    weir_arg_kind kind;
+    union {
+        int64_t i;
+        double d;
+        weir_str s; /* text and bytes; borrowed for the call */
+    } u;
+} weir_arg;
+
+/** The most values in one call. */
+#define WEIR_ARGS_MAX 32
+
+/** Makers of values, one for each C type; WEIR_ARG picks. */
+static inline weir_arg weir_arg_int(int64_t v)
+{
+    weir_arg a;
+    a.kind = WEIR_ARG_INT;
+    a.u.i = v;
+    return a;
+}
+static inline weir_arg weir_arg_uint(uint64_t v)
+{
+    weir_arg a;
+    a.kind = v <= INT64_MAX ? WEIR_ARG_INT : WEIR_ARG_TOO_LARGE;
+    a.u.i = (int64_t)v;
+    return a;
+}
+static inline weir_arg weir_arg_double(double v)
+{
+    weir_arg a;
+    a.kind = WEIR_ARG_DOUBLE;
+    a.u.d = v;
+    return a;
+}
+static inline weir_arg weir_arg_str(weir_str v)
+{
+    weir_arg a;
+    a.kind = v.ptr != NULL ? WEIR_ARG_TEXT : WEIR_ARG_NULL;
+    a.u.s = v;
+    return a;
+}
+static inline weir_arg weir_arg_text(const char *v)
+{
+    return weir_arg_str(weir_str_from(v));
+}
+static inline weir_arg weir_arg_bytes(weir_bytes v)
+{
+    weir_arg a;
+    a.kind = v.ptr != NULL ? WEIR_ARG_BYTES : WEIR_ARG_NULL;
+    a.u.s.ptr = (const char *)v.ptr;
+    a.u.s.len = v.len;
+    return a;
+}
+static inline weir_arg weir_arg_null(weir_null v)
+{
+    weir_arg a;
+    (void)v;
+    a.kind = WEIR_ARG_NULL;
+    a.u.i = 0;
+    return a;
+}
+
+/** Where a query runs: on the database, or in a transaction. */
+typedef struct weir_source {
+    weir_db *db;
+    weir_tx *tx;
+} weir_source;
+
+/** Makers of sources; the macros below pick. */
+static inline weir_source weir_source_db(weir_db *db)
+{
+    weir_source s = {db, NULL};
+    return s;
+}
+static inline weir_source weir_source_tx(weir_tx *tx)
+{
+    weir_source s = {NULL, tx};
+    return s;
+}
+
+#ifndef __cplusplus
+
+/** A value of a query from an expression of one of the types above. */
+#define WEIR_ARG(x)                                                                                \
+    _Generic((x), bool                                                                             \
+             : weir_arg_int, signed char                                                           \
+             : weir_arg_int, short                                                                 \
+             : weir_arg_int, int                                                                   \
+             : weir_arg_int, long                                                                  \
+             : weir_arg_int, long long                                                             \
+             : weir_arg_int, unsigned char                                                         \
+             : weir_arg_uint, unsigned short                                                       \
+             : weir_arg_uint, unsigned                                                             \
+             : weir_arg_uint, unsigned long                                                        \
+             : weir_arg_uint, unsigned long long                                                   \
+             : weir_arg_uint, float                                                                \
+             : weir_arg_double, double                                                             \
+             : weir_arg_double, weir_str                                                           \
+             : weir_arg_str, char *                                                                \
+             : weir_arg_text, const char *                                                         \
+             : weir_arg_text, weir_bytes                                                           \
+             : weir_arg_bytes, weir_null                                                           \
+             : weir_arg_null)(x)
+
+/** Where a query runs, from a weir_db * or a weir_tx *. */
+#define weir_source_of(x) _Generic((x), weir_db * : weir_source_db, weir_tx * : weir_source_tx)(x)
+
+#endif
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+/**
+ * Asks for rows. They are read as weir_rows_next is called, never all at once.
+ *
+ *     weir_query(c, db, "SELECT id, name FROM users WHERE age > ? AND city = ?", age, city)
+ *
+ * from     a weir_db *, or the weir_tx * of a transaction of this fiber
+ * ...      the statement (one, a const char * that may be built; literals are found faster), then a
+ *          value for each of its parameters, copied
+ * returns  the rows; never NULL: where it failed, rows without any, whose weir_rows_err says why
+ * errors   WEIR_ELIMIT and WEIR_ETIMEDOUT (no connection came free; status 503), WEIR_EDB (the
+ *          statement is wrong, or writes outside of a transaction), WEIR_EINVALID (the number of values),
+ *          the reason when `c` is cancelled
+ * owner    the context; finished rows hold nothing. Rows that were left in the middle are closed at
+ *          its end, and reported when it ends well
+ * context  fiber, may wait for a connection; long queries yield
+ */
+#define weir_query(c, from, ...)                                                                   \
+    weir_query_at(WEIR_HERE, (c), weir_source_of(from), 0, WEIR__SQL(__VA_ARGS__))
+/** The same with a cap: past `rows_max` rows the rows end with WEIR_ELIMIT. */
+#define weir_query_max(c, from, rows_max, ...)                                                     \
+    weir_query_at(WEIR_HERE, (c), weir_source_of(from), (rows_max), WEIR__SQL(__VA_ARGS__))
+/** The function behind both; `rows_max` 0 is the database's. */
+WEIR_API weir_rows *weir_query_at(const weir_site *site, weir_ctx *c, weir_source from,
+                                  uint64_t rows_max, const char *sql, const weir_arg *args,
+                                  size_t count) WEIR_MUST_USE;
+
+/**
+ * Reads the next row into `out`, or reports that there is none.
+ *
+ * rows     result of weir_query; NULL is allowed and yields false
+ * T        a type with a model, or of one value: int64_t, int32_t, uint32_t, uint64_t, double, bool, weir_str
+ * out      filled by column name; members without a column keep their value. A column without a member is
+ *          an error, and so is NULL for a number without `.present`; a text becomes absent
+ * returns  true while `out` holds a row; false at the end and on error
+ * errors   sticky, see weir_rows_err: WEIR_EDBTYPE (column and member are named), WEIR_ELIMIT (the cap),
+ *          WEIR_ETOOLARGE (a value over value_bytes_max), WEIR_EDB, the reason when `c` is cancelled
+ * owner    texts in `out` are borrowed from `rows` until the next call
+ * context  fiber, may wait
+ */
+#define weir_rows_next(rows, T, out)                                                               \
+    weir_rows_next_at((rows), weir_model_of(T), (1 ? (out) : (T *)0))
+/** The function behind weir_rows_next. */
+WEIR_API bool weir_rows_next_at(weir_rows *rows, const weir_model *model, void *out);
+
+/** The first error of the rows so far; WEIR_OK at a good end. An error that nobody read is reported. */
+WEIR_API weir_err weir_rows_err(weir_rows *rows) WEIR_MUST_USE;
+
+/** Ends rows early: the connection is free for others. Idempotent; NULL is allowed. */
+WEIR_API void weir_rows_close(weir_rows *rows);
+
+/**
+ * Reads the first row of a query.
+ *
+ *     weir_err err = weir_query_one(c, db, user, &u, "SELECT name, email FROM users WHERE id = ?", id);
+ *
+ * out      as in weir_rows_next, but texts are copied into the context's memory
+ * returns  WEIR_OK; WEIR_ENOTFOUND when there is no row (not raised, `out` is untouched); errors as
+ *          of weir_query and weir_rows_next
+ * context  fiber, may wait
+ */
+#define weir_query_one(c, from, T, out, ...)                                                       \
+    weir_query_one_at(WEIR_HERE, (c), weir_source_of(from), weir_model_of(T),                      \
+                      (1 ? (out) : (T *)0), WEIR__SQL(__VA_ARGS__))
+/** The function behind weir_query_one. */
+WEIR_API weir_err weir_query_one_at(const weir_site *site, weir_ctx *c, weir_source from,
+                                    const weir_model *model, void *out, const char *sql,
+                                    const weir_arg *args, size_t count) WEIR_MUST_USE;
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+/**
+ * Begins a transaction that writes. There is one at a time; others wait in line.
+ *
+ * returns  the transaction; never NULL: where it failed, one that does nothing and keeps the error
+ * owner    the context: rolled back at its end unless committed, and reported when the context ends
+ *          well and it was neither committed nor rolled back, or when it is held for too long
+ * context  fiber, may wait
+ */
+#define weir_begin(c, db) weir_begin_at(WEIR_HERE, (c), (db))
+/** The function behind weir_begin. */
+WEIR_API weir_tx *weir_begin_at(const weir_site *site, weir_ctx *c, weir_db *db) WEIR_MUST_USE;
+
+/**
+ * Runs a statement in a transaction. After an error further ones do nothing.
+ *
+ *     weir_exec(tx, "INSERT INTO users(name, age) VALUES (?, ?)", in.name, in.age);
+ *
+ * returns  WEIR_OK, or the transaction's first error (weir_commit returns it too, so it need not be
+ *          looked at here): WEIR_ECONSTRAINT, WEIR_EBUSY, WEIR_EDB, WEIR_EINVALID, the reason …
+ * context  the fiber that began it; waits
+ */
+#define weir_exec(tx, ...) weir_exec_at(WEIR_HERE, (tx), WEIR__SQL(__VA_ARGS__))
+/** The function behind weir_exec. */
+WEIR_API weir_err weir_exec_at(const weir_site *site, weir_tx *tx, const char *sql,
+                               const weir_arg *args, size_t count);
+
+/** Rows that the last weir_exec of the transaction changed; 0 after an error. */
+WEIR_API int64_t weir_changes(const weir_tx *tx);
+/** The integer key of the last row that the transaction inserted; 0 when there is none. */
+WEIR_API int64_t weir_last_insert_id(const weir_tx *tx);
+/** The transaction's first error so far. */
+WEIR_API weir_err weir_tx_err(const weir_tx *tx);
+
+/**
+ * Commits, unless there was an error: then it rolls back and returns that. Rows of the transaction are closed.
+ *
+ * returns  WEIR_OK when all of it is in the database; otherwise nothing of it is
+ * context  the fiber that began it; waits
+ */
+#define weir_commit(tx) weir_commit_at(WEIR_HERE, (tx))
+/** The function behind weir_commit. */
+WEIR_API weir_err weir_commit_at(const weir_site *site, weir_tx *tx) WEIR_MUST_USE;
+
+/** Rolls back; under a shield, so also when the context is cancelled. Idempotent, harmless after a commit. */
+WEIR_API void weir_rollback(weir_tx *tx);
+
+/** What a single statement did. */
+typedef struct weir_result {
+    int64_t changes; /* rows inserted, updated or deleted */
+    int64_t last_id; /* the integer key of the last row that was inserted */
+} weir_result;
+
+/**
+ * Runs one statement that writes, in a transaction of its own.
+ *
+ *     weir_err err = weir_db_exec(c, db, NULL, "DELETE FROM sessions WHERE ends < ?", now);
+ *
+ * result   filled on success; may be NULL
+ * returns  WEIR_OK, or an error as weir_exec: then nothing was changed
+ * context  fiber; waits
+ */
+#define weir_db_exec(c, db, result, ...)                                                           \
+    weir_db_exec_at(WEIR_HERE, (c), (db), (result), WEIR__SQL(__VA_ARGS__))
+/** The function behind weir_db_exec. */
+WEIR_API weir_err weir_db_exec_at(const weir_site *site, weir_ctx *c, weir_db *db,
+                                  weir_result *result, const char *sql, const weir_arg *args,
+                                  size_t count) WEIR_MUST_USE;
+
+/**
+ * Runs a script of statements without values (a schema, sample data) in one transaction.
+ *
+ * sql      statements parted by semicolons; not BEGIN, COMMIT or ROLLBACK
+ * returns  WEIR_OK; an error as weir_exec, the record names the statement: then nothing was changed
+ * context  fiber; waits
+ */
+#define weir_exec_script(c, db, sql) weir_exec_script_at(WEIR_HERE, (c), (db), (sql))
+/** The function behind weir_exec_script. */
+WEIR_API weir_err weir_exec_script_at(const weir_site *site, weir_ctx *c, weir_db *db,
+                                      const char *sql) WEIR_MUST_USE;
+
+/* --- the database ----------------------------------------------------------------------------- */
+
+/** WEIR_OK, or why the database could not be opened; every use of it returns that. */
+WEIR_API weir_err weir_db_err(const weir_db *db);
+
+/** Its name in messages and metrics: the file's name. Borrowed from the database. */
+WEIR_API const char *weir_db_name(const weir_db *db);
+
+/** The numbers of its connections: those that read, and the one that writes. Either may be NULL. Any thread. */
+WEIR_API void weir_db_stats(weir_db *db, weir_pool_stats *readers, weir_pool_stats *writer);
+
+#ifndef __cplusplus
+
+/* What follows is how the macros are made; nothing in it is for use. */
+
+/* The statement, an array of values, their number. */
+#define WEIR__SQL(...)                                                                             \
+    WEIR__SQL_CAT(WEIR__SQL_, WEIR__SQL_PICK(__VA_ARGS__, WEIR__SQL_COUNTS))(__VA_ARGS__)
+#define WEIR__SQL_CAT(a, b) WEIR__SQL_CAT_(a, b)
+#define WEIR__SQL_CAT_(a, b) a##b
+#define WEIR__SQL_PICK(...) WEIR__SQL_PICK_(__VA_ARGS__)
+#define WEIR__SQL_NONE(sql) (sql), NULL, 0
+#define WEIR__SQL_SOME(sql, ...)                                                                   \
+    (sql), (const weir_arg[]){WEIR__SQL_EACH(__VA_ARGS__)},                                        \
+        sizeof((const weir_arg[]){WEIR__SQL_EACH(__VA_ARGS__)}) / sizeof(weir_arg)
+#define WEIR__SQL_COUNTS                                                                           \
+    SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME,      \
+        SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME,  \
+        SOME, SOME, NONE, NONE
+#define WEIR__SQL_PICK_(_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16,     \
+                        _17, _18, _19, _20, _21, _22, _23, _24, _25, _26, _27, _28, _29, _30, _31, \
+                        _32, _33, pick, ...)                                                       \
+    pick
+#define WEIR__SQL_EACH(...) WEIR__SQL_CAT(WEIR__SQL_A, WEIR__SQL_NUM(__VA_ARGS__))(__VA_ARGS__)
+#define WEIR__SQL_NUM(...)                                                                         \
+    WEIR__SQL_NUM_(__VA_ARGS__, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17,    \
+                   16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, )
+#define WEIR__SQL_NUM_(_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16, _17, \
+                       _18, _19, _20, _21, _22, _23, _24, _25, _26, _27, _28, _29, _30, _31, _32,  \
+                       pick, ...)                                                                  \
+    pick
+#define WEIR__SQL_A1(x) WEIR_ARG(x)
+#define WEIR__SQL_A2(x, ...) WEIR_ARG(x), WEIR__SQL_A1(__VA_ARGS__)
+#define WEIR__SQL_A3(x, ...) WEIR_ARG(x), WEIR__SQL_A2(__VA_ARGS__)
+#define WEIR__SQL_A4(x, ...) WEIR_ARG(x), WEIR__SQL_A3(__VA_ARGS__)
+#define WEIR__SQL_A5(x, ...) WEIR_ARG(x), WEIR__SQL_A4(__VA_ARGS__)
+#define WEIR__SQL_A6(x, ...) WEIR_ARG(x), WEIR__SQL_A5(__VA_ARGS__)
+#define WEIR__SQL_A7(x, ...) WEIR_ARG(x), WEIR__SQL_A6(__VA_ARGS__)
+#define WEIR__SQL_A8(x, ...) WEIR_ARG(x), WEIR__SQL_A7(__VA_ARGS__)
+#define WEIR__SQL_A9(x, ...) WEIR_ARG(x), WEIR__SQL_A8(__VA_ARGS__)
+#define WEIR__SQL_A10(x, ...) WEIR_ARG(x), WEIR__SQL_A9(__VA_ARGS__)
+#define WEIR__SQL_A11(x, ...) WEIR_ARG(x), WEIR__SQL_A10(__VA_ARGS__)
+#define WEIR__SQL_A12(x, ...) WEIR_ARG(x), WEIR__SQL_A11(__VA_ARGS__)
+#define WEIR__SQL_A13(x, ...) WEIR_ARG(x), WEIR__SQL_A12(__VA_ARGS__)
+#define WEIR__SQL_A14(x, ...) WEIR_ARG(x), WEIR__SQL_A13(__VA_ARGS__)
+#define WEIR__SQL_A15(x, ...) WEIR_ARG(x), WEIR__SQL_A14(__VA_ARGS__)
+#define WEIR__SQL_A16(x, ...) WEIR_ARG(x), WEIR__SQL_A15(__VA_ARGS__)
+#define WEIR__SQL_A17(x, ...) WEIR_ARG(x), WEIR__SQL_A16(__VA_ARGS__)
+#define WEIR__SQL_A18(x, ...) WEIR_ARG(x), WEIR__SQL_A17(__VA_ARGS__)
+#define WEIR__SQL_A19(x, ...) WEIR_ARG(x), WEIR__SQL_A18(__VA_ARGS__)
+#define WEIR__SQL_A20(x, ...) WEIR_ARG(x), WEIR__SQL_A19(__VA_ARGS__)
+#define WEIR__SQL_A21(x, ...) WEIR_ARG(x), WEIR__SQL_A20(__VA_ARGS__)
+#define WEIR__SQL_A22(x, ...) WEIR_ARG(x), WEIR__SQL_A21(__VA_ARGS__)
+#define WEIR__SQL_A23(x, ...) WEIR_ARG(x), WEIR__SQL_A22(__VA_ARGS__)
+#define WEIR__SQL_A24(x, ...) WEIR_ARG(x), WEIR__SQL_A23(__VA_ARGS__)
+#define WEIR__SQL_A25(x, ...) WEIR_ARG(x), WEIR__SQL_A24(__VA_ARGS__)
+#define WEIR__SQL_A26(x, ...) WEIR_ARG(x), WEIR__SQL_A25(__VA_ARGS__)
+#define WEIR__SQL_A27(x, ...) WEIR_ARG(x), WEIR__SQL_A26(__VA_ARGS__)
+#define WEIR__SQL_A28(x, ...) WEIR_ARG(x), WEIR__SQL_A27(__VA_ARGS__)
+#define WEIR__SQL_A29(x, ...) WEIR_ARG(x), WEIR__SQL_A28(__VA_ARGS__)
+#define WEIR__SQL_A30(x, ...) WEIR_ARG(x), WEIR__SQL_A29(__VA_ARGS__)
+#define WEIR__SQL_A31(x, ...) WEIR_ARG(x), WEIR__SQL_A30(__VA_ARGS__)
+#define WEIR__SQL_A32(x, ...) WEIR_ARG(x), WEIR__SQL_A31(__VA_ARGS__)
+
+#endif /* __cplusplus */
+
+#ifdef __cplusplus
+}
+#endif
+#endif
