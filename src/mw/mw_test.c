@@ -132,6 +132,26 @@ static void test_the_log_is_true_in_all_five_cases(void **state)
     kit_run(build_without_recover, use_five_cases);
 }
 
+static void build_partly(weir_group *app)
+{
+    weir_get(app, "/logged", show_id, weir_mw_log);
+    weir_get(app, "/quiet", show_id);
+}
+
+static void use_partly(struct kit *k)
+{
+    (void)kit_get(k, "/logged");
+    (void)kit_get(k, "/quiet");
+    (void)line_of(k, "/logged");
+    assert_null(strstr(kit_log(k), "/quiet"));
+}
+
+static void test_only_routes_with_the_middleware_are_logged(void **state)
+{
+    (void)state;
+    kit_run(build_partly, use_partly);
+}
+
 /* --- metrics --------------------------------------------------------------------------------- */
 
 static void use_counted(struct kit *k)
@@ -267,6 +287,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_log_is_true_in_all_five_cases),
+        cmocka_unit_test(test_only_routes_with_the_middleware_are_logged),
         cmocka_unit_test(test_requests_are_counted_by_route),
         cmocka_unit_test(test_request_ids),
         cmocka_unit_test(test_recover_makes_an_error_of_a_panic),

@@ -56,6 +56,11 @@ static weir_err secret_detail(weir_ctx *c)
     return weir_raise(c, WEIR_EDB, "password is hunter2");
 }
 
+static weir_err secret_missing(weir_ctx *c)
+{
+    return weir_raise(c, WEIR_ENOTFOUND, "row 7 of the hidden table");
+}
+
 static weir_err silent(weir_ctx *c)
 {
     (void)c;
@@ -100,6 +105,7 @@ static void build(weir_group *app)
     weir_get(app, "/cause", with_cause);
     weir_get(app, "/code", code_of_query);
     weir_get(app, "/secret", secret_detail);
+    weir_get(app, "/missing", secret_missing);
     weir_get(app, "/silent", silent);
     weir_get(app, "/two", two_responses);
     weir_get(app, "/below", fails_below);
@@ -154,6 +160,8 @@ static void use_secrets(struct kit *k)
     kit_expect(kit_get(k, "/secret"), 500, REPLY("internal", "Internal Server Error"));
     assert_int_equal(kit_count(kit_log(k), "hunter2"), 1);
     assert_non_null(strstr(kit_log(k), "fail_test.c"));
+    kit_expect(kit_get(k, "/missing"), 404, REPLY("not_found", "Not Found"));
+    assert_int_equal(kit_count(kit_log(k), "row 7 of the hidden table"), 1);
     const char *a = kit_get(k, "/panic");
     kit_expect(a, 500, REPLY("internal", "Internal Server Error"));
     assert_int_equal(kit_count(kit_log(k), "the secret invariant"), 1);

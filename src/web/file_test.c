@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "rt/sys.h"
+
 static char folder[64], secret[96], large_path[96];
 
 static void put(const char *path, const char *bytes, size_t n)
@@ -68,8 +70,18 @@ static weir_err trusted(weir_ctx *c)
     return weir_file(c, weir_str_from(large_path));
 }
 
+/* As on a kernel without openat2: the second call, which is that one, is not there. */
+static weir_err old_kernel(weir_ctx *c)
+{
+    weir__sys_fail_nth(2, ENOSYS);
+    weir_err err = weir_file(c, weir_query_param(c, "name"), .root = folder);
+    weir__sys_fail_nth(0, 0);
+    return err;
+}
+
 static void build(weir_group *app)
 {
+    weir_get(app, "/old", old_kernel);
     weir_static(app, "/assets/", folder);
     weir_get(app, "/download", download);
     weir_get(app, "/trusted", trusted);
@@ -180,6 +192,24 @@ static void test_a_path_cannot_leave_its_folder(void **state)
     kit_run(build, use_escapes);
 }
 
+static void use_old_kernel(struct kit *k)
+{
+    kit_expect(kit_get(k, "/old?name=a.txt"), 200, "0123456789");
+    kit_expect(kit_get(k, "/old?name=sub/index.html"), 200, "<p>");
+    static const char *const paths[] = {"out",  "within",          "sub",    "../x", "sub/../../x",
+                                        "none", "sub//index.html", "a.txt/x"};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        const char *a = kit_get(k, weir_sprintf(k->c, "/old?name=%s", paths[i]).ptr);
+        assert_int_equal(kit_status(a), 404);
+    }
+}
+
+static void test_a_kernel_without_openat2_follows_no_link(void **state)
+{
+    (void)state;
+    kit_run(build, use_old_kernel);
+}
+
 static void test_no_descriptor_is_left(void **state)
 {
     (void)state;
@@ -187,6 +217,7 @@ static void test_no_descriptor_is_left(void **state)
     close(before);
     kit_run(build, use_escapes);
     kit_run(build, use_conditions);
+    kit_run(build, use_old_kernel);
     int after = dup(0);
     close(after);
     assert_int_equal(after, before);
@@ -198,6 +229,7 @@ int main(void)
         cmocka_unit_test(test_whole_files),
         cmocka_unit_test(test_conditions_and_ranges),
         cmocka_unit_test(test_a_path_cannot_leave_its_folder),
+        cmocka_unit_test(test_a_kernel_without_openat2_follows_no_link),
         cmocka_unit_test(test_no_descriptor_is_left),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
