@@ -58,6 +58,15 @@ static bool is_work(const struct weir__dump_fiber *f)
     return f->is_request || f->is_detached;
 }
 
+static void tell_work(const struct weir__dump_fiber *f, weir_time now, const char *verb)
+{
+    char text[1024];
+    weir_buf b;
+    weir_buf_init_fixed(&b, text, sizeof text);
+    weir__fiber_line(f, now, &b);
+    weir_log(NULL, WEIR_LOG_WARN, "%s: " WEIR_STR_FMT, verb, WEIR_STR_ARG(weir_buf_str(&b)));
+}
+
 /* Logs a line for each request and piece of background work that runs; returns how many there are. */
 static size_t list_work(weir_app *app, struct weir__ctx *c, const char *verb)
 {
@@ -67,14 +76,12 @@ static size_t list_work(weir_app *app, struct weir__ctx *c, const char *verb)
         return 0;
     }
     size_t count = 0;
-    for (const struct weir__dump_fiber *f = fibers.dump.first; f != NULL; f = f->next) {
-        if (!is_work(f) || f->worker >= app->rt->options.workers || count++ >= LISTED_MAX)
-            continue;
-        char text[1024];
-        weir_buf b;
-        weir_buf_init_fixed(&b, text, sizeof text);
-        weir__fiber_line(f, fibers.now, &b);
-        weir_log(NULL, WEIR_LOG_WARN, "%s: " WEIR_STR_FMT, verb, WEIR_STR_ARG(weir_buf_str(&b)));
+    for (unsigned i = 0; i < app->rt->options.workers; i++) {
+        const struct weir__dump_fiber *f = fibers.workers[i].dump.first;
+        for (; f != NULL; f = f->next) {
+            if (is_work(f) && count++ < LISTED_MAX)
+                tell_work(f, fibers.now, verb);
+        }
     }
     weir__fibers_fini(&fibers);
     return count;

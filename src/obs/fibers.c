@@ -24,11 +24,11 @@ enum {
 
 /* --- collecting ----------------------------------------------------------------------------- */
 
-/* Runs on each worker in turn, never on two at a time. */
+/* Runs on all workers side by side: each writes what is its own. */
 static void take_facts(struct weir__worker *w, void *arg)
 {
-    struct weir__fibers *f = arg;
-    weir__dump_fibers(w, &f->dump);
+    const struct weir__fibers *f = arg;
+    weir__dump_fibers(w, &f->workers[w->index].dump);
     f->workers[w->index].has_answered = true;
 }
 
@@ -48,7 +48,8 @@ weir_err weir__fibers_collect(struct weir__ctx *c, weir_dur patience, struct wei
     out->workers = weir__calloc(rt->worker_count, sizeof *out->workers);
     if (out->workers == NULL)
         return -ENOMEM;
-    weir__dump_init(&out->dump, FIBERS_MAX, FACTS_BYTES_MAX);
+    for (unsigned i = 0; i < rt->worker_count; i++)
+        weir__dump_init(&out->workers[i].dump, FIBERS_MAX, FACTS_BYTES_MAX);
     weir_err err = weir__on_each_worker(c, take_facts, out, patience);
     if (err < 0 && (err != WEIR_ETIMEDOUT || weir__ctx_check(c) < 0))
         return err;
@@ -65,7 +66,8 @@ weir_err weir__fibers_collect(struct weir__ctx *c, weir_dur patience, struct wei
 
 void weir__fibers_fini(struct weir__fibers *f)
 {
-    weir__dump_fini(&f->dump);
+    for (unsigned i = 0; f->workers != NULL && i < f->worker_count; i++)
+        weir__dump_fini(&f->workers[i].dump);
     weir__free(f->workers);
     f->workers = NULL;
 }
@@ -206,22 +208,30 @@ static void put_worker(struct names *names, const struct weir__fibers *f, unsign
     put_stack(names, w->stack, w->depth, out);
 }
 
+static size_t count_skipped(const struct weir__fibers *f)
+{
+    size_t n = 0;
+    for (unsigned i = 0; i < f->worker_count; i++)
+        n += f->workers[i].dump.skipped;
+    return n;
+}
+
 void weir__fibers_text(const struct weir__fibers *f, weir_buf *out)
 {
     struct names names;
     names_init(&names);
-    weir_buf_printf(out, "%zu fibers on %u workers", f->dump.count + f->dump.skipped,
-                    f->worker_count);
-    if (f->dump.skipped > 0)
-        weir_buf_printf(out, ", %zu not listed", f->dump.skipped);
+    uint64_t count = 0;
+    for (unsigned i = 0; i < f->worker_count; i++)
+        count += f->workers[i].fibers;
+    weir_buf_printf(out, "%llu fibers on %u workers", (unsigned long long)count, f->worker_count);
+    if (count_skipped(f) > 0)
+        weir_buf_printf(out, ", %zu not listed", count_skipped(f));
     weir_buf_putc(out, '\n');
-    const struct weir__dump_fiber *at = f->dump.first;
     for (unsigned i = 0; i < f->worker_count; i++) {
         put_worker(&names, f, i, out);
-        for (at = f->dump.first; at != NULL; at = at->next) {
-            if (at->worker == i)
-                put_fiber(&names, at, f->now, out);
-        }
+        const struct weir__dump_fiber *at = f->workers[i].dump.first;
+        for (; at != NULL; at = at->next)
+            put_fiber(&names, at, f->now, out);
     }
     names_fini(&names);
 }
@@ -327,7 +337,7 @@ void weir__fibers_json(const struct weir__fibers *f, weir_buf *out)
     names_init(&names);
     weir__json_writer_init_buf(&w, out);
     weir__json_begin_object(&w);
-    json_int(&w, "not_listed", (int64_t)f->dump.skipped);
+    json_int(&w, "not_listed", (int64_t)count_skipped(f));
     weir__json_key(&w, WEIR_S("workers"));
     weir__json_begin_array(&w);
     for (unsigned i = 0; i < f->worker_count; i++)
@@ -335,8 +345,11 @@ void weir__fibers_json(const struct weir__fibers *f, weir_buf *out)
     weir__json_end_array(&w);
     weir__json_key(&w, WEIR_S("fibers"));
     weir__json_begin_array(&w);
-    for (const struct weir__dump_fiber *at = f->dump.first; at != NULL; at = at->next)
-        json_fiber(&w, &names, at, f->now);
+    for (unsigned i = 0; i < f->worker_count; i++) {
+        const struct weir__dump_fiber *at = f->workers[i].dump.first;
+        for (; at != NULL; at = at->next)
+            json_fiber(&w, &names, at, f->now);
+    }
     weir__json_end_array(&w);
     weir__json_end_object(&w);
     (void)weir__json_writer_fini_buf(&w);

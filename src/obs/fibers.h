@@ -16,10 +16,10 @@ struct weir__worker_facts {
     int64_t busy_ns;                   /* how long its present fiber runs; 0: none does */
     size_t depth;                      /* not answered: the stack of what it runs */
     void *stack[WEIR__STUCK_STACK_DEPTH];
+    struct weir__dump dump; /* answered: its fibers */
 };
 
 struct weir__fibers {
-    struct weir__dump dump;
     weir_time now;
     unsigned worker_count;
     struct weir__worker_facts *workers; /* worker_count of them */

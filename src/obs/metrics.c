@@ -218,25 +218,38 @@ void weir__metrics_runtime(struct weir__runtime *rt, weir_buf *out)
 /* --- the longest wait ----------------------------------------------------------------------- */
 
 struct longest {
+    struct weir__lock lock;
     int64_t ns;
     unsigned answers;
 };
 
-static void find_longest(struct weir__worker *w, void *arg)
+static int64_t longest_of(const struct weir__worker *w)
 {
-    struct longest *l = arg;
-    l->answers++;
+    int64_t longest = 0;
     WEIR_LIST_EACH(node, &w->fibers) {
         const struct weir__fiber *f = WEIR_CONTAINER(node, struct weir__fiber, in_all);
         bool is_of_program = f->site != NULL || (f->ctx != NULL && f->ctx->exchange != NULL);
-        if (f->state == WEIR__FIBER_PARKED && is_of_program && w->now.ns - f->since.ns > l->ns)
-            l->ns = w->now.ns - f->since.ns;
+        if (f->state == WEIR__FIBER_PARKED && is_of_program && w->now.ns - f->since.ns > longest)
+            longest = w->now.ns - f->since.ns;
     }
+    return longest;
+}
+
+/* Runs on all workers side by side. */
+static void find_longest(struct weir__worker *w, void *arg)
+{
+    struct longest *l = arg;
+    int64_t ns = longest_of(w);
+    weir__lock_take(&l->lock);
+    l->answers++;
+    l->ns = ns > l->ns ? ns : l->ns;
+    weir__lock_give(&l->lock);
 }
 
 void weir__metrics_longest_wait(struct weir__ctx *c, weir_dur patience, weir_buf *out)
 {
-    struct longest longest = {0};
+    struct longest longest = {.ns = 0};
+    weir__lock_init(&longest.lock);
     (void)weir__on_each_worker(c, find_longest, &longest, patience);
     weir__prom_gauge(out, "weir_workers_stuck",
                      "Workers that do not answer: one fiber holds each of them.",
