@@ -5,6 +5,8 @@
  * libc or a client library, whose locks may be held. Otherwise the default action follows and the process dies, as it must.
  * (A Weir that is linked statically is part of that object: a NULL given to one of its functions counts as the caller's.)
  *
+ * Faults in the stack of a hibernating fiber are none: that comes back (hibernate.h).
+ *
  * The hard thing: the handler runs on the thread's signal stack and unwinds from there through the signal frame. So the code
  * must have been compiled with -fnon-call-exceptions for the clean-ups of the faulting frame to run (weir.pc says so).
  */
@@ -20,6 +22,7 @@
 #include <ucontext.h>
 
 #include "base/alloc.h"
+#include "rt/hibernate.h"
 #include "rt/panic.h"
 #include "rt/runtime.h"
 #include "rt/stack.h"
@@ -101,6 +104,8 @@ static const char *explain(const struct weir__fiber *f, int sig, const siginfo_t
 
 static void on_fault(int sig, siginfo_t *info, void *context)
 {
+    if (info->si_code > 0 && weir__hibernate_touched(info->si_addr))
+        return; /* the instruction runs again, and finds what it wants */
     ucontext_t *u = context;
     struct weir__fiber *f = weir__fiber_self();
     const char *what = NULL;

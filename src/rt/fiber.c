@@ -9,25 +9,62 @@
 #include "rt/fiber.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <sys/mman.h>
 
 #include "base/assert.h"
+#include "rt/hibernate.h"
 #include "rt/panic.h"
 #include "rt/runtime.h"
 #include "rt/stack.h"
 #include "rt/switch.h"
+#include "rt/sys.h"
 
 #define FREE_KEEP 128 /* idle fibers a worker keeps for ever: at most 2 MiB of warm pages */
 #define TRIM_SECONDS 5
-#define COLORS                                                                                     \
-    16 /* offsets of the structs in their slots: else all fibers would share a few cache sets */
+#define SLAB_BYTES (64u << 10)
+#define COLORS 16 /* where stacks begin in their slots: else all would share a few cache sets */
 #define COLOR_BYTES 192
+
+static pthread_mutex_t slab_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct weir__fiber *slab_free; /* weir__fiber.inbox_next */
 
 void weir__fiber_enter(void);
 
-/* The struct and its stack are one slot: the struct at the top, the stack below it. */
-#define STRUCT_BYTES ((sizeof(struct weir__fiber) + 63) / 64 * 64)
+/* --- memory of fibers --------------------------------------------------------------------- */
 
-static struct weir__stack slot_of(const struct weir__fiber *f)
+static bool add_slab(void)
+{
+    struct weir__fiber *slab =
+        weir__sys_mmap(SLAB_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+    if (slab == NULL)
+        return false;
+    for (size_t i = SLAB_BYTES / sizeof *slab; i-- > 0;) {
+        slab[i].inbox_next = slab_free;
+        slab_free = &slab[i];
+    }
+    return true;
+}
+
+static struct weir__fiber *take_struct(void)
+{
+    pthread_mutex_lock(&slab_lock);
+    struct weir__fiber *f = slab_free != NULL || add_slab() ? slab_free : NULL;
+    if (f != NULL)
+        slab_free = f->inbox_next;
+    pthread_mutex_unlock(&slab_lock);
+    return f;
+}
+
+static void give_struct(struct weir__fiber *f)
+{
+    pthread_mutex_lock(&slab_lock);
+    f->inbox_next = slab_free;
+    slab_free = f;
+    pthread_mutex_unlock(&slab_lock);
+}
+
+struct weir__stack weir__fiber_slot(const struct weir__fiber *f)
 {
     struct weir__stack s = {f->stack_lo, f->stack_lo + (WEIR__STACK_SLOT - WEIR__STACK_GUARD)};
     return s;
@@ -37,15 +74,19 @@ static struct weir__stack slot_of(const struct weir__fiber *f)
 static struct weir__fiber *create(struct weir__worker *w)
 {
     struct weir__stack s;
-    if (!weir__stack_take(&s))
+    struct weir__fiber *f = take_struct();
+    if (f == NULL)
         return NULL;
+    if (!weir__stack_take(&s)) {
+        give_struct(f);
+        return NULL;
+    }
     size_t color = w->next_color++ % COLORS * COLOR_BYTES;
-    struct weir__fiber *f = (struct weir__fiber *)(void *)(s.hi - STRUCT_BYTES - color);
-    *f = (struct weir__fiber){.worker = w, .stack_lo = s.lo, .stack_hi = (char *)f};
+    *f = (struct weir__fiber){.worker = w, .stack_lo = s.lo, .stack_hi = s.hi - color};
     weir__list_init(&f->in_run);
     weir__list_init(&f->in_all);
     /* As weir__switch leaves a stack: six registers, then where to go; above that 16-byte aligned. */
-    void **sp = (void **)(void *)f - 9;
+    void **sp = (void **)(void *)f->stack_hi - 9;
     for (int i = 0; i < 9; i++)
         sp[i] = NULL;
     sp[6] = (void *)(uintptr_t)weir__fiber_entry;
@@ -64,8 +105,9 @@ static void destroy(struct weir__fiber *f)
 #ifdef WEIR__ASAN
     __asan_unpoison_memory_region(f->stack_lo, (size_t)(f->stack_hi - f->stack_lo));
 #endif
-    struct weir__stack s = slot_of(f);
+    struct weir__stack s = weir__fiber_slot(f);
     weir__stack_give(&s);
+    give_struct(f);
 }
 
 uint64_t weir__fiber_total(const struct weir__runtime *rt)
@@ -110,6 +152,7 @@ static struct weir__fiber *take(struct weir__worker *w, weir__fiber_main main, v
     f->ctx = ctx;
     f->wait = NULL;
     f->before_park = NULL;
+    f->is_shared = false;
     f->panicked = weir__panic_log;
     f->id = ++w->next_fiber_id;
     f->since = w->now;
@@ -121,6 +164,8 @@ static struct weir__fiber *take(struct weir__worker *w, weir__fiber_main main, v
 
 static inline void make_current(struct weir__worker *w, struct weir__fiber *f)
 {
+    if (WEIR_UNLIKELY(f->frozen != NULL))
+        weir__hibernate_end(f);
     w->current = f;
     f->state = WEIR__FIBER_RUNNING;
     weir__count(&w->stats.switches, 1);
@@ -169,14 +214,24 @@ static void call_main(void *fiber)
 
 static void finish(struct weir__worker *w, struct weir__fiber *f)
 {
+    if (WEIR_UNLIKELY(w->sweep_at == &f->in_all))
+        w->sweep_at = f->in_all.next;
     weir__list_remove(&f->in_all);
     weir__count(&w->stats.fibers, -1);
     f->state = WEIR__FIBER_FREE;
     f->ctx = NULL;
-    struct weir__stack s = slot_of(f);
+    struct weir__stack s = weir__fiber_slot(f);
     WEIR_ASSERT(!weir__stack_smashed(&s), "a fiber's stack has overflown");
     weir__list_push_front(&w->free_fibers, &f->in_run);
     w->free_fiber_count++;
+}
+
+/* A panic that nobody caught on the way ends here. Its record is large: not in every fiber's first frame. */
+static __attribute__((noinline)) void end_panicked(struct weir__fiber *f)
+{
+    struct weir__panic_info info;
+    weir__panic_last(&info);
+    f->panicked(f, &info);
 }
 
 /* Every fiber's first frame; each turn of the loop is one fiber's life. */
@@ -186,10 +241,8 @@ void weir__fiber_enter(void)
     struct weir__fiber *f = w->current;
     weir__switch_arrived(f);
     for (;;) {
-        /* A panic that nobody caught on the way ends here. */
-        struct weir__panic_info info;
-        if (WEIR_UNLIKELY(!weir__try(call_main, f, &info)))
-            f->panicked(f, &info);
+        if (WEIR_UNLIKELY(!weir__try(call_main, f, NULL)))
+            end_panicked(f);
         finish(w, f);
         weir__switch_to_worker(w, f);
     }
@@ -206,10 +259,9 @@ void weir__fiber_trim(struct weir__worker *w, size_t keep)
     }
 }
 
-/* Pages that a deep fiber has touched go back before the next one; how deep it went is kept for the dump. */
-static void cool(struct weir__fiber *f)
+void weir__fiber_cool(struct weir__fiber *f)
 {
-    struct weir__stack s = slot_of(f);
+    struct weir__stack s = weir__fiber_slot(f);
 #ifndef WEIR__ASAN
     size_t used = weir__stack_cool(&s);
     if (used > f->stack_used_max)
@@ -223,7 +275,7 @@ static void after_run(struct weir__worker *w, struct weir__fiber *f)
 {
     if (f->state != WEIR__FIBER_FREE)
         return;
-    cool(f);
+    weir__fiber_cool(f);
     if (WEIR_UNLIKELY(w->free_fiber_count > FREE_KEEP && !weir__timer_armed(&w->trim)))
         weir__timer_arm(&w->wheel, &w->trim, weir_time_add(w->now, weir_sec(TRIM_SECONDS)));
 }
@@ -329,16 +381,28 @@ void weir__fiber_ready(struct weir__fiber *f)
 
 /* --- looking at stacks -------------------------------------------------------------------- */
 
-/* Follows saved frame pointers from `fp` while they lie in [lo, hi) and grow. */
-static size_t walk(void *const *fp, const char *lo, const char *hi, void **pcs, size_t max)
+/* Where frames lie, and how far from there they are read: a hibernating fiber's are in a copy. */
+struct frames {
+    const char *lo, *hi;
+    ptrdiff_t shift;
+};
+
+static void *const *read_at(const struct frames *in, void *const *fp)
+{
+    return (void *const *)(const void *)((const char *)fp + in->shift);
+}
+
+/* Follows saved frame pointers from `fp` while they lie in the frames and grow. */
+static size_t walk(void *const *fp, const struct frames *in, void **pcs, size_t max)
 {
     size_t n = 0;
-    while (n < max && (const char *)fp >= lo && (const char *)(fp + 2) <= hi &&
+    while (n < max && (const char *)fp >= in->lo && (const char *)(fp + 2) <= in->hi &&
            (uintptr_t)fp % sizeof(void *) == 0) {
-        void *const *next = (void *const *)fp[0];
-        if (fp[1] == NULL)
+        void *const *frame = read_at(in, fp);
+        void *const *next = (void *const *)frame[0];
+        if (frame[1] == NULL)
             break;
-        pcs[n++] = fp[1];
+        pcs[n++] = frame[1];
         if (next <= fp)
             break;
         fp = next;
@@ -348,7 +412,7 @@ static size_t walk(void *const *fp, const char *lo, const char *hi, void **pcs, 
 
 size_t weir__stack_walk(const struct weir__fiber *f, void *const *fp, void **pcs, size_t max)
 {
-    return walk(fp, f->stack_lo, f->stack_hi, pcs, max);
+    return walk(fp, &(struct frames){f->stack_lo, f->stack_hi, 0}, pcs, max);
 }
 
 size_t weir__stack_capture(void **pcs, size_t max)
@@ -356,17 +420,19 @@ size_t weir__stack_capture(void **pcs, size_t max)
     struct weir__fiber *f = weir__fiber_self();
     if (f == NULL)
         return 0;
-    return walk(__builtin_frame_address(0), f->stack_lo, f->stack_hi, pcs, max);
+    return weir__stack_walk(f, __builtin_frame_address(0), pcs, max);
 }
 
 size_t weir__fiber_stack(const struct weir__fiber *f, void **pcs, size_t max)
 {
     if (f->state == WEIR__FIBER_RUNNING || f->state == WEIR__FIBER_FREE)
         return 0;
+    const char *live = f->sp;
+    struct frames in = {live, f->stack_hi, f->frozen != NULL ? f->frozen - live : 0};
     /* weir__switch's frame: r15 r14 r13 r12 rbx rbp, then the return address. */
-    void *const *sp = f->sp;
+    void *const *sp = read_at(&in, f->sp);
     if (max == 0)
         return 0;
     pcs[0] = sp[6];
-    return 1 + walk((void *const *)sp[5], f->stack_lo, f->stack_hi, pcs + 1, max - 1);
+    return 1 + walk((void *const *)sp[5], &in, pcs + 1, max - 1);
 }

@@ -1,6 +1,6 @@
 /*
- * Fibers from the inside: stackful, one worker for life. The struct stands at the top of its stack's slot, where
- * it is warm with the first frames.
+ * Fibers from the inside: stackful, one worker for life. The structs stand densely in slabs of their own, which are
+ * never unmapped, so that a fiber whose stack has no pages (hibernate.h) costs little more than its struct.
  *
  * F1: a fiber is on exactly one of: a run queue, an object's wait queue (or on its way by wake), the free list,
  *     or it is the worker's current one.
@@ -12,6 +12,7 @@
 
 #include "base/list.h"
 #include "rt/context.h"
+#include "rt/stack.h"
 
 struct weir__worker;
 struct weir__catch;
@@ -37,14 +38,23 @@ struct weir__child {
     bool is_detached;
 };
 
+/* The first line of it is what a switch needs. Aligned, for its neighbours may belong to other workers. */
 struct weir__fiber {
-    void *sp;                       /* saved while it does not run */
-    struct weir__list in_run;       /* worker.ready, or worker.free_fibers */
-    struct weir__list in_all;       /* worker.fibers */
-    struct weir__fiber *inbox_next; /* on its way from another worker's wake */
+    _Alignas(64) void *sp;    /* saved while it does not run */
+    struct weir__list in_run; /* worker.ready, or worker.free_fibers */
+    char *frozen; /* the live bytes of its stack while it hibernates (hibernate.h); NULL */
     struct weir__worker *worker;
+    struct weir__wait *wait; /* while parked */
+    weir_time since;         /* of its state */
+    uint8_t state;
+    bool is_hibernating;
+    bool is_shown;            /* it hibernates, but others have needed its stack, so that is back */
+    bool is_shared;           /* others reach into its stack: it does not hibernate any more */
+    uint32_t stack_used_max;  /* high-water in bytes, when last looked at */
+    struct weir__list in_all; /* worker.fibers */
+    struct weir__fiber
+        *inbox_next;             /* on its way from another worker's wake; of a slab's free ones */
     struct weir__ctx *ctx;       /* what it works for now: shown in dumps, used by weir_panic */
-    struct weir__wait *wait;     /* while parked */
     struct weir__catch *catcher; /* innermost recovery point */
     weir__fiber_main main;
     void *arg;
@@ -52,12 +62,7 @@ struct weir__fiber {
     const weir_site *site; /* who started it; NULL: the runtime */
     struct weir__child child;
     uint64_t id;
-    weir_time since;           /* of its state */
     char *stack_lo, *stack_hi; /* usable bytes, without the guard */
-    uint32_t stack_used_max;   /* high-water in bytes, when last looked at */
-    uint8_t state;
-    bool is_hibernating;
-    int saved_errno;
     /*
      * Called before the fiber gives its worker away, on its own stack; must not wait. For what the fiber holds back
      * (responses gathered for one send) and must not hold back while it waits. May be NULL.
@@ -65,8 +70,10 @@ struct weir__fiber {
     void (*before_park)(struct weir__fiber *f);
     /* Called, on the fiber, when a panic has reached its start; logs it unless changed. */
     void (*panicked)(struct weir__fiber *f, const struct weir__panic_info *info);
-    void *asan_fake_stack;
-    void *tsan_fiber;
+    union { /* a build has one of the sanitizers */
+        void *asan_fake_stack;
+        void *tsan_fiber;
+    };
 };
 
 /* A fiber of this worker that is ready to run `main(arg)`; NULL: limit or memory. `ctx` may be NULL. */
@@ -103,6 +110,12 @@ bool weir__fiber_run_ready(struct weir__worker *w);
 
 /* The worker's trim timer. */
 void weir__fiber_on_trim(struct weir__timer *t);
+
+/* Its slot: where its stack may be. */
+struct weir__stack weir__fiber_slot(const struct weir__fiber *f);
+
+/* Pages that a deep fiber has touched go back; how deep it went is kept for the dump. */
+void weir__fiber_cool(struct weir__fiber *f);
 
 /* Frees idle fibers beyond `keep`. On the worker's own stack. */
 void weir__fiber_trim(struct weir__worker *w, size_t keep);

@@ -46,6 +46,11 @@ bool weir__try(void (*fn)(void *arg), void *arg, struct weir__panic_info *info)
     return !has_panicked;
 }
 
+void weir__panic_last(struct weir__panic_info *out)
+{
+    *out = current;
+}
+
 static _Unwind_Reason_Code stop_at_catch(int version, _Unwind_Action actions,
                                          _Unwind_Exception_Class class,
                                          struct _Unwind_Exception *ex,

@@ -24,6 +24,9 @@ struct weir__panic_info {
 /* Calls `fn(arg)`. True when it returned; false when it panicked, and `*info` (may be NULL) says how. */
 bool weir__try(void (*fn)(void *arg), void *arg, struct weir__panic_info *info);
 
+/* The calling thread's last panic: right after weir__try, for callers whose own frame must stay small. */
+void weir__panic_last(struct weir__panic_info *out);
+
 struct weir__fiber;
 struct weir__ctx;
 

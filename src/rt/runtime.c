@@ -21,6 +21,7 @@
 #define MEMORY_MAX_DEFAULT (64u << 20)
 #define APP_MEMORY_MAX SIZE_MAX
 #define STALL_NS_DEFAULT 50000000
+#define HIBERNATE_NS_DEFAULT 10000000000
 #define OFFLOAD_QUEUE_MAX 10000
 
 /* --- making ------------------------------------------------------------------------------- */
@@ -39,6 +40,8 @@ static void set_defaults(struct weir__runtime_options *o)
         o->request_memory_max = MEMORY_MAX_DEFAULT;
     if (o->stall.ns == 0)
         o->stall = weir_ns(STALL_NS_DEFAULT);
+    if (o->hibernate_after.ns == 0)
+        o->hibernate_after = weir_ns(HIBERNATE_NS_DEFAULT);
     if (o->poller == NULL)
         o->poller = &weir__poller_epoll;
     if (o->offload_threads == 0)

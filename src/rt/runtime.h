@@ -15,7 +15,8 @@ struct weir__runtime_options {
     uint64_t fibers_max;       /* in the process; default 1,000,000 */
     uint64_t detached_max;     /* a worker; default 1,000 */
     size_t request_memory_max; /* default budget of a context below a root; 64 MiB */
-    weir_dur stall; /* what the watchdog calls a stall; default 50 ms; < 0: no watchdog */
+    weir_dur stall;           /* what the watchdog calls a stall; default 50 ms; < 0: no watchdog */
+    weir_dur hibernate_after; /* how long a fiber waits first; default 10 s; < 0: never */
     const struct weir__poller_ops *poller; /* default epoll */
     unsigned extra_workers;   /* workers after the others, which take no traffic: the admin's */
     unsigned offload_threads; /* default 2 × workers, at least 4 */

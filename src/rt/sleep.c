@@ -12,9 +12,15 @@ static bool abandon_sleep(struct weir__wait *w)
     return true; /* nobody but the timer and a cancellation ends a sleep */
 }
 
+static void moved_sleep(struct weir__wait *w)
+{
+    (void)w; /* nothing points to it but its context and its timer */
+}
+
 weir_err weir_sleep(weir_ctx *handle, weir_dur d)
 {
-    static const struct weir__wait_type type = {.name = "sleep", .abandon = abandon_sleep};
+    static const struct weir__wait_type type = {
+        .name = "sleep", .abandon = abandon_sleep, .moved = moved_sleep};
     struct weir__ctx *c = weir__ctx_of(handle);
     weir_time until = weir_time_add(weir__worker_now(weir__self), d);
     weir_err err = weir__ctx_check(c);

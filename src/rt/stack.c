@@ -4,10 +4,15 @@
  * The guard, best first: MADV_GUARD_INSTALL (Linux 6.13), which costs no mapping; mprotect, which costs two mappings a
  * stack and is therefore capped at a quarter of vm.max_map_count; a canary, which notices an overflow at the next
  * look instead of stopping it. How many stacks have which is in the stats, so that it can be seen.
+ *
+ * A hidden slot is one whose guard reaches to its top. Only guard regions can do that without two mappings a stack.
+ * Where slabs are is kept in a table that only grows, so that a signal handler on any thread may look into it.
  */
 #include "rt/stack.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,7 +23,10 @@
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE 103
 #endif
+
+#define SLABS_MAX 32768 /* in the table: two million slots; those of later slabs cannot be hidden */
 
 #define CANARY 0x57454952535441ULL
 
@@ -34,6 +42,12 @@ static struct slot *free_slots;
 static enum guard guard_kind = GUARD_REGION;
 static uint64_t mprotect_left;
 static uint64_t slot_count, unguarded_count;
+static struct span {
+    uintptr_t base;
+    size_t bytes;
+} slab_spans[SLABS_MAX];
+static _Atomic(void *) slab_owners[SLABS_MAX][WEIR__STACK_SLAB_SLOTS]; /* of hidden slots */
+static atomic_size_t slab_count;
 
 static uint64_t mprotect_cap(void)
 {
@@ -75,6 +89,29 @@ static struct slot *slot_of(char *base)
     return (struct slot *)(void *)(base + WEIR__STACK_SLOT - sizeof(struct slot));
 }
 
+static void note_slab(char *base, size_t slots)
+{
+    size_t n = atomic_load_explicit(&slab_count, memory_order_relaxed);
+    if (n == SLABS_MAX)
+        return;
+    slab_spans[n] = (struct span){(uintptr_t)base, slots * WEIR__STACK_SLOT};
+    atomic_store_explicit(&slab_count, n + 1, memory_order_release);
+}
+
+/* The owner's place for the slot in whose usable bytes `addr` lies; NULL: it is in none of the table's. */
+static _Atomic(void *) *owner_place(const void *addr)
+{
+    size_t n = atomic_load_explicit(&slab_count, memory_order_acquire);
+    for (size_t i = 0; i < n; i++) {
+        uintptr_t at = (uintptr_t)addr - slab_spans[i].base;
+        if (at < slab_spans[i].bytes)
+            return at % WEIR__STACK_SLOT >= WEIR__STACK_GUARD
+                       ? &slab_owners[i][at / WEIR__STACK_SLOT]
+                       : NULL;
+    }
+    return NULL;
+}
+
 /* Maps a slab; where the machine refuses its size, a smaller one. */
 static bool add_slab(void)
 {
@@ -91,6 +128,7 @@ static bool add_slab(void)
             free_slots = s;
         }
         slot_count += slots;
+        note_slab(base, slots);
         return true;
     }
     return false;
@@ -139,6 +177,47 @@ size_t weir__stack_cool(const struct weir__stack *s)
     (void)weir__sys_madvise(s->lo + 4096, (size_t)(mark - s->lo) - 4096, MADV_DONTNEED);
     *word_at(mark) = CANARY;
     return used;
+}
+
+bool weir__stack_can_hide(void)
+{
+    return guard_kind == GUARD_REGION;
+}
+
+bool weir__stack_hide(const struct weir__stack *s, void *owner)
+{
+    _Atomic(void *) *place = weir__stack_can_hide() ? owner_place(s->lo) : NULL;
+    if (place == NULL)
+        return false;
+    /* First the owner: whoever faults finds it. */
+    atomic_store_explicit(place, owner, memory_order_release);
+    if (weir__sys_madvise(s->lo, (size_t)(s->hi - s->lo), MADV_GUARD_INSTALL) == 0)
+        return true;
+    weir__stack_show(s);
+    return false;
+}
+
+void weir__stack_show(const struct weir__stack *s)
+{
+    int saved_errno = errno, err = -1;
+    /* Taking guards away needs no memory; a signal may interrupt it. */
+    for (int tries = 0; err != 0 && tries < 100; tries++)
+        err = weir__sys_madvise(s->lo, (size_t)(s->hi - s->lo), MADV_GUARD_REMOVE);
+    WEIR_ASSERT(err == 0, "a hidden stack can be shown again");
+    *word_at(s->hi - WEIR__STACK_WARM) = CANARY;
+    atomic_store_explicit(owner_place(s->lo), NULL, memory_order_release);
+    errno = saved_errno;
+}
+
+bool weir__stack_has(const void *addr)
+{
+    return owner_place(addr) != NULL;
+}
+
+void *weir__stack_hidden_owner(const void *addr)
+{
+    _Atomic(void *) *place = owner_place(addr);
+    return place != NULL ? atomic_load_explicit(place, memory_order_acquire) : NULL;
 }
 
 bool weir__stack_smashed(const struct weir__stack *s)

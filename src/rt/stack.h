@@ -28,6 +28,24 @@ void weir__stack_give(struct weir__stack *s);
 /* Gives the pages below the warm part back if they were touched since the last call. Returns the depth used in bytes. */
 size_t weir__stack_cool(const struct weir__stack *s);
 
+/*
+ * Gives all pages of a taken slot back and hides it: who touches it faults, and `owner` is found by the address.
+ * False where the kernel cannot do that; what was in the slot may be lost all the same.
+ */
+bool weir__stack_hide(const struct weir__stack *s, void *owner);
+
+/* The hidden slot's bytes are there again, zeroed. Signal-safe. */
+void weir__stack_show(const struct weir__stack *s);
+
+/* True when `addr` lies in the usable bytes of a slot that could be hidden. Signal-safe, from any thread. */
+bool weir__stack_has(const void *addr);
+
+/* Who hid that slot; NULL: it is not hidden. Signal-safe, from any thread. */
+void *weir__stack_hidden_owner(const void *addr);
+
+/* True where slots can be hidden, as far as is known. */
+bool weir__stack_can_hide(void);
+
 /* True when the canary above the guard is overwritten: an unguarded stack has overflown. */
 bool weir__stack_smashed(const struct weir__stack *s);
 

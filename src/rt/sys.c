@@ -7,7 +7,8 @@
  * call pays one decrement and one branch that is never taken.
  *
  * EINTR is retried where the call has then done nothing (recv, send, read, write, accept, open), not
- * for connect (which goes on in the background), close (the descriptor is gone) and epoll_wait.
+ * for connect (which goes on in the background), close (the descriptor is gone) and epoll_wait. EFAULT is retried when
+ * the address may have been that of a hibernating fiber's local, whose stack the kernel cannot bring back (hibernate.h).
  */
 #include "rt/sys.h"
 
@@ -22,6 +23,8 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "rt/hibernate.h"
 
 /* Calls so far = `base` - `left`; at zero a planned failure is due. */
 struct door {
@@ -60,6 +63,12 @@ static inline int enter(void)
     return WEIR_UNLIKELY(--door.left == 0) ? fail_planned() : 0;
 }
 
+/* The call has failed, and may succeed now. */
+static bool is_again(void)
+{
+    return errno == EINTR || (errno == EFAULT && weir__hibernate_show_all());
+}
+
 /* One system call through the door; `call` is evaluated once unless it is retried. */
 #define ONCE(type, call)                                                                           \
     do {                                                                                           \
@@ -78,7 +87,7 @@ static inline int enter(void)
         type result_;                                                                              \
         do                                                                                         \
             result_ = (call);                                                                      \
-        while (WEIR_UNLIKELY(result_ < 0 && errno == EINTR));                                      \
+        while (WEIR_UNLIKELY(result_ < 0) && is_again());                                          \
         return WEIR_LIKELY(result_ >= 0) ? result_ : -errno;                                       \
     } while (0)
 

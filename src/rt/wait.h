@@ -33,6 +33,11 @@ struct weir__wait_type {
     bool (*abandon)(struct weir__wait *w);
     /* Appends details: "orders, 3rd in line". May be NULL. Runs on the waiting fiber's worker. */
     void (*describe)(const struct weir__wait *w, weir_buf *out);
+    /*
+     * Who waits so may hibernate (hibernate.h): all that reaches the wait are its context's list, its timer and what
+     * `moved` sets. Called when `w`, with all around it, has come to another place. NULL: it must stay where it is.
+     */
+    void (*moved)(struct weir__wait *w);
 };
 
 struct weir__wait {

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "rt/hibernate.h"
 #include "rt/runtime.h"
 #include "rt/switch.h"
 
@@ -84,6 +85,7 @@ static void take_inbox(struct weir__worker *w)
 
 static void poll(struct weir__worker *w)
 {
+    weir__hibernate_plan(w);
     weir_time until = weir__list_empty(&w->ready) ? weir__wheel_next(&w->wheel) : w->now;
     atomic_store(&w->is_sleeping, true);
     if (!inbox_is_empty(w))
@@ -132,6 +134,7 @@ struct weir__worker *weir__worker_new(struct weir__runtime *rt, unsigned index)
     w->now = w->poller->now(w);
     weir__wheel_init(&w->wheel, w->now);
     weir__timer_init(&w->trim, weir__fiber_on_trim);
+    weir__timer_init(&w->sweep, weir__hibernate_on_sweep);
     w->fiber_share = rt->options.fibers_max / rt->worker_count;
     return w;
 }
@@ -166,6 +169,7 @@ void weir__worker_leave(struct weir__worker *w)
 {
     WEIR_ASSERT(weir__list_empty(&w->fibers), "F1: a worker ends without fibers");
     weir__timer_disarm(&w->trim);
+    weir__timer_disarm(&w->sweep);
     weir__fiber_trim(w, 0);
     weir__ctx_drain_free(w);
     weir__arena_trim();

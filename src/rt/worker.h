@@ -30,6 +30,7 @@ struct weir__worker_stats {
     _Atomic uint64_t polls;
     _Atomic uint64_t fibers; /* live now */
     _Atomic uint64_t fibers_parked;
+    _Atomic uint64_t fibers_hibernating; /* of the parked ones */
     _Atomic uint64_t fibers_started;
     _Atomic uint64_t contexts; /* live now, without the root */
     _Atomic uint64_t detached; /* running now */
@@ -54,8 +55,12 @@ struct weir__worker {
     struct weir__list fibers;      /* weir__fiber.in_all */
     struct weir__list free_fibers; /* weir__fiber.in_run, newest first */
     size_t free_fiber_count;
-    size_t free_fiber_low;   /* fewest idle ones since the last trim */
-    struct weir__timer trim; /* armed while there are many idle ones */
+    size_t free_fiber_low;       /* fewest idle ones since the last trim */
+    struct weir__timer trim;     /* armed while there are many idle ones */
+    struct weir__timer sweep;    /* looks for fibers that may hibernate (hibernate.h) */
+    struct weir__list *sweep_at; /* where it goes on in `fibers`; NULL: at the beginning */
+    uint64_t sweep_switches;     /* stats.switches when the sweep began */
+    bool sweep_again;            /* it has met a fiber that may hibernate later */
     uint32_t burst; /* fibers that may still follow each other before the poller has its turn */
     uint32_t next_color;
     uint64_t fiber_share; /* of the process' maximum: fewer than that need no look at the others */

@@ -1,0 +1,294 @@
+/*
+ * Hibernating fibers: who may, how, and the way back. A worker lets its own fibers hibernate, from a timer that is armed
+ * only while there is something to look at: when a sweep has met nobody who could hibernate later, none follows until
+ * a fiber has run. So a service at rest sleeps, and the simulation can see that nothing will ever happen again.
+ *
+ * The hard thing is to keep each address valid (hibernate.h). Fibers of the same worker, and the runtime on it, may reach
+ * into a parked fiber's stack at any time: the fault handler serves them. A thread of another kind may not while the
+ * copy is being made: what it wrote then would be lost.
+ *
+ * Owns the copies. Limits: stacks with at most WEIR__HIBERNATE_BYTES_MAX live bytes; kernels with guard regions; not under
+ * the sanitizers, whose shadow memory of the stack would be lost. A sweep looks at SCAN_MAX fibers a millisecond.
+ */
+#include "rt/hibernate.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "rt/lock.h"
+#include "rt/runtime.h"
+#include "rt/stack.h"
+#include "rt/switch.h"
+
+#define SCAN_MAX 1024   /* fibers looked at in one go: 50 µs */
+#define FREEZE_MAX 64   /* of which so many may begin to hibernate: 200 µs */
+#define CONTEXTS_MAX 16 /* of a fiber; one with more is too busy to be worth the search */
+#define INTERVAL_MIN_NS 1000000
+#define INTERVAL_MAX_NS 2500000000
+
+/* Between the workers and the fault handlers of other threads. */
+static struct weir__lock lock;
+
+const char *weir__hibernate_obstacle(void)
+{
+#if defined(WEIR__ASAN) || defined(WEIR__TSAN)
+    return "the sanitizers keep notes on each byte of a stack";
+#else
+    return weir__stack_can_hide() ? NULL : "the kernel has no guard regions";
+#endif
+}
+
+/* --- who may ------------------------------------------------------------------------------ */
+
+static size_t live_bytes(const struct weir__fiber *f)
+{
+    return (size_t)(f->stack_hi - (const char *)f->sp);
+}
+
+static bool is_on_stack(const struct weir__fiber *f, const void *p)
+{
+    return (const char *)p >= f->stack_lo && (const char *)p < f->stack_hi;
+}
+
+/* The outermost context that is this fiber's alone. */
+static const struct weir__ctx *outermost(const struct weir__fiber *f)
+{
+    const struct weir__ctx *c = f->ctx, *root = f->worker->root;
+    if (c == NULL || c == root || weir__ctx_is_shared(c))
+        return NULL;
+    while (!c->is_fiber && c->parent != NULL && c->parent != root &&
+           !weir__ctx_is_shared(c->parent))
+        c = c->parent;
+    return c;
+}
+
+/* Fibers that were started in one of its contexts work on arguments which may lie on this stack. */
+static bool has_children(const struct weir__fiber *f)
+{
+    const struct weir__ctx *todo[CONTEXTS_MAX] = {outermost(f)};
+    for (size_t n = todo[0] != NULL; n > 0;) {
+        const struct weir__ctx *c = todo[--n];
+        if (c->fibers > 0)
+            return true;
+        for (const struct weir__list *l = c->children.next; l != &c->children; l = l->next) {
+            if (n == CONTEXTS_MAX)
+                return true;
+            todo[n++] = WEIR_CONTAINER(l, const struct weir__ctx, sibling);
+        }
+    }
+    return false;
+}
+
+/* Whether its wait is of a kind in which it may hibernate, when that has lasted long enough. */
+static bool could_hibernate(const struct weir__fiber *f)
+{
+    if (f->state != WEIR__FIBER_PARKED || f->frozen != NULL || f->is_shared ||
+        live_bytes(f) > WEIR__HIBERNATE_BYTES_MAX)
+        return false;
+    const struct weir__wait *w = f->wait;
+    return w != NULL && w->type->moved != NULL && !is_on_stack(f, w->object) && !has_children(f);
+}
+
+/* --- there and back ----------------------------------------------------------------------- */
+
+/* What lies at `p` on the stack of `f`, in the copy. */
+static void *in_copy(const struct weir__fiber *f, char *copy, const void *p)
+{
+    return copy + ((const char *)p - (const char *)f->sp);
+}
+
+/* Puts `node` where `old` is. */
+static void take_place(struct weir__list *node, struct weir__list *old)
+{
+    weir__list_init(node);
+    if (weir__list_empty(old))
+        return;
+    weir__list_insert(old->prev, node);
+    weir__list_remove(old);
+}
+
+/* `to`, a copy of the record `from`, becomes the one that is known to the context, the wheel and the dump. */
+static void move_record(struct weir__fiber *f, struct weir__wait *from, struct weir__wait *to)
+{
+    take_place(&to->in_ctx, &from->in_ctx);
+    take_place(&to->timer.link, &from->timer.link);
+    weir__list_init(&to->in_object);
+    to->result = from->result;
+    f->wait = to;
+}
+
+/* False: the kernel will not have it; what was on the stack may be lost. */
+static bool hide(struct weir__fiber *f, char *copy)
+{
+    struct weir__stack s = weir__fiber_slot(f);
+    weir__lock_take(&lock);
+    bool is_hidden = weir__stack_hide(&s, f);
+    if (is_hidden) {
+        f->frozen = copy;
+        f->is_shown = false;
+    }
+    weir__lock_give(&lock);
+    return is_hidden;
+}
+
+static bool begin(struct weir__fiber *f)
+{
+    size_t live = live_bytes(f);
+    char *copy = weir__malloc(live);
+    if (copy == NULL) {
+        f->worker->sweep_again = true;
+        return false;
+    }
+    weir__fiber_cool(f);
+    memcpy(copy, f->sp, live);
+    struct weir__wait *old = f->wait, *wait = in_copy(f, copy, old);
+    move_record(f, old, wait);
+    wait->type->moved(wait);
+    if (!hide(f, copy)) {
+        memcpy(f->sp, copy, live);
+        move_record(f, wait, old);
+        old->type->moved(old);
+        f->is_shared = true; /* it would not go better next time */
+        weir__free(copy);
+        return false;
+    }
+    f->is_hibernating = true;
+    weir__count(&f->worker->stats.fibers_hibernating, 1);
+    return true;
+}
+
+/* The stack has its bytes again. Under the lock. */
+static void show(struct weir__fiber *f)
+{
+    if (f->is_shown)
+        return;
+    struct weir__stack s = weir__fiber_slot(f);
+    weir__stack_show(&s);
+    memcpy(f->sp, f->frozen, live_bytes(f));
+    f->is_shown = true;
+}
+
+static void note_awake(struct weir__fiber *f)
+{
+    if (!f->is_hibernating)
+        return;
+    f->is_hibernating = false;
+    weir__count(&f->worker->stats.fibers_hibernating, -1);
+}
+
+void weir__hibernate_end(struct weir__fiber *f)
+{
+    weir__lock_take(&lock);
+    show(f);
+    char *copy = f->frozen;
+    f->frozen = NULL;
+    weir__lock_give(&lock);
+    struct weir__wait *old = f->wait;
+    move_record(f, old, (struct weir__wait *)(void *)((char *)f->sp + ((char *)old - copy)));
+    note_awake(f);
+    weir__free(copy);
+}
+
+/* --- others reach into the stack ---------------------------------------------------------- */
+
+static void show_for_others(struct weir__fiber *f)
+{
+    f->is_shared = true;
+    show(f);
+    if (f->worker == weir__self)
+        note_awake(f);
+}
+
+bool weir__hibernate_touched(const void *addr)
+{
+    void *owner;
+    if (!weir__stack_has(addr))
+        return false;
+    weir__lock_take(&lock);
+    owner = weir__stack_hidden_owner(addr);
+    if (owner != NULL)
+        show_for_others(owner);
+    weir__lock_give(&lock);
+    return true; /* without an owner: it has been shown since */
+}
+
+bool weir__hibernate_show_all(void)
+{
+    struct weir__worker *w = weir__self;
+    bool any = false;
+    if (w == NULL || atomic_load(&w->stats.fibers_hibernating) == 0)
+        return false;
+    weir__lock_take(&lock);
+    WEIR_LIST_EACH(node, &w->fibers) {
+        struct weir__fiber *f = WEIR_CONTAINER(node, struct weir__fiber, in_all);
+        if (f->frozen == NULL || f->is_shown)
+            continue;
+        show_for_others(f);
+        any = true;
+    }
+    weir__lock_give(&lock);
+    return any;
+}
+
+/* --- the sweep ---------------------------------------------------------------------------- */
+
+static uint64_t load(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static void arm(struct weir__worker *w, int64_t ns)
+{
+    weir__timer_arm(&w->wheel, &w->sweep, weir_time_add(w->now, weir_ns(ns)));
+}
+
+static void arm_next(struct weir__worker *w)
+{
+    int64_t ns = w->runtime->options.hibernate_after.ns / 4;
+    ns = ns < INTERVAL_MIN_NS ? INTERVAL_MIN_NS : ns;
+    arm(w, ns > INTERVAL_MAX_NS ? INTERVAL_MAX_NS : ns);
+}
+
+void weir__hibernate_plan(struct weir__worker *w)
+{
+    if (weir__timer_armed(&w->sweep) || load(&w->stats.switches) == w->sweep_switches ||
+        load(&w->stats.fibers_parked) == load(&w->stats.fibers_hibernating) ||
+        w->runtime->options.hibernate_after.ns < 0 || weir__hibernate_obstacle() != NULL)
+        return;
+    arm_next(w);
+}
+
+/* Returns how many have begun to hibernate: 1 or 0. */
+static unsigned look_at(struct weir__worker *w, struct weir__fiber *f)
+{
+    if (!could_hibernate(f))
+        return 0;
+    if (w->now.ns - f->since.ns >= w->runtime->options.hibernate_after.ns)
+        return begin(f);
+    w->sweep_again = true;
+    return 0;
+}
+
+void weir__hibernate_on_sweep(struct weir__timer *t)
+{
+    struct weir__worker *w = WEIR_CONTAINER(t, struct weir__worker, sweep);
+    if (w->sweep_at == NULL) {
+        w->sweep_at = w->fibers.next;
+        w->sweep_switches = load(&w->stats.switches);
+        w->sweep_again = false;
+    }
+    unsigned frozen = 0;
+    for (int i = 0; i < SCAN_MAX && frozen < FREEZE_MAX && w->sweep_at != &w->fibers; i++) {
+        struct weir__fiber *f = WEIR_CONTAINER(w->sweep_at, struct weir__fiber, in_all);
+        w->sweep_at = f->in_all.next;
+        frozen += look_at(w, f);
+    }
+    if (w->sweep_at != &w->fibers) {
+        arm(w, INTERVAL_MIN_NS);
+        return;
+    }
+    w->sweep_at = NULL;
+    if (w->sweep_again)
+        arm_next(w);
+}
