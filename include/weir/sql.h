@@ -8,7 +8,7 @@
  *     return weir_rows_err(rows);
  *
  * Values take the place of the question marks by their C types: integers, bool, double, weir_str,
- * const char *, weir_bytes, WEIR_NULL. There is no format string and no quoting, hence no injection.
+ * const char *, weir_blob, WEIR_NULL. There is no format string and no quoting, hence no injection.
  *
  * Rows and transactions belong to the context. What could not be made may be used all the same: it
  * does nothing and returns its first error, so one check at the end is enough.
@@ -34,10 +34,10 @@ typedef struct weir_tx weir_tx;
 /* --- values ----------------------------------------------------------------------------------- */
 
 /** Bytes for a BLOB; a weir_str is text. */
-typedef struct weir_bytes {
+typedef struct weir_blob {
     const void *ptr;
     size_t len;
-} weir_bytes;
+} weir_blob;
 
 /** The type of WEIR_NULL. */
 typedef struct weir_null {
@@ -103,7 +103,7 @@ static inline weir_arg weir_arg_text(const char *v)
 {
     return weir_arg_str(weir_str_from(v));
 }
-static inline weir_arg weir_arg_bytes(weir_bytes v)
+static inline weir_arg weir_arg_bytes(weir_blob v)
 {
     weir_arg a;
     a.kind = v.ptr != NULL ? WEIR_ARG_BYTES : WEIR_ARG_NULL;
@@ -158,7 +158,7 @@ static inline weir_source weir_source_tx(weir_tx *tx)
              : weir_arg_double, weir_str                                                           \
              : weir_arg_str, char *                                                                \
              : weir_arg_text, const char *                                                         \
-             : weir_arg_text, weir_bytes                                                           \
+             : weir_arg_text, weir_blob                                                           \
              : weir_arg_bytes, weir_null                                                           \
              : weir_arg_null)(x)
 

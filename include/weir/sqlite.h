@@ -14,6 +14,7 @@ extern "C" {
 
 /** What a database may be given; zero means the default. */
 typedef struct weir_sqlite_options {
+    unsigned unused;        /* the macro's */
     const char *path;       /* the file; must be given. Not ":memory:" */
     bool create;            /* make the file when it is not there */
     weir_pool_options pool; /* of the connections that read; default max_open 16 */
@@ -44,7 +45,7 @@ typedef struct weir_sqlite_options {
  * context  fiber; waits
  */
 #define weir_sqlite_open(c, ...)                                                                   \
-    weir_sqlite_open_at(WEIR_HERE, (c), &(weir_sqlite_options){.path = NULL, __VA_ARGS__})
+    weir_sqlite_open_at(WEIR_HERE, (c), &(weir_sqlite_options){.unused = 0, __VA_ARGS__})
 /** The function behind weir_sqlite_open. */
 WEIR_API weir_db *weir_sqlite_open_at(const weir_site *site, weir_ctx *c,
                                       const weir_sqlite_options *options) WEIR_MUST_USE;

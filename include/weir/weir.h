@@ -22,6 +22,8 @@
 #include <weir/request.h>
 #include <weir/response.h>
 #include <weir/route.h>
+#include <weir/sql.h>
+#include <weir/sqlite.h>
 #include <weir/str.h>
 #include <weir/sync.h>
 #include <weir/time.h>
