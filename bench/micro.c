@@ -9,24 +9,29 @@
  *
  * bench/anchors/gomicro has the same names where Go has the same thing.
  */
-#include <inttypes.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/arena.h"
 #include "base/json_decode.h"
 #include "github_routes.h"
 #include "net/pool.h"
 #include "rt/runtime.h"
 #include "web/router.h"
+#include "web/web.h"
 #include "wire/http1_head.h"
 #include <weir/chan.h>
 #include <weir/ctx.h>
 #include <weir/fiber.h>
 #include <weir/json.h>
-#include <weir/model.h>
+#include <weir/mw.h>
+#include <weir/offload.h>
 
 #define BATCH_NS 2000000.0
 #define TOTAL_NS 300000000.0
@@ -340,6 +345,130 @@ static double http_parse(weir_ctx *c)
     return best_ns(parse, &head);
 }
 
+/* --- a whole request -------------------------------------------------------------------------- */
+
+#define WARM_ROUNDS 1000
+#define COUNTED_ROUNDS 2000
+
+/* A service like any other: router, recover, models; served on a real socket. */
+static struct weir__web web;
+
+/* What the worker had allocated when it was last asked for /mark. */
+static uint64_t mark;
+
+static weir_err remember_mallocs(weir_ctx *c)
+{
+    mark = weir__alloc_stats().allocs;
+    return weir_no_content(c);
+}
+
+static weir_err plaintext(weir_ctx *c)
+{
+    return weir_text(c, 200, WEIR_S("Hello, World!"));
+}
+
+static weir_err get_user(weir_ctx *c)
+{
+    user u = {weir_param(c, "id"), WEIR_S("Ada Lovelace"), WEIR_S("ada@example.com")};
+    return weir_json(c, 200, user, &u);
+}
+
+static weir_err echo(weir_ctx *c)
+{
+    user u;
+    if (weir_bind_json(c, user, &u) < 0)
+        return weir_fail_bind(c);
+    return weir_json(c, 200, user, &u);
+}
+
+static void add_routes(void)
+{
+    weir__web_init(&web);
+    weir_group *root = &web.root;
+    weir_use(root, weir_mw_recover);
+    weir_get(root, "/mark", remember_mallocs);
+    weir_get(root, "/plaintext", plaintext);
+    weir_get(root, "/users/:id", get_user);
+    weir_post(root, "/echo", echo);
+    weir_buf mistakes;
+    weir_buf_init(&mistakes, 4096);
+    must(weir__web_freeze(&web, &mistakes), "weir__web_freeze");
+    weir_buf_fini(&mistakes);
+}
+
+/* One request and its answer, which begins with `status`. Plain blocking calls, on a thread of its own. */
+static bool ask(int fd, const char *request, const char *status)
+{
+    char answer[1024];
+    size_t len = strlen(request);
+    if (send(fd, request, len, MSG_NOSIGNAL) != (ssize_t)len)
+        return false;
+    ssize_t n = recv(fd, answer, sizeof answer, 0);
+    return n > 12 && memcmp(answer + 9, status, 3) == 0;
+}
+
+static bool ask_rounds(int fd, int rounds)
+{
+    static const char get[] = "GET /plaintext HTTP/1.1\r\nHost: a\r\n\r\n";
+    static const char get_ada[] = "GET /users/42 HTTP/1.1\r\nHost: a\r\n\r\n";
+    char post[256];
+    snprintf(post, sizeof post,
+             "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+             "Content-Length: %zu\r\n\r\n%s",
+             ada.len, ada.ptr);
+    for (int i = 0; i < rounds; i++) {
+        if (!ask(fd, get, "200") || !ask(fd, get_ada, "200") || !ask(fd, post, "200"))
+            return false;
+    }
+    return ask(fd, "GET /mark HTTP/1.1\r\nHost: a\r\n\r\n", "204");
+}
+
+struct client {
+    uint16_t port;
+    uint64_t mallocs;
+};
+
+static weir_err be_a_client(void *arg)
+{
+    struct client *client = arg;
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_port = htons(client->port),
+                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool is_good = fd >= 0 && connect(fd, (const struct sockaddr *)&at, sizeof at) == 0 &&
+                   ask_rounds(fd, WARM_ROUNDS);
+    uint64_t warm = mark;
+    is_good = is_good && ask_rounds(fd, COUNTED_ROUNDS);
+    client->mallocs = mark - warm;
+    close(fd);
+    return is_good ? WEIR_OK : WEIR_EFAIL;
+}
+
+/* Allocations of the worker for each request of a warm connection, from its first byte to the next one's. */
+static double request_mallocs(weir_ctx *handle)
+{
+    static const struct weir__http_server_options defaults;
+    struct weir__ctx *c = weir__ctx_of(handle);
+    struct weir__endpoint bound;
+    struct client client;
+    char message[256];
+    add_routes();
+    struct weir__http_app app = weir__web_app(&web);
+    struct weir__http_server *server = weir__http_server_new(weir__self->runtime, &defaults, &app);
+    if (server == NULL)
+        give_up("weir__http_server_new", -ENOMEM);
+    must(weir__on_each_worker(c, weir__web_attach, &web, weir_sec(10)), "weir__web_attach");
+    must(weir__http_server_listen(server, WEIR_S("127.0.0.1:0"), &bound, message, sizeof message),
+         "weir__http_server_listen");
+    must(weir__http_server_start(server, c), "weir__http_server_start");
+    client.port = bound.port;
+    must(weir_offload(handle, be_a_client, &client), "a request");
+    weir__http_server_drain(server, c);
+    must(weir__http_server_wait_closed(server, c, weir_never()), "weir__http_server_wait_closed");
+    weir__http_server_free(server, c);
+    return (double)client.mallocs / (3 * COUNTED_ROUNDS + 1);
+}
+
 /* --- all of them ------------------------------------------------------------------------------ */
 
 static const struct benchmark {
@@ -355,6 +484,7 @@ static const struct benchmark {
     {"json_decode_small", "ns", json_decode_small},
     {"json_encode_small", "ns", json_encode_small},
     {"http_parse", "ns", http_parse},
+    {"request_mallocs", "mallocs", request_mallocs},
 };
 enum { BENCHMARK_COUNT = sizeof benchmarks / sizeof benchmarks[0] };
 
@@ -376,7 +506,7 @@ static weir_err measure_all(weir_ctx *app, void *arg)
             continue;
         /* Below the application's context: what is measured belongs to one worker. */
         weir_ctx *c = weir_ctx_open(app);
-        printf("%s %.1f %s\n", b->name, b->measure(c), b->unit);
+        printf("%s %.4g %s\n", b->name, b->measure(c), b->unit);
         fflush(stdout);
         (void)weir_ctx_close(c);
     }
@@ -411,5 +541,6 @@ int main(int argc, char **argv)
     }
     err = weir__runtime_run(rt, measure_all, argv + 1);
     weir__runtime_free(rt);
+    weir__web_fini(&web);
     return err < 0;
 }
