@@ -218,13 +218,13 @@ weir_err weir__accept_start(struct weir__http_worker *home)
     return WEIR_OK;
 }
 
-/* The descriptor is shared: the last worker that lets go of it closes it. */
 void weir__accept_rest(struct weir__http_worker *home)
 {
     for (unsigned i = 0; i < home->server->listener_count; i++)
         accept_all(home, &home->listeners[i].fd);
 }
 
+/* The descriptor is shared: the last worker that lets go of it closes it. */
 void weir__accept_stop(struct weir__http_worker *home)
 {
     struct weir__http_server *s = home->server;
