@@ -21,7 +21,7 @@ help: ## this list
 run: ## the example shop on :8080 (ARGS='--listen=:9000' to change that)
 	$(PACKAGES) build
 	@tools/build $(BUILD) -- examples/shop
-	@exec $(BUILD)/examples/shop $(ARGS)
+	@exec $(BUILD)/examples/shop --db=$(BUILD)/shop.db $(ARGS)
 
 build: ## library, examples and benchmarks, optimised, in build/ or BUILD=dir
 	$(PACKAGES) build

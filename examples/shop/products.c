@@ -1,0 +1,68 @@
+/*
+ * Products: what there is, and how much of it.
+ */
+#include "shop.h"
+
+typedef struct {
+    weir_str name;
+    int64_t price_cents, stock;
+} product_in;
+WEIR_MODEL(product_in, (name, .required = true, .len_min = 1, .len_max = 100),
+           (price_cents, .required = true, .min = 0, .max = 100000000),
+           (stock, .min = 0, .max = 1000000));
+
+typedef struct {
+    int64_t id;
+    weir_str name;
+    int64_t price_cents, stock;
+} product;
+WEIR_MODEL(product, (id), (name), (price_cents), (stock));
+
+static weir_err create_product(weir_ctx *c)
+{
+    product_in in;
+    if (weir_bind_json(c, product_in, &in) < 0)
+        return weir_fail_bind(c);
+    weir_result made;
+    weir_err err = weir_db_exec(c, shop(c)->db, &made,
+                                "INSERT INTO products(name, price_cents, stock) VALUES (?, ?, ?)",
+                                in.name, in.price_cents, in.stock);
+    if (err < 0)
+        return err;
+    const product p = {made.last_id, in.name, in.price_cents, in.stock};
+    return weir_json(c, 201, product, &p);
+}
+
+static weir_err get_product(weir_ctx *c)
+{
+    int64_t id;
+    if (weir_param_i64(c, "id", &id) < 0)
+        return weir_fail_bind(c);
+    product p;
+    weir_err err =
+        weir_query_one(c, shop(c)->db, product, &p,
+                       "SELECT id, name, price_cents, stock FROM products WHERE id = ?", id);
+    return err < 0 ? err : weir_json(c, 200, product, &p);
+}
+
+static weir_err list_products(weir_ctx *c)
+{
+    page where;
+    if (weir_bind_query(c, page, &where) < 0)
+        return weir_fail_bind(c);
+    weir_rows *rows =
+        weir_query(c, shop(c)->db,
+                   "SELECT id, name, price_cents, stock FROM products ORDER BY id LIMIT ? OFFSET ?",
+                   where.limit > 0 ? where.limit : 20, where.offset);
+    weir_stream *out = weir_json_array(c, 200);
+    for (product p; weir_rows_next(rows, product, &p);)
+        weir_stream_put(out, product, &p);
+    return weir_stream_end(out, weir_rows_err(rows));
+}
+
+void shop_product_routes(weir_group *v1)
+{
+    weir_post(v1, "/products", create_product);
+    weir_get(v1, "/products", list_products);
+    weir_get(v1, "/products/:id", get_product);
+}

@@ -1,0 +1,35 @@
+/*
+ * A small order service: users, products, orders that take stock, a report, a dashboard. Each file
+ * holds the handlers of one thing; here is what they share.
+ */
+#ifndef SHOP_H
+#define SHOP_H
+
+#include <weir/weir.h>
+
+struct shop {
+    const char *path; /* of the database's file */
+    weir_db *db;
+};
+
+/* `shop(c)` is the service's struct shop, in every handler, fiber and piece of background work. */
+WEIR_HANDLE(shop, struct shop);
+
+/* The service's own errors; main.c says what a client is told. */
+enum { SHOP_EOUT_OF_STOCK = WEIR_DOMAIN(1) };
+
+/* Which part of a list: ?limit=20&offset=40 */
+typedef struct {
+    int64_t limit, offset;
+} page;
+WEIR_MODEL(page, (limit, .min = 0, .max = 1000), (offset, .min = 0));
+
+weir_err shop_open(weir_ctx *c, void *the_shop);
+
+void shop_user_routes(weir_group *v1);
+void shop_product_routes(weir_group *v1);
+void shop_order_routes(weir_group *v1);
+void shop_report_routes(weir_group *v1);
+void shop_dashboard_routes(weir_group *v1);
+
+#endif
