@@ -209,7 +209,7 @@ weir_err weir__accept_start(struct weir__http_worker *home)
     for (unsigned i = 0; i < s->listener_count; i++) {
         struct weir__http_listener *l = &home->listeners[i];
         l->home = home;
-        weir_err err = weir__fd_watch(&l->fd, s->listeners[i], on_listener);
+        weir_err err = weir__fd_watch_shared(&l->fd, s->listeners[i], on_listener);
         if (err != WEIR_OK)
             return err;
         atomic_fetch_add(&s->listener_users[i], 1);

@@ -91,17 +91,30 @@ void weir__fd_dispatch(struct weir__fd *fd, unsigned ready)
         fd->on_ready(fd, rest);
 }
 
-weir_err weir__fd_watch(struct weir__fd *fd, int num,
-                        void (*on_ready)(struct weir__fd *fd, unsigned ready))
+static weir_err watch(struct weir__fd *fd, int num, bool is_shared,
+                      void (*on_ready)(struct weir__fd *fd, unsigned ready))
 {
     struct weir__worker *w = weir__self;
     fd->num = num;
     fd->ready = WEIR__READABLE | WEIR__WRITABLE;
+    fd->is_shared = is_shared;
     fd->reader = fd->writer = NULL;
     fd->on_ready = on_ready;
     weir_err err = w->poller->watch(w, fd);
     fd->is_watched = err == WEIR_OK;
     return err;
+}
+
+weir_err weir__fd_watch(struct weir__fd *fd, int num,
+                        void (*on_ready)(struct weir__fd *fd, unsigned ready))
+{
+    return watch(fd, num, false, on_ready);
+}
+
+weir_err weir__fd_watch_shared(struct weir__fd *fd, int num,
+                               void (*on_ready)(struct weir__fd *fd, unsigned ready))
+{
+    return watch(fd, num, true, on_ready);
 }
 
 static int stop_watching(struct weir__fd *fd, bool is_closing)

@@ -31,6 +31,7 @@ struct weir__fd {
     int num;       /* -1: none. In the simulation: a number of its own */
     uint8_t ready; /* weir__ready bits seen and not yet used up by EAGAIN or a short read */
     bool is_watched;
+    bool is_shared; /* other workers watch the descriptor too; one of them is told */
     struct weir__op *reader, *writer; /* parked operations */
     /*
      * Told on the worker's own stack when something happens and no operation waits for it (always told of
@@ -97,6 +98,13 @@ void weir__fd_dispatch(struct weir__fd *fd, unsigned ready);
 /* Begins to watch descriptor `num` on the running worker. */
 weir_err weir__fd_watch(struct weir__fd *fd, int num,
                         void (*on_ready)(struct weir__fd *fd, unsigned ready));
+
+/*
+ * The same for a listener that every worker watches: an event wakes one of those that sleep, not all. Only READABLE is told;
+ * who is told takes all there is.
+ */
+weir_err weir__fd_watch_shared(struct weir__fd *fd, int num,
+                               void (*on_ready)(struct weir__fd *fd, unsigned ready));
 
 /* Stops watching and closes. Parked operations end with -ECANCELED. Idempotent. */
 void weir__fd_close(struct weir__fd *fd);

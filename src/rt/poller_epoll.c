@@ -167,7 +167,8 @@ static void epoll_wake(struct weir__worker *w)
 static weir_err epoll_watch(struct weir__worker *w, struct weir__fd *fd)
 {
     struct state *s = w->poller_state;
-    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = fd};
+    uint32_t events = fd->is_shared ? EPOLLIN | EPOLLEXCLUSIVE : EPOLLIN | EPOLLOUT | EPOLLRDHUP;
+    struct epoll_event ev = {.events = events | EPOLLET, .data.ptr = fd};
     return weir__sys_epoll_ctl(s->ep, EPOLL_CTL_ADD, fd->num, &ev);
 }
 
