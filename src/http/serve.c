@@ -226,8 +226,9 @@ static void answer_panic(void *conn)
 /* Everything is answered: what is left is sent, and the connection goes back. */
 static void end_serving(struct weir__http_conn *c)
 {
-    if (WEIR_UNLIKELY(c->out != NULL && c->out->at < c->out->len))
-        (void)weir__out_flush(c, c->home->worker->root, nothing);
+    bool is_left = c->out != NULL && c->out->at < c->out->len;
+    if (WEIR_UNLIKELY(is_left) && weir__out_flush(c, c->home->worker->root, nothing) != WEIR_OK)
+        c->is_closing = c->is_broken = true; /* what was not sent is lost */
     c->home->worker->current->before_park = NULL;
     weir__conn_unbind(c);
 }
