@@ -1,0 +1,323 @@
+/*
+ * The public calls of SQL, whatever the driver: whose rows and transactions they are, what is left open, which error counts.
+ *
+ * The hard thing is that everything may fail and be used all the same. So a query always yields rows, a begin a transaction;
+ * they keep their first error, do nothing after it, and hold nothing. The one without memory is shared and constant.
+ *
+ * The record in the context comes before the connection: whatever happens in between, the end finds it.
+ */
+#include "data/sql.h"
+
+#include "rt/fiber.h"
+#include "rt/panic.h"
+#include "rt/worker.h"
+
+static weir_rows rows_without_memory = {.err = -ENOMEM, .is_finished = true};
+static weir_tx tx_without_memory = {.err = -ENOMEM, .state = WEIR__TX_ENDED};
+
+static void check_fiber(const struct weir__fiber *owner, const weir_site *site,
+                        const char *function)
+{
+    if (WEIR_LIKELY(owner == weir__self->current))
+        return;
+    weir__misuse(function, "made at %s:%d by another fiber: two fibers never share a connection",
+                 site->file, site->line);
+}
+
+/* --- rows as owned things ------------------------------------------------------------------------ */
+
+static void release_rows(struct weir__owned *o)
+{
+    weir_rows *r = WEIR_CONTAINER(o, weir_rows, owned);
+    r->driver->close_rows(r);
+    r->is_finished = true;
+}
+
+static void describe_rows(const struct weir__owned *o, weir_buf *out)
+{
+    const weir_rows *r = WEIR_CONTAINER(o, weir_rows, owned);
+    weir_buf_printf(out, "of %s", r->db->name);
+    if (r->err != WEIR_OK)
+        weir_buf_printf(out, ", its error never read (%s),", weir_strerror(r->err));
+    else
+        weir_buf_printf(out, " after %llu", (unsigned long long)r->count);
+}
+
+static bool is_always(const struct weir__owned *o)
+{
+    (void)o;
+    return true; /* what is finished and read is not owned any more */
+}
+
+static const struct weir__owned_type rows_type = {
+    .name = "rows", .release = release_rows, .describe = describe_rows, .is_mistake = is_always};
+
+/* They hold nothing any more; an unread error keeps them on the context's list. */
+static void finish(weir_rows *r)
+{
+    r->driver->close_rows(r);
+    r->is_finished = true;
+    if (r->err == WEIR_OK || r->is_err_read)
+        weir__disown(&r->owned);
+}
+
+/* --- reading ------------------------------------------------------------------------------------- */
+
+static weir_db *db_of(weir_source from)
+{
+    return from.tx != NULL ? from.tx->db : from.db;
+}
+
+/* What can be said before a driver is asked. */
+static weir_err check_source(const weir_rows *r, const char *sql)
+{
+    if (r->tx == NULL)
+        return r->db->err;
+    check_fiber(r->tx->fiber, r->tx->site, "weir_query");
+    if (r->tx->err != WEIR_OK)
+        return r->tx->err;
+    return r->tx->state == WEIR__TX_ENDED || sql == NULL ? WEIR_ECLOSED : WEIR_OK;
+}
+
+static void open_rows(weir_rows *r, const weir_site *site, struct weir__ctx *c, weir_source from,
+                      const char *sql, const weir_arg *args, size_t count)
+{
+    r->db = db_of(from);
+    r->driver = r->db->driver;
+    r->c = c;
+    r->site = site;
+    r->fiber = weir__self->current;
+    r->tx = from.tx;
+    weir__list_init(&r->in_tx);
+    weir__own(c, &r->owned, &rows_type, site);
+    r->err = check_source(r, sql);
+    if (WEIR_LIKELY(r->err == WEIR_OK))
+        r->err = r->driver->query(r, sql, args, count);
+    if (WEIR_UNLIKELY(r->err != WEIR_OK))
+        finish(r);
+}
+
+static void check_source_given(weir_source from, const char *function)
+{
+    if (from.db == NULL && from.tx == NULL)
+        weir__misuse(function, "the database (or transaction) is NULL");
+}
+
+weir_rows *weir_query_at(const weir_site *site, weir_ctx *handle, weir_source from,
+                         uint64_t rows_max, const char *sql, const weir_arg *args, size_t count)
+{
+    struct weir__ctx *c = weir__ctx_of_at(handle, "weir_query");
+    check_source_given(from, "weir_query");
+    weir_rows *r = db_of(from) != NULL ? weir__ctx_object(c, sizeof *r) : NULL;
+    if (r == NULL)
+        return &rows_without_memory;
+    r->max = rows_max;
+    r->copies_args = true;
+    open_rows(r, site, c, from, sql, args, count);
+    return r;
+}
+
+bool weir_rows_next_at(weir_rows *r, const weir_model *model, void *out)
+{
+    if (WEIR_UNLIKELY(r == NULL || r->is_finished))
+        return false;
+    check_fiber(r->fiber, r->site, "weir_rows_next");
+    int rc = r->driver->next(r, model, out);
+    if (WEIR_LIKELY(rc > 0))
+        return true;
+    if (r->err == WEIR_OK)
+        r->err = rc;
+    finish(r);
+    return false;
+}
+
+weir_err weir_rows_err(weir_rows *r)
+{
+    if (r == NULL)
+        return WEIR_OK;
+    if (r->driver == NULL || r->err == WEIR_OK)
+        return r->err;
+    r->is_err_read = true;
+    weir__disown(&r->owned);
+    return r->err;
+}
+
+void weir_rows_close(weir_rows *r)
+{
+    if (r == NULL || r->is_finished)
+        return;
+    check_fiber(r->fiber, r->site, "weir_rows_close");
+    finish(r);
+}
+
+weir_err weir_query_one_at(const weir_site *site, weir_ctx *handle, weir_source from,
+                           const weir_model *model, void *out, const char *sql,
+                           const weir_arg *args, size_t count)
+{
+    struct weir__ctx *c = weir__ctx_of_at(handle, "weir_query_one");
+    check_source_given(from, "weir_query_one");
+    if (db_of(from) == NULL)
+        return -ENOMEM;
+    weir_rows r = {.copies_texts = true};
+    open_rows(&r, site, c, from, sql, args, count);
+    weir_err err = WEIR_OK;
+    if (!weir_rows_next_at(&r, model, out))
+        err = r.err != WEIR_OK ? r.err : WEIR_ENOTFOUND;
+    r.is_err_read = true;
+    if (!r.is_finished)
+        finish(&r);
+    weir__disown(&r.owned);
+    return err;
+}
+
+/* --- transactions as owned things ---------------------------------------------------------------- */
+
+static void release_tx(struct weir__owned *o)
+{
+    weir_tx *tx = WEIR_CONTAINER(o, weir_tx, owned);
+    (void)tx->driver->end(tx, tx->site, false);
+    tx->state = WEIR__TX_ENDED;
+}
+
+static void describe_tx(const struct weir__owned *o, weir_buf *out)
+{
+    const weir_tx *tx = WEIR_CONTAINER(o, weir_tx, owned);
+    weir_buf_printf(out, "of %s, neither committed nor rolled back,", tx->db->name);
+}
+
+static const struct weir__owned_type tx_type = {
+    .name = "transaction", .release = release_tx, .describe = describe_tx, .is_mistake = is_always};
+
+/* --- writing ------------------------------------------------------------------------------------- */
+
+static void open_tx(weir_tx *tx, const weir_site *site, struct weir__ctx *c, weir_db *db)
+{
+    tx->db = db;
+    tx->driver = db->driver;
+    tx->c = c;
+    tx->site = site;
+    tx->fiber = weir__self->current;
+    weir__list_init(&tx->rows);
+    weir__own(c, &tx->owned, &tx_type, site);
+    tx->err = db->err != WEIR_OK ? db->err : tx->driver->begin(tx);
+}
+
+/* Ends it, whatever its state, with its first error or how the commit went. */
+static weir_err end_tx(weir_tx *tx, const weir_site *site, bool commits)
+{
+    if (tx->state != WEIR__TX_ENDED) {
+        bool is_good = commits && tx->err == WEIR_OK;
+        weir_err err = tx->driver->end(tx, site, is_good);
+        if (is_good)
+            tx->err = err;
+        tx->state = WEIR__TX_ENDED;
+        weir__disown(&tx->owned);
+    }
+    return tx->err;
+}
+
+weir_tx *weir_begin_at(const weir_site *site, weir_ctx *handle, weir_db *db)
+{
+    struct weir__ctx *c = weir__ctx_of_at(handle, "weir_begin");
+    check_source_given(weir_source_db(db), "weir_begin");
+    weir_tx *tx = weir__ctx_object(c, sizeof *tx);
+    if (tx == NULL)
+        return &tx_without_memory;
+    open_tx(tx, site, c, db);
+    if (tx->err != WEIR_OK)
+        (void)end_tx(tx, site, false);
+    return tx;
+}
+
+weir_err weir_exec_at(const weir_site *site, weir_tx *tx, const char *sql, const weir_arg *args,
+                      size_t count)
+{
+    if (tx->state == WEIR__TX_ENDED)
+        return tx->err != WEIR_OK ? tx->err : WEIR_ECLOSED;
+    check_fiber(tx->fiber, tx->site, "weir_exec");
+    tx->changes = 0;
+    if (tx->err == WEIR_OK)
+        tx->err = tx->driver->exec(tx, site, sql, args, count);
+    return tx->err;
+}
+
+weir_err weir_commit_at(const weir_site *site, weir_tx *tx)
+{
+    if (tx->state == WEIR__TX_ENDED)
+        return tx->err;
+    check_fiber(tx->fiber, tx->site, "weir_commit");
+    return end_tx(tx, site, true);
+}
+
+void weir_rollback(weir_tx *tx)
+{
+    if (tx->state == WEIR__TX_ENDED)
+        return;
+    check_fiber(tx->fiber, tx->site, "weir_rollback");
+    (void)end_tx(tx, tx->site, false);
+    if (tx->err == WEIR_OK)
+        tx->err = WEIR_ECANCELED; /* a commit after it did not happen */
+}
+
+int64_t weir_changes(const weir_tx *tx)
+{
+    return tx->changes;
+}
+
+int64_t weir_last_insert_id(const weir_tx *tx)
+{
+    return tx->last_id;
+}
+
+weir_err weir_tx_err(const weir_tx *tx)
+{
+    return tx->err;
+}
+
+weir_err weir_db_exec_at(const weir_site *site, weir_ctx *handle, weir_db *db, weir_result *result,
+                         const char *sql, const weir_arg *args, size_t count)
+{
+    struct weir__ctx *c = weir__ctx_of_at(handle, "weir_db_exec");
+    check_source_given(weir_source_db(db), "weir_db_exec");
+    weir_tx tx = {.is_auto = true};
+    open_tx(&tx, site, c, db);
+    if (tx.err == WEIR_OK)
+        tx.err = tx.driver->exec(&tx, site, sql, args, count);
+    weir_err err = end_tx(&tx, site, true);
+    if (err == WEIR_OK && result != NULL)
+        *result = (weir_result){tx.changes, tx.last_id};
+    return err;
+}
+
+weir_err weir_exec_script_at(const weir_site *site, weir_ctx *handle, weir_db *db, const char *sql)
+{
+    struct weir__ctx *c = weir__ctx_of_at(handle, "weir_exec_script");
+    check_source_given(weir_source_db(db), "weir_exec_script");
+    weir_tx tx = {.is_auto = false};
+    open_tx(&tx, site, c, db);
+    if (tx.err == WEIR_OK)
+        tx.err = tx.driver->script(&tx, site, sql);
+    return end_tx(&tx, site, true);
+}
+
+/* --- the database -------------------------------------------------------------------------------- */
+
+weir_err weir_db_err(const weir_db *db)
+{
+    return db->err;
+}
+
+const char *weir_db_name(const weir_db *db)
+{
+    return db->name;
+}
+
+void weir_db_stats(weir_db *db, weir_pool_stats *readers, weir_pool_stats *writer)
+{
+    if (readers != NULL)
+        *readers = (weir_pool_stats){.name = db->name};
+    if (writer != NULL)
+        *writer = (weir_pool_stats){.name = db->name};
+    if (db->err == WEIR_OK)
+        db->driver->stats(db, readers, writer);
+}

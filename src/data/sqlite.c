@@ -1,0 +1,215 @@
+/*
+ * Opening an SQLite database: the options, its two pools (connections that read, and the one that writes) and the writer's thread.
+ *
+ * The first connection that writes is made at once, so that whatever is wrong with the file is known at the start. It is
+ * kept open all the time: while it is, the WAL stays, and opening one that reads is cheap.
+ */
+#include "data/sqlite.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "rt/worker.h"
+
+#define KIB INT64_C(1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+#define TIB (1024 * GIB)
+#define MS INT64_C(1000000)
+#define SEC (1000 * MS)
+#define QUEUE_MAX 100000
+#define READERS 16
+#define LINE_MAX 10000 /* transactions in line */
+
+const struct weir__sql_driver weir__sqlite_driver;
+
+/* --- options -------------------------------------------------------------------------------------- */
+
+struct checker {
+    const char *name;
+    weir_buf *out;
+    bool is_bad;
+};
+
+static void begin_line(struct checker *k)
+{
+    if (k->out->len > 0)
+        weir_buf_puts(k->out, WEIR_S("; "));
+    weir_buf_printf(k->out, "SQLite %s: ", k->name);
+    k->is_bad = true;
+}
+
+/* In the unit of `unit` and `unit_name`, of which the bounds are multiples. */
+static int64_t check_range(struct checker *k, const char *what, int64_t value, int64_t fallback,
+                           int64_t min, int64_t max, int64_t unit, const char *unit_name)
+{
+    if (value == 0)
+        return fallback;
+    if (value >= min && value <= max)
+        return value;
+    begin_line(k);
+    weir_buf_printf(k->out, "%s is %" PRId64 " %s; allowed: %" PRId64 " to %" PRId64 " %s", what,
+                    value / unit, unit_name, min / unit, max / unit, unit_name);
+    return fallback;
+}
+
+static weir_err settle_options(weir_sqlite_options *o, const char *name, weir_buf *out)
+{
+    struct checker k = {name, out, false};
+    if (o->path == NULL || o->path[0] == '\0') {
+        begin_line(&k);
+        weir_buf_puts(out, WEIR_S("there is no .path: the file is wanted"));
+    } else if (strcmp(o->path, ":memory:") == 0 || strncmp(o->path, "file:", 5) == 0) {
+        begin_line(&k);
+        weir_buf_puts(out, WEIR_S("a database in memory would be another one for each connection; "
+                                  "give the path of a file"));
+    }
+    o->busy_timeout.ns =
+        check_range(&k, "busy_timeout", o->busy_timeout.ns, 5 * SEC, MS, 600 * SEC, MS, "ms");
+    o->tx_threshold.ns =
+        check_range(&k, "tx_threshold", o->tx_threshold.ns, 5 * SEC, 10 * MS, 3600 * SEC, MS, "ms");
+    o->value_bytes_max = (uint32_t)check_range(&k, "value_bytes_max", o->value_bytes_max, MIB, KIB,
+                                               GIB - 1, 1, "bytes");
+    o->cache_bytes = (uint32_t)check_range(&k, "cache_bytes", o->cache_bytes, 2 * MIB, 64 * KIB,
+                                           GIB, 1, "bytes");
+    int64_t mapped = o->mmap_bytes > INT64_MAX ? INT64_MAX : (int64_t)o->mmap_bytes;
+    o->mmap_bytes = (uint64_t)check_range(&k, "mmap_bytes", mapped, 256 * MIB, 1, TIB, 1, "bytes");
+    if (o->pool.max_open == 0)
+        o->pool.max_open = READERS;
+    weir_pool_options readers = o->pool;
+    weir_err err = weir__pool_options_settle(name, &readers, out);
+    return k.is_bad ? WEIR_EINVALID : err;
+}
+
+/* --- making ---------------------------------------------------------------------------------------- */
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* Without its statistics of memory SQLite takes no global lock for each allocation. */
+static void configure_library(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    (void)sqlite3_initialize();
+}
+
+static void release_db(struct weir__owned *o)
+{
+    struct weir__sqlite *db = WEIR_CONTAINER(o, struct weir__sqlite, owned);
+    weir__offload_pool_free(db->thread);
+    db->thread = NULL;
+    if (db->db.err == WEIR_OK)
+        db->db.err = WEIR_ECLOSED;
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+    return slash != NULL ? slash + 1 : path != NULL ? path : "(no path)";
+}
+
+static char *copy_text(struct weir__ctx *c, const char *a, const char *b)
+{
+    char *copy = weir__ctx_object(c, strlen(a) + strlen(b) + 1);
+    if (copy != NULL)
+        strcat(strcpy(copy, a), b);
+    return copy;
+}
+
+/* Released in reverse: the readers, the writer (which writes the WAL back), the thread. */
+static weir_err make_parts(struct weir__sqlite *db, struct weir__ctx *c, const weir_site *site)
+{
+    static const struct weir__owned_type type = {.name = "database", .release = release_db};
+    weir_pool_options one = {.max_open = 1,
+                             .min_idle = 1,
+                             .waiters_max = LINE_MAX,
+                             .wait_max = db->o.pool.wait_max,
+                             .max_lifetime = weir_hour(24),
+                             .idle_timeout = weir_hour(24),
+                             .leak_threshold = db->o.tx_threshold};
+    pthread_once(&once, configure_library);
+    weir__own(c, &db->owned, &type, site);
+    db->thread = weir__offload_pool_new("sqlite writer", 1, QUEUE_MAX);
+    if (db->thread == NULL)
+        return -ENOMEM;
+    db->writer = weir__pool_new(c, db->writer_name, &one, &weir__sqlite_writer_ops, db, site);
+    if (db->writer == NULL)
+        return -ENOMEM;
+    db->readers = weir__pool_new(c, db->name, &db->o.pool, &weir__sqlite_reader_ops, db, site);
+    return db->readers != NULL ? WEIR_OK : -ENOMEM;
+}
+
+/* Opens the connection that writes, and gives it back. */
+static weir_err try_writer(struct weir__sqlite *db, struct weir__ctx *c, const weir_site *site)
+{
+    struct weir__lease lease;
+    weir_err err = weir__pool_acquire(db->writer, c, site, NULL, &lease);
+    if (err == WEIR_OK)
+        weir__lease_release(&lease);
+    return err;
+}
+
+static weir_err open_db(struct weir__sqlite *db, struct weir__ctx *c, const weir_site *site)
+{
+    char bytes[1500];
+    weir_buf mistakes;
+    weir_buf_init_fixed(&mistakes, bytes, sizeof bytes);
+    db->name = copy_text(c, base_name(db->o.path), "");
+    db->writer_name = copy_text(c, base_name(db->o.path), " writer");
+    db->path = copy_text(c, db->o.path != NULL ? db->o.path : "", "");
+    if (db->name == NULL || db->writer_name == NULL || db->path == NULL)
+        return -ENOMEM;
+    db->db.name = db->name;
+    if (settle_options(&db->o, db->name, &mistakes) != WEIR_OK) {
+        weir_str s = weir_buf_str(&mistakes);
+        return weir_raise_at(site, weir__ctx_handle(c), WEIR_EINVALID, 0, WEIR_STR_FMT,
+                             WEIR_STR_ARG(s));
+    }
+    weir_err err = make_parts(db, c, site);
+    if (err == WEIR_OK)
+        err = try_writer(db, c, site);
+    if (err != WEIR_OK && db->writer != NULL)
+        (void)weir__pool_close(db->writer, c, weir__self->now); /* it is not tried again */
+    return err;
+}
+
+static struct weir__sqlite db_without_memory = {
+    .db = {.driver = &weir__sqlite_driver, .name = "(no memory)", .err = -ENOMEM}};
+
+weir_db *weir_sqlite_open_at(const weir_site *site, weir_ctx *handle,
+                             const weir_sqlite_options *options)
+{
+    struct weir__ctx *c = weir__ctx_of_at(handle, "weir_sqlite_open");
+    struct weir__sqlite *db = weir__ctx_object(c, sizeof *db);
+    if (db == NULL)
+        return &db_without_memory.db;
+    db->o = *options;
+    db->db.driver = &weir__sqlite_driver;
+    db->db.name = "(no name)";
+    db->db.err = open_db(db, c, site);
+    return &db->db;
+}
+
+/* --- the driver ------------------------------------------------------------------------------------ */
+
+static void stats(weir_db *handle, weir_pool_stats *readers, weir_pool_stats *writer)
+{
+    struct weir__sqlite *db = (struct weir__sqlite *)handle;
+    if (readers != NULL)
+        weir__pool_stats(db->readers, readers);
+    if (writer != NULL)
+        weir__pool_stats(db->writer, writer);
+}
+
+const struct weir__sql_driver weir__sqlite_driver = {
+    .name = "sqlite",
+    .query = weir__sqlite_query,
+    .next = weir__sqlite_next,
+    .close_rows = weir__sqlite_close_rows,
+    .begin = weir__sqlite_begin,
+    .exec = weir__sqlite_exec,
+    .script = weir__sqlite_script,
+    .end = weir__sqlite_end,
+    .stats = stats,
+};

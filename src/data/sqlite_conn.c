@@ -1,0 +1,306 @@
+/*
+ * Connections of SQLite: opening, the handlers that make it a good neighbour, and its errors in our words.
+ *
+ * Two call-backs keep a worker free while SQLite works on it: the progress handler, every 1,000 steps of its machine, lets
+ * others run when the fiber has had its share, and stops the statement when the context is cancelled; the busy handler
+ * sleeps as a fiber does. On the writer's thread there is no fiber: there the one looks at nothing (sqlite3_interrupt stops
+ * it) and the other sleeps the thread.
+ *
+ * SQLite holds none of its global locks in either of them, so another fiber may use another connection meanwhile.
+ */
+#include "data/sqlite.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "rt/fiber.h"
+#include "rt/sys.h"
+#include "rt/worker.h"
+
+#define STEPS_BETWEEN_LOOKS 1000
+#define NAP_MS_MAX 50
+
+/* --- handlers ------------------------------------------------------------------------------------ */
+
+static int on_progress(void *arg)
+{
+    struct weir__sqlite_conn *conn = arg;
+    if (weir__fiber_self() == NULL)
+        return atomic_load_explicit(&conn->is_cancelled, memory_order_relaxed);
+    conn->stopped = weir_checkpoint(weir__ctx_handle(conn->c));
+    return conn->stopped != WEIR_OK;
+}
+
+static int nap_ms(int nth)
+{
+    return nth >= 6 ? NAP_MS_MAX : 1 << nth;
+}
+
+static bool nap_as_fiber(struct weir__sqlite_conn *conn, int ms)
+{
+    weir_time end = weir_time_add(weir__worker_now(weir__self), weir_ms(ms));
+    if (conn->busy_until.ns < end.ns)
+        return false;
+    conn->stopped = weir_sleep(weir__ctx_handle(conn->c), weir_ms(ms));
+    return conn->stopped == WEIR_OK;
+}
+
+static bool nap_as_thread(struct weir__sqlite_conn *conn, int ms)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    int64_t end = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec + (int64_t)ms * 1000000;
+    if (atomic_load_explicit(&conn->is_cancelled, memory_order_relaxed) ||
+        conn->busy_until.ns < end)
+        return false;
+    sqlite3_sleep(ms);
+    return true;
+}
+
+static int on_busy(void *arg, int nth)
+{
+    struct weir__sqlite_conn *conn = arg;
+    int ms = nap_ms(nth);
+    return weir__fiber_self() != NULL ? nap_as_fiber(conn, ms) : nap_as_thread(conn, ms);
+}
+
+void weir__sqlite_begin_work(struct weir__sqlite_conn *conn, struct weir__ctx *c)
+{
+    conn->c = c;
+    conn->stopped = WEIR_OK;
+    weir_time limit = weir_time_add(weir__self->now, conn->owner->o.busy_timeout);
+    conn->busy_until = c->is_shielded ? limit : weir_time_min(limit, c->deadline);
+    atomic_store_explicit(&conn->is_cancelled, false, memory_order_relaxed);
+}
+
+/* --- errors -------------------------------------------------------------------------------------- */
+
+static weir_err code_of(int rc)
+{
+    switch (rc & 0xff) {
+    case SQLITE_OK:
+        return WEIR_OK;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return WEIR_EBUSY;
+    case SQLITE_CONSTRAINT:
+        return WEIR_ECONSTRAINT;
+    case SQLITE_INTERRUPT:
+        return WEIR_ECANCELED;
+    case SQLITE_NOMEM:
+        return -ENOMEM;
+    case SQLITE_TOOBIG:
+        return WEIR_ETOOLARGE;
+    case SQLITE_FULL:
+        return -ENOSPC;
+    case SQLITE_IOERR:
+        return -EIO;
+    default:
+        return WEIR_EDB;
+    }
+}
+
+weir_err weir__sqlite_error(struct weir__sqlite_conn *conn, int rc, const char *sql, char *message)
+{
+    const char *what = conn->db != NULL ? sqlite3_errmsg(conn->db) : sqlite3_errstr(rc);
+    if ((rc & 0xff) == SQLITE_BUSY)
+        what = "another process holds it locked";
+    int n = snprintf(message, WEIR__SQLITE_MESSAGE, "%s: %s", conn->owner->name, what);
+    if (sql != NULL && n > 0 && n < WEIR__SQLITE_MESSAGE)
+        snprintf(message + n, (size_t)(WEIR__SQLITE_MESSAGE - n), " in: %.160s", sql);
+    return code_of(rc);
+}
+
+weir_err weir__sqlite_raise(struct weir__sqlite_conn *conn, struct weir__ctx *c,
+                            const weir_site *site, weir_err err, const char *message)
+{
+    weir_err reason = conn->stopped != WEIR_OK ? conn->stopped : weir__ctx_check(c);
+    if (reason != WEIR_OK && (err == WEIR_ECANCELED || err == WEIR_EBUSY || err == reason))
+        return reason;
+    return weir_raise_at(site, weir__ctx_handle(c), err, 0, "%s", message);
+}
+
+/* --- opening ------------------------------------------------------------------------------------- */
+
+/* Why the file could not be opened, as plainly as can be found out. */
+static weir_err explain_open(const struct weir__sqlite *db, int rc, char *message)
+{
+    char folder[256];
+    const char *slash = strrchr(db->path, '/');
+    size_t n = slash == NULL ? 1 : slash == db->path ? 1 : (size_t)(slash - db->path);
+    snprintf(folder, sizeof folder, "%.*s", (int)n, slash == NULL ? "." : db->path);
+    int fd = weir__sys_open(folder, O_PATH | O_DIRECTORY, 0);
+    if (fd < 0) {
+        snprintf(message, WEIR__SQLITE_MESSAGE, "cannot open %s: the directory %s: %s", db->path,
+                 folder, weir_strerror(fd));
+        return fd == -ENOENT ? WEIR_ENOTFOUND : fd;
+    }
+    weir__sys_close(fd);
+    fd = weir__sys_open(db->path, O_RDWR, 0);
+    if (fd >= 0) {
+        weir__sys_close(fd);
+        snprintf(message, WEIR__SQLITE_MESSAGE, "cannot open %s: %s", db->path, sqlite3_errstr(rc));
+        return WEIR_EDB;
+    }
+    bool is_missing = fd == -ENOENT;
+    snprintf(message, WEIR__SQLITE_MESSAGE, "cannot open %s: %s", db->path,
+             is_missing && !db->o.create ? "there is no such file (.create = true makes one)"
+             : is_missing                ? "it cannot be made in that directory"
+                                         : weir_strerror(fd));
+    return is_missing ? WEIR_ENOTFOUND : fd;
+}
+
+static int run_pragma(sqlite3 *db, const char *format, long long value)
+{
+    char sql[80];
+    snprintf(sql, sizeof sql, format, value);
+    return sqlite3_exec(db, sql, NULL, NULL, NULL);
+}
+
+/* The one value of a pragma's one row, as "wal". */
+static int ask(sqlite3 *db, const char *sql, char *out, size_t size)
+{
+    sqlite3_stmt *s = NULL;
+    int rc = sqlite3_prepare_v2(db, sql, -1, &s, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(s);
+    if (rc == SQLITE_ROW) {
+        const unsigned char *text = sqlite3_column_text(s, 0);
+        snprintf(out, size, "%s", text != NULL ? (const char *)text : "");
+    }
+    int end = sqlite3_finalize(s);
+    return rc == SQLITE_ROW ? SQLITE_OK : end;
+}
+
+static weir_err refuse(const struct weir__sqlite *db, char *message, weir_err err, const char *why,
+                       const char *value)
+{
+    snprintf(message, WEIR__SQLITE_MESSAGE, "cannot open %s: %s%s", db->path, why, value);
+    return err;
+}
+
+static weir_err refuse_code(struct weir__sqlite_conn *conn, int rc, char *message)
+{
+    const struct weir__sqlite *db = conn->owner;
+    switch (rc & 0xff) {
+    case SQLITE_NOTADB:
+        return refuse(db, message, WEIR_EDB, "it is not an SQLite database", "");
+    case SQLITE_BUSY:
+        return refuse(db, message, WEIR_EBUSY, "another process holds it locked", "");
+    case SQLITE_CANTOPEN:
+        return explain_open(db, rc, message);
+    case SQLITE_READONLY:
+        return refuse(db, message, -EACCES, "it cannot be written", "");
+    default:
+        return refuse(db, message, code_of(rc), sqlite3_errmsg(conn->db), "");
+    }
+}
+
+/* Only the writer can change a file's mode, and only it must know that the file is writable. */
+static weir_err set_up_writer(struct weir__sqlite_conn *conn, char *message)
+{
+    char mode[32] = "", encoding[32] = "";
+    int rc = ask(conn->db, "PRAGMA journal_mode=WAL", mode, sizeof mode);
+    if (rc == SQLITE_OK)
+        rc = ask(conn->db, "PRAGMA encoding", encoding, sizeof encoding);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(conn->db, "BEGIN IMMEDIATE; ROLLBACK", NULL, NULL, NULL);
+    if (rc != SQLITE_OK)
+        return refuse_code(conn, rc, message);
+    if (strcmp(mode, "wal") != 0)
+        return refuse(conn->owner, message, WEIR_EDB,
+                      "its file system does not allow WAL mode, it stays in mode ", mode);
+    if (strcmp(encoding, "UTF-8") != 0)
+        return refuse(conn->owner, message, WEIR_EDB, "its texts are not UTF-8 but ", encoding);
+    return WEIR_OK;
+}
+
+static weir_err set_up(struct weir__sqlite_conn *conn, char *message)
+{
+    const weir_sqlite_options *o = &conn->owner->o;
+    sqlite3_extended_result_codes(conn->db, 1);
+    sqlite3_busy_handler(conn->db, on_busy, conn);
+    sqlite3_progress_handler(conn->db, STEPS_BETWEEN_LOOKS, on_progress, conn);
+    sqlite3_limit(conn->db, SQLITE_LIMIT_LENGTH, (int)o->value_bytes_max);
+    sqlite3_limit(conn->db, SQLITE_LIMIT_SQL_LENGTH, (int)o->value_bytes_max);
+    if (conn->is_writer) {
+        weir_err err = set_up_writer(conn, message);
+        if (err != WEIR_OK)
+            return err;
+    }
+    int rc = run_pragma(conn->db, "PRAGMA mmap_size=%lld", (long long)o->mmap_bytes);
+    if (rc == SQLITE_OK)
+        rc = run_pragma(conn->db, "PRAGMA cache_size=-%lld", (long long)(o->cache_bytes / 1024));
+    if (rc == SQLITE_OK)
+        rc = run_pragma(conn->db, "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON", 0);
+    return rc == SQLITE_OK ? WEIR_OK : refuse_code(conn, rc, message);
+}
+
+weir_err weir__sqlite_connect(struct weir__sqlite *db, bool is_writer,
+                              struct weir__sqlite_conn **out, char *message)
+{
+    struct weir__sqlite_conn *conn = *out;
+    int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+    flags |= !is_writer ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+    flags |= is_writer && db->o.create ? SQLITE_OPEN_CREATE : 0;
+    conn->owner = db;
+    conn->is_writer = is_writer;
+    weir__list_init(&conn->cached);
+    int rc = sqlite3_open_v2(db->path, &conn->db, flags, NULL);
+    weir_err err = rc == SQLITE_OK ? set_up(conn, message) : refuse_code(conn, rc, message);
+    if (err == WEIR_OK)
+        return WEIR_OK;
+    sqlite3_close(conn->db);
+    conn->db = NULL;
+    return err;
+}
+
+void weir__sqlite_disconnect(struct weir__sqlite_conn *conn)
+{
+    weir__sqlite_drop_all(conn);
+    int rc = sqlite3_close(conn->db);
+    WEIR_ASSERT(rc == SQLITE_OK, "S3: a connection is closed without statements");
+}
+
+/* --- readers, for the pool ------------------------------------------------------------------------ */
+
+static weir_err open_reader(void *driver, struct weir__ctx *c, void **resource)
+{
+    char message[WEIR__SQLITE_MESSAGE];
+    struct weir__sqlite *db = driver;
+    struct weir__sqlite_conn *conn = weir__calloc(1, sizeof *conn);
+    if (conn == NULL)
+        return -ENOMEM;
+    conn->owner = db;
+    weir__sqlite_begin_work(conn, c);
+    weir_err err = weir__sqlite_connect(db, false, &conn, message);
+    if (err != WEIR_OK) {
+        err = weir__sqlite_raise(conn, c, WEIR_HERE, err, message);
+        weir__free(conn);
+        return err;
+    }
+    *resource = conn;
+    return WEIR_OK;
+}
+
+static void close_reader(void *driver, struct weir__ctx *c, void *resource)
+{
+    (void)driver;
+    weir__sqlite_begin_work(resource, c);
+    weir__sqlite_disconnect(resource);
+    weir__free(resource);
+}
+
+static bool is_dirty(void *driver, void *resource)
+{
+    struct weir__sqlite_conn *conn = resource;
+    (void)driver;
+    return sqlite3_get_autocommit(conn->db) == 0;
+}
+
+const struct weir__pool_ops weir__sqlite_reader_ops = {
+    .open = open_reader, .close = close_reader, .is_dirty = is_dirty};
