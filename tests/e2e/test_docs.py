@@ -67,3 +67,20 @@ def test_links_lead_somewhere(document):
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text()):
         if not re.match(r"[a-z]+:", target):
             assert (document.parent / pathlib.PurePosixPath(target)).exists(), target
+
+
+def test_the_tour_names_what_is_there():
+    """Every function and file that ARCHITECTURE.md names is in the sources."""
+    text = (SOURCE / "ARCHITECTURE.md").read_text()
+    code = "\n".join(p.read_text() for folder in ("src", "include") for p in
+                     (SOURCE / folder).rglob("*") if p.suffix in (".c", ".h", ".S"))
+    missing = []
+    for name in set(re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S))):
+        if re.fullmatch(r"(src|include|tools|docs)/[\w/.]+", name):
+            if not (SOURCE / name).exists():
+                missing.append(name)
+        elif (SOURCE / name).is_dir():
+            pass
+        elif re.fullmatch(r"[a-zA-Z]\w+", name) and not re.search(rf"\b{name}\b", code):
+            missing.append(name)
+    assert not missing
