@@ -4,7 +4,8 @@
  *
  *     server --port P --workers N [--db FILE]
  *
- * bench/anchors/gin has the same routes and answers. All other options are the application's, by environment
+ * FILE is a SQLite database with the table world(id INTEGER PRIMARY KEY, randomnumber INTEGER) of 10,000 rows; it is made when
+ * it is missing. Without --db the routes /db, /queries and /rows are not there. bench/anchors/gin has the same routes and answers. All other options are the application's, by environment
  * (WEIR_LOG_LEVEL=debug …). There is no admin's port, so that several of these can run side by side.
  */
 #include <getopt.h>
@@ -59,6 +60,87 @@ static weir_err sleep_for(weir_ctx *c)
         return weir_fail(c, 400, "ms must be 0 to 60000");
     weir_err err = weir_sleep(c, weir_ms(ms));
     return err < 0 ? err : weir_text(c, 200, "slept\n");
+}
+
+/* --- with one --------------------------------------------------------------------------------- */
+
+#define WORLDS 10000
+#define QUERIES_MAX 500
+
+typedef struct {
+    int64_t id, randomnumber;
+} world;
+WEIR_MODEL(world, (id), (randomnumber, .json = "randomNumber"));
+
+struct store {
+    const char *path;
+    weir_db *db;
+};
+WEIR_HANDLE(store, struct store);
+
+static int64_t random_id(void)
+{
+    static _Thread_local uint64_t state = 0x9e3779b97f4a7c15;
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (int64_t)(state % WORLDS) + 1;
+}
+
+static weir_err random_world(weir_ctx *c, world *w)
+{
+    return weir_query_one(c, store(c)->db, world, w,
+                          "SELECT id, randomnumber FROM world WHERE id = ?", random_id());
+}
+
+static weir_err one_world(weir_ctx *c)
+{
+    world w;
+    weir_err err = random_world(c, &w);
+    return err < 0 ? err : weir_json(c, 200, world, &w);
+}
+
+static weir_err some_worlds(weir_ctx *c)
+{
+    int64_t n = 1;
+    if (weir_query_param_i64(c, "n", &n) < 0)
+        return weir_fail_bind(c);
+    n = n < 1 ? 1 : n > QUERIES_MAX ? QUERIES_MAX : n;
+    weir_stream *out = weir_json_array(c, 200);
+    weir_err err = WEIR_OK;
+    for (world w; n > 0 && (err = random_world(c, &w)) == WEIR_OK; n--)
+        weir_stream_put(out, world, &w);
+    return weir_stream_end(out, err);
+}
+
+static weir_err all_worlds(weir_ctx *c)
+{
+    weir_rows *rows = weir_query(c, store(c)->db, "SELECT id, randomnumber FROM world");
+    weir_stream *out = weir_json_array(c, 200);
+    for (world w; weir_rows_next(rows, world, &w);)
+        weir_stream_put(out, world, &w);
+    return weir_stream_end(out, weir_rows_err(rows));
+}
+
+static weir_err open_store(weir_ctx *c, void *arg)
+{
+    static const char schema[] =
+        "CREATE TABLE IF NOT EXISTS world(id INTEGER PRIMARY KEY, randomnumber INTEGER NOT NULL);"
+        "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number LIMIT 10000) "
+        "INSERT OR IGNORE INTO world SELECT n, abs(random() % 10000) + 1 FROM number;";
+    struct store *s = arg;
+    if (s->path == NULL)
+        return WEIR_OK;
+    s->db = weir_sqlite_open(c, .path = s->path, .create = true);
+    return weir_exec_script(c, s->db, schema);
+}
+
+static void add_store(weir_app *app, struct store *s)
+{
+    weir_provide(app, store, s);
+    weir_get(app, "/db", one_world);
+    weir_get(app, "/queries", some_worlds);
+    weir_get(app, "/rows", all_worlds);
 }
 
 /* --- start ------------------------------------------------------------------------------------ */
@@ -116,15 +198,18 @@ static struct arguments read_arguments(int argc, char **argv)
 int main(int argc, char **argv)
 {
     struct arguments a = read_arguments(argc, argv);
+    struct store s = {.path = a.db};
     char listen[32];
     snprintf(listen, sizeof listen, "127.0.0.1:%ld", a.port);
     weir_app *app = weir_app_new(1, argv, .name = "bench", .listen = listen, .admin = "off",
-                                 .workers = a.workers);
+                                 .workers = a.workers, .start = open_store, .arg = &s);
     weir_use(app, weir_mw_recover);
     weir_get(app, "/plaintext", plaintext);
     weir_get(app, "/json", hello);
     weir_get(app, "/users/:id", get_user);
     weir_post(app, "/echo", echo);
     weir_get(app, "/sleep", sleep_for);
+    if (a.db != NULL)
+        add_store(app, &s);
     return weir_app_run(app);
 }
