@@ -212,7 +212,8 @@ static void call_main(void *fiber)
     f->main(f->arg);
 }
 
-static void finish(struct weir__worker *w, struct weir__fiber *f)
+/* Not a part of every fiber's first frame, which is kept while it hibernates. */
+static __attribute__((noinline)) void finish(struct weir__worker *w, struct weir__fiber *f)
 {
     if (WEIR_UNLIKELY(w->sweep_at == &f->in_all))
         w->sweep_at = f->in_all.next;

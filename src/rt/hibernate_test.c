@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -486,6 +487,42 @@ static void test_the_kernel_reaches_them_too(void **state)
         assert_int_equal(weir__sim_run(kernel_reads, &r), WEIR_OK);
 }
 
+static void *look(void *arg)
+{
+    struct guest *g = arg;
+    return (void *)(uintptr_t)strcmp(g->text, "guest");
+}
+
+static weir_err thread_reads(weir_ctx *c, void *arg)
+{
+    struct room *r = arg;
+    pthread_t thread;
+    void *differs = r;
+    weir_ctx *group = weir_ctx_open(c);
+    weir__list_init(&r->guests);
+    assert_int_equal(WEIR_GO(group, stays, r), WEIR_OK);
+    pass_time(c);
+    assert_int_equal(hibernating(), 1);
+    struct guest *g = WEIR_CONTAINER(r->guests.next, struct guest, in_room);
+    assert_int_equal(pthread_create(&thread, NULL, look, g), 0);
+    pthread_join(thread, &differs);
+    assert_null(differs);
+    assert_int_equal(g->greetings, 0);
+    g->greetings = 3;
+    g->text[0] = 'G';
+    assert_int_equal(weir_join(group), WEIR_OK);
+    assert_int_equal(hibernating(), 0);
+    return WEIR_OK;
+}
+
+static void test_another_thread_reaches_them(void **state)
+{
+    (void)state;
+    struct room r;
+    if (can_hibernate())
+        assert_int_equal(weir__sim_run(thread_reads, &r), WEIR_OK);
+}
+
 /* --- many ------------------------------------------------------------------------------------------- */
 
 static weir_err a_thousand(weir_ctx *c, void *arg)
@@ -618,6 +655,7 @@ int main(void)
         cmocka_unit_test(test_nothing_is_lost_when_it_fails),
         cmocka_unit_test(test_locals_stay_reachable),
         cmocka_unit_test(test_the_kernel_reaches_them_too),
+        cmocka_unit_test(test_another_thread_reaches_them),
         cmocka_unit_test(test_pages_of_a_thousand_go_and_come),
         cmocka_unit_test(test_fibers_end_amid_a_sweep),
         cmocka_unit_test(test_the_dump_shows_its_stack),
