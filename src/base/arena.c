@@ -109,13 +109,26 @@ void weir__arena_fini_slow(struct weir__arena *a)
         next = chunk->next;
         chunk_give(chunk);
     }
+    for (struct weir__arena *o = a->outer; o != NULL; o = o->outer)
+        o->bytes_used -= a->bytes_used;
     a->chunks = NULL;
     a->bytes_used = 0;
 }
 
+/* Its own budget, and those of the arenas around it. */
 static bool fits_budget(const struct weir__arena *a, size_t size)
 {
-    return a->bytes_used <= a->bytes_max && size <= a->bytes_max - a->bytes_used;
+    for (; a != NULL; a = a->outer) {
+        if (a->bytes_used > a->bytes_max || size > a->bytes_max - a->bytes_used)
+            return false;
+    }
+    return true;
+}
+
+static void charge(struct weir__arena *a, size_t size)
+{
+    for (; a != NULL; a = a->outer)
+        a->bytes_used += size;
 }
 
 /* The size of the next chunk; 0 when no chunk that holds `need` is within the budget. */
@@ -140,7 +153,7 @@ static struct weir__arena_chunk *add_chunk(struct weir__arena *a, size_t size)
         return NULL;
     chunk->next = a->chunks;
     a->chunks = chunk;
-    a->bytes_used += size;
+    charge(a, size);
     return chunk;
 }
 
@@ -198,7 +211,7 @@ static void *grow_block(struct weir__arena *a, size_t new_size)
         return NULL;
     head->size = size;
     a->chunks = head;
-    a->bytes_used += size - old;
+    charge(a, size - old);
     return (char *)head + HEAD;
 }
 

@@ -22,7 +22,8 @@ struct weir__arena {
     struct weir__arena_chunk *chunks; /* newest first */
     size_t bytes_used;                /* given out by chunks and blocks, for the budget */
     size_t bytes_max;
-    bool is_over_budget; /* an allocation was refused for the budget */
+    struct weir__arena *outer; /* charged for all of this one's bytes as well; NULL: none */
+    bool is_over_budget;       /* an allocation was refused for the budget */
 };
 
 /*

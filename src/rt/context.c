@@ -148,11 +148,6 @@ static void inherit(struct weir__ctx *c, const struct weir__ctx *parent)
     c->deadline_owner = parent->deadline_owner;
 }
 
-static size_t budget_left(const struct weir__arena *a)
-{
-    return a->bytes_max > a->bytes_used ? a->bytes_max - a->bytes_used : 0;
-}
-
 struct weir__ctx *weir__ctx_new(struct weir__ctx *parent, weir_time deadline, size_t memory_max,
                                 const weir_site *site)
 {
@@ -170,10 +165,10 @@ struct weir__ctx *weir__ctx_new(struct weir__ctx *parent, weir_time deadline, si
     }
     c->opener = w->current;
     c->opened_sp = __builtin_frame_address(0);
-    size_t left = budget_left(&parent->arena);
-    if (parent == w->root)
-        left = w->runtime->options.request_memory_max;
-    weir__arena_init(&c->arena, NULL, 0, memory_max != 0 && memory_max < left ? memory_max : left);
+    bool is_top = parent == w->root;
+    size_t most = is_top ? w->runtime->options.request_memory_max : SIZE_MAX;
+    weir__arena_init(&c->arena, NULL, 0, memory_max != 0 && memory_max < most ? memory_max : most);
+    c->arena.outer = is_top ? NULL : &parent->arena;
     weir__list_push_front(&parent->children, &c->sibling);
     c->seq = ++w->next_ctx_seq;
     weir__count(&w->stats.contexts, 1);
@@ -248,7 +243,7 @@ static void await(struct weir__ctx *c, const weir_site *site)
 {
     struct weir__wait wait;
     weir__wait_init(&wait, &join_wait, c, site, c);
-    WEIR_ASSERT(c->joiner == NULL, "one fiber joins a context");
+    WEIR_ASSERT(c->joiner == NULL, "C4: one fiber joins a context");
     c->joiner = &wait;
     (void)weir__park(&wait, weir_never());
     c->joiner = NULL;
@@ -315,11 +310,14 @@ static void end_children(struct weir__ctx *c)
 
 void weir__ctx_release(struct weir__ctx *c)
 {
-    if (WEIR_UNLIKELY(c->fibers > 0 || !weir__list_empty(&c->children)))
-        end_children(c);
     c->is_closing = true;
-    if (!weir__list_empty(&c->owned))
-        release_owned(c);
+    /* What is released may open and own again, for its own purposes: until there is nothing more. */
+    do {
+        if (WEIR_UNLIKELY(c->fibers > 0 || !weir__list_empty(&c->children)))
+            end_children(c);
+        if (!weir__list_empty(&c->owned))
+            release_owned(c);
+    } while (WEIR_UNLIKELY(!weir__list_empty(&c->children)));
 }
 
 void weir__ctx_give_root(struct weir__worker *w)
@@ -346,14 +344,24 @@ void weir__ctx_end(struct weir__ctx *c)
     give(w, c);
 }
 
+/* The newest sub-context of `c` that was opened after `seq` and is no fiber's; NULL: none. */
+static struct weir__ctx *opened_since(const struct weir__ctx *c, uint64_t seq)
+{
+    WEIR_LIST_EACH(node, &c->children) {
+        struct weir__ctx *child = WEIR_CONTAINER(node, struct weir__ctx, sibling);
+        if (child->seq <= seq)
+            return NULL;
+        if (!child->is_fiber)
+            return child;
+    }
+    return NULL;
+}
+
 void weir__ctx_end_since(struct weir__ctx *c, uint64_t seq)
 {
-    while (!weir__list_empty(&c->children)) {
-        struct weir__ctx *child = WEIR_CONTAINER(c->children.next, struct weir__ctx, sibling);
-        if (child->seq <= seq || child->is_fiber)
-            return;
+    struct weir__ctx *child;
+    while ((child = opened_since(c, seq)) != NULL)
         weir__ctx_end(child);
-    }
 }
 
 void weir__ctx_cancel_fibers(struct weir__ctx *c)
@@ -395,7 +403,10 @@ void *weir__ctx_object(struct weir__ctx *c, size_t size)
         void *p = weir__ctx_alloc(c, size);
         return p != NULL ? memset(p, 0, size) : NULL;
     }
-    struct shared_object *o = weir__calloc(1, sizeof *o + size);
+    size_t bytes;
+    if (__builtin_add_overflow(size, sizeof(struct shared_object), &bytes))
+        return NULL;
+    struct shared_object *o = weir__calloc(1, bytes);
     if (o == NULL)
         return NULL;
     weir__own(c, &o->owned, &shared_object_type, NULL);

@@ -6,6 +6,7 @@
  * C1: a context is on its parent's `children` until it is closed; its deadline is not later than the parent's.
  * C2: only fibers of its worker touch it; what the application's context (worker == NULL) owns is under `app_lock`.
  * C3: when it is closed it has no children, no fibers, no waits, and owns nothing.
+ * C4: only its opener joins it, so one fiber at most waits for its fibers.
  */
 #ifndef WEIR_RT_CONTEXT_H
 #define WEIR_RT_CONTEXT_H

@@ -11,7 +11,6 @@
 #include <weir/ctx.h>
 
 #define SHIELD_NS_MAX 10000000000LL
-#define DEFER_NS 1000000000LL
 
 const char *weir_reason_name(weir_reason reason)
 {
@@ -71,9 +70,18 @@ weir_err weir_ctx_close(weir_ctx *handle)
 
 /* --- cancellation and time ---------------------------------------------------------------- */
 
+static void refuse_shared(const struct weir__ctx *c, const char *function)
+{
+    if (weir__ctx_is_shared(c))
+        weir__misuse(function, "the application's context is all workers': open a context below it "
+                               "with weir_ctx_open and use that");
+}
+
 void weir_cancel(weir_ctx *handle)
 {
-    weir__ctx_cancel(weir__ctx_of(handle), WEIR_REASON_CALLER);
+    struct weir__ctx *c = weir__ctx_of(handle);
+    refuse_shared(c, __func__);
+    weir__ctx_cancel(c, WEIR_REASON_CALLER);
 }
 
 weir_err weir_check(weir_ctx *handle)
@@ -87,7 +95,7 @@ weir_err weir_check(weir_ctx *handle)
 weir_reason weir_cancel_reason(weir_ctx *handle)
 {
     (void)weir_check(handle);
-    return (weir_reason)weir__ctx_of(handle)->reason;
+    return (weir_reason)weir__ctx_local(weir__ctx_of(handle))->reason;
 }
 
 weir_time weir_deadline(weir_ctx *handle)
@@ -114,6 +122,7 @@ weir_time weir_now(void)
 void weir_shield(weir_ctx *handle, weir_dur limit)
 {
     struct weir__ctx *c = weir__ctx_of(handle);
+    refuse_shared(c, __func__);
     if (limit.ns <= 0 || limit.ns > SHIELD_NS_MAX)
         weir__misuse(__func__, "the limit is %lld ns; a shield lasts at least 1 ns, at most 10 s",
                      (long long)limit.ns);

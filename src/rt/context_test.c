@@ -43,6 +43,31 @@ static void test_owned_things_are_released_in_reverse(void **state)
     assert_int_equal(weir__sim_run(owns_in_reverse, NULL), WEIR_OK);
 }
 
+/* A deferred call may open contexts and defer again; all of it is gone at the end. */
+static void opens_late(void *arg)
+{
+    weir_ctx *late = weir_ctx_open((weir_ctx *)arg);
+    assert_int_equal(weir_defer(late, note, "x"), WEIR_OK);
+    assert_int_equal(weir_defer((weir_ctx *)arg, note, "y"), WEIR_OK);
+}
+
+static weir_err defers_late(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    order[0] = '\0';
+    weir_ctx *sub = weir_ctx_open(c);
+    assert_int_equal(weir_defer(sub, opens_late, sub), WEIR_OK);
+    (void)weir_ctx_close(sub);
+    assert_string_equal(order, "yx");
+    return WEIR_OK;
+}
+
+static void test_a_release_may_open_and_own(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(defers_late, NULL), WEIR_OK);
+}
+
 static weir_err loop_body(weir_ctx *c, void *arg)
 {
     size_t *most = arg;
@@ -205,6 +230,27 @@ static void test_a_budget_ends_the_greedy_context_alone(void **state)
     assert_int_equal(weir__sim_run(over_budget, NULL), WEIR_OK);
 }
 
+/* N7: contexts below one another share its budget, whichever of them uses it up. */
+static weir_err shared_budget(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    weir_ctx *outer = weir_ctx_open(c, .memory_max = 200000);
+    weir_ctx *a = weir_ctx_open(outer), *b = weir_ctx_open(outer);
+    assert_non_null(weir_alloc(a, 90000));
+    assert_non_null(weir_alloc(b, 90000));
+    assert_null(weir_alloc(a, 90000));
+    assert_int_equal(weir_ctx_close(b), WEIR_OK); /* gives back what it used */
+    b = weir_ctx_open(outer);
+    assert_non_null(weir_alloc(b, 90000));
+    return WEIR_OK;
+}
+
+static void test_contexts_share_the_budget_above_them(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(shared_budget, NULL), WEIR_OK);
+}
+
 static weir_err zeroed(weir_ctx *c, void *arg)
 {
     (void)arg;
@@ -313,6 +359,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_owned_things_are_released_in_reverse),
+        cmocka_unit_test(test_a_release_may_open_and_own),
         cmocka_unit_test(test_a_turn_of_a_loop_gives_its_memory_back),
         cmocka_unit_test(test_one_reason_reaches_all_levels),
         cmocka_unit_test(test_a_deadline_ends_waits_on_time),
@@ -320,6 +367,7 @@ int main(void)
         cmocka_unit_test(test_deadlines_leave_nothing),
         cmocka_unit_test(test_a_shield_is_bounded),
         cmocka_unit_test(test_a_budget_ends_the_greedy_context_alone),
+        cmocka_unit_test(test_contexts_share_the_budget_above_them),
         cmocka_unit_test(test_memory_shows_nothing_of_its_former_owner),
         cmocka_unit_test(test_values_are_inherited_and_small),
         cmocka_unit_test(test_the_first_error_stays),

@@ -248,6 +248,30 @@ static void test_short_lived_arguments_are_refused(void **state)
     assert_int_equal(weir__sim_run(stack_arguments, NULL), WEIR_OK);
 }
 
+/* --- misuse of joining ------------------------------------------------------------------------- */
+
+static weir_err joins_its_parents(weir_ctx *c, void *arg)
+{
+    (void)c;
+    return weir_join(arg); /* would wait for itself */
+}
+
+static weir_err joined_from_below(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    weir_ctx *group = weir_ctx_open(c);
+    assert_int_equal(WEIR_GO(group, joins_its_parents, group), WEIR_OK);
+    assert_int_equal(weir_join(group), WEIR_EPANIC);
+    assert_non_null(strstr(weir_last_error(group)->message.ptr, "only the function that opened"));
+    return WEIR_OK;
+}
+
+static void test_only_the_opener_joins(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(joined_from_below, NULL), WEIR_OK);
+}
+
 /* --- panics --------------------------------------------------------------------------------------- */
 
 static int cleanups;
@@ -319,6 +343,12 @@ static void test_panics_unwind_and_are_caught(void **state)
     assert_int_equal(weir__sim_run(child_panics, NULL), WEIR_OK);
 }
 
+static weir_err leaves_children_alone(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    return weir_yield(c);
+}
+
 static weir_err nested_protect(weir_ctx *c, void *arg)
 {
     int *depth = arg;
@@ -333,6 +363,31 @@ static weir_err nests(weir_ctx *c, void *arg)
     int depth = 20;
     assert_int_equal(weir_protect(c, nested_protect, &depth), WEIR_EPANIC);
     return WEIR_OK;
+}
+
+/* A context opened before a fiber was started beside it is closed by the panic as well. */
+static weir_err leaves_both(weir_ctx *c, void *arg)
+{
+    weir_ctx *left = weir_ctx_open(c);
+    assert_int_equal(weir_defer(left, clean_deferred, arg), WEIR_OK);
+    assert_int_equal(WEIR_GO(c, leaves_children_alone, NULL), WEIR_OK);
+    weir_panic("after both");
+}
+
+static weir_err protects_both(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    int five = 5;
+    cleanups = 0;
+    assert_int_equal(weir_protect(c, leaves_both, &five), WEIR_EPANIC);
+    assert_int_equal(cleanups, 5);
+    return weir_join(c) == WEIR_OK ? WEIR_OK : WEIR_EFAIL;
+}
+
+static void test_a_panic_closes_what_stands_beside_a_fiber(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(protects_both, NULL), WEIR_OK);
 }
 
 static void test_protects_nest(void **state)
@@ -416,7 +471,9 @@ int main(void)
         cmocka_unit_test(test_detached_work_outlives_the_request),
         cmocka_unit_test(test_detached_work_is_bounded),
         cmocka_unit_test(test_short_lived_arguments_are_refused),
+        cmocka_unit_test(test_only_the_opener_joins),
         cmocka_unit_test(test_panics_unwind_and_are_caught),
+        cmocka_unit_test(test_a_panic_closes_what_stands_beside_a_fiber),
         cmocka_unit_test(test_protects_nest),
         cmocka_unit_test(test_deep_stacks_are_usable_again),
         cmocka_unit_test(test_a_fan_out_ends_wherever_it_is_cancelled),

@@ -9,6 +9,7 @@
 #include "rt/panic.h"
 #include "rt/runtime.h"
 #include <weir/fiber.h>
+#include <weir/log.h>
 
 #define DETACH_BYTES_MAX (64u << 10)
 #define DETACH_NS_DEFAULT 60000000000LL
@@ -25,6 +26,16 @@ static void settle(struct weir__ctx *parent, weir_err err)
     weir__ctx_wake_joiner(parent);
 }
 
+/* Nobody joins detached work: its error goes to the log, which is all that is left of it. */
+static void log_detached(const struct weir__fiber *f)
+{
+    const struct weir__child *ch = &f->child;
+    const weir_error *e = ch->ctx->error;
+    weir_str why = e != NULL ? e->message : weir_str_from(weir_strerror(ch->err));
+    weir_log_at(f->site, weir__ctx_handle(ch->ctx), WEIR_LOG_WARN,
+                "detached work %s failed: " WEIR_STR_FMT, f->name, WEIR_STR_ARG(why));
+}
+
 /* The end of a child, however it came to it. */
 static void end_child(struct weir__fiber *f)
 {
@@ -33,6 +44,8 @@ static void end_child(struct weir__fiber *f)
     c->is_ok = ch->err == WEIR_OK && c->reason == WEIR_REASON_NONE;
     if (ch->err != WEIR_OK && !ch->is_detached)
         weir__ctx_hand_up_error(c, parent);
+    if (ch->is_detached && ch->err != WEIR_OK && ch->err != WEIR_ESHUTDOWN)
+        log_detached(f);
     weir__ctx_end(c);
     f->ctx = parent;
     if (ch->is_detached)
@@ -113,6 +126,8 @@ weir_err weir_join_as(weir_ctx *handle, weir_join_mode mode)
     if (weir__ctx_is_shared(c))
         weir__misuse("weir_join", "the application's context has no fibers of its own: open a "
                                   "context for them and join that");
+    if (c->opener != weir__fiber_self())
+        weir__misuse("weir_join", "only the function that opened a context joins it");
     c->join_mode = (uint8_t)mode;
     if ((mode == WEIR_JOIN_FAIL_FAST && c->join_err != WEIR_OK) ||
         (mode == WEIR_JOIN_FIRST_OK && c->join_oks > 0))
