@@ -152,8 +152,9 @@ bool weir__exchange_header_remove(struct weir__exchange *x, weir_str name);
 weir_str weir__exchange_header_added(const struct weir__exchange *x, weir_str name);
 
 /*
- * Responds whole. `type` may be absent (then there is no Content-Type unless one was added); `body` is used during the
- * call only. WEIR_ECLOSED when a response was begun already (A second one: counted); else what `begin` and `write` return.
+ * Responds whole. `type` is a constant, or has been checked to be a field's value; it may be absent (then there is no
+ * Content-Type unless one was added). `body` is used during the call only. WEIR_ECLOSED when a response was begun
+ * already (a second one: counted); else what `begin` and `write` return.
  */
 weir_err weir__exchange_respond(struct weir__exchange *x, int status, weir_str type, weir_str body);
 

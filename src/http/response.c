@@ -44,14 +44,6 @@ static void decide_last(struct weir__exchange *x)
                  weir__body_is_too_much(x);
 }
 
-static void write_type(struct weir__http1_writer *w, weir_str type)
-{
-    if (WEIR_LIKELY(weir__http_value_is_valid(type)))
-        weir__http1_write_field_trusted(w, WEIR_S("Content-Type"), type);
-    else
-        w->err = WEIR_EINVALID;
-}
-
 /* Line and fields of the head but for what ends it. Sets what kind of response it is. */
 static void write_head(struct weir__exchange *x, struct weir__http1_writer *w, int status,
                        weir_str type)
@@ -59,7 +51,7 @@ static void write_head(struct weir__exchange *x, struct weir__http1_writer *w, i
     decide_last(x);
     weir__http1_write_start(w, status, &x->home->date);
     if (type.len > 0 && !x->has_type && x->has_body_allowed)
-        write_type(w, type);
+        weir__http1_write_field_trusted(w, WEIR_S("Content-Type"), type);
     if (x->extra_len > 0)
         weir__http1_write_raw(w, (weir_str){x->extra, x->extra_len});
     if (WEIR_UNLIKELY(x->is_last || x->head.minor == 0))
@@ -139,6 +131,8 @@ weir_err weir__exchange_respond(struct weir__exchange *x, int status, weir_str t
 
 weir_err weir__exchange_begin(struct weir__exchange *x, int status, weir_str type, int64_t length)
 {
+    if (!weir__http_value_is_valid(type))
+        return WEIR_EINVALID;
     weir_err err = prepare(x, status, HEAD_FIXED + type.len + x->extra_len);
     if (err != WEIR_OK)
         return err;
