@@ -161,6 +161,8 @@ static void put_workers(const struct weir__runtime *rt, weir_buf *out)
 #define STAT(member) offsetof(struct weir__worker_stats, member)
         {"weir_fibers", "gauge", "Fibers that live.", STAT(fibers)},
         {"weir_fibers_waiting", "gauge", "Fibers that wait.", STAT(fibers_parked)},
+        {"weir_fibers_hibernating", "gauge", "Fibers that wait, their stacks given back.",
+         STAT(fibers_hibernating)},
         {"weir_fibers_started_total", "counter", "Fibers started.", STAT(fibers_started)},
         {"weir_contexts", "gauge", "Contexts that live.", STAT(contexts)},
         {"weir_detached", "gauge", "Background work that runs.", STAT(detached)},

@@ -85,9 +85,9 @@ static struct weir__fiber *create(struct weir__worker *w)
     *f = (struct weir__fiber){.worker = w, .stack_lo = s.lo, .stack_hi = s.hi - color};
     weir__list_init(&f->in_run);
     weir__list_init(&f->in_all);
-    /* As weir__switch leaves a stack: six registers, then where to go; above that 16-byte aligned. */
-    void **sp = (void **)(void *)f->stack_hi - 9;
-    for (int i = 0; i < 9; i++)
+    /* As weir__switch leaves a stack: six registers, then where to go; its end is 16-byte aligned. */
+    void **sp = (void **)(void *)f->stack_hi - 7;
+    for (int i = 0; i < 7; i++)
         sp[i] = NULL;
     sp[6] = (void *)(uintptr_t)weir__fiber_entry;
     f->sp = sp;
