@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 
+import prometheus
 import pytest
 from conftest import IS_SANITIZED, PATIENCE, run
 
@@ -183,6 +184,26 @@ def test_work_under_way_is_in_the_dump(shop):
     connection.close()
 
 
+def test_pools_are_counted(shop):
+    wait_samples(shop)
+    for _ in range(5):
+        shop.get("/api/v1/users/1")
+    add_user(shop)
+    families = prometheus.read(shop.admin("/metrics").text)
+    acquired = {l["pool"]: n for _, l, n in families["weir_pool_acquired_total"][1]}
+    assert set(acquired) == {"shop.db", "shop.db writer"}
+    assert acquired["shop.db"] >= 5 and acquired["shop.db writer"] >= 1
+    assert shop.metric("weir_pool_in_use") == 0
+
+
+def test_closing_gives_everything_back(shop):
+    """Leases are waited for, connections are closed, the WAL is written back."""
+    add_user(shop)
+    assert shop.stop() == 0
+    assert "nothing is left" in shop.text().splitlines()[-1]
+    assert not os.path.exists(shop.db + "-wal")
+
+
 def test_it_drains_in_the_middle_of_everything(shop):
     stop, statuses = threading.Event(), []
 
@@ -280,4 +301,5 @@ def test_it_answers_soon_after_the_start(services, tmp_path):
     service = services("shop", f"--db={tmp_path}/shop.db")
     assert service.get("/api/v1/users/1").status == 200
     wait_samples(service)
-    assert os.path.getsize(service.process.args[-1].split("=", 1)[1]) > 1 << 20
+    size = sum(os.path.getsize(p) for p in tmp_path.glob("shop.db*"))
+    assert size > 1 << 20
