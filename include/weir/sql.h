@@ -33,7 +33,7 @@ typedef struct weir_tx weir_tx;
 
 /* --- values ----------------------------------------------------------------------------------- */
 
-/** Bytes for a BLOB; a weir_str is text. */
+/** Bytes for a BLOB, a weir_str is text: weir_exec(tx, "…", ((weir_blob){p, n})), in parentheses. */
 typedef struct weir_blob {
     const void *ptr;
     size_t len;
@@ -209,7 +209,7 @@ WEIR_API weir_rows *weir_query_at(const weir_site *site, weir_ctx *c, weir_sourc
  * context  fiber, may wait
  */
 #define weir_rows_next(rows, T, out)                                                               \
-    weir_rows_next_at((rows), weir_model_of(T), (1 ? (out) : (T *)0))
+    weir_rows_next_at((rows), &weir_model_##T, (1 ? (out) : (T *)0))
 /** The function behind weir_rows_next. */
 WEIR_API bool weir_rows_next_at(weir_rows *rows, const weir_model *model, void *out);
 
@@ -230,8 +230,8 @@ WEIR_API void weir_rows_close(weir_rows *rows);
  * context  fiber, may wait
  */
 #define weir_query_one(c, from, T, out, ...)                                                       \
-    weir_query_one_at(WEIR_HERE, (c), weir_source_of(from), weir_model_of(T),                      \
-                      (1 ? (out) : (T *)0), WEIR__SQL(__VA_ARGS__))
+    weir_query_one_at(WEIR_HERE, (c), weir_source_of(from), &weir_model_##T, (1 ? (out) : (T *)0), \
+                      WEIR__SQL(__VA_ARGS__))
 /** The function behind weir_query_one. */
 WEIR_API weir_err weir_query_one_at(const weir_site *site, weir_ctx *c, weir_source from,
                                     const weir_model *model, void *out, const char *sql,
