@@ -35,37 +35,37 @@ static int on_progress(void *arg)
     return conn->stopped != WEIR_OK;
 }
 
-static int nap_ms(int nth)
+static int64_t nap_ns(int nth)
 {
-    return nth >= 6 ? NAP_MS_MAX : 1 << nth;
+    return (nth >= 6 ? NAP_MS_MAX : 1 << nth) * INT64_C(1000000);
 }
 
-static bool nap_as_fiber(struct weir__sqlite_conn *conn, int ms)
+/* Up to the moment at which it gives up, so that a deadline is told as such. */
+static bool nap_as_fiber(struct weir__sqlite_conn *conn, int64_t ns)
 {
-    weir_time end = weir_time_add(weir__worker_now(weir__self), weir_ms(ms));
-    if (conn->busy_until.ns < end.ns)
+    int64_t left = conn->busy_until.ns - weir__worker_now(weir__self).ns;
+    if (left <= 0)
         return false;
-    conn->stopped = weir_sleep(weir__ctx_handle(conn->c), weir_ms(ms));
+    conn->stopped = weir_sleep(weir__ctx_handle(conn->c), weir_ns(left < ns ? left : ns));
     return conn->stopped == WEIR_OK;
 }
 
-static bool nap_as_thread(struct weir__sqlite_conn *conn, int ms)
+static bool nap_as_thread(struct weir__sqlite_conn *conn, int64_t ns)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    int64_t end = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec + (int64_t)ms * 1000000;
-    if (atomic_load_explicit(&conn->is_cancelled, memory_order_relaxed) ||
-        conn->busy_until.ns < end)
+    int64_t left = conn->busy_until.ns - ((int64_t)t.tv_sec * 1000000000 + t.tv_nsec);
+    if (left <= 0 || atomic_load_explicit(&conn->is_cancelled, memory_order_relaxed))
         return false;
-    sqlite3_sleep(ms);
+    sqlite3_sleep((int)((left < ns ? left : ns) / 1000000) + 1);
     return true;
 }
 
 static int on_busy(void *arg, int nth)
 {
     struct weir__sqlite_conn *conn = arg;
-    int ms = nap_ms(nth);
-    return weir__fiber_self() != NULL ? nap_as_fiber(conn, ms) : nap_as_thread(conn, ms);
+    int64_t ns = nap_ns(nth);
+    return weir__fiber_self() != NULL ? nap_as_fiber(conn, ns) : nap_as_thread(conn, ns);
 }
 
 void weir__sqlite_begin_work(struct weir__sqlite_conn *conn, struct weir__ctx *c)
