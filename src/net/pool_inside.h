@@ -52,16 +52,15 @@ struct weir__pool_waiter {
 };
 
 struct weir__pool {
-    struct weir__lock lock; /* guards all that changes, but for `timer` */
+    struct weir__lock lock;    /* guards all that changes, but for `timer` */
+    struct weir__list idle;    /* weir__pool_slot.link, last used first */
+    struct weir__list empty;   /* weir__pool_slot.link */
+    struct weir__list waiters; /* weir__pool_waiter.wait.in_object, first come first */
     bool is_closing;
     bool is_shared;
     bool is_kicked;             /* the keeper was asked to look, and has not yet */
     bool is_keeping;            /* its fiber runs */
     bool is_asleep;             /* its timer is not armed: nothing is open */
-    atomic_bool is_posted;      /* `kick` is on its way to the home worker */
-    struct weir__list idle;     /* weir__pool_slot.link, last used first */
-    struct weir__list empty;    /* weir__pool_slot.link */
-    struct weir__list waiters;  /* weir__pool_waiter.wait.in_object, first come first */
     struct weir__wait *drainer; /* waits for in_use to become 0 */
     weir_time retry_at;         /* before that the keeper opens nothing: the last attempt failed */
     weir_pool_options o;
@@ -76,6 +75,7 @@ struct weir__pool {
     struct weir__owned keeper_end; /* in `keeper` */
     struct weir__timer timer;
     struct weir__task kick;
+    atomic_bool is_posted;        /* `kick` is on its way to the home worker */
     struct weir__list registered; /* in pool_stats.c's list of all */
     struct weir__pool_slot slots[];
 };
