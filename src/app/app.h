@@ -57,6 +57,9 @@ void weir__app_runtime_options(const weir_app *app, struct weir__runtime_options
 /* serve.c: the main fiber. */
 weir_err weir__app_serve(weir_ctx *c, void *app);
 
+/* preflight.c: says in the log what the kernel's settings have too little of. */
+void weir__app_preflight(void);
+
 /* drain.c: signals. Block before any thread is started; watch from the main fiber; end when all is over. */
 weir_err weir__app_block_signals(weir_app *app);
 weir_err weir__app_watch_signals(weir_app *app);

@@ -115,6 +115,7 @@ static weir_err start_all(weir_app *app, weir_ctx *handle, struct weir__ctx *c)
         tell(app, message[0] != '\0' ? message : weir_strerror(err));
         return err;
     }
+    weir__app_preflight();
     err = run_start(app, handle);
     return err == WEIR_OK ? open_traffic(app, c) : err;
 }

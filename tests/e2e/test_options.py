@@ -1,4 +1,5 @@
 """Starting: options from three sources, and every mistake said in words before anything runs."""
+import pathlib
 import re
 import socket
 
@@ -69,3 +70,16 @@ def test_more_connections_than_descriptors_are_refused(services):
     assert service.wait_end() == 1
     assert "1024" in service.text() and "50" in service.text(), service.text()
     assert limit == resource.RLIM_INFINITY or limit > 1024
+
+
+def test_kernel_settings_are_looked_at(services):
+    """What is too small is said, with the command; what is not is not mentioned."""
+    service = services("hello")
+    for path, is_small, word in (
+            ("net/core/somaxconn", lambda n: n[0] < 4096, "somaxconn"),
+            ("net/ipv4/ip_local_port_range", lambda n: n[1] - n[0] < 20000, "ip_local_port_range"),
+            ("net/ipv4/tcp_tw_reuse", lambda n: n[0] == 0, "tcp_tw_reuse")):
+        file = pathlib.Path("/proc/sys") / path
+        if file.exists():
+            numbers = [int(word) for word in file.read_text().split()]
+            assert (word in service.text()) == is_small(numbers), (word, service.text())
