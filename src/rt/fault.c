@@ -31,7 +31,7 @@
 
 #define SIGNAL_STACK_BYTES (64u << 10)
 #define NEAR_NULL (64u << 10)
-#define FRAMES_MAX 256
+#define FRAMES_MAX 16384 /* a stack is full of the smallest frames */
 #define RANGES_MAX 8
 
 enum { CATCH_RBP = 1 }; /* weir__try_raw's frame pointer in its recovery point */

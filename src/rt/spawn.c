@@ -16,12 +16,11 @@
 
 static void settle(struct weir__ctx *parent, weir_err err)
 {
-    if (err == WEIR_OK)
-        parent->join_oks++;
-    else if (parent->join_err == WEIR_OK)
+    bool is_first = err == WEIR_OK ? parent->join_oks++ == 0 : parent->join_err == WEIR_OK;
+    if (is_first && err != WEIR_OK)
         parent->join_err = err;
-    if (parent->fibers > 0 && ((err != WEIR_OK && parent->join_mode == WEIR_JOIN_FAIL_FAST) ||
-                               (err == WEIR_OK && parent->join_mode == WEIR_JOIN_FIRST_OK)))
+    weir_join_mode decider = err == WEIR_OK ? WEIR_JOIN_FIRST_OK : WEIR_JOIN_FAIL_FAST;
+    if (is_first && parent->fibers > 0 && parent->join_mode == decider)
         weir__ctx_cancel_fibers(parent);
     weir__ctx_wake_joiner(parent);
 }
