@@ -96,6 +96,11 @@ class Service:
             if match:
                 return match
 
+    def wait_said(self, pattern):
+        """Waits until a line like that has been written, before or from here on."""
+        if not any(re.search(pattern, line) for line in self.out):
+            self.wait_line(pattern)
+
     def wait_ready(self):
         self.port = int(self.wait_line(LISTENS).group(2))
         self.admin_port = int(ADMIN.search(self.text()).group(2))

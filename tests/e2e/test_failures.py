@@ -9,7 +9,7 @@ import struct
 import threading
 
 import pytest
-from conftest import IS_SANITIZED, PATIENCE, read_all
+from conftest import IS_SANITIZED, PATIENCE, SOURCE, read_all
 
 
 @pytest.fixture
@@ -64,8 +64,7 @@ def test_a_panic_is_a_500_and_no_more(nasty):
     assert "kitchen" not in answer[0].text  # what went wrong is for the log
     line = wait_access(nasty, "/panic")
     assert line["status"] == 500
-    assert any("the kitchen is on fire" in text for text in nasty.out)
-    assert any("nasty.c" in text and "kitchen" in text for text in nasty.out)
+    nasty.wait_said("the kitchen is on fire.*nasty.c")
     assert nasty.metric("weir_panics_total") == 20
     assert nasty.metric("weir_http_requests_total", route="/panic", **{"class": "5xx"}) == 20
 
@@ -141,10 +140,32 @@ def test_locks_go_back_with_their_context(nasty):
         nasty.wait_metric("weir_http_connections", lambda n: n == 0, state="active")
 
 
+def line_of(text):
+    """The number of the first line of nasty.c that has the text."""
+    source = (SOURCE / "tests/service/nasty.c").read_text().splitlines()
+    return next(number for number, line in enumerate(source, 1) if text in line)
+
+
+@pytest.mark.parametrize("path, call, kind", [
+    ("/leaks-rows", 'weir_query(c, nasty(c)->db, "SELECT i FROM t")', "rows"),
+    ("/leaks-tx", "weir_begin(c, nasty(c)->db)", "transaction")])
+def test_what_is_forgotten_is_given_back_and_named(services, tmp_path, path, call, kind):
+    """The request is served; the report names the line; more requests than connections follow."""
+    nasty = services("nasty", "--workers=1", f"--db={tmp_path}/nasty.db")
+    for _ in range(10):
+        assert nasty.get(path).status == 200
+    assert nasty.get("/rows").text == "100\n"
+    site = f"tests/service/nasty.c:{line_of(call)}"
+    nasty.wait_metric("weir_leaks_total", lambda n: n == 10, kind=kind, site=site)
+    assert nasty.metric("weir_leak_reports_total") == 10
+    assert nasty.metric("weir_pool_in_use") == 0
+    nasty.wait_said(f"{kind}.*{site}|{site}.*{kind}")
+
+
 def test_a_stall_is_reported(nasty):
     assert nasty.get("/spin?ms=300").status == 200
     nasty.wait_metric("weir_worker_stalls_total", lambda n: n >= 1, worker="0")
-    assert any("spin" in line for line in nasty.out), nasty.text()
+    nasty.wait_said("keeps its worker.*spin")
 
 
 def test_descriptors_may_run_out(services):

@@ -90,7 +90,7 @@ def test_an_order_is_placed_and_confirmed(shop):
     assert order["total_cents"] == 2 * before["price_cents"] + other["price_cents"]
     assert shop.get(f"/api/v1/orders/{order['id']}").json == order
     assert shop.get("/api/v1/products/1").json["stock"] == before["stock"] - 2
-    shop.wait_line(f"order {order['id']}: confirmation to user1@example.com")
+    shop.wait_said(f"order {order['id']}: confirmation to user1@example.com")
 
 
 def test_an_order_that_cannot_be_met_changes_nothing(shop):
@@ -114,8 +114,7 @@ def test_stock_is_never_oversold(shop):
 
 
 def wait_samples(shop):
-    if not any("sample orders: " in line for line in shop.out):
-        shop.wait_line("sample orders: ")
+    shop.wait_said("sample orders: ")
 
 
 def test_the_report_streams_all_rows_at_constant_memory(shop):

@@ -7,6 +7,8 @@
 #include <weir/weir.h>
 
 struct nasty {
+    const char *path; /* of a database; NULL: none */
+    weir_db *db;
     weir_chan *never; /* nobody ever sends */
     weir_mutex *mutex;
 };
@@ -166,9 +168,47 @@ static weir_err counts(weir_ctx *c)
     return n < 0 ? weir_fail_bind(c) : weir_textf(c, 200, "%lld\n", (long long)total);
 }
 
+/* Reads one of many rows, and forgets the rest. */
+static weir_err leaks_rows(weir_ctx *c)
+{
+    int64_t i = 0;
+    weir_rows *rows = weir_query(c, nasty(c)->db, "SELECT i FROM t");
+    if (!weir_rows_next(rows, int64_t, &i))
+        return weir_rows_err(rows);
+    return weir_textf(c, 200, "%lld\n", (long long)i);
+}
+
+/* Writes, and forgets to commit. */
+static weir_err leaks_tx(weir_ctx *c)
+{
+    weir_tx *tx = weir_begin(c, nasty(c)->db);
+    weir_exec(tx, "INSERT INTO t VALUES (1000)");
+    return weir_tx_err(tx) < 0 ? weir_tx_err(tx) : weir_text(c, 200, "written?\n");
+}
+
+static weir_err counts_rows(weir_ctx *c)
+{
+    int64_t n;
+    weir_err err = weir_query_one(c, nasty(c)->db, int64_t, &n, "SELECT count(*) FROM t");
+    return err < 0 ? err : weir_textf(c, 200, "%lld\n", (long long)n);
+}
+
+static weir_err open_db(weir_ctx *c, struct nasty *n)
+{
+    n->db = weir_sqlite_open(c, .path = n->path, .create = true, .pool = {.max_open = 2});
+    if (weir_db_err(n->db) < 0)
+        return weir_db_err(n->db);
+    return weir_exec_script(c, n->db,
+                            "CREATE TABLE IF NOT EXISTS t(i INTEGER); DELETE FROM t;"
+                            "INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL "
+                            "SELECT i + 1 FROM n WHERE i < 100) SELECT i FROM n;");
+}
+
 static weir_err start(weir_ctx *c, void *arg)
 {
     struct nasty *n = arg;
+    if (n->path != NULL && open_db(c, n) < 0)
+        return weir_db_err(n->db) < 0 ? weir_db_err(n->db) : WEIR_EDB;
     n->never = weir_chan_new(c, int, 0);
     n->mutex = weir_mutex_new(c);
     return getenv("NASTY_START_FAILS") != NULL ? weir_raise(c, -ENOENT, "no such thing as luck")
@@ -181,6 +221,7 @@ int main(int argc, char **argv)
     bool has_conflict = false, has_need = false;
     const weir_option options[] = {
         {.name = "conflict", .toggle = &has_conflict, .help = "adds routes that conflict"},
+        {.name = "db", .text = &it.path, .help = "a database for what leaks"},
         {.name = "need", .toggle = &has_need, .help = "does not provide what is needed"},
         {0},
     };
@@ -204,6 +245,9 @@ int main(int argc, char **argv)
     weir_get(app, "/breaks", breaks);
     weir_get(app, "/detach", detaches);
     weir_get(app, "/children", leaves_children);
+    weir_get(app, "/leaks-rows", leaks_rows);
+    weir_get(app, "/leaks-tx", leaks_tx);
+    weir_get(app, "/rows", counts_rows);
     weir_get(app, "/short", sleep_for, .timeout = weir_ms(50));
     weir_post(app, "/echo", echo, .body_bytes_max = 1024);
     weir_post(app, "/count", counts);
