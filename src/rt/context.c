@@ -281,6 +281,20 @@ static void report_if_mistake(const struct weir__ctx *c, const struct weir__owne
         weir__report_leak(o, "left open at the end of its context");
 }
 
+static void call_release(void *owned)
+{
+    struct weir__owned *o = owned;
+    o->type->release(o);
+}
+
+/* A release that panics costs itself alone: what else the context owns is released all the same, and it ends. */
+static void release_one(struct weir__owned *o)
+{
+    struct weir__panic_info info;
+    if (WEIR_UNLIKELY(!weir__try(call_release, o, &info)))
+        weir__panic_log(weir__self->current, &info);
+}
+
 static void release_owned(struct weir__ctx *c)
 {
     struct weir__list *node;
@@ -289,7 +303,7 @@ static void release_owned(struct weir__ctx *c)
         struct weir__owned *o = WEIR_CONTAINER(node, struct weir__owned, link);
         c->shield_until = weir_time_add(weir__self->now, weir_ns(RELEASE_NS));
         report_if_mistake(c, o);
-        o->type->release(o);
+        release_one(o);
     }
     c->is_shielded = false;
 }

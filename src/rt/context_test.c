@@ -68,6 +68,39 @@ static void test_a_release_may_open_and_own(void **state)
     assert_int_equal(weir__sim_run(defers_late, NULL), WEIR_OK);
 }
 
+static void panics_late(void *arg)
+{
+    note(arg);
+    weir_panic("in a deferred call");
+}
+
+static weir_err panicking_fiber(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    assert_int_equal(weir_defer(c, note, "1"), WEIR_OK);
+    assert_int_equal(weir_defer(c, panics_late, "2"), WEIR_OK);
+    assert_int_equal(weir_defer(c, panics_late, "3"), WEIR_OK);
+    weir_panic("in a fiber");
+}
+
+static weir_err panicking_releases(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    order[0] = '\0';
+    assert_int_equal(WEIR_GO(c, panicking_fiber, NULL), WEIR_OK);
+    assert_int_equal(weir_join(c), WEIR_EPANIC);
+    assert_string_equal(order, "321");
+    return WEIR_OK;
+}
+
+static void test_a_release_that_panics_costs_itself_alone(void **state)
+{
+    (void)state;
+    uint64_t before = weir__panic_total();
+    assert_int_equal(weir__sim_run(panicking_releases, NULL), WEIR_OK);
+    assert_int_equal(weir__panic_total() - before, 3);
+}
+
 static weir_err loop_body(weir_ctx *c, void *arg)
 {
     size_t *most = arg;
@@ -360,6 +393,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_owned_things_are_released_in_reverse),
         cmocka_unit_test(test_a_release_may_open_and_own),
+        cmocka_unit_test(test_a_release_that_panics_costs_itself_alone),
         cmocka_unit_test(test_a_turn_of_a_loop_gives_its_memory_back),
         cmocka_unit_test(test_one_reason_reaches_all_levels),
         cmocka_unit_test(test_a_deadline_ends_waits_on_time),
