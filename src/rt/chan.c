@@ -226,22 +226,9 @@ static const struct weir__wait_type send_type = {
 static const struct weir__wait_type recv_type = {
     .name = "chan recv", .abandon = weir__chan_abandon, .describe = describe_wait};
 
-/* Tries once more and, where that would block, waits: both under one hold of the lock. */
-__attribute__((noinline)) static weir_err wait_for(struct weir__ctx *c, weir_chan *ch, void *elem,
-                                                   bool is_send)
+/* Queues the fiber and parks it. Under the lock of a shared channel, which it gives. */
+static weir_err wait_for(struct weir__ctx *c, weir_chan *ch, void *elem, bool is_send)
 {
-    weir_err err = weir__ctx_check(c);
-    if (err < 0)
-        return err;
-    struct weir__chan_party *served = NULL;
-    weir__chan_lock(ch);
-    err = is_send ? put(ch, elem, &served) : take(ch, elem, &served);
-    if (err != -EAGAIN) {
-        weir__chan_unlock(ch);
-        if (served != NULL)
-            weir__wake(&served->wait, WEIR_OK);
-        return err;
-    }
     struct weir__chan_party
         me; /* field by field: zeroing it whole would cost as much as the rest */
     struct weir__chan_waiter waiter;
@@ -268,16 +255,18 @@ __attribute__((noinline)) static weir_err do_slowly(struct weir__ctx *c, weir_ch
                                                     bool is_send, bool may_wait)
 {
     weir__chan_check(ch, is_send ? "weir_chan_send" : "weir_chan_recv");
-    weir_err err = c->reason != WEIR_REASON_NONE ? weir__ctx_check(c) : WEIR_OK;
+    weir_err err = weir__ctx_check(c);
     if (err < 0)
         return err;
     struct weir__chan_party *served = NULL;
     weir__chan_lock(ch);
     err = is_send ? put(ch, elem, &served) : take(ch, elem, &served);
+    if (err == -EAGAIN && may_wait)
+        return wait_for(c, ch, elem, is_send);
     weir__chan_unlock(ch);
     if (served != NULL)
         weir__wake(&served->wait, WEIR_OK);
-    return err == -EAGAIN && may_wait ? wait_for(c, ch, elem, is_send) : err;
+    return err;
 }
 
 weir_err weir_chan_try_send(weir_ctx *c, weir_chan *ch, const void *elem)
