@@ -255,7 +255,7 @@ __attribute__((noinline)) static weir_err do_slowly(struct weir__ctx *c, weir_ch
                                                     bool is_send, bool may_wait)
 {
     weir__chan_check(ch, is_send ? "weir_chan_send" : "weir_chan_recv");
-    weir_err err = weir__ctx_check(c);
+    weir_err err = weir__ctx_check_fast(c);
     if (err < 0)
         return err;
     struct weir__chan_party *served = NULL;

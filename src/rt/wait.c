@@ -97,7 +97,8 @@ weir_err weir__park(struct weir__wait *wait, weir_time until)
     weir__list_push_back(&list_owner(w, wait->ctx)->waits, &wait->in_ctx);
     weir__fiber_park(wait);
     weir__list_remove(&wait->in_ctx);
-    weir__timer_disarm(&wait->timer);
+    if (WEIR_UNLIKELY(weir__timer_armed(&wait->timer)))
+        weir__timer_disarm(&wait->timer);
     return wait->result;
 }
 

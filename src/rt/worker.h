@@ -109,6 +109,15 @@ void weir__worker_wake(struct weir__worker *w);
 /* Makes the clock current; returns it. */
 weir_time weir__worker_now(struct weir__worker *w);
 
+/* weir__ctx_check without a call in the usual case: neither cancelled, nor shared, nor under a deadline that is near. */
+static inline weir_err weir__ctx_check_fast(struct weir__ctx *c)
+{
+    if (WEIR_LIKELY(c->reason == WEIR_REASON_NONE && c->worker != NULL &&
+                    c->worker->now.ns < c->deadline.ns))
+        return WEIR_OK;
+    return weir__ctx_check(c);
+}
+
 /* Sends a message; from any thread. */
 void weir__post(struct weir__worker *w, struct weir__task *t);
 
