@@ -21,6 +21,10 @@
 #include "rt/sys.h"
 #include "rt/worker.h"
 
+#define LOOKASIDE_BYTES                                                                            \
+    512 /* a small piece of a connection's own heap: statements are prepared once */
+#define LOOKASIDE_PIECES                                                                           \
+    64 /* 32 KB, where SQLite's default would be 120 KB for each of many readers */
 #define STEPS_BETWEEN_LOOKS 1000
 #define NAP_MS_MAX 50
 
@@ -223,6 +227,8 @@ static weir_err set_up(struct weir__sqlite_conn *conn, char *message)
 {
     const weir_sqlite_options *o = &conn->owner->o;
     sqlite3_extended_result_codes(conn->db, 1);
+    (void)sqlite3_db_config(conn->db, SQLITE_DBCONFIG_LOOKASIDE, NULL, LOOKASIDE_BYTES,
+                            LOOKASIDE_PIECES);
     sqlite3_busy_handler(conn->db, on_busy, conn);
     sqlite3_progress_handler(conn->db, STEPS_BETWEEN_LOOKS, on_progress, conn);
     sqlite3_limit(conn->db, SQLITE_LIMIT_LENGTH, (int)o->value_bytes_max);
