@@ -1,9 +1,10 @@
 /*
- * What befalls connections: time-outs of every kind, clients that go, drain, cancel, lack of descriptors. In virtual time.
+ * What befalls connections: time-outs of every kind, clients that go, drain, cancel, lack of
+ * descriptors. In virtual time.
  */
 #include "http/testing.h"
 
-/* --- time-outs -------------------------------------------------------------------------------------- */
+/* --- time-outs -------------------------------------------------------------------------------- */
 
 static void slow_head(struct rig *rig)
 {
@@ -176,7 +177,7 @@ static void test_slow_handler(void **state)
     run_rig(slow_handler, &options);
 }
 
-/* --- clients that go -------------------------------------------------------------------------------- */
+/* --- clients that go -------------------------------------------------------------------------- */
 
 static void client_gone(struct rig *rig)
 {
@@ -265,7 +266,7 @@ static void test_half_close_served(void **state)
     run_rig(half_close_served, &options);
 }
 
-/* --- drain and cancel ------------------------------------------------------------------------------- */
+/* --- drain and cancel ------------------------------------------------------------------------- */
 
 static void drain(struct rig *rig)
 {
@@ -288,6 +289,42 @@ static void drain(struct rig *rig)
     assert_has(text, "slept");
     assert_has(text, "Connection: close");
     assert_true(over);
+}
+
+/* What comes between the worker's last look at its sockets and the beginning of the drain. */
+struct late {
+    struct weir__task task;
+    struct rig *rig;
+    int resting, fresh;
+};
+
+static void come_late(struct weir__task *t)
+{
+    struct late *late = WEIR_CONTAINER(t, struct late, task);
+    put(late->resting, HELLO);
+    late->fresh = dial(late->rig);
+    put(late->fresh, HELLO);
+}
+
+/* Requests that nobody has been told of, on a connection at rest and in the backlog, are answered. */
+static void drain_answers_all(struct rig *rig)
+{
+    bool over;
+    struct late late = {.task = {.run = come_late}, .rig = rig, .resting = dial(rig)};
+    assert_has(ask(rig, late.resting, HELLO), "hello");
+    weir__post(weir__self, &late.task);
+    weir__http_server_drain(rig->server, weir__ctx_of(rig->ctx));
+    wait_ms(rig, 1);
+    assert_has(get(rig, late.resting, &over), "hello");
+    assert_true(over);
+    assert_has(get(rig, late.fresh, &over), "hello");
+    assert_true(over);
+}
+
+static void test_drain_answers_all(void **state)
+{
+    (void)state;
+    run_rig(drain_answers_all, NULL);
 }
 
 static void test_drain(void **state)
@@ -332,7 +369,7 @@ static void test_end_with_all(void **state)
     run_rig(end_with_all, NULL);
 }
 
-/* --- accepting -------------------------------------------------------------------------------------- */
+/* --- accepting -------------------------------------------------------------------------------- */
 
 static void no_descriptors(struct rig *rig)
 {
@@ -416,23 +453,15 @@ static void test_gone_before_accept(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slow_head),
-        cmocka_unit_test(test_idle),
-        cmocka_unit_test(test_long_idle),
-        cmocka_unit_test(test_slow_body),
-        cmocka_unit_test(test_slow_rest),
-        cmocka_unit_test(test_slow_reader),
-        cmocka_unit_test(test_slow_handler),
-        cmocka_unit_test(test_client_gone),
-        cmocka_unit_test(test_half_closed),
-        cmocka_unit_test(test_half_close_served),
-        cmocka_unit_test(test_drain),
-        cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_end_with_all),
-        cmocka_unit_test(test_no_descriptors),
-        cmocka_unit_test(test_pause_ends),
-        cmocka_unit_test(test_too_many),
-        cmocka_unit_test(test_gone_before_accept),
+        cmocka_unit_test(test_slow_head),      cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_long_idle),      cmocka_unit_test(test_slow_body),
+        cmocka_unit_test(test_slow_rest),      cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_slow_handler),   cmocka_unit_test(test_client_gone),
+        cmocka_unit_test(test_half_closed),    cmocka_unit_test(test_half_close_served),
+        cmocka_unit_test(test_drain),          cmocka_unit_test(test_drain_answers_all),
+        cmocka_unit_test(test_cancel),         cmocka_unit_test(test_end_with_all),
+        cmocka_unit_test(test_no_descriptors), cmocka_unit_test(test_pause_ends),
+        cmocka_unit_test(test_too_many),       cmocka_unit_test(test_gone_before_accept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /*
- * The server as its clients see it: keep-alive, pipelining, bodies both ways, what is refused, and that nothing is
- * left over (the simulation asserts that at the end of each test).
+ * The server as its clients see it: keep-alive, pipelining, bodies both ways, what is refused, and
+ * that nothing is left over (the simulation asserts that at the end of each test).
  */
 #include "http/testing.h"
 
@@ -114,7 +114,7 @@ static const char mixed[] =
     "POST /pieces HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     "10\r\n0123456789abcdef\r\n3\r\nxyz\r\n0\r\n\r\n"
     "POST /pieces HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n01234567890123456789"
-    "POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nskip!" /* not read by the handler */
+    "POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nskip!" /* is not read */
     "POST /hello HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nskip\r\n0\r\n\r\n"
     "POST /trailers HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     "2\r\nok\r\n0\r\nX-Sum: 42\r\n\r\n"
@@ -293,7 +293,8 @@ static void malformed(struct rig *rig)
         {"GET /hello HTTP/1.1\r\n\r\n", "400 Bad Request"},
         {"GET /hello HTTP/1.1\nHost: a\n\n", "400 Bad Request"},
         {"GET /hello HTTP/1.1\r\nHost : a\r\n\r\n", "400 Bad Request"},
-        {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+        {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
+         "Transfer-Encoding: chunked\r\n\r\n",
          "400 Bad Request"},
         {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
          "400 Bad Request"},
@@ -406,6 +407,36 @@ static void test_expect_continue(void **state)
     run_rig(expect_continue, NULL);
 }
 
+/* The second head ends where the buffer does: its body is received all the same. */
+static void pipeline_fills_buffer(struct rig *rig)
+{
+    static const char head[] =
+        "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    static char text[CAPACITY + 1];
+    static const char last[] = "GET /hello HTTP/1.1\r\nHost: a\r\nX: ", end[] = "\r\n\r\n";
+    size_t len = 0, size = rig->server->in_bytes - (sizeof head - 1);
+    assert_in_range(rig->server->in_bytes, 1000, CAPACITY);
+    while (len + 2 * sizeof HELLO + sizeof last < size)
+        len += (size_t)sprintf(text + len, "%s", HELLO);
+    len += (size_t)sprintf(text + len, "%s", last);
+    memset(text + len, 'x', size - len);
+    sprintf(text + size - (sizeof end - 1), "%s%s", end, head);
+    int client = dial(rig);
+    put(client, text);
+    wait_ms(rig, 1);
+    put(client, "5\r\nabcde\r\n0\r\n\r\n");
+    const char *answer = get(rig, client, NULL);
+    for (int i = 0; i < 10 && strstr(answer, "\r\n\r\nabcde") == NULL; i++)
+        answer = get(rig, client, NULL);
+    assert_has(answer, "\r\n\r\nabcde");
+}
+
+static void test_pipeline_fills_buffer(void **state)
+{
+    (void)state;
+    run_rig(pipeline_fills_buffer, NULL);
+}
+
 /* What a handler does not read is thrown away up to a limit, else the connection closes. */
 static void unread_bodies(struct rig *rig)
 {
@@ -423,6 +454,16 @@ static void unread_bodies(struct rig *rig)
     put(client, body);
     char *text = get(rig, client, &over);
     assert_has(text, "Connection: close");
+    assert_true(over);
+    client = dial(rig); /* nor one that does not end */
+    put(client, "POST /hello HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    assert_has(get(rig, client, &over), "hello");
+    for (int i = 0; i < 4 && !over; i++) {
+        put(client, "7530\r\n");
+        put(client, body);
+        put(client, "\r\n");
+        (void)get(rig, client, &over);
+    }
     assert_true(over);
 }
 
@@ -507,14 +548,23 @@ static void test_warm_requests(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keep_alive),         cmocka_unit_test(test_close_asked),
-        cmocka_unit_test(test_pipeline),           cmocka_unit_test(test_slow_second),
-        cmocka_unit_test(test_split_everywhere),   cmocka_unit_test(test_byte_by_byte),
-        cmocka_unit_test(test_heads_only),         cmocka_unit_test(test_large_bodies),
-        cmocka_unit_test(test_large_uploads),      cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_too_large),          cmocka_unit_test(test_too_large_chunked),
-        cmocka_unit_test(test_expect_continue),    cmocka_unit_test(test_unread_bodies),
-        cmocka_unit_test(test_handlers_that_fail), cmocka_unit_test(test_requests_per_connection),
+        cmocka_unit_test(test_keep_alive),
+        cmocka_unit_test(test_close_asked),
+        cmocka_unit_test(test_pipeline),
+        cmocka_unit_test(test_slow_second),
+        cmocka_unit_test(test_split_everywhere),
+        cmocka_unit_test(test_byte_by_byte),
+        cmocka_unit_test(test_heads_only),
+        cmocka_unit_test(test_large_bodies),
+        cmocka_unit_test(test_large_uploads),
+        cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_too_large_chunked),
+        cmocka_unit_test(test_expect_continue),
+        cmocka_unit_test(test_unread_bodies),
+        cmocka_unit_test(test_pipeline_fills_buffer),
+        cmocka_unit_test(test_handlers_that_fail),
+        cmocka_unit_test(test_requests_per_connection),
         cmocka_unit_test(test_warm_requests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,8 +132,15 @@ static void test_the_log_is_true_in_all_five_cases(void **state)
     kit_run(build_without_recover, use_five_cases);
 }
 
+/* A middleware of the application that logs by itself, behind the stock one. */
+static weir_err logs_too(weir_ctx *c)
+{
+    return weir_mw_log(c);
+}
+
 static void build_partly(weir_group *app)
 {
+    weir_get(app, "/both", show_id, weir_mw_log, logs_too);
     weir_get(app, "/logged", show_id, weir_mw_log);
     weir_get(app, "/quiet", show_id);
 }
@@ -142,7 +149,9 @@ static void use_partly(struct kit *k)
 {
     (void)kit_get(k, "/logged");
     (void)kit_get(k, "/quiet");
+    (void)kit_get(k, "/both");
     (void)line_of(k, "/logged");
+    (void)line_of(k, "/both"); /* and no second one */
     assert_null(strstr(kit_log(k), "/quiet"));
 }
 

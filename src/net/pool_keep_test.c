@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net/pool_inside.h"
 #include "rt/log.h"
 
 static void turn(weir_ctx *c, struct weir__pool *pool)
@@ -175,7 +176,7 @@ static void test_check_after_idling(void **state)
     assert_int_equal(weir__sim_run(checks, &f), WEIR_OK);
 }
 
-/* --- leaks (E3) ---------------------------------------------------------------------------------- */
+/* --- leaks (E3) ------------------------------------------------------------------------------- */
 
 static int borrowed_at;
 
@@ -222,6 +223,29 @@ static void test_leak_threshold_and_notice(void **state)
     assert_int_equal(weir__sim_run(keeps_too_long, &f), WEIR_OK);
 }
 
+/* One that is too old is never lent, also when the keeper has not come to it yet. */
+static weir_err borrows_too_old(weir_ctx *c, void *arg)
+{
+    struct fake *f = arg;
+    struct weir__pool *pool = FAKE_POOL(c, f, .max_open = 1);
+    struct weir__lease a;
+    assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
+    weir__lease_release(&a);
+    pool->slots[0].expires = weir_now();
+    assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
+    assert_int_equal(f->opened, 2);
+    assert_int_equal(stats_of(pool).closed[WEIR_POOL_CLOSED_LIFETIME], 1);
+    weir__lease_release(&a);
+    return WEIR_OK;
+}
+
+static void test_too_old_is_never_lent(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(borrows_too_old, &f), WEIR_OK);
+}
+
 /* More leaks than one look reports: the rest is not forgotten. */
 static weir_err leaks_many(weir_ctx *c, void *arg)
 {
@@ -249,7 +273,7 @@ static void test_all_leaks_are_reported(void **state)
     assert_int_equal(weir__sim_run(leaks_many, &f), WEIR_OK);
 }
 
-/* --- configuration (L21) ------------------------------------------------------------------------- */
+/* --- configuration (L21) ---------------------------------------------------------------------- */
 
 static void test_options_have_defaults(void **state)
 {
@@ -317,6 +341,7 @@ int main(void)
         cmocka_unit_test(test_min_idle_is_kept_ready),
         cmocka_unit_test(test_check_after_idling),
         cmocka_unit_test(test_leak_threshold_and_notice),
+        cmocka_unit_test(test_too_old_is_never_lent),
         cmocka_unit_test(test_all_leaks_are_reported),
         cmocka_unit_test(test_options_have_defaults),
         cmocka_unit_test(test_all_mistakes_are_told_at_once),

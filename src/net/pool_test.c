@@ -8,7 +8,7 @@
 
 #define NOW_MS() (weir_now().ns / 1000000)
 
-/* --- lending and giving back --------------------------------------------------------------------- */
+/* --- lending and giving back ------------------------------------------------------------------ */
 
 static weir_err lends_and_reuses(weir_ctx *c, void *arg)
 {
@@ -195,7 +195,7 @@ static void test_an_error_path_gives_back_silently(void **state)
     assert_int_equal(weir__leak_total(), leaks);
 }
 
-/* --- dirty, broken, failing ---------------------------------------------------------------------- */
+/* --- dirty, broken, failing ------------------------------------------------------------------- */
 
 static void turn(weir_ctx *c, struct weir__pool *pool, bool breaks)
 {
@@ -260,7 +260,7 @@ static void test_a_failure_to_open_leaves_nothing(void **state)
     assert_int_equal(f.live, 0);
 }
 
-/* --- the line ------------------------------------------------------------------------------------ */
+/* --- the line --------------------------------------------------------------------------------- */
 
 struct line {
     struct weir__pool *pool;
@@ -441,18 +441,28 @@ static void test_cancelled_while_opening(void **state)
     assert_int_equal(f.live, 0);
 }
 
-/* --- deadlocks (N5) ------------------------------------------------------------------------------ */
+/* --- deadlocks (N5) --------------------------------------------------------------------------- */
 
 static weir_err wants_it_twice(weir_ctx *c, void *arg)
 {
     struct weir__pool *pool = FAKE_POOL(c, arg, .max_open = 1);
     struct weir__lease a, b;
     int64_t before = weir_now().ns;
+    char bytes[4096], text[64];
+    weir_buf log;
+    weir_buf_init_fixed(&log, bytes, sizeof bytes - 1);
+    weir__log_capture(&log);
     int held = __LINE__ + 1;
     assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
     int wanted = __LINE__ + 1;
     assert_int_equal(ACQUIRE(c, pool, &b), -EDEADLK);
-    char text[64];
+    weir__log_capture(NULL);
+    bytes[log.len] = '\0';
+    const char *stack = strstr(bytes, "wants_it_twice at "); /* of who holds it, and of who wants */
+    assert_non_null(stack);
+    const char *second = strstr(stack, "wanted again");
+    assert_non_null(second);
+    assert_non_null(strstr(second, "wants_it_twice at "));
     snprintf(text, sizeof text, "pool_test.c:%d", held);
     assert_non_null(strstr(weir_last_error(c)->message.ptr, text));
     snprintf(text, sizeof text, "pool_test.c:%d", wanted);
@@ -571,7 +581,34 @@ static void test_siblings_are_no_deadlock(void **state)
     assert_int_equal(weir__sim_run(fan_out, &f), WEIR_OK);
 }
 
-/* --- closing (E15) ------------------------------------------------------------------------------- */
+/* Who holds one and wants another waits for it, as long as somebody may still give one back. */
+static weir_err holds_one_wants_another(weir_ctx *c, void *arg)
+{
+    struct line line = {.pool = FAKE_POOL(c, arg, .max_open = 2)};
+    struct person other = {&line, 0, weir_ms(0), weir_ms(50)};
+    struct weir__lease a, b;
+    assert_int_equal(ACQUIRE(c, line.pool, &a), WEIR_OK);
+    weir_ctx *group = weir_ctx_open(c);
+    assert_int_equal(WEIR_GO(group, stand, &other), WEIR_OK);
+    assert_int_equal(weir_sleep(c, weir_ms(1)), WEIR_OK);
+    assert_int_equal(ACQUIRE(c, line.pool, &b), WEIR_OK);
+    assert_int_equal(stats_of(line.pool).waits, 1);
+    assert_int_equal(stats_of(line.pool).deadlocks, 0);
+    weir__lease_release(&a);
+    weir__lease_release(&b);
+    assert_int_equal(weir_join(group), WEIR_OK);
+    (void)weir_ctx_close(group);
+    return WEIR_OK;
+}
+
+static void test_what_comes_back_is_no_deadlock(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(holds_one_wants_another, &f), WEIR_OK);
+}
+
+/* --- closing (E15) ---------------------------------------------------------------------------- */
 
 static weir_err closes(weir_ctx *c, void *arg)
 {
@@ -608,7 +645,7 @@ static void test_closing_waits_for_leases(void **state)
     assert_int_equal(weir__sim_run(closes, &f), WEIR_OK);
 }
 
-/* --- what people see ----------------------------------------------------------------------------- */
+/* --- what people see -------------------------------------------------------------------------- */
 
 static void find_orders(const weir_pool_stats *s, void *arg)
 {
@@ -699,6 +736,7 @@ int main(void)
         cmocka_unit_test(test_fibers_that_hold_and_want),
         cmocka_unit_test(test_a_child_wants_what_its_parent_holds),
         cmocka_unit_test(test_siblings_are_no_deadlock),
+        cmocka_unit_test(test_what_comes_back_is_no_deadlock),
         cmocka_unit_test(test_closing_waits_for_leases),
         cmocka_unit_test(test_pools_are_listed),
         cmocka_unit_test(test_waits_tell_their_place),

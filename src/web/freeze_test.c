@@ -21,6 +21,7 @@ struct store {
 };
 WEIR_HANDLE(store, struct store);
 WEIR_HANDLE(cache, struct store);
+WEIR_HANDLE(nobody, struct store);
 
 static int first_use, second_use, bad_route, twin_route, need_line, provide_line;
 static struct store the_store;
@@ -43,6 +44,7 @@ static void build_all_wrong(weir_group *app)
     weir_provide(app, cache, &the_store);
     provide_line = __LINE__ + 1;
     weir_provide(app, cache, &the_store);
+    weir_provide(app, nobody, NULL);
     weir_static(app, "/assets", "/there/is/no/such/folder");
     weir_error_table(app, {WEIR_DOMAIN(1), 200, "fine", NULL},
                      {WEIR_DOMAIN(1), 409, "twice", NULL});
@@ -73,6 +75,7 @@ static void test_all_mistakes_are_listed_at_once(void **state)
     expect_line(report, twin_route, "/v1/a");
     expect_line(report, need_line, "handle store is needed here");
     expect_line(report, provide_line, "handle cache is provided already");
+    assert_non_null(strstr(report, "handle nobody is provided as NULL"));
     assert_non_null(strstr(report, "has no handler"));
     assert_non_null(strstr(report, "/there/is/no/such/folder: No such file"));
     assert_non_null(strstr(report, "has status 200"));

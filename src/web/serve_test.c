@@ -37,6 +37,7 @@ static void build_groups(weir_group *app)
     weir_get(v1, "/users/:id", answer_id);
     weir_delete(v1, "/users/:id", answer_id);
     weir_get(v1, "", answer_rest);
+    weir_get(weir_group_new(v1, "/deep"), "/:id", answer_id);
     weir_get(app, "/files/*rest", answer_rest);
     weir_post(app, "/only/post", answer_rest);
     weir_get(app, "/folder/", answer_rest);
@@ -46,6 +47,9 @@ static void use_groups(struct kit *k)
 {
     const char *a = kit_get(k, "/api/v1/users/42");
     kit_expect(a, 200, "id=42 route=GET /api/v1/users/:id");
+    assert_true(kit_has_header(a, "X-Group: v1"));
+    a = kit_get(k, "/api/v1/deep/7");
+    kit_expect(a, 200, "id=7 route=GET /api/v1/deep/:id");
     assert_true(kit_has_header(a, "X-Group: v1"));
     a = kit_get(k, "/files/a/b%2Fc%20d");
     kit_expect(a, 200, "a/b/c d");
@@ -267,10 +271,68 @@ static void test_a_thousand_users_do_not_cross(void **state)
     kit_run(build_users, use_users);
 }
 
+/* Nothing is added to a service that runs. */
+static weir_group *the_group;
+
+static weir_err add_route(weir_ctx *c, void *arg)
+{
+    (void)c, (void)arg;
+    weir_get(the_group, "/late", who_am_i);
+    return WEIR_OK;
+}
+
+static weir_err add_middleware(weir_ctx *c, void *arg)
+{
+    (void)c, (void)arg;
+    weir_use(the_group, identify);
+    return WEIR_OK;
+}
+
+static weir_err add_handle(weir_ctx *c, void *arg)
+{
+    (void)c, (void)arg;
+    weir_provide(the_group, shop, &the_shop);
+    return WEIR_OK;
+}
+
+static weir_err adds_late(weir_ctx *c)
+{
+    static const weir_fiber_fn late[] = {add_route, add_middleware, add_handle};
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(weir_protect(c, late[i], NULL), WEIR_EPANIC);
+    return weir_text(c, 200, "all refused");
+}
+
+static void build_fixed(weir_group *app)
+{
+    the_group = app;
+    weir_get(app, "/", adds_late);
+}
+
+static void use_fixed(struct kit *k)
+{
+    kit_expect(kit_get(k, "/"), 200, "all refused");
+    assert_int_equal(kit_status(kit_get(k, "/late")), 404);
+    assert_non_null(strstr(kit_log(k), "the service runs already"));
+}
+
+static void test_nothing_is_added_after_the_start(void **state)
+{
+    (void)state; /* A5 */
+    kit_run(build_fixed, use_fixed);
+}
+
 static weir_err use_the_stale(weir_ctx *c, void *arg)
 {
     (void)c, (void)arg;
     (void)weir_check(the_shop.stale);
+    return WEIR_OK;
+}
+
+static weir_err ask_for_the_request(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    (void)weir_request_path(c);
     return WEIR_OK;
 }
 
@@ -282,6 +344,7 @@ static weir_err after_the_request(weir_ctx *c, void *arg)
         return err;
     snprintf(shop(c)->seen, sizeof shop(c)->seen, "%s", path);
     assert_int_equal(weir_protect(c, use_the_stale, NULL), WEIR_EPANIC);
+    assert_int_equal(weir_protect(c, ask_for_the_request, NULL), WEIR_EPANIC);
     return WEIR_OK;
 }
 
@@ -306,6 +369,7 @@ static void use_detached(struct kit *k)
     assert_int_equal(weir_sleep(k->c, weir_ms(50)), WEIR_OK);
     assert_string_equal(the_shop.seen, "/detach");
     assert_non_null(strstr(kit_log(k), "the context has ended"));
+    assert_non_null(strstr(kit_log(k), "this context belongs to no request"));
 }
 
 static void test_detached_work_has_copies_and_no_request(void **state)
@@ -461,6 +525,7 @@ int main(void)
         cmocka_unit_test(test_routes_resolve_in_their_groups),
         cmocka_unit_test(test_middleware_is_an_onion),
         cmocka_unit_test(test_a_thousand_users_do_not_cross),
+        cmocka_unit_test(test_nothing_is_added_after_the_start),
         cmocka_unit_test(test_detached_work_has_copies_and_no_request),
         cmocka_unit_test(test_large_things_are_refused_to_their_request_alone),
         cmocka_unit_test(test_what_is_recycled_is_as_new),
