@@ -1,10 +1,12 @@
 /*
- * What a fiber costs that waits in a recv, awake and hibernating: resident bytes, all of ours counted (struct, stack,
- * context, copy), and the time of the way there and back. Lines as bench/micro's: `name value unit`.
+ * What a fiber costs that waits in a recv, awake and hibernating: resident bytes, all of ours
+ * counted (struct, stack, context, copy), and the time of the way there and back. Lines as
+ * bench/micro's: `name value unit`.
  *
  *     hibernation [FIBERS]
  *
- * The sockets' own memory is the kernel's; what the program keeps for each fiber is taken before the first figure.
+ * The sockets' own memory is the kernel's; what the program keeps for each fiber is taken before
+ * the first figure.
  */
 #include <inttypes.h>
 #include <malloc.h>

@@ -3,9 +3,10 @@
  *
  *     micro [NAME…]
  *
- * Each runs for a third of a second in batches of about two milliseconds; the fastest batch counts, for
- * whatever else the machine does can only add to it. Everything that needs a fiber runs in the first
- * fiber of a runtime of one worker on epoll, as a service's handlers do, not in the simulation.
+ * Each runs for a third of a second in batches of about two milliseconds; the fastest batch counts,
+ * for whatever else the machine does can only add to it. Everything that needs a fiber runs in the
+ * first fiber of a runtime of one worker on epoll, as a service's handlers do, not in the
+ * simulation.
  *
  * bench/anchors/gomicro has the same names where Go has the same thing.
  */
@@ -396,7 +397,10 @@ static void add_routes(void)
     weir_buf_fini(&mistakes);
 }
 
-/* One request and its answer, which begins with `status`. Plain blocking calls, on a thread of its own. */
+/*
+ * One request and its answer, which begins with `status`. Plain blocking calls, on a thread of its
+ * own.
+ */
 static bool ask(int fd, const char *request, const char *status)
 {
     char answer[1024];
@@ -444,7 +448,10 @@ static weir_err be_a_client(void *arg)
     return is_good ? WEIR_OK : WEIR_EFAIL;
 }
 
-/* Allocations of the worker for each request of a warm connection, from its first byte to the next one's. */
+/*
+ * Allocations of the worker for each request of a warm connection, from its first byte to the next
+ * one's.
+ */
 static double request_mallocs(weir_ctx *handle)
 {
     static const struct weir__http_server_options defaults;

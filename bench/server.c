@@ -1,12 +1,15 @@
 /*
- * The service that load is put on: a route for each thing that services do, through the ordinary application and router,
- * with weir_mw_recover as the only middleware. Written against the public headers alone, as a user's would be.
+ * The service that load is put on: a route for each thing that services do, through the ordinary
+ * application and router, with weir_mw_recover as the only middleware. Written against the public
+ * headers alone, as a user's would be.
  *
  *     server --port P --workers N [--db FILE]
  *
- * FILE is a SQLite database with the table world(id INTEGER PRIMARY KEY, randomnumber INTEGER) of 10,000 rows; it is made when
- * it is missing. Without --db the routes /db, /queries and /rows are not there. bench/anchors/gin has the same routes and answers. All other options are the application's, by environment
- * (WEIR_LOG_LEVEL=debug …). There is no admin's port, so that several of these can run side by side.
+ * FILE is a SQLite database with the table world(id INTEGER PRIMARY KEY, randomnumber INTEGER) of
+ * 10,000 rows; it is made when it is missing. Without --db the routes /db, /queries and /rows are
+ * not there. bench/anchors/gin has the same routes and answers. All other options are the
+ * application's, by environment (WEIR_LOG_LEVEL=debug …). There is no admin's port, so that several
+ * of these can run side by side.
  */
 #include <getopt.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /*
- * The limit: what this machine's kernel leaves to a server that does nothing. One thread, epoll, one fixed reply for every
- * blank line that arrives; no parser, no routes, no time-outs, no errors told. Nothing that does more can be faster, so the distance
- * to it is what a server's own work costs.
+ * The limit: what this machine's kernel leaves to a server that does nothing. One thread, epoll,
+ * one fixed reply for every blank line that arrives; no parser, no routes, no time-outs, no errors
+ * told. Nothing that does more can be faster, so the distance to it is what a server's own work
+ * costs.
  *
  *     limit PORT
  */

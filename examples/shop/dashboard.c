@@ -1,7 +1,7 @@
 /*
- * A user's dashboard: three questions asked side by side, under one deadline. The fibers belong to the
- * group's context: when one fails the others are cancelled, and when the handler returns none is
- * left, whatever happened.
+ * A user's dashboard: three questions asked side by side, under one deadline. The fibers belong to
+ * the group's context: when one fails the others are cancelled, and when the handler returns none
+ * is left, whatever happened.
  */
 #include "shop.h"
 

@@ -1,7 +1,8 @@
 /*
- * Orders. One transaction checks and takes the stock of all lines: either the whole order is placed, or
- * nothing has changed. The transaction belongs to the request's context; whatever return is taken
- * before the commit, it is rolled back. The confirmation is sent afterwards, in the background.
+ * Orders. One transaction checks and takes the stock of all lines: either the whole order is
+ * placed, or nothing has changed. The transaction belongs to the request's context; whatever return
+ * is taken before the commit, it is rolled back. The confirmation is sent afterwards, in the
+ * background.
  */
 #include "shop.h"
 

@@ -1,6 +1,6 @@
 /*
- * The report: every order line, joined with its names, as one JSON array. Rows are written as they are
- * read, so memory stays flat however many there are, and a slow client slows the query down.
+ * The report: every order line, joined with its names, as one JSON array. Rows are written as they
+ * are read, so memory stays flat however many there are, and a slow client slows the query down.
  */
 #include "shop.h"
 

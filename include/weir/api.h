@@ -1,6 +1,6 @@
 /*
- * Attributes of public declarations. The compiler knows by them what the comments say: who must look
- * at a result, what may not be NULL, what is a format string.
+ * Attributes of public declarations. The compiler knows by them what the comments say: who must
+ * look at a result, what may not be NULL, what is a format string.
  */
 #ifndef WEIR_API_H
 #define WEIR_API_H

@@ -1,5 +1,6 @@
 /*
- * The application: options, listeners, the admin's port, start and drain. It is what main is made of.
+ * The application: options, listeners, the admin's port, start and drain. It is what main is made
+ * of.
  *
  *     int main(int argc, char **argv)
  *     {
@@ -59,7 +60,9 @@ typedef struct weir_app_options {
      * what lives as long as the service, into what weir_provide named. An error ends the
      * service; its record's message is the line that is shown. */
     weir_fiber_fn start;
-    /* Called once the service listens, for what is to be said then; `url` is where. Must not wait. */
+    /*
+     * Called once the service listens, for what is to be said then; `url` is where. Must not wait.
+     */
     void (*ready)(const char *url, void *arg);
     void *arg;                  /* for `start` and `ready` */
     const weir_option *options; /* options of your own, ended by a zeroed one; borrowed */
@@ -106,9 +109,9 @@ WEIR_API weir_app *weir_app_new_at(int argc, char **argv,
                                    const weir_app_options *options) WEIR_MUST_USE;
 
 /**
- * Runs the service until SIGTERM or SIGINT. Then readiness fails, no connection is accepted any more,
- * connections at rest are closed, and what runs may end within drain_timeout; what still runs after that is
- * cancelled and listed. A second signal ends the process at once.
+ * Runs the service until SIGTERM or SIGINT. Then readiness fails, no connection is accepted any
+ * more, connections at rest are closed, and what runs may end within drain_timeout; what still runs
+ * after that is cancelled and listed. A second signal ends the process at once.
  *
  * app      freed
  * returns  main's exit status: 0; 1 when there were mistakes (all are on standard error), when the

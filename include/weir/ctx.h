@@ -78,7 +78,10 @@ typedef struct weir_ctx_options {
  */
 #define weir_ctx_open(parent, ...)                                                                 \
     weir_ctx_open_at(WEIR_HERE, (parent), &(weir_ctx_options){__VA_ARGS__})
-/** The function behind weir_ctx_open. Never inlined: its frame tells which locals are older than the context. */
+/**
+ * The function behind weir_ctx_open. Never inlined: its frame tells which locals are older than the
+ * context.
+ */
 WEIR_API weir_ctx *weir_ctx_open_at(const weir_site *site, weir_ctx *parent,
                                     const weir_ctx_options *options) WEIR_MUST_USE
     __attribute__((noinline));

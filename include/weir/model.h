@@ -45,8 +45,8 @@ typedef enum weir_format {
 typedef struct weir_model weir_model;
 
 /**
- * One member of a model. `name`, `offset`, `size` and `kind` are set by WEIR_MODEL; the rest are the
- * options, given by name, all of them optional.
+ * One member of a model. `name`, `offset`, `size` and `kind` are set by WEIR_MODEL; the rest are
+ * the options, given by name, all of them optional.
  */
 typedef struct weir_field {
     weir_str name; /* the member's name in C */

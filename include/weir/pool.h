@@ -1,7 +1,7 @@
 /*
  * Pools of connections (or whatever else is dear to open), as far as a service sees them: the knobs
- * that every pool has, checked when it is made, and the numbers that it counts. Leases belong to the
- * context that acquired them and go back at its end at the latest.
+ * that every pool has, checked when it is made, and the numbers that it counts. Leases belong to
+ * the context that acquired them and go back at its end at the latest.
  */
 #ifndef WEIR_POOL_H
 #define WEIR_POOL_H
@@ -13,9 +13,9 @@ extern "C" {
 #endif
 
 /**
- * The knobs of a pool. Zero means the default, which a database may have chosen for its kind; what is
- * out of range is refused when the pool is made, all mistakes at once. There is no "unlimited", no
- * "for ever" and no way to switch the search for leaks off.
+ * The knobs of a pool. Zero means the default, which a database may have chosen for its kind; what
+ * is out of range is refused when the pool is made, all mistakes at once. There is no "unlimited",
+ * no "for ever" and no way to switch the search for leaks off.
  */
 typedef struct weir_pool_options {
     uint32_t max_open; /* 1 to 10,000 at a time; a pool of your own must give it */

@@ -106,8 +106,8 @@ WEIR_API weir_err weir_cookie_set_at(weir_ctx *c, const char *name, weir_str val
 typedef struct weir_stream weir_stream;
 
 /**
- * Begins a JSON array. As long as nothing of it has left for the client, an error still gets its own
- * status.
+ * Begins a JSON array. As long as nothing of it has left for the client, an error still gets its
+ * own status.
  *
  * returns  the stream; never NULL. When there is a response already, one whose weir_stream_end
  *          returns WEIR_ECLOSED

@@ -33,7 +33,9 @@ typedef struct weir_tx weir_tx;
 
 /* --- values ----------------------------------------------------------------------------------- */
 
-/** Bytes for a BLOB, a weir_str is text: weir_exec(tx, "…", ((weir_blob){p, n})), in parentheses. */
+/**
+ * Bytes for a BLOB, a weir_str is text: weir_exec(tx, "…", ((weir_blob){p, n})), in parentheses.
+ */
 typedef struct weir_blob {
     const void *ptr;
     size_t len;
@@ -179,8 +181,8 @@ static inline weir_source weir_source_tx(weir_tx *tx)
  *          value for each of its parameters, copied
  * returns  the rows; never NULL: where it failed, rows without any, whose weir_rows_err says why
  * errors   WEIR_ELIMIT and WEIR_ETIMEDOUT (no connection came free; status 503), WEIR_EDB (the
- *          statement is wrong, or writes outside of a transaction), WEIR_EINVALID (the number of values),
- *          the reason when `c` is cancelled
+ *          statement is wrong, or writes outside of a transaction), WEIR_EINVALID (the number of
+ *          values), the reason when `c` is cancelled
  * owner    the context; finished rows hold nothing. Rows that were left in the middle are closed at
  *          its end, and reported when it ends well
  * context  fiber, may wait for a connection; long queries yield
@@ -199,12 +201,15 @@ WEIR_API weir_rows *weir_query_at(const weir_site *site, weir_ctx *c, weir_sourc
  * Reads the next row into `out`, or reports that there is none.
  *
  * rows     result of weir_query; NULL is allowed and yields false
- * T        a type with a model, or of one value: int64_t, int32_t, uint32_t, uint64_t, double, bool, weir_str
- * out      filled by column name; members without a column keep their value. A column without a member is
- *          an error, and so is NULL for a number without `.present`; a text becomes absent
+ * T        a type with a model, or of one value: int64_t, int32_t, uint32_t, uint64_t, double,
+ *          bool, weir_str
+ * out      filled by column name; members without a column keep their value. A column without a
+ *          member is an error, and so is NULL for a number without `.present`; a text becomes
+ *          absent
  * returns  true while `out` holds a row; false at the end and on error
- * errors   sticky, see weir_rows_err: WEIR_EDBTYPE (column and member are named), WEIR_ELIMIT (the cap),
- *          WEIR_ETOOLARGE (a value over value_bytes_max), WEIR_EDB, the reason when `c` is cancelled
+ * errors   sticky, see weir_rows_err: WEIR_EDBTYPE (column and member are named), WEIR_ELIMIT (the
+ *          cap), WEIR_ETOOLARGE (a value over value_bytes_max), WEIR_EDB, the reason when `c` is
+ *          cancelled
  * owner    texts in `out` are borrowed from `rows` until the next call
  * context  fiber, may wait
  */
@@ -213,7 +218,9 @@ WEIR_API weir_rows *weir_query_at(const weir_site *site, weir_ctx *c, weir_sourc
 /** The function behind weir_rows_next. */
 WEIR_API bool weir_rows_next_at(weir_rows *rows, const weir_model *model, void *out);
 
-/** The first error of the rows so far; WEIR_OK at a good end. An error that nobody read is reported. */
+/**
+ * The first error of the rows so far; WEIR_OK at a good end. An error that nobody read is reported.
+ */
 WEIR_API weir_err weir_rows_err(weir_rows *rows) WEIR_MUST_USE;
 
 /** Ends rows early: the connection is free for others. Idempotent; NULL is allowed. */
@@ -222,7 +229,8 @@ WEIR_API void weir_rows_close(weir_rows *rows);
 /**
  * Reads the first row of a query.
  *
- *     weir_err err = weir_query_one(c, db, user, &u, "SELECT name, email FROM users WHERE id = ?", id);
+ *     weir_err err = weir_query_one(c, db, user, &u, "SELECT name, email FROM users WHERE id = ?",
+ *     id);
  *
  * out      as in weir_rows_next, but texts are copied into the context's memory
  * returns  WEIR_OK; WEIR_ENOTFOUND when there is no row (not raised, `out` is untouched); errors as
@@ -273,7 +281,8 @@ WEIR_API int64_t weir_last_insert_id(const weir_tx *tx);
 WEIR_API weir_err weir_tx_err(const weir_tx *tx);
 
 /**
- * Commits, unless there was an error: then it rolls back and returns that. Rows of the transaction are closed.
+ * Commits, unless there was an error: then it rolls back and returns that. Rows of the transaction
+ * are closed.
  *
  * returns  WEIR_OK when all of it is in the database; otherwise nothing of it is
  * context  the fiber that began it; waits
@@ -282,7 +291,10 @@ WEIR_API weir_err weir_tx_err(const weir_tx *tx);
 /** The function behind weir_commit. */
 WEIR_API weir_err weir_commit_at(const weir_site *site, weir_tx *tx) WEIR_MUST_USE;
 
-/** Rolls back; under a shield, so also when the context is cancelled. Idempotent, harmless after a commit. */
+/**
+ * Rolls back; under a shield, so also when the context is cancelled. Idempotent, harmless after a
+ * commit.
+ */
 WEIR_API void weir_rollback(weir_tx *tx);
 
 /** What a single statement did. */
@@ -327,7 +339,10 @@ WEIR_API weir_err weir_db_err(const weir_db *db);
 /** Its name in messages and metrics: the file's name. Borrowed from the database. */
 WEIR_API const char *weir_db_name(const weir_db *db);
 
-/** The numbers of its connections: those that read, and the one that writes. Either may be NULL. Any thread. */
+/**
+ * The numbers of its connections: those that read, and the one that writes. Either may be NULL. Any
+ * thread.
+ */
 WEIR_API void weir_db_stats(weir_db *db, weir_pool_stats *readers, weir_pool_stats *writer);
 
 #ifndef __cplusplus

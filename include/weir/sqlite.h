@@ -39,8 +39,9 @@ typedef struct weir_sqlite_options {
  * ...      members of weir_sqlite_options
  * returns  the database; never NULL: where it failed, one whose every use returns the error. The
  *          message, one line that names the file, is in the error record of `c`
- * errors   WEIR_EINVALID (options, all mistakes at once), WEIR_ENOTFOUND (no such file or directory),
- *          WEIR_EBUSY (locked by another process), WEIR_EDB (not a database, no WAL here), -EACCES
+ * errors   WEIR_EINVALID (options, all mistakes at once), WEIR_ENOTFOUND (no such file or
+ *          directory), WEIR_EBUSY (locked by another process), WEIR_EDB (not a database, no WAL
+ *          here), -EACCES
  * owner    the context; its end closes the connections
  * context  fiber; waits
  */

@@ -1,7 +1,8 @@
 /*
- * The admin's pages: is it alive, is it ready, its numbers, its fibers. They are served by the same server and
- * router as everything else, but on a port and a worker of their own, so that they answer while every
- * other worker is stuck; no page asks another worker anything without a limit on its patience.
+ * The admin's pages: is it alive, is it ready, its numbers, its fibers. They are served by the same
+ * server and router as everything else, but on a port and a worker of their own, so that they
+ * answer while every other worker is stuck; no page asks another worker anything without a limit on
+ * its patience.
  *
  * The port is for the operator alone: by default it listens on the loopback.
  */

@@ -1,5 +1,6 @@
 /*
- * Pieces of the admin's pages that only this room can write, because it alone knows the rooms they are about.
+ * Pieces of the admin's pages that only this room can write, because it alone knows the rooms they
+ * are about.
  */
 #ifndef WEIR_APP_ADMIN_H
 #define WEIR_APP_ADMIN_H

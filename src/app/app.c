@@ -1,7 +1,7 @@
 /*
- * An application's life in one place: options and routes are checked together, so that all mistakes are
- * shown at once; then the runtime runs the main fiber (serve.c) until the drain (drain.c) is over; then the
- * last line says what was served, and what, if anything, is left.
+ * An application's life in one place: options and routes are checked together, so that all mistakes
+ * are shown at once; then the runtime runs the main fiber (serve.c) until the drain (drain.c) is
+ * over; then the last line says what was served, and what, if anything, is left.
  *
  * Owns everything that weir_app_new made. The calling thread becomes the first worker.
  */
@@ -72,8 +72,8 @@ static bool print_what_was_asked(weir_app *app)
 }
 
 /*
- * Raises the limit of descriptors. A number of connections that was asked for must fit; the default is
- * what fits.
+ * Raises the limit of descriptors. A number of connections that was asked for must fit; the default
+ * is what fits.
  */
 static void fit_connections(weir_app *app)
 {

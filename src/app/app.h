@@ -1,8 +1,8 @@
 /*
  * The application from the inside: one struct that the steps of its life share.
  *
- * A1: `state` only goes forward. A2: what `start` opened belongs to the application's context, which ends
- * after the last request and before the runtime.
+ * A1: `state` only goes forward. A2: what `start` opened belongs to the application's context,
+ * which ends after the last request and before the runtime.
  */
 #ifndef WEIR_APP_APP_H
 #define WEIR_APP_APP_H
@@ -60,7 +60,10 @@ weir_err weir__app_serve(weir_ctx *c, void *app);
 /* preflight.c: says in the log what the kernel's settings have too little of. */
 void weir__app_preflight(void);
 
-/* drain.c: signals. Block before any thread is started; watch from the main fiber; end when all is over. */
+/*
+ * drain.c: signals. Block before any thread is started; watch from the main fiber; end when all is
+ * over.
+ */
 weir_err weir__app_block_signals(weir_app *app);
 weir_err weir__app_watch_signals(weir_app *app);
 void weir__app_signals_over(weir_app *app);
@@ -73,7 +76,9 @@ weir_err weir__app_listen(struct weir__app_listener *l, const struct weir__http_
 /* Ends what still runs on it, closes it. Fiber. */
 void weir__app_close(struct weir__app_listener *l, struct weir__ctx *c);
 
-/* admin.c: the admin's pages, and its server on its own worker. `message` gets one line on failure. */
+/*
+ * admin.c: the admin's pages, and its server on its own worker. `message` gets one line on failure.
+ */
 void weir__app_admin_routes(weir_app *app);
 weir_err weir__app_admin_start(weir_app *app, struct weir__ctx *c, char *message, size_t size);
 

@@ -1,11 +1,12 @@
 /*
- * From the signal to the end: SIGTERM or SIGINT fails readiness, then nothing is accepted any more, what
- * runs may end in time, what does not is cancelled and listed. A second signal ends the process at once.
+ * From the signal to the end: SIGTERM or SIGINT fails readiness, then nothing is accepted any more,
+ * what runs may end in time, what does not is cancelled and listed. A second signal ends the
+ * process at once.
  *
- * Two hard things. The signals are read, and the drain is led, on the admin's worker, because any other
- * may be stuck in a handler. And a handler that never gives its worker away cannot be cancelled at all, so
- * a plain thread, the warden, ends the process when the drain has had its time and some more; it says which
- * worker was stuck in what.
+ * Two hard things. The signals are read, and the drain is led, on the admin's worker, because any
+ * other may be stuck in a handler. And a handler that never gives its worker away cannot be
+ * cancelled at all, so a plain thread, the warden, ends the process when the drain has had its time
+ * and some more; it says which worker was stuck in what.
  *
  * Signals are blocked in every thread before the first one is started, so that none is ever
  * delivered to a handler.
@@ -67,7 +68,9 @@ static void tell_work(const struct weir__dump_fiber *f, weir_time now, const cha
     weir_log(NULL, WEIR_LOG_WARN, "%s: " WEIR_STR_FMT, verb, WEIR_STR_ARG(weir_buf_str(&b)));
 }
 
-/* Logs a line for each request and piece of background work that runs; returns how many there are. */
+/*
+ * Logs a line for each request and piece of background work that runs; returns how many there are.
+ */
 static size_t list_work(weir_app *app, struct weir__ctx *c, const char *verb)
 {
     struct weir__fibers fibers;

@@ -1,7 +1,8 @@
 /*
- * A gate: start and drain are steps on different workers that wait for each other. Once open it stays open,
- * so it makes no difference who comes first. A waiter is woken under the gate's lock, so that one who gives
- * up at the same moment finds itself off the list and waits for the wake that is on its way.
+ * A gate: start and drain are steps on different workers that wait for each other. Once open it
+ * stays open, so it makes no difference who comes first. A waiter is woken under the gate's lock,
+ * so that one who gives up at the same moment finds itself off the list and waits for the wake that
+ * is on its way.
  */
 #include "app/gate.h"
 

@@ -1,5 +1,6 @@
 /*
- * The gate: who comes before it opens waits, who comes after does not, who gives up leaves no trace.
+ * The gate: who comes before it opens waits, who comes after does not, who gives up leaves no
+ * trace.
  */
 #include "app/gate.h"
 

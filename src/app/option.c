@@ -1,11 +1,12 @@
 /*
- * Options from initialisers, environment and flags. An option is a name, a help line and the address of the
- * variable that holds its value; what the variable holds at the start is the default, so there is no
- * second place where a default could be written. A mistake (unknown flag, a number out of range, a word that
- * is not allowed) never ends the process here: it becomes a line, and all lines are shown at once.
+ * Options from initialisers, environment and flags. An option is a name, a help line and the
+ * address of the variable that holds its value; what the variable holds at the start is the
+ * default, so there is no second place where a default could be written. A mistake (unknown flag, a
+ * number out of range, a word that is not allowed) never ends the process here: it becomes a line,
+ * and all lines are shown at once.
  *
- * Values of kind text are borrowed from argv and the environment, which live as long as the process.
- * Used by one thread, before the workers start.
+ * Values of kind text are borrowed from argv and the environment, which live as long as the
+ * process. Used by one thread, before the workers start.
  */
 #include "app/option.h"
 

@@ -1,6 +1,6 @@
 /*
- * Options of a program: one table that is filled from initialisers, the environment and flags, in this order.
- * All mistakes are collected as lines; none ends the process.
+ * Options of a program: one table that is filled from initialisers, the environment and flags, in
+ * this order. All mistakes are collected as lines; none ends the process.
  */
 #ifndef WEIR_APP_OPTION_H
 #define WEIR_APP_OPTION_H

@@ -1,6 +1,6 @@
 /*
- * Options: which source wins, what is refused and in which words, and that nothing is lost when several
- * things are wrong.
+ * Options: which source wins, what is refused and in which words, and that nothing is lost when
+ * several things are wrong.
  */
 #include "app/option.h"
 

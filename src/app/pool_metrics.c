@@ -1,6 +1,7 @@
 /*
- * The numbers of every pool, each under its name. They are copied first, pool by pool, because the text
- * wants them family by family. A second pool of the same name is shown as "name#2": samples must differ.
+ * The numbers of every pool, each under its name. They are copied first, pool by pool, because the
+ * text wants them family by family. A second pool of the same name is shown as "name#2": samples
+ * must differ.
  */
 #include <stdio.h>
 

@@ -1,8 +1,9 @@
 /*
- * A look at the machine before the service listens: settings of the kernel that are fine on a desktop and too
- * small for a service with many connections. What is too small is said in the log, with the command that
- * changes it; nothing is changed, and nothing stops the start. (The limit of descriptors is the process'
- * own: app.c raises it, and refuses a number of connections that it does not allow.)
+ * A look at the machine before the service listens: settings of the kernel that are fine on a
+ * desktop and too small for a service with many connections. What is too small is said in the log,
+ * with the command that changes it; nothing is changed, and nothing stops the start. (The limit of
+ * descriptors is the process' own: app.c raises it, and refuses a number of connections that it
+ * does not allow.)
  */
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,10 +1,11 @@
 /*
- * The main fiber: start, serve, end. It runs on the first worker, in the application's context, so whatever
- * the program's own start opens lives until the last request is over, and is released (pools, databases)
- * while the network still works.
+ * The main fiber: start, serve, end. It runs on the first worker, in the application's context, so
+ * whatever the program's own start opens lives until the last request is over, and is released
+ * (pools, databases) while the network still works.
  *
- * Order: the admin's port first, so that a start that takes long can be watched; then the program's start;
- * then the port that it is all about. Only then is the service ready. At the end the reverse.
+ * Order: the admin's port first, so that a start that takes long can be watched; then the program's
+ * start; then the port that it is all about. Only then is the service ready. At the end the
+ * reverse.
  */
 #include <stdio.h>
 #include <sys/socket.h>

@@ -1,7 +1,7 @@
 /*
- * The options that every application has: one table that says for each its name, help, bounds and default.
- * The defaults of limits and time-outs are written here and handed down to the server and the runtime, so
- * that --help tells the truth.
+ * The options that every application has: one table that says for each its name, help, bounds and
+ * default. The defaults of limits and time-outs are written here and handed down to the server and
+ * the runtime, so that --help tells the truth.
  */
 #include <stdlib.h>
 

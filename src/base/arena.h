@@ -45,7 +45,10 @@ static inline void weir__arena_fini(struct weir__arena *a)
 
 void *weir__arena_alloc_slow(struct weir__arena *a, size_t size, size_t align);
 
-/* `size` bytes, aligned to `align` (a power of two, at most 4096); not zeroed. NULL: budget or memory. */
+/*
+ * `size` bytes, aligned to `align` (a power of two, at most 4096); not zeroed. NULL: budget or
+ * memory.
+ */
 static inline void *weir__arena_alloc_aligned(struct weir__arena *a, size_t size, size_t align)
 {
     uintptr_t at = ((uintptr_t)a->at + align - 1) & ~(uintptr_t)(align - 1);

@@ -1,4 +1,6 @@
-/* Counters and histograms: bucket edges, quantiles, merging, reading while another thread writes. */
+/*
+ * Counters and histograms: bucket edges, quantiles, merging, reading while another thread writes.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -28,7 +28,7 @@ struct decoder {
     struct weir__report report;
 };
 
-/* --- errors ------------------------------------------------------------------------------------ */
+/* --- errors ----------------------------------------------------------------------------------- */
 
 /* Broken syntax: the only error that is then reported. */
 static const char *broken(struct decoder *d, const char *p, const char *what)
@@ -56,7 +56,7 @@ static const char *no_memory(struct decoder *d)
     return NULL;
 }
 
-/* --- tokens ------------------------------------------------------------------------------------ */
+/* --- tokens ----------------------------------------------------------------------------------- */
 
 /* The byte at `p`; 0, which no token begins with, at the end. */
 static inline char peek(const struct decoder *d, const char *p)
@@ -242,7 +242,7 @@ static const char *skip_number(struct decoder *d, const char *p)
     return p;
 }
 
-/* --- skipping values ----------------------------------------------------------------------------- */
+/* --- skipping values -------------------------------------------------------------------------- */
 
 static const char *skip_string(struct decoder *d, const char *p)
 {
@@ -345,7 +345,7 @@ static const char *skip_value(struct decoder *d, const char *p)
     return p;
 }
 
-/* --- values -------------------------------------------------------------------------------------- */
+/* --- values ----------------------------------------------------------------------------------- */
 
 static const char *type_at(char ch)
 {
@@ -526,7 +526,7 @@ static inline const char *read_value(struct decoder *d, const char *p,
     }
 }
 
-/* --- objects and arrays --------------------------------------------------------------------------- */
+/* --- objects and arrays ----------------------------------------------------------------------- */
 
 /* True when `p`, at a quote, is at the key of `m` as compact JSON writes it. */
 static inline bool is_key_of(const struct decoder *d, const char *p, const struct weir__member *m)
@@ -691,7 +691,7 @@ static const char *read_array(struct decoder *d, const char *p, const struct wei
     return p + 1;
 }
 
-/* --- the whole ------------------------------------------------------------------------------------ */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 static weir_err decoder_init(struct decoder *d, struct weir__arena *arena, weir_str text,
                              const weir_json_limits *limits, weir_json_errors *errors)

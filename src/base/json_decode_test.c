@@ -314,7 +314,7 @@ static void broken_syntax_is_one_error_with_its_place(void **state)
     }
 }
 
-/* --- limits ---------------------------------------------------------------------------------------- */
+/* --- limits ----------------------------------------------------------------------------------- */
 
 static weir_err decode_nested(unsigned depth, const char *key, uint32_t depth_max)
 {
@@ -439,7 +439,7 @@ static void any_allocation_may_fail(void **state)
     }
 }
 
-/* --- arrays at the top, errors left out -------------------------------------------------------------- */
+/* --- arrays at the top, errors left out ------------------------------------------------------- */
 
 static void arrays_may_stand_at_the_top(void **state)
 {

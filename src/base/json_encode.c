@@ -20,7 +20,7 @@
 
 #define EVERY_BYTE(b) (0x0101010101010101u * (b))
 
-/* --- the window --------------------------------------------------------------------------------- */
+/* --- the window ------------------------------------------------------------------------------- */
 
 static char *fail(struct weir__json_writer *w, weir_err err)
 {
@@ -64,7 +64,7 @@ static void put_bytes(struct weir__json_writer *w, const char *p, size_t n)
     }
 }
 
-/* --- strings ------------------------------------------------------------------------------------ */
+/* --- strings ---------------------------------------------------------------------------------- */
 
 /* Other than 0 when one of 8 bytes is not ASCII, a control character, a quote or a backslash. */
 static inline uint64_t special8(uint64_t x)
@@ -148,7 +148,9 @@ static void put_escape(struct weir__json_writer *w, unsigned char ch)
     w->at += 6;
 }
 
-/* Writes any bytes as the inside of a string: escapes, and U+FFFD for each byte that is not UTF-8. */
+/*
+ * Writes any bytes as the inside of a string: escapes, and U+FFFD for each byte that is not UTF-8.
+ */
 static void put_text(struct weir__json_writer *w, const char *p, const char *end)
 {
     while (p < end && w->err == WEIR_OK) {
@@ -183,7 +185,7 @@ static inline void put_string(struct weir__json_writer *w, weir_str s)
     put_char(w, '"');
 }
 
-/* --- values without their commas ------------------------------------------------------------------ */
+/* --- values without their commas -------------------------------------------------------------- */
 
 static void put_null(struct weir__json_writer *w)
 {
@@ -220,7 +222,7 @@ static void put_bool(struct weir__json_writer *w, bool v)
     put_bytes(w, v ? "true" : "false", v ? 4 : 5);
 }
 
-/* --- models ---------------------------------------------------------------------------------------- */
+/* --- models ----------------------------------------------------------------------------------- */
 
 static void put_object(struct weir__json_writer *w, const weir_model *model, const void *object);
 
@@ -348,7 +350,7 @@ static void put_object(struct weir__json_writer *w, const weir_model *model, con
     put_char(w, '}');
 }
 
-/* --- pieces ---------------------------------------------------------------------------------------- */
+/* --- pieces ----------------------------------------------------------------------------------- */
 
 /* Before a value or a key: the comma that is due. */
 static inline void put_comma(struct weir__json_writer *w)
@@ -468,7 +470,7 @@ void weir__json_write_model(struct weir__json_writer *w, const weir_model *model
     put_object(w, model, object);
 }
 
-/* --- into a buffer --------------------------------------------------------------------------------- */
+/* --- into a buffer ---------------------------------------------------------------------------- */
 
 /* Takes the window's bytes into the buffer: they are there already, or in `scratch`. */
 static weir_err take_window(struct weir__json_writer *w)

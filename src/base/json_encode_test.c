@@ -171,7 +171,7 @@ static void specials_are_seen_in_every_place(void **state)
     }
 }
 
-/* --- windows --------------------------------------------------------------------------------------- */
+/* --- windows ---------------------------------------------------------------------------------- */
 
 struct sink {
     char bytes[8192], window[256];
@@ -278,7 +278,7 @@ static void a_buffer_is_filled_up_to_its_maximum(void **state)
     free(expected);
 }
 
-/* --- pieces ---------------------------------------------------------------------------------------- */
+/* --- pieces ----------------------------------------------------------------------------------- */
 
 static void pieces_get_their_commas(void **state)
 {
@@ -338,7 +338,7 @@ static void misuse_of_pieces_is_an_error(void **state)
     weir_buf_fini(&b);
 }
 
-/* --- round trips ------------------------------------------------------------------------------------- */
+/* --- round trips ------------------------------------------------------------------------------ */
 
 static uint64_t random_state = 7;
 

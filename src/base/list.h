@@ -1,6 +1,7 @@
 /*
  * Intrusive, circular, doubly linked lists. A node that is on no list points to itself, so removing
- * is idempotent and "is it queued?" is one comparison. A list's field names its partner in a comment.
+ * is idempotent and "is it queued?" is one comparison. A list's field names its partner in a
+ * comment.
  */
 #ifndef WEIR_BASE_LIST_H
 #define WEIR_BASE_LIST_H

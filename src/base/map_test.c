@@ -1,4 +1,6 @@
-/* The hash map against a plain array as its model, its maximum, failures, and the hash's vectors. */
+/*
+ * The hash map against a plain array as its model, its maximum, failures, and the hash's vectors.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

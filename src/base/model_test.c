@@ -247,7 +247,7 @@ static void a_wrong_definition_ends_the_process(void **state)
     assert_non_null(strstr(text, "weir: wrong definition: model wrong1, member n: .min is over"));
 }
 
-/* --- first use --------------------------------------------------------------------------------- */
+/* --- first use -------------------------------------------------------------------------------- */
 
 typedef struct {
     weir_str s;
@@ -299,7 +299,7 @@ static void many_threads_may_be_first(void **state)
     pthread_barrier_destroy(&barrier);
 }
 
-/* --- typed values -------------------------------------------------------------------------------- */
+/* --- typed values ----------------------------------------------------------------------------- */
 
 static all_kinds row;
 

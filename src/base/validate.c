@@ -1,7 +1,7 @@
 /*
- * Checks and their messages. A check that passes costs a comparison or two and touches nothing; only
- * a failure walks the path outwards, counts lines and takes memory, from the caller's arena. The
- * messages are written to be read behind the pointer: "/age must be at least 18, is 17".
+ * Checks and their messages. A check that passes costs a comparison or two and touches nothing;
+ * only a failure walks the path outwards, counts lines and takes memory, from the caller's arena.
+ * The messages are written to be read behind the pointer: "/age must be at least 18, is 17".
  *
  * Values that came in are quoted only as numbers, so that a message needs no escaping.
  */
@@ -306,7 +306,9 @@ static bool report_one_of(struct weir__report *r, const struct weir__path *path,
     return false;
 }
 
-/* Matches a copy that ends in NUL: the range alone would do, but checkers of memory look for one. */
+/*
+ * Matches a copy that ends in NUL: the range alone would do, but checkers of memory look for one.
+ */
 static bool matches(const regex_t *regex, weir_str s)
 {
     char copy[PATTERN_INPUT_MAX + 1];

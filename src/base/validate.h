@@ -16,7 +16,9 @@ struct weir__path {
     weir_str key; /* when there is no member of that name */
 };
 
-/* What a check needs to report. `text` and `at` give line and column; NULL where there is no text. */
+/*
+ * What a check needs to report. `text` and `at` give line and column; NULL where there is no text.
+ */
 struct weir__report {
     struct weir__arena *arena;
     weir_json_errors *errors; /* NULL: only whether there was one counts */

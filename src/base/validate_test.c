@@ -205,7 +205,7 @@ static void whole_structs_are_checked(void **state)
     assert_int_equal(weir__model_validate(&arena, weir_model_of(query), &q, NULL), WEIR_EINVALID);
 }
 
-/* --- binding ------------------------------------------------------------------------------------- */
+/* --- binding ---------------------------------------------------------------------------------- */
 
 struct pair {
     const char *key, *text;

@@ -1,10 +1,13 @@
 /*
- * The public calls of SQL, whatever the driver: whose rows and transactions they are, what is left open, which error counts.
+ * The public calls of SQL, whatever the driver: whose rows and transactions they are, what is left
+ * open, which error counts.
  *
- * The hard thing is that everything may fail and be used all the same. So a query always yields rows, a begin a transaction;
- * they keep their first error, do nothing after it, and hold nothing. The one without memory is shared and constant.
+ * The hard thing is that everything may fail and be used all the same. So a query always yields
+ * rows, a begin a transaction; they keep their first error, do nothing after it, and hold nothing.
+ * The one without memory is shared and constant.
  *
- * The record in the context comes before the connection: whatever happens in between, the end finds it.
+ * The record in the context comes before the connection: whatever happens in between, the end finds
+ * it.
  */
 #include "data/sql.h"
 
@@ -24,7 +27,7 @@ static void check_fiber(const struct weir__fiber *owner, const weir_site *site,
                  site->file, site->line);
 }
 
-/* --- rows as owned things ------------------------------------------------------------------------ */
+/* --- rows as owned things --------------------------------------------------------------------- */
 
 static void release_rows(struct weir__owned *o)
 {
@@ -61,7 +64,7 @@ static void finish(weir_rows *r)
         weir__disown(&r->owned);
 }
 
-/* --- reading ------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static weir_db *db_of(weir_source from)
 {
@@ -170,7 +173,7 @@ weir_err weir_query_one_at(const weir_site *site, weir_ctx *handle, weir_source 
     return err;
 }
 
-/* --- transactions as owned things ---------------------------------------------------------------- */
+/* --- transactions as owned things ------------------------------------------------------------- */
 
 static void release_tx(struct weir__owned *o)
 {
@@ -188,7 +191,7 @@ static void describe_tx(const struct weir__owned *o, weir_buf *out)
 static const struct weir__owned_type tx_type = {
     .name = "transaction", .release = release_tx, .describe = describe_tx, .is_mistake = is_always};
 
-/* --- writing ------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static void open_tx(weir_tx *tx, const weir_site *site, struct weir__ctx *c, weir_db *db)
 {
@@ -300,7 +303,7 @@ weir_err weir_exec_script_at(const weir_site *site, weir_ctx *handle, weir_db *d
     return end_tx(&tx, site, true);
 }
 
-/* --- the database -------------------------------------------------------------------------------- */
+/* --- the database ----------------------------------------------------------------------------- */
 
 weir_err weir_db_err(const weir_db *db)
 {

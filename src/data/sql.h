@@ -1,6 +1,7 @@
 /*
- * SQL databases from the inside: what the calls of <weir/sql.h> share, and the table that a driver fills in. sql.c owns the
- * handles (whose context, whose fiber, which error first); a driver does the work.
+ * SQL databases from the inside: what the calls of <weir/sql.h> share, and the table that a driver
+ * fills in. sql.c owns the handles (whose context, whose fiber, which error first); a driver does
+ * the work.
  */
 #ifndef WEIR_DATA_SQL_H
 #define WEIR_DATA_SQL_H
@@ -19,7 +20,10 @@ struct weir_db {
     weir_err err;
 };
 
-/* Rows, with the driver's place in them. Without a driver: made without memory, shared, never written to. */
+/*
+ * Rows, with the driver's place in them. Without a driver: made without memory, shared, never
+ * written to.
+ */
 struct weir_rows {
     const struct weir__sql_driver *driver;
     weir_db *db;
@@ -58,21 +62,29 @@ struct weir_tx {
     void *conn; /* the driver's; NULL: not begun */
 };
 
-/* What a driver does. All in the fiber of the rows or the transaction; errors are raised by it, kept by sql.c. */
+/*
+ * What a driver does. All in the fiber of the rows or the transaction; errors are raised by it,
+ * kept by sql.c.
+ */
 struct weir__sql_driver {
     const char *name;
     /* Finds a connection for `r` (its transaction's, or a lease), binds the values. */
     weir_err (*query)(weir_rows *r, const char *sql, const weir_arg *args, size_t count);
     /* 1: a row, put into `out`; 0: the end; below 0: an error. */
     int (*next)(weir_rows *r, const weir_model *model, void *out);
-    /* Gives back what the rows hold. Idempotent, also after a failed query. May be called in a shield by another fiber. */
+    /*
+     * Gives back what the rows hold. Idempotent, also after a failed query. May be called in a
+     * shield by another fiber.
+     */
     void (*close_rows)(weir_rows *r);
     /* Gets the connection that writes; `tx->owned` holds its lease. */
     weir_err (*begin)(weir_tx *tx);
     weir_err (*exec)(weir_tx *tx, const weir_site *site, const char *sql, const weir_arg *args,
                      size_t count);
     weir_err (*script)(weir_tx *tx, const weir_site *site, const char *sql);
-    /* Commits or rolls back what has begun, gives the connection back in either case. Idempotent. */
+    /*
+     * Commits or rolls back what has begun, gives the connection back in either case. Idempotent.
+     */
     weir_err (*end)(weir_tx *tx, const weir_site *site, bool commits);
     void (*stats)(weir_db *db, weir_pool_stats *readers, weir_pool_stats *writer);
 };

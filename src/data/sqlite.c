@@ -1,8 +1,10 @@
 /*
- * Opening an SQLite database: the options, its two pools (connections that read, and the one that writes) and the writer's thread.
+ * Opening an SQLite database: the options, its two pools (connections that read, and the one that
+ * writes) and the writer's thread.
  *
- * The first connection that writes is made at once, so that whatever is wrong with the file is known at the start. It is
- * kept open all the time: while it is, the WAL stays, and opening one that reads is cheap.
+ * The first connection that writes is made at once, so that whatever is wrong with the file is
+ * known at the start. It is kept open all the time: while it is, the WAL stays, and opening one
+ * that reads is cheap.
  */
 #include "data/sqlite.h"
 
@@ -25,7 +27,7 @@
 
 const struct weir__sql_driver weir__sqlite_driver;
 
-/* --- options -------------------------------------------------------------------------------------- */
+/* --- options ---------------------------------------------------------------------------------- */
 
 struct checker {
     const char *name;
@@ -83,7 +85,7 @@ static weir_err settle_options(weir_sqlite_options *o, const char *name, weir_bu
     return k.is_bad ? WEIR_EINVALID : err;
 }
 
-/* --- making ---------------------------------------------------------------------------------------- */
+/* --- making ----------------------------------------------------------------------------------- */
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -193,7 +195,7 @@ weir_db *weir_sqlite_open_at(const weir_site *site, weir_ctx *handle,
     return &db->db;
 }
 
-/* --- the driver ------------------------------------------------------------------------------------ */
+/* --- the driver ------------------------------------------------------------------------------- */
 
 static void stats(weir_db *handle, weir_pool_stats *readers, weir_pool_stats *writer)
 {

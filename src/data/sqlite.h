@@ -1,10 +1,11 @@
 /*
  * The inside of the SQLite driver.
  *
- * S1: a connection is used by the holder of its lease alone, on the holder's worker or, for the one that writes, on the
- *     writer's thread while the holder waits for it.
+ * S1: a connection is used by the holder of its lease alone, on the holder's worker or, for the one
+ *     that writes, on the writer's thread while the holder waits for it.
  * S2: a statement is BUSY from its look-up to its reset; only one that is not is evicted.
- * S3: a lease goes back with no statement busy and, if it was of the writer, outside of a transaction.
+ * S3: a lease goes back with no statement busy and, if it was of the writer, outside of a
+ *     transaction.
  */
 #ifndef WEIR_DATA_SQLITE_H
 #define WEIR_DATA_SQLITE_H
@@ -47,7 +48,9 @@ struct weir__sqlite_column {
     uint8_t op;
 };
 
-/* From the columns of a statement to the members of a model: made for its first row, kept with it. */
+/*
+ * From the columns of a statement to the members of a model: made for its first row, kept with it.
+ */
 struct weir__sqlite_plan {
     const weir_model *model; /* NULL: none yet */
     int reprepares; /* of the statement when it was made: the schema may have changed since */
@@ -81,26 +84,37 @@ struct weir__sqlite_conn {
 
 extern const struct weir__sql_driver weir__sqlite_driver;
 
-/* --- sqlite_conn.c: connections ------------------------------------------------------------------- */
+/* --- sqlite_conn.c: connections --------------------------------------------------------------- */
 
-/* Opens one. On failure the code, with a line about it in `message`. May run on the writer's thread. */
+/*
+ * Opens one. On failure the code, with a line about it in `message`. May run on the writer's
+ * thread.
+ */
 weir_err weir__sqlite_connect(struct weir__sqlite *db, bool is_writer,
                               struct weir__sqlite_conn **out, char *message);
 void weir__sqlite_disconnect(struct weir__sqlite_conn *conn);
 
-/* Tells a connection for whom it works from now on, and until when it may wait for other processes. */
+/*
+ * Tells a connection for whom it works from now on, and until when it may wait for other processes.
+ */
 void weir__sqlite_begin_work(struct weir__sqlite_conn *conn, struct weir__ctx *c);
 
-/* What a result code means; `message` (WEIR__SQLITE_MESSAGE bytes) is what to tell people, `sql` may be NULL. */
+/*
+ * What a result code means; `message` (WEIR__SQLITE_MESSAGE bytes) is what to tell people, `sql`
+ * may be NULL.
+ */
 weir_err weir__sqlite_error(struct weir__sqlite_conn *conn, int rc, const char *sql, char *message);
 
-/* Raises an error with such a message in the name of `site`; a cancelled context's reason comes first. */
+/*
+ * Raises an error with such a message in the name of `site`; a cancelled context's reason comes
+ * first.
+ */
 weir_err weir__sqlite_raise(struct weir__sqlite_conn *conn, struct weir__ctx *c,
                             const weir_site *site, weir_err err, const char *message);
 
 extern const struct weir__pool_ops weir__sqlite_reader_ops;
 
-/* --- sqlite_stmt.c: statements ---------------------------------------------------------------------- */
+/* --- sqlite_stmt.c: statements ---------------------------------------------------------------- */
 
 /* A prepared statement, busy from now on. SQLITE_OK, or an error in words of `message`. */
 weir_err weir__sqlite_prepare(struct weir__sqlite_conn *conn, const char *sql,
@@ -112,13 +126,13 @@ void weir__sqlite_put(struct weir__sqlite_conn *conn, struct weir__sqlite_stmt *
 /* Before a connection is closed. */
 void weir__sqlite_drop_all(struct weir__sqlite_conn *conn);
 
-/* --- sqlite_rows.c ---------------------------------------------------------------------------------- */
+/* --- sqlite_rows.c ---------------------------------------------------------------------------- */
 
 weir_err weir__sqlite_query(weir_rows *r, const char *sql, const weir_arg *args, size_t count);
 int weir__sqlite_next(weir_rows *r, const weir_model *model, void *out);
 void weir__sqlite_close_rows(weir_rows *r);
 
-/* --- sqlite_tx.c: the writer ------------------------------------------------------------------------- */
+/* --- sqlite_tx.c: the writer ------------------------------------------------------------------ */
 
 extern const struct weir__pool_ops weir__sqlite_writer_ops;
 
@@ -131,7 +145,10 @@ weir_err weir__sqlite_end(weir_tx *tx, const weir_site *site, bool commits);
 /* Sends the BEGIN of a transaction that has none yet. */
 weir_err weir__sqlite_begin_now(weir_tx *tx, const weir_site *site);
 
-/* The first step of a statement of rows that writes (INSERT … RETURNING), on the writer's thread; the row is kept. */
+/*
+ * The first step of a statement of rows that writes (INSERT … RETURNING), on the writer's thread;
+ * the row is kept.
+ */
 weir_err weir__sqlite_first_step(weir_rows *r);
 
 #endif

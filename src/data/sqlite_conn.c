@@ -1,12 +1,15 @@
 /*
- * Connections of SQLite: opening, the handlers that make it a good neighbour, and its errors in our words.
+ * Connections of SQLite: opening, the handlers that make it a good neighbour, and its errors in our
+ * words.
  *
- * Two call-backs keep a worker free while SQLite works on it: the progress handler, every 1,000 steps of its machine, lets
- * others run when the fiber has had its share, and stops the statement when the context is cancelled; the busy handler
- * sleeps as a fiber does. On the writer's thread there is no fiber: there the one looks at nothing (sqlite3_interrupt stops
- * it) and the other sleeps the thread.
+ * Two call-backs keep a worker free while SQLite works on it: the progress handler, every 1,000
+ * steps of its machine, lets others run when the fiber has had its share, and stops the statement
+ * when the context is cancelled; the busy handler sleeps as a fiber does. On the writer's thread
+ * there is no fiber: there the one looks at nothing (sqlite3_interrupt stops it) and the other
+ * sleeps the thread.
  *
- * SQLite holds none of its global locks in either of them, so another fiber may use another connection meanwhile.
+ * SQLite holds none of its global locks in either of them, so another fiber may use another
+ * connection meanwhile.
  */
 #include "data/sqlite.h"
 
@@ -28,7 +31,7 @@
 #define STEPS_BETWEEN_LOOKS 1000
 #define NAP_MS_MAX 50
 
-/* --- handlers ------------------------------------------------------------------------------------ */
+/* --- handlers --------------------------------------------------------------------------------- */
 
 static int on_progress(void *arg)
 {
@@ -81,7 +84,7 @@ void weir__sqlite_begin_work(struct weir__sqlite_conn *conn, struct weir__ctx *c
     atomic_store_explicit(&conn->is_cancelled, false, memory_order_relaxed);
 }
 
-/* --- errors -------------------------------------------------------------------------------------- */
+/* --- errors ----------------------------------------------------------------------------------- */
 
 static weir_err code_of(int rc)
 {
@@ -128,7 +131,7 @@ weir_err weir__sqlite_raise(struct weir__sqlite_conn *conn, struct weir__ctx *c,
     return weir_raise_at(site, weir__ctx_handle(c), err, 0, "%s", message);
 }
 
-/* --- opening ------------------------------------------------------------------------------------- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 /* Why the file could not be opened, as plainly as can be found out. */
 static weir_err explain_open(const struct weir__sqlite *db, int rc, char *message)
@@ -272,7 +275,7 @@ void weir__sqlite_disconnect(struct weir__sqlite_conn *conn)
     WEIR_ASSERT(rc == SQLITE_OK, "S3: a connection is closed without statements");
 }
 
-/* --- readers, for the pool ------------------------------------------------------------------------ */
+/* --- readers, for the pool -------------------------------------------------------------------- */
 
 static weir_err open_reader(void *driver, struct weir__ctx *c, void **resource)
 {

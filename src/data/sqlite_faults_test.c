@@ -1,6 +1,7 @@
 /*
- * A request that reads and writes, cancelled at each of its waits and with each of its allocations failing: afterwards
- * everything is back where it was, what it wrote is there as a whole or not at all, and the next request works.
+ * A request that reads and writes, cancelled at each of its waits and with each of its allocations
+ * failing: afterwards everything is back where it was, what it wrote is there as a whole or not at
+ * all, and the next request works.
  */
 #include "data/sqlite_testing.h"
 

@@ -1,4 +1,7 @@
-/* Opening: what is wrong with a file or with options is said in one line that names it; other processes' locks. */
+/*
+ * Opening: what is wrong with a file or with options is said in one line that names it; other
+ * processes' locks.
+ */
 #include "data/sqlite_testing.h"
 
 #include <fcntl.h>
@@ -97,7 +100,7 @@ static weir_err lists_all_mistakes(weir_ctx *c, void *arg)
 }
 SIM_TEST(lists_all_mistakes)
 
-/* --- other processes ------------------------------------------------------------------------------- */
+/* --- other processes -------------------------------------------------------------------------- */
 
 static weir_err lets_go(weir_ctx *c, void *arg)
 {

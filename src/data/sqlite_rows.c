@@ -1,12 +1,13 @@
 /*
  * Rows of SQLite: asking, stepping, and putting columns into members.
  *
- * Owns nothing between calls but the lease and the busy statement of each open query. The way from columns to members is
- * worked out at a statement's first row for a model and kept with the statement (the plan): after that a row costs a
- * step and a few stores, no look-up and no allocation.
+ * Owns nothing between calls but the lease and the busy statement of each open query. The way from
+ * columns to members is worked out at a statement's first row for a model and kept with the
+ * statement (the plan): after that a row costs a step and a few stores, no look-up and no
+ * allocation.
  *
- * The hard thing is the schema: SQLite may prepare a statement anew in its first step because a table has changed, so
- * the plan remembers how often that was.
+ * The hard thing is the schema: SQLite may prepare a statement anew in its first step because a
+ * table has changed, so the plan remembers how often that was.
  */
 #include "data/sqlite.h"
 
@@ -22,7 +23,7 @@ static weir_err raise_in(weir_rows *r, weir_err err, const char *message)
     return weir__sqlite_raise(r->conn, r->c, r->site, err, message);
 }
 
-/* --- asking -------------------------------------------------------------------------------------- */
+/* --- asking ----------------------------------------------------------------------------------- */
 
 /* A connection: the transaction's, which may have to begin first, or one that reads. */
 static weir_err get_conn(weir_rows *r)
@@ -75,7 +76,7 @@ weir_err weir__sqlite_query(weir_rows *r, const char *sql, const weir_arg *args,
     return r->tx != NULL ? weir__sqlite_first_step(r) : refuse_write(r, sql);
 }
 
-/* --- the plan ------------------------------------------------------------------------------------ */
+/* --- the plan --------------------------------------------------------------------------------- */
 
 static uint8_t op_of(const struct weir__member *m)
 {
@@ -168,7 +169,7 @@ static weir_err check_plan(weir_rows *r, const weir_model *model)
     return make_plan(r, model, reprepares);
 }
 
-/* --- columns into members -------------------------------------------------------------------------- */
+/* --- columns into members --------------------------------------------------------------------- */
 
 static const char *type_name(int type)
 {
@@ -289,7 +290,7 @@ static weir_err put_row(weir_rows *r, void *out)
     return WEIR_OK;
 }
 
-/* --- stepping ------------------------------------------------------------------------------------ */
+/* --- stepping --------------------------------------------------------------------------------- */
 
 static weir_err refuse_more(weir_rows *r)
 {

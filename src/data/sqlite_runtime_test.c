@@ -1,4 +1,7 @@
-/* On real workers and threads: readers beside a writer, long queries that stall nobody and end when told to, flat memory. */
+/*
+ * On real workers and threads: readers beside a writer, long queries that stall nobody and end when
+ * told to, flat memory.
+ */
 #include "data/sqlite_testing.h"
 
 #include <stdatomic.h>
@@ -30,7 +33,7 @@ static weir_err run_on(unsigned workers, weir_fiber_fn fn, void *arg)
 static const char endless[] = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n)"
                               " SELECT i FROM n WHERE i < 0";
 
-/* --- long queries ---------------------------------------------------------------------------------- */
+/* --- long queries ----------------------------------------------------------------------------- */
 
 struct race {
     weir_db *db;
@@ -47,7 +50,9 @@ static weir_err asks_endlessly(weir_ctx *c, void *arg)
     return err;
 }
 
-/* A fiber of the same worker gets its turns while the query runs, and it is this one that ends it. */
+/*
+ * A fiber of the same worker gets its turns while the query runs, and it is this one that ends it.
+ */
 static weir_err long_query_yields(weir_ctx *app, void *arg)
 {
     struct race r = {.db = open_users(app, arg)};
@@ -99,7 +104,7 @@ static weir_err deadline_ends_a_write(weir_ctx *app, void *arg)
 }
 RUNTIME_TEST(deadline_ends_a_write, 1)
 
-/* --- a million rows (E13, L31) ---------------------------------------------------------------------- */
+/* --- a million rows (E13, L31) ---------------------------------------------------------------- */
 
 /* A sanitizer keeps freed memory back, and shadows it. */
 #ifdef __SANITIZE_THREAD__
@@ -154,7 +159,7 @@ static weir_err memory_stays_flat(weir_ctx *app, void *arg)
 }
 RUNTIME_TEST(memory_stays_flat, 1)
 
-/* --- readers beside a writer ------------------------------------------------------------------------- */
+/* --- readers beside a writer ------------------------------------------------------------------ */
 
 enum { READERS_EACH = 4, ROUNDS = 200, ACCOUNTS = 10 };
 

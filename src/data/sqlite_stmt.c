@@ -1,8 +1,10 @@
 /*
- * Prepared statements of a connection: kept for the next time, at most 64, the one used longest ago goes.
+ * Prepared statements of a connection: kept for the next time, at most 64, the one used longest ago
+ * goes.
  *
- * Look-up is by the address of the statement's text first, because it is nearly always the same literal; the text is
- * compared all the same, since a buffer may hold another one by now. Then by the text's hash, for texts that are built.
+ * Look-up is by the address of the statement's text first, because it is nearly always the same
+ * literal; the text is compared all the same, since a buffer may hold another one by now. Then by
+ * the text's hash, for texts that are built.
  */
 #include "data/sqlite.h"
 
@@ -170,7 +172,7 @@ void weir__sqlite_put(struct weir__sqlite_conn *conn, struct weir__sqlite_stmt *
         free_stmt(stmt);
 }
 
-/* --- values -------------------------------------------------------------------------------------- */
+/* --- values ----------------------------------------------------------------------------------- */
 
 static int bind_one(sqlite3_stmt *s, int n, const weir_arg *a, sqlite3_destructor_type how)
 {

@@ -5,7 +5,7 @@
 #include "rt/context.h"
 #include "rt/owned.h"
 
-/* --- reading ------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static weir_err reads_rows(weir_ctx *c, void *arg)
 {
@@ -144,7 +144,7 @@ static weir_err allocates_nothing(weir_ctx *c, void *arg)
 }
 SIM_TEST(allocates_nothing)
 
-/* --- types --------------------------------------------------------------------------------------- */
+/* --- types ------------------------------------------------------------------------------------ */
 
 typedef struct {
     int8_t small;
@@ -213,7 +213,7 @@ static weir_err refuses_types(weir_ctx *c, void *arg)
 }
 SIM_TEST(refuses_types)
 
-/* --- statements ---------------------------------------------------------------------------------- */
+/* --- statements ------------------------------------------------------------------------------- */
 
 static weir_err refuses_statements(weir_ctx *c, void *arg)
 {
@@ -282,7 +282,7 @@ static weir_err nests_statements(weir_ctx *c, void *arg)
 }
 SIM_TEST(nests_statements)
 
-/* --- transactions -------------------------------------------------------------------------------- */
+/* --- transactions ----------------------------------------------------------------------------- */
 
 static weir_err commits(weir_ctx *c, void *arg)
 {
@@ -445,7 +445,7 @@ static weir_err begins_twice(weir_ctx *c, void *arg)
 }
 SIM_TEST(begins_twice)
 
-/* --- what is forgotten (E5, L04, L36) -------------------------------------------------------------- */
+/* --- what is forgotten (E5, L04, L36) --------------------------------------------------------- */
 
 static weir_err forgets_rows(weir_ctx *c, void *arg)
 {

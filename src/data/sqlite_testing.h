@@ -1,5 +1,6 @@
 /*
- * For tests of SQLite: a database file in a directory of its own, a small schema, and another process' view of the file.
+ * For tests of SQLite: a database file in a directory of its own, a small schema, and another
+ * process' view of the file.
  */
 #ifndef WEIR_DATA_SQLITE_TESTING_H
 #define WEIR_DATA_SQLITE_TESTING_H

@@ -1,11 +1,12 @@
 /*
- * The connection that writes. It is lent to one transaction at a time, and whatever it does that may wait for the disk is
- * done on the writer's thread: one hop a statement. The BEGIN goes with the first statement, and what only reads runs on the
- * worker, on the same connection, which the lease keeps for this fiber alone.
+ * The connection that writes. It is lent to one transaction at a time, and whatever it does that
+ * may wait for the disk is done on the writer's thread: one hop a statement. The BEGIN goes with
+ * the first statement, and what only reads runs on the worker, on the same connection, which the
+ * lease keeps for this fiber alone.
  *
- * The hard thing is the end. SQLite rolls back by itself after some errors, and a context may be cancelled at any point;
- * so the end looks at the connection, not at what was asked for, works under a shield, and where even that fails the
- * connection is closed, which rolls back too.
+ * The hard thing is the end. SQLite rolls back by itself after some errors, and a context may be
+ * cancelled at any point; so the end looks at the connection, not at what was asked for, works
+ * under a shield, and where even that fails the connection is closed, which rolls back too.
  */
 #include "data/sqlite.h"
 
@@ -59,7 +60,7 @@ static struct job job_of(weir_tx *tx)
         .db = (struct weir__sqlite *)tx->db, .conn = tx->conn, .tx = tx, .begins = false};
 }
 
-/* --- on the writer's thread ---------------------------------------------------------------------- */
+/* --- on the writer's thread ------------------------------------------------------------------- */
 
 static weir_err step_all(struct job *j, const char *sql)
 {
@@ -174,7 +175,7 @@ static weir_err do_disconnect(void *arg)
     return WEIR_OK;
 }
 
-/* --- the writer, for its pool --------------------------------------------------------------------- */
+/* --- the writer, for its pool ----------------------------------------------------------------- */
 
 static weir_err open_writer(void *driver, struct weir__ctx *c, void **resource)
 {
@@ -190,7 +191,10 @@ static weir_err open_writer(void *driver, struct weir__ctx *c, void **resource)
     return err;
 }
 
-/* Closing may write the WAL back, so it is for the thread as well; where that takes no more calls, here. */
+/*
+ * Closing may write the WAL back, so it is for the thread as well; where that takes no more calls,
+ * here.
+ */
 static void close_writer(void *driver, struct weir__ctx *c, void *resource)
 {
     struct job j = {.db = driver, .conn = resource};
@@ -210,7 +214,7 @@ static bool is_dirty(void *driver, void *resource)
 const struct weir__pool_ops weir__sqlite_writer_ops = {
     .open = open_writer, .close = close_writer, .is_dirty = is_dirty};
 
-/* --- transactions --------------------------------------------------------------------------------- */
+/* --- transactions ----------------------------------------------------------------------------- */
 
 weir_err weir__sqlite_begin(weir_tx *tx)
 {

@@ -1,10 +1,12 @@
 /*
- * Accepting. Every worker watches the listeners; who accepts compares itself with two others and hands the connection to
- * the least loaded one, itself on a tie, so that one worker with a slow request does not keep what others could serve.
+ * Accepting. Every worker watches the listeners; who accepts compares itself with two others and
+ * hands the connection to the least loaded one, itself on a tie, so that one worker with a slow
+ * request does not keep what others could serve.
  *
- * The hard thing is to have no descriptors left. The connection that waits in the backlog would wake the poller for ever.
- * Each worker keeps one descriptor in reserve: it is given up, the connection is accepted, told 503 and closed, and the
- * reserve is taken again. Then accepting pauses until a connection closes, or for PAUSE.
+ * The hard thing is to have no descriptors left. The connection that waits in the backlog would
+ * wake the poller for ever. Each worker keeps one descriptor in reserve: it is given up, the
+ * connection is accepted, told 503 and closed, and the reserve is taken again. Then accepting
+ * pauses until a connection closes, or for PAUSE.
  */
 #include "base/alloc.h"
 #include "http/conn.h"
@@ -18,7 +20,7 @@
 
 static void on_listener(struct weir__fd *fd, unsigned ready);
 
-/* --- refusing ------------------------------------------------------------------------------------- */
+/* --- refusing --------------------------------------------------------------------------------- */
 
 /* Answers a connection that nothing is kept of. */
 static void refuse(struct weir__http_worker *home, int num)
@@ -77,7 +79,7 @@ static void out_of_descriptors(struct weir__http_worker *home, struct weir__fd *
     pause_accepting(home);
 }
 
-/* --- who gets it ------------------------------------------------------------------------------------ */
+/* --- who gets it ------------------------------------------------------------------------------ */
 
 /* A request that runs weighs as much as 64 connections at rest. */
 static uint64_t load_of(const struct weir__http_worker *home)
@@ -157,7 +159,7 @@ static void take_in(struct weir__http_worker *home, int num, const struct weir__
     weir__server_closed_one(s);
 }
 
-/* --- the listeners ---------------------------------------------------------------------------------- */
+/* --- the listeners ---------------------------------------------------------------------------- */
 
 static void accept_all(struct weir__http_worker *home, struct weir__fd *fd)
 {

@@ -1,6 +1,7 @@
 /*
- * Accepting on two workers with real sockets: both get their share whoever accepts, all are answered, and nothing is
- * left when the server ends. The clients run on a thread of the offload pool.
+ * Accepting on two workers with real sockets: both get their share whoever accepts, all are
+ * answered, and nothing is left when the server ends. The clients run on a thread of the offload
+ * pool.
  */
 #include "http/testing.h"
 

@@ -1,10 +1,10 @@
 /*
- * The body of a request: read in pieces, read whole, or thrown away so that the next request can follow. What came with
- * the head is in the input buffer already; the rest is received straight into the reader's memory where its end is
- * known, and behind the head where it is chunked.
+ * The body of a request: read in pieces, read whole, or thrown away so that the next request can
+ * follow. What came with the head is in the input buffer already; the rest is received straight
+ * into the reader's memory where its end is known, and behind the head where it is chunked.
  *
- * The head stays where it is meanwhile: handlers have views into it. Time: each piece must come within body_timeout,
- * and all of it at no less than RATE bytes a second after that.
+ * The head stays where it is meanwhile: handlers have views into it. Time: each piece must come
+ * within body_timeout, and all of it at no less than RATE bytes a second after that.
  */
 #include "base/assert.h"
 #include "http/conn.h"
@@ -56,7 +56,7 @@ bool weir__body_is_too_much(const struct weir__exchange *x)
             x->body_left > here(x) + x->home->server->options.drain_max);
 }
 
-/* --- receiving ---------------------------------------------------------------------------------- */
+/* --- receiving -------------------------------------------------------------------------------- */
 
 static weir_err fail(struct weir__exchange *x, weir_err err)
 {
@@ -121,7 +121,7 @@ static ssize_t receive(struct weir__exchange *x, struct weir__ctx *ctx, void *to
     return fail(x, (weir_err)n);
 }
 
-/* --- with a length ------------------------------------------------------------------------------ */
+/* --- with a length ---------------------------------------------------------------------------- */
 
 static ssize_t read_length(struct weir__exchange *x, struct weir__ctx *ctx, char *buf, size_t len)
 {
@@ -179,7 +179,7 @@ static weir_err read_length_all(struct weir__exchange *x, weir_str *out)
     return WEIR_OK;
 }
 
-/* --- chunked ------------------------------------------------------------------------------------ */
+/* --- chunked ---------------------------------------------------------------------------------- */
 
 static bool add_trailers(struct weir__exchange *x, weir_str bytes)
 {
@@ -195,7 +195,10 @@ static bool add_trailers(struct weir__exchange *x, weir_str bytes)
     return true;
 }
 
-/* The next data of what is in the buffer. 1: `out` has some; 0: none is left, or the end; below 0: an error. */
+/*
+ * The next data of what is in the buffer. 1: `out` has some; 0: none is left, or the end; below 0:
+ * an error.
+ */
 static int next_data(struct weir__exchange *x, weir_str *out)
 {
     struct weir__http_in *in = input(x);
@@ -270,7 +273,10 @@ static ssize_t read_chunked(struct weir__exchange *x, char *buf, size_t len)
     return (ssize_t)n;
 }
 
-/* A body of unknown length while it gathers: behind the head as long as there is room, then in memory of the context. */
+/*
+ * A body of unknown length while it gathers: behind the head as long as there is room, then in
+ * memory of the context.
+ */
 struct gathered {
     char *bytes;
     size_t len, cap;
@@ -339,7 +345,7 @@ static weir_err read_chunked_all(struct weir__exchange *x, uint64_t max, weir_st
     return WEIR_OK;
 }
 
-/* --- for handlers ------------------------------------------------------------------------------- */
+/* --- for handlers ----------------------------------------------------------------------------- */
 
 ssize_t weir__exchange_read(struct weir__exchange *x, void *buf, size_t len)
 {

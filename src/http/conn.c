@@ -1,10 +1,12 @@
 /*
- * A connection between its requests: at rest, with half a head, lingering. All of it runs on the worker's own stack, called
- * by the poller and the sweep of idle.c; a fiber is bound when a head is complete and gives the connection back at its end.
+ * A connection between its requests: at rest, with half a head, lingering. All of it runs on the
+ * worker's own stack, called by the poller and the sweep of idle.c; a fiber is bound when a head is
+ * complete and gives the connection back at its end.
  *
- * The hard thing is not to miss an edge: the poller tells once that there is something to read. A receive that fills less
- * than its buffer has taken all (the next byte is told anew); after one that filled it, or when an edge came while the
- * fiber was busy, the READABLE bit is still set and the fiber receives again before it lets go.
+ * The hard thing is not to miss an edge: the poller tells once that there is something to read. A
+ * receive that fills less than its buffer has taken all (the next byte is told anew); after one
+ * that filled it, or when an edge came while the fiber was busy, the READABLE bit is still set and
+ * the fiber receives again before it lets go.
  */
 #include "base/alloc.h"
 #include "base/assert.h"
@@ -18,7 +20,7 @@
 
 static void on_ready(struct weir__fd *fd, unsigned ready);
 
-/* --- opening and closing -------------------------------------------------------------------------- */
+/* --- opening and closing ---------------------------------------------------------------------- */
 
 void weir__conn_open(struct weir__http_worker *home, int num, const struct weir__endpoint *peer)
 {
@@ -55,9 +57,11 @@ void weir__conn_close(struct weir__http_conn *c)
     weir__server_closed_one(home->server);
 }
 
-/* --- lingering ------------------------------------------------------------------------------------ */
+/* --- lingering -------------------------------------------------------------------------------- */
 
-/* Throws away what the client still sends, so that closing does not reset what it has not read yet. */
+/*
+ * Throws away what the client still sends, so that closing does not reset what it has not read yet.
+ */
 static void linger(struct weir__http_conn *c)
 {
     struct weir__http_in *in = weir__pool_in(c->home);
@@ -88,7 +92,7 @@ static void finish(struct weir__http_conn *c)
     linger(c);
 }
 
-/* --- half heads ----------------------------------------------------------------------------------- */
+/* --- half heads ------------------------------------------------------------------------------- */
 
 /* Keeps what there is of a head until the rest comes. */
 static bool keep_partial(struct weir__http_conn *c, const struct weir__exchange *x,
@@ -122,7 +126,7 @@ static void restore_partial(struct weir__http_conn *c, struct weir__exchange *x,
     c->partial = NULL;
 }
 
-/* --- parsing -------------------------------------------------------------------------------------- */
+/* --- parsing ---------------------------------------------------------------------------------- */
 
 static void refuse(struct weir__exchange *x, int status, const char *why)
 {
@@ -164,7 +168,10 @@ static void move_to_front(struct weir__http_in *in)
     in->at = 0;
 }
 
-/* A body that is still to come is received behind its head, which therefore begins where the buffer does. */
+/*
+ * A body that is still to come is received behind its head, which therefore begins where the buffer
+ * does.
+ */
 static void make_room_for_body(struct weir__http_conn *c)
 {
     struct weir__http_in *in = c->in;
@@ -217,7 +224,7 @@ bool weir__conn_receive_head(struct weir__http_conn *c)
     return false;
 }
 
-/* --- binding -------------------------------------------------------------------------------------- */
+/* --- binding ---------------------------------------------------------------------------------- */
 
 static void release(struct weir__http_conn *c)
 {
@@ -280,7 +287,7 @@ void weir__conn_unbind(struct weir__http_conn *c)
         rest(c, has_begun);
 }
 
-/* --- events --------------------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 static bool take_buffers(struct weir__http_conn *c)
 {

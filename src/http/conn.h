@@ -1,7 +1,7 @@
 /*
- * The inside of the server's connections, for the files of this room. A connection at rest is this struct in a slab, a
- * place in a bucket of seconds, and nothing else. With a request's head complete it is bound to a fiber, an exchange and an
- * input buffer of its worker's pools.
+ * The inside of the server's connections, for the files of this room. A connection at rest is this
+ * struct in a slab, a place in a bucket of seconds, and nothing else. With a request's head
+ * complete it is bound to a fiber, an exchange and an input buffer of its worker's pools.
  *
  * N1: a connection is in exactly one bucket of its worker, from accept to close.
  * N2: `x` and `in` are set exactly while it is ACTIVE; only its fiber frees it then.
@@ -154,7 +154,10 @@ void weir__conn_close(struct weir__http_conn *c);
 /* Its state has lasted too long. */
 void weir__conn_timed_out(struct weir__http_conn *c);
 
-/* The next head that is in the input buffer: true when `x` has one, or is the refusal of a malformed one. In its fiber. */
+/*
+ * The next head that is in the input buffer: true when `x` has one, or is the refusal of a
+ * malformed one. In its fiber.
+ */
 bool weir__conn_next_head(struct weir__http_conn *c);
 
 /* The same, after receiving what the kernel has. Does not wait; lets other fibers run first. */
@@ -168,7 +171,10 @@ void weir__conn_unbind(struct weir__http_conn *c);
 /* The main of the fiber that a connection is bound to. */
 void weir__conn_serve(void *conn);
 
-/* Something happened to the peer while a request runs: cancels it if that means that nobody waits for it. */
+/*
+ * Something happened to the peer while a request runs: cancels it if that means that nobody waits
+ * for it.
+ */
 void weir__conn_peer_shut(struct weir__http_conn *c);
 
 /* --- time: idle.c ----------------------------------------------------------------------------- */
@@ -192,7 +198,10 @@ static inline uint32_t weir__idle_after(const struct weir__http_worker *home, ui
 
 /* --- output: output.c ------------------------------------------------------------------------- */
 
-/* Room for `n` bytes (at most WEIR__OUT_ROOM_MAX) at the output's end; sends what is there if need be. May wait in `ctx`. */
+/*
+ * Room for `n` bytes (at most WEIR__OUT_ROOM_MAX) at the output's end; sends what is there if need
+ * be. May wait in `ctx`.
+ */
 #define WEIR__OUT_ROOM_MAX (WEIR__HTTP_OUT_BYTES - 256u)
 weir_err weir__out_reserve(struct weir__http_conn *c, struct weir__ctx *ctx, size_t n);
 
@@ -225,7 +234,10 @@ void weir__body_begin(struct weir__exchange *x);
 /* True when all of the body is in the input buffer already. */
 bool weir__body_is_here(const struct weir__exchange *x);
 
-/* Reads what is left of the body, up to `drain_max` bytes; false when the connection cannot go on. May wait. */
+/*
+ * Reads what is left of the body, up to `drain_max` bytes; false when the connection cannot go on.
+ * May wait.
+ */
 bool weir__body_drain(struct weir__exchange *x);
 
 /* True when drain would give up: known before the head of the response is written. */

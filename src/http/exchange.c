@@ -1,7 +1,7 @@
 /*
- * What a handler sees of its request besides the body, and the header lines that it adds to its response. The lines are kept
- * as they will be sent, in a piece inside the exchange, so that beginning a response is one copy; a longer set of them
- * moves to the context's memory.
+ * What a handler sees of its request besides the body, and the header lines that it adds to its
+ * response. The lines are kept as they will be sent, in a piece inside the exchange, so that
+ * beginning a response is one copy; a longer set of them moves to the context's memory.
  */
 #include "http/exchange.h"
 
@@ -31,9 +31,11 @@ uint32_t weir__exchange_index(const struct weir__exchange *x)
     return x->conn->requests - 1;
 }
 
-/* --- header lines of the response ---------------------------------------------------------------- */
+/* --- header lines of the response ------------------------------------------------------------- */
 
-/* These follow from the response and the connection; a handler that set them could only be wrong. */
+/*
+ * These follow from the response and the connection; a handler that set them could only be wrong.
+ */
 static bool is_framing(weir_str name)
 {
     static const weir_str names[] = {

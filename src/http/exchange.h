@@ -1,10 +1,13 @@
 /*
- * One request and its response: what the room web builds on. An exchange lives from the moment a request's head is
- * complete until its response is, in a fiber, with a context. Exchanges are pooled by worker; a warm one costs no malloc.
+ * One request and its response: what the room web builds on. An exchange lives from the moment a
+ * request's head is complete until its response is, in a fiber, with a context. Exchanges are
+ * pooled by worker; a warm one costs no malloc.
  *
  * X1: the status line is written once; a second response is refused and counted.
- * X2: a response that was begun ends whole (`end`), or its connection is cut so that the client notices (`abort`).
- * X3: what `head` and its strings point to is valid until the exchange ends; so are the bytes of read_all.
+ * X2: a response that was begun ends whole (`end`), or its connection is cut so that the client
+ *     notices (`abort`).
+ * X3: what `head` and its strings point to is valid until the exchange ends; so are the bytes of
+ *     read_all.
  */
 #ifndef WEIR_HTTP_EXCHANGE_H
 #define WEIR_HTTP_EXCHANGE_H
@@ -86,7 +89,10 @@ static inline weir_str weir__exchange_method(const struct weir__exchange *x)
     return weir__http1_str(x->bytes, x->head.method_token);
 }
 
-/* The target as sent; its path, still percent-encoded ("*" for OPTIONS *); its query (absent without '?'). */
+/*
+ * The target as sent; its path, still percent-encoded ("*" for OPTIONS *); its query (absent
+ * without '?').
+ */
 static inline weir_str weir__exchange_target(const struct weir__exchange *x)
 {
     return weir__http1_str(x->bytes, x->head.target);
@@ -115,30 +121,38 @@ const struct weir__endpoint *weir__exchange_peer(const struct weir__exchange *x)
 uint32_t weir__exchange_index(const struct weir__exchange *x);
 
 /*
- * Reads the next bytes of the body: > 0 how many, 0 at its end, < 0 the error: the reason when the context is
- * cancelled, WEIR_ETIMEDOUT when it comes too slowly, WEIR_ECLIENTGONE when it is cut short, WEIR_EINVALID when its chunks are
- * malformed. May wait. The errors are also the status that fits (408, 400): weir__exchange_body_status.
+ * Reads the next bytes of the body: > 0 how many, 0 at its end, < 0 the error: the reason when the
+ * context is cancelled, WEIR_ETIMEDOUT when it comes too slowly, WEIR_ECLIENTGONE when it is cut
+ * short, WEIR_EINVALID when its chunks are malformed. May wait. The errors are also the status that
+ * fits (408, 400): weir__exchange_body_status.
  */
 ssize_t weir__exchange_read(struct weir__exchange *x, void *buf, size_t len);
 
 /*
- * The whole body, valid as long as the exchange. Not copied when it came with the head. Over `max` bytes (0: the server's
- * body_max) WEIR_ETOOLARGE, beforehand when its length was announced. Call it once, and not after weir__exchange_read.
+ * The whole body, valid as long as the exchange. Not copied when it came with the head. Over `max`
+ * bytes (0: the server's body_max) WEIR_ETOOLARGE, beforehand when its length was announced. Call
+ * it once, and not after weir__exchange_read.
  */
 WEIR_MUST_USE weir_err weir__exchange_read_all(struct weir__exchange *x, size_t max, weir_str *out);
 
-/* The status for an error of the two functions above: 413, 408, 400; 0 when no answer makes sense. */
+/*
+ * The status for an error of the two functions above: 413, 408, 400; 0 when no answer makes sense.
+ */
 int weir__exchange_body_status(weir_err err);
 
-/* The trailer section of a chunked body after its end, for weir__trailer_next; empty when there is none. */
+/*
+ * The trailer section of a chunked body after its end, for weir__trailer_next; empty when there is
+ * none.
+ */
 weir_str weir__exchange_trailers(const struct weir__exchange *x);
 
 /* --- the response ---------------------------------------------------------------------------- */
 
 /*
- * Adds a header line to the response that is not yet begun. WEIR_EINVALID: not a name, not a value (CR, LF, NUL), or a name
- * that the server itself sets (Content-Length, Transfer-Encoding, Connection, Date, Trailer); WEIR_ECLOSED: already begun;
- * WEIR_EBUDGET, -ENOMEM. A Content-Type given here is the one that is sent.
+ * Adds a header line to the response that is not yet begun. WEIR_EINVALID: not a name, not a value
+ * (CR, LF, NUL), or a name that the server itself sets (Content-Length, Transfer-Encoding,
+ * Connection, Date, Trailer); WEIR_ECLOSED: already begun; WEIR_EBUDGET, -ENOMEM. A Content-Type
+ * given here is the one that is sent.
  */
 weir_err weir__exchange_header_add(struct weir__exchange *x, weir_str name, weir_str value);
 
@@ -152,9 +166,10 @@ bool weir__exchange_header_remove(struct weir__exchange *x, weir_str name);
 weir_str weir__exchange_header_added(const struct weir__exchange *x, weir_str name);
 
 /*
- * Responds whole. `type` is a constant, or has been checked to be a field's value; it may be absent (then there is no
- * Content-Type unless one was added). `body` is used during the call only. WEIR_ECLOSED when a response was begun
- * already (a second one: counted); else what `begin` and `write` return.
+ * Responds whole. `type` is a constant, or has been checked to be a field's value; it may be absent
+ * (then there is no Content-Type unless one was added). `body` is used during the call only.
+ * WEIR_ECLOSED when a response was begun already (a second one: counted); else what `begin` and
+ * `write` return.
  */
 weir_err weir__exchange_respond(struct weir__exchange *x, int status, weir_str type, weir_str body);
 
@@ -166,14 +181,16 @@ weir_err weir__exchange_respond(struct weir__exchange *x, int status, weir_str t
 weir_err weir__exchange_begin(struct weir__exchange *x, int status, weir_str type, int64_t length);
 
 /*
- * Writes body bytes; may wait for the client to take earlier ones (up to write_timeout). Bytes of a response without a body
- * (HEAD, 204, 304) are dropped. WEIR_ECLIENTGONE, WEIR_ETIMEDOUT, the reason; WEIR_ETOOLARGE past the announced length.
+ * Writes body bytes; may wait for the client to take earlier ones (up to write_timeout). Bytes of a
+ * response without a body (HEAD, 204, 304) are dropped. WEIR_ECLIENTGONE, WEIR_ETIMEDOUT, the
+ * reason; WEIR_ETOOLARGE past the announced length.
  */
 weir_err weir__exchange_write(struct weir__exchange *x, weir_str bytes);
 
 /*
- * Room for encoders to write body bytes in place: at least `min` (at most WEIR__WINDOW_MIN_MAX) bytes at `*ptr`, `*len` of them.
- * May wait. Then `commit` what was written. Nothing else may be written between the two.
+ * Room for encoders to write body bytes in place: at least `min` (at most WEIR__WINDOW_MIN_MAX)
+ * bytes at `*ptr`, `*len` of them. May wait. Then `commit` what was written. Nothing else may be
+ * written between the two.
  */
 #define WEIR__WINDOW_MIN_MAX 8192
 weir_err weir__exchange_window(struct weir__exchange *x, size_t min, char **ptr, size_t *len);
@@ -182,18 +199,26 @@ weir_err weir__exchange_commit(struct weir__exchange *x, size_t n);
 /* Sends `len` bytes of a file from `at` on as body bytes. May wait. */
 weir_err weir__exchange_sendfile(struct weir__exchange *x, int file, uint64_t at, uint64_t len);
 
-/* Sends what has been written so far. For streams that pause; else it happens by itself. May wait. */
+/*
+ * Sends what has been written so far. For streams that pause; else it happens by itself. May wait.
+ */
 weir_err weir__exchange_flush(struct weir__exchange *x);
 
-/* Ends the response. WEIR_EINVALID when fewer bytes were written than announced: then it is aborted. */
+/*
+ * Ends the response. WEIR_EINVALID when fewer bytes were written than announced: then it is
+ * aborted.
+ */
 weir_err weir__exchange_end(struct weir__exchange *x);
 
-/* Gives up a response that was begun: what follows would be wrong, so the connection is cut without a proper end. */
+/*
+ * Gives up a response that was begun: what follows would be wrong, so the connection is cut without
+ * a proper end.
+ */
 void weir__exchange_abort(struct weir__exchange *x);
 
 /*
- * Takes back a response that was begun, header lines included, as long as none of it has left: true, and another may be
- * begun. For errors that show while a body is written.
+ * Takes back a response that was begun, header lines included, as long as none of it has left:
+ * true, and another may be begun. For errors that show while a body is written.
  */
 bool weir__exchange_retract(struct weir__exchange *x);
 

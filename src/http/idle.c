@@ -1,7 +1,8 @@
 /*
- * Time-outs of connections that have no fiber, in buckets of a second: no timer a connection, and going on costs one store.
- * A connection lies in a bucket that is looked at no later than it is due; when its second comes and it is not due yet,
- * because something happened meanwhile, it moves to a later one. One timer a worker, armed while a connection is open.
+ * Time-outs of connections that have no fiber, in buckets of a second: no timer a connection, and
+ * going on costs one store. A connection lies in a bucket that is looked at no later than it is
+ * due; when its second comes and it is not due yet, because something happened meanwhile, it moves
+ * to a later one. One timer a worker, armed while a connection is open.
  */
 #include "base/assert.h"
 #include "http/conn.h"

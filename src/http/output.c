@@ -1,11 +1,11 @@
 /*
- * A connection's output: one buffer of 16 KiB in which responses gather, those of a pipeline one after the other, and
- * from which they leave with one send. Large bodies are not copied into it: they leave in the same sendmsg, behind
- * what the buffer holds.
+ * A connection's output: one buffer of 16 KiB in which responses gather, those of a pipeline one
+ * after the other, and from which they leave with one send. Large bodies are not copied into it:
+ * they leave in the same sendmsg, behind what the buffer holds.
  *
- * The hard thing is a fiber that waits in the middle: what is final must leave before it (weir__out_push), but an
- * encoder may just be writing into the buffer (between window and commit), so then nothing moves, and a chunk that is
- * not ended stays.
+ * The hard thing is a fiber that waits in the middle: what is final must leave before it
+ * (weir__out_push), but an encoder may just be writing into the buffer (between window and commit),
+ * so then nothing moves, and a chunk that is not ended stays.
  */
 #include "base/assert.h"
 #include "http/conn.h"
@@ -131,7 +131,10 @@ static weir_time patience(const struct weir__http_conn *c, weir_time from, uint6
     return weir_time_add(from, weir_dur_of((int64_t)(done / PROGRESS) + 1, ns));
 }
 
-/* A wait that the context ended leaves the output whole, to be sent by another; but for a tail, which is not ours. */
+/*
+ * A wait that the context ended leaves the output whole, to be sent by another; but for a tail,
+ * which is not ours.
+ */
 static weir_err gave_up(struct weir__http_conn *c, const struct weir__ctx *ctx, weir_err err,
                         bool has_tail)
 {

@@ -1,9 +1,10 @@
 /*
- * What a worker keeps for its connections: dense slabs of connection structs, and free lists, newest first, of
- * exchanges and buffers, which are warm and cost no malloc. Idle ones past a maximum go back to the heap; a connection's
- * struct stays in its slab until the server ends.
+ * What a worker keeps for its connections: dense slabs of connection structs, and free lists,
+ * newest first, of exchanges and buffers, which are warm and cost no malloc. Idle ones past a
+ * maximum go back to the heap; a connection's struct stays in its slab until the server ends.
  *
- * Under AddressSanitizer what lies on a free list may not be touched, so that a use after the end shows.
+ * Under AddressSanitizer what lies on a free list may not be touched, so that a use after the end
+ * shows.
  */
 #include "base/alloc.h"
 #include "base/asan.h"

@@ -1,10 +1,12 @@
 /*
- * Responses: a head and a body that is whole, announced, chunked, or ends with the connection. The usual response is
- * formatted in one pass into the connection's output and leaves with what else is there.
+ * Responses: a head and a body that is whole, announced, chunked, or ends with the connection. The
+ * usual response is formatted in one pass into the connection's output and leaves with what else is
+ * there.
  *
- * The hard thing is the end: a response that cannot be finished must not look finished. One that has not left yet is
- * taken back (retract); else the connection is cut before the last chunk or the announced length, and where its end is the
- * only end there is (HTTP/1.0 without a length) it is reset.
+ * The hard thing is the end: a response that cannot be finished must not look finished. One that
+ * has not left yet is taken back (retract); else the connection is cut before the last chunk or the
+ * announced length, and where its end is the only end there is (HTTP/1.0 without a length) it is
+ * reset.
  */
 #include "base/assert.h"
 #include "http/conn.h"
@@ -17,7 +19,7 @@
 
 static const weir_str nothing = {"", 0};
 
-/* --- the head --------------------------------------------------------------------------------------- */
+/* --- the head --------------------------------------------------------------------------------- */
 
 static weir_err second_response(struct weir__exchange *x)
 {
@@ -149,7 +151,7 @@ weir_err weir__exchange_begin(struct weir__exchange *x, int status, weir_str typ
     return started(x, &w, status);
 }
 
-/* --- the body --------------------------------------------------------------------------------------- */
+/* --- the body --------------------------------------------------------------------------------- */
 
 static weir_err check_body(struct weir__exchange *x, size_t n)
 {
@@ -264,7 +266,7 @@ weir_err weir__exchange_flush(struct weir__exchange *x)
     return weir__out_flush(x->conn, x->ctx, nothing);
 }
 
-/* --- files ------------------------------------------------------------------------------------------ */
+/* --- files ------------------------------------------------------------------------------------ */
 
 /* For descriptors that the kernel cannot splice: through the output buffer. */
 static weir_err copy_file(struct weir__exchange *x, int file, uint64_t at, uint64_t len)
@@ -338,7 +340,7 @@ weir_err weir__exchange_sendfile(struct weir__exchange *x, int file, uint64_t at
     return copy_file(x, file, at, len);
 }
 
-/* --- the end ---------------------------------------------------------------------------------------- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 weir_err weir__exchange_end(struct weir__exchange *x)
 {
@@ -391,7 +393,7 @@ bool weir__exchange_retract(struct weir__exchange *x)
     return true;
 }
 
-/* --- what the server answers itself ------------------------------------------------------------------ */
+/* --- what the server answers itself ----------------------------------------------------------- */
 
 void weir__response_refuse(struct weir__exchange *x, int status, const char *why)
 {

@@ -1,10 +1,12 @@
 /*
- * The fiber of a connection that has requests: one after the other, each in a fresh context, their responses gathered
- * in the connection's output; then everything is sent and the connection goes back to rest.
+ * The fiber of a connection that has requests: one after the other, each in a fresh context, their
+ * responses gathered in the connection's output; then everything is sent and the connection goes
+ * back to rest.
  *
- * The hard thing is that every way out of a handler ends here with exactly one of three: a complete response, a
- * connection that is visibly cut, or nothing because nobody is there. A panic unwinds to the fiber's start, which
- * calls `panicked` here: a recovery point of its own would cost every request.
+ * The hard thing is that every way out of a handler ends here with exactly one of three: a complete
+ * response, a connection that is visibly cut, or nothing because nobody is there. A panic unwinds
+ * to the fiber's start, which calls `panicked` here: a recovery point of its own would cost every
+ * request.
  */
 #include "base/assert.h"
 #include "http/conn.h"
@@ -14,7 +16,7 @@
 
 static const weir_str nothing = {"", 0};
 
-/* --- the client goes ------------------------------------------------------------------------------- */
+/* --- the client goes -------------------------------------------------------------------------- */
 
 static bool is_waited_for(const struct weir__http_conn *c)
 {
@@ -40,8 +42,9 @@ static void on_gone(struct weir__timer *t)
 }
 
 /*
- * Before the fiber waits: what is final leaves. A client that shut its side along with its request is answered when that
- * takes no wait; otherwise it counts as gone. It cannot be cancelled here, in the middle of a wait's beginning.
+ * Before the fiber waits: what is final leaves. A client that shut its side along with its request
+ * is answered when that takes no wait; otherwise it counts as gone. It cannot be cancelled here, in
+ * the middle of a wait's beginning.
  */
 static void before_park(struct weir__fiber *f)
 {
@@ -51,7 +54,7 @@ static void before_park(struct weir__fiber *f)
         weir__timer_arm(&c->home->worker->wheel, &c->x->gone, c->home->worker->now);
 }
 
-/* --- one request ----------------------------------------------------------------------------------- */
+/* --- one request ------------------------------------------------------------------------------ */
 
 static struct weir__ctx *open_context(struct weir__http_worker *home)
 {
@@ -172,7 +175,10 @@ static void end_context(struct weir__http_conn *c)
     weir__ctx_end(ctx);
 }
 
-/* The request is over: its context ends, and the input stands behind its body, or the connection is closing. */
+/*
+ * The request is over: its context ends, and the input stands behind its body, or the connection is
+ * closing.
+ */
 static void finish(struct weir__http_conn *c)
 {
     struct weir__exchange *x = c->x;
@@ -212,7 +218,7 @@ static void serve_all(struct weir__http_conn *c)
     }
 }
 
-/* --- panics ---------------------------------------------------------------------------------------- */
+/* --- panics ----------------------------------------------------------------------------------- */
 
 static void answer_panic(void *conn)
 {

@@ -1,9 +1,10 @@
 /*
- * The server as a whole: its options, its part on each worker, start, drain and end, and its numbers.
+ * The server as a whole: its options, its part on each worker, start, drain and end, and its
+ * numbers.
  *
- * Nothing here is on a request's way. Workers are told things by messages that each part has ready, so that draining and
- * cancelling need no memory and wait for nobody; `open` counts connections and such messages, and at 0
- * nothing of the server is at work on any worker.
+ * Nothing here is on a request's way. Workers are told things by messages that each part has ready,
+ * so that draining and cancelling need no memory and wait for nobody; `open` counts connections and
+ * such messages, and at 0 nothing of the server is at work on any worker.
  */
 #include "http/server.h"
 
@@ -18,7 +19,7 @@
 
 #define PATIENCE 10 /* seconds: a worker that does not answer for so long is stuck */
 
-/* --- making ----------------------------------------------------------------------------------------- */
+/* --- making ----------------------------------------------------------------------------------- */
 
 #define DEFAULT(member, value) ((member) != 0 ? (member) : (value))
 
@@ -98,7 +99,7 @@ weir_err weir__http_server_listen(struct weir__http_server *s, weir_str where,
     return err;
 }
 
-/* --- the end of what is open ------------------------------------------------------------------------ */
+/* --- the end of what is open ------------------------------------------------------------------ */
 
 void weir__server_closed_one(struct weir__http_server *s)
 {
@@ -144,7 +145,7 @@ weir_err weir__http_server_wait_closed(struct weir__http_server *s, struct weir_
     return WEIR_OK;
 }
 
-/* --- messages to the workers ------------------------------------------------------------------------ */
+/* --- messages to the workers ------------------------------------------------------------------ */
 
 static struct weir__http_message *message_of(struct weir__task *t)
 {
@@ -171,8 +172,9 @@ static void close_at_rest(struct weir__http_conn *c, void *arg)
 }
 
 /*
- * In two turns of the worker, with a poll between them: a connection that seems at rest may have a request in the
- * kernel that nobody has been told of yet. It is answered, and closed with that answer.
+ * In two turns of the worker, with a poll between them: a connection that seems at rest may have a
+ * request in the kernel that nobody has been told of yet. It is answered, and closed with that
+ * answer.
  */
 static void on_drain(struct weir__task *t)
 {
@@ -211,7 +213,7 @@ static void tell(struct weir__http_worker *home, struct weir__http_message *m)
     weir__post(home->worker, &m->task);
 }
 
-/* --- start ------------------------------------------------------------------------------------------ */
+/* --- start ------------------------------------------------------------------------------------ */
 
 static void prepare_message(struct weir__http_message *m, struct weir__http_worker *home,
                             void (*run)(struct weir__task *t))
@@ -266,7 +268,7 @@ weir_err weir__http_server_start(struct weir__http_server *s, struct weir__ctx *
     return err != WEIR_OK ? err : (weir_err)atomic_load(&start.err);
 }
 
-/* --- stop ------------------------------------------------------------------------------------------- */
+/* --- stop ------------------------------------------------------------------------------------- */
 
 /* Listeners that no worker has ever watched. */
 static void close_unwatched(struct weir__http_server *s)
@@ -353,7 +355,7 @@ void weir__http_server_free(struct weir__http_server *s, struct weir__ctx *c)
     weir__free(s);
 }
 
-/* --- numbers ---------------------------------------------------------------------------------------- */
+/* --- numbers ---------------------------------------------------------------------------------- */
 
 static void each_active(struct weir__http_conn *c, void *arg)
 {

@@ -1,6 +1,6 @@
 /*
- * The HTTP/1.1 server: listeners, connections on every worker, limits and time-outs, drain. What answers is the
- * `app` table; the server answers by itself only what never becomes a request.
+ * The HTTP/1.1 server: listeners, connections on every worker, limits and time-outs, drain. What
+ * answers is the `app` table; the server answers by itself only what never becomes a request.
  */
 #ifndef WEIR_HTTP_SERVER_H
 #define WEIR_HTTP_SERVER_H
@@ -28,14 +28,21 @@ struct weir__http_server_options {
 
 /* How a server's requests are answered. Called in the request's fiber, its context ready. */
 struct weir__http_app {
-    /* Answers a request. What it leaves unanswered gets 504, 503 or 500 by `refuse`, or nothing (client gone). */
+    /*
+     * Answers a request. What it leaves unanswered gets 504, 503 or 500 by `refuse`, or nothing
+     * (client gone).
+     */
     void (*serve)(struct weir__exchange *x, void *arg);
     /*
-     * Answers in serve's place: the request is malformed, too large, too slow, timed out; a panic; no room. May be NULL or
-     * leave it unanswered: then a line of plain text is sent. For bad heads only `head.method` may be set in `x`.
+     * Answers in serve's place: the request is malformed, too large, too slow, timed out; a panic;
+     * no room. May be NULL or leave it unanswered: then a line of plain text is sent. For bad heads
+     * only `head.method` may be set in `x`.
      */
     void (*refuse)(struct weir__exchange *x, int status, weir_str reason, void *arg);
-    /* The response is complete, aborted, or never came (499); before the context ends. Must not wait. May be NULL. */
+    /*
+     * The response is complete, aborted, or never came (499); before the context ends. Must not
+     * wait. May be NULL.
+     */
     void (*done)(struct weir__exchange *x, void *arg);
     void *arg;
 };
@@ -59,20 +66,27 @@ struct weir__http_stats {
 
 struct weir__http_server;
 
-/* A server without listeners. The options are copied; `app` too. NULL: no memory. Any thread, before the workers run too. */
+/*
+ * A server without listeners. The options are copied; `app` too. NULL: no memory. Any thread,
+ * before the workers run too.
+ */
 struct weir__http_server *weir__http_server_new(struct weir__runtime *rt,
                                                 const struct weir__http_server_options *options,
                                                 const struct weir__http_app *app);
 
 /*
- * Opens a listening socket; connections wait in its backlog until start. On failure -errno and one line in `message` that
- * names the address. `bound` (may be NULL) gets the address with the kernel's port. At most 8 listeners.
+ * Opens a listening socket; connections wait in its backlog until start. On failure -errno and one
+ * line in `message` that names the address. `bound` (may be NULL) gets the address with the
+ * kernel's port. At most 8 listeners.
  */
 WEIR_MUST_USE weir_err weir__http_server_listen(struct weir__http_server *s, weir_str where,
                                                 struct weir__endpoint *bound, char *message,
                                                 size_t size);
 
-/* Takes over a descriptor that listens already (of a simulation, of a parent). Closed by the server. */
+/*
+ * Takes over a descriptor that listens already (of a simulation, of a parent). Closed by the
+ * server.
+ */
 WEIR_MUST_USE weir_err weir__http_server_adopt_listener(struct weir__http_server *s, int num);
 
 /* Which workers accept: [first, first + count). Default: all but the extra ones. Before start. */
@@ -84,7 +98,10 @@ WEIR_MUST_USE weir_err weir__http_server_start(struct weir__http_server *s, stru
 /* Closes the listeners. Fiber only. */
 void weir__http_server_stop_accepting(struct weir__http_server *s, struct weir__ctx *c);
 
-/* Stops accepting, closes connections at rest, answers what runs with "Connection: close". Does not wait for it. */
+/*
+ * Stops accepting, closes connections at rest, answers what runs with "Connection: close". Does not
+ * wait for it.
+ */
 void weir__http_server_drain(struct weir__http_server *s, struct weir__ctx *c);
 
 /* Cancels all requests that run. */
@@ -98,15 +115,18 @@ WEIR_MUST_USE weir_err weir__http_server_wait_closed(struct weir__http_server *s
 /* Closes all that is left. Fiber only; no request may run. Frees the server. */
 void weir__http_server_free(struct weir__http_server *s, struct weir__ctx *c);
 
-/* Requests that run now, those of the calling worker: for lists of what had to be cancelled. `fn` must not wait. */
+/*
+ * Requests that run now, those of the calling worker: for lists of what had to be cancelled. `fn`
+ * must not wait.
+ */
 void weir__http_server_each_active(struct weir__http_server *s,
                                    void (*fn)(struct weir__exchange *x, void *arg), void *arg);
 
 void weir__http_server_stats(const struct weir__http_server *s, struct weir__http_stats *out);
 
 /*
- * Raises RLIMIT_NOFILE to its hard limit and compares it with `needed` descriptors. -EMFILE, and one line in `message` that says
- * both numbers and what to change.
+ * Raises RLIMIT_NOFILE to its hard limit and compares it with `needed` descriptors. -EMFILE, and
+ * one line in `message` that says both numbers and what to change.
  */
 WEIR_MUST_USE weir_err weir__http_preflight_files(uint64_t needed, char *message, size_t size);
 

@@ -1,6 +1,6 @@
 /*
- * For the tests of the server: a server on the simulation with a handler for each thing that a handler may do, and a
- * client that talks in bytes. Time is virtual: waiting costs nothing.
+ * For the tests of the server: a server on the simulation with a handler for each thing that a
+ * handler may do, and a client that talks in bytes. Time is virtual: waiting costs nothing.
  */
 #ifndef WEIR_HTTP_TESTING_H
 #define WEIR_HTTP_TESTING_H
@@ -151,7 +151,7 @@ static void done(struct weir__exchange *x, void *arg)
     rig->last_status = x->status;
 }
 
-/* --- the rig ---------------------------------------------------------------------------------------- */
+/* --- the rig ---------------------------------------------------------------------------------- */
 
 static inline void rig_open(struct rig *rig, weir_ctx *c,
                             const struct weir__http_server_options *options)
@@ -191,7 +191,10 @@ static inline void put(int client, const char *text)
     assert_int_equal(weir__sim_write(client, text, strlen(text)), strlen(text));
 }
 
-/* What has come for the client by now, NUL-terminated. `*is_over` (may be NULL): and nothing will follow. */
+/*
+ * What has come for the client by now, NUL-terminated. `*is_over` (may be NULL): and nothing will
+ * follow.
+ */
 static inline char *get(struct rig *rig, int client, bool *is_over)
 {
     static char bytes[1 << 20];

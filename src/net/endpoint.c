@@ -1,6 +1,6 @@
 /*
- * Reading and writing endpoints. Only numbers and "localhost": a service that must ask a name server before it can
- * listen does not start when that server is away.
+ * Reading and writing endpoints. Only numbers and "localhost": a service that must ask a name
+ * server before it can listen does not start when that server is away.
  */
 #include "net/endpoint.h"
 

@@ -1,6 +1,7 @@
 /*
- * Endpoints: socket addresses as a value: what people write ("127.0.0.1:8080", ":8080", "[::1]:8080"), what the kernel
- * wants, and what a connection keeps of its peer. IPv4 and IPv6, numbers only: no name is looked up here.
+ * Endpoints: socket addresses as a value: what people write ("127.0.0.1:8080", ":8080",
+ * "[::1]:8080"), what the kernel wants, and what a connection keeps of its peer. IPv4 and IPv6,
+ * numbers only: no name is looked up here.
  */
 #ifndef WEIR_NET_ENDPOINT_H
 #define WEIR_NET_ENDPOINT_H
@@ -20,8 +21,8 @@ struct weir__endpoint {
 #define WEIR__ENDPOINT_TEXT_MAX 64 /* "[ffff:…]:65535" and its NUL fit */
 
 /*
- * Reads "ip:port", "[ip6]:port", "localhost:port" and ":port" (every address of the machine, both families).
- * WEIR_EINVALID for all else.
+ * Reads "ip:port", "[ip6]:port", "localhost:port" and ":port" (every address of the machine, both
+ * families). WEIR_EINVALID for all else.
  */
 WEIR_MUST_USE weir_err weir__endpoint_parse(weir_str text, struct weir__endpoint *out);
 

@@ -1,6 +1,6 @@
 /*
- * Opening a listening socket. Options of connections (no delay, keep-alive) are set on the listener, from which accepted
- * sockets inherit them: two system calls less a connection.
+ * Opening a listening socket. Options of connections (no delay, keep-alive) are set on the
+ * listener, from which accepted sockets inherit them: two system calls less a connection.
  */
 #include "net/listener.h"
 

@@ -1,13 +1,15 @@
 /*
  * The generic resource pool: lending, waiting in line, giving back, closing.
  *
- * Owns its slots (one for each resource that may be open) and what is in them. A lease is a slot and the number of its turn, so
- * a handle that was given back is told from the next lease of the same slot, and nothing is allocated.
+ * Owns its slots (one for each resource that may be open) and what is in them. A lease is a slot
+ * and the number of its turn, so a handle that was given back is told from the next lease of the
+ * same slot, and nothing is allocated.
  *
- * The hard thing is that opening, checking, resetting and closing may wait, and that the fiber may be cancelled meanwhile. So
- * a slot is reserved first, under the lock, bound to its holder second, and only then worked on: whatever happens, the
- * holder's release finds it. Nothing is lent past those in line: what comes free is given to the first of them, even if it is
- * only the room for opening one.
+ * The hard thing is that opening, checking, resetting and closing may wait, and that the fiber may
+ * be cancelled meanwhile. So a slot is reserved first, under the lock, bound to its holder second,
+ * and only then worked on: whatever happens, the holder's release finds it. Nothing is lent past
+ * those in line: what comes free is given to the first of them, even if it is only the room for
+ * opening one.
  *
  * Limits: 10,000 slots. Context: fibers; counters from any thread.
  */
@@ -25,7 +27,7 @@
 #define CLEANUP_NS 1000000000 /* how long closing or resetting one may wait */
 #define IDLE_SEARCH 8         /* idle ones looked at for one that this worker used last */
 
-/* --- shields ----------------------------------------------------------------------------------- */
+/* --- shields ---------------------------------------------------------------------------------- */
 
 /* True when this call has begun it; somebody else's shield is left alone. */
 static bool begin_shield(struct weir__ctx *c)
@@ -42,7 +44,7 @@ static void end_shield(struct weir__ctx *c, bool is_mine)
         weir_unshield(weir__ctx_handle(c));
 }
 
-/* --- opening and closing ------------------------------------------------------------------------ */
+/* --- opening and closing ---------------------------------------------------------------------- */
 
 void weir__pool_close_resource(struct weir__pool_slot *slot, struct weir__ctx *c,
                                weir_pool_closed why)
@@ -87,7 +89,7 @@ weir_err weir__pool_open_resource(struct weir__pool_slot *slot, struct weir__ctx
     return err;
 }
 
-/* --- lending ------------------------------------------------------------------------------------ */
+/* --- lending ---------------------------------------------------------------------------------- */
 
 static bool is_expired(const struct weir__pool_slot *slot)
 {
@@ -124,7 +126,10 @@ static struct weir__pool_slot *pick_idle(struct weir__pool *pool)
     return WEIR_CONTAINER(first, struct weir__pool_slot, link);
 }
 
-/* A slot without waiting: idle, or room for a new one. NULL: none, or others are in line. Under the lock. */
+/*
+ * A slot without waiting: idle, or room for a new one. NULL: none, or others are in line. Under the
+ * lock.
+ */
 static struct weir__pool_slot *take_now(struct weir__pool *pool)
 {
     if (!weir__list_empty(&pool->waiters))
@@ -146,7 +151,7 @@ static struct weir__pool_slot *take_now(struct weir__pool *pool)
     return slot;
 }
 
-/* --- waiting in line ---------------------------------------------------------------------------- */
+/* --- waiting in line -------------------------------------------------------------------------- */
 
 static struct weir__pool_waiter *waiter_of(struct weir__list *in_object)
 {
@@ -224,8 +229,9 @@ static bool is_held_in_line(const struct weir__pool *pool, const struct weir__po
 }
 
 /*
- * Would the pool stand still for ever if this fiber waited? Only if every slot is lent to a fiber that waits for this one or is in
- * line itself. Returns the lease that this fiber, or who joins it, holds; NULL: it would not. Under the lock.
+ * Would the pool stand still for ever if this fiber waited? Only if every slot is lent to a fiber
+ * that waits for this one or is in line itself. Returns the lease that this fiber, or who joins it,
+ * holds; NULL: it would not. Under the lock.
  */
 static struct weir__pool_slot *find_deadlock(struct weir__pool *pool,
                                              const struct weir__pool_waiter *w)
@@ -353,7 +359,7 @@ static weir_err wait_for_slot(struct weir__pool *pool, struct weir__ctx *c, cons
     return err;
 }
 
-/* --- the lease as an owned thing ---------------------------------------------------------------- */
+/* --- the lease as an owned thing -------------------------------------------------------------- */
 
 static void give_back(struct weir__pool_slot *slot);
 
@@ -454,7 +460,7 @@ weir_err weir__pool_acquire(struct weir__pool *pool, struct weir__ctx *c, const 
     return err;
 }
 
-/* --- giving back -------------------------------------------------------------------------------- */
+/* --- giving back ------------------------------------------------------------------------------ */
 
 /* Under the lock: the handle is dead, the holder may go. */
 static void end_lease(struct weir__pool_slot *slot)
@@ -602,7 +608,7 @@ void weir__lease_release(struct weir__lease *lease)
     give_back(slot);
 }
 
-/* --- closing ------------------------------------------------------------------------------------ */
+/* --- closing ---------------------------------------------------------------------------------- */
 
 static bool leave_drain(struct weir__wait *w)
 {
@@ -699,7 +705,7 @@ static void release_pool(struct weir__owned *o)
     weir__pool_unregister(pool);
 }
 
-/* --- making ------------------------------------------------------------------------------------- */
+/* --- making ----------------------------------------------------------------------------------- */
 
 static void init_slots(struct weir__pool *pool)
 {

@@ -1,9 +1,10 @@
 /*
- * The generic resource pool: whoever has something that is dear to open and used by one fiber at a time gives it
- * `weir__pool_ops` and gets waiting in line, limits, lifetimes, checks, leak reports and counters.
+ * The generic resource pool: whoever has something that is dear to open and used by one fiber at a
+ * time gives it `weir__pool_ops` and gets waiting in line, limits, lifetimes, checks, leak reports
+ * and counters.
  *
- * A pool of the application's context is used from all workers (it is made on the first one); one of a request's context
- * by its own worker and by contexts below that one.
+ * A pool of the application's context is used from all workers (it is made on the first one); one
+ * of a request's context by its own worker and by contexts below that one.
  */
 #ifndef WEIR_NET_POOL_H
 #define WEIR_NET_POOL_H
@@ -15,7 +16,10 @@
 struct weir__pool;
 struct weir__pool_slot;
 
-/* How a kind of resource is opened and closed. All but is_dirty run in a fiber and may wait, up to what `c` allows. */
+/*
+ * How a kind of resource is opened and closed. All but is_dirty run in a fiber and may wait, up to
+ * what `c` allows.
+ */
 struct weir__pool_ops {
     weir_err (*open)(void *driver, struct weir__ctx *c, void **resource);
     void (*close)(void *driver, struct weir__ctx *c, void *resource); /* under a shield */
@@ -27,22 +31,26 @@ struct weir__pool_ops {
     weir_err (*reset)(void *driver, struct weir__ctx *c, void *resource);
 };
 
-/* A lease as its user holds it: dead (`slot` may be lent to somebody else) once it has been given back. */
+/*
+ * A lease as its user holds it: dead (`slot` may be lent to somebody else) once it has been given
+ * back.
+ */
 struct weir__lease {
     struct weir__pool_slot *slot; /* NULL: none */
     uint64_t turn;
 };
 
 /*
- * Fills in the defaults of `*o`. WEIR_EINVALID with all mistakes appended to `mistakes`, each as "pool orders: max_open is 0;
- * allowed: 1 to 10000", parted by "; ".
+ * Fills in the defaults of `*o`. WEIR_EINVALID with all mistakes appended to `mistakes`, each as
+ * "pool orders: max_open is 0; allowed: 1 to 10000", parted by "; ".
  */
 WEIR_MUST_USE weir_err weir__pool_options_settle(const char *name, weir_pool_options *o,
                                                  weir_buf *mistakes);
 
 /*
- * Makes a pool in `c`, whose end closes it. `name` and `driver` must outlive it. NULL: the error, with its message, is in
- * the record of `c`: WEIR_EINVALID for options, -ENOMEM. Opens nothing by itself but for min_idle, in the background.
+ * Makes a pool in `c`, whose end closes it. `name` and `driver` must outlive it. NULL: the error,
+ * with its message, is in the record of `c`: WEIR_EINVALID for options, -ENOMEM. Opens nothing by
+ * itself but for min_idle, in the background.
  */
 struct weir__pool *weir__pool_new(struct weir__ctx *c, const char *name,
                                   const weir_pool_options *options,
@@ -52,36 +60,47 @@ struct weir__pool *weir__pool_new(struct weir__ctx *c, const char *name,
 /*
  * Lends a resource: one that is idle, a new one, or in line up to the deadline of `c` and wait_max.
  *
- * `holder` is the record in `c` that will give the lease back at the end (that of the rows, the transaction); NULL: the
- * lease is its own. `*lease` is filled in before anything waits but the line, so the holder's release may always
- * give it back.
+ * `holder` is the record in `c` that will give the lease back at the end (that of the rows, the
+ * transaction); NULL: the lease is its own. `*lease` is filled in before anything waits but the
+ * line, so the holder's release may always give it back.
  *
- * WEIR_ELIMIT: the line is full; WEIR_ETIMEDOUT; both raised with status 503. -EDEADLK: every lease is held by fibers that
- * wait for this one or for the pool. WEIR_ECLOSED. The reason of `c`. What `open` returned.
+ * WEIR_ELIMIT: the line is full; WEIR_ETIMEDOUT; both raised with status 503. -EDEADLK: every lease
+ * is held by fibers that wait for this one or for the pool. WEIR_ECLOSED. The reason of `c`. What
+ * `open` returned.
  */
 WEIR_MUST_USE weir_err weir__pool_acquire(struct weir__pool *pool, struct weir__ctx *c,
                                           const weir_site *site, struct weir__owned *holder,
                                           struct weir__lease *lease);
 
-/* The resource of a live lease of this fiber; anything else is misuse, told in the name of `function`. */
+/*
+ * The resource of a live lease of this fiber; anything else is misuse, told in the name of
+ * `function`.
+ */
 void *weir__lease_resource(const struct weir__lease *lease, const char *function);
 
 /* The resource will be closed on return. */
 void weir__lease_break(struct weir__lease *lease);
 
-/* Gives it back, early or at the end; idempotent. May wait. For `holder` releases and the lease's own fiber. */
+/*
+ * Gives it back, early or at the end; idempotent. May wait. For `holder` releases and the lease's
+ * own fiber.
+ */
 void weir__lease_release(struct weir__lease *lease);
 
 /*
- * No more leases from now on; waits up to `until` for those that are out, closes all that is idle. WEIR_OK, WEIR_ETIMEDOUT
- * or the reason while some are still out: they are closed when they return. Idempotent. Fiber.
+ * No more leases from now on; waits up to `until` for those that are out, closes all that is idle.
+ * WEIR_OK, WEIR_ETIMEDOUT or the reason while some are still out: they are closed when they return.
+ * Idempotent. Fiber.
  */
 weir_err weir__pool_close(struct weir__pool *pool, struct weir__ctx *c, weir_time until);
 
 /* Any thread. */
 void weir__pool_stats(struct weir__pool *pool, weir_pool_stats *out);
 
-/* Calls `fn` with the numbers of every pool of the process, in the order in which they were made. Any thread. */
+/*
+ * Calls `fn` with the numbers of every pool of the process, in the order in which they were made.
+ * Any thread.
+ */
 void weir__pool_each(void (*fn)(const weir_pool_stats *stats, void *arg), void *arg);
 
 #endif

@@ -1,11 +1,14 @@
 /*
  * The inside of a pool, for pool.c (lending and returning) and pool_keep.c (what time does to it).
  *
- * P1: a slot is EMPTY and on `empty`, IDLE and on `idle`, or on neither: LEASED to a fiber, or BUSY with being opened
- *     or closed by the keeper or by who gives it back. `open` counts all that are not EMPTY, `in_use` the LEASED.
- * P2: while somebody is in line, nothing is IDLE and `open` is max_open: what comes free goes to the first in line.
+ * P1: a slot is EMPTY and on `empty`, IDLE and on `idle`, or on neither: LEASED to a fiber, or BUSY
+ *     with being opened or closed by the keeper or by who gives it back. `open` counts all that are
+ *     not EMPTY, `in_use` the LEASED.
+ * P2: while somebody is in line, nothing is IDLE and `open` is max_open: what comes free goes to
+ *     the first in line.
  * P3: a waiter is in line, or whoever took it off wakes it.
- * P4: a lease's holder lives while the slot is LEASED: it is cleared under the lock before the holder goes.
+ * P4: a lease's holder lives while the slot is LEASED: it is cleared under the lock before the
+ *     holder goes.
  */
 #ifndef WEIR_NET_POOL_INSIDE_H
 #define WEIR_NET_POOL_INSIDE_H
@@ -80,9 +83,12 @@ struct weir__pool {
     struct weir__pool_slot slots[];
 };
 
-/* --- pool.c ------------------------------------------------------------------------------------ */
+/* --- pool.c ----------------------------------------------------------------------------------- */
 
-/* Closes the resource of a slot that is BUSY or LEASED to the caller, and counts why. Without the lock. */
+/*
+ * Closes the resource of a slot that is BUSY or LEASED to the caller, and counts why. Without the
+ * lock.
+ */
 void weir__pool_close_resource(struct weir__pool_slot *slot, struct weir__ctx *c,
                                weir_pool_closed why);
 
@@ -90,12 +96,12 @@ void weir__pool_close_resource(struct weir__pool_slot *slot, struct weir__ctx *c
 weir_err weir__pool_open_resource(struct weir__pool_slot *slot, struct weir__ctx *c);
 
 /*
- * A slot that nobody uses any more goes to the first in line, to the idle or the empty ones. Under the lock. Returns a wait to
- * be woken with WEIR_OK after the lock is given, or NULL.
+ * A slot that nobody uses any more goes to the first in line, to the idle or the empty ones. Under
+ * the lock. Returns a wait to be woken with WEIR_OK after the lock is given, or NULL.
  */
 struct weir__wait *weir__pool_settle(struct weir__pool_slot *slot);
 
-/* --- pool_keep.c ------------------------------------------------------------------------------- */
+/* --- pool_keep.c ------------------------------------------------------------------------------ */
 
 /* The keeper's context and timer; -ENOMEM. */
 weir_err weir__pool_keeper_init(struct weir__pool *pool);
@@ -103,7 +109,10 @@ weir_err weir__pool_keeper_init(struct weir__pool *pool);
 /* Asks the keeper to look at once. Without the lock, by who was told that it is wanted. */
 void weir__pool_kick(struct weir__pool *pool);
 
-/* True for the one who has to kick: something must be opened ahead, or the keeper sleeps. Under the lock. */
+/*
+ * True for the one who has to kick: something must be opened ahead, or the keeper sleeps. Under the
+ * lock.
+ */
 static inline bool weir__pool_wants_kick(struct weir__pool *pool)
 {
     bool is_short = pool->stats.idle < pool->o.min_idle && pool->stats.open < pool->o.max_open &&
@@ -119,7 +128,7 @@ static inline bool weir__pool_wants_kick(struct weir__pool *pool)
 /* Tells that a lease which had been reported is back after `age`. */
 void weir__pool_report_return(struct weir__pool *pool, const weir_site *site, weir_dur age);
 
-/* --- pool_stats.c ------------------------------------------------------------------------------ */
+/* --- pool_stats.c ----------------------------------------------------------------------------- */
 
 void weir__pool_register(struct weir__pool *pool);
 void weir__pool_unregister(struct weir__pool *pool);

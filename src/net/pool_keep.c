@@ -1,11 +1,14 @@
 /*
- * What time does to a pool: lifetimes and idle time-outs, opening ahead, reports of leases that are out for too long.
+ * What time does to a pool: lifetimes and idle time-outs, opening ahead, reports of leases that are
+ * out for too long.
  *
- * Owns a timer on the pool's home worker and, while there is something to do, a fiber that closes and opens (the keeper). The timer is armed for the next moment at which anything can be due, not by the second;
- * when nothing is open it sleeps.
+ * Owns a timer on the pool's home worker and, while there is something to do, a fiber that closes
+ * and opens (the keeper). The timer is armed for the next moment at which anything can be due, not
+ * by the second; when nothing is open it sleeps.
  *
- * The hard thing is that a lease's facts belong to another worker's fiber. They are read under the pool's lock, which the
- * lease's end needs too (P4), copied, and told after it. Limits: 4 reports a look, the rest a millisecond later.
+ * The hard thing is that a lease's facts belong to another worker's fiber. They are read under the
+ * pool's lock, which the lease's end needs too (P4), copied, and told after it. Limits: 4 reports a
+ * look, the rest a millisecond later.
  */
 #include "net/pool_inside.h"
 
@@ -19,7 +22,7 @@
 #define RETRY_NS 1000000000 /* after a failure to open ahead */
 #define REQUEST_ID_MAX 64
 
-/* --- reports ------------------------------------------------------------------------------------ */
+/* --- reports ---------------------------------------------------------------------------------- */
 
 /* A lease that is out for too long, as copied under the lock. */
 struct report {
@@ -91,7 +94,7 @@ void weir__pool_report_return(struct weir__pool *pool, const weir_site *site, we
                 pool->stats.name, site->file, site->line, (long long)(age.ns / 1000000));
 }
 
-/* --- looking ------------------------------------------------------------------------------------ */
+/* --- looking ---------------------------------------------------------------------------------- */
 
 struct look {
     weir_time next; /* when something may be due again */
@@ -136,7 +139,9 @@ static void look_at_lease(struct weir__pool *pool, struct weir__pool_slot *slot,
     copy_facts(&l->report[l->reports++], slot, holder);
 }
 
-/* The keeper opens one more while there are too few unused ones and nobody else would use the room. */
+/*
+ * The keeper opens one more while there are too few unused ones and nobody else would use the room.
+ */
 static bool is_short(const struct weir__pool *pool)
 {
     return !pool->is_closing && pool->stats.idle < pool->o.min_idle &&
@@ -224,7 +229,7 @@ void weir__pool_kick(struct weir__pool *pool)
         weir__post(pool->home, &pool->kick);
 }
 
-/* --- the keeper's fiber ------------------------------------------------------------------------- */
+/* --- the keeper's fiber ----------------------------------------------------------------------- */
 
 static struct weir__pool_slot *take_old(struct weir__pool *pool, weir_pool_closed *why)
 {
@@ -310,11 +315,12 @@ static weir_err keep(weir_ctx *handle, void *arg)
     return WEIR_OK;
 }
 
-/* --- beginning and end -------------------------------------------------------------------------- */
+/* --- beginning and end ------------------------------------------------------------------------ */
 
 /*
- * The keeper's fiber runs in a context of its own below the pool's, so that who joins that one does not wait for it; for a
- * pool of the application in the root of its worker, which nobody joins but the end of the service.
+ * The keeper's fiber runs in a context of its own below the pool's, so that who joins that one does
+ * not wait for it; for a pool of the application in the root of its worker, which nobody joins but
+ * the end of the service.
  */
 
 static void end_keeper(struct weir__owned *o)

@@ -1,6 +1,6 @@
 /*
- * The knobs of a pool: their defaults and their bounds. A pool without a maximum, a lifetime or a leak threshold cannot
- * be had: each of them is a way in which services die slowly.
+ * The knobs of a pool: their defaults and their bounds. A pool without a maximum, a lifetime or a
+ * leak threshold cannot be had: each of them is a way in which services die slowly.
  */
 #include <inttypes.h>
 

@@ -1,6 +1,6 @@
 /*
- * The list of all pools of the process, and the reading of their numbers. Pools come and go; the mutex of the list is held while
- * it is read, so a pool's end waits for who looks at it.
+ * The list of all pools of the process, and the reading of their numbers. Pools come and go; the
+ * mutex of the list is held while it is read, so a pool's end waits for who looks at it.
  */
 #include <pthread.h>
 

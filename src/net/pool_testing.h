@@ -1,6 +1,6 @@
 /*
- * A fake server for tests of pools: it opens, closes and checks numbered connections, and can be told to fail, to take its
- * time, or to find them dirty.
+ * A fake server for tests of pools: it opens, closes and checks numbered connections, and can be
+ * told to fail, to take its time, or to find them dirty.
  */
 #ifndef WEIR_NET_POOL_TESTING_H
 #define WEIR_NET_POOL_TESTING_H

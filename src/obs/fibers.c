@@ -1,9 +1,10 @@
 /*
  * Collects what every fiber does, and writes it for people and for programs.
  *
- * The hard thing is the worker that is stuck, for that is when the page is wanted most: it cannot be asked,
- * and its lists may not be looked at. So each worker is asked by a message; of those that do not answer in
- * time the page shows their counters, which are atomic, and the stack of what they run, taken by a signal.
+ * The hard thing is the worker that is stuck, for that is when the page is wanted most: it cannot
+ * be asked, and its lists may not be looked at. So each worker is asked by a message; of those that
+ * do not answer in time the page shows their counters, which are atomic, and the stack of what they
+ * run, taken by a signal.
  *
  * Function names are found after the workers were let go, each address once.
  */

@@ -26,14 +26,17 @@ struct weir__fibers {
 };
 
 /*
- * Asks every worker, waits at most `patience`, and takes the stacks of those that do not answer by a signal.
- * WEIR_OK even when workers did not answer; -ENOMEM; the reason. Fiber.
+ * Asks every worker, waits at most `patience`, and takes the stacks of those that do not answer by
+ * a signal. WEIR_OK even when workers did not answer; -ENOMEM; the reason. Fiber.
  */
 WEIR_MUST_USE weir_err weir__fibers_collect(struct weir__ctx *c, weir_dur patience,
                                             struct weir__fibers *out);
 void weir__fibers_fini(struct weir__fibers *f);
 
-/* For people, and for programs. The buffer's error is sticky. Names of functions are looked up here: slow. */
+/*
+ * For people, and for programs. The buffer's error is sticky. Names of functions are looked up
+ * here: slow.
+ */
 void weir__fibers_text(const struct weir__fibers *f, weir_buf *out);
 void weir__fibers_json(const struct weir__fibers *f, weir_buf *out);
 

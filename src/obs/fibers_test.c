@@ -1,5 +1,6 @@
 /*
- * The page of fibers on the simulation: text and JSON say the same, names are found, nothing is left.
+ * The page of fibers on the simulation: text and JSON say the same, names are found, nothing is
+ * left.
  */
 #include "obs/fibers.h"
 

@@ -1,7 +1,7 @@
 /*
- * The numbers of the service as Prometheus reads them. All are counters and gauges that others keep anyway;
- * nothing is counted for this page alone, and reading it stops nobody: each number is read whole, two of
- * them may be of slightly different moments. Owns nothing.
+ * The numbers of the service as Prometheus reads them. All are counters and gauges that others keep
+ * anyway; nothing is counted for this page alone, and reading it stops nobody: each number is read
+ * whole, two of them may be of slightly different moments. Owns nothing.
  */
 #include "obs/metrics.h"
 

@@ -1,6 +1,6 @@
 /*
- * The page /metrics, piece by piece: each function appends the families of one thing. The application
- * adds those of rooms that this one may not see (pools, databases).
+ * The page /metrics, piece by piece: each function appends the families of one thing. The
+ * application adds those of rooms that this one may not see (pools, databases).
  */
 #ifndef WEIR_OBS_METRICS_H
 #define WEIR_OBS_METRICS_H
@@ -13,7 +13,10 @@
 /* Connections, requests, responses by class, time-outs, bytes. */
 void weir__metrics_http(const struct weir__http_server *s, weir_buf *out);
 
-/* Requests by route, method and class of status, latency by route: what weir_mw_metrics has counted. */
+/*
+ * Requests by route, method and class of status, latency by route: what weir_mw_metrics has
+ * counted.
+ */
 void weir__metrics_routes(const struct weir__web *web, weir_buf *out);
 
 /* Log lines written and dropped. */
@@ -22,7 +25,10 @@ void weir__metrics_log(weir_buf *out);
 /* Workers, fibers, contexts, stacks, the offload pool, leaks by kind and place, panics. */
 void weir__metrics_runtime(struct weir__runtime *rt, weir_buf *out);
 
-/* The longest that a fiber of a request, or one that was started by the program, has been waiting. Fiber; waits. */
+/*
+ * The longest that a fiber of a request, or one that was started by the program, has been waiting.
+ * Fiber; waits.
+ */
 void weir__metrics_longest_wait(struct weir__ctx *c, weir_dur patience, weir_buf *out);
 
 /* Memory, processor time, descriptors, start; the names that Prometheus' own libraries use. */

@@ -1,6 +1,6 @@
 /*
- * The process as the kernel sees it, from /proc/self. Each number stands alone: where a file cannot be
- * read (no descriptors left, /proc not mounted) its numbers are 0, and the rest is still told.
+ * The process as the kernel sees it, from /proc/self. Each number stands alone: where a file cannot
+ * be read (no descriptors left, /proc not mounted) its numbers are 0, and the rest is still told.
  */
 #include "obs/process.h"
 

@@ -15,7 +15,10 @@ struct weir__process {
     double started_at; /* seconds since 1970 */
 };
 
-/* Fills `out`; what could not be read is 0. Reads a few files of /proc: microseconds, does not wait. */
+/*
+ * Fills `out`; what could not be read is 0. Reads a few files of /proc: microseconds, does not
+ * wait.
+ */
 void weir__process_read(struct weir__process *out);
 
 #endif

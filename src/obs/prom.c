@@ -1,7 +1,7 @@
 /*
  * Writes Prometheus' text format. The one hard thing is agreement: a histogram's buckets must not
- * decrease and its last one must equal its count while other threads go on counting, so the count is
- * taken from what the buckets gave, never read a second time.
+ * decrease and its last one must equal its count while other threads go on counting, so the count
+ * is taken from what the buckets gave, never read a second time.
  *
  * Buckets end at powers of two of the nanosecond (131 us, 262 us, … 68.7 s), where the log-linear
  * histogram has borders of its own: no count is ever guessed. Owns nothing.

@@ -12,7 +12,9 @@ struct weir__prom_label {
     weir_str value; /* any bytes: escaped, and what is not UTF-8 replaced */
 };
 
-/* Begins a family. `type`: "counter" (name ends in _total), "gauge", "histogram". One line of help. */
+/*
+ * Begins a family. `type`: "counter" (name ends in _total), "gauge", "histogram". One line of help.
+ */
 void weir__prom_family(weir_buf *out, const char *name, const char *type, const char *help);
 
 /* One sample. `labels` may be NULL with n = 0. */

@@ -1,12 +1,12 @@
 /*
- * The processors that this process may use: the least of what its control groups, every level of them, and its affinity
- * mask allow. nproc knows the mask alone, and a service that starts 64 workers on a quota of two is throttled for most of
- * each period.
+ * The processors that this process may use: the least of what its control groups, every level of
+ * them, and its affinity mask allow. nproc knows the mask alone, and a service that starts 64
+ * workers on a quota of two is throttled for most of each period.
  *
- * Version 2 has cpu.max in each group; version 1 has cpu.cfs_quota_us below the controller's own tree. In a container without
- * a name space of its own for groups the path is the host's and its lower levels are not there: missing files are
- * no quota, and the levels above are looked at in any case.
- * Limits: paths of 1 KiB; longer ones count as missing.
+ * Version 2 has cpu.max in each group; version 1 has cpu.cfs_quota_us below the controller's own
+ * tree. In a container without a name space of its own for groups the path is the host's and its
+ * lower levels are not there: missing files are no quota, and the levels above are looked at in any
+ * case. Limits: paths of 1 KiB; longer ones count as missing.
  */
 #include "rt/cgroup.h"
 

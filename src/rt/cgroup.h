@@ -1,6 +1,6 @@
 /*
- * How many processors the control groups leave to this process. The parts take the text and the folder, so they can be
- * tested without being in a group.
+ * How many processors the control groups leave to this process. The parts take the text and the
+ * folder, so they can be tested without being in a group.
  */
 #ifndef WEIR_RT_CGROUP_H
 #define WEIR_RT_CGROUP_H
@@ -17,12 +17,15 @@ uint64_t weir__cgroup_v2_quota(weir_str cpu_max);
 uint64_t weir__cgroup_v1_quota(weir_str quota_us, weir_str period_us);
 
 /*
- * The smallest quota of all groups that `proc_cgroup` (the content of /proc/self/cgroup) names, and of all groups above
- * them, below `root` (/sys/fs/cgroup).
+ * The smallest quota of all groups that `proc_cgroup` (the content of /proc/self/cgroup) names, and
+ * of all groups above them, below `root` (/sys/fs/cgroup).
  */
 uint64_t weir__cgroup_quota(const char *root, weir_str proc_cgroup);
 
-/* Whole processors of a quota and of an affinity mask of `allowed` processors: rounded up, at least one. */
+/*
+ * Whole processors of a quota and of an affinity mask of `allowed` processors: rounded up, at least
+ * one.
+ */
 unsigned weir__cpu_count(uint64_t quota, unsigned allowed);
 
 #endif

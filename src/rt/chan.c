@@ -1,14 +1,15 @@
 /*
- * Channels: a ring of elements and two queues of waiting fibers, first come first served. What can be
- * handed over directly is: a sender copies into the waiting receiver's own variable, so an unbuffered channel
- * is one with a ring of nothing.
+ * Channels: a ring of elements and two queues of waiting fibers, first come first served. What can
+ * be handed over directly is: a sender copies into the waiting receiver's own variable, so an
+ * unbuffered channel is one with a ring of nothing.
  *
- * A channel of a request is used by one worker and takes no lock; one of the application's context is
- * locked for a few instructions. The one hard thing is a fiber that waits on several channels at once
- * (select.c), of which different workers may serve different ones: who serves it must claim it first.
+ * A channel of a request is used by one worker and takes no lock; one of the application's context
+ * is locked for a few instructions. The one hard thing is a fiber that waits on several channels at
+ * once (select.c), of which different workers may serve different ones: who serves it must claim it
+ * first.
  *
- * Owns its ring, in the memory of its context; the end of the context closes it. A fiber of another context
- * that waited is woken by that and touches the channel no more.
+ * Owns its ring, in the memory of its context; the end of the context closes it. A fiber of another
+ * context that waited is woken by that and touches the channel no more.
  * Limits: elements of 1 to 4096 bytes, 1 Mi of them.
  */
 #include "rt/chan.h"
@@ -19,7 +20,10 @@
 #define ELEM_SIZE_MAX 4096u
 #define CAPACITY_MAX (1u << 20)
 
-/* What is given out when there was no memory. Never written to: all that writes looks at is_closed first. */
+/*
+ * What is given out when there was no memory. Never written to: all that writes looks at is_closed
+ * first.
+ */
 static weir_chan no_memory = {.magic = WEIR__CHAN_MAGIC, .is_closed = true, .elem_size = 1};
 
 static void release(struct weir__owned *o);

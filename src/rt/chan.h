@@ -1,9 +1,11 @@
 /*
- * The inside of channels, for chan.c and select.c. A fiber that waits is a party with one waiter for each channel;
- * party and waiters stand on its stack.
+ * The inside of channels, for chan.c and select.c. A fiber that waits is a party with one waiter
+ * for each channel; party and waiters stand on its stack.
  *
- * N1: who serves a party has claimed it first, and only one can; it is the one that wakes it. The abort claims too.
- * N2: a waiter is linked into its channel's queue or nowhere; its party unlinks all of them before it leaves.
+ * N1: who serves a party has claimed it first, and only one can; it is the one that wakes it. The
+ *     abort claims too.
+ * N2: a waiter is linked into its channel's queue or nowhere; its party unlinks all of them before
+ *     it leaves.
  * N3: a closed channel has no waiters.
  */
 #ifndef WEIR_RT_CHAN_H
@@ -58,8 +60,9 @@ struct weir__chan_waiter {
 void weir__chan_check(const weir_chan *ch, const char *function);
 
 /*
- * Does it if that needs no wait: WEIR_OK, WEIR_ECLOSED, -EAGAIN. A party that was served by it is put into `*served` (else
- * untouched), to be woken when the lock, held by the caller for a shared channel, has been given.
+ * Does it if that needs no wait: WEIR_OK, WEIR_ECLOSED, -EAGAIN. A party that was served by it is
+ * put into `*served` (else untouched), to be woken when the lock, held by the caller for a shared
+ * channel, has been given.
  */
 weir_err weir__chan_put(weir_chan *ch, const void *elem, struct weir__chan_party **served);
 weir_err weir__chan_take(weir_chan *ch, void *elem, struct weir__chan_party **served);
@@ -68,8 +71,8 @@ weir_err weir__chan_take(weir_chan *ch, void *elem, struct weir__chan_party **se
 void weir__chan_enqueue(struct weir__chan_waiter *w);
 
 /*
- * Parks a party whose waiters are queued, takes them out again. WEIR_OK or WEIR_ECLOSED when it was served (`arm`,
- * `saw_close`), or why not.
+ * Parks a party whose waiters are queued, takes them out again. WEIR_OK or WEIR_ECLOSED when it was
+ * served (`arm`, `saw_close`), or why not.
  */
 weir_err weir__chan_park(struct weir__chan_party *p, weir_time until);
 

@@ -1,5 +1,6 @@
 /*
- * Channels: order, meeting, closing, cancellation in which nothing is lost, and shared ones between real workers.
+ * Channels: order, meeting, closing, cancellation in which nothing is lost, and shared ones between
+ * real workers.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,10 +1,10 @@
 /*
- * The condition: a queue of fibers beside a mutex. A waiter is on the queue before it gives the mutex up, so
- * a signal between the two is not lost.
+ * The condition: a queue of fibers beside a mutex. A waiter is on the queue before it gives the
+ * mutex up, so a signal between the two is not lost.
  *
- * The one hard thing is that the caller holds the mutex afterwards, whatever happened: so when its context has been
- * cancelled it waits for the mutex in a shield of 10 s; a mutex that is not had by then is held by
- * somebody who hangs, and the caller panics, for it could not know what it holds.
+ * The one hard thing is that the caller holds the mutex afterwards, whatever happened: so when its
+ * context has been cancelled it waits for the mutex in a shield of 10 s; a mutex that is not had by
+ * then is held by somebody who hangs, and the caller panics, for it could not know what it holds.
  */
 #include "rt/mutex.h"
 #include "rt/panic.h"

@@ -1,10 +1,11 @@
 /*
- * Contexts: opening, cancelling, ending. They live in slabs that are never unmapped and carry a generation,
- * which the handle repeats in its upper 16 bits: a handle of an ended context is noticed by one comparison.
+ * Contexts: opening, cancelling, ending. They live in slabs that are never unmapped and carry a
+ * generation, which the handle repeats in its upper 16 bits: a handle of an ended context is
+ * noticed by one comparison.
  *
- * The hard thing is the end: children first (their fibers unwind by themselves, this fiber waits for them), then what it
- * owns in reverse order under a shield, then the memory. It is the same for every way in which a
- * context may end, because it is the only way.
+ * The hard thing is the end: children first (their fibers unwind by themselves, this fiber waits
+ * for them), then what it owns in reverse order under a shield, then the memory. It is the same for
+ * every way in which a context may end, because it is the only way.
  */
 #include "rt/context.h"
 
@@ -274,7 +275,9 @@ void weir__ctx_wake_joiner(struct weir__ctx *c)
     weir__wake(joiner, WEIR_OK);
 }
 
-/* A mistake is a mistake only in a context that ended well: a failing one leaves things by design. */
+/*
+ * A mistake is a mistake only in a context that ended well: a failing one leaves things by design.
+ */
 static void report_if_mistake(const struct weir__ctx *c, const struct weir__owned *o)
 {
     if (c->is_ok && o->type->is_mistake != NULL && o->type->is_mistake(o))
@@ -287,7 +290,10 @@ static void call_release(void *owned)
     o->type->release(o);
 }
 
-/* A release that panics costs itself alone: what else the context owns is released all the same, and it ends. */
+/*
+ * A release that panics costs itself alone: what else the context owns is released all the same,
+ * and it ends.
+ */
 static void release_one(struct weir__owned *o)
 {
     struct weir__panic_info info;
@@ -325,7 +331,9 @@ static void end_children(struct weir__ctx *c)
 void weir__ctx_release(struct weir__ctx *c)
 {
     c->is_closing = true;
-    /* What is released may open and own again, for its own purposes: until there is nothing more. */
+    /*
+     * What is released may open and own again, for its own purposes: until there is nothing more.
+     */
     do {
         if (WEIR_UNLIKELY(c->fibers > 0 || !weir__list_empty(&c->children)))
             end_children(c);

@@ -1,10 +1,12 @@
 /*
- * The inside of a context. A weir_ctx * (the public handle) is the address of a weir__ctx with the generation in
- * its upper 16 bits; weir__ctx_of checks and strips it. Contexts live in memory that is never unmapped,
- * so a stale handle finds another generation, not a fault.
+ * The inside of a context. A weir_ctx * (the public handle) is the address of a weir__ctx with the
+ * generation in its upper 16 bits; weir__ctx_of checks and strips it. Contexts live in memory that
+ * is never unmapped, so a stale handle finds another generation, not a fault.
  *
- * C1: a context is on its parent's `children` until it is closed; its deadline is not later than the parent's.
- * C2: only fibers of its worker touch it; what the application's context (worker == NULL) owns is under `app_lock`.
+ * C1: a context is on its parent's `children` until it is closed; its deadline is not later than
+ *     the parent's.
+ * C2: only fibers of its worker touch it; what the application's context (worker == NULL) owns is
+ *     under `app_lock`.
  * C3: when it is closed it has no children, no fibers, no waits, and owns nothing.
  * C4: only its opener joins it, so one fiber at most waits for its fibers.
  */
@@ -74,7 +76,9 @@ extern _Thread_local struct weir__worker *weir__self;
 
 WEIR_NORETURN void weir__ctx_misuse(const weir_ctx *c, const char *function);
 
-/* The context behind a handle; a dead handle, or one of another worker, panics with an explanation. */
+/*
+ * The context behind a handle; a dead handle, or one of another worker, panics with an explanation.
+ */
 static inline struct weir__ctx *weir__ctx_of_at(const weir_ctx *handle, const char *function)
 {
     uintptr_t bits = (uintptr_t)handle;
@@ -93,13 +97,16 @@ static inline weir_ctx *weir__ctx_handle(const struct weir__ctx *c)
 }
 
 /*
- * Opens a context of this worker below `parent` (worker root, or any other of this worker). NULL: no memory.
- * `deadline`: weir_never() or earlier; `memory_max` 0: the parent's.
+ * Opens a context of this worker below `parent` (worker root, or any other of this worker). NULL:
+ * no memory. `deadline`: weir_never() or earlier; `memory_max` 0: the parent's.
  */
 struct weir__ctx *weir__ctx_new(struct weir__ctx *parent, weir_time deadline, size_t memory_max,
                                 const weir_site *site);
 
-/* Ends it: cancels and joins children and fibers, releases what it owns, frees its memory. May wait. */
+/*
+ * Ends it: cancels and joins children and fibers, releases what it owns, frees its memory. May
+ * wait.
+ */
 void weir__ctx_end(struct weir__ctx *c);
 
 /* --- for rt itself -------------------------------------------------------------------------- */
@@ -108,7 +115,10 @@ void weir__ctx_end(struct weir__ctx *c);
 struct weir__ctx *weir__ctx_new_top(struct weir__worker *w, struct weir__ctx *parent,
                                     size_t memory_max);
 
-/* Releases what a worker's root owns and ends its sub-contexts; the root itself stays for late waits. */
+/*
+ * Releases what a worker's root owns and ends its sub-contexts; the root itself stays for late
+ * waits.
+ */
 void weir__ctx_release(struct weir__ctx *c);
 
 /* The last of a worker's root. */
@@ -120,7 +130,10 @@ void weir__ctx_drain_free(struct weir__worker *w);
 /* Cancels the contexts of the fibers that run in `c`, not `c` itself. */
 void weir__ctx_cancel_fibers(struct weir__ctx *c);
 
-/* Waits until no fiber runs in `c`; cannot be cancelled, for the fibers are what is being cancelled. */
+/*
+ * Waits until no fiber runs in `c`; cannot be cancelled, for the fibers are what is being
+ * cancelled.
+ */
 void weir__ctx_await_fibers(struct weir__ctx *c, const weir_site *site);
 
 /* The same, and until no sub-context is left, whoever ends it: for a worker's root. */
@@ -132,10 +145,15 @@ void weir__ctx_wake_joiner(struct weir__ctx *c);
 /* Ends the sub-contexts of `c` that were opened after `seq`: a panic has skipped their ends. */
 void weir__ctx_end_since(struct weir__ctx *c, uint64_t seq);
 
-/* `c`, or for the application's context the root of this worker: where sub-contexts and fibers hang. */
+/*
+ * `c`, or for the application's context the root of this worker: where sub-contexts and fibers
+ * hang.
+ */
 struct weir__ctx *weir__ctx_local(struct weir__ctx *c);
 
-/* Copies the error record of a fiber's context into the one it was started in, unless that has one. */
+/*
+ * Copies the error record of a fiber's context into the one it was started in, unless that has one.
+ */
 void weir__ctx_hand_up_error(const struct weir__ctx *from, struct weir__ctx *to);
 
 /* --- for all rooms above -------------------------------------------------------------------- */
@@ -149,7 +167,9 @@ weir_err weir__ctx_check(struct weir__ctx *c);
 /* The error code that stands for a reason. */
 weir_err weir__reason_err(weir_reason reason);
 
-/* Not zeroed; NULL past the budget (then the context is cancelled with BUDGET) or without memory. */
+/*
+ * Not zeroed; NULL past the budget (then the context is cancelled with BUDGET) or without memory.
+ */
 void *weir__ctx_alloc(struct weir__ctx *c, size_t size);
 
 /* Text in the context's memory, and the error record, for callers with their own `...`. */
@@ -164,8 +184,8 @@ static inline struct weir__arena *weir__ctx_arena(struct weir__ctx *c)
 }
 
 /*
- * Memory for an object that lives as long as `c`: its arena, or the heap for the application's context (which
- * workers share). Zeroed. Freed with the context.
+ * Memory for an object that lives as long as `c`: its arena, or the heap for the application's
+ * context (which workers share). Zeroed. Freed with the context.
  */
 void *weir__ctx_object(struct weir__ctx *c, size_t size);
 

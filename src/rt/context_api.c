@@ -1,6 +1,6 @@
 /*
- * The public side of contexts: sub-contexts, cancellation, time, shields, memory, deferred calls, values. Each function
- * resolves its handle and says in the language of rt what is wanted.
+ * The public side of contexts: sub-contexts, cancellation, time, shields, memory, deferred calls,
+ * values. Each function resolves its handle and says in the language of rt what is wanted.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,7 +21,9 @@ const char *weir_reason_name(weir_reason reason)
 
 /* --- sub-contexts ------------------------------------------------------------------------- */
 
-/* Below the application's context a worker opens things under its own root: contexts take no locks. */
+/*
+ * Below the application's context a worker opens things under its own root: contexts take no locks.
+ */
 struct weir__ctx *weir__ctx_local(struct weir__ctx *c)
 {
     return weir__ctx_is_shared(c) ? weir__self->root : c;
@@ -42,7 +44,9 @@ weir_ctx *weir_ctx_open_at(const weir_site *site, weir_ctx *parent, const weir_c
     return weir__ctx_handle(c);
 }
 
-/* A context ends well unless it, or one above it in the same request, has failed or was cancelled. */
+/*
+ * A context ends well unless it, or one above it in the same request, has failed or was cancelled.
+ */
 static bool has_failed(const struct weir__ctx *c)
 {
     for (; c != NULL && c->worker != NULL; c = c->parent) {
@@ -278,7 +282,9 @@ weir_err weir_raise_at(const weir_site *site, weir_ctx *handle, weir_err code, i
     return err;
 }
 
-/* A fiber's error becomes its parent's, with copies of its texts: the fiber's memory ends with it. */
+/*
+ * A fiber's error becomes its parent's, with copies of its texts: the fiber's memory ends with it.
+ */
 void weir__ctx_hand_up_error(const struct weir__ctx *from, struct weir__ctx *to)
 {
     if (from->error == NULL || to->error != NULL)

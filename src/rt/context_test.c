@@ -1,5 +1,6 @@
 /*
- * Contexts: ownership order, cancellation with reasons, deadlines, shields, budgets, values, dead handles.
+ * Contexts: ownership order, cancellation with reasons, deadlines, shields, budgets, values, dead
+ * handles.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,11 +1,11 @@
 /*
  * The facts of a fiber dump. They are copied while the worker stands still (nothing of it runs but
- * this), so they are one consistent picture of the worker, and turned into text by whoever asked, on
- * another thread, while the worker goes on.
+ * this), so they are one consistent picture of the worker, and turned into text by whoever asked,
+ * on another thread, while the worker goes on.
  *
- * What a fiber holds: a fiber's contexts are the one that it works for, those above it that belong to it too
- * (up to the context that the fiber was started with), and those that it opened below. Contexts of its child
- * fibers are listed with those.
+ * What a fiber holds: a fiber's contexts are the one that it works for, those above it that belong
+ * to it too (up to the context that the fiber was started with), and those that it opened below.
+ * Contexts of its child fibers are listed with those.
  *
  * Owns an arena with a bound. When that is full, fibers are counted and no longer described.
  */

@@ -1,6 +1,7 @@
 /*
- * What every fiber of a worker does, as plain facts. Taken on the worker's own stack in one go (a microsecond
- * a fiber), shown by whoever asked: as text, as JSON, or as the list of what a drain had to cancel.
+ * What every fiber of a worker does, as plain facts. Taken on the worker's own stack in one go (a
+ * microsecond a fiber), shown by whoever asked: as text, as JSON, or as the list of what a drain
+ * had to cancel.
  */
 #ifndef WEIR_RT_DUMP_H
 #define WEIR_RT_DUMP_H
@@ -53,7 +54,9 @@ struct weir__dump {
 void weir__dump_init(struct weir__dump *d, size_t count_max, size_t bytes_max);
 void weir__dump_fini(struct weir__dump *d);
 
-/* Appends the fibers of `w`, which is the calling worker. From its own stack or one of its fibers. */
+/*
+ * Appends the fibers of `w`, which is the calling worker. From its own stack or one of its fibers.
+ */
 void weir__dump_fibers(struct weir__worker *w, struct weir__dump *d);
 
 #endif

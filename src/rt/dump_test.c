@@ -1,6 +1,6 @@
 /*
- * The facts of a dump: who waits for what since when, what is held and where it was taken, in a picture that
- * is bounded.
+ * The facts of a dump: who waits for what since when, what is held and where it was taken, in a
+ * picture that is bounded.
  */
 #include "rt/dump.h"
 

@@ -1,14 +1,17 @@
 /*
- * Containing CPU faults. A fault becomes a panic only if all of this holds: the service asked for it; the fiber is in a
- * handler (it has a recovery point); the address is near NULL or in this fiber's own guard; it came from the CPU,
- * not from kill(); and every frame from the fault to the recovery point belongs to the program's own object, none to
- * libc or a client library, whose locks may be held. Otherwise the default action follows and the process dies, as it must.
- * (A Weir that is linked statically is part of that object: a NULL given to one of its functions counts as the caller's.)
+ * Containing CPU faults. A fault becomes a panic only if all of this holds: the service asked for
+ * it; the fiber is in a handler (it has a recovery point); the address is near NULL or in this
+ * fiber's own guard; it came from the CPU, not from kill(); and every frame from the fault to the
+ * recovery point belongs to the program's own object, none to libc or a client library, whose locks
+ * may be held. Otherwise the default action follows and the process dies, as it must. (A Weir that
+ * is linked statically is part of that object: a NULL given to one of its functions counts as the
+ * caller's.)
  *
  * Faults in the stack of a hibernating fiber are none: that comes back (hibernate.h).
  *
- * The hard thing: the handler runs on the thread's signal stack and unwinds from there through the signal frame. So the code
- * must have been compiled with -fnon-call-exceptions for the clean-ups of the faulting frame to run (weir.pc says so).
+ * The hard thing: the handler runs on the thread's signal stack and unwinds from there through the
+ * signal frame. So the code must have been compiled with -fnon-call-exceptions for the clean-ups of
+ * the faulting frame to run (weir.pc says so).
  */
 #include "rt/fault.h"
 
@@ -70,8 +73,9 @@ static bool is_program_code(uintptr_t pc)
 }
 
 /*
- * All frames between the fault and the innermost recovery point, by frame pointers: the walk must arrive exactly at
- * weir__try_raw's frame, else some frame on the way has none and is not the program's.
+ * All frames between the fault and the innermost recovery point, by frame pointers: the walk must
+ * arrive exactly at weir__try_raw's frame, else some frame on the way has none and is not the
+ * program's.
  */
 static bool only_program_frames(const struct weir__fiber *f, uintptr_t pc, uintptr_t *fp)
 {

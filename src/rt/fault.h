@@ -1,6 +1,6 @@
 /*
- * CPU faults in application code (a null dereference, a stack overflow) as panics of one fiber: opt-in, and only when it is
- * certain that nothing but that fiber's own frames was at work.
+ * CPU faults in application code (a null dereference, a stack overflow) as panics of one fiber:
+ * opt-in, and only when it is certain that nothing but that fiber's own frames was at work.
  */
 #ifndef WEIR_RT_FAULT_H
 #define WEIR_RT_FAULT_H
@@ -8,7 +8,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Installs the handlers for SIGSEGV, SIGBUS and SIGFPE (not under sanitizers, which must report themselves). */
+/*
+ * Installs the handlers for SIGSEGV, SIGBUS and SIGFPE (not under sanitizers, which must report
+ * themselves).
+ */
 void weir__fault_install(bool contain);
 
 /* The thread's own signal stack. */

@@ -1,10 +1,10 @@
 /*
- * Fibers: birth, switching, end. A fiber that has ended keeps its stack and waits in its main loop on the worker's
- * free list, newest first, so the next one starts on warm pages with nothing to set up. What a
- * burst has left there goes back to the machine some seconds later.
+ * Fibers: birth, switching, end. A fiber that has ended keeps its stack and waits in its main loop
+ * on the worker's free list, newest first, so the next one starts on warm pages with nothing to set
+ * up. What a burst has left there goes back to the machine some seconds later.
  *
- * The hard thing: code that runs on a fiber's stack must never be reached with the worker in another state
- * than "f is current". All four switches are in resume() and leave().
+ * The hard thing: code that runs on a fiber's stack must never be reached with the worker in
+ * another state than "f is current". All four switches are in resume() and leave().
  */
 #include "rt/fiber.h"
 
@@ -85,7 +85,9 @@ static struct weir__fiber *create(struct weir__worker *w)
     *f = (struct weir__fiber){.worker = w, .stack_lo = s.lo, .stack_hi = s.hi - color};
     weir__list_init(&f->in_run);
     weir__list_init(&f->in_all);
-    /* As weir__switch leaves a stack: six registers, then where to go; its end is 16-byte aligned. */
+    /*
+     * As weir__switch leaves a stack: six registers, then where to go; its end is 16-byte aligned.
+     */
     void **sp = (void **)(void *)f->stack_hi - 7;
     for (int i = 0; i < 7; i++)
         sp[i] = NULL;
@@ -119,8 +121,8 @@ uint64_t weir__fiber_total(const struct weir__runtime *rt)
 }
 
 /*
- * Within its share of the process' maximum a worker looks at nobody else's counter; beyond that it adds them up. No counter is
- * written by two workers.
+ * Within its share of the process' maximum a worker looks at nobody else's counter; beyond that it
+ * adds them up. No counter is written by two workers.
  */
 static bool is_over_limit(struct weir__worker *w)
 {
@@ -173,8 +175,8 @@ static inline void make_current(struct weir__worker *w, struct weir__fiber *f)
 }
 
 /*
- * Runs `f`, and those that follow it directly, until one gives the worker back; returns that one. On the worker's own
- * stack.
+ * Runs `f`, and those that follow it directly, until one gives the worker back; returns that one.
+ * On the worker's own stack.
  */
 static inline struct weir__fiber *resume(struct weir__worker *w, struct weir__fiber *f)
 {
@@ -188,8 +190,9 @@ static inline struct weir__fiber *resume(struct weir__worker *w, struct weir__fi
 }
 
 /*
- * The other half. The caller has set the state of `f`. When another fiber is ready and the burst is not used up, it follows
- * at once, without the detour over the worker's stack; else the worker has its turn.
+ * The other half. The caller has set the state of `f`. When another fiber is ready and the burst is
+ * not used up, it follows at once, without the detour over the worker's stack; else the worker has
+ * its turn.
  */
 static inline void leave(struct weir__worker *w, struct weir__fiber *f)
 {
@@ -227,7 +230,10 @@ static __attribute__((noinline)) void finish(struct weir__worker *w, struct weir
     w->free_fiber_count++;
 }
 
-/* A panic that nobody caught on the way ends here. Its record is large: not in every fiber's first frame. */
+/*
+ * A panic that nobody caught on the way ends here. Its record is large: not in every fiber's first
+ * frame.
+ */
 static __attribute__((noinline)) void end_panicked(struct weir__fiber *f)
 {
     struct weir__panic_info info;
@@ -282,8 +288,8 @@ static void after_run(struct weir__worker *w, struct weir__fiber *f)
 }
 
 /*
- * Once in a while half of the fibers that nobody has needed since the last time go back, so that a burst is
- * served from warm stacks and its memory returns some seconds after it.
+ * Once in a while half of the fibers that nobody has needed since the last time go back, so that a
+ * burst is served from warm stacks and its memory returns some seconds after it.
  */
 void weir__fiber_on_trim(struct weir__timer *t)
 {
@@ -349,7 +355,10 @@ void weir__fiber_yield(void)
     errno = saved_errno;
 }
 
-/* The other end of weir__fiber_ready: the fiber gives its worker back until somebody makes it ready. */
+/*
+ * The other end of weir__fiber_ready: the fiber gives its worker back until somebody makes it
+ * ready.
+ */
 void weir__fiber_park(struct weir__wait *wait)
 {
     struct weir__worker *w = weir__self;

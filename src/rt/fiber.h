@@ -1,9 +1,10 @@
 /*
- * Fibers from the inside: stackful, one worker for life. The structs stand densely in slabs of their own, which are
- * never unmapped, so that a fiber whose stack has no pages (hibernate.h) costs little more than its struct.
+ * Fibers from the inside: stackful, one worker for life. The structs stand densely in slabs of
+ * their own, which are never unmapped, so that a fiber whose stack has no pages (hibernate.h) costs
+ * little more than its struct.
  *
- * F1: a fiber is on exactly one of: a run queue, an object's wait queue (or on its way by wake), the free list,
- *     or it is the worker's current one.
+ * F1: a fiber is on exactly one of: a run queue, an object's wait queue (or on its way by wake),
+ *     the free list, or it is the worker's current one.
  */
 #ifndef WEIR_RT_FIBER_H
 #define WEIR_RT_FIBER_H
@@ -28,7 +29,10 @@ enum weir__fiber_state {
 
 typedef void (*weir__fiber_main)(void *arg);
 
-/* What a fiber that was started in a context runs (spawn.c). Here, so that starting one allocates nothing. */
+/*
+ * What a fiber that was started in a context runs (spawn.c). Here, so that starting one allocates
+ * nothing.
+ */
 struct weir__child {
     struct weir__ctx *ctx;    /* its own */
     struct weir__ctx *parent; /* the one it was started in */
@@ -38,7 +42,10 @@ struct weir__child {
     bool is_detached;
 };
 
-/* The first line of it is what a switch needs. Aligned, for its neighbours may belong to other workers. */
+/*
+ * The first line of it is what a switch needs. Aligned, for its neighbours may belong to other
+ * workers.
+ */
 struct weir__fiber {
     _Alignas(64) void *sp;    /* saved while it does not run */
     struct weir__list in_run; /* worker.ready, or worker.free_fibers */
@@ -64,8 +71,9 @@ struct weir__fiber {
     uint64_t id;
     char *stack_lo, *stack_hi; /* usable bytes, without the guard */
     /*
-     * Called before the fiber gives its worker away, on its own stack; must not wait. For what the fiber holds back
-     * (responses gathered for one send) and must not hold back while it waits. May be NULL.
+     * Called before the fiber gives its worker away, on its own stack; must not wait. For what the
+     * fiber holds back (responses gathered for one send) and must not hold back while it waits. May
+     * be NULL.
      */
     void (*before_park)(struct weir__fiber *f);
     /* Called, on the fiber, when a panic has reached its start; logs it unless changed. */
@@ -76,14 +84,17 @@ struct weir__fiber {
     };
 };
 
-/* A fiber of this worker that is ready to run `main(arg)`; NULL: limit or memory. `ctx` may be NULL. */
+/*
+ * A fiber of this worker that is ready to run `main(arg)`; NULL: limit or memory. `ctx` may be
+ * NULL.
+ */
 struct weir__fiber *weir__fiber_start(struct weir__worker *w, weir__fiber_main main, void *arg,
                                       const char *name, const weir_site *site,
                                       struct weir__ctx *ctx);
 
 /*
- * Runs a new fiber at once instead of queueing it: from the worker's loop only (poller call-backs), never from a fiber.
- * Returns when it has parked or ended. False: limit or memory.
+ * Runs a new fiber at once instead of queueing it: from the worker's loop only (poller call-backs),
+ * never from a fiber. Returns when it has parked or ended. False: limit or memory.
  */
 bool weir__fiber_run_now(struct weir__worker *w, weir__fiber_main main, void *arg, const char *name,
                          struct weir__ctx *ctx);
@@ -105,7 +116,10 @@ void weir__fiber_park(struct weir__wait *wait);
 /* Makes a parked fiber ready; from any thread. */
 void weir__fiber_ready(struct weir__fiber *f);
 
-/* Runs the first ready fiber until it parks or ends; false when there is none. On the worker's own stack. */
+/*
+ * Runs the first ready fiber until it parks or ends; false when there is none. On the worker's own
+ * stack.
+ */
 bool weir__fiber_run_ready(struct weir__worker *w);
 
 /* The worker's trim timer. */
@@ -120,10 +134,15 @@ void weir__fiber_cool(struct weir__fiber *f);
 /* Frees idle fibers beyond `keep`. On the worker's own stack. */
 void weir__fiber_trim(struct weir__worker *w, size_t keep);
 
-/* Return addresses from frame pointer `fp` on, as far as they lie in the stack of `f`. Signal-safe. */
+/*
+ * Return addresses from frame pointer `fp` on, as far as they lie in the stack of `f`. Signal-safe.
+ */
 size_t weir__stack_walk(const struct weir__fiber *f, void *const *fp, void **pcs, size_t max);
 
-/* Return addresses of the caller's frames by frame pointers, bounded by the stack; returns the number. */
+/*
+ * Return addresses of the caller's frames by frame pointers, bounded by the stack; returns the
+ * number.
+ */
 size_t weir__stack_capture(void **pcs, size_t max);
 
 /* Those of a parked fiber, of this worker. */

@@ -1,5 +1,6 @@
 /*
- * Fibers: starting, joining in all modes, detaching, limits, arguments on stacks, panics and clean-ups.
+ * Fibers: starting, joining in all modes, detaching, limits, arguments on stacks, panics and
+ * clean-ups.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -120,7 +121,7 @@ static void test_a_child_cannot_outlive_its_context(void **state)
     free(jobs);
 }
 
-/* --- limits ------------------------------------------------------------------------------------- */
+/* --- limits ----------------------------------------------------------------------------------- */
 
 static weir_err runaway(weir_ctx *c, void *arg)
 {
@@ -157,7 +158,7 @@ static void test_fibers_are_limited(void **state)
     assert_int_equal(weir__sim_run_with(&options, runaway_process, NULL), WEIR_OK);
 }
 
-/* --- detached work ------------------------------------------------------------------------------ */
+/* --- detached work ---------------------------------------------------------------------------- */
 
 struct detached {
     char path[32];
@@ -212,7 +213,7 @@ static void test_detached_work_is_bounded(void **state)
     free(done);
 }
 
-/* --- arguments on stacks ------------------------------------------------------------------------ */
+/* --- arguments on stacks ---------------------------------------------------------------------- */
 
 static __attribute__((noinline)) void go_with_own_local(void *arg)
 {
@@ -248,7 +249,7 @@ static void test_short_lived_arguments_are_refused(void **state)
     assert_int_equal(weir__sim_run(stack_arguments, NULL), WEIR_OK);
 }
 
-/* --- misuse of joining ------------------------------------------------------------------------- */
+/* --- misuse of joining ------------------------------------------------------------------------ */
 
 static weir_err joins_its_parents(weir_ctx *c, void *arg)
 {
@@ -272,7 +273,7 @@ static void test_only_the_opener_joins(void **state)
     assert_int_equal(weir__sim_run(joined_from_below, NULL), WEIR_OK);
 }
 
-/* --- panics --------------------------------------------------------------------------------------- */
+/* --- panics ----------------------------------------------------------------------------------- */
 
 static int cleanups;
 
@@ -396,7 +397,7 @@ static void test_protects_nest(void **state)
     assert_int_equal(weir__sim_run(nests, NULL), WEIR_OK);
 }
 
-/* --- stacks --------------------------------------------------------------------------------------- */
+/* --- stacks ----------------------------------------------------------------------------------- */
 
 static __attribute__((noinline)) int use_stack(int kib)
 {
@@ -432,7 +433,7 @@ static void test_deep_stacks_are_usable_again(void **state)
     assert_true(weir__stack_stats().slots > 0);
 }
 
-/* --- cancelled at every wait ------------------------------------------------------------------------ */
+/* --- cancelled at every wait ------------------------------------------------------------------ */
 
 static weir_err fan_out(weir_ctx *c, void *arg)
 {

@@ -1,14 +1,16 @@
 /*
- * Hibernating fibers: who may, how, and the way back. A worker lets its own fibers hibernate, from a timer that is armed
- * only while there is something to look at: when a sweep has met nobody who could hibernate later, none follows until
- * a fiber has run. So a service at rest sleeps, and the simulation can see that nothing will ever happen again.
+ * Hibernating fibers: who may, how, and the way back. A worker lets its own fibers hibernate, from
+ * a timer that is armed only while there is something to look at: when a sweep has met nobody who
+ * could hibernate later, none follows until a fiber has run. So a service at rest sleeps, and the
+ * simulation can see that nothing will ever happen again.
  *
- * The hard thing is to keep each address valid (hibernate.h). Fibers of the same worker, and the runtime on it, may reach
- * into a parked fiber's stack at any time: the fault handler serves them. A thread of another kind may not while the
- * copy is being made: what it wrote then would be lost.
+ * The hard thing is to keep each address valid (hibernate.h). Fibers of the same worker, and the
+ * runtime on it, may reach into a parked fiber's stack at any time: the fault handler serves them.
+ * A thread of another kind may not while the copy is being made: what it wrote then would be lost.
  *
- * Owns the copies. Limits: stacks with at most WEIR__HIBERNATE_BYTES_MAX live bytes; kernels with guard regions; not under
- * the sanitizers, whose shadow memory of the stack would be lost. A sweep looks at SCAN_MAX fibers a millisecond.
+ * Owns the copies. Limits: stacks with at most WEIR__HIBERNATE_BYTES_MAX live bytes; kernels with
+ * guard regions; not under the sanitizers, whose shadow memory of the stack would be lost. A sweep
+ * looks at SCAN_MAX fibers a millisecond.
  */
 #include "rt/hibernate.h"
 
@@ -108,7 +110,10 @@ static void take_place(struct weir__list *node, struct weir__list *old)
     weir__list_remove(old);
 }
 
-/* `to`, a copy of the record `from`, becomes the one that is known to the context, the wheel and the dump. */
+/*
+ * `to`, a copy of the record `from`, becomes the one that is known to the context, the wheel and
+ * the dump.
+ */
 static void move_record(struct weir__fiber *f, struct weir__wait *from, struct weir__wait *to)
 {
     take_place(&to->in_ctx, &from->in_ctx);

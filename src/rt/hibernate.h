@@ -1,14 +1,16 @@
 /*
- * Hibernation: a fiber that has waited for long, with little on its stack, keeps the live bytes of that in a heap
- * block and gives its pages back. The record of its wait is then the one in the copy: what pointed to it points there,
- * so whoever ends the wait (event, time-out, deadline, cancellation, close) does so as ever, and knows nothing of it.
- * Just before the fiber runs again its stack is put back at the same addresses.
+ * Hibernation: a fiber that has waited for long, with little on its stack, keeps the live bytes of
+ * that in a heap block and gives its pages back. The record of its wait is then the one in the
+ * copy: what pointed to it points there, so whoever ends the wait (event, time-out, deadline,
+ * cancellation, close) does so as ever, and knows nothing of it. Just before the fiber runs again
+ * its stack is put back at the same addresses.
  *
- * The hard thing is what else points into that stack: locals are anybody's who was given their address. So its
- * pages are not merely dropped but guarded. Who touches them faults, and the handler brings the bytes back (H1).
+ * The hard thing is what else points into that stack: locals are anybody's who was given their
+ * address. So its pages are not merely dropped but guarded. Who touches them faults, and the
+ * handler brings the bytes back (H1).
  *
- * H1: while `fiber.frozen` is set the copy holds the wait's record; of everything else on the stack the copy is the truth
- *     until the stack is shown again, then the stack is.
+ * H1: while `fiber.frozen` is set the copy holds the wait's record; of everything else on the stack
+ *     the copy is the truth until the stack is shown again, then the stack is.
  */
 #ifndef WEIR_RT_HIBERNATE_H
 #define WEIR_RT_HIBERNATE_H
@@ -29,19 +31,25 @@ const char *weir__hibernate_obstacle(void);
 /* Arms the sweep if fibers wait and something has run since the last one. By the worker's loop. */
 void weir__hibernate_plan(struct weir__worker *w);
 
-/* The worker's sweep timer: lets fibers hibernate that have waited for long enough, some at a time. */
+/*
+ * The worker's sweep timer: lets fibers hibernate that have waited for long enough, some at a time.
+ */
 void weir__hibernate_on_sweep(struct weir__timer *t);
 
 /* Puts the stack of `f` back, which runs next. On its worker, on another stack. */
 void weir__hibernate_end(struct weir__fiber *f);
 
 /*
- * For the fault handler: the stack in which `addr` lies is shown again if a hibernating fiber has hidden it; its fiber
- * goes on waiting, and does not hibernate any more. Signal-safe, from any thread. False: it is no such address.
+ * For the fault handler: the stack in which `addr` lies is shown again if a hibernating fiber has
+ * hidden it; its fiber goes on waiting, and does not hibernate any more. Signal-safe, from any
+ * thread. False: it is no such address.
  */
 bool weir__hibernate_touched(const void *addr);
 
-/* The same for all fibers of the calling worker; false when none was hidden. For calls of the kernel that met one. */
+/*
+ * The same for all fibers of the calling worker; false when none was hidden. For calls of the
+ * kernel that met one.
+ */
 bool weir__hibernate_show_all(void);
 
 #endif

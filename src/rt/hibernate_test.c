@@ -1,6 +1,6 @@
 /*
- * Hibernation: every way in which a wait can end finds a hibernating fiber, its locals are what they were, its pages are
- * gone meanwhile, and who reaches into its stack gets what is there.
+ * Hibernation: every way in which a wait can end finds a hibernating fiber, its locals are what
+ * they were, its pages are gone meanwhile, and who reaches into its stack gets what is there.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,7 +31,10 @@ static uint64_t hibernating(void)
     return atomic_load(&weir__self->stats.fibers_hibernating);
 }
 
-/* Long enough for all that wait to hibernate; the fiber that calls it sleeps in pieces, and does not. */
+/*
+ * Long enough for all that wait to hibernate; the fiber that calls it sleeps in pieces, and does
+ * not.
+ */
 static void pass_time(weir_ctx *c)
 {
     for (int i = 0; i < 8; i++)
@@ -49,7 +52,7 @@ static bool is_resident(const struct weir__fiber *f)
     return any;
 }
 
-/* --- waits and their ends ------------------------------------------------------------------------- */
+/* --- waits and their ends --------------------------------------------------------------------- */
 
 struct client {
     int ends[2];
@@ -199,7 +202,7 @@ static void test_event_and_cancel_at_once(void **state)
     run_ends(end_by_event_and_cancel, WEIR_ECANCELED);
 }
 
-/* --- time ----------------------------------------------------------------------------------------- */
+/* --- time ------------------------------------------------------------------------------------- */
 
 static weir_err patience_ends(weir_ctx *c, void *arg)
 {
@@ -260,7 +263,7 @@ static void test_woken_by_time(void **state)
     assert_int_equal(weir__sim_run(sleep_ends, &asleep), WEIR_OK);
 }
 
-/* --- who does not --------------------------------------------------------------------------------- */
+/* --- who does not ----------------------------------------------------------------------------- */
 
 static weir_err counts_hibernating(weir_ctx *c, void *arg)
 {
@@ -361,7 +364,7 @@ static void test_deep_stacks_and_other_waits_do_not(void **state)
     assert_int_equal(weir__sim_run(deep_and_other_waits, &l), WEIR_OK);
 }
 
-/* --- when it cannot be had -------------------------------------------------------------------------- */
+/* --- when it cannot be had -------------------------------------------------------------------- */
 
 static weir_err nothing_to_be_had(weir_ctx *c, void *arg)
 {
@@ -399,7 +402,7 @@ static void test_nothing_is_lost_when_it_fails(void **state)
     assert_int_equal(weir__sim_run(nothing_to_be_had, &no_guard), WEIR_OK);
 }
 
-/* --- others in its stack ---------------------------------------------------------------------------- */
+/* --- others in its stack ---------------------------------------------------------------------- */
 
 struct guest {
     struct weir__list in_room; /* on its fiber's stack, as a program may well do */
@@ -432,7 +435,10 @@ static weir_err greets(weir_ctx *c, void *arg)
     for (int i = 0; i < 20; i++)
         assert_int_equal(WEIR_GO(group, stays, r), WEIR_OK);
     pass_time(c);
-    /* Links of one guest lead into the stacks of the next: those who arrived wrote there while all were awake. */
+    /*
+     * Links of one guest lead into the stacks of the next: those who arrived wrote there while all
+     * were awake.
+     */
     assert_int_equal(hibernating(), 20);
     for (int round = 0; round < 3; round++) {
         WEIR_LIST_EACH(node, &r->guests) {
@@ -523,7 +529,7 @@ static void test_another_thread_reaches_them(void **state)
         assert_int_equal(weir__sim_run(thread_reads, &r), WEIR_OK);
 }
 
-/* --- many ------------------------------------------------------------------------------------------- */
+/* --- many ------------------------------------------------------------------------------------- */
 
 static weir_err a_thousand(weir_ctx *c, void *arg)
 {
@@ -588,7 +594,7 @@ static void test_fibers_end_amid_a_sweep(void **state)
         assert_int_equal(weir__sim_run(ends_amid_sweeps, NULL), WEIR_OK);
 }
 
-/* --- the dump --------------------------------------------------------------------------------------- */
+/* --- the dump --------------------------------------------------------------------------------- */
 
 static size_t stack_of(const struct weir__fiber *f, void **pcs, const char **state,
                        const char **waits_for)

@@ -1,6 +1,6 @@
 /*
- * Operations on descriptors, above the table of pollers: try at once, park if it would block, try again
- * when the poller says so. The same for the kernel and for the simulation.
+ * Operations on descriptors, above the table of pollers: try at once, park if it would block, try
+ * again when the poller says so. The same for the kernel and for the simulation.
  */
 #include "base/assert.h"
 #include "rt/runtime.h"

@@ -1,11 +1,13 @@
 /*
- * Reports of what was left open by mistake. Each is counted by kind and place in a table of fixed size, and told in a log line
- * with the place, age, route, request and the stack that acquired it.
+ * Reports of what was left open by mistake. Each is counted by kind and place in a table of fixed
+ * size, and told in a log line with the place, age, route, request and the stack that acquired it.
  *
- * A bug in a hot handler makes thousands of the same a second, and names for a stack cost milliseconds: so only the first
- * few of each second are told in full; the others are counted, and the next line says how many there were.
+ * A bug in a hot handler makes thousands of the same a second, and names for a stack cost
+ * milliseconds: so only the first few of each second are told in full; the others are counted, and
+ * the next line says how many there were.
  *
- * Owns the table, for the life of the process. Limits: 256 places; mistakes at further ones count in the total alone.
+ * Owns the table, for the life of the process. Limits: 256 places; mistakes at further ones count
+ * in the total alone.
  */
 #include <time.h>
 

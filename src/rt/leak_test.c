@@ -1,5 +1,6 @@
 /*
- * Reports: counted by place, told with place, age, route and stack, and not more often than people can read.
+ * Reports: counted by place, told with place, age, route and stack, and not more often than people
+ * can read.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,13 +1,15 @@
 /*
- * The way of a log line: a ring of 1 MiB that a thread of its own empties, so that who logs never waits for a disk or a
- * terminal. Before the writer runs, after it was stopped and in the simulation, who logs writes.
+ * The way of a log line: a ring of 1 MiB that a thread of its own empties, so that who logs never
+ * waits for a disk or a terminal. Before the writer runs, after it was stopped and in the
+ * simulation, who logs writes.
  *
- * Owns the ring and the writer's thread, once a process. When the ring is full lines are dropped and counted; debug and
- * info lines already when it is four fifths full, so that warnings still find room. The next line that fits is preceded by
- * one that tells how many were lost.
+ * Owns the ring and the writer's thread, once a process. When the ring is full lines are dropped
+ * and counted; debug and info lines already when it is four fifths full, so that warnings still
+ * find room. The next line that fits is preceded by one that tells how many were lost.
  *
- * The one hard thing is the price of waking the writer, a system call: it is woken only when it sleeps without an end, which
- * it does when it found the ring empty twice; in between it naps for 10 ms and gathers lines.
+ * The one hard thing is the price of waking the writer, a system call: it is woken only when it
+ * sleeps without an end, which it does when it found the ring empty twice; in between it naps for
+ * 10 ms and gathers lines.
  */
 #include "rt/log.h"
 
@@ -90,7 +92,9 @@ static size_t count_lines(const char *bytes, size_t n)
     return lines;
 }
 
-/* Writes what lies at the head of the ring, up to its edge. False: there is nothing, or it is held. */
+/*
+ * Writes what lies at the head of the ring, up to its edge. False: there is nothing, or it is held.
+ */
 static bool write_some(void)
 {
     weir__lock_take(&all.lock);

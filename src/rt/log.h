@@ -1,5 +1,6 @@
 /*
- * Log lines from the inside: fields by name, the sink, and what tests need. <weir/log.h> is the simple way on top.
+ * Log lines from the inside: fields by name, the sink, and what tests need. <weir/log.h> is the
+ * simple way on top.
  */
 #ifndef WEIR_RT_LOG_H
 #define WEIR_RT_LOG_H
@@ -12,7 +13,10 @@
 #define WEIR__LOG_TIME_BYTES 24
 #define WEIR__LOG_RING_BYTES (1u << 20) /* lines on their way to the writer */
 
-/* A line in the making, on the caller's stack: begin, any number of fields, end. What has no room is cut and marked. */
+/*
+ * A line in the making, on the caller's stack: begin, any number of fields, end. What has no room
+ * is cut and marked.
+ */
 struct weir__log_line {
     weir_log_level level;
     bool is_cut;
@@ -23,7 +27,10 @@ struct weir__log_line {
 /* True for lines that are not below the level; ask before making one. */
 bool weir__log_wants(weir_log_level level);
 
-/* Time, level and message; with `site` (may be NULL) the place, with `c` (may be NULL) its request id and route. */
+/*
+ * Time, level and message; with `site` (may be NULL) the place, with `c` (may be NULL) its request
+ * id and route.
+ */
 void weir__log_begin(struct weir__log_line *l, weir_log_level level, weir_str message,
                      const weir_site *site, const struct weir__ctx *c);
 /* Fields. Keys are plain constants of the program; an absent string leaves the field out. */
@@ -41,7 +48,10 @@ void weir__log_set_level(weir_log_level least);
 /* Where lines go: standard error unless set. The descriptor stays the caller's. */
 void weir__log_set_fd(int fd);
 
-/* Waits, blocking the thread, until what was logged so far has been written. False: not within `patience`. */
+/*
+ * Waits, blocking the thread, until what was logged so far has been written. False: not within
+ * `patience`.
+ */
 bool weir__log_flush(weir_dur patience);
 
 /* Flushes, and ends the writer; lines after that are written by who logs them. */

@@ -1,9 +1,11 @@
 /*
- * Making log lines: one JSON object each, built in a fixed buffer on the caller's stack, without the heap. Text is
- * escaped, and what is not UTF-8 replaced, so a line is always valid JSON whatever a client sent.
+ * Making log lines: one JSON object each, built in a fixed buffer on the caller's stack, without
+ * the heap. Text is escaped, and what is not UTF-8 replaced, so a line is always valid JSON
+ * whatever a client sent.
  *
- * The one hard thing is the limit: a line has at most 4 KiB. The end of the object is kept free from the start, so a
- * value that is too long is cut between characters and the line closed with "cut":true.
+ * The one hard thing is the limit: a line has at most 4 KiB. The end of the object is kept free
+ * from the start, so a value that is too long is cut between characters and the line closed with
+ * "cut":true.
  */
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,10 +1,12 @@
 /*
- * The mutex. It is handed over: who unlocks gives it to the first that waits, so nobody is overtaken.
+ * The mutex. It is handed over: who unlocks gives it to the first that waits, so nobody is
+ * overtaken.
  *
- * A lock is held by a context: its record stands in the mutex (one holder at a time) and is owned by the holder, so
- * a lock left at the end of a context is given on, and reported when that context ended well.
- * The one hard thing: a fiber that was given the lock while it waited owns it from then on, but its context's list may
- * only be touched by its own worker: so the record is entered when the fiber runs again, which nothing can prevent.
+ * A lock is held by a context: its record stands in the mutex (one holder at a time) and is owned
+ * by the holder, so a lock left at the end of a context is given on, and reported when that context
+ * ended well. The one hard thing: a fiber that was given the lock while it waited owns it from then
+ * on, but its context's list may only be touched by its own worker: so the record is entered when
+ * the fiber runs again, which nothing can prevent.
  *
  * S1: `holder` is NULL or a fiber that has it, or is about to run and have it.
  */

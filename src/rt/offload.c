@@ -1,13 +1,16 @@
 /*
- * The offload pool: a bounded queue and a few threads, for what would block a worker. The call's record stands on the
- * stack of the fiber, which waits until the call is over: so a call that runs is always waited for.
+ * The offload pool: a bounded queue and a few threads, for what would block a worker. The call's
+ * record stands on the stack of the fiber, which waits until the call is over: so a call that runs
+ * is always waited for.
  *
- * The one hard thing is cancellation. A call that is still queued is taken out; one that runs is told by its interrupt
- * call-back, once, under the pool's mutex: the thread cannot begin the next call meanwhile, so the interrupt (say,
- * sqlite3_interrupt) cannot hit a call that it is not meant for.
+ * The one hard thing is cancellation. A call that is still queued is taken out; one that runs is
+ * told by its interrupt call-back, once, under the pool's mutex: the thread cannot begin the next
+ * call meanwhile, so the interrupt (say, sqlite3_interrupt) cannot hit a call that it is not meant
+ * for.
  *
- * O1: a call is in the queue, or run by one thread, or over; who takes it out of the first two states wakes its fiber.
- * Limits: the number of threads, which start when needed, and of queued calls; both given when the pool is made.
+ * O1: a call is in the queue, or run by one thread, or over; who takes it out of the first two
+ * states wakes its fiber. Limits: the number of threads, which start when needed, and of queued
+ * calls; both given when the pool is made.
  */
 #include "rt/offload.h"
 
@@ -116,7 +119,10 @@ static void *run_calls(void *arg)
     return NULL;
 }
 
-/* One more thread when there is work for it. False when nobody is there to do the work. Under the mutex. */
+/*
+ * One more thread when there is work for it. False when nobody is there to do the work. Under the
+ * mutex.
+ */
 static bool have_threads(struct weir__offload_pool *pool)
 {
     if (pool->idle >= pool->queued || pool->threads == pool->threads_max)

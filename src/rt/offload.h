@@ -1,6 +1,6 @@
 /*
- * Threads for work that blocks. One general pool in the runtime, and pools of their own where one thread must do it all
- * (a database's writer).
+ * Threads for work that blocks. One general pool in the runtime, and pools of their own where one
+ * thread must do it all (a database's writer).
  */
 #ifndef WEIR_RT_OFFLOAD_H
 #define WEIR_RT_OFFLOAD_H
@@ -10,7 +10,10 @@
 
 struct weir__offload_pool;
 
-/* `name` is static; at most `queue_max` calls wait, more get WEIR_ELIMIT. Threads start when needed. NULL: no memory. */
+/*
+ * `name` is static; at most `queue_max` calls wait, more get WEIR_ELIMIT. Threads start when
+ * needed. NULL: no memory.
+ */
 struct weir__offload_pool *weir__offload_pool_new(const char *name, unsigned threads,
                                                   size_t queue_max);
 

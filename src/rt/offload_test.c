@@ -1,5 +1,6 @@
 /*
- * The offload pool: results, limits, cancellation before and while a call runs, threads that come when needed.
+ * The offload pool: results, limits, cancellation before and while a call runs, threads that come
+ * when needed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -229,7 +230,10 @@ static void test_every_call_comes_back(void **state)
     assert_int_equal(n, FIBERS * CALLS);
 }
 
-/* Deadlines that pass while calls begin, run and end: the fiber is woken once, and the call is over then. */
+/*
+ * Deadlines that pass while calls begin, run and end: the fiber is woken once, and the call is over
+ * then.
+ */
 static weir_err brief(void *arg)
 {
     atomic_fetch_add((atomic_int *)arg, 1);

@@ -1,6 +1,6 @@
 /*
- * Once: a call that is made by the first that comes while the others wait for it. When it fails, or panics,
- * the next one makes it; so nobody waits for what will never be.
+ * Once: a call that is made by the first that comes while the others wait for it. When it fails, or
+ * panics, the next one makes it; so nobody waits for what will never be.
  */
 #include "rt/panic.h"
 #include "rt/waitq.h"

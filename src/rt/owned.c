@@ -1,5 +1,6 @@
 /*
- * The list of what a context owns. Its own file because it is all that a resource needs to know: own, disown.
+ * The list of what a context owns. Its own file because it is all that a resource needs to know:
+ * own, disown.
  */
 #include "rt/owned.h"
 

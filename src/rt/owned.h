@@ -1,6 +1,7 @@
 /*
- * What a context owns. Each resource embeds a weir__owned; the record is there before the resource is
- * opened, so there is no moment at which it could be lost. At the context's end they are released in reverse order.
+ * What a context owns. Each resource embeds a weir__owned; the record is there before the resource
+ * is opened, so there is no moment at which it could be lost. At the context's end they are
+ * released in reverse order.
  */
 #ifndef WEIR_RT_OWNED_H
 #define WEIR_RT_OWNED_H
@@ -17,15 +18,15 @@ struct weir__owned;
 struct weir__owned_type {
     const char *name; /* "lease", "rows", "transaction", "lock" */
     /*
-     * Gives the resource back. Called with `o` already unlinked, in a shield; may wait. The memory of `o` may be
-     * the context's own: it is valid until all has been released.
+     * Gives the resource back. Called with `o` already unlinked, in a shield; may wait. The memory
+     * of `o` may be the context's own: it is valid until all has been released.
      */
     void (*release)(struct weir__owned *o);
     /* Appends details: "of pool orders". May be NULL. */
     void (*describe)(const struct weir__owned *o, weir_buf *out);
     /*
-     * Leaving it to the end of a context that ends well is a mistake, to be reported with the acquirer's stack.
-     * May be NULL (never), else asked at the end: true reports.
+     * Leaving it to the end of a context that ends well is a mistake, to be reported with the
+     * acquirer's stack. May be NULL (never), else asked at the end: true reports.
      */
     bool (*is_mistake)(const struct weir__owned *o);
 };
@@ -44,7 +45,10 @@ struct weir__owned {
 void weir__own(struct weir__ctx *c, struct weir__owned *o, const struct weir__owned_type *type,
                const weir_site *site);
 
-/* Takes it out again without releasing: given back by hand, or adopted by another context. Idempotent. */
+/*
+ * Takes it out again without releasing: given back by hand, or adopted by another context.
+ * Idempotent.
+ */
 void weir__disown(struct weir__owned *o);
 
 /* True while a context owns it. */
@@ -53,10 +57,15 @@ static inline bool weir__is_owned(const struct weir__owned *o)
     return o->link.next != 0 && !weir__list_empty(&o->link);
 }
 
-/* Reports a mistake: a log line with site, age, route and stack, a counter by site, the test hook. */
+/*
+ * Reports a mistake: a log line with site, age, route and stack, a counter by site, the test hook.
+ */
 void weir__report_leak(const struct weir__owned *o, const char *what);
 
-/* Sites with reports so far, most recent last; returns how many were written. For /metrics and tests. */
+/*
+ * Sites with reports so far, most recent last; returns how many were written. For /metrics and
+ * tests.
+ */
 struct weir__leak_site {
     const char *kind; /* weir__owned_type.name */
     const weir_site *site;

@@ -1,11 +1,11 @@
 /*
- * Panics. weir_panic fills the worker's panic record, then lets the unwinder walk the fiber's stack: each frame's clean-ups
- * (__attribute__((cleanup)), C++ destructors) run, until the frame of the nearest weir__try is reached, which then returns
- * "it panicked".
+ * Panics. weir_panic fills the worker's panic record, then lets the unwinder walk the fiber's
+ * stack: each frame's clean-ups (__attribute__((cleanup)), C++ destructors) run, until the frame of
+ * the nearest weir__try is reached, which then returns "it panicked".
  *
- * The hard thing: the stop function must recognise the frame to stop at. The unwinder tells each frame's stack
- * pointer at its call; weir__try_raw has noted its own in the recovery point, and stacks grow down, so the first
- * frame that is not below it is the one.
+ * The hard thing: the stop function must recognise the frame to stop at. The unwinder tells each
+ * frame's stack pointer at its call; weir__try_raw has noted its own in the recovery point, and
+ * stacks grow down, so the first frame that is not below it is the one.
  */
 #include "rt/panic.h"
 
@@ -60,7 +60,9 @@ static _Unwind_Reason_Code stop_at_catch(int version, _Unwind_Action actions,
     struct weir__catch *k = arg;
     const struct weir__fiber *f = weir__self->current;
     uintptr_t sp = _Unwind_GetCFA(context);
-    /* A fault is handled on the thread's signal stack: those frames are passed, wherever they lie. */
+    /*
+     * A fault is handled on the thread's signal stack: those frames are passed, wherever they lie.
+     */
     bool is_on_fiber = sp >= (uintptr_t)f->stack_lo && sp < (uintptr_t)f->stack_hi;
     if ((!is_on_fiber || sp < (uintptr_t)k->regs[REG_RSP]) && (actions & _UA_END_OF_STACK) == 0)
         return _URC_NO_REASON;

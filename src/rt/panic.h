@@ -1,6 +1,7 @@
 /*
- * Panics: unwinding a fiber to the nearest recovery point, with all clean-ups on the way. The unwinder is the
- * C++ runtime's (_Unwind_ForcedUnwind), so __attribute__((cleanup)) works in code compiled with -fexceptions.
+ * Panics: unwinding a fiber to the nearest recovery point, with all clean-ups on the way. The
+ * unwinder is the C++ runtime's (_Unwind_ForcedUnwind), so __attribute__((cleanup)) works in code
+ * compiled with -fexceptions.
  */
 #ifndef WEIR_RT_PANIC_H
 #define WEIR_RT_PANIC_H
@@ -21,27 +22,39 @@ struct weir__panic_info {
     size_t depth;
 };
 
-/* Calls `fn(arg)`. True when it returned; false when it panicked, and `*info` (may be NULL) says how. */
+/*
+ * Calls `fn(arg)`. True when it returned; false when it panicked, and `*info` (may be NULL) says
+ * how.
+ */
 bool weir__try(void (*fn)(void *arg), void *arg, struct weir__panic_info *info);
 
-/* The calling thread's last panic: right after weir__try, for callers whose own frame must stay small. */
+/*
+ * The calling thread's last panic: right after weir__try, for callers whose own frame must stay
+ * small.
+ */
 void weir__panic_last(struct weir__panic_info *out);
 
 struct weir__fiber;
 struct weir__ctx;
 
-/* Makes a caught panic the error of a context: WEIR_EPANIC, status 500, its message and place; logs it with its stack. */
+/*
+ * Makes a caught panic the error of a context: WEIR_EPANIC, status 500, its message and place; logs
+ * it with its stack.
+ */
 void weir__panic_record(struct weir__ctx *c, const struct weir__panic_info *info);
 
 /*
- * The panic of a fault handler: the fault is at `pc`, in the frame with frame pointer `frame`. Unwinds from the signal stack.
+ * The panic of a fault handler: the fault is at `pc`, in the frame with frame pointer `frame`.
+ * Unwinds from the signal stack.
  */
 WEIR_NORETURN void weir__panic_fault(const char *message, void *pc, void *const *frame);
 
 /* Logs a panic that reached the fiber's start. */
 void weir__panic_log(struct weir__fiber *f, const struct weir__panic_info *info);
 
-/* Misuse of the API: prints function, argument and rule, and panics. Outside of a fiber it aborts. */
+/*
+ * Misuse of the API: prints function, argument and rule, and panics. Outside of a fiber it aborts.
+ */
 WEIR_NORETURN void weir__misuse(const char *function, const char *format, ...) WEIR_PRINTF(2, 3);
 
 /* Panics so far, by all threads. */

@@ -1,7 +1,7 @@
 /*
  * Pollers: where a worker waits for the world. One operation struct and one table, so that the
- * real one (epoll, edge-triggered, system call first) and the simulated one (virtual time, sockets in memory)
- * run the same code above them, and others (io_uring) can follow.
+ * real one (epoll, edge-triggered, system call first) and the simulated one (virtual time, sockets
+ * in memory) run the same code above them, and others (io_uring) can follow.
  */
 #ifndef WEIR_RT_POLLER_H
 #define WEIR_RT_POLLER_H
@@ -24,8 +24,8 @@ enum weir__ready { /* what on_ready is told */
 };
 
 /*
- * A descriptor that a worker watches. Embedded in its owner; registered once. With neither `reader` nor `writer`
- * and with on_ready it costs nothing but these bytes: that is a connection at rest.
+ * A descriptor that a worker watches. Embedded in its owner; registered once. With neither `reader`
+ * nor `writer` and with on_ready it costs nothing but these bytes: that is a connection at rest.
  */
 struct weir__fd {
     int num;       /* -1: none. In the simulation: a number of its own */
@@ -34,8 +34,9 @@ struct weir__fd {
     bool is_shared; /* other workers watch the descriptor too; one of them is told */
     struct weir__op *reader, *writer; /* parked operations */
     /*
-     * Told on the worker's own stack when something happens and no operation waits for it (always told of
-     * PEER_CLOSED). May be NULL. May start fibers, must not wait; may close and free the fd.
+     * Told on the worker's own stack when something happens and no operation waits for it (always
+     * told of PEER_CLOSED). May be NULL. May start fibers, must not wait; may close and free the
+     * fd.
      */
     void (*on_ready)(struct weir__fd *fd, unsigned ready);
 };
@@ -100,8 +101,8 @@ weir_err weir__fd_watch(struct weir__fd *fd, int num,
                         void (*on_ready)(struct weir__fd *fd, unsigned ready));
 
 /*
- * The same for a listener that every worker watches: an event wakes one of those that sleep, not all. Only READABLE is told;
- * who is told takes all there is.
+ * The same for a listener that every worker watches: an event wakes one of those that sleep, not
+ * all. Only READABLE is told; who is told takes all there is.
  */
 weir_err weir__fd_watch_shared(struct weir__fd *fd, int num,
                                void (*on_ready)(struct weir__fd *fd, unsigned ready));
@@ -113,8 +114,9 @@ void weir__fd_close(struct weir__fd *fd);
 int weir__fd_unwatch(struct weir__fd *fd);
 
 /*
- * Does `op`, waiting where it must: up to `until`, the deadline of `c`, or its cancellation. Returns the result: bytes
- * or descriptor (>= 0), -errno, WEIR_ETIMEDOUT past `until`, or the reason. Fiber only.
+ * Does `op`, waiting where it must: up to `until`, the deadline of `c`, or its cancellation.
+ * Returns the result: bytes or descriptor (>= 0), -errno, WEIR_ETIMEDOUT past `until`, or the
+ * reason. Fiber only.
  */
 ssize_t weir__io(struct weir__ctx *c, struct weir__op *op, weir_time until);
 
@@ -131,7 +133,10 @@ ssize_t weir__try_recv(struct weir__fd *fd, void *buf, size_t len);
 ssize_t weir__try_send(struct weir__fd *fd, const void *buf, size_t len);
 ssize_t weir__try_sendv(struct weir__fd *fd, const struct iovec *vec, int count);
 
-/* Waits until a descriptor that somebody else owns (a library's) is ready. `events`: weir__ready bits. */
+/*
+ * Waits until a descriptor that somebody else owns (a library's) is ready. `events`: weir__ready
+ * bits.
+ */
 weir_err weir__wait_fd(struct weir__ctx *c, int num, unsigned events, weir_time until);
 
 #endif

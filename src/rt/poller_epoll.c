@@ -1,10 +1,10 @@
 /*
- * The epoll poller. Each descriptor is registered once, for everything, edge-triggered; operations are tried first and
- * wait only on EAGAIN. A recv that fills less than its buffer has drained the socket (the next byte makes a new
- * edge), so a request costs one recv, not two.
+ * The epoll poller. Each descriptor is registered once, for everything, edge-triggered; operations
+ * are tried first and wait only on EAGAIN. A recv that fills less than its buffer has drained the
+ * socket (the next byte makes a new edge), so a request costs one recv, not two.
  *
- * Between a batch's events a call-back may close and free a descriptor whose event is still to come in the same batch:
- * unwatch clears such events.
+ * Between a batch's events a call-back may close and free a descriptor whose event is still to come
+ * in the same batch: unwatch clears such events.
  */
 #include <string.h>
 #include <time.h>

@@ -1,7 +1,8 @@
 /*
- * The simulated poller: virtual time, sockets that are two byte queues in memory, descriptor numbers of its own (from 1000 on).
- * Polling hands out the readiness that has gathered; with none it moves the clock to the next timer. With neither,
- * nothing can ever happen again: it prints who waits for what, and ends the process.
+ * The simulated poller: virtual time, sockets that are two byte queues in memory, descriptor
+ * numbers of its own (from 1000 on). Polling hands out the readiness that has gathered; with none
+ * it moves the clock to the next timer. With neither, nothing can ever happen again: it prints who
+ * waits for what, and ends the process.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,10 @@
 /*
- * The process' workers as a whole. The first worker is the thread that calls weir__runtime_run; the others get threads.
+ * The process' workers as a whole. The first worker is the thread that calls weir__runtime_run; the
+ * others get threads.
  *
- * How it ends: the main fiber returns; every worker's root context is ended in a fiber of that worker (children
- * cancelled, joined); when all workers are done the application's context ends on the first one, so what it owns
- * may still wait for the network; then the loops return.
+ * How it ends: the main fiber returns; every worker's root context is ended in a fiber of that
+ * worker (children cancelled, joined); when all workers are done the application's context ends on
+ * the first one, so what it owns may still wait for the network; then the loops return.
  */
 #include "rt/runtime.h"
 
@@ -187,7 +188,10 @@ static void *worker_thread(void *arg)
     return NULL;
 }
 
-/* Threads of the runtime take no signals but those sent to them; the process' own are read elsewhere. */
+/*
+ * Threads of the runtime take no signals but those sent to them; the process' own are read
+ * elsewhere.
+ */
 static weir_err start_thread(struct weir__worker *w)
 {
     sigset_t all, before;

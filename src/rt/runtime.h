@@ -38,21 +38,26 @@ struct weir__runtime *weir__runtime_new(const struct weir__runtime_options *opti
                                         char *message, size_t message_size);
 
 /*
- * Runs the workers; the first one runs `main(app context, arg)` in a fiber. When that returns the workers' contexts are
- * cancelled and joined, the application's context ends on the first worker, the threads are joined. Returns what `main` did.
+ * Runs the workers; the first one runs `main(app context, arg)` in a fiber. When that returns the
+ * workers' contexts are cancelled and joined, the application's context ends on the first worker,
+ * the threads are joined. Returns what `main` did.
  */
 weir_err weir__runtime_run(struct weir__runtime *rt, weir_fiber_fn main, void *arg);
 
 void weir__runtime_free(struct weir__runtime *rt);
 
 /*
- * Calls `fn(worker, arg)` on each worker's own stack, side by side, and waits for all up to `patience`. WEIR_ETIMEDOUT when
- * some worker did not get to it in time: `fn` is then not called there any more. Fiber only.
+ * Calls `fn(worker, arg)` on each worker's own stack, side by side, and waits for all up to
+ * `patience`. WEIR_ETIMEDOUT when some worker did not get to it in time: `fn` is then not called
+ * there any more. Fiber only.
  */
 weir_err weir__on_each_worker(struct weir__ctx *c, void (*fn)(struct weir__worker *w, void *arg),
                               void *arg, weir_dur patience);
 
-/* Processors that this process may use: the smallest quota over all cgroup levels, and the affinity mask. */
+/*
+ * Processors that this process may use: the smallest quota over all cgroup levels, and the affinity
+ * mask.
+ */
 unsigned weir__cpu_quota(void);
 
 #endif

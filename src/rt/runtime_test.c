@@ -1,6 +1,6 @@
 /*
- * The runtime on real threads: messages, shared objects between workers, sockets under epoll, an orderly end, panics of
- * faults.
+ * The runtime on real threads: messages, shared objects between workers, sockets under epoll, an
+ * orderly end, panics of faults.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,7 +37,7 @@ static weir_err run_on(unsigned workers, bool contain, weir_fiber_fn fn, void *a
     return err;
 }
 
-/* --- work on other workers ---------------------------------------------------------------------- */
+/* --- work on other workers -------------------------------------------------------------------- */
 
 /* Starts a fiber on another worker: what the rooms above do with a connection. */
 struct start {
@@ -121,7 +121,7 @@ static void test_every_worker_answers(void **state)
         assert_int_equal(marks[i], 100);
 }
 
-/* --- an end while work is going on ---------------------------------------------------------------- */
+/* --- an end while work is going on ------------------------------------------------------------ */
 
 static _Atomic int ended;
 
@@ -169,7 +169,7 @@ static void test_the_end_cancels_and_then_releases(void **state)
     assert_int_equal(at_release, 3); /* the application's things go last */
 }
 
-/* --- descriptors, the same code under both pollers -------------------------------------------------- */
+/* --- descriptors, the same code under both pollers -------------------------------------------- */
 
 struct pair {
     int ends[2];
@@ -248,7 +248,7 @@ static void test_sockets_under_both_pollers(void **state)
     free(p);
 }
 
-/* --- faults as panics ------------------------------------------------------------------------------- */
+/* --- faults as panics ------------------------------------------------------------------------- */
 
 #if !defined(WEIR__ASAN) && !defined(WEIR__TSAN)
 

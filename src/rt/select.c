@@ -1,10 +1,12 @@
 /*
- * Select: one wait on several channels. All shared channels among the arms are locked together, in the order of
- * their addresses, while the arms are tried and, when none can be done, the fiber is queued on each: so nothing can
- * slip in between, and a select never meets itself (a send and a receive on one channel).
+ * Select: one wait on several channels. All shared channels among the arms are locked together, in
+ * the order of their addresses, while the arms are tried and, when none can be done, the fiber is
+ * queued on each: so nothing can slip in between, and a select never meets itself (a send and a
+ * receive on one channel).
  *
- * The fiber then waits once. Whoever serves one arm has claimed the whole party; its other waiters are taken off their
- * queues when it runs again. Which arm comes first when several can be done goes by turns of the worker.
+ * The fiber then waits once. Whoever serves one arm has claimed the whole party; its other waiters
+ * are taken off their queues when it runs again. Which arm comes first when several can be done
+ * goes by turns of the worker.
  *
  * Owns nothing but what stands on the caller's stack. Limits: 64 arms.
  */

@@ -1,5 +1,6 @@
 /*
- * Select: which arm, without waiting, with a time-out, against other selects, and that it leaves no trace behind.
+ * Select: which arm, without waiting, with a time-out, against other selects, and that it leaves no
+ * trace behind.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -243,7 +244,9 @@ static void test_it_takes_64_arms(void **state)
     SIM(many_arms);
 }
 
-/* A channel whose context ends while a select on it is served by another arm, but has not run yet. */
+/*
+ * A channel whose context ends while a select on it is served by another arm, but has not run yet.
+ */
 static weir_err channel_ends(weir_ctx *c, void *arg)
 {
     (void)arg;

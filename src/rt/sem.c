@@ -1,10 +1,10 @@
 /*
- * The semaphore. Permits are handed over to who waits first. Each permit that is out has a record of its own in the
- * context that holds it; the records are on the heap and kept for the next, so that a context that takes
- * and gives for hours does not grow.
+ * The semaphore. Permits are handed over to who waits first. Each permit that is out has a record
+ * of its own in the context that holds it; the records are on the heap and kept for the next, so
+ * that a context that takes and gives for hours does not grow.
  *
- * The semaphore knows all records that are out: when its context ends before the holder's, it takes them out of
- * there, and nothing is left that points to it.
+ * The semaphore knows all records that are out: when its context ends before the holder's, it takes
+ * them out of there, and nothing is left that points to it.
  */
 #include "base/alloc.h"
 #include "rt/panic.h"
@@ -125,7 +125,9 @@ static void describe_wait(const struct weir__wait *w, weir_buf *out)
 static const struct weir__wait_type wait_type = {
     .name = "semaphore", .abandon = weir__waitq_abandon, .describe = describe_wait};
 
-/* A record that came to nothing goes back, unless the semaphore has ended and its records with it. */
+/*
+ * A record that came to nothing goes back, unless the semaphore has ended and its records with it.
+ */
 static void drop_permit(weir_sem *s, struct permit *p, bool is_gone)
 {
     if (is_gone) {

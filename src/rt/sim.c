@@ -1,5 +1,6 @@
 /*
- * Running a test under the simulation: a runtime with one worker, no threads, virtual time; afterwards nothing may be left.
+ * Running a test under the simulation: a runtime with one worker, no threads, virtual time;
+ * afterwards nothing may be left.
  */
 #include "rt/sim.h"
 

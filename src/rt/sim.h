@@ -1,6 +1,6 @@
 /*
- * The simulation, for tests: one worker on the calling thread, virtual time, sockets in memory. Nothing ever sleeps:
- * when no fiber is ready, the clock jumps to the next timer. Deterministic.
+ * The simulation, for tests: one worker on the calling thread, virtual time, sockets in memory.
+ * Nothing ever sleeps: when no fiber is ready, the clock jumps to the next timer. Deterministic.
  */
 #ifndef WEIR_RT_SIM_H
 #define WEIR_RT_SIM_H
@@ -8,9 +8,10 @@
 #include "rt/runtime.h"
 
 /*
- * Runs `fn` in a fiber under a context of its own, with all the runtime behind it, until it and every other fiber has
- * ended. Asserts that nothing is left: fibers, contexts, timers, watched descriptors. A state in which nothing can ever
- * happen again ends the process with a list of who waits for what. Returns what `fn` returned.
+ * Runs `fn` in a fiber under a context of its own, with all the runtime behind it, until it and
+ * every other fiber has ended. Asserts that nothing is left: fibers, contexts, timers, watched
+ * descriptors. A state in which nothing can ever happen again ends the process with a list of who
+ * waits for what. Returns what `fn` returned.
  */
 weir_err weir__sim_run(weir_fiber_fn fn, void *arg);
 
@@ -18,14 +19,23 @@ weir_err weir__sim_run(weir_fiber_fn fn, void *arg);
 weir_err weir__sim_run_with(const struct weir__runtime_options *options, weir_fiber_fn fn,
                             void *arg);
 
-/* A connected pair of simulated sockets with `capacity` bytes of buffer each way: descriptor numbers for weir__fd_watch. */
+/*
+ * A connected pair of simulated sockets with `capacity` bytes of buffer each way: descriptor
+ * numbers for weir__fd_watch.
+ */
 void weir__sim_socketpair(int out[2], size_t capacity);
 
-/* A simulated listening socket; weir__sim_connect gives it a connection and returns the client's end. */
+/*
+ * A simulated listening socket; weir__sim_connect gives it a connection and returns the client's
+ * end.
+ */
 int weir__sim_listen(void);
 int weir__sim_connect(int listener, size_t capacity);
 
-/* The peer's view without fibers, for tests of call-backs: bytes put in or taken out; -EAGAIN, 0 at the end. */
+/*
+ * The peer's view without fibers, for tests of call-backs: bytes put in or taken out; -EAGAIN, 0 at
+ * the end.
+ */
 ssize_t weir__sim_write(int num, const void *bytes, size_t len);
 ssize_t weir__sim_read(int num, void *bytes, size_t len);
 

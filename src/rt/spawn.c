@@ -1,7 +1,9 @@
 /*
  * Starting fibers in contexts, joining them, detaching work from a request.
  *
- * A fiber has a context of its own below the one it was started in, which ends with it, also by a panic that nobody caught. The parent context counts its fibers; the last one to end wakes who joins.
+ * A fiber has a context of its own below the one it was started in, which ends with it, also by a
+ * panic that nobody caught. The parent context counts its fibers; the last one to end wakes who
+ * joins.
  */
 #include <string.h>
 

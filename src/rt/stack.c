@@ -1,12 +1,15 @@
 /*
- * Fiber stacks. Slabs are never unmapped: a process that once had many fibers keeps address space, not memory.
+ * Fiber stacks. Slabs are never unmapped: a process that once had many fibers keeps address space,
+ * not memory.
  *
- * The guard, best first: MADV_GUARD_INSTALL (Linux 6.13), which costs no mapping; mprotect, which costs two mappings a
- * stack and is therefore capped at a quarter of vm.max_map_count; a canary, which notices an overflow at the next
- * look instead of stopping it. How many stacks have which is in the stats, so that it can be seen.
+ * The guard, best first: MADV_GUARD_INSTALL (Linux 6.13), which costs no mapping; mprotect, which
+ * costs two mappings a stack and is therefore capped at a quarter of vm.max_map_count; a canary,
+ * which notices an overflow at the next look instead of stopping it. How many stacks have which is
+ * in the stats, so that it can be seen.
  *
- * A hidden slot is one whose guard reaches to its top. Only guard regions can do that without two mappings a stack.
- * Where slabs are is kept in a table that only grows, so that a signal handler on any thread may look into it.
+ * A hidden slot is one whose guard reaches to its top. Only guard regions can do that without two
+ * mappings a stack. Where slabs are is kept in a table that only grows, so that a signal handler on
+ * any thread may look into it.
  */
 #include "rt/stack.h"
 
@@ -101,7 +104,10 @@ static void note_slab(char *base, size_t slots)
     atomic_store_explicit(&slab_count, n + 1, memory_order_release);
 }
 
-/* The owner's place for the slot in whose usable bytes `addr` lies; NULL: it is in none of the table's. */
+/*
+ * The owner's place for the slot in whose usable bytes `addr` lies; NULL: it is in none of the
+ * table's.
+ */
 static _Atomic(void *) *owner_place(const void *addr)
 {
     size_t n = atomic_load_explicit(&slab_count, memory_order_acquire);
@@ -167,8 +173,8 @@ void weir__stack_give(struct weir__stack *s)
 }
 
 /*
- * Whether the stack has grown past its warm part. A new slot's mark is all zeros, so that it costs no page; one that was
- * deep before has a canary, which zeros overwrite too.
+ * Whether the stack has grown past its warm part. A new slot's mark is all zeros, so that it costs
+ * no page; one that was deep before has a canary, which zeros overwrite too.
  */
 static bool was_deep(const char *mark)
 {

@@ -1,6 +1,7 @@
 /*
- * Fiber stacks: slots of address space in large slabs, each with a guard below. Virtual size is free, touched pages
- * are what counts; they are given back when a slot has been used deeply, and when it is put away.
+ * Fiber stacks: slots of address space in large slabs, each with a guard below. Virtual size is
+ * free, touched pages are what counts; they are given back when a slot has been used deeply, and
+ * when it is put away.
  */
 #ifndef WEIR_RT_STACK_H
 #define WEIR_RT_STACK_H
@@ -25,19 +26,26 @@ bool weir__stack_take(struct weir__stack *s);
 /* Gives a slot back; its pages return to the machine. */
 void weir__stack_give(struct weir__stack *s);
 
-/* Gives the pages below the warm part back if they were touched since the last call. Returns the depth used in bytes. */
+/*
+ * Gives the pages below the warm part back if they were touched since the last call. Returns the
+ * depth used in bytes.
+ */
 size_t weir__stack_cool(const struct weir__stack *s);
 
 /*
- * Gives all pages of a taken slot back and hides it: who touches it faults, and `owner` is found by the address.
- * False where the kernel cannot do that; what was in the slot may be lost all the same.
+ * Gives all pages of a taken slot back and hides it: who touches it faults, and `owner` is found by
+ * the address. False where the kernel cannot do that; what was in the slot may be lost all the
+ * same.
  */
 bool weir__stack_hide(const struct weir__stack *s, void *owner);
 
 /* The hidden slot's bytes are there again, zeroed. Signal-safe. */
 void weir__stack_show(const struct weir__stack *s);
 
-/* True when `addr` lies in the usable bytes of a slot that could be hidden. Signal-safe, from any thread. */
+/*
+ * True when `addr` lies in the usable bytes of a slot that could be hidden. Signal-safe, from any
+ * thread.
+ */
 bool weir__stack_has(const void *addr);
 
 /* Who hid that slot; NULL: it is not hidden. Signal-safe, from any thread. */

@@ -1,6 +1,6 @@
 /*
- * The switch between stacks, with what the sanitizers must be told about it: from a worker into a fiber, back, and
- * from one fiber directly to another.
+ * The switch between stacks, with what the sanitizers must be told about it: from a worker into a
+ * fiber, back, and from one fiber directly to another.
  */
 #ifndef WEIR_RT_SWITCH_H
 #define WEIR_RT_SWITCH_H

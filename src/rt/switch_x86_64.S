@@ -2,9 +2,10 @@
  * The switch between stacks, and recovery points, for x86-64 System V.
  *
  * weir__switch saves the callee-saved registers on the present stack, stores the stack pointer, and
- * takes the other's. The layout on the stack is the same before and after, so one set of CFI describes both, and
- * a debugger that is given a parked fiber's stack pointer unwinds it. MXCSR and the x87 control word are not saved: who
- * changes the rounding mode in a fiber must restore it before waiting.
+ * takes the other's. The layout on the stack is the same before and after, so one set of CFI
+ * describes both, and a debugger that is given a parked fiber's stack pointer unwinds it. MXCSR and
+ * the x87 control word are not saved: who changes the rounding mode in a fiber must restore it
+ * before waiting.
  *
  * weir__fiber_entry ends every unwind: rip is undefined in its caller, and rbp is zero.
  */
@@ -59,7 +60,9 @@ weir__switch:
         .cfi_endproc
         .size   weir__switch, .-weir__switch
 
-/* Where a new fiber begins: weir__switch returns here, on an empty stack that is 16-byte aligned. */
+/*
+ * Where a new fiber begins: weir__switch returns here, on an empty stack that is 16-byte aligned.
+ */
         .globl  weir__fiber_entry
         .hidden weir__fiber_entry
         .type   weir__fiber_entry, @function
@@ -75,7 +78,8 @@ weir__fiber_entry:
 
 /*
  * int weir__try_raw(void (*fn)(void *), void *arg, struct weir__catch *k)
- * Calls fn(arg) and returns 0; or 1, by way of weir__catch_jump. k->regs: rbx rbp r12 r13 r14 r15 rsp.
+ * Calls fn(arg) and returns 0; or 1, by way of weir__catch_jump. k->regs: rbx rbp r12 r13 r14 r15
+ * rsp.
  */
         .globl  weir__try_raw
         .hidden weir__try_raw

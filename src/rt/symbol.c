@@ -1,11 +1,13 @@
 /*
- * Names for return addresses, by elfutils' libdw: function names from the symbol tables, files and lines from the debug
- * information of the object itself or of a package of debug symbols on this machine. Nothing is fetched from a network.
+ * Names for return addresses, by elfutils' libdw: function names from the symbol tables, files and
+ * lines from the debug information of the object itself or of a package of debug symbols on this
+ * machine. Nothing is fetched from a network.
  *
- * Owns one view of the process, made at the first question and kept; an address in an object that was loaded later makes
- * it anew once. The first look into a program's debug information takes milliseconds, later ones microseconds, so this
- * is for reports only; a mutex lets one thread in at a time.
- * Where nothing is known the answer is "module+0x1234", and "0x1234" outside of all modules.
+ * Owns one view of the process, made at the first question and kept; an address in an object that
+ * was loaded later makes it anew once. The first look into a program's debug information takes
+ * milliseconds, later ones microseconds, so this is for reports only; a mutex lets one thread in at
+ * a time. Where nothing is known the answer is "module+0x1234", and "0x1234" outside of all
+ * modules.
  */
 #include "rt/symbol.h"
 

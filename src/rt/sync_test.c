@@ -1,5 +1,6 @@
 /*
- * Mutex, semaphore, condition, wait group, once: order, ownership by contexts (L39), cancellation, ends, several workers.
+ * Mutex, semaphore, condition, wait group, once: order, ownership by contexts (L39), cancellation,
+ * ends, several workers.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -6,9 +6,10 @@
  * failure is one thread-local countdown that starts so high that it never runs out, so an ordinary
  * call pays one decrement and one branch that is never taken.
  *
- * EINTR is retried where the call has then done nothing (recv, send, read, write, accept, open), not
- * for connect (which goes on in the background), close (the descriptor is gone) and epoll_wait. EFAULT is retried when
- * the address may have been that of a hibernating fiber's local, whose stack the kernel cannot bring back (hibernate.h).
+ * EINTR is retried where the call has then done nothing (recv, send, read, write, accept, open),
+ * not for connect (which goes on in the background), close (the descriptor is gone) and epoll_wait.
+ * EFAULT is retried when the address may have been that of a hibernating fiber's local, whose stack
+ * the kernel cannot bring back (hibernate.h).
  */
 #include "rt/sys.h"
 
@@ -93,8 +94,9 @@ static bool is_again(void)
     } while (0)
 
 /*
- * The three calls of every request. The C library's are cancellation points, which costs a process with threads two calls
- * and two atomic operations each, for pthread_cancel, which nobody uses here. The sanitizers need theirs.
+ * The three calls of every request. The C library's are cancellation points, which costs a process
+ * with threads two calls and two atomic operations each, for pthread_cancel, which nobody uses
+ * here. The sanitizers need theirs.
  */
 #if defined(WEIR__ASAN) || defined(WEIR__TSAN)
 #define HOT_RECV recv

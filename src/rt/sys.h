@@ -1,6 +1,7 @@
 /*
- * The one door to the kernel for the running service. Each call is the system call of its name, but for two things: errors
- * come back as -errno, EINTR is retried where that is harmless, and a test can let the n-th call of a thread fail.
+ * The one door to the kernel for the running service. Each call is the system call of its name, but
+ * for two things: errors come back as -errno, EINTR is retried where that is harmless, and a test
+ * can let the n-th call of a thread fail.
  */
 #ifndef WEIR_RT_SYS_H
 #define WEIR_RT_SYS_H
@@ -28,7 +29,10 @@ ssize_t weir__sys_send(int fd, const void *buf, size_t len, int flags);
 ssize_t weir__sys_sendmsg(int fd, const struct msghdr *msg, int flags);
 int weir__sys_open(const char *path, int flags, mode_t mode);  /* close-on-exec */
 int weir__sys_openat(int folder, const char *path, int flags); /* close-on-exec */
-/* Opens for reading what lies below the folder `root`: no "..", no link and no mount of procfs leads out. -EXDEV when one would. */
+/*
+ * Opens for reading what lies below the folder `root`: no "..", no link and no mount of procfs
+ * leads out. -EXDEV when one would.
+ */
 int weir__sys_open_beneath(int root, const char *path);
 ssize_t weir__sys_read(int fd, void *buf, size_t len);
 ssize_t weir__sys_pread(int fd, void *buf, size_t len, off_t at);
@@ -54,7 +58,10 @@ int weir__sys_setrlimit(int what, const struct rlimit *in);
 /* Calls through this door by the calling thread so far. */
 uint64_t weir__sys_count(void);
 
-/* The calling thread's `nth` next call fails with `err` (positive errno) and is not made; 0 switches that off. */
+/*
+ * The calling thread's `nth` next call fails with `err` (positive errno) and is not made; 0
+ * switches that off.
+ */
 void weir__sys_fail_nth(uint64_t nth, int err);
 
 #endif

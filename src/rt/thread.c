@@ -1,6 +1,7 @@
 /*
- * Starting threads in one way: signals blocked but those that the thread itself causes, a name, a stack of known size.
- * The mask is set before the thread is there, so there is no moment at which it could take a signal.
+ * Starting threads in one way: signals blocked but those that the thread itself causes, a name, a
+ * stack of known size. The mask is set before the thread is there, so there is no moment at which
+ * it could take a signal.
  */
 #include "rt/thread.h"
 

@@ -1,6 +1,6 @@
 /*
- * Threads beside the workers: the log's writer, the offload pool, the watchdog. They take no signal but faults, so that
- * the process' signals go where they are waited for.
+ * Threads beside the workers: the log's writer, the offload pool, the watchdog. They take no signal
+ * but faults, so that the process' signals go where they are waited for.
  */
 #ifndef WEIR_RT_THREAD_H
 #define WEIR_RT_THREAD_H

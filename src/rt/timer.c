@@ -8,9 +8,9 @@
  * away it is. That is why an advance over years of virtual time costs no more than the timers
  * that fire in it.
  *
- * The one hard thing is a timer that is armed again, or disarmed, by one that fires: all that is due
- * is first moved to a list of its own, from which disarming removes as from any other; what is armed
- * meanwhile waits for the next advance, so an advance ends.
+ * The one hard thing is a timer that is armed again, or disarmed, by one that fires: all that is
+ * due is first moved to a list of its own, from which disarming removes as from any other; what is
+ * armed meanwhile waits for the next advance, so an advance ends.
  *
  * T1: each armed timer's tick is at or after wheel.tick; each occupied slot starts at or after it.
  * Limits: none. Context: one worker's thread.

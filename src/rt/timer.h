@@ -49,7 +49,9 @@ void weir__wheel_init(struct weir__wheel *w, weir_time now);
 /* Fires at `at` or up to one tick later, never earlier. Re-arms an armed one. */
 void weir__timer_arm(struct weir__wheel *w, struct weir__timer *t, weir_time at);
 
-/* Fires all that is due at `now`. A timer is disarmed before it fires and may be armed again in it. */
+/*
+ * Fires all that is due at `now`. A timer is disarmed before it fires and may be armed again in it.
+ */
 void weir__wheel_advance(struct weir__wheel *w, weir_time now);
 
 /* When the next timer is due (never early, possibly before it really is); weir_never() if none. */

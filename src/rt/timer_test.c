@@ -1,4 +1,6 @@
-/* The wheel against a plain list: seeded random arming, disarming and advancing, with huge jumps. */
+/*
+ * The wheel against a plain list: seeded random arming, disarming and advancing, with huge jumps.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

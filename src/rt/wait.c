@@ -1,7 +1,8 @@
 /*
- * Parking and waking. The rules that keep it free of races are W1 in wait.h (who takes the wait off its queue, wakes it)
- * and this: a wake from another thread arrives through the worker's inbox, which the worker empties on its own stack; so a
- * fiber that has queued itself under a lock may be woken before it has parked, and nothing is lost.
+ * Parking and waking. The rules that keep it free of races are W1 in wait.h (who takes the wait off
+ * its queue, wakes it) and this: a wake from another thread arrives through the worker's inbox,
+ * which the worker empties on its own stack; so a fiber that has queued itself under a lock may be
+ * woken before it has parked, and nothing is lost.
  */
 #include "rt/wait.h"
 
@@ -43,7 +44,10 @@ void weir__wait_init(struct weir__wait *w, const struct weir__wait_type *type,
     weir__timer_init(&w->timer, on_timeout);
 }
 
-/* The context whose list of waits this one is on: the application's context is shared, its waits are the worker's. */
+/*
+ * The context whose list of waits this one is on: the application's context is shared, its waits
+ * are the worker's.
+ */
 static struct weir__ctx *list_owner(struct weir__worker *w, struct weir__ctx *c)
 {
     return weir__ctx_is_shared(c) ? w->root : c;

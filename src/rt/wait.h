@@ -1,15 +1,15 @@
 /*
- * The one door of all waits. Whatever a fiber waits for, it parks in weir__park with a record that says on
- * what, since when and until when. Cancellation, time-outs, the fiber dump and the tests that cancel
- * a handler at each of its waits all work on that record.
+ * The one door of all waits. Whatever a fiber waits for, it parks in weir__park with a record that
+ * says on what, since when and until when. Cancellation, time-outs, the fiber dump and the tests
+ * that cancel a handler at each of its waits all work on that record.
  *
  * How an object lets fibers wait:
  *   1. weir__ctx_check: a cancelled context does not begin to wait;
- *   2. try; if it cannot be done, fill a weir__wait on the stack (weir__wait_init), link `in_object` into the
- *      object's queue (under the object's lock when workers share it);
+ *   2. try; if it cannot be done, fill a weir__wait on the stack (weir__wait_init), link
+ *      `in_object` into the object's queue (under the object's lock when workers share it);
  *   3. weir__park: returns what weir__wake gave, WEIR_ETIMEDOUT, or the reason.
- * Who takes a wait off the object's queue wakes it: the waker, or else the abort by deadline, time-out or
- * cancellation through `type->abandon`. Exactly one of them does (W1).
+ * Who takes a wait off the object's queue wakes it: the waker, or else the abort by deadline,
+ * time-out or cancellation through `type->abandon`. Exactly one of them does (W1).
  */
 #ifndef WEIR_RT_WAIT_H
 #define WEIR_RT_WAIT_H
@@ -27,15 +27,16 @@ struct weir__wait;
 struct weir__wait_type {
     const char *name; /* "chan recv", "pool", "sleep", "read" */
     /*
-     * Takes `w` off the object's queue if it is still there; false when a waker was faster (its wake is
-     * on the way then). NULL: `in_object` is a list of this worker alone.
+     * Takes `w` off the object's queue if it is still there; false when a waker was faster (its
+     * wake is on the way then). NULL: `in_object` is a list of this worker alone.
      */
     bool (*abandon)(struct weir__wait *w);
     /* Appends details: "orders, 3rd in line". May be NULL. Runs on the waiting fiber's worker. */
     void (*describe)(const struct weir__wait *w, weir_buf *out);
     /*
-     * Who waits so may hibernate (hibernate.h): all that reaches the wait are its context's list, its timer and what
-     * `moved` sets. Called when `w`, with all around it, has come to another place. NULL: it must stay where it is.
+     * Who waits so may hibernate (hibernate.h): all that reaches the wait are its context's list,
+     * its timer and what `moved` sets. Called when `w`, with all around it, has come to another
+     * place. NULL: it must stay where it is.
      */
     void (*moved)(struct weir__wait *w);
 };
@@ -57,15 +58,22 @@ struct weir__wait {
 void weir__wait_init(struct weir__wait *w, const struct weir__wait_type *type,
                      struct weir__ctx *ctx, const weir_site *site, void *object);
 
-/* Parks the running fiber until weir__wake, `until` (weir_never() for none), the deadline or cancellation. */
+/*
+ * Parks the running fiber until weir__wake, `until` (weir_never() for none), the deadline or
+ * cancellation.
+ */
 weir_err weir__park(struct weir__wait *w, weir_time until);
 
-/* Makes the fiber of `w` go on with `result`. The caller has taken `w` off its queue. From any worker. */
+/*
+ * Makes the fiber of `w` go on with `result`. The caller has taken `w` off its queue. From any
+ * worker.
+ */
 void weir__wake(struct weir__wait *w, weir_err result);
 
 /*
- * The same for a `w` of which only the fiber may still be touched after another worker was told: sets nothing
- * but the result, which is what weir__wake does too. Takes the first waiter of a queue and wakes it; false if none.
+ * The same for a `w` of which only the fiber may still be touched after another worker was told:
+ * sets nothing but the result, which is what weir__wake does too. Takes the first waiter of a queue
+ * and wakes it; false if none.
  */
 bool weir__wake_first(struct weir__list *queue, weir_err result);
 
@@ -75,7 +83,10 @@ void weir__wait_abort(struct weir__wait *w, weir_err reason);
 /* Waits begun by the calling thread so far; the cancel-everywhere tests count in it. */
 uint64_t weir__wait_count(void);
 
-/* The calling thread's `nth` next wait finds its context cancelled (reason CALLER); 0 switches that off. */
+/*
+ * The calling thread's `nth` next wait finds its context cancelled (reason CALLER); 0 switches that
+ * off.
+ */
 void weir__wait_cancel_nth(uint64_t nth);
 
 #endif

@@ -1,10 +1,10 @@
 /*
- * Queues of waiting fibers, what all synchronising objects have in common: being made in a context, the lock
- * when workers share them, waiting in order, being abandoned, the end of their context.
+ * Queues of waiting fibers, what all synchronising objects have in common: being made in a context,
+ * the lock when workers share them, waiting in order, being abandoned, the end of their context.
  *
- * The one hard thing is the end: an object may end before a fiber that waits for it, and before a context that holds it.
- * So ending wakes all with WEIR_ECLOSED, and tells those who have been woken but did not run yet, with a mark on
- * their own stacks, that the object is gone.
+ * The one hard thing is the end: an object may end before a fiber that waits for it, and before a
+ * context that holds it. So ending wakes all with WEIR_ECLOSED, and tells those who have been woken
+ * but did not run yet, with a mark on their own stacks, that the object is gone.
  */
 #include "rt/waitq.h"
 

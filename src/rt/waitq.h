@@ -1,9 +1,10 @@
 /*
- * The queue of fibers that wait for one object (mutex, semaphore, condition, wait group, once), first come first
- * served, and the lock that guards the object when it belongs to the application's context. Objects of a request are
- * used by one worker and take no lock.
+ * The queue of fibers that wait for one object (mutex, semaphore, condition, wait group, once),
+ * first come first served, and the lock that guards the object when it belongs to the application's
+ * context. Objects of a request are used by one worker and take no lock.
  *
- * Q1: a waiter is on `waits`, or whoever took it off wakes it; then it is on `leaving` until its fiber has run again.
+ * Q1: a waiter is on `waits`, or whoever took it off wakes it; then it is on `leaving` until its
+ *     fiber has run again.
  */
 #ifndef WEIR_RT_WAITQ_H
 #define WEIR_RT_WAITQ_H
@@ -37,7 +38,10 @@ struct weir__waiter {
     bool is_gone;              /* the object ended before the fiber ran again: do not touch it */
 };
 
-/* Makes the object `size` bytes large in `c`, owned by it; NULL: no memory. `type->release` ends it (weir__waitq_end). */
+/*
+ * Makes the object `size` bytes large in `c`, owned by it; NULL: no memory. `type->release` ends it
+ * (weir__waitq_end).
+ */
 void *weir__waitq_new(weir_ctx *c, size_t size, uint32_t magic, const struct weir__owned_type *type,
                       const weir_site *site);
 
@@ -56,10 +60,16 @@ void weir__waitq_enqueue(struct weir__waitq *q, struct weir__waiter *w,
                          const struct weir__wait_type *type, struct weir__ctx *c,
                          const weir_site *site);
 
-/* Parks it, when the lock has been given. WEIR_OK when woken and the object is still there (`is_gone`), or why not. */
+/*
+ * Parks it, when the lock has been given. WEIR_OK when woken and the object is still there
+ * (`is_gone`), or why not.
+ */
 weir_err weir__waitq_park(struct weir__waiter *w);
 
-/* The first that waits, taken off the queue, to be woken when the lock has been given. NULL: nobody. Under the lock. */
+/*
+ * The first that waits, taken off the queue, to be woken when the lock has been given. NULL:
+ * nobody. Under the lock.
+ */
 struct weir__wait *weir__waitq_pop(struct weir__waitq *q);
 
 /* Wakes all who wait. */

@@ -1,16 +1,18 @@
 /*
- * The watchdog: it looks at each worker's count of switches twice in the time that is called a stall. A worker that has run
- * the same fiber ever since is reported, once a stall: route, worker, how long, and the stack at this moment.
+ * The watchdog: it looks at each worker's count of switches twice in the time that is called a
+ * stall. A worker that has run the same fiber ever since is reported, once a stall: route, worker,
+ * how long, and the stack at this moment.
  *
- * The one hard thing is that stack. It belongs to a thread that runs, so the thread itself must read it: it gets a real-time
- * signal, whose handler writes the return addresses to the one place for answers. For the report it unwinds by the tables, through
- * libraries without frame pointers (a stall is often in one, and this takes no lock and no memory); for others it
- * follows frame pointers within the bounds of the fiber's stack, which is quick. Questions carry a number, and a handler that comes late finds that nobody waits for
- * its number any more, and writes nothing.
+ * The one hard thing is that stack. It belongs to a thread that runs, so the thread itself must
+ * read it: it gets a real-time signal, whose handler writes the return addresses to the one place
+ * for answers. For the report it unwinds by the tables, through libraries without frame pointers (a
+ * stall is often in one, and this takes no lock and no memory); for others it follows frame
+ * pointers within the bounds of the fiber's stack, which is quick. Questions carry a number, and a
+ * handler that comes late finds that nobody waits for its number any more, and writes nothing.
  *
- * D1: `answer` is written by the handler that has changed its state from ASKED to ANSWERING, by nobody else.
- * Limits: one question at a time a process; a thread that does not take signals (in the kernel, or held by a debugger or by
- * a sanitizer) gives no stack; it is reported without.
+ * D1: `answer` is written by the handler that has changed its state from ASKED to ANSWERING, by
+ * nobody else. Limits: one question at a time a process; a thread that does not take signals (in
+ * the kernel, or held by a debugger or by a sanitizer) gives no stack; it is reported without.
  */
 #include "rt/watchdog.h"
 
@@ -157,7 +159,10 @@ static struct timespec from_now(weir_dur d)
     return t;
 }
 
-/* Waits for the answer. When patience ends the question is withdrawn, unless it is just being answered. */
+/*
+ * Waits for the answer. When patience ends the question is withdrawn, unless it is just being
+ * answered.
+ */
 static bool await_answer(uint64_t number, weir_dur patience)
 {
     struct timespec until = from_now(patience);

@@ -15,15 +15,17 @@ struct weir__watchdog;
 /* Sent to a worker's thread to take its stack. */
 #define WEIR__WATCHDOG_SIGNAL (SIGRTMIN + 3)
 
-/* Starts it unless options.stall is below zero (NULL then, and when there is no thread to be had). */
+/*
+ * Starts it unless options.stall is below zero (NULL then, and when there is no thread to be had).
+ */
 struct weir__watchdog *weir__watchdog_start(struct weir__runtime *rt);
 
 /* Ends and joins it. NULL is allowed. */
 void weir__watchdog_stop(struct weir__watchdog *dog);
 
 /*
- * The stack of what worker `w` runs at this moment, taken by a signal; from another thread. Returns the number of
- * return addresses; 0 when it runs no fiber or does not answer within `patience`.
+ * The stack of what worker `w` runs at this moment, taken by a signal; from another thread. Returns
+ * the number of return addresses; 0 when it runs no fiber or does not answer within `patience`.
  */
 size_t weir__worker_snapshot_stack(struct weir__worker *w, void **pcs, size_t max,
                                    weir_dur patience);

@@ -1,6 +1,6 @@
 /*
- * The watchdog, in real time but without depending on it: fibers hog their worker until they have been seen, or until a bound
- * that is never reached when it works.
+ * The watchdog, in real time but without depending on it: fibers hog their worker until they have
+ * been seen, or until a bound that is never reached when it works.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,10 +1,11 @@
 /*
- * The worker's loop: what is ready runs, then messages, then the poller waits for events or the next timer. Ready
- * fibers get at most BURST turns before the poller is asked again, so that a storm of wake-ups cannot starve the network.
+ * The worker's loop: what is ready runs, then messages, then the poller waits for events or the
+ * next timer. Ready fibers get at most BURST turns before the poller is asked again, so that a
+ * storm of wake-ups cannot starve the network.
  *
- * The hard thing is to sleep without missing a wake-up: the worker says that it sleeps, then looks at its inbox once
- * more; who fills the inbox looks at that flag afterwards. Those four accesses are sequentially consistent, so that one of
- * the two sees the other.
+ * The hard thing is to sleep without missing a wake-up: the worker says that it sleeps, then looks
+ * at its inbox once more; who fills the inbox looks at that flag afterwards. Those four accesses
+ * are sequentially consistent, so that one of the two sees the other.
  */
 #include "rt/worker.h"
 

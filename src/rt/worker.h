@@ -109,7 +109,10 @@ void weir__worker_wake(struct weir__worker *w);
 /* Makes the clock current; returns it. */
 weir_time weir__worker_now(struct weir__worker *w);
 
-/* weir__ctx_check without a call in the usual case: neither cancelled, nor shared, nor under a deadline that is near. */
+/*
+ * weir__ctx_check without a call in the usual case: neither cancelled, nor shared, nor under a
+ * deadline that is near.
+ */
 static inline weir_err weir__ctx_check_fast(struct weir__ctx *c)
 {
     if (WEIR_LIKELY(c->reason == WEIR_REASON_NONE && c->worker != NULL &&

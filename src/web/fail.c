@@ -12,7 +12,9 @@
 
 /* --- recording ---------------------------------------------------------------------------- */
 
-/* A failure recorded below the request's context is the request's: its own context may end before. */
+/*
+ * A failure recorded below the request's context is the request's: its own context may end before.
+ */
 static void show_request(const struct weir__ctx *c)
 {
     const struct weir__exchange *x = c->exchange;

@@ -1,7 +1,7 @@
 /*
  * The router: which route answers this method and path. Routes are added while the service starts,
- * then frozen into one block of memory that nothing changes any more, so every worker may look up in
- * it without a lock. A lookup allocates nothing; parameters are places in the caller's path.
+ * then frozen into one block of memory that nothing changes any more, so every worker may look up
+ * in it without a lock. A lookup allocates nothing; parameters are places in the caller's path.
  *
  * Patterns are made of whole segments: a literal, `:name` (one segment, not empty), or at the end
  * `*name` (all the rest, slashes included, may be empty). In each segment a literal goes before a
@@ -72,20 +72,22 @@ struct weir__router *weir__router_new(enum weir__route_slash slash);
 void weir__router_free(struct weir__router *r);
 
 /*
- * Adds a route for GET, HEAD, POST, PUT, DELETE, PATCH or OPTIONS. `route` is handed back by lookups.
- * `pattern` is copied; `file` (a constant string) and `line` are where the user wrote it, for
- * messages. Mistakes are collected for freeze, each pattern with its group's prefix in front.
+ * Adds a route for GET, HEAD, POST, PUT, DELETE, PATCH or OPTIONS. `route` is handed back by
+ * lookups. `pattern` is copied; `file` (a constant string) and `line` are where the user wrote it,
+ * for messages. Mistakes are collected for freeze, each pattern with its group's prefix in front.
  */
 void weir__router_add(struct weir__router *r, enum weir__http1_method method, weir_str pattern,
                       void *route, const char *file, int line);
 
 /*
- * Checks all routes against each other and compiles them. WEIR_OK; WEIR_EINVALID: there are mistakes,
- * see below; -ENOMEM. To be called once, after the last add and before the first lookup.
+ * Checks all routes against each other and compiles them. WEIR_OK; WEIR_EINVALID: there are
+ * mistakes, see below; -ENOMEM. To be called once, after the last add and before the first lookup.
  */
 WEIR_MUST_USE weir_err weir__router_freeze(struct weir__router *r);
 
-/* How many mistakes were found, and the text of the i-th, NULL from WEIR__ROUTER_MISTAKES_MAX on. */
+/*
+ * How many mistakes were found, and the text of the i-th, NULL from WEIR__ROUTER_MISTAKES_MAX on.
+ */
 size_t weir__router_mistake_count(const struct weir__router *r);
 const char *weir__router_mistake(const struct weir__router *r, size_t i);
 

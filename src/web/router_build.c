@@ -1,15 +1,15 @@
 /*
- * Builds a router: takes routes, checks each alone and all against each other. router_compile.c makes
- * of the result what router.c looks up in.
+ * Builds a router: takes routes, checks each alone and all against each other. router_compile.c
+ * makes of the result what router.c looks up in.
  *
  * Every mistake of every route is collected, one line each with its place in the source, so that a
  * service with a wrong table says all of it at once and does not start. Two routes of one method
  * conflict when no path could tell them apart, or when they name the same parameter differently,
  * which is a slip more often than a wish.
  *
- * Routes, trie and mistakes live in the router's arena; it ends when the router is frozen, or with a
- * router that has mistakes. Its chunks are then given back to the heap: the thread that builds the
- * router seldom needs as much again.
+ * Routes, trie and mistakes live in the router's arena; it ends when the router is frozen, or with
+ * a router that has mistakes. Its chunks are then given back to the heap: the thread that builds
+ * the router seldom needs as much again.
  */
 #include "base/alloc.h"
 #include "base/assert.h"

@@ -1,12 +1,12 @@
 /*
- * Compiles a trie of routes into the one block in which router.c looks up: nodes, edges, the table of
- * literals, what each route hands back, names and texts. The block belongs to the router.
+ * Compiles a trie of routes into the one block in which router.c looks up: nodes, edges, the table
+ * of literals, what each route hands back, names and texts. The block belongs to the router.
  *
- * The hard thing is laying out the edges. A node's literal children take the places base + number of
- * one array, and a base is searched for each node so that its places are free, like the teeth of combs
- * put into each other. Literals are numbered in the order in which they turn up, so siblings are
- * close together. The search for a literal's nodes goes on where the last one with the same smallest
- * literal ended, so that tables with many like branches compile in linear time.
+ * The hard thing is laying out the edges. A node's literal children take the places base + number
+ * of one array, and a base is searched for each node so that its places are free, like the teeth of
+ * combs put into each other. Literals are numbered in the order in which they turn up, so siblings
+ * are close together. The search for a literal's nodes goes on where the last one with the same
+ * smallest literal ended, so that tables with many like branches compile in linear time.
  */
 #include "base/alloc.h"
 #include "web/router_table.h"
@@ -92,8 +92,8 @@ static bool comb_make(struct weir__router *r, struct comb *c, struct weir__route
 }
 
 /*
- * Writes the value of Allow for a set of methods, unless `out` is NULL. Returns its length. GET comes
- * with HEAD, and OPTIONS is always answered.
+ * Writes the value of Allow for a set of methods, unless `out` is NULL. Returns its length. GET
+ * comes with HEAD, and OPTIONS is always answered.
  */
 static size_t allow_text(char *out, size_t methods)
 {
@@ -155,7 +155,9 @@ static struct weir__router_literal slot_of(weir_str text)
     return l;
 }
 
-/* How many literals do not get the slot of their hash with r's multiplier. `slots` is overwritten. */
+/*
+ * How many literals do not get the slot of their hash with r's multiplier. `slots` is overwritten.
+ */
 static uint32_t misplaced(const struct weir__router *r, const struct weir__router_trie *t,
                           struct weir__router_literal *slots)
 {

@@ -1,6 +1,6 @@
 /*
- * The router against a model that is too simple to be wrong: it splits the path, looks at every route
- * in turn and takes the best. 100,000 look-ups in random tables, the same ones each time.
+ * The router against a model that is too simple to be wrong: it splits the path, looks at every
+ * route in turn and takes the best. 100,000 look-ups in random tables, the same ones each time.
  */
 #include <setjmp.h>
 #include <stdarg.h>

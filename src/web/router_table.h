@@ -1,6 +1,6 @@
 /*
- * What router.c (looks up) and router_build.c (checks and compiles) share: the frozen table, which is
- * one block of memory with indices in it, and the routes as they were added.
+ * What router.c (looks up) and router_build.c (checks and compiles) share: the frozen table, which
+ * is one block of memory with indices in it, and the routes as they were added.
  */
 #ifndef WEIR_WEB_ROUTER_TABLE_H
 #define WEIR_WEB_ROUTER_TABLE_H
@@ -21,7 +21,10 @@ struct weir__router_node {
     uint32_t wild;  /* 1 + the route whose wildcard begins here */
 };
 
-/* `child` comes after `parent` and the literal that led to this edge; someone else's if parent differs. */
+/*
+ * `child` comes after `parent` and the literal that led to this edge; someone else's if parent
+ * differs.
+ */
 struct weir__router_edge {
     uint32_t parent;
     uint32_t child;

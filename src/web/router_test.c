@@ -1,4 +1,6 @@
-/* The router: what answers which path, what it refuses at the start, and that a look-up is bounded. */
+/*
+ * The router: what answers which path, what it refuses at the start, and that a look-up is bounded.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -49,7 +51,10 @@ static void print_found(const struct weir__route_match *m, weir_str path, char *
     }
 }
 
-/* What the router says to "GET /path", as text: "3 id=42", "404", "405 GET, HEAD, OPTIONS", "301 +/". */
+/*
+ * What the router says to "GET /path", as text: "3 id=42", "404", "405 GET, HEAD, OPTIONS", "301
+ * +/".
+ */
 static const char *answer(const struct weir__router *r, const char *request)
 {
     static char out[1024];

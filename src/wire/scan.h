@@ -4,7 +4,8 @@
  * bits past it are 0. Nothing outside [base, end) is read: a short rest is read by the 16 bytes
  * that end with it.
  *
- * Wider vectors are left out: heads are lines of 20 to 60 bytes, so wider loads would mostly read ahead.
+ * Wider vectors are left out: heads are lines of 20 to 60 bytes, so wider loads would mostly read
+ * ahead.
  */
 #ifndef WEIR_WIRE_SCAN_H
 #define WEIR_WIRE_SCAN_H

@@ -1,6 +1,6 @@
 /*
- * A service with everything that must not hurt: handlers that spin, panic, sleep, leak, allocate without
- * end, wait for ever, respond twice or not at all. The tests in tests/e2e ask for it.
+ * A service with everything that must not hurt: handlers that spin, panic, sleep, leak, allocate
+ * without end, wait for ever, respond twice or not at all. The tests in tests/e2e ask for it.
  */
 #include <stdlib.h>
 #include <string.h>
