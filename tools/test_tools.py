@@ -188,6 +188,26 @@ class Docs(Tree):
         self.assertNotIn("with gcc", errors)
 
 
+class Lines(Tree):
+    def check(self, path, text, *expected):
+        self.write(path, text)
+        self.assertEqual(self.call("check-lines"), list(expected))
+
+    def test_full_line(self):
+        self.check("src/base/a.c", "/* " + 94 * "x" + " */\n")
+
+    def test_long_comment(self):
+        self.check("src/base/a.c", "int a;\n/* " + 95 * "x" + " */\n", "src/base/a.c:2: 101 columns")
+
+    def test_columns_are_not_bytes(self):
+        self.check("include/weir/str.h", "/* " + 94 * "…" + " */\n")
+
+    def test_assembly_and_tests(self):
+        self.write("src/rt/a.S", 101 * "#" + "\n")
+        self.check("tests/deep/a_test.c", 102 * "/", "src/rt/a.S:1: 101 columns",
+                   "tests/deep/a_test.c:1: 102 columns")
+
+
 class Packages(unittest.TestCase):
     def call(self, *arguments, **environment):
         return subprocess.run([TOOLS / "install-packages", *arguments], capture_output=True, text=True,

@@ -229,8 +229,8 @@ WEIR_API void weir_rows_close(weir_rows *rows);
 /**
  * Reads the first row of a query.
  *
- *     weir_err err = weir_query_one(c, db, user, &u, "SELECT name, email FROM users WHERE id = ?",
- *     id);
+ *     weir_err err = weir_query_one(c, db, user, &u,
+ *                                   "SELECT name, email FROM users WHERE id = ?", id);
  *
  * out      as in weir_rows_next, but texts are copied into the context's memory
  * returns  WEIR_OK; WEIR_ENOTFOUND when there is no row (not raised, `out` is untouched); errors as

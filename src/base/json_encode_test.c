@@ -38,7 +38,8 @@ typedef struct {
     WEIR_ARRAY(weir_str) names;
     WEIR_ARRAY(double) ratios;
 } thing;
-WEIR_MODEL(thing, (b), (i8), (i64), (u64), (f), (d), (s, .json = "a-key-of-more-than-sixteen-bytes"),
+WEIR_MODEL(thing, (b), (i8), (i64), (u64), (f), (d),
+           (s, .json = "a-key-of-more-than-sixteen-bytes"),
            (opt, .present = weir_flag_of(thing, has_opt)), (at, .model = weir_model_of(point)),
            (points, .array_of = weir_model_of(point)), (names, .array_of = weir_model_of(weir_str)),
            (ratios, .array_of = weir_model_of(double)));

@@ -121,7 +121,8 @@ typedef struct {
     int64_t a;
     uint64_t b;
 } edges;
-WEIR_MODEL(edges, (a, .min = INT64_MIN, .max = INT64_MAX - 1), (b, .min = 1, .max = UINT64_MAX - 1));
+WEIR_MODEL(edges, (a, .min = INT64_MIN, .max = INT64_MAX - 1),
+           (b, .min = 1, .max = UINT64_MAX - 1));
 
 static void bounds_are_exact_over_64_bits(void **state)
 {

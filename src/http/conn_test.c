@@ -306,7 +306,9 @@ static void come_late(struct weir__task *t)
     put(late->fresh, HELLO);
 }
 
-/* Requests that nobody has been told of, on a connection at rest and in the backlog, are answered. */
+/*
+ * Requests that nobody has been told of, on a connection at rest and in the backlog, are answered.
+ */
 static void drain_answers_all(struct rig *rig)
 {
     bool over;

@@ -52,17 +52,15 @@ struct weir__ctx {
     struct weir__arena arena;
     weir_time deadline;
     weir_time shield_until;
-    struct weir__ctx
-        *deadline_owner;      /* the context whose timer stands for `deadline`; NULL: none */
-    struct weir__timer timer; /* armed by the first wait under a deadline of its own */
+    struct weir__ctx *deadline_owner; /* whose timer stands for `deadline`; NULL: none */
+    struct weir__timer timer;         /* armed by the first wait under a deadline of its own */
     const struct weir_error *error;
     struct weir__value *values;
     struct weir__wait *joiner;
     weir_err join_err; /* first error of its fibers */
     uint32_t join_oks; /* fibers that ended well */
     uint8_t join_mode;
-    bool
-        awaits_children; /* the joiner waits for the sub-contexts as well: a worker's root at its end */
+    bool awaits_children;          /* the joiner waits for the sub-contexts as well: a root's end */
     const char *route;             /* "GET /users/:id"; app's lifetime; inherited */
     weir_str request_id;           /* borrowed from the request; inherited */
     void *exchange;                /* the room http's request; inherited; NULL outside of one */

@@ -37,8 +37,8 @@ struct weir__owned {
     struct weir__ctx *ctx;
     const weir_site *site;
     weir_time since;
-    void *stack
-        [WEIR__STACK_DEPTH]; /* return addresses of the acquirer, 0-terminated; only if is_mistake is set */
+    /* Return addresses of the acquirer, 0-terminated; only if is_mistake is set. */
+    void *stack[WEIR__STACK_DEPTH];
 };
 
 /* Puts `o` under the context. It cannot fail: reserve first, then open. */
