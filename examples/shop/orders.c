@@ -77,9 +77,13 @@ static weir_err place_order(weir_ctx *c)
     order o;
     if (err == WEIR_OK)
         err = weir_query_one(c, shop(c)->db, order, &o, ORDER_BY_ID, id);
-    if (err == WEIR_OK)
-        err = weir_detach(c, send_confirmation, &id, sizeof id, .timeout = weir_sec(30));
-    return err < 0 ? err : weir_json(c, 201, order, &o);
+    if (err < 0)
+        return err;
+    /* The order stands; that its confirmation is late or lost is no failure of it. */
+    if (weir_detach(c, send_confirmation, &id, sizeof id, .timeout = weir_sec(30)) < 0)
+        weir_log(c, WEIR_LOG_WARN, "order %lld: no confirmation, too much is under way",
+                 (long long)id);
+    return weir_json(c, 201, order, &o);
 }
 
 static weir_err get_order(weir_ctx *c)
