@@ -2,6 +2,8 @@
 #include "data/sqlite_testing.h"
 
 #include "base/alloc.h"
+#include "data/sqlite.h"
+#include "net/pool_inside.h"
 #include "rt/context.h"
 #include "rt/owned.h"
 
@@ -120,6 +122,13 @@ static weir_err caps_rows(weir_ctx *c, void *arg)
         n++;
     assert_int_equal(n, 5);
     assert_int_equal(weir_rows_err(rows), WEIR_OK); /* just as many as allowed */
+    db = weir_sqlite_open(c, .path = ((struct file *)arg)->path, .rows_max = 1);
+    rows = weir_query(c, db, "SELECT id FROM users");
+    while (weir_rows_next(rows, user, &u))
+        n++;
+    assert_int_equal(n, 6);
+    assert_int_equal(weir_rows_err(rows), WEIR_ELIMIT); /* the database's own cap */
+    weir_error_clear(c);
     return WEIR_OK;
 }
 SIM_TEST(caps_rows)
@@ -143,6 +152,29 @@ static weir_err allocates_nothing(weir_ctx *c, void *arg)
     return WEIR_OK;
 }
 SIM_TEST(allocates_nothing)
+
+/* E13: what streams is not kept, however much it is; nor does it matter where its SQL stands. */
+static weir_err streams_in_place(weir_ctx *c, void *arg)
+{
+    static const char sql[] = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+                              "WHERE i < 20000) SELECT i id, 'a name of some length' name FROM n";
+    weir_db *db = open_users(c, arg);
+    for (int i = 0; i < 3; i++) {
+        char copy[sizeof sql];
+        int64_t sum = 0;
+        user u;
+        uint64_t before = weir__alloc_stats().allocs;
+        weir_rows *rows = weir_query(c, db, i == 0 ? sql : memcpy(copy, sql, sizeof sql));
+        while (weir_rows_next(rows, user, &u))
+            sum += u.id;
+        assert_int_equal(weir_rows_err(rows), WEIR_OK);
+        assert_int_equal(sum, 200010000);
+        if (i > 0)
+            assert_int_equal(weir__alloc_stats().allocs, before);
+    }
+    return WEIR_OK;
+}
+SIM_TEST(streams_in_place)
 
 /* --- types ------------------------------------------------------------------------------------ */
 
@@ -199,6 +231,9 @@ static weir_err refuses_types(weir_ctx *c, void *arg)
             "column small is an integer out of range, member small of mixed");
     refuses(c, db, "SELECT -1 byte", "column byte is an integer out of range");
     refuses(c, db, "SELECT -1 big", "column big");
+    user u;
+    assert_int_equal(weir_query_one(c, db, user, &u, "SELECT 5000000000 age"), WEIR_EDBTYPE);
+    assert_error(c, WEIR_EDBTYPE, "column age is an integer out of range");
     refuses(c, db, "SELECT 2 flag", "column flag is an integer out of range");
     refuses(c, db, "SELECT NULL d", "column d is NULL, member d of mixed");
     refuses(c, db, "SELECT NULL d", ".present");
@@ -249,6 +284,11 @@ static weir_err keeps_statements(weir_ctx *c, void *arg)
             assert_int_equal(weir_query_one(c, db, int64_t, &n, sql), WEIR_OK);
             assert_int_equal(n, i);
         }
+    }
+    struct weir__pool *readers = ((struct weir__sqlite *)db)->readers;
+    for (uint32_t i = 0; i < readers->o.max_open; i++) {
+        const struct weir__sqlite_conn *conn = readers->slots[i].resource;
+        assert_true(conn == NULL || conn->cached_count == WEIR__SQLITE_STATEMENTS);
     }
     user u;
     static const char all[] = "SELECT * FROM users WHERE id = 1";
@@ -431,6 +471,13 @@ static weir_err takes_turns(weir_ctx *c, void *arg)
 SIM_TEST(takes_turns)
 
 /* A second transaction while this fiber has one: it would wait for itself. */
+static int64_t count_users_in(weir_ctx *c, weir_tx *tx)
+{
+    int64_t n = -1;
+    assert_int_equal(weir_query_one(c, tx, int64_t, &n, "SELECT count(*) FROM users"), WEIR_OK);
+    return n;
+}
+
 static weir_err begins_twice(weir_ctx *c, void *arg)
 {
     weir_db *db = open_users(c, arg);
@@ -444,6 +491,38 @@ static weir_err begins_twice(weir_ctx *c, void *arg)
     return WEIR_OK;
 }
 SIM_TEST(begins_twice)
+
+/* A transaction has the right to write from its first statement on, and another process has not. */
+static weir_err reserves_the_right_to_write(weir_ctx *c, void *arg)
+{
+    sqlite3 *s;
+    weir_db *db = open_users(c, arg);
+    assert_int_equal(sqlite3_open(((struct file *)arg)->path, &s), SQLITE_OK);
+    weir_tx *tx = weir_begin(c, db);
+    assert_int_equal(count_users_in(c, tx), 3);
+    assert_int_equal(sqlite3_exec(s, "DELETE FROM users", NULL, NULL, NULL), SQLITE_BUSY);
+    assert_int_equal(weir_exec(tx, "DELETE FROM users WHERE id = 1"), WEIR_OK);
+    assert_int_equal(weir_commit(tx), WEIR_OK);
+    assert_int_equal(sqlite3_exec(s, "DELETE FROM users WHERE id = 2", NULL, NULL, NULL), 0);
+    assert_int_equal(sqlite3_close(s), SQLITE_OK);
+    assert_int_equal(count_users(c, db), 1);
+    return WEIR_OK;
+}
+SIM_TEST(reserves_the_right_to_write)
+
+/* A transaction that was begun behind the driver's back is found when the connection comes back. */
+static weir_err finds_what_is_dirty(weir_ctx *c, void *arg)
+{
+    weir_pool_stats writer;
+    weir_db *db = open_users(c, arg);
+    assert_int_equal(weir_db_exec(c, db, NULL, "BEGIN"), WEIR_OK);
+    weir_db_stats(db, NULL, &writer);
+    assert_int_equal(writer.closed[WEIR_POOL_CLOSED_BROKEN], 1);
+    assert_int_equal(weir_db_exec(c, db, NULL, "DELETE FROM users"), WEIR_OK);
+    assert_int_equal(count_users(c, db), 0);
+    return WEIR_OK;
+}
+SIM_TEST(finds_what_is_dirty)
 
 /* --- what is forgotten (E5, L04, L36) --------------------------------------------------------- */
 
@@ -583,6 +662,19 @@ static weir_err protects_rows(weir_ctx *c, void *arg)
     return WEIR_OK;
 }
 
+static weir_err uses_tx(weir_ctx *c, void *arg)
+{
+    (void)c;
+    return weir_exec((weir_tx *)arg, "DELETE FROM users");
+}
+
+static weir_err protects_tx(weir_ctx *c, void *arg)
+{
+    assert_int_equal(weir_protect(c, uses_tx, arg), WEIR_EPANIC);
+    assert_error(c, WEIR_EPANIC, "another fiber");
+    return WEIR_OK;
+}
+
 static weir_err rows_know_their_fiber(weir_ctx *c, void *arg)
 {
     weir_db *db = open_users(c, arg);
@@ -592,6 +684,12 @@ static weir_err rows_know_their_fiber(weir_ctx *c, void *arg)
     assert_int_equal(weir_join(group), WEIR_OK);
     (void)weir_ctx_close(group);
     weir_rows_close(rows);
+    weir_tx *tx = weir_begin(c, db);
+    group = weir_ctx_open(c);
+    assert_int_equal(WEIR_GO(group, protects_tx, tx), WEIR_OK);
+    assert_int_equal(weir_join(group), WEIR_OK);
+    (void)weir_ctx_close(group);
+    assert_int_equal(weir_commit(tx), WEIR_OK);
     return WEIR_OK;
 }
 SIM_TEST(rows_know_their_fiber)
@@ -605,6 +703,7 @@ int main(void)
         FILE_TEST(copies_streamed_values),
         FILE_TEST(caps_rows),
         FILE_TEST(allocates_nothing),
+        FILE_TEST(streams_in_place),
         FILE_TEST(fills_types),
         FILE_TEST(refuses_types),
         FILE_TEST(refuses_statements),
@@ -618,6 +717,8 @@ int main(void)
         FILE_TEST(rows_end_with_their_transaction),
         FILE_TEST(takes_turns),
         FILE_TEST(begins_twice),
+        FILE_TEST(reserves_the_right_to_write),
+        FILE_TEST(finds_what_is_dirty),
         FILE_TEST(cleans_up),
         FILE_TEST(holds_a_transaction),
         FILE_TEST(is_cancelled),

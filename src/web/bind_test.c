@@ -100,6 +100,9 @@ static void build(weir_group *app)
     weir_post(app, "/count", count_body);
     weir_post(app, "/small", small_body, .body_bytes_max = 10);
     weir_get(app, "/unknown/:id", unknown_param);
+    weir_group *tiny = weir_group_new(app, "/tiny", .body_bytes_max = 5);
+    weir_post(tiny, "/group", small_body);
+    weir_post(tiny, "/route", small_body, .body_bytes_max = 10);
 }
 
 static void use_json(struct kit *k)
@@ -190,6 +193,8 @@ static void use_bodies(struct kit *k)
     const char *a = kit_ask(k, "POST", "/small", "", "0123456789x");
     assert_int_equal(kit_status(a), 413);
     assert_non_null(strstr(kit_body(a), "\"too_large\""));
+    assert_int_equal(kit_status(kit_ask(k, "POST", "/tiny/group", "", "123456")), 413);
+    kit_expect(kit_ask(k, "POST", "/tiny/route", "", "123456"), 200, "123456");
     a = kit_ask(k, "POST", "/count", "Transfer-Encoding: chunked\r\n", "");
     assert_int_equal(kit_status(a), 408); /* the body never comes */
     a = kit_raw(k, "POST /count HTTP/1.1\r\nHost: t\r\nConnection: close\r\n"

@@ -15,7 +15,8 @@ from conftest import BUILD, SOURCE
 FLAGS = ["-std=gnu17", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-fexceptions",
          "-fnon-call-exceptions"]
 DOCUMENTS = sorted(p for p in [SOURCE / "README.md", SOURCE / "ARCHITECTURE.md",
-                               *SOURCE.glob("docs/**/*.md"), *SOURCE.glob("src/*/README.md")]
+                               *SOURCE.glob("docs/**/*.md"), *SOURCE.glob("src/*/README.md"),
+                               SOURCE / "tests/README.md"]
                    if p.is_file())
 
 
@@ -83,4 +84,19 @@ def test_the_tour_names_what_is_there():
             pass
         elif re.fullmatch(r"[a-zA-Z]\w+", name) and not re.search(rf"\b{name}\b", code):
             missing.append(name)
+    assert not missing
+
+
+def test_the_tests_that_are_named_are_there():
+    """Every file:case of tests/README.md is a file of the tree and a test that is run."""
+    named = re.findall(r"`([\w/.]+\.(?:c|py)):(\w+)`", (SOURCE / "tests/README.md").read_text())
+    assert len(named) > 80
+    missing = []
+    for name, case in named:
+        path = SOURCE / name
+        text = path.read_text() if path.is_file() else ""
+        is_run = (rf"^def {case}\(" if name.endswith(".py")
+                  else rf"(?:cmocka_unit_test\w*|[A-Z]*TEST)\(\s*{case}\b")
+        if not re.search(is_run, text, re.M):
+            missing.append(f"{name}:{case}")
     assert not missing

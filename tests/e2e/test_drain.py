@@ -108,6 +108,7 @@ def test_what_does_not_end_is_cancelled_and_listed(services):
     assert len(listed) == 2, service.text()
     assert any("GET /ever" in line and "chan" in line for line in listed), listed
     assert any("GET /stubborn" in line and "sleep" in line for line in listed), listed
+    assert "does not end" not in service.text()  # both did, once they were told to
     assert "2 had to be cancelled" in service.text().splitlines()[-1]
     assert connections[0].recv(4096).startswith(b"HTTP/1.1 503")
     for connection in connections:

@@ -162,6 +162,47 @@ def test_what_is_forgotten_is_given_back_and_named(services, tmp_path, path, cal
     nasty.wait_said(f"{kind}.*{site}|{site}.*{kind}")
 
 
+def begin(service, path, request_id):
+    connection = service.connect()
+    connection.sendall(b"GET %s HTTP/1.1\r\nHost: a\r\nX-Request-Id: %s\r\n\r\n"
+                       % (path.encode(), request_id.encode()))
+    return connection
+
+
+@pytest.fixture
+def crowded(services, tmp_path):
+    """A service whose two connections of the database are lent, and one request waits for one."""
+    nasty = services("nasty", "--workers=1", f"--db={tmp_path}/nasty.db")
+    nasty.crowd = [begin(nasty, "/keeps-rows?ms=1500", f"number-{i}") for i in range(2)]
+    nasty.wait_metric("weir_pool_in_use", lambda n: n == 2)
+    nasty.crowd.append(begin(nasty, "/rows", "number-2"))
+    nasty.wait_metric("weir_pool_waiting", lambda n: n == 1)
+    yield nasty
+    for connection in nasty.crowd:
+        connection.close()
+
+
+def test_a_pool_with_a_full_line_is_a_503_at_once(crowded):
+    """Nobody else is let into the line; who is in it is served."""
+    answer = crowded.get("/rows")
+    assert answer.status == 503 and answer.headers["Retry-After"] == "1", answer
+    assert crowded.metric("weir_pool_in_use") == 2  # while it is still full
+    for connection in crowded.crowd:
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+    assert crowded.get("/rows").text == "100\n"
+
+
+def test_a_lease_that_is_out_for_too_long_is_told_and_so_is_its_return(crowded):
+    site = f"tests/service/nasty.c:{line_of('SELECT i FROM t ORDER BY i')}"
+    for i in range(2):
+        crowded.wait_said(f"a rows of pool nasty.db is out for .* since {site}, request number-{i} "
+                          r"of GET /keeps-rows; .*acquired by .*keeps_rows at")
+    assert crowded.metric("weir_pool_in_use") == 2
+    for connection in crowded.crowd:
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+    crowded.wait_said(f"that was reported .{site}. is back after")
+
+
 def test_a_stall_is_reported(nasty):
     assert nasty.get("/spin?ms=300").status == 200
     nasty.wait_metric("weir_worker_stalls_total", lambda n: n >= 1, worker="0")

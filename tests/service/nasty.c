@@ -178,6 +178,20 @@ static weir_err leaks_rows(weir_ctx *c)
     return weir_textf(c, 200, "%lld\n", (long long)i);
 }
 
+/* Keeps a connection of the database for ?ms=, and then forgets nothing. */
+static weir_err keeps_rows(weir_ctx *c)
+{
+    int64_t i = 0, ms = 100;
+    if (weir_query_param_i64(c, "ms", &ms) < 0)
+        return weir_fail_bind(c);
+    weir_rows *rows = weir_query(c, nasty(c)->db, "SELECT i FROM t ORDER BY i");
+    if (!weir_rows_next(rows, int64_t, &i))
+        return weir_rows_err(rows);
+    weir_err err = weir_sleep(c, weir_ms(ms));
+    weir_rows_close(rows);
+    return err < 0 ? err : weir_text(c, 200, "kept\n");
+}
+
 /* Writes, and forgets to commit. */
 static weir_err leaks_tx(weir_ctx *c)
 {
@@ -195,7 +209,9 @@ static weir_err counts_rows(weir_ctx *c)
 
 static weir_err open_db(weir_ctx *c, struct nasty *n)
 {
-    n->db = weir_sqlite_open(c, .path = n->path, .create = true, .pool = {.max_open = 2});
+    n->db =
+        weir_sqlite_open(c, .path = n->path, .create = true,
+                         .pool = {.max_open = 2, .waiters_max = 1, .leak_threshold = weir_ms(200)});
     if (weir_db_err(n->db) < 0)
         return weir_db_err(n->db);
     return weir_exec_script(c, n->db,
@@ -247,6 +263,7 @@ int main(int argc, char **argv)
     weir_get(app, "/children", leaves_children);
     weir_get(app, "/leaks-rows", leaks_rows);
     weir_get(app, "/leaks-tx", leaks_tx);
+    weir_get(app, "/keeps-rows", keeps_rows);
     weir_get(app, "/rows", counts_rows);
     weir_get(app, "/short", sleep_for, .timeout = weir_ms(50));
     weir_post(app, "/echo", echo, .body_bytes_max = 1024);
