@@ -112,6 +112,34 @@ static weir_err leaves_children(weir_ctx *c, void *arg)
     return WEIR_OK;
 }
 
+struct late {
+    weir_ctx *group;
+    weir_err err;
+};
+
+static void starts_late(void *arg)
+{
+    struct late *late = arg;
+    static struct job one = {1, WEIR_OK, 0};
+    late->err = WEIR_GO(late->group, job, &one);
+}
+
+static weir_err closes_and_starts(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    struct late late = {weir_ctx_open(c), WEIR_OK};
+    assert_int_equal(weir_defer(late.group, starts_late, &late), WEIR_OK);
+    (void)weir_ctx_close(late.group);
+    assert_int_equal(late.err, WEIR_ECLOSED);
+    return WEIR_OK;
+}
+
+static void test_a_closing_context_takes_no_child(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(closes_and_starts, NULL), WEIR_OK);
+}
+
 static void test_a_child_cannot_outlive_its_context(void **state)
 {
     (void)state;
@@ -468,6 +496,7 @@ int main(void)
         cmocka_unit_test(test_join_waits_for_all),
         cmocka_unit_test(test_join_modes),
         cmocka_unit_test(test_a_child_cannot_outlive_its_context),
+        cmocka_unit_test(test_a_closing_context_takes_no_child),
         cmocka_unit_test(test_fibers_are_limited),
         cmocka_unit_test(test_detached_work_outlives_the_request),
         cmocka_unit_test(test_detached_work_is_bounded),
