@@ -173,7 +173,8 @@ def begin(service, path, request_id):
 def crowded(services, tmp_path):
     """A service whose two connections of the database are lent, and one request waits for one."""
     nasty = services("nasty", "--workers=1", f"--db={tmp_path}/nasty.db")
-    nasty.crowd = [begin(nasty, "/keeps-rows?ms=1500", f"number-{i}") for i in range(2)]
+    path = f"/keeps-rows?ms={6000 if IS_SANITIZED else 1500}"
+    nasty.crowd = [begin(nasty, path, f"number-{i}") for i in range(2)]
     nasty.wait_metric("weir_pool_in_use", lambda n: n == 2)
     nasty.crowd.append(begin(nasty, "/rows", "number-2"))
     nasty.wait_metric("weir_pool_waiting", lambda n: n == 1)
