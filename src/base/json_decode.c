@@ -9,12 +9,13 @@
  * kept as views; nothing is allocated.
  *
  * Recursion is as deep as the model's nesting; values that are skipped need none. Both are held to
- * WEIR_JSON_DEPTH_MAX.
+ * WEIR_JSON_DEPTH_MAX. Keys that no model knows are noted (json_keys.h), to refuse them twice too.
  */
 #include "base/json_decode.h"
 
 #include <stdio.h>
 
+#include "base/json_keys.h"
 #include "base/json_scan.h"
 #include "base/num.h"
 #include "base/utf8.h"
@@ -25,6 +26,7 @@ enum { BYTES_MAX_DEFAULT = 1 << 20, QUOTE_MAX = 32 };
 struct decoder {
     const char *end;
     uint32_t depth, depth_max;
+    struct weir__json_keys unknown;
     struct weir__report report;
 };
 
@@ -71,38 +73,16 @@ static inline const char *skip_blanks(const struct decoder *d, const char *p)
     return p;
 }
 
-static inline bool is_digit(char ch)
-{
-    return ch >= '0' && ch <= '9';
-}
-
-/* The value of four hexadecimal digits, or -1. */
-static int32_t hex4(const char *p, const char *end)
-{
-    int32_t v = 0;
-    if (end - p < 4)
-        return -1;
-    for (int i = 0; i < 4; i++) {
-        char low = (char)(p[i] | 0x20);
-        if (is_digit(p[i]))
-            v = v * 16 + (p[i] - '0');
-        else if (low >= 'a' && low <= 'f')
-            v = v * 16 + (low - 'a' + 10);
-        else
-            return -1;
-    }
-    return v;
-}
-
 /* Checks \uXXXX, and its second half where it is a surrogate; `p` is at the backslash. */
 static const char *check_unicode_escape(struct decoder *d, const char *p)
 {
-    int32_t unit = hex4(p + 2, d->end);
+    int32_t unit = weir__json_hex4(p + 2, d->end);
     if (unit < 0)
         return unexpected(d, p, "an escape without four hexadecimal digits");
     if (unit < 0xd800 || unit > 0xdfff)
         return p + 6;
-    int32_t second = d->end - p >= 12 && p[6] == '\\' && p[7] == 'u' ? hex4(p + 8, d->end) : -1;
+    int32_t second =
+        d->end - p >= 12 && p[6] == '\\' && p[7] == 'u' ? weir__json_hex4(p + 8, d->end) : -1;
     if (unit > 0xdbff || second < 0xdc00 || second > 0xdfff)
         return broken(d, p, "a surrogate without its other half");
     return p + 12;
@@ -161,10 +141,10 @@ static void unescape_one(const char **from, char **to)
         *from += 2;
         return;
     }
-    uint32_t unit = (uint32_t)hex4(p + 2, p + 6);
+    uint32_t unit = (uint32_t)weir__json_hex4(p + 2, p + 6);
     *from += 6;
     if (unit >= 0xd800 && unit <= 0xdbff) {
-        uint32_t second = (uint32_t)hex4(p + 8, p + 12);
+        uint32_t second = (uint32_t)weir__json_hex4(p + 8, p + 12);
         unit = 0x10000 + ((unit - 0xd800) << 10) + (second - 0xdc00);
         *from += 6;
     }
@@ -218,25 +198,25 @@ static const char *read_literal(struct decoder *d, const char *p, const char *wo
 static const char *skip_number(struct decoder *d, const char *p)
 {
     p += *p == '-';
-    if (!is_digit(peek(d, p)))
+    if (!weir__json_is_digit(peek(d, p)))
         return unexpected(d, p, "a number without digits");
-    if (*p == '0' && is_digit(peek(d, p + 1)))
+    if (*p == '0' && weir__json_is_digit(peek(d, p + 1)))
         return broken(d, p, "a number that begins with 0");
-    while (is_digit(peek(d, p)))
+    while (weir__json_is_digit(peek(d, p)))
         p++;
     if (peek(d, p) == '.') {
-        if (!is_digit(peek(d, ++p)))
+        if (!weir__json_is_digit(peek(d, ++p)))
             return unexpected(d, p, "a number without digits behind its point");
-        while (is_digit(peek(d, p)))
+        while (weir__json_is_digit(peek(d, p)))
             p++;
     }
     if ((peek(d, p) | 0x20) == 'e') {
         p++;
         if (peek(d, p) == '+' || peek(d, p) == '-')
             p++;
-        if (!is_digit(peek(d, p)))
+        if (!weir__json_is_digit(peek(d, p)))
             return unexpected(d, p, "a number without digits in its exponent");
-        while (is_digit(peek(d, p)))
+        while (weir__json_is_digit(peek(d, p)))
             p++;
     }
     return p;
@@ -265,7 +245,7 @@ static const char *skip_scalar(struct decoder *d, const char *p)
     default:
         break;
     }
-    if (peek(d, p) == '-' || is_digit(peek(d, p)))
+    if (peek(d, p) == '-' || weir__json_is_digit(peek(d, p)))
         return skip_number(d, p);
     return unexpected(d, p, "a value is expected");
 }
@@ -279,13 +259,44 @@ static const char *read_colon(struct decoder *d, const char *p)
     return skip_blanks(d, p + 1);
 }
 
-static const char *skip_key(struct decoder *d, const char *p)
+/* Containers that are open in a value that is being skipped. */
+struct skipped {
+    uint64_t objects; /* a bit for each: it is an object */
+    unsigned level;
+    const struct weir__path *path;          /* of the whole value */
+    const char *begun[WEIR_JSON_DEPTH_MAX]; /* where each is in the text */
+};
+
+/* Notes a key that no model knows, at `at`, in the object at `object`. False: it is over. */
+static bool note_key(struct decoder *d, const char *object, uint32_t depth, weir_str key,
+                     const char *at, const struct weir__path *path)
 {
+    weir_err err = weir__json_keys_add(&d->unknown, d->report.arena, object, depth, key);
+    d->report.at = at;
+    if (err == WEIR_EINVALID && depth == d->depth)
+        weir__report_add(&d->report, path, "is given twice");
+    else if (err == WEIR_EINVALID)
+        weir__report_add(&d->report, path, "has a key twice: %.*s%s",
+                         key.len > QUOTE_MAX ? QUOTE_MAX : (int)key.len, key.ptr,
+                         key.len > QUOTE_MAX ? "…" : "");
+    else if (err == WEIR_ELIMIT)
+        broken(d, at, "an object with too many unknown keys");
+    else if (err < 0)
+        no_memory(d);
+    return err == WEIR_OK || err == WEIR_EINVALID;
+}
+
+static const char *skip_key(struct decoder *d, const char *p, const struct skipped *s)
+{
+    weir_str key;
     p = skip_blanks(d, p);
     if (peek(d, p) != '"')
         return unexpected(d, p, "a key is expected");
-    p = skip_string(d, p);
-    return p != NULL ? read_colon(d, p) : NULL;
+    const char *at = p;
+    p = read_string(d, p, &key);
+    if (p == NULL || !note_key(d, s->begun[s->level - 1], d->depth + s->level, key, at, s->path))
+        return NULL;
+    return read_colon(d, p);
 }
 
 static const char *too_deep(struct decoder *d, const char *p)
@@ -297,51 +308,53 @@ static const char *too_deep(struct decoder *d, const char *p)
 
 /*
  * Behind a value in a container that is being skipped: goes on to where the next value is due, or
- * closes containers until none is left (then *level is 0).
+ * closes containers until none is left.
  */
-static const char *skip_to_next(struct decoder *d, const char *p, uint64_t objects, unsigned *level)
+static const char *skip_to_next(struct decoder *d, const char *p, struct skipped *s)
 {
-    while (*level > 0) {
-        bool is_object = (objects >> (*level - 1) & 1) != 0;
+    while (s->level > 0) {
+        bool is_object = (s->objects >> (s->level - 1) & 1) != 0;
         p = skip_blanks(d, p);
         char ch = peek(d, p);
         if (ch == ',')
-            return is_object ? skip_key(d, p + 1) : skip_blanks(d, p + 1);
+            return is_object ? skip_key(d, p + 1, s) : skip_blanks(d, p + 1);
         if (ch != (is_object ? '}' : ']'))
             return unexpected(d, p,
                               is_object ? "',' or '}' is expected" : "',' or ']' is expected");
         p++;
-        --*level;
+        s->level--;
     }
     return p;
 }
 
 /* Skips any value, its syntax checked, without recursion; `p` is at its first byte. */
-static const char *skip_value(struct decoder *d, const char *p)
+static const char *skip_value(struct decoder *d, const char *p, const struct weir__path *path)
 {
-    uint64_t objects = 0; /* a bit for each open container: it is an object */
-    unsigned level = 0;
+    struct skipped s;
+    s.objects = 0;
+    s.level = 0;
+    s.path = path;
     do {
         char ch = peek(d, p);
         if (ch != '{' && ch != '[') {
             p = skip_scalar(d, p);
-        } else if (d->depth + level >= d->depth_max) {
+        } else if (d->depth + s.level >= d->depth_max) {
             return too_deep(d, p);
         } else {
             bool is_object = ch == '{';
-            objects = (objects & ~((uint64_t)1 << level)) | (uint64_t)is_object << level;
-            level++;
+            s.objects = (s.objects & ~((uint64_t)1 << s.level)) | (uint64_t)is_object << s.level;
+            s.begun[s.level++] = p;
             p = skip_blanks(d, p + 1);
             if (peek(d, p) != (is_object ? '}' : ']')) {
-                p = is_object ? skip_key(d, p) : p;
+                p = is_object ? skip_key(d, p, &s) : p;
                 continue;
             }
             p++;
-            level--;
+            s.level--;
         }
         if (p != NULL)
-            p = skip_to_next(d, p, objects, &level);
-    } while (p != NULL && level > 0);
+            p = skip_to_next(d, p, &s);
+    } while (p != NULL && s.level > 0);
     return p;
 }
 
@@ -370,7 +383,7 @@ static const char *type_at(char ch)
 static const char *wrong_type(struct decoder *d, const char *p, const struct weir__path *path,
                               const char *wanted)
 {
-    const char *behind = skip_value(d, p);
+    const char *behind = skip_value(d, p, path);
     if (behind == NULL)
         return NULL;
     d->report.at = p;
@@ -397,7 +410,7 @@ static const char *bad_integer(struct decoder *d, const char *p, const struct we
         return NULL;
     bool is_integer = true;
     for (const char *q = p; q < behind; q++)
-        is_integer &= *q == '-' || is_digit(*q);
+        is_integer &= *q == '-' || weir__json_is_digit(*q);
     d->report.at = p;
     if (is_integer)
         weir__report_past_range(&d->report, path, m, *p == '-');
@@ -415,7 +428,7 @@ static const char *read_integer(struct decoder *d, const char *p, const struct w
     const char *digits = p + is_negative, *q = digits;
     uint64_t u = 0;
 
-    for (; is_digit(peek(d, q)); q++) {
+    for (; weir__json_is_digit(peek(d, q)); q++) {
         uint64_t digit = (uint64_t)(*q - '0');
         if (WEIR_UNLIKELY(q - digits >= 19))
             is_past |= u > (UINT64_MAX - digit) / 10;
@@ -508,7 +521,7 @@ static inline const char *read_value(struct decoder *d, const char *p,
         return read_text(d, p, path, m, object);
     if (WEIR_UNLIKELY(ch == 'n'))
         return read_null(d, p, path, m);
-    bool is_number = ch == '-' || is_digit(ch);
+    bool is_number = ch == '-' || weir__json_is_digit(ch);
     switch (m->kind) {
     case WEIR_KIND_BOOL:
         return ch == 't' || ch == 'f' ? read_bool(d, p, m, object)
@@ -558,19 +571,29 @@ static const char *read_key(struct decoder *d, const char *p, const struct weir_
 }
 
 /* Reports a key that may not be there (`at` is its place), and skips its value. */
-static const char *skip_member(struct decoder *d, const char *at, const char *p,
-                               const struct weir__path *path, const char *problem)
+static const char *refuse_member(struct decoder *d, const char *at, const char *p,
+                                 const struct weir__path *path, const char *problem)
 {
     d->report.at = at;
-    if (problem != NULL)
-        weir__report_add(&d->report, path, "%s", problem);
-    return skip_value(d, p);
+    weir__report_add(&d->report, path, "%s", problem);
+    return skip_value(d, p, path);
+}
+
+/* A key that the model does not know, of the object that begins at `object`. */
+static const char *skip_member(struct decoder *d, const char *at, const char *p,
+                               const struct weir__path *path, const weir_model *model,
+                               const char *object)
+{
+    if (model->is_strict)
+        return refuse_member(d, at, p, path, "is not known");
+    return note_key(d, object, d->depth, path->key, at, path) ? skip_value(d, p, path) : NULL;
 }
 
 /* Reads one member, key and value; *next is the one that is expected, and moves on. */
 static inline const char *read_member(struct decoder *d, const char *p,
                                       const struct weir__model_tables *t, uint32_t *next,
-                                      uint32_t *seen, void *object, const struct weir__path *up)
+                                      uint32_t *seen, const char *start, void *object,
+                                      const struct weir__path *up)
 {
     const struct weir__member *m = &t->members[*next];
     const char *at = p;
@@ -584,10 +607,10 @@ static inline const char *read_member(struct decoder *d, const char *p,
     }
     struct weir__path path = {.up = up, .member = m, .key = key};
     if (WEIR_UNLIKELY(m == NULL))
-        return skip_member(d, at, p, &path, t->model->is_strict ? "is not known" : NULL);
+        return skip_member(d, at, p, &path, t->model, start);
     uint32_t bit = (uint32_t)1 << m->index;
     if (WEIR_UNLIKELY((*seen & bit) != 0))
-        return skip_member(d, at, p, &path, "is given twice");
+        return refuse_member(d, at, p, &path, "is given twice");
     *seen |= bit;
     *next = m->index + 1u < t->count ? m->index + 1u : 0;
     return read_value(d, p, &path, m, object);
@@ -608,7 +631,7 @@ static const char *read_object(struct decoder *d, const char *p, const weir_mode
     p = skip_blanks(d, p + 1);
     if (peek(d, p) != '}') {
         for (;;) {
-            p = read_member(d, p, t, &next, &seen, object, up);
+            p = read_member(d, p, t, &next, &seen, start, object, up);
             if (p == NULL)
                 return NULL;
             p = skip_blanks(d, p);
@@ -659,7 +682,8 @@ static const char *read_items(struct decoder *d, const char *p, const struct wei
             a->len++;
             p = read_item(d, p, &at, m->sub, t, item);
         } else {
-            p = skip_value(d, p);
+            struct weir__path at = {.up = path, .index = *count - 1};
+            p = skip_value(d, p, &at);
         }
         if (p == NULL)
             return NULL;

@@ -16,9 +16,10 @@
  * returns  WEIR_OK; WEIR_EINVALID: `errors` has what is wrong (a broken syntax is one error, with
  *          line and column); WEIR_ETOOLARGE: over bytes_max; WEIR_EBUDGET or -ENOMEM: the arena
  *
- * Refused: what RFC 8259 does not allow, text that is not UTF-8, lone surrogates, keys of the model
- * given twice, nesting over the limit, anything behind the value, integers written with a fraction
- * or an exponent, numbers over a double's range. null is as if the key were absent.
+ * Refused: what RFC 8259 does not allow, text that is not UTF-8, lone surrogates, keys given twice
+ * in an object, over 1,024 keys that no model knows in objects that are open, nesting over the
+ * limit, anything behind the value, integers written with a fraction or an exponent, numbers over a
+ * double's range. null is as if the key were absent.
  */
 WEIR_MUST_USE weir_err weir__json_decode(struct weir__arena *arena, weir_str text,
                                          const weir_model *model, void *out,

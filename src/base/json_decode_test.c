@@ -58,6 +58,17 @@ typedef struct {
 } numbers;
 WEIR_MODEL(numbers, (i8), (i64), (u8), (u64), (f), (d), (b));
 
+typedef struct {
+    int32_t b;
+} item_of_plain;
+WEIR_MODEL(item_of_plain, (b));
+
+typedef struct {
+    WEIR_ARRAY(item_of_plain) in;
+    int32_t age;
+} plain;
+WEIR_MODEL(plain, (in, .array_of = weir_model_of(item_of_plain)), (age));
+
 static struct weir__arena arena;
 static weir_json_errors errors;
 
@@ -314,6 +325,61 @@ static void broken_syntax_is_one_error_with_its_place(void **state)
     }
 }
 
+static void no_key_is_given_twice(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *line;
+    } cases[] = {
+        {"{\"x\":1,\"age\":2,\"x\":3}", "/x is given twice @1:16\n"},
+        {"{\"x\":1,\"y\":{\"x\":1},\"z\":[{\"x\":1},{\"x\":1}],\"\\u0078\":3}",
+         "/x is given twice @1:42\n"},
+        {"{\"y\":{\"a\":1,\"b\":{\"a\":1},\"a\":2}}", "/y has a key twice: a @1:25\n"},
+        {"{\"y\":{\"y\":1,\"y\":2}}", "/y has a key twice: y @1:13\n"},
+        {"{\"y\":[{\"a\":1},{\"a\":1,\"a\":2}]}", "/y has a key twice: a @1:22\n"},
+        {"{\"age\":{\"a\":1,\"a\":2}}",
+         "/age has a key twice: a @1:15\n/age must be an integer, is an object @1:8\n"},
+        {"{\"age\":1,\"x\":2,\"age\":{\"a\":1}}", "/age is given twice @1:16\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        plain in;
+        assert_int_equal(DECODE(plain, cases[i].text, &in), WEIR_EINVALID);
+        assert_string_equal(lines(), cases[i].line);
+    }
+    plain in;
+    assert_int_equal(DECODE(plain,
+                            "{\"a\":{\"a\":{\"a\":1},\"b\":{\"a\":1}},\"b\":[{\"a\":1},{\"a\":1}],"
+                            "\"in\":[{\"a\":1},{\"a\":1}],\"age\":1}",
+                            &in),
+                     WEIR_OK);
+    assert_int_equal(in.age, 1);
+}
+
+/* `count` unknown keys in each of `objects` objects, side by side. */
+static weir_err decode_unknown(unsigned objects, unsigned count)
+{
+    static char text[100000];
+    plain in;
+    size_t n = (size_t)snprintf(text, sizeof text, "{\"in\":[");
+    for (unsigned i = 0; i < objects; i++) {
+        n += (size_t)snprintf(text + n, sizeof text - n, i > 0 ? ",{" : "{");
+        for (unsigned k = 0; k < count; k++)
+            n +=
+                (size_t)snprintf(text + n, sizeof text - n, "%s\"k%u\":%u", k > 0 ? "," : "", k, k);
+        n += (size_t)snprintf(text + n, sizeof text - n, "}");
+    }
+    snprintf(text + n, sizeof text - n, "],\"age\":3}");
+    return DECODE(plain, text, &in);
+}
+
+static void unknown_keys_are_limited(void **state)
+{
+    (void)state;
+    assert_int_equal(decode_unknown(3, 1024), WEIR_OK);
+    assert_int_equal(decode_unknown(1, 1025), WEIR_EINVALID);
+    assert_non_null(strstr(lines(), "an object with too many unknown keys"));
+}
+
 /* --- limits ----------------------------------------------------------------------------------- */
 
 static weir_err decode_nested(unsigned depth, const char *key, uint32_t depth_max)
@@ -427,7 +493,7 @@ static void any_allocation_may_fail(void **state)
                               "{\"sku\":\"AB-2\"}],\"tags\":[\"a\\n\"");
     while (n < 30000)
         n += (size_t)sprintf(text + n, ",\"\\u00e9\"");
-    n += (size_t)sprintf(text + n, "],\"gift\":1}");
+    n += (size_t)sprintf(text + n, "],\"gift\":{\"a\":1}}");
     weir_err err;
     uint64_t total = decode_failing_at(0, (weir_str){text, n}, &err);
     assert_int_equal(err, WEIR_EINVALID);
@@ -494,6 +560,8 @@ int main(void)
         TEST(each_bad_field_has_its_line),
         TEST(what_is_missing_is_told),
         TEST(broken_syntax_is_one_error_with_its_place),
+        TEST(no_key_is_given_twice),
+        TEST(unknown_keys_are_limited),
         TEST(nesting_is_limited),
         TEST(size_is_limited),
         TEST(a_budget_is_kept),

@@ -1,5 +1,5 @@
 /*
- * Finding the bytes of a text that JSON treats specially, 16 at a step.
+ * Finding the bytes of a text that JSON treats specially, 16 at a step; digits.
  */
 #ifndef WEIR_BASE_JSON_SCAN_H
 #define WEIR_BASE_JSON_SCAN_H
@@ -49,6 +49,29 @@ static inline const char *weir__json_scan(const char *p, const char *end, unsign
     for (; p < end && !weir__json_is_special((unsigned char)*p); p++)
         *high |= (unsigned char)*p & 0x80;
     return p;
+}
+
+static inline bool weir__json_is_digit(char ch)
+{
+    return ch >= '0' && ch <= '9';
+}
+
+/* The value of four hexadecimal digits, or -1. */
+static inline int32_t weir__json_hex4(const char *p, const char *end)
+{
+    int32_t v = 0;
+    if (end - p < 4)
+        return -1;
+    for (int i = 0; i < 4; i++) {
+        char low = (char)(p[i] | 0x20);
+        if (weir__json_is_digit(p[i]))
+            v = v * 16 + (p[i] - '0');
+        else if (low >= 'a' && low <= 'f')
+            v = v * 16 + (low - 'a' + 10);
+        else
+            return -1;
+    }
+    return v;
 }
 
 #endif
