@@ -79,7 +79,10 @@ struct weir__poller_ops {
     weir_time (*now)(struct weir__worker *w);
     /* Tries; true when it is done and `result` is set, false when it would block. Never waits. */
     bool (*submit)(struct weir__worker *w, struct weir__op *op);
-    /* Waits for events until `until` (at once when that has passed), and hands them out. */
+    /*
+     * Waits for events until `until` (at once when that has passed), calls weir__worker_polled, and
+     * hands the events out.
+     */
     void (*poll)(struct weir__worker *w, weir_time until);
     /* Ends a poll of `w` from another thread. */
     void (*wake)(struct weir__worker *w);

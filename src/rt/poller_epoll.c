@@ -145,8 +145,9 @@ static int timeout_ms(weir_time now, weir_time until)
 static void epoll_poll(struct weir__worker *w, weir_time until)
 {
     struct state *s = w->poller_state;
+    uint64_t began = weir__ticks();
     int n = weir__sys_epoll_wait(s->ep, s->batch, BATCH, timeout_ms(w->now, until));
-    w->now = epoll_now(w);
+    weir__worker_polled(w, epoll_now(w), began);
     s->batch_count = n > 0 ? n : 0;
     for (s->batch_at = 0; s->batch_at < s->batch_count; s->batch_at++) {
         struct epoll_event *ev = &s->batch[s->batch_at];

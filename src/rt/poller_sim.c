@@ -327,6 +327,7 @@ static WEIR_NORETURN void dead_end(struct weir__worker *w)
 static void sim_poll(struct weir__worker *w, weir_time until)
 {
     bool any = false;
+    weir__worker_polled(w, w->now, weir__ticks());
     for (int i = 0; i < sim.count; i++) {
         struct sim_socket *s = sim.sockets[i];
         unsigned events = s->events;

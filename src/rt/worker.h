@@ -48,7 +48,11 @@ struct weir__worker {
     pthread_t thread;
     const struct weir__poller_ops *poller;
     void *poller_state;
-    weir_time now; /* read after each poll */
+    weir_time now;             /* read after each poll */
+    weir_time polled_at;       /* when the last poll ended */
+    weir_time events_since;    /* no event that is being handed out happened before */
+    uint64_t polled_ticks;     /* polled_at by the processor's counter */
+    uint64_t late_after_ticks; /* before that, nothing is late that is handed out */
     struct weir__fiber *current;
     void *sched_sp;
     struct weir__list ready;       /* weir__fiber.in_run */
@@ -108,6 +112,40 @@ void weir__worker_wake(struct weir__worker *w);
 
 /* Makes the clock current; returns it. */
 weir_time weir__worker_now(struct weir__worker *w);
+
+/* The processor's counter: a tenth of the clock's price, and as exact as a threshold needs. */
+static inline uint64_t weir__ticks(void)
+{
+    return __builtin_ia32_rdtsc();
+}
+
+/*
+ * For pollers, between the wait, which began at `began_ticks`, and the first event. Events that are
+ * there without a wait may be as old as the end of the poll before. The worker is awake from here
+ * on: it looks into its inbox before it sleeps again.
+ */
+void weir__worker_polled(struct weir__worker *w, weir_time now, uint64_t began_ticks);
+
+/*
+ * True when an event that is handed out now may have waited for a millisecond or two, depending on
+ * the processor; then weir__worker_lateness tells how long at most, and weir__worker_look_later
+ * keeps this false for some 50 us.
+ */
+static inline bool weir__worker_may_be_late(const struct weir__worker *w)
+{
+    return (int64_t)(weir__ticks() - w->late_after_ticks) > 0;
+}
+
+weir_dur weir__worker_lateness(struct weir__worker *w);
+void weir__worker_look_later(struct weir__worker *w);
+
+/* Fibers that wait for nothing but their turn; any thread. */
+static inline uint64_t weir__worker_runnable(const struct weir__worker *w)
+{
+    uint64_t fibers = atomic_load_explicit(&w->stats.fibers, memory_order_relaxed);
+    uint64_t parked = atomic_load_explicit(&w->stats.fibers_parked, memory_order_relaxed);
+    return fibers > parked ? fibers - parked : 0;
+}
 
 /*
  * weir__ctx_check without a call in the usual case: neither cancelled, nor shared, nor under a
