@@ -84,10 +84,7 @@ static void out_of_descriptors(struct weir__http_worker *home, struct weir__fd *
 /* A request that runs weighs as much as 64 connections at rest. */
 static uint64_t load_of(const struct weir__http_worker *home)
 {
-    const struct weir__worker_stats *s = &home->worker->stats;
-    uint64_t fibers = atomic_load_explicit(&s->fibers, memory_order_relaxed);
-    uint64_t parked = atomic_load_explicit(&s->fibers_parked, memory_order_relaxed);
-    uint64_t ready = fibers > parked ? fibers - parked : 0;
+    uint64_t ready = weir__worker_runnable(home->worker);
     int64_t open = weir__gauge_read(&home->count.open);
     int64_t active = weir__gauge_read(&home->count.active);
     uint64_t incoming = atomic_load_explicit(&home->incoming, memory_order_relaxed);

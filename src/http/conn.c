@@ -19,23 +19,67 @@
 #define LINGER_BYTES (512u << 10) /* and how much */
 
 static void on_ready(struct weir__fd *fd, unsigned ready);
+static void receive(struct weir__http_conn *c);
 
 /* --- opening and closing ---------------------------------------------------------------------- */
 
-void weir__conn_open(struct weir__http_worker *home, int num, const struct weir__endpoint *peer)
+/* NULL: it could not be had, and is closed. */
+static struct weir__http_conn *enter(struct weir__http_worker *home, int num,
+                                     const struct weir__endpoint *peer)
 {
     struct weir__worker *w = home->worker;
     struct weir__http_conn *c = weir__pool_conn(home);
     if (c == NULL) {
         w->poller->close(w, num);
         weir__server_closed_one(home->server);
-        return;
+        return NULL;
     }
     *c = (struct weir__http_conn){.home = home, .fd = {.num = num}, .peer = *peer};
     weir__idle_add(c, home->idle_ticks);
     weir__gauge_add(&home->count.open, 1);
-    if (weir__fd_watch(&c->fd, num, on_ready) != WEIR_OK || home->is_drained)
+    if (weir__fd_watch(&c->fd, num, on_ready) == WEIR_OK)
+        return c;
+    weir__conn_close(c);
+    return NULL;
+}
+
+void weir__conn_open(struct weir__http_worker *home, int num, const struct weir__endpoint *peer)
+{
+    struct weir__http_conn *c = enter(home, num, peer);
+    if (c != NULL && home->is_drained)
         weir__conn_close(c);
+}
+
+void weir__conn_adopt(struct weir__http_worker *home, int num, const struct weir__endpoint *peer,
+                      uint32_t requests)
+{
+    struct weir__http_conn *c = enter(home, num, peer);
+    if (c == NULL)
+        return;
+    c->requests = requests;
+    if (home->is_drained && atomic_load(&home->server->cancel_reason) != WEIR_REASON_NONE)
+        weir__conn_close(c); /* requests are not even finished any more */
+    else
+        receive(c);
+}
+
+static void leave(struct weir__http_conn *c)
+{
+    struct weir__http_worker *home = c->home;
+    weir__idle_remove(c);
+    weir__pool_give_conn(home, c);
+    weir__gauge_add(&home->count.open, -1);
+    if (weir__gauge_read(&home->count.open) == 0)
+        weir__timer_disarm(&home->sweep);
+}
+
+int weir__conn_let_go(struct weir__http_conn *c)
+{
+    WEIR_ASSERT(c->state == WEIR__CONN_REST && c->x == NULL && c->in == NULL && c->partial == NULL,
+                "N4: only a connection at rest goes to another worker");
+    int num = weir__fd_unwatch(&c->fd);
+    leave(c);
+    return num;
 }
 
 void weir__conn_close(struct weir__http_conn *c)
@@ -47,12 +91,8 @@ void weir__conn_close(struct weir__http_conn *c)
         (void)weir__sys_setsockopt(c->fd.num, SOL_SOCKET, SO_LINGER, &none, sizeof none);
     }
     weir__fd_close(&c->fd);
-    weir__idle_remove(c);
     weir__free(c->partial);
-    weir__pool_give_conn(home, c);
-    weir__gauge_add(&home->count.open, -1);
-    if (weir__gauge_read(&home->count.open) == 0)
-        weir__timer_disarm(&home->sweep);
+    leave(c);
     weir__accept_resume(home);
     weir__server_closed_one(home->server);
 }
@@ -315,7 +355,7 @@ static void not_yet(struct weir__http_conn *c, bool is_over)
     bool has_begun = c->in->at < c->in->len;
     bool is_kept = is_over || keep_partial(c, c->x, c->in);
     release(c);
-    if (is_over || !is_kept)
+    if (is_over || !is_kept || (c->home->is_drained && !has_begun))
         weir__conn_close(c);
     else
         rest(c, has_begun);
@@ -355,7 +395,7 @@ static void on_ready(struct weir__fd *fd, unsigned ready)
         weir__conn_peer_shut(c);
     else if (c->state == WEIR__CONN_LINGER)
         linger(c);
-    else
+    else if (WEIR_LIKELY(!weir__late_is_possible(c->home)) || !weir__late_give(c, ready))
         receive(c);
 }
 

@@ -15,6 +15,7 @@
 #include "http/exchange.h"
 #include "http/server.h"
 #include "rt/poller.h"
+#include "rt/worker.h"
 #include "wire/http1_write.h"
 
 #define WEIR__HTTP_OUT_BYTES (16u << 10) /* an output buffer, its struct included */
@@ -76,7 +77,7 @@ struct weir__http_conn {
 
 /* Counters of one worker: written there, read anywhere. */
 struct weir__http_counters {
-    struct weir__counter accepted, refused, handed_over, accept_pauses;
+    struct weir__counter accepted, refused, handed_over, handed_over_late, accept_pauses;
     struct weir__gauge open, active;
     struct weir__counter requests, responses[6], malformed;
     struct weir__counter timeouts_head, timeouts_body, timeouts_write, timeouts_idle,
@@ -122,6 +123,8 @@ struct weir__http_worker {
     int reserve;               /* a descriptor to give up when there are no others */
     _Atomic uint32_t incoming; /* connections on their way from other workers */
     uint32_t choice;           /* turns through the others */
+    uint32_t late_moved;       /* of the events of poll number `late_poll`: handed to others */
+    uint64_t late_poll;
     struct weir__http_message stop, drain, cancel;
 };
 
@@ -147,6 +150,16 @@ struct weir__http_server {
 
 /* Takes a connected descriptor in; closes it when there is no memory. On the worker's own stack. */
 void weir__conn_open(struct weir__http_worker *home, int num, const struct weir__endpoint *peer);
+
+/*
+ * The same for one that another worker had at rest and that has become readable: its request is
+ * received at once, even when this worker has been drained meanwhile. `requests`: those so far.
+ */
+void weir__conn_adopt(struct weir__http_worker *home, int num, const struct weir__endpoint *peer,
+                      uint32_t requests);
+
+/* Gives back the struct of a connection at rest; returns its descriptor, open and unwatched. */
+int weir__conn_let_go(struct weir__http_conn *c);
 
 /* Closes it and gives it back. Not while it is ACTIVE, but by its fiber. */
 void weir__conn_close(struct weir__http_conn *c);
@@ -225,6 +238,40 @@ void weir__pool_give_out(struct weir__http_worker *home, struct weir__http_out *
 struct weir__http_conn *weir__pool_conn(struct weir__http_worker *home);
 void weir__pool_give_conn(struct weir__http_worker *home, struct weir__http_conn *c);
 void weir__pool_fini(struct weir__http_worker *home);
+
+/* --- late binding: late.c --------------------------------------------------------------------- */
+
+/* What is known of an event that is handed out late, and of who else could answer it. */
+struct weir__late_facts {
+    weir_dur lateness; /* it has waited so long at most */
+    bool is_bare;      /* of a connection at rest, and it is readable and nothing else */
+    bool is_draining;
+    uint32_t moved; /* events of the same poll that others have been given */
+};
+struct weir__late_other {
+    bool is_sleeping;
+    uint32_t incoming; /* connections on their way to it */
+    uint64_t runnable; /* its fibers that wait for their turn: it only looks at its poller */
+};
+
+/* Whether to look for another worker, and whether to choose this one. */
+bool weir__late_may_give(const struct weir__late_facts *f);
+bool weir__late_may_take(const struct weir__late_other *o);
+
+/*
+ * Hands a connection that became readable (`ready`) to a worker that sleeps, if there is reason to;
+ * it is gone when true.
+ */
+bool weir__late_give(struct weir__http_conn *c, unsigned ready);
+
+/* Hands a connection at rest to `to`, whoever that is. False: no memory, nothing has happened. */
+bool weir__late_send(struct weir__http_conn *c, struct weir__http_worker *to);
+
+/* True when weir__late_give is worth its call. */
+static inline bool weir__late_is_possible(const struct weir__http_worker *home)
+{
+    return home->server->count > 1 && weir__worker_may_be_late(home->worker);
+}
 
 /* --- body and response ------------------------------------------------------------------------ */
 

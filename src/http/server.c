@@ -380,6 +380,7 @@ static void add(struct weir__http_stats *to, const struct weir__http_counters *n
     to->accepted += weir__counter_read(&n->accepted);
     to->refused += weir__counter_read(&n->refused);
     to->handed_over += weir__counter_read(&n->handed_over);
+    to->handed_over_late += weir__counter_read(&n->handed_over_late);
     to->accept_pauses += weir__counter_read(&n->accept_pauses);
     to->open += (uint64_t)weir__gauge_read(&n->open);
     to->active += (uint64_t)weir__gauge_read(&n->active);

@@ -52,6 +52,7 @@ struct weir__http_stats {
     uint64_t accepted, refused; /* connections; refused: past connections_max, or no descriptors */
     uint64_t open, active;      /* connections now; those that serve a request */
     uint64_t handed_over;       /* connections that went to a less loaded worker */
+    uint64_t handed_over_late;  /* with a request that their own worker was late to look at */
     uint64_t accept_pauses;     /* times that accepting was stopped for want of descriptors */
     uint64_t requests;          /* begun */
     uint64_t responses[6];      /* by class: [2] is 2xx; [0] is none (client gone: 499) */

@@ -48,6 +48,9 @@ static void put_connections(const struct weir__http_stats *s, weir_buf *out)
                        "Connections refused: too many, or no descriptors left.", s->refused);
     weir__prom_counter(out, "weir_http_connections_handed_over_total",
                        "Connections given to a worker with less to do.", s->handed_over);
+    weir__prom_counter(out, "weir_http_connections_handed_over_late_total",
+                       "Connections given with their request to a worker that slept.",
+                       s->handed_over_late);
     weir__prom_counter(out, "weir_http_accept_pauses_total",
                        "Times that accepting stopped for want of descriptors.", s->accept_pauses);
 }
