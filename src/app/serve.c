@@ -91,8 +91,6 @@ static weir_err run_start(weir_app *app, weir_ctx *c)
     if (err >= 0)
         return WEIR_OK;
     const weir_error *record = weir_last_error(c);
-    if (record == NULL) /* raised where the application's context is this worker's root */
-        record = weir__self->root->error;
     char message[MESSAGE_MAX];
     if (record != NULL && record->message.len > 0)
         snprintf(message, sizeof message, "cannot start: " WEIR_STR_FMT "%s" WEIR_STR_FMT,

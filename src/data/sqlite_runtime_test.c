@@ -33,6 +33,23 @@ static weir_err run_on(unsigned workers, weir_fiber_fn fn, void *arg)
 static const char endless[] = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n)"
                               " SELECT i FROM n WHERE i < 0";
 
+/* --- opening ---------------------------------------------------------------------------------- */
+
+/* What is wrong is in the record of the application's context, where a start looks for it. */
+static weir_err failure_is_recorded(weir_ctx *app, void *arg)
+{
+    (void)arg;
+    weir_db *db = weir_sqlite_open(app, .path = "/nowhere/at/all.db");
+    assert_int_equal(weir_db_err(db), WEIR_ENOTFOUND);
+    const weir_error *e = weir_last_error(app);
+    assert_non_null(e);
+    assert_int_equal(e->code, WEIR_ENOTFOUND);
+    assert_non_null(strstr(e->message.ptr, "/nowhere/at/all.db"));
+    assert_null(weir__self->root->error);
+    return WEIR_OK;
+}
+RUNTIME_TEST(failure_is_recorded, 1)
+
 /* --- long queries ----------------------------------------------------------------------------- */
 
 struct race {
@@ -242,9 +259,9 @@ RUNTIME_TEST(readers_beside_writers, 2)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FILE_TEST(long_query_yields),      FILE_TEST(deadline_ends_a_query),
-        FILE_TEST(deadline_ends_a_write),  FILE_TEST(memory_stays_flat),
-        FILE_TEST(readers_beside_writers),
+        FILE_TEST(failure_is_recorded),   FILE_TEST(long_query_yields),
+        FILE_TEST(deadline_ends_a_query), FILE_TEST(deadline_ends_a_write),
+        FILE_TEST(memory_stays_flat),     FILE_TEST(readers_beside_writers),
     };
     return cmocka_run_group_tests_name("sqlite runtime", tests, NULL, NULL);
 }

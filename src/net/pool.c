@@ -72,11 +72,29 @@ static weir_time end_of_life(const struct weir__pool *pool, uint64_t nth)
     return weir_time_add(weir__worker_now(weir__self), weir_ns(life - off));
 }
 
+/*
+ * The driver waits, and waiting is for contexts of this worker: for the application's it is lent
+ * one, whose error goes to the one that asked.
+ */
+static weir_err call_open(struct weir__pool *pool, struct weir__ctx *c, void **resource)
+{
+    struct weir__ctx *local = weir__ctx_local(c);
+    if (local == c)
+        return pool->ops->open(pool->driver, c, resource);
+    local = weir__ctx_new(local, weir_never(), 0, pool->site);
+    if (local == NULL)
+        return -ENOMEM;
+    weir_err err = pool->ops->open(pool->driver, local, resource);
+    weir__ctx_hand_up_error(local, c);
+    weir__ctx_end(local);
+    return err;
+}
+
 weir_err weir__pool_open_resource(struct weir__pool_slot *slot, struct weir__ctx *c)
 {
     struct weir__pool *pool = slot->pool;
     void *resource = NULL;
-    weir_err err = pool->ops->open(pool->driver, weir__ctx_local(c), &resource);
+    weir_err err = call_open(pool, c, &resource);
     weir__lock_take(&pool->lock);
     if (err == WEIR_OK) {
         slot->expires = end_of_life(pool, pool->stats.opened++);

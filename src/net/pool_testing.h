@@ -31,7 +31,7 @@ static inline weir_err fake_open(void *driver, struct weir__ctx *c, void **resou
             return err;
     }
     if (f->open_err != WEIR_OK)
-        return f->open_err;
+        return weir_raise(weir__ctx_handle(c), f->open_err, "nobody answers at port %d", 5432);
     f->live++;
     *resource = (void *)(uintptr_t)++f->opened;
     return WEIR_OK;

@@ -282,6 +282,12 @@ weir_err weir_raise_at(const weir_site *site, weir_ctx *handle, weir_err code, i
     return err;
 }
 
+static weir_str copy_into(struct weir__ctx *c, weir_str s)
+{
+    char *copy = s.ptr != NULL ? weir__ctx_object(c, s.len + 1) : NULL;
+    return copy != NULL ? (weir_str){memcpy(copy, s.ptr, s.len), s.len} : (weir_str){0};
+}
+
 /*
  * A fiber's error becomes its parent's, with copies of its texts: the fiber's memory ends with it.
  */
@@ -293,8 +299,8 @@ void weir__ctx_hand_up_error(const struct weir__ctx *from, struct weir__ctx *to)
     if (e == NULL)
         return;
     *e = *from->error;
-    e->message = weir__arena_str(&to->arena, e->message);
-    e->cause = weir__arena_str(&to->arena, e->cause);
+    e->message = copy_into(to, e->message);
+    e->cause = copy_into(to, e->cause);
     to->error = e;
 }
 

@@ -143,13 +143,25 @@ static const struct {
     int status;
     const char *name;
 } status_names[] = {
-    {400, "bad_request"},        {401, "unauthorized"},
-    {403, "forbidden"},          {404, "not_found"},
-    {405, "method_not_allowed"}, {408, "timeout"},
-    {409, "conflict"},           {410, "gone"},
-    {413, "too_large"},          {415, "unsupported_type"},
-    {422, "invalid_input"},      {429, "too_many_requests"},
-    {503, "unavailable"},        {504, "timeout"},
+    {400, "bad_request"},
+    {401, "unauthorized"},
+    {403, "forbidden"},
+    {404, "not_found"},
+    {405, "method_not_allowed"},
+    {408, "timeout"},
+    {409, "conflict"},
+    {410, "gone"},
+    {413, "too_large"},
+    {414, "uri_too_long"},
+    {415, "unsupported_type"},
+    {417, "expectation_failed"},
+    {422, "invalid_input"},
+    {429, "too_many_requests"},
+    {431, "headers_too_large"},
+    {501, "not_implemented"},
+    {503, "unavailable"},
+    {504, "timeout"},
+    {505, "version_not_supported"},
 };
 
 static weir_str status_name(int status)

@@ -199,9 +199,28 @@ static void test_a_second_response_is_refused_and_counted(void **state)
 
 static void use_malformed(struct kit *k)
 {
-    const char *a = kit_raw(k, "GET / HTTP/1.1\r\nHost : t\r\n\r\n");
-    assert_int_equal(kit_status(a), 400);
-    assert_non_null(strstr(a, "\"code\":\"bad_request\""));
+    char line[9000], fields[1000] = "";
+    memset(line, 'x', sizeof line - 1);
+    line[sizeof line - 1] = '\0';
+    for (int i = 0; i < 110; i++)
+        strcat(fields, "A:b\r\n");
+    const struct {
+        const char *text;
+        int status;
+        const char *code;
+    } cases[] = {
+        {"GET / HTTP/1.1\r\nHost : t\r\n\r\n", 400, "bad_request"},
+        {weir_sprintf(k->c, "GET /%s HTTP/1.1\r\n\r\n", line).ptr, 414, "uri_too_long"},
+        {"GET / HTTP/1.1\r\nHost: t\r\nExpect: luck\r\n\r\n", 417, "expectation_failed"},
+        {weir_sprintf(k->c, "GET / HTTP/1.1\r\nHost: t\r\n%s\r\n", fields).ptr, 431,
+         "headers_too_large"},
+        {"GET / HTTP/2.0\r\nHost: t\r\n\r\n", 505, "version_not_supported"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *a = kit_raw(k, cases[i].text);
+        assert_int_equal(kit_status(a), cases[i].status);
+        assert_non_null(strstr(a, weir_sprintf(k->c, "{\"code\":\"%s\"", cases[i].code).ptr));
+    }
 }
 
 static void test_the_servers_own_answers_have_that_form_too(void **state)
