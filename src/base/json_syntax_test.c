@@ -70,7 +70,6 @@ static const weir_str accepted_values[] = {
     WEIR_S("{ }"),
     WEIR_S("{\"\":0}"),
     WEIR_S("{\"a\":[]}"),
-    WEIR_S("{\"a\":\"b\",\"a\":\"c\"}"), /* twice, but not in the model */
     WEIR_S("{\"asd\":\"sdf\", \"dfg\":\"fgh\"}"),
     WEIR_S("{\"foo\\u0000bar\": 42}"),
     WEIR_S("{ \"min\": -1.0e+28, \"max\": 1.0e+28 }"),
@@ -384,7 +383,8 @@ static void every_byte_in_every_place(void **state)
             accepted += decode((weir_str){text, base.len}) == WEIR_OK;
         }
     }
-    assert_int_equal(accepted, 505); /* as Python's parser has it, with the model's rules added */
+    /* As Python's parser has it, less what has a key twice or breaks a rule of the model. */
+    assert_int_equal(accepted, 503);
 }
 
 static void nothing_but_an_object_is_an_object(void **state)

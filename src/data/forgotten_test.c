@@ -1,6 +1,6 @@
 /*
- * Ten ways to forget what was acquired, each beside a twin that forgets nothing. All ten are repaired and
- * reported with their own line; of the twins nothing is said.
+ * Ten ways to forget what was acquired, each beside a twin that forgets nothing. All ten are
+ * repaired and reported with their own line; of the twins nothing is said.
  */
 #include "data/sqlite_testing.h"
 
