@@ -18,12 +18,8 @@ struct weir_cond {
 
 static weir_cond no_memory = {.q = {.magic = MAGIC}};
 
-static void release_cond(struct weir__owned *o)
-{
-    weir__waitq_end(WEIR_CONTAINER(o, struct weir__waitq, owned));
-}
-
-static const struct weir__owned_type cond_type = {.name = "condition", .release = release_cond};
+static const struct weir__owned_type cond_type = {.name = "condition",
+                                                  .release = weir__waitq_release};
 
 weir_cond *weir_cond_new_at(const weir_site *site, weir_ctx *c)
 {

@@ -73,11 +73,11 @@ static struct weir__ctx *outermost(const struct weir__fiber *f)
 /* All of a context and of those below it that are not another fiber's, without recursion. */
 static void add_all_owned(struct weir__dump *d, struct weir__dump_fiber *f, struct weir__ctx *top)
 {
-    struct weir__ctx *todo[CONTEXTS_MAX];
+    struct weir__ctx *pending[CONTEXTS_MAX];
     size_t left = 0, count = 0;
-    todo[left++] = top;
+    pending[left++] = top;
     while (left > 0) {
-        struct weir__ctx *c = todo[--left];
+        struct weir__ctx *c = pending[--left];
         WEIR_LIST_EACH(node, &c->owned)
             add_owned(d, f, &count, WEIR_CONTAINER(node, struct weir__owned, link));
         WEIR_LIST_EACH(node, &c->children) {
@@ -87,7 +87,7 @@ static void add_all_owned(struct weir__dump *d, struct weir__dump_fiber *f, stru
             if (left == CONTEXTS_MAX)
                 f->is_owned_cut = true;
             else
-                todo[left++] = child;
+                pending[left++] = child;
         }
     }
 }

@@ -68,15 +68,15 @@ static const struct weir__ctx *outermost(const struct weir__fiber *f)
 /* Fibers that were started in one of its contexts work on arguments which may lie on this stack. */
 static bool has_children(const struct weir__fiber *f)
 {
-    const struct weir__ctx *todo[CONTEXTS_MAX] = {outermost(f)};
-    for (size_t n = todo[0] != NULL; n > 0;) {
-        const struct weir__ctx *c = todo[--n];
+    const struct weir__ctx *pending[CONTEXTS_MAX] = {outermost(f)};
+    for (size_t n = pending[0] != NULL; n > 0;) {
+        const struct weir__ctx *c = pending[--n];
         if (c->fibers > 0)
             return true;
         for (const struct weir__list *l = c->children.next; l != &c->children; l = l->next) {
             if (n == CONTEXTS_MAX)
                 return true;
-            todo[n++] = WEIR_CONTAINER(l, const struct weir__ctx, sibling);
+            pending[n++] = WEIR_CONTAINER(l, const struct weir__ctx, sibling);
         }
     }
     return false;

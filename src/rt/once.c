@@ -17,12 +17,7 @@ struct weir_once {
 
 static weir_once no_memory = {.q = {.magic = MAGIC}};
 
-static void release_once(struct weir__owned *o)
-{
-    weir__waitq_end(WEIR_CONTAINER(o, struct weir__waitq, owned));
-}
-
-static const struct weir__owned_type once_type = {.name = "once", .release = release_once};
+static const struct weir__owned_type once_type = {.name = "once", .release = weir__waitq_release};
 
 weir_once *weir_once_new_at(const weir_site *site, weir_ctx *c)
 {

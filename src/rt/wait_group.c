@@ -16,12 +16,8 @@ struct weir_wait_group {
 
 static weir_wait_group no_memory = {.q = {.magic = MAGIC}};
 
-static void release_group(struct weir__owned *o)
-{
-    weir__waitq_end(WEIR_CONTAINER(o, struct weir__waitq, owned));
-}
-
-static const struct weir__owned_type group_type = {.name = "wait group", .release = release_group};
+static const struct weir__owned_type group_type = {.name = "wait group",
+                                                   .release = weir__waitq_release};
 
 weir_wait_group *weir_wait_group_new_at(const weir_site *site, weir_ctx *c)
 {

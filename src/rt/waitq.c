@@ -151,3 +151,8 @@ void weir__waitq_end(struct weir__waitq *q)
     }
     weir__waitq_unlock(q);
 }
+
+void weir__waitq_release(struct weir__owned *o)
+{
+    weir__waitq_end(WEIR_CONTAINER(o, struct weir__waitq, owned));
+}

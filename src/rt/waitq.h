@@ -77,6 +77,8 @@ void weir__waitq_wake_all(struct weir__waitq *q, weir_err result);
 
 /* The object's context has ended: who waits is woken with WEIR_ECLOSED. */
 void weir__waitq_end(struct weir__waitq *q);
+/* The same as a type's `release`, for objects that are nothing but a queue with some numbers. */
+void weir__waitq_release(struct weir__owned *o);
 
 static inline void weir__waitq_lock(struct weir__waitq *q)
 {
