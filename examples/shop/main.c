@@ -12,7 +12,7 @@ static void print_examples(const char *url, void *the_shop)
 {
     (void)the_shop;
     printf("\nTry:\n"
-           "  curl %s/api/v1/users?limit=3\n"
+           "  curl '%s/api/v1/users?limit=3'\n"
            "  curl %s/api/v1/users -d '{\"name\":\"Ada\",\"email\":\"ada@example.org\"}' "
            "-H 'Content-Type: application/json'\n"
            "  curl %s/api/v1/orders -d '{\"user_id\":1,\"lines\":[{\"product_id\":1,\"qty\":2}]}' "
