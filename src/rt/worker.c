@@ -184,7 +184,6 @@ void weir__worker_enter(struct weir__worker *w)
 {
     note_own_stack(w);
     weir__self = w;
-    w->is_running = true;
 #ifdef WEIR__TSAN
     w->tsan_fiber = __tsan_get_current_fiber();
 #endif
@@ -198,7 +197,6 @@ void weir__worker_leave(struct weir__worker *w)
     weir__fiber_trim(w, 0);
     weir__ctx_drain_free(w);
     weir__arena_trim();
-    w->is_running = false;
     weir__self = NULL;
 }
 

@@ -21,7 +21,7 @@ struct weir__task {
 };
 
 /* Per-worker memory of the rooms above, by a fixed number each. */
-enum weir__slot { WEIR__SLOT_HTTP, WEIR__SLOT_WEB, WEIR__SLOT_DATA, WEIR__SLOT_OBS, WEIR__SLOTS };
+enum weir__slot { WEIR__SLOT_WEB, WEIR__SLOTS };
 
 /* Read by other threads at any time; written by the worker alone. */
 struct weir__worker_stats {
@@ -36,7 +36,6 @@ struct weir__worker_stats {
     _Atomic uint64_t detached; /* running now */
     _Atomic uint64_t stalls;
     _Atomic int64_t busy_since_ns; /* since when the present fiber runs; 0: none does */
-    _Atomic uint64_t load; /* what accept compares: active requests + ready fibers + idle >> 6 */
 };
 
 struct weir__runtime;
@@ -44,7 +43,7 @@ struct weir__runtime;
 struct weir__worker {
     struct weir__runtime *runtime;
     unsigned index;
-    bool is_running, is_stopping;
+    bool is_stopping;
     pthread_t thread;
     const struct weir__poller_ops *poller;
     void *poller_state;
