@@ -84,6 +84,11 @@ struct weir__poller_ops {
      * hands the events out.
      */
     void (*poll)(struct weir__worker *w, weir_time until);
+    /*
+     * While fibers are ready there is at least so much of the processor's counter between two
+     * polls, for one costs as much as many short turns. 0 where time is virtual.
+     */
+    uint64_t gap_ticks;
     /* Ends a poll of `w` from another thread. */
     void (*wake)(struct weir__worker *w);
     weir_err (*watch)(struct weir__worker *w, struct weir__fd *fd);

@@ -16,6 +16,7 @@
 #include "rt/sys.h"
 
 #define BATCH 256
+#define GAP_TICKS 50000 /* under 50 us from 1 GHz on, and some twenty times what a poll costs */
 
 struct state {
     int ep;
@@ -209,6 +210,7 @@ const struct weir__poller_ops weir__poller_epoll = {
     .now = epoll_now,
     .submit = epoll_submit,
     .poll = epoll_poll,
+    .gap_ticks = GAP_TICKS,
     .wake = epoll_wake,
     .watch = epoll_watch,
     .unwatch = epoll_unwatch,

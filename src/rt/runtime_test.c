@@ -238,6 +238,55 @@ static weir_err echoes(weir_ctx *parent, void *arg)
     return weir_ctx_close(c);
 }
 
+/* --- fibers that never rest ------------------------------------------------------------------- */
+
+struct restless {
+    bool is_over;
+    uint64_t turns;
+};
+
+static weir_err never_rests(weir_ctx *c, void *arg)
+{
+    struct restless *r = arg;
+    while (!r->is_over) {
+        r->turns++;
+        assert_int_equal(weir_yield(c), WEIR_OK);
+    }
+    return WEIR_OK;
+}
+
+/* A socket and a timer have their turn beside fibers that are always ready. */
+static weir_err waits_among_the_restless(weir_ctx *parent, void *arg)
+{
+    (void)arg;
+    struct restless r = {0};
+    struct pair p = {0};
+    weir_ctx *c = weir_ctx_open(parent);
+    weir_ctx *echoing = weir_ctx_open(parent);
+    struct weir__fd fd;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p.ends), 0);
+    assert_int_equal(WEIR_GO(echoing, echo, &p.ends[1]), WEIR_OK);
+    assert_int_equal(weir__fd_watch(&fd, p.ends[0], NULL), WEIR_OK);
+    assert_int_equal(WEIR_GO(c, never_rests, &r), WEIR_OK);
+    assert_int_equal(WEIR_GO(c, never_rests, &r), WEIR_OK);
+    talk(weir__ctx_of(parent), &fd, 10000);
+    assert_int_equal(weir_sleep(parent, weir_ms(5)), WEIR_OK);
+    uint64_t polls = atomic_load(&weir__self->stats.polls);
+    r.is_over = true;
+    assert_int_equal(weir_join(c), WEIR_OK);
+    assert_int_equal(weir_ctx_close(c), WEIR_OK);
+    assert_true(polls <= r.turns); /* a poll is not every turn's, whatever the machine does */
+    weir__fd_close(&fd);
+    assert_int_equal(weir_join(echoing), WEIR_OK);
+    return weir_ctx_close(echoing);
+}
+
+static void test_fibers_that_never_rest_starve_nobody(void **state)
+{
+    (void)state;
+    assert_int_equal(run_on(1, false, waits_among_the_restless, NULL), WEIR_OK);
+}
+
 static void test_sockets_under_both_pollers(void **state)
 {
     (void)state;
@@ -324,6 +373,7 @@ int main(void)
         cmocka_unit_test(test_every_worker_answers),
         cmocka_unit_test(test_the_end_cancels_and_then_releases),
         cmocka_unit_test(test_sockets_under_both_pollers),
+        cmocka_unit_test(test_fibers_that_never_rest_starve_nobody),
 #if !defined(WEIR__ASAN) && !defined(WEIR__TSAN)
         cmocka_unit_test(test_faults_of_the_application_are_panics),
 #endif

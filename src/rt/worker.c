@@ -1,7 +1,7 @@
 /*
  * The worker's loop: what is ready runs, then messages, then the poller waits for events or the
- * next timer. Ready fibers get at most BURST turns before the poller is asked again, so that a
- * storm of wake-ups cannot starve the network.
+ * next timer. After BURST turns of ready fibers the poller is asked again, so that a storm of
+ * wake-ups cannot starve the network; unless they were so short that it has just been asked.
  *
  * The hard thing is to sleep without missing a wake-up: the worker says that it sleeps, then looks
  * at its inbox once more; who fills the inbox looks at that flag afterwards. Those four accesses
@@ -119,12 +119,19 @@ static void poll(struct weir__worker *w)
     w->poller->poll(w, until);
 }
 
+static bool is_poll_due(const struct weir__worker *w)
+{
+    return weir__ticks() - w->polled_ticks >= w->poller->gap_ticks;
+}
+
 bool weir__worker_turn(struct weir__worker *w)
 {
     take_inbox(w);
-    w->burst = BURST;
-    while (w->burst > 0 && weir__fiber_run_ready(w))
-        ;
+    do {
+        w->burst = BURST;
+        while (w->burst > 0 && weir__fiber_run_ready(w))
+            ;
+    } while (w->burst == 0 && !is_poll_due(w));
     w->burst = 0; /* call-backs of the poller start fibers, and want to be returned to */
     if (w->is_stopping && weir__list_empty(&w->fibers) && inbox_is_empty(w))
         return false;
