@@ -12,6 +12,7 @@
 #include <weir/err.h>
 #include <weir/fail.h>
 #include <weir/fiber.h>
+#include <weir/file.h>
 #include <weir/handle.h>
 #include <weir/json.h>
 #include <weir/log.h>

@@ -39,6 +39,9 @@ ssize_t weir__sys_pread(int fd, void *buf, size_t len, off_t at);
 /* Bytes that are in memory already; -EAGAIN when the disk would be waited for. */
 ssize_t weir__sys_pread_nowait(int fd, void *buf, size_t len, off_t at);
 ssize_t weir__sys_write(int fd, const void *buf, size_t len);
+ssize_t weir__sys_pwrite(int fd, const void *buf, size_t len, off_t at);
+int weir__sys_fdatasync(int fd);
+int weir__sys_unlink(const char *path);
 ssize_t weir__sys_sendfile(int out, int in, off_t *at, size_t len);
 int weir__sys_fstat(int fd, struct stat *out);
 int weir__sys_close(int fd); /* never fails for its caller: the descriptor is gone */

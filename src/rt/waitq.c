@@ -120,22 +120,33 @@ struct weir__wait *weir__waitq_pop(struct weir__waitq *q)
     return wait;
 }
 
-void weir__waitq_wake_all(struct weir__waitq *q, weir_err result)
+struct weir__waiter *weir__waitq_pop_all(struct weir__waitq *q)
 {
     struct weir__waiter *first = NULL, **end = &first;
-    weir__waitq_lock(q);
     for (struct weir__wait *wait; (wait = weir__waitq_pop(q)) != NULL;) {
         struct weir__waiter *w = WEIR_CONTAINER(wait, struct weir__waiter, wait);
         w->next = NULL;
         *end = w;
         end = &w->next;
     }
-    weir__waitq_unlock(q);
+    return first;
+}
+
+void weir__waitq_wake_each(struct weir__waiter *first, weir_err result)
+{
     while (first != NULL) {
         struct weir__waiter *w = first;
         first = w->next; /* not after the wake: its stack may be gone then */
         weir__wake(&w->wait, result);
     }
+}
+
+void weir__waitq_wake_all(struct weir__waitq *q, weir_err result)
+{
+    weir__waitq_lock(q);
+    struct weir__waiter *first = weir__waitq_pop_all(q);
+    weir__waitq_unlock(q);
+    weir__waitq_wake_each(first, result);
 }
 
 void weir__waitq_end(struct weir__waitq *q)

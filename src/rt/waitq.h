@@ -72,6 +72,11 @@ weir_err weir__waitq_park(struct weir__waiter *w);
  */
 struct weir__wait *weir__waitq_pop(struct weir__waitq *q);
 
+/* All who wait, likewise, in order, chained by `next`. */
+struct weir__waiter *weir__waitq_pop_all(struct weir__waitq *q);
+/* Wakes such a chain, when the lock has been given. */
+void weir__waitq_wake_each(struct weir__waiter *first, weir_err result);
+
 /* Wakes all who wait. */
 void weir__waitq_wake_all(struct weir__waitq *q, weir_err result);
 

@@ -1,0 +1,132 @@
+/*
+ * Files that belong to a context: opened through it, closed with it at the latest. A disk may keep
+ * its caller waiting, and a worker must not wait for it: so what is not in memory already is done
+ * on the offload pool (<weir/offload.h>) while the fiber waits.
+ *
+ * A file opened in a request is for the fibers of its worker; one opened in the application's
+ * context for all. Leaving a file open is no mistake: that is what its context is for. A loop over
+ * many gives each a context of its own (WEIR_WITH), or closes them.
+ */
+#ifndef WEIR_FILE_H
+#define WEIR_FILE_H
+
+#include <fcntl.h>
+#include <sys/types.h>
+#include <weir/ctx.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** An open file. */
+typedef struct weir_file weir_file;
+
+/** How a file is opened. */
+typedef struct weir_file_open_options {
+    /*
+     * Of <fcntl.h>: O_RDONLY (the default), O_WRONLY or O_RDWR, with any of O_CREAT, O_EXCL,
+     * O_TRUNC, O_APPEND, O_NOFOLLOW, O_DSYNC and O_SYNC. Another one is misuse and panics.
+     */
+    int flags;
+    mode_t mode; /* of a file that is made, before the umask; default 0644 */
+} weir_file_open_options;
+
+/**
+ * Opens a file.
+ *
+ *     weir_file *f = weir_file_open(c, "/srv/words.txt");
+ *     ssize_t n = weir_file_read(c, f, bytes, sizeof bytes);    // the first error of the two
+ *
+ * path     NUL-terminated, copied; trusted: what came from a client is served by weir_file
+ * ...      members of weir_file_open_options
+ * returns  the file; never NULL. Where it could not be opened every call on it returns why, and the
+ *          error record says so: -ENOENT, -EACCES …; -EISDIR; WEIR_EINVALID for a pipe, a device or
+ *          a socket, which could keep a thread for ever; the reason; -ENOMEM, WEIR_ELIMIT
+ * owner    the context
+ * context  fiber; waits for the disk, past the deadline of `c` where that does not answer
+ */
+#define weir_file_open(c, path, ...)                                                               \
+    weir_file_open_at(WEIR_HERE, (c), (path), &(weir_file_open_options){__VA_ARGS__})
+/** The function behind weir_file_open. */
+WEIR_API weir_file *weir_file_open_at(const weir_site *site, weir_ctx *c, const char *path,
+                                      const weir_file_open_options *options) WEIR_MUST_USE;
+
+/** What a temporary file may be given. */
+typedef struct weir_file_temp_options {
+    const char *folder; /* where its bytes are; default: $TMPDIR, else /tmp */
+    uint64_t bytes_max; /* writing past it is WEIR_ETOOLARGE; default 1 GiB */
+} weir_file_temp_options;
+
+/**
+ * Opens a temporary file, to be written and read back. It has no name: nobody else finds it, and
+ * its bytes are gone from the disk when it is closed, by whatever way, also by the process' sudden
+ * end. Where the file system knows no files without names it has one for an instant.
+ *
+ * ...      members of weir_file_temp_options
+ * returns  the file; never NULL; errors as weir_file_open
+ * owner    the context
+ * context  fiber; waits for the disk, as weir_file_open
+ */
+#define weir_file_temp(c, ...)                                                                     \
+    weir_file_temp_at(WEIR_HERE, (c), &(weir_file_temp_options){__VA_ARGS__})
+/** The function behind weir_file_temp. */
+WEIR_API weir_file *weir_file_temp_at(const weir_site *site, weir_ctx *c,
+                                      const weir_file_temp_options *options) WEIR_MUST_USE;
+
+/**
+ * Reads the next bytes: from the beginning on, each call where the last read or weir_file_write
+ * ended.
+ *
+ * bytes    filled; `size` bytes, of which a call fills at most 1 MiB
+ * returns  how many, at least 1 unless `size` is 0; 0 at the end of the file; below 0 an error:
+ *          that of the opening, of the disk, the reason when `c` is cancelled, WEIR_ECLOSED when
+ *          the file has been closed, WEIR_ELIMIT when the offload pool's queue is full
+ * errors   two fibers in it at a time: misuse, panics; weir_file_pread is for several
+ * context  fiber; waits for the disk unless the bytes are in memory
+ */
+WEIR_API ssize_t weir_file_read(weir_ctx *c, weir_file *f, void *bytes, size_t size) WEIR_MUST_USE;
+
+/** Reads at a place, counted in bytes from the beginning. Else as weir_file_read; several may. */
+WEIR_API ssize_t weir_file_pread(weir_ctx *c, weir_file *f, void *bytes, size_t size,
+                                 uint64_t at) WEIR_MUST_USE;
+
+/**
+ * Writes all of the bytes: where the call before ended; with O_APPEND at the file's end. Several
+ * fibers may: each writes its own part.
+ *
+ * returns  WEIR_OK; an error as weir_file_read, and -ENOSPC …, WEIR_ETOOLARGE past a temporary
+ *          file's bytes_max. One that may have left a part unwritten stays the file's: see
+ *          weir_file_err
+ * context  fiber; waits for the disk; cancelled it ends after the MiB that is being written
+ */
+WEIR_API weir_err weir_file_write(weir_ctx *c, weir_file *f, const void *bytes,
+                                  size_t size) WEIR_MUST_USE;
+
+/** Writes at a place (with O_APPEND at the end all the same). Else as weir_file_write. */
+WEIR_API weir_err weir_file_pwrite(weir_ctx *c, weir_file *f, const void *bytes, size_t size,
+                                   uint64_t at) WEIR_MUST_USE;
+
+/** Waits until what was written would outlive a power failure. Errors as weir_file_write. */
+WEIR_API weir_err weir_file_sync(weir_ctx *c, weir_file *f) WEIR_MUST_USE;
+
+/** The size in bytes; below 0 an error as weir_file_read. Fiber; does not wait. */
+WEIR_API int64_t weir_file_size(weir_ctx *c, weir_file *f) WEIR_MUST_USE;
+
+/**
+ * The error that stays, and that every call returns from then on: that of the opening, or of the
+ * first write that did not write all; else WEIR_OK.
+ */
+WEIR_API weir_err weir_file_err(const weir_file *f);
+
+/**
+ * Closes a file before its context ends. Idempotent. Calls of other fibers on it end first.
+ *
+ * returns  weir_file_err, or the disk's last word on what was written
+ * context  a fiber of a worker that may use it, also of a cancelled context; may wait
+ */
+WEIR_API weir_err weir_file_close(weir_ctx *c, weir_file *f);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
