@@ -28,5 +28,6 @@
 #include <weir/str.h>
 #include <weir/sync.h>
 #include <weir/time.h>
+#include <weir/timer.h>
 
 #endif

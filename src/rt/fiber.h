@@ -29,6 +29,12 @@ enum weir__fiber_state {
 
 typedef void (*weir__fiber_main)(void *arg);
 
+enum weir__child_kind {
+    WEIR__CHILD_JOINED,   /* its result is the context's */
+    WEIR__CHILD_DETACHED, /* background work: its error is logged, which is all that is left of it */
+    WEIR__CHILD_APART     /* who started it looks after its result */
+};
+
 /*
  * What a fiber that was started in a context runs (spawn.c). Here, so that starting one allocates
  * nothing.
@@ -39,7 +45,7 @@ struct weir__child {
     weir_fiber_fn fn;
     void *arg;
     weir_err err;
-    bool is_detached;
+    enum weir__child_kind kind;
 };
 
 /*
@@ -98,6 +104,16 @@ struct weir__fiber *weir__fiber_start(struct weir__worker *w, weir__fiber_main m
  */
 bool weir__fiber_run_now(struct weir__worker *w, weir__fiber_main main, void *arg, const char *name,
                          struct weir__ctx *ctx);
+
+/*
+ * As weir_go_at, also from a worker's own stack; what the fiber returns counts for no join, which
+ * waits for it all the same.
+ */
+weir_err weir__go_apart(const weir_site *site, struct weir__ctx *p, weir_fiber_fn fn, void *arg,
+                        const char *name);
+
+/* An argument on this fiber's stack must be older than the context that it is passed to. */
+void weir__refuse_short_lived(const struct weir__ctx *c, const void *arg, const char *function);
 
 /* The running fiber; NULL on a worker's own stack and on other threads. */
 struct weir__fiber *weir__fiber_self(void);

@@ -43,16 +43,19 @@ static void end_child(struct weir__fiber *f)
     struct weir__child *ch = &f->child;
     struct weir__ctx *c = ch->ctx, *parent = ch->parent;
     c->is_ok = ch->err == WEIR_OK && c->reason == WEIR_REASON_NONE;
-    if (ch->err != WEIR_OK && !ch->is_detached)
+    if (ch->err != WEIR_OK && ch->kind == WEIR__CHILD_JOINED)
         weir__ctx_hand_up_error(c, parent);
-    if (ch->is_detached && ch->err != WEIR_OK && ch->err != WEIR_ESHUTDOWN)
+    if (ch->kind == WEIR__CHILD_DETACHED && ch->err != WEIR_OK && ch->err != WEIR_ESHUTDOWN)
         log_detached(f);
     weir__ctx_end(c);
     f->ctx = parent;
-    if (ch->is_detached)
+    if (ch->kind == WEIR__CHILD_DETACHED)
         weir__count(&f->worker->stats.detached, -1);
     parent->fibers--;
-    settle(parent, ch->err);
+    if (ch->kind == WEIR__CHILD_JOINED)
+        settle(parent, ch->err);
+    else
+        weir__ctx_wake_joiner(parent);
 }
 
 static void run_child(void *arg)
@@ -70,22 +73,21 @@ static void child_panicked(struct weir__fiber *f, const struct weir__panic_info 
     end_child(f);
 }
 
-/* An argument on this fiber's stack must be older than the context it is passed to. */
-static void refuse_short_lived(const struct weir__ctx *c, const void *arg)
+void weir__refuse_short_lived(const struct weir__ctx *c, const void *arg, const char *function)
 {
     const struct weir__fiber *f = weir__fiber_self();
     if (f == NULL || (const char *)arg < f->stack_lo || (const char *)arg >= f->stack_hi)
         return;
     if (c->opener == f && (const char *)arg >= (const char *)c->opened_sp)
         return;
-    weir__misuse("WEIR_GO",
+    weir__misuse(function,
                  "the argument is a local variable that may be gone before the fiber ends: give a "
                  "local of the function that opened the context (weir_ctx_open), or weir_alloc "
                  "memory of the context");
 }
 
 static weir_err start_child(struct weir__ctx *p, struct weir__ctx *c, weir_fiber_fn fn, void *arg,
-                            const char *name, const weir_site *site, bool is_detached)
+                            const char *name, const weir_site *site, enum weir__child_kind kind)
 {
     c->is_fiber = true;
     c->is_ok = true;
@@ -96,18 +98,16 @@ static weir_err start_child(struct weir__ctx *p, struct weir__ctx *c, weir_fiber
     }
     f->arg = f;
     f->panicked = child_panicked;
-    f->child = (struct weir__child){c, p, fn, arg, WEIR_OK, is_detached};
+    f->child = (struct weir__child){c, p, fn, arg, WEIR_OK, kind};
     c->opener = f;
     c->opened_sp = f->stack_hi;
     p->fibers++;
     return WEIR_OK;
 }
 
-weir_err weir_go_at(const weir_site *site, weir_ctx *handle, weir_fiber_fn fn, void *arg,
-                    const char *name)
+static weir_err go(const weir_site *site, struct weir__ctx *p, weir_fiber_fn fn, void *arg,
+                   const char *name, enum weir__child_kind kind)
 {
-    struct weir__ctx *p = weir__ctx_local(weir__ctx_of_at(handle, "WEIR_GO"));
-    refuse_short_lived(p, arg);
     weir_err err = weir__ctx_check(p);
     if (err != WEIR_OK)
         return err;
@@ -118,7 +118,21 @@ weir_err weir_go_at(const weir_site *site, weir_ctx *handle, weir_fiber_fn fn, v
     struct weir__ctx *c = weir__ctx_new(p, weir_never(), 0, site);
     if (c == NULL)
         return -ENOMEM;
-    return start_child(p, c, fn, arg, name, site, false);
+    return start_child(p, c, fn, arg, name, site, kind);
+}
+
+weir_err weir_go_at(const weir_site *site, weir_ctx *handle, weir_fiber_fn fn, void *arg,
+                    const char *name)
+{
+    struct weir__ctx *p = weir__ctx_local(weir__ctx_of_at(handle, "WEIR_GO"));
+    weir__refuse_short_lived(p, arg, "WEIR_GO");
+    return go(site, p, fn, arg, name, WEIR__CHILD_JOINED);
+}
+
+weir_err weir__go_apart(const weir_site *site, struct weir__ctx *p, weir_fiber_fn fn, void *arg,
+                        const char *name)
+{
+    return go(site, p, fn, arg, name, WEIR__CHILD_APART);
 }
 
 weir_err weir_join_as(weir_ctx *handle, weir_join_mode mode)
@@ -173,7 +187,7 @@ weir_err weir_detach_at(const weir_site *site, weir_ctx *handle, weir_fiber_fn f
     }
     if (size > 0)
         memcpy(copy, data, size);
-    weir_err err = start_child(root, c, fn, copy, name, site, true);
+    weir_err err = start_child(root, c, fn, copy, name, site, WEIR__CHILD_DETACHED);
     if (err == WEIR_OK)
         weir__count(&w->stats.detached, 1);
     return err;

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "rt/alarm.h"
 #include "rt/hibernate.h"
 #include "rt/runtime.h"
 #include "rt/switch.h"
@@ -203,6 +204,7 @@ void weir__worker_leave(struct weir__worker *w)
     weir__timer_disarm(&w->sweep);
     weir__fiber_trim(w, 0);
     weir__ctx_drain_free(w);
+    weir__alarms_free(w);
     weir__arena_trim();
     weir__self = NULL;
 }

@@ -39,6 +39,7 @@ struct weir__worker_stats {
 };
 
 struct weir__runtime;
+struct weir__alarms;
 
 struct weir__worker {
     struct weir__runtime *runtime;
@@ -70,6 +71,7 @@ struct weir__worker {
     struct weir__ctx *free_ctxs;
     struct weir__ctx *root; /* below the application's context */
     struct weir__wheel wheel;
+    struct weir__alarms *alarms; /* timers of contexts (alarm.c); NULL: there were none */
     _Atomic(struct weir__task *) inbox;         /* newest first */
     _Atomic(struct weir__fiber *) inbox_fibers; /* woken by others, newest first */
     atomic_bool is_sleeping;
