@@ -29,5 +29,6 @@
 #include <weir/sync.h>
 #include <weir/time.h>
 #include <weir/timer.h>
+#include <weir/topic.h>
 
 #endif

@@ -38,24 +38,40 @@ weir_chan *weir_chan_new_at(const weir_site *site, weir_ctx *c, size_t elem_size
                      "%zu elements of %zu bytes: at most %u of 1 to %u bytes; send ids or pointers",
                      capacity, elem_size, CAPACITY_MAX, ELEM_SIZE_MAX);
     struct weir__ctx *ctx = weir__ctx_of_at(c, "weir_chan_new");
+    weir_chan *ch = weir__ctx_object(ctx, weir__chan_bytes(elem_size, capacity));
+    if (ch == NULL)
+        return &no_memory;
+    weir__chan_init(ch, elem_size, capacity, weir__ctx_is_shared(ctx), ctx->worker, site);
+    weir__own(ctx, &ch->owned, &owned_type, site);
+    return ch;
+}
+
+static size_t slots_for(size_t capacity)
+{
     size_t slots = 1;
     while (slots < capacity)
         slots *= 2;
-    weir_chan *ch = weir__ctx_object(ctx, sizeof *ch + slots * elem_size);
-    if (ch == NULL)
-        return &no_memory;
+    return slots;
+}
+
+size_t weir__chan_bytes(size_t elem_size, size_t capacity)
+{
+    return sizeof(weir_chan) + slots_for(capacity) * elem_size;
+}
+
+void weir__chan_init(weir_chan *ch, size_t elem_size, size_t capacity, bool is_shared,
+                     const struct weir__worker *home, const weir_site *site)
+{
     ch->magic = WEIR__CHAN_MAGIC;
-    ch->is_shared = weir__ctx_is_shared(ctx);
+    ch->is_shared = is_shared;
     ch->elem_size = (uint32_t)elem_size;
     ch->capacity = (uint32_t)capacity;
-    ch->mask = (uint32_t)slots - 1;
-    ch->home = ch->is_shared ? (const void *)ch : (const void *)ctx->worker;
+    ch->mask = (uint32_t)slots_for(capacity) - 1;
+    ch->home = is_shared ? (const void *)ch : (const void *)home;
     weir__list_init(&ch->senders);
     weir__list_init(&ch->receivers);
     weir__lock_init(&ch->lock);
     ch->site = site;
-    weir__own(ctx, &ch->owned, &owned_type, site);
-    return ch;
 }
 
 void weir__chan_check(const weir_chan *ch, const char *function)
@@ -181,6 +197,17 @@ weir_err weir__chan_put(weir_chan *ch, const void *elem, struct weir__chan_party
 weir_err weir__chan_take(weir_chan *ch, void *elem, struct weir__chan_party **served)
 {
     return take(ch, elem, served);
+}
+
+bool weir__chan_is_full(const weir_chan *ch)
+{
+    return length(ch) >= ch->capacity && weir__list_empty(&ch->receivers);
+}
+
+void weir__chan_drop(weir_chan *ch)
+{
+    WEIR_ASSERT(length(ch) > 0, "what is dropped was there");
+    ch->head++;
 }
 
 /* --- waiting ------------------------------------------------------------------------------ */
@@ -318,7 +345,7 @@ static void claim_all(struct weir__list *queue, struct weir__list *woken)
     }
 }
 
-static void close_chan(weir_chan *ch)
+void weir__chan_close(weir_chan *ch)
 {
     struct weir__list woken;
     weir__list_init(&woken);
@@ -340,12 +367,12 @@ void weir_chan_close(weir_ctx *c, weir_chan *ch)
     (void)weir__ctx_of(c);
     weir__chan_check(ch, "weir_chan_close");
     if (ch != &no_memory)
-        close_chan(ch);
+        weir__chan_close(ch);
 }
 
 static void release(struct weir__owned *o)
 {
-    close_chan(WEIR_CONTAINER(o, weir_chan, owned));
+    weir__chan_close(WEIR_CONTAINER(o, weir_chan, owned));
 }
 
 static void describe_owned(const struct weir__owned *o, weir_buf *out)

@@ -44,6 +44,7 @@ struct weir__chan_party {
     uint32_t arm;   /* the arm that was served; likewise */
     uint32_t arms;
     struct weir__chan_waiter *waiters;
+    struct weir__chan_party *next; /* among those that one publishing has served */
 };
 
 struct weir__chan_waiter {
@@ -56,6 +57,19 @@ struct weir__chan_waiter {
     bool is_send;
 };
 
+/* The bytes of a channel with its ring, and the ring's slots. */
+size_t weir__chan_bytes(size_t elem_size, size_t capacity);
+
+/*
+ * Makes a channel in zeroed memory of that size, which must outlive it. Shared: under its lock;
+ * else `home` is the worker that may use it.
+ */
+void weir__chan_init(weir_chan *ch, size_t elem_size, size_t capacity, bool is_shared,
+                     const struct weir__worker *home, const weir_site *site);
+
+/* No further elements; who waits is woken. Idempotent. */
+void weir__chan_close(weir_chan *ch);
+
 /* Ends the caller's work unless `ch` is a channel that this worker may use. */
 void weir__chan_check(const weir_chan *ch, const char *function);
 
@@ -66,6 +80,11 @@ void weir__chan_check(const weir_chan *ch, const char *function);
  */
 weir_err weir__chan_put(weir_chan *ch, const void *elem, struct weir__chan_party **served);
 weir_err weir__chan_take(weir_chan *ch, void *elem, struct weir__chan_party **served);
+
+/* True when an element has no room and nobody waits for it. Under the lock, as the two above. */
+bool weir__chan_is_full(const weir_chan *ch);
+/* The oldest element of a full channel is gone. */
+void weir__chan_drop(weir_chan *ch);
 
 /* Puts a waiter at the end of its channel's queue. Under the lock of a shared channel. */
 void weir__chan_enqueue(struct weir__chan_waiter *w);

@@ -31,7 +31,7 @@ typedef void (*weir__fiber_main)(void *arg);
 
 enum weir__child_kind {
     WEIR__CHILD_JOINED,   /* its result is the context's */
-    WEIR__CHILD_DETACHED, /* background work: its error is logged, which is all that is left of it */
+    WEIR__CHILD_DETACHED, /* background work: its error is logged */
     WEIR__CHILD_APART     /* who started it looks after its result */
 };
 

@@ -1,0 +1,326 @@
+/*
+ * Topics: a list of subscriptions, each with a channel of its own as its queue, so waiting, being
+ * cancelled and select are the channels'. Publishing puts a copy into each queue, under the topic's
+ * lock, and wakes whom that serves when the lock has been given.
+ *
+ * The one hard thing is whose memory it is. A subscription lives in its subscriber's context, on
+ * whatever worker, and a publisher of another worker writes into it. It may do so only while it is
+ * on the topic's list, and only under the topic's lock; the subscriber takes it off under that lock
+ * before its context ends. And where all receivers refuse together (WEIR_TOPIC_REFUSE), all are
+ * looked at before the first gets it: only publishers fill queues, so what had room keeps it.
+ *
+ * U1: a subscription is on its topic's list and has `topic`, or neither.
+ * Limits: 65,536 subscriptions, each with a queue of 65,536 elements of 4096 bytes, at most.
+ */
+#include "base/assert.h"
+#include "rt/chan.h"
+#include "rt/panic.h"
+#include "rt/waitq.h"
+#include <weir/topic.h>
+
+#define TOPIC_MAGIC 0x69706f74u
+#define SUBSCRIPTION_MAGIC 0x63736275u
+#define ELEM_SIZE_MAX 4096u
+#define CAPACITY_DEFAULT 64u
+#define CAPACITY_MAX (1u << 16)
+#define SUBSCRIBERS_DEFAULT 1024u
+#define SUBSCRIBERS_MAX (1u << 16)
+
+struct weir_topic {
+    struct weir__waitq q; /* for what it has beside the queue: nobody waits for a topic */
+    size_t elem_size;
+    size_t capacity;
+    weir_topic_policy policy;
+    uint32_t subscribers_max;
+    uint32_t subscribers, refusers; /* under the lock, as the list */
+    struct weir__list list;         /* weir_subscription.link */
+};
+
+struct weir_subscription {
+    uint32_t magic;
+    weir_err err;      /* why it could not be made */
+    weir_topic *topic; /* U1 */
+    struct weir__list link;
+    struct weir__owned owned;
+    weir_topic_policy policy;
+    uint64_t dropped; /* under the queue's lock */
+    weir_chan queue;  /* the last: its ring follows */
+};
+
+static weir_topic no_topic = {.q = {.magic = TOPIC_MAGIC}};
+/* Its queue counts as shared, so that every worker may find it closed. */
+static weir_subscription no_memory = {
+    .magic = SUBSCRIPTION_MAGIC,
+    .err = -ENOMEM,
+    .queue = {.magic = WEIR__CHAN_MAGIC, .is_closed = true, .is_shared = true, .elem_size = 1}};
+
+/* --- topics ------------------------------------------------------------------------------- */
+
+/* Out of range: misuse. Zero: what is given instead. */
+static size_t checked_capacity(const char *function, size_t capacity, size_t instead)
+{
+    if (capacity > CAPACITY_MAX)
+        weir__misuse(function, "a queue of %zu elements; at most %u", capacity, CAPACITY_MAX);
+    return capacity != 0 ? capacity : instead;
+}
+
+static weir_topic_policy checked_policy(const char *function, weir_topic_policy policy,
+                                        weir_topic_policy instead)
+{
+    if ((unsigned)policy > WEIR_TOPIC_REFUSE)
+        weir__misuse(function, "there is no policy %u", (unsigned)policy);
+    return policy != 0 ? policy : instead;
+}
+
+static void leave(weir_subscription *s)
+{
+    weir_topic *t = s->topic;
+    weir__list_remove(&s->link);
+    s->topic = NULL;
+    t->subscribers--;
+    t->refusers -= s->policy == WEIR_TOPIC_REFUSE;
+}
+
+static void release_topic(struct weir__owned *o)
+{
+    weir_topic *t = WEIR_CONTAINER(o, weir_topic, q.owned);
+    weir__waitq_lock(&t->q);
+    t->q.state = WEIR__WAITQ_ENDED;
+    WEIR_LIST_EACH(node, &t->list) {
+        weir_subscription *s = WEIR_CONTAINER(node, weir_subscription, link);
+        leave(s);
+        weir__chan_close(&s->queue);
+    }
+    WEIR_ASSERT(t->subscribers == 0 && t->refusers == 0, "U1: its counts are those of its list");
+    weir__waitq_unlock(&t->q);
+}
+
+static void describe_topic(const struct weir__owned *o, weir_buf *out)
+{
+    weir_buf_printf(out, "with %u subscriptions",
+                    WEIR_CONTAINER(o, weir_topic, q.owned)->subscribers);
+}
+
+static const struct weir__owned_type topic_type = {
+    .name = "topic", .release = release_topic, .describe = describe_topic};
+
+weir_topic *weir_topic_new_at(const weir_site *site, weir_ctx *c, size_t elem_size,
+                              const weir_topic_options *options)
+{
+    static const char function[] = "weir_topic_new";
+    if (elem_size == 0 || elem_size > ELEM_SIZE_MAX)
+        weir__misuse(function, "elements of %zu bytes; 1 to %u: publish ids", elem_size,
+                     ELEM_SIZE_MAX);
+    if (options->subscribers_max > SUBSCRIBERS_MAX)
+        weir__misuse(function, "%u subscribers; at most %u", options->subscribers_max,
+                     SUBSCRIBERS_MAX);
+    size_t capacity = checked_capacity(function, options->capacity, CAPACITY_DEFAULT);
+    weir_topic_policy policy = checked_policy(function, options->policy, WEIR_TOPIC_DROP_OLDEST);
+    weir_topic *t = weir__waitq_new(c, sizeof *t, TOPIC_MAGIC, &topic_type, site);
+    if (t == NULL)
+        return &no_topic;
+    t->elem_size = elem_size;
+    t->capacity = capacity;
+    t->policy = policy;
+    t->subscribers_max =
+        options->subscribers_max != 0 ? options->subscribers_max : SUBSCRIBERS_DEFAULT;
+    weir__list_init(&t->list);
+    return t;
+}
+
+size_t weir_topic_subscribers(const weir_topic *topic)
+{
+    weir_topic *t = (weir_topic *)(uintptr_t)topic;
+    weir__waitq_check(&t->q, TOPIC_MAGIC, "weir_topic_subscribers");
+    weir__waitq_lock(&t->q);
+    size_t n = t->subscribers;
+    weir__waitq_unlock(&t->q);
+    return n;
+}
+
+/* --- subscriptions ------------------------------------------------------------------------ */
+
+static void end_subscription(weir_subscription *s)
+{
+    weir_topic *t = s->topic;
+    if (t != NULL) {
+        weir__waitq_lock(&t->q);
+        leave(s);
+        weir__waitq_unlock(&t->q);
+    }
+    weir__chan_close(&s->queue);
+}
+
+static void release_subscription(struct weir__owned *o)
+{
+    end_subscription(WEIR_CONTAINER(o, weir_subscription, owned));
+}
+
+static void describe_subscription(const struct weir__owned *o, weir_buf *out)
+{
+    const weir_subscription *s = WEIR_CONTAINER(o, weir_subscription, owned);
+    weir_buf_printf(out, "with %zu of %u queued", weir_chan_len(&s->queue), s->queue.capacity);
+}
+
+static const struct weir__owned_type subscription_type = {
+    .name = "subscription", .release = release_subscription, .describe = describe_subscription};
+
+/* Puts it on the topic's list, if that takes more. */
+static weir_err join_topic(weir_topic *t, weir_subscription *s)
+{
+    weir__waitq_lock(&t->q);
+    weir_err err = weir__waitq_state(&t->q);
+    if (err == WEIR_OK && t->subscribers >= t->subscribers_max)
+        err = WEIR_ELIMIT;
+    if (err == WEIR_OK) {
+        weir__list_push_back(&t->list, &s->link);
+        s->topic = t;
+        t->subscribers++;
+        t->refusers += s->policy == WEIR_TOPIC_REFUSE;
+    }
+    weir__waitq_unlock(&t->q);
+    return err;
+}
+
+weir_subscription *weir_subscribe_at(const weir_site *site, weir_ctx *c, weir_topic *t,
+                                     const weir_subscription_options *options)
+{
+    static const char function[] = "weir_subscribe";
+    struct weir__ctx *ctx = weir__ctx_of_at(c, function);
+    weir__waitq_check(&t->q, TOPIC_MAGIC, function);
+    if (t->q.state == WEIR__WAITQ_NO_MEMORY)
+        return &no_memory;
+    size_t capacity = checked_capacity(function, options->capacity, t->capacity);
+    weir_topic_policy policy = checked_policy(function, options->policy, t->policy);
+    size_t ring = weir__chan_bytes(t->elem_size, capacity) - sizeof(weir_chan);
+    weir_subscription *s = weir__ctx_object(ctx, sizeof *s + ring);
+    if (s == NULL)
+        return &no_memory;
+    s->magic = SUBSCRIPTION_MAGIC;
+    s->policy = policy;
+    weir__list_init(&s->link);
+    weir__chan_init(&s->queue, t->elem_size, capacity, t->q.is_shared, weir__self, site);
+    weir__own(ctx, &s->owned, &subscription_type, site);
+    s->err = join_topic(t, s);
+    if (s->err < 0)
+        weir__chan_close(&s->queue);
+    return s;
+}
+
+static void check(const weir_subscription *s, const char *function)
+{
+    if (s == NULL || s->magic != SUBSCRIPTION_MAGIC)
+        weir__misuse(function, "not a subscription, or its context has ended");
+}
+
+void weir_unsubscribe(weir_ctx *c, weir_subscription *s)
+{
+    (void)weir__ctx_of(c);
+    check(s, "weir_unsubscribe");
+    if (s == &no_memory)
+        return;
+    weir__chan_check(&s->queue, "weir_unsubscribe");
+    weir__disown(&s->owned);
+    end_subscription(s);
+}
+
+weir_err weir_subscription_recv(weir_ctx *c, weir_subscription *s, void *elem)
+{
+    check(s, "weir_subscription_recv");
+    return s->err < 0 ? s->err : weir_chan_recv(c, &s->queue, elem);
+}
+
+weir_err weir_subscription_try_recv(weir_ctx *c, weir_subscription *s, void *elem)
+{
+    check(s, "weir_subscription_try_recv");
+    return s->err < 0 ? s->err : weir_chan_try_recv(c, &s->queue, elem);
+}
+
+weir_chan *weir_subscription_chan(weir_subscription *s)
+{
+    check(s, "weir_subscription_chan");
+    return &s->queue;
+}
+
+uint64_t weir_subscription_dropped(const weir_subscription *subscription)
+{
+    weir_subscription *s = (weir_subscription *)(uintptr_t)subscription;
+    check(s, "weir_subscription_dropped");
+    weir__chan_lock(&s->queue);
+    uint64_t n = s->dropped;
+    weir__chan_unlock(&s->queue);
+    return n;
+}
+
+/* --- publishing --------------------------------------------------------------------------- */
+
+/* True when one that refuses has no room. Under the topic's lock. */
+static bool is_refused(const weir_topic *t)
+{
+    if (t->refusers == 0)
+        return false;
+    bool is_full = false;
+    WEIR_LIST_EACH(node, &t->list) {
+        weir_subscription *s = WEIR_CONTAINER(node, weir_subscription, link);
+        if (s->policy != WEIR_TOPIC_REFUSE || is_full)
+            continue;
+        weir__chan_lock(&s->queue);
+        is_full = !s->queue.is_closed && weir__chan_is_full(&s->queue);
+        weir__chan_unlock(&s->queue);
+    }
+    return is_full;
+}
+
+/* One copy; whom it serves, who waits, is returned. Under the topic's lock. */
+static struct weir__chan_party *deliver(weir_subscription *s, const void *elem)
+{
+    struct weir__chan_party *served = NULL;
+    weir__chan_lock(&s->queue);
+    weir_err err = weir__chan_put(&s->queue, elem, &served);
+    if (err == -EAGAIN) {
+        s->dropped++;
+        if (s->policy == WEIR_TOPIC_DROP_OLDEST) {
+            weir__chan_drop(&s->queue);
+            err = weir__chan_put(&s->queue, elem, &served);
+            WEIR_ASSERT(err == WEIR_OK, "what was dropped has made room");
+        }
+    }
+    weir__chan_unlock(&s->queue);
+    return served;
+}
+
+/* To all; who was served is chained in that order. Under the topic's lock. */
+static struct weir__chan_party *deliver_to_all(weir_topic *t, const void *elem)
+{
+    struct weir__chan_party *first = NULL, **end = &first;
+    WEIR_LIST_EACH(node, &t->list) {
+        *end = deliver(WEIR_CONTAINER(node, weir_subscription, link), elem);
+        if (*end != NULL)
+            end = &(*end)->next;
+    }
+    *end = NULL;
+    return first;
+}
+
+weir_err weir_publish(weir_ctx *c, weir_topic *t, const void *elem)
+{
+    struct weir__ctx *ctx = weir__ctx_of(c);
+    weir__waitq_check(&t->q, TOPIC_MAGIC, "weir_publish");
+    weir_err err = weir__ctx_check_fast(ctx);
+    if (err < 0)
+        return err;
+    struct weir__chan_party *served = NULL;
+    weir__waitq_lock(&t->q);
+    err = weir__waitq_state(&t->q);
+    if (err == WEIR_OK && is_refused(t))
+        err = -EAGAIN;
+    if (err == WEIR_OK)
+        served = deliver_to_all(t, elem);
+    weir__waitq_unlock(&t->q);
+    while (served != NULL) {
+        struct weir__chan_party *p = served;
+        served = p->next; /* not after the wake: its stack may be gone then */
+        weir__wake(&p->wait, WEIR_OK);
+    }
+    return err;
+}
