@@ -44,7 +44,7 @@ weir_app *weir_app_new_at(int argc, char **argv, const weir_app_options *options
     return app;
 }
 
-static void free_app(weir_app *app)
+void weir__app_free(weir_app *app)
 {
     weir__web_fini(&app->web);
     weir__web_fini(&app->admin_web);
@@ -184,6 +184,6 @@ int weir_app_run(weir_app *app)
         set_log_level(app);
         status = check_all(app) ? run(app) : 1;
     }
-    free_app(app);
+    weir__app_free(app);
     return status;
 }

@@ -54,8 +54,14 @@ void weir__app_read_settings(weir_app *app);
 void weir__app_server_options(const weir_app *app, struct weir__http_server_options *out);
 void weir__app_runtime_options(const weir_app *app, struct weir__runtime_options *out);
 
+/* app.c: what weir_app_run does last. */
+void weir__app_free(weir_app *app);
+
 /* serve.c: the main fiber. */
 weir_err weir__app_serve(weir_ctx *c, void *app);
+
+/* serve.c: the program's own start; its error in one line of `message`. */
+weir_err weir__app_run_start(weir_app *app, weir_ctx *c, char *message, size_t size);
 
 /* preflight.c: says in the log what the kernel's settings have too little of. */
 void weir__app_preflight(void);

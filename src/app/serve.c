@@ -82,8 +82,7 @@ static weir_err open_traffic(weir_app *app, struct weir__ctx *c)
     return err;
 }
 
-/* The program's own start; its error is told in one line. */
-static weir_err run_start(weir_app *app, weir_ctx *c)
+weir_err weir__app_run_start(weir_app *app, weir_ctx *c, char *message, size_t size)
 {
     if (app->settings.start == NULL)
         return WEIR_OK;
@@ -91,14 +90,12 @@ static weir_err run_start(weir_app *app, weir_ctx *c)
     if (err >= 0)
         return WEIR_OK;
     const weir_error *record = weir_last_error(c);
-    char message[MESSAGE_MAX];
     if (record != NULL && record->message.len > 0)
-        snprintf(message, sizeof message, "cannot start: " WEIR_STR_FMT "%s" WEIR_STR_FMT,
+        snprintf(message, size, "cannot start: " WEIR_STR_FMT "%s" WEIR_STR_FMT,
                  WEIR_STR_ARG(record->message), record->cause.len > 0 ? ": " : "",
                  WEIR_STR_ARG(record->cause));
     else
-        snprintf(message, sizeof message, "cannot start: %s", weir_strerror(err));
-    tell(app, message);
+        snprintf(message, size, "cannot start: %s", weir_strerror(err));
     return err;
 }
 
@@ -115,8 +112,12 @@ static weir_err start_all(weir_app *app, weir_ctx *handle, struct weir__ctx *c)
         return err;
     }
     weir__app_preflight();
-    err = run_start(app, handle);
-    return err == WEIR_OK ? open_traffic(app, c) : err;
+    err = weir__app_run_start(app, handle, message, sizeof message);
+    if (err < 0) {
+        tell(app, message);
+        return err;
+    }
+    return open_traffic(app, c);
 }
 
 static void say_ready(weir_app *app)

@@ -5,19 +5,31 @@
  */
 #include "base/alloc.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 static _Thread_local struct weir__alloc_stats stats;
 static _Thread_local uint64_t fail_countdown;
 
-static int planned_failure(void)
+static _Thread_local void (*tell_planned)(size_t size);
+
+__attribute__((noinline, cold)) static bool count_down(size_t size)
 {
-    return WEIR_UNLIKELY(fail_countdown != 0) && --fail_countdown == 0;
+    if (--fail_countdown != 0)
+        return false;
+    if (tell_planned != NULL)
+        tell_planned(size);
+    return true;
+}
+
+static inline bool planned_failure(size_t size)
+{
+    return WEIR_UNLIKELY(fail_countdown != 0) && count_down(size);
 }
 
 void *weir__malloc(size_t size)
 {
-    if (planned_failure())
+    if (planned_failure(size))
         return NULL;
     stats.allocs++;
     return malloc(size);
@@ -25,7 +37,7 @@ void *weir__malloc(size_t size)
 
 void *weir__calloc(size_t count, size_t size)
 {
-    if (planned_failure())
+    if (planned_failure(count * size))
         return NULL;
     stats.allocs++;
     return calloc(count, size);
@@ -33,7 +45,7 @@ void *weir__calloc(size_t count, size_t size)
 
 void *weir__realloc(void *p, size_t size)
 {
-    if (planned_failure())
+    if (planned_failure(size))
         return NULL;
     if (p == NULL)
         stats.allocs++;
@@ -42,7 +54,7 @@ void *weir__realloc(void *p, size_t size)
 
 void *weir__memalign(size_t align, size_t size)
 {
-    if (planned_failure())
+    if (planned_failure(size))
         return NULL;
     stats.allocs++;
     void *p = NULL;
@@ -65,4 +77,9 @@ struct weir__alloc_stats weir__alloc_stats(void)
 void weir__alloc_fail_nth(uint64_t nth)
 {
     fail_countdown = nth;
+}
+
+void weir__alloc_tell_planned(void (*told)(size_t size))
+{
+    tell_planned = told;
 }

@@ -28,4 +28,9 @@ struct weir__alloc_stats weir__alloc_stats(void);
 /* The calling thread's `nth` next allocation fails (1 is the very next); 0 switches that off. */
 void weir__alloc_fail_nth(uint64_t nth);
 
+/*
+ * From now on `told` hears of the calling thread's planned failure when it happens; NULL: nobody.
+ */
+void weir__alloc_tell_planned(void (*told)(size_t size));
+
 #endif

@@ -34,6 +34,8 @@ static _Thread_local struct {
     bool is_registered; /* the thread's end will trim */
 } cache;
 
+static _Thread_local bool is_single; /* each piece has a block of its own */
+
 static pthread_key_t trim_key;
 static pthread_once_t trim_once = PTHREAD_ONCE_INIT;
 
@@ -170,7 +172,8 @@ void *weir__arena_alloc_slow(struct weir__arena *a, size_t size, size_t align)
         a->is_over_budget = true;
         return NULL;
     }
-    size_t chunk_size = need <= PIECE_MAX ? next_chunk_size(a, need) : 0;
+    bool is_in_chunk = need <= PIECE_MAX && WEIR_LIKELY(!is_single);
+    size_t chunk_size = is_in_chunk ? next_chunk_size(a, need) : 0;
     if (chunk_size == 0) {
         struct weir__arena_chunk *block = add_chunk(a, need + HEAD);
         return block != NULL ? align_up((char *)block + HEAD, align) : NULL;
@@ -284,4 +287,9 @@ void weir__arena_trim(void)
         }
     }
     cache.bytes = 0;
+}
+
+void weir__arena_single(bool on)
+{
+    is_single = on;
 }

@@ -86,4 +86,10 @@ weir_str weir__arena_printf(struct weir__arena *a, const char *format, ...) WEIR
 size_t weir__arena_cached_bytes(void);
 void weir__arena_trim(void);
 
+/*
+ * For tests: while `on`, each piece that the calling thread takes has a block of its own, so that
+ * each can be made to fail (weir__alloc_fail_nth), and each use past its end is seen.
+ */
+void weir__arena_single(bool on);
+
 #endif

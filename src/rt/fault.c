@@ -106,6 +106,13 @@ static const char *explain(const struct weir__fiber *f, int sig, const siginfo_t
     return NULL;
 }
 
+static void (*tell_last)(void);
+
+void weir__fault_tell_last(void (*told)(void))
+{
+    tell_last = told;
+}
+
 static void on_fault(int sig, siginfo_t *info, void *context)
 {
     if (info->si_code > 0 && weir__hibernate_touched(info->si_addr))
@@ -120,6 +127,8 @@ static void on_fault(int sig, siginfo_t *info, void *context)
     if (what == NULL || !is_containing || !only_program_frames(f, pc, fp)) {
         if (what != NULL)
             (void)!dprintf(2, "weir: %s in fiber %s: not contained\n", what, f->name);
+        if (tell_last != NULL)
+            tell_last();
         signal(sig, SIG_DFL); /* the instruction runs again and ends the process, with a core */
         return;
     }

@@ -21,4 +21,7 @@ void weir__fault_leave_thread(void);
 /* Faults contained so far. */
 uint64_t weir__fault_total(void);
 
+/* For tests: `told` is called before a fault that is not contained ends the process; NULL: none. */
+void weir__fault_tell_last(void (*told)(void));
+
 #endif

@@ -164,6 +164,20 @@ static struct weir__fiber *take(struct weir__worker *w, weir__fiber_main main, v
     return f;
 }
 
+/* The ready fiber whose turn it is, off the queue; NULL: none is. */
+static inline struct weir__fiber *next_ready(struct weir__worker *w)
+{
+    if (weir__list_empty(&w->ready))
+        return NULL;
+    struct weir__fiber *f;
+    if (WEIR_UNLIKELY(w->choose != NULL))
+        f = w->choose(w);
+    else
+        f = WEIR_CONTAINER(weir__list_pop_front(&w->ready), struct weir__fiber, in_run);
+    WEIR_ASSERT(f->state == WEIR__FIBER_READY, "F1: a queued fiber is ready");
+    return f;
+}
+
 static inline void make_current(struct weir__worker *w, struct weir__fiber *f)
 {
     if (WEIR_UNLIKELY(f->frozen != NULL))
@@ -201,9 +215,7 @@ static inline void leave(struct weir__worker *w, struct weir__fiber *f)
         return;
     }
     w->burst--;
-    struct weir__list *node = weir__list_pop_front(&w->ready);
-    struct weir__fiber *next = WEIR_CONTAINER(node, struct weir__fiber, in_run);
-    WEIR_ASSERT(next->state == WEIR__FIBER_READY, "F1: a queued fiber is ready");
+    struct weir__fiber *next = next_ready(w);
     make_current(w, next);
     if (next != f)
         weir__switch_between(f, next);
@@ -327,12 +339,10 @@ bool weir__fiber_run_now(struct weir__worker *w, weir__fiber_main main, void *ar
 
 bool weir__fiber_run_ready(struct weir__worker *w)
 {
-    struct weir__list *node = weir__list_pop_front(&w->ready);
-    if (node == NULL)
+    struct weir__fiber *f = next_ready(w);
+    if (f == NULL)
         return false;
     w->burst -= w->burst > 0;
-    struct weir__fiber *f = WEIR_CONTAINER(node, struct weir__fiber, in_run);
-    WEIR_ASSERT(f->state == WEIR__FIBER_READY, "F1: a queued fiber is ready");
     after_run(w, resume(w, f));
     return true;
 }

@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "rt/runtime.h"
 #include "rt/sim.h"
+#include "rt/sys.h"
 
 #define FIRST_NUM 1000
 #define SOCKETS_MAX 4096
@@ -36,6 +37,8 @@ static struct {
     int count;
     size_t chop;
     int accept_err;
+    bool (*may_pass)(weir_time until, void *arg); /* asked before the clock moves; may be NULL */
+    void *may_pass_arg;
 } sim;
 
 static struct sim_socket *get(int num)
@@ -208,6 +211,12 @@ void weir__sim_fail_accept(int err)
     sim.accept_err = err;
 }
 
+void weir__sim_ask_before_time(bool (*may_pass)(weir_time until, void *arg), void *arg)
+{
+    sim.may_pass = may_pass;
+    sim.may_pass_arg = arg;
+}
+
 size_t weir__sim_watched(void)
 {
     size_t n = 0;
@@ -274,9 +283,21 @@ static ssize_t put_vector(const struct weir__op *op)
     return sum;
 }
 
+/* The call that the kernel would get; a test's planned failure (sys.h) happens here as well. */
+static const enum weir__sys_call call_of[] = {
+    [WEIR__OP_RECV] = WEIR__SYS_RECV,       [WEIR__OP_SEND] = WEIR__SYS_SEND,
+    [WEIR__OP_SENDV] = WEIR__SYS_SEND,      [WEIR__OP_ACCEPT] = WEIR__SYS_ACCEPT,
+    [WEIR__OP_CONNECT] = WEIR__SYS_CONNECT,
+};
+
 static ssize_t once(struct weir__op *op)
 {
     struct weir__fd *fd = op->fd;
+    if (op->kind < WEIR__OP_READABLE) {
+        int planned = weir__sys_pretend(call_of[op->kind]);
+        if (WEIR_UNLIKELY(planned != 0))
+            return planned;
+    }
     switch ((enum weir__op_kind)op->kind) {
     case WEIR__OP_RECV: {
         ssize_t n = take(fd->num, op->u.buf.ptr, chopped(op->u.buf.len));
@@ -308,19 +329,26 @@ static bool sim_submit(struct weir__worker *w, struct weir__op *op)
     return op->result != -EAGAIN;
 }
 
-static WEIR_NORETURN void dead_end(struct weir__worker *w)
+void weir__sim_list_waiting(struct weir__worker *w, weir_buf *out)
 {
-    fprintf(stderr, "weir: simulation: nothing can happen any more, and these fibers wait:\n");
     WEIR_LIST_EACH(node, &w->fibers) {
         struct weir__fiber *f = WEIR_CONTAINER(node, struct weir__fiber, in_all);
-        char text[256];
-        weir_buf detail;
-        weir_buf_init_fixed(&detail, text, sizeof text);
+        weir_buf_printf(out, "  %s: %s ", f->name, f->wait != NULL ? f->wait->type->name : "?");
         if (f->wait != NULL && f->wait->type->describe != NULL)
-            f->wait->type->describe(f->wait, &detail);
-        fprintf(stderr, "  %s: %s " WEIR_STR_FMT "\n", f->name,
-                f->wait != NULL ? f->wait->type->name : "?", WEIR_STR_ARG(weir_buf_str(&detail)));
+            f->wait->type->describe(f->wait, out);
+        weir_buf_putc(out, '\n');
     }
+}
+
+static WEIR_NORETURN void dead_end(struct weir__worker *w)
+{
+    char text[4096];
+    weir_buf list;
+    weir_buf_init_fixed(&list, text, sizeof text);
+    weir__sim_list_waiting(w, &list);
+    fprintf(stderr,
+            "weir: simulation: nothing can happen any more, and these fibers wait:\n" WEIR_STR_FMT,
+            WEIR_STR_ARG(weir_buf_str(&list)));
     abort();
 }
 
@@ -340,6 +368,8 @@ static void sim_poll(struct weir__worker *w, weir_time until)
     bool is_idle = weir__list_empty(&w->ready) && atomic_load(&w->inbox) == NULL &&
                    atomic_load(&w->inbox_fibers) == NULL;
     if (any || !is_idle)
+        return;
+    if (sim.may_pass != NULL && !sim.may_pass(until, sim.may_pass_arg))
         return;
     if (until.ns == INT64_MAX)
         dead_end(w);
@@ -380,12 +410,15 @@ static void sim_unwatch(struct weir__worker *w, struct weir__fd *fd, bool is_clo
 static void sim_shutdown(struct weir__worker *w, int num)
 {
     (void)w;
-    weir__sim_shutdown(num);
+    if (weir__sys_pretend(WEIR__SYS_SHUTDOWN) == 0)
+        weir__sim_shutdown(num);
 }
 
+/* As in the kernel: whatever a close returns, the descriptor is gone. */
 static void sim_close(struct weir__worker *w, int num)
 {
     (void)w;
+    (void)weir__sys_pretend(WEIR__SYS_CLOSE);
     close_end(num);
 }
 

@@ -98,22 +98,13 @@ void weir__runtime_free(struct weir__runtime *rt)
 
 /* --- running ------------------------------------------------------------------------------ */
 
-struct run {
-    struct weir__runtime *rt;
-    weir_fiber_fn main;
-    void *arg;
-    weir_err result;
-    struct weir__wait *waiter; /* of the main fiber, while roots end */
-    atomic_uint roots_left;
-};
-
 /* A message to a worker that its root context is to end. */
 struct root_end {
     struct weir__task task;
-    struct run *run;
+    struct weir__run *run;
 };
 
-static void root_ended(struct run *run)
+static void root_ended(struct weir__run *run)
 {
     if (atomic_fetch_sub_explicit(&run->roots_left, 1, memory_order_acq_rel) == 1)
         weir__wake(run->waiter, WEIR_OK);
@@ -123,7 +114,7 @@ static void root_ended(struct run *run)
 static void end_root(void *arg)
 {
     struct root_end *e = arg;
-    struct run *run = e->run;
+    struct weir__run *run = e->run;
     struct weir__worker *w = weir__self;
     weir__free(e);
     weir__ctx_cancel(w->root, WEIR_REASON_SHUTDOWN);
@@ -148,7 +139,7 @@ static bool never_abandoned(struct weir__wait *w)
     return false;
 }
 
-static void end_all_roots(struct run *run)
+static void end_all_roots(struct weir__run *run)
 {
     static const struct weir__wait_type type = {.name = "workers to end",
                                                 .abandon = never_abandoned};
@@ -169,7 +160,7 @@ static void end_all_roots(struct run *run)
 
 static void run_main(void *arg)
 {
-    struct run *run = arg;
+    struct weir__run *run = arg;
     run->result = run->main(weir__ctx_handle(run->rt->app), run->arg);
     end_all_roots(run);
     run->rt->app->is_ok = run->result == WEIR_OK;
@@ -213,9 +204,9 @@ static weir_err start_thread(struct weir__worker *w)
     return WEIR_OK;
 }
 
-weir_err weir__runtime_run(struct weir__runtime *rt, weir_fiber_fn main, void *arg)
+void weir__run_begin(struct weir__run *run)
 {
-    struct run run = {.rt = rt, .main = main, .arg = arg};
+    struct weir__runtime *rt = run->rt;
     struct weir__worker *first = rt->workers[0];
     weir__worker_enter(first);
     first->thread = pthread_self();
@@ -225,18 +216,30 @@ weir_err weir__runtime_run(struct weir__runtime *rt, weir_fiber_fn main, void *a
         weir_err err = start_thread(rt->workers[i]);
         WEIR_ASSERT(err == WEIR_OK, "the machine gives a thread to each worker");
     }
-    struct weir__watchdog *dog = weir__watchdog_start(rt);
-    struct weir__fiber *f = weir__fiber_start(first, run_main, &run, "main", NULL, first->root);
+    run->dog = weir__watchdog_start(rt);
+    struct weir__fiber *f = weir__fiber_start(first, run_main, run, "main", NULL, first->root);
     WEIR_ASSERT(f != NULL, "there is room for the first fiber");
-    weir__worker_loop(first);
-    weir__watchdog_stop(dog);
+}
+
+weir_err weir__run_end(struct weir__run *run)
+{
+    struct weir__runtime *rt = run->rt;
+    weir__watchdog_stop(run->dog);
     for (unsigned i = 1; i < rt->worker_count; i++)
         pthread_join(rt->workers[i]->thread, NULL);
     weir__fault_leave_thread();
     for (unsigned i = 0; i < rt->worker_count; i++)
         weir__ctx_give_root(rt->workers[i]);
-    weir__worker_leave(first);
-    return run.result;
+    weir__worker_leave(rt->workers[0]);
+    return run->result;
+}
+
+weir_err weir__runtime_run(struct weir__runtime *rt, weir_fiber_fn main, void *arg)
+{
+    struct weir__run run = {.rt = rt, .main = main, .arg = arg};
+    weir__run_begin(&run);
+    weir__worker_loop(rt->workers[0]);
+    return weir__run_end(&run);
 }
 
 /* --- asking every worker ------------------------------------------------------------------ */

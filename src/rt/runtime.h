@@ -9,6 +9,7 @@
 #define WEIR__WORKERS_MAX 256
 
 struct weir__offload_pool;
+struct weir__watchdog;
 
 struct weir__runtime_options {
     unsigned workers;          /* 0: as many as the cgroup's quota allows */
@@ -43,6 +44,23 @@ struct weir__runtime *weir__runtime_new(const struct weir__runtime_options *opti
  * the threads are joined. Returns what `main` did.
  */
 weir_err weir__runtime_run(struct weir__runtime *rt, weir_fiber_fn main, void *arg);
+
+/*
+ * The same in three steps, for who turns the first worker's loop by hand (tests): begin, then
+ * weir__worker_turn until that is false, then end. `rt`, `main` and `arg` are given, the rest is
+ * zeroed.
+ */
+struct weir__run {
+    struct weir__runtime *rt;
+    weir_fiber_fn main;
+    void *arg;
+    weir_err result;
+    struct weir__watchdog *dog;
+    struct weir__wait *waiter; /* of the main fiber, while roots end */
+    atomic_uint roots_left;
+};
+void weir__run_begin(struct weir__run *run);
+weir_err weir__run_end(struct weir__run *run);
 
 void weir__runtime_free(struct weir__runtime *rt);
 

@@ -47,6 +47,16 @@ void weir__sim_reset(int num);
 /* At most `n` bytes a recv or send from now on (0: no bound): splits at every byte. */
 void weir__sim_chop(size_t n);
 
+/*
+ * For who turns the worker by hand: when nothing is ready, the poller asks whether the clock may go
+ * on to `until`, where weir_never() says that nothing can ever happen by itself. False: it stays,
+ * and the turn ends. Until the next simulation, or NULL.
+ */
+void weir__sim_ask_before_time(bool (*may_pass)(weir_time until, void *arg), void *arg);
+
+/* Who waits for what, a line each. */
+void weir__sim_list_waiting(struct weir__worker *w, weir_buf *out);
+
 /* Simulated sockets that a worker watches now. */
 size_t weir__sim_watched(void);
 

@@ -32,9 +32,10 @@
 struct door {
     uint64_t left, base;
     int err;
+    int (*choose)(enum weir__sys_call call);
 };
 
-static _Thread_local struct door door = {UINT64_MAX, UINT64_MAX, 0};
+static _Thread_local struct door door = {UINT64_MAX, UINT64_MAX, 0, NULL};
 
 uint64_t weir__sys_count(void)
 {
@@ -49,20 +50,30 @@ void weir__sys_fail_nth(uint64_t nth, int err)
     door.base = door.left + made;
 }
 
+void weir__sys_choose_planned(int (*choose)(enum weir__sys_call call))
+{
+    door.choose = choose;
+}
+
 /* The planned failure happens; the count goes on from where it was. */
-__attribute__((noinline, cold)) static int fail_planned(void)
+__attribute__((noinline, cold)) static int fail_planned(enum weir__sys_call call)
 {
     int err = door.err;
     uint64_t made = door.base;
     door.left = UINT64_MAX - made;
     door.base = UINT64_MAX;
-    return -err;
+    return door.choose != NULL ? -door.choose(call) : -err;
 }
 
 /* 0, or the planned failure: each call begins with it. */
-static inline int enter(void)
+static inline int enter(enum weir__sys_call call)
 {
-    return WEIR_UNLIKELY(--door.left == 0) ? fail_planned() : 0;
+    return WEIR_UNLIKELY(--door.left == 0) ? fail_planned(call) : 0;
+}
+
+int weir__sys_pretend(enum weir__sys_call call)
+{
+    return enter(call);
 }
 
 /* The call has failed, and may succeed now. */
@@ -72,18 +83,18 @@ static bool is_again(void)
 }
 
 /* One system call through the door; `call` is evaluated once unless it is retried. */
-#define ONCE(type, call)                                                                           \
+#define ONCE(number, type, call)                                                                   \
     do {                                                                                           \
-        int planned_ = enter();                                                                    \
+        int planned_ = enter(WEIR__SYS_##number);                                                  \
         if (WEIR_UNLIKELY(planned_ != 0))                                                          \
             return planned_;                                                                       \
         type result_ = (call);                                                                     \
         return WEIR_LIKELY(result_ >= 0) ? result_ : -errno;                                       \
     } while (0)
 
-#define RETRIED(type, call)                                                                        \
+#define RETRIED(number, type, call)                                                                \
     do {                                                                                           \
-        int planned_ = enter();                                                                    \
+        int planned_ = enter(WEIR__SYS_##number);                                                  \
         if (WEIR_UNLIKELY(planned_ != 0))                                                          \
             return planned_;                                                                       \
         type result_;                                                                              \
@@ -126,72 +137,72 @@ static inline long hot_call(long number, long a, long b, long c, long d)
 
 int weir__sys_socket(int domain, int type, int protocol)
 {
-    ONCE(int, socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
+    ONCE(SOCKET, int, socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
 }
 
 int weir__sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
-    ONCE(int, bind(fd, addr, len));
+    ONCE(BIND, int, bind(fd, addr, len));
 }
 
 int weir__sys_listen(int fd, int backlog)
 {
-    ONCE(int, listen(fd, backlog));
+    ONCE(LISTEN, int, listen(fd, backlog));
 }
 
 int weir__sys_accept(int fd, struct sockaddr *addr, socklen_t *len)
 {
-    RETRIED(int, accept4(fd, addr, len, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    RETRIED(ACCEPT, int, accept4(fd, addr, len, SOCK_NONBLOCK | SOCK_CLOEXEC));
 }
 
 int weir__sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
-    ONCE(int, connect(fd, addr, len));
+    ONCE(CONNECT, int, connect(fd, addr, len));
 }
 
 int weir__sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
-    ONCE(int, setsockopt(fd, level, name, value, len));
+    ONCE(SETSOCKOPT, int, setsockopt(fd, level, name, value, len));
 }
 
 int weir__sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
-    ONCE(int, getsockopt(fd, level, name, value, len));
+    ONCE(GETSOCKOPT, int, getsockopt(fd, level, name, value, len));
 }
 
 int weir__sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 {
-    ONCE(int, getsockname(fd, addr, len));
+    ONCE(GETSOCKNAME, int, getsockname(fd, addr, len));
 }
 
 int weir__sys_shutdown(int fd, int how)
 {
-    ONCE(int, shutdown(fd, how));
+    ONCE(SHUTDOWN, int, shutdown(fd, how));
 }
 
 ssize_t weir__sys_recv(int fd, void *buf, size_t len, int flags)
 {
-    RETRIED(ssize_t, HOT_RECV(fd, buf, len, flags));
+    RETRIED(RECV, ssize_t, HOT_RECV(fd, buf, len, flags));
 }
 
 ssize_t weir__sys_send(int fd, const void *buf, size_t len, int flags)
 {
-    RETRIED(ssize_t, HOT_SEND(fd, buf, len, flags | MSG_NOSIGNAL));
+    RETRIED(SEND, ssize_t, HOT_SEND(fd, buf, len, flags | MSG_NOSIGNAL));
 }
 
 ssize_t weir__sys_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-    RETRIED(ssize_t, sendmsg(fd, msg, flags | MSG_NOSIGNAL));
+    RETRIED(SEND, ssize_t, sendmsg(fd, msg, flags | MSG_NOSIGNAL));
 }
 
 int weir__sys_open(const char *path, int flags, mode_t mode)
 {
-    RETRIED(int, open(path, flags | O_CLOEXEC, mode));
+    RETRIED(OPEN, int, open(path, flags | O_CLOEXEC, mode));
 }
 
 int weir__sys_openat(int folder, const char *path, int flags)
 {
-    RETRIED(int, openat(folder, path, flags | O_CLOEXEC));
+    RETRIED(OPEN, int, openat(folder, path, flags | O_CLOEXEC));
 }
 
 int weir__sys_open_beneath(int root, const char *path)
@@ -200,28 +211,28 @@ int weir__sys_open_beneath(int root, const char *path)
         .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
     };
-    RETRIED(int, (int)syscall(SYS_openat2, root, path, &how, sizeof how));
+    RETRIED(OPEN, int, (int)syscall(SYS_openat2, root, path, &how, sizeof how));
 }
 
 ssize_t weir__sys_read(int fd, void *buf, size_t len)
 {
-    RETRIED(ssize_t, read(fd, buf, len));
+    RETRIED(READ, ssize_t, read(fd, buf, len));
 }
 
 ssize_t weir__sys_pread(int fd, void *buf, size_t len, off_t at)
 {
-    RETRIED(ssize_t, pread(fd, buf, len, at));
+    RETRIED(READ, ssize_t, pread(fd, buf, len, at));
 }
 
 ssize_t weir__sys_pread_nowait(int fd, void *buf, size_t len, off_t at)
 {
     struct iovec vec = {buf, len};
-    RETRIED(ssize_t, preadv2(fd, &vec, 1, at, RWF_NOWAIT));
+    RETRIED(READ, ssize_t, preadv2(fd, &vec, 1, at, RWF_NOWAIT));
 }
 
 ssize_t weir__sys_write(int fd, const void *buf, size_t len)
 {
-    RETRIED(ssize_t, write(fd, buf, len));
+    RETRIED(WRITE, ssize_t, write(fd, buf, len));
 }
 
 ssize_t weir__sys_pwrite(int fd, const void *buf, size_t len, off_t at)
@@ -241,35 +252,35 @@ int weir__sys_unlink(const char *path)
 
 ssize_t weir__sys_sendfile(int out, int in, off_t *at, size_t len)
 {
-    RETRIED(ssize_t, sendfile(out, in, at, len));
+    RETRIED(SENDFILE, ssize_t, sendfile(out, in, at, len));
 }
 
 int weir__sys_fstat(int fd, struct stat *out)
 {
-    ONCE(int, fstat(fd, out));
+    ONCE(FSTAT, int, fstat(fd, out));
 }
 
 int weir__sys_close(int fd)
 {
     /* Made even when a failure is planned: only the answer is the planned one. */
-    int planned = enter();
+    int planned = enter(WEIR__SYS_CLOSE);
     int result = close(fd) == 0 || errno == EINTR ? 0 : -errno;
     return planned != 0 ? planned : result;
 }
 
 int weir__sys_epoll_create(void)
 {
-    ONCE(int, epoll_create1(EPOLL_CLOEXEC));
+    ONCE(EPOLL_CREATE, int, epoll_create1(EPOLL_CLOEXEC));
 }
 
 int weir__sys_epoll_ctl(int ep, int op, int fd, struct epoll_event *ev)
 {
-    ONCE(int, epoll_ctl(ep, op, fd, ev));
+    ONCE(EPOLL_CTL, int, epoll_ctl(ep, op, fd, ev));
 }
 
 int weir__sys_epoll_wait(int ep, struct epoll_event *evs, int max, int timeout_ms)
 {
-    int planned = enter();
+    int planned = enter(WEIR__SYS_EPOLL_WAIT);
     if (WEIR_UNLIKELY(planned != 0))
         return planned;
     int n = HOT_EPOLL_WAIT(ep, evs, max, timeout_ms);
@@ -280,7 +291,7 @@ int weir__sys_epoll_wait(int ep, struct epoll_event *evs, int max, int timeout_m
 
 int weir__sys_eventfd(void)
 {
-    ONCE(int, eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    ONCE(EVENTFD, int, eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
 }
 
 int weir__sys_signalfd(int signals_mask_count, const int *signals)
@@ -289,12 +300,12 @@ int weir__sys_signalfd(int signals_mask_count, const int *signals)
     sigemptyset(&set);
     for (int i = 0; i < signals_mask_count; i++)
         sigaddset(&set, signals[i]);
-    ONCE(int, signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+    ONCE(SIGNALFD, int, signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
 }
 
 void *weir__sys_mmap(size_t size, int prot, int flags)
 {
-    if (WEIR_UNLIKELY(enter() != 0))
+    if (WEIR_UNLIKELY(enter(WEIR__SYS_MMAP) != 0))
         return NULL;
     void *p = mmap(NULL, size, prot, flags | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return p != MAP_FAILED ? p : NULL;
@@ -302,25 +313,92 @@ void *weir__sys_mmap(size_t size, int prot, int flags)
 
 int weir__sys_munmap(void *p, size_t size)
 {
-    ONCE(int, munmap(p, size));
+    ONCE(MUNMAP, int, munmap(p, size));
 }
 
 int weir__sys_madvise(void *p, size_t size, int advice)
 {
-    ONCE(int, madvise(p, size, advice));
+    ONCE(MADVISE, int, madvise(p, size, advice));
 }
 
 int weir__sys_mprotect(void *p, size_t size, int prot)
 {
-    ONCE(int, mprotect(p, size, prot));
+    ONCE(MPROTECT, int, mprotect(p, size, prot));
 }
 
 int weir__sys_getrlimit(int what, struct rlimit *out)
 {
-    ONCE(int, getrlimit((__rlimit_resource_t)what, out));
+    ONCE(GETRLIMIT, int, getrlimit((__rlimit_resource_t)what, out));
 }
 
 int weir__sys_setrlimit(int what, const struct rlimit *in)
 {
-    ONCE(int, setrlimit((__rlimit_resource_t)what, in));
+    ONCE(SETRLIMIT, int, setrlimit((__rlimit_resource_t)what, in));
+}
+
+/* --- what may fail how -------------------------------------------------------------------- */
+
+#define ERRORS_MAX 12
+
+/*
+ * The sections ERRORS of section 2 of the manual (man-pages 6.03), with what tcp(7) and recv(3p)
+ * add for connections; without what only a mistake of the caller's brings (EBADF, EFAULT, EINVAL,
+ * ENOTSOCK and their like) and without EINTR and EAGAIN, which the functions of this file and the
+ * pollers deal with.
+ *
+ * The one place of this kind: the cancel-everywhere tests fail each call in each of these ways.
+ * munmap, madvise, mprotect on guards and what is only asked for numbers have nobody who could do
+ * anything about it.
+ */
+static const struct {
+    const char *name;
+    int errors[ERRORS_MAX + 1];
+} calls[WEIR__SYS_CALLS] = {
+    [WEIR__SYS_SOCKET] = {"socket", {EACCES, EAFNOSUPPORT, EMFILE, ENFILE, ENOBUFS, ENOMEM}},
+    [WEIR__SYS_BIND] = {"bind", {EACCES, EADDRINUSE, EADDRNOTAVAIL, ENOMEM}},
+    [WEIR__SYS_LISTEN] = {"listen", {EADDRINUSE}},
+    [WEIR__SYS_ACCEPT] = {"accept",
+                          {ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPERM, EPROTO, ENETDOWN,
+                           EHOSTUNREACH}},
+    [WEIR__SYS_CONNECT] = {"connect",
+                           {ECONNREFUSED, ETIMEDOUT, ENETUNREACH, EADDRNOTAVAIL, EACCES, EPERM}},
+    [WEIR__SYS_SETSOCKOPT] = {"setsockopt", {ENOPROTOOPT, ENOMEM}},
+    [WEIR__SYS_GETSOCKOPT] = {"getsockopt", {ENOPROTOOPT}},
+    [WEIR__SYS_GETSOCKNAME] = {"getsockname", {ENOBUFS}},
+    [WEIR__SYS_SHUTDOWN] = {"shutdown", {ENOTCONN}},
+    [WEIR__SYS_RECV] = {"recv", {ECONNRESET, ETIMEDOUT, ENOMEM, ENOBUFS, EIO}},
+    [WEIR__SYS_SEND] = {"send", {ECONNRESET, EPIPE, ETIMEDOUT, ENOBUFS, ENOMEM, EHOSTUNREACH}},
+    [WEIR__SYS_OPEN] = {"open",
+                        {EACCES, ELOOP, EMFILE, ENFILE, ENOENT, ENOMEM, ENOTDIR, ENXIO, EPERM,
+                         EROFS, ENOSPC, EXDEV}},
+    [WEIR__SYS_READ] = {"read", {EIO, EISDIR, ENOMEM}},
+    [WEIR__SYS_WRITE] = {"write", {EDQUOT, EFBIG, EIO, ENOSPC, EPERM, EPIPE}},
+    [WEIR__SYS_SENDFILE] = {"sendfile", {EIO, ENOMEM, EPIPE, ECONNRESET}},
+    [WEIR__SYS_FSTAT] = {"fstat", {ENOMEM, EOVERFLOW}},
+    [WEIR__SYS_CLOSE] = {"close", {EIO, EDQUOT, ENOSPC}},
+    [WEIR__SYS_EPOLL_CREATE] = {"epoll_create", {EMFILE, ENFILE, ENOMEM}},
+    [WEIR__SYS_EPOLL_CTL] = {"epoll_ctl", {ENOMEM, ENOSPC, EPERM}},
+    [WEIR__SYS_EPOLL_WAIT] = {"epoll_wait", {0}},
+    [WEIR__SYS_EVENTFD] = {"eventfd", {EMFILE, ENFILE, ENODEV, ENOMEM}},
+    [WEIR__SYS_SIGNALFD] = {"signalfd", {EMFILE, ENFILE, ENODEV, ENOMEM}},
+    [WEIR__SYS_MMAP] = {"mmap", {ENOMEM}},
+    [WEIR__SYS_MUNMAP] = {"munmap", {0}},
+    [WEIR__SYS_MADVISE] = {"madvise", {ENOMEM}},
+    [WEIR__SYS_MPROTECT] = {"mprotect", {ENOMEM}},
+    [WEIR__SYS_GETRLIMIT] = {"getrlimit", {0}},
+    [WEIR__SYS_SETRLIMIT] = {"setrlimit", {EPERM}},
+    [WEIR__SYS_FTRUNCATE] = {"ftruncate", {EFBIG, EIO, EPERM, EROFS}},
+    [WEIR__SYS_FSYNC] = {"fsync", {EIO, ENOSPC, EDQUOT}},
+    [WEIR__SYS_UNLINK] = {"unlink", {EACCES, EBUSY, EIO, ENOMEM, EPERM, EROFS}},
+    [WEIR__SYS_FCNTL] = {"fcntl", {EACCES, ENOLCK}},
+};
+
+const char *weir__sys_name(enum weir__sys_call call)
+{
+    return calls[call].name;
+}
+
+const int *weir__sys_errors(enum weir__sys_call call)
+{
+    return calls[call].errors;
 }

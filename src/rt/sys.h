@@ -58,6 +58,53 @@ int weir__sys_mprotect(void *p, size_t size, int prot);
 int weir__sys_getrlimit(int what, struct rlimit *out);
 int weir__sys_setrlimit(int what, const struct rlimit *in);
 
+/* --- for tests ---------------------------------------------------------------------------- */
+
+enum weir__sys_call {
+    WEIR__SYS_SOCKET,
+    WEIR__SYS_BIND,
+    WEIR__SYS_LISTEN,
+    WEIR__SYS_ACCEPT,
+    WEIR__SYS_CONNECT,
+    WEIR__SYS_SETSOCKOPT,
+    WEIR__SYS_GETSOCKOPT,
+    WEIR__SYS_GETSOCKNAME,
+    WEIR__SYS_SHUTDOWN,
+    WEIR__SYS_RECV,
+    WEIR__SYS_SEND,
+    WEIR__SYS_OPEN,
+    WEIR__SYS_READ,
+    WEIR__SYS_WRITE,
+    WEIR__SYS_SENDFILE,
+    WEIR__SYS_FSTAT,
+    WEIR__SYS_CLOSE,
+    WEIR__SYS_EPOLL_CREATE,
+    WEIR__SYS_EPOLL_CTL,
+    WEIR__SYS_EPOLL_WAIT,
+    WEIR__SYS_EVENTFD,
+    WEIR__SYS_SIGNALFD,
+    WEIR__SYS_MMAP,
+    WEIR__SYS_MUNMAP,
+    WEIR__SYS_MADVISE,
+    WEIR__SYS_MPROTECT,
+    WEIR__SYS_GETRLIMIT,
+    WEIR__SYS_SETRLIMIT,
+    WEIR__SYS_FTRUNCATE,
+    WEIR__SYS_FSYNC,
+    WEIR__SYS_UNLINK,
+    WEIR__SYS_FCNTL,
+    WEIR__SYS_CALLS
+};
+
+/* A call's name; one for variants of a call (pread, sendmsg) that fail in the same ways. */
+const char *weir__sys_name(enum weir__sys_call call);
+
+/*
+ * What a call may fail with although its caller has made no mistake, from its manual page;
+ * 0-terminated. Empty: it does not fail, or nobody is to notice.
+ */
+const int *weir__sys_errors(enum weir__sys_call call);
+
 /* Calls through this door by the calling thread so far. */
 uint64_t weir__sys_count(void);
 
@@ -66,5 +113,14 @@ uint64_t weir__sys_count(void);
  * switches that off.
  */
 void weir__sys_fail_nth(uint64_t nth, int err);
+
+/*
+ * From now on the planned failure's error is what `choose` says when the call is known; 0 lets it
+ * be made. NULL: that of weir__sys_fail_nth.
+ */
+void weir__sys_choose_planned(int (*choose)(enum weir__sys_call call));
+
+/* For who stands in for the kernel: counts as that call; 0, or -errno of the planned failure. */
+int weir__sys_pretend(enum weir__sys_call call);
 
 #endif

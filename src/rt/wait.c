@@ -11,6 +11,7 @@
 
 static _Thread_local uint64_t wait_count;
 static _Thread_local uint64_t cancel_countdown;
+static _Thread_local bool (*tell_planned)(struct weir__wait *w);
 
 uint64_t weir__wait_count(void)
 {
@@ -28,6 +29,11 @@ static void on_timeout(struct weir__timer *t)
     struct weir__ctx *c = w->ctx;
     bool is_shield = c->is_shielded && c->shield_until.ns <= w->fiber->worker->now.ns;
     weir__wait_abort(w, is_shield && c->reason != 0 ? weir__reason_err(c->reason) : WEIR_ETIMEDOUT);
+}
+
+void weir__wait_tell_planned(bool (*told)(struct weir__wait *w))
+{
+    tell_planned = told;
 }
 
 void weir__wait_init(struct weir__wait *w, const struct weir__wait_type *type,
@@ -77,13 +83,24 @@ static bool take_off(struct weir__wait *w)
     return true;
 }
 
-/* A test's cancellation at this very wait: true when the wait is over before it began. */
+/* A wait in a context that somebody may cancel. */
+static bool is_counted(const struct weir__worker *w, const struct weir__wait *wait)
+{
+    return wait->ctx != w->root && !weir__ctx_is_shared(wait->ctx);
+}
+
+/*
+ * A test's cancellation at this very wait: true when the wait is over before it began. Where a
+ * shield holds it goes on, as it would for anybody's cancellation.
+ */
 static bool planned_cancel(struct weir__wait *wait)
 {
     if (--cancel_countdown != 0)
         return false;
+    if (tell_planned != NULL && !tell_planned(wait))
+        return false;
     weir__ctx_cancel(wait->ctx, WEIR_REASON_CALLER);
-    return take_off(wait);
+    return weir__ctx_check(wait->ctx) != WEIR_OK && take_off(wait);
 }
 
 weir_err weir__park(struct weir__wait *wait, weir_time until)
@@ -91,12 +108,13 @@ weir_err weir__park(struct weir__wait *wait, weir_time until)
     struct weir__worker *w = weir__self;
     struct weir__fiber *f = w->current;
     WEIR_ASSERT(f != NULL && f == wait->fiber, "a wait is parked by its own fiber");
-    wait_count++;
     if (f->before_park != NULL)
         f->before_park(f);
     wait->since = w->now;
-    if (WEIR_UNLIKELY(cancel_countdown != 0) && planned_cancel(wait))
-        return WEIR_ECANCELED;
+    bool is_planned = is_counted(w, wait);
+    wait_count += is_planned;
+    if (WEIR_UNLIKELY(cancel_countdown != 0) && is_planned && planned_cancel(wait))
+        return weir__reason_err((weir_reason)wait->ctx->reason);
     arm_deadlines(w, wait, until);
     weir__list_push_back(&list_owner(w, wait->ctx)->waits, &wait->in_ctx);
     weir__fiber_park(wait);

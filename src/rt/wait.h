@@ -80,13 +80,22 @@ bool weir__wake_first(struct weir__list *queue, weir_err result);
 /* Ends the wait with `reason` unless a waker was faster. On the fiber's own worker. */
 void weir__wait_abort(struct weir__wait *w, weir_err reason);
 
-/* Waits begun by the calling thread so far; the cancel-everywhere tests count in it. */
+/*
+ * Waits that the calling thread has begun so far in contexts that may be cancelled (not in a
+ * worker's root, nor in the application's); the cancel-everywhere tests count in it.
+ */
 uint64_t weir__wait_count(void);
 
 /*
- * The calling thread's `nth` next wait finds its context cancelled (reason CALLER); 0 switches that
- * off.
+ * The calling thread's `nth` next wait of those finds its context cancelled (reason CALLER); 0
+ * switches that off.
  */
 void weir__wait_cancel_nth(uint64_t nth);
+
+/*
+ * From now on `told` hears of the wait that was planned, before it is cancelled; false: it is not
+ * cancelled, `told` has done something else to it. NULL: nobody hears.
+ */
+void weir__wait_tell_planned(bool (*told)(struct weir__wait *w));
 
 #endif

@@ -56,6 +56,10 @@ struct weir__worker {
     struct weir__fiber *current;
     void *sched_sp;
     struct weir__list ready;       /* weir__fiber.in_run */
+    /*
+     * For tests: takes off `ready`, which is not empty, the fiber that runs next. NULL: the first.
+     */
+    struct weir__fiber *(*choose)(struct weir__worker *w);
     struct weir__list fibers;      /* weir__fiber.in_all */
     struct weir__list free_fibers; /* weir__fiber.in_run, newest first */
     size_t free_fiber_count;
