@@ -42,6 +42,7 @@ struct weir__exchange {
     bool is_close_delimited; /* HTTP/1.0 without a length */
     bool is_last;            /* the connection closes after it */
     bool has_type;           /* a Content-Type line is among the header lines */
+    bool has_failed;         /* set by `serve`: it is answered, and the handler has failed */
     uint64_t length_left;    /* of a response whose length was announced */
     uint64_t bytes_in;       /* body bytes received */
     uint64_t bytes_out;      /* body bytes of the response, without chunk heads */

@@ -188,7 +188,7 @@ static void finish(struct weir__http_conn *c)
     count(x);
     if (app->done != NULL)
         app->done(x, app->arg);
-    x->ctx->is_ok = x->status < 500 && x->ctx->reason == WEIR_REASON_NONE;
+    x->ctx->is_ok = x->status < 500 && !x->has_failed && x->ctx->reason == WEIR_REASON_NONE;
     end_context(c);
     if (WEIR_UNLIKELY(x->body_state != WEIR__BODY_DONE)) {
         bool is_drained = !x->is_last && weir__body_drain(x);

@@ -103,6 +103,7 @@ static void finish(struct weir__request *r, weir_err err)
     r->err = err;
     if (WEIR_LIKELY(err == WEIR_OK && r->x->is_complete))
         return;
+    r->x->has_failed = true;
     if (r->x->is_started) {
         finish_started(r, err);
         return;

@@ -1,6 +1,8 @@
 /* Requests through the whole room: routing, the onion, aborts, app handles, recycling. */
 #include "web/web_test_kit.h"
 
+#include <weir/sync.h>
+
 static weir_err next(weir_ctx *c, void *arg)
 {
     (void)arg;
@@ -519,6 +521,36 @@ static void test_time_limits_of_route_group_and_service(void **state)
     kit_run(build_limits, use_limits);
 }
 
+/* --- what a handler leaves behind ------------------------------------------------------------- */
+
+static weir_err keep_lock(weir_ctx *c)
+{
+    weir_err err = weir_lock(c, weir_mutex_new(c));
+    if (err == WEIR_OK && weir_query_param(c, "fails").ptr != NULL)
+        err = weir_fail(c, 409, "as asked");
+    return err < 0 ? err : weir_text(c, 200, "kept");
+}
+
+static void build_keeping(weir_group *app)
+{
+    weir_get(app, "/keep", keep_lock);
+}
+
+static void use_keeping(struct kit *k)
+{
+    uint64_t before = weir__leak_total();
+    assert_int_equal(kit_status(kit_get(k, "/keep?fails")), 409);
+    assert_int_equal(weir__leak_total(), before);
+    assert_int_equal(kit_status(kit_get(k, "/keep")), 200);
+    assert_int_equal(weir__leak_total(), before + 1);
+}
+
+static void test_who_fails_may_leave_things_open(void **state)
+{
+    (void)state;
+    kit_run(build_keeping, use_keeping);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -530,6 +562,7 @@ int main(void)
         cmocka_unit_test(test_large_things_are_refused_to_their_request_alone),
         cmocka_unit_test(test_what_is_recycled_is_as_new),
         cmocka_unit_test(test_time_limits_of_route_group_and_service),
+        cmocka_unit_test(test_who_fails_may_leave_things_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
