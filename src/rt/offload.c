@@ -199,13 +199,49 @@ static weir_err enqueue(struct weir__offload_pool *pool, struct call *call)
     return err;
 }
 
-/* In the simulation there are no threads. */
-static weir_err run_here(struct weir__offload_pool *pool, weir_err (*fn)(void *arg), void *arg)
+/*
+ * In the simulation there are no threads: the call waits for a turn of the worker, as one that is
+ * queued, and then runs here.
+ */
+struct simulated_call {
+    struct weir__wait wait;
+    struct weir__task task;
+    struct weir__offload_pool *pool;
+    bool is_abandoned;
+};
+
+/* The message that ends the wait is on its way, so it ends with that. */
+static bool abandon_simulated(struct weir__wait *w)
 {
+    WEIR_CONTAINER(w, struct simulated_call, wait)->is_abandoned = true;
+    return false;
+}
+
+static void describe_simulated(const struct weir__wait *w, weir_buf *out)
+{
+    const struct simulated_call *call = WEIR_CONTAINER(w, const struct simulated_call, wait);
+    weir_buf_printf(out, "%s, queued", call->pool->name);
+}
+
+static void begin_simulated(struct weir__task *t)
+{
+    weir__wake(&WEIR_CONTAINER(t, struct simulated_call, task)->wait, WEIR_OK);
+}
+
+static weir_err run_here(struct weir__offload_pool *pool, struct weir__ctx *c,
+                         const weir_site *site, weir_err (*fn)(void *arg), void *arg)
+{
+    static const struct weir__wait_type simulated = {
+        .name = "offload", .abandon = abandon_simulated, .describe = describe_simulated};
+    struct simulated_call call = {.task = {.run = begin_simulated}, .pool = pool};
     pthread_mutex_lock(&pool->mutex);
     pool->calls++;
     pthread_mutex_unlock(&pool->mutex);
-    return fn(arg);
+    weir__wait_init(&call.wait, &simulated, c, site, pool);
+    weir__post(weir__self, &call.task);
+    (void)weir__park(&call.wait, weir_never());
+    weir_err err = call.is_abandoned ? weir__ctx_check(c) : WEIR_OK;
+    return err < 0 ? err : fn(arg);
 }
 
 weir_err weir__offload_on(struct weir__offload_pool *pool, struct weir__ctx *c,
@@ -216,7 +252,7 @@ weir_err weir__offload_on(struct weir__offload_pool *pool, struct weir__ctx *c,
     if (err < 0)
         return err;
     if (weir__self->poller == &weir__poller_sim)
-        return run_here(pool, fn, arg);
+        return run_here(pool, c, site, fn, arg);
     struct call call = {
         .pool = pool, .fn = fn, .arg = arg, .interrupt = interrupt, .state = QUEUED};
     weir__wait_init(&call.wait, &type, c, site, pool);

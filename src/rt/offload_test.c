@@ -58,11 +58,41 @@ static weir_err runs_inline(weir_ctx *c, void *arg)
     return WEIR_OK;
 }
 
-static void test_the_simulation_calls_at_once(void **state)
+static void test_the_simulation_calls_after_a_turn(void **state)
 {
     (void)state;
     int n = 0;
     assert_int_equal(weir__sim_run(runs_inline, &n), WEIR_OK);
+}
+
+static weir_err ask_for_one(weir_ctx *c, void *arg)
+{
+    return weir_offload(c, add_one, arg);
+}
+
+static weir_err cancels_queued(weir_ctx *c, void *arg)
+{
+    int *n = arg;
+    weir_ctx *group = weir_ctx_open(c);
+    assert_int_equal(WEIR_GO(group, ask_for_one, n), WEIR_OK);
+    assert_int_equal(WEIR_GO(group, ask_for_one, n), WEIR_OK);
+    weir__fiber_yield(); /* both are queued now */
+    weir_cancel(group);
+    assert_int_equal(weir_join(group), WEIR_ECANCELED);
+    assert_int_equal(*n, 0);
+    weir__wait_cancel_nth(1);
+    weir_ctx *alone = weir_ctx_open(c);
+    assert_int_equal(weir_offload(alone, add_one, n), WEIR_ECANCELED);
+    assert_int_equal(*n, 0);
+    (void)weir_ctx_close(alone);
+    return WEIR_OK;
+}
+
+static void test_the_simulation_cancels_what_is_queued(void **state)
+{
+    (void)state;
+    int n = 0;
+    assert_int_equal(weir__sim_run(cancels_queued, &n), WEIR_OK);
 }
 
 /* --- on threads --------------------------------------------------------------------------- */
@@ -268,7 +298,8 @@ static void test_a_deadline_never_leaves_a_call_running(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_simulation_calls_at_once),
+        cmocka_unit_test(test_the_simulation_calls_after_a_turn),
+        cmocka_unit_test(test_the_simulation_cancels_what_is_queued),
         cmocka_unit_test(test_a_call_runs_on_a_thread_of_its_own_kind),
         cmocka_unit_test(test_it_is_bounded_and_cancellable),
         cmocka_unit_test(test_every_call_comes_back),
