@@ -54,7 +54,7 @@ static weir_err add_samples_if_new(weir_ctx *c, struct shop *s)
 {
     int64_t users = 0;
     weir_err err = weir_query_one(c, s->db, int64_t, &users, "SELECT count(*) FROM users");
-    if (err < 0 || users > 0)
+    if (err < 0 || users > 0 || !s->has_samples)
         return err;
     err = weir_exec_script(c, s->db, sample_people_and_products);
     return err < 0 ? err : WEIR_GO(c, add_sample_orders, s);

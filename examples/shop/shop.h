@@ -9,13 +9,15 @@
 
 struct shop {
     const char *path; /* of the database's file */
+    bool has_samples; /* a new database is filled with samples */
     weir_db *db;
+    weir_option options[3]; /* of the command line; the last one ends the list */
 };
 
 /* `shop(c)` is the service's struct shop, in every handler, fiber and piece of background work. */
 WEIR_HANDLE(shop, struct shop);
 
-/* The service's own errors; main.c says what a client is told. */
+/* The service's own errors; app.c says what a client is told. */
 enum { SHOP_EOUT_OF_STOCK = WEIR_DOMAIN(1) };
 
 /* Which part of a list: ?limit=20&offset=40 */
@@ -23,6 +25,9 @@ typedef struct {
     int64_t limit, offset;
 } page;
 WEIR_MODEL(page, (limit, .min = 0, .max = 1000), (offset, .min = 0));
+
+/* The whole service, ready for weir_app_run, or for a test. */
+weir_app *shop_app(int argc, char **argv, struct shop *s);
 
 weir_err shop_open(weir_ctx *c, void *the_shop);
 

@@ -28,6 +28,7 @@ struct everywhere {
     const weir_test_plan *plan;
     char name[NAME_BYTES];
     unsigned runs_max;
+    bool shows_log; /* a run that is replayed is looked at */
     weir_test_report report;
     weir_buf text;
 };
@@ -182,6 +183,8 @@ static void run_once(struct everywhere *e, struct weir__fault *f, weir_buf *out)
     }
     if (f->kind == WEIR__FAULT_NONE && plan->run == NULL)
         e->report.status = reply.status;
+    if (e->shows_log)
+        fprintf(stderr, "%s", weir_test_log(t));
     weir_buf_puts(out, weir_str_from(weir_test_close(t)));
     weir__symbols_forget();
 }
@@ -331,8 +334,9 @@ static void replay(struct everywhere *e, const char *seed)
     weir_buf unread;
     weir_buf_init_fixed(&unread, bytes, sizeof bytes);
     run_once(e, &none, &unread);
+    e->shows_log = true;
     (void)try_fault(e, &f);
-    if (!f.has_hit && f.kind < WEIR__FAULT_ORDER)
+    if (!f.has_hit && f.kind > WEIR__FAULT_NONE && f.kind < WEIR__FAULT_ORDER)
         weir_buf_puts(&e->text, WEIR_S("WEIR_TEST_REPLAY: there was nothing to hit\n"));
 }
 
