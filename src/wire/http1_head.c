@@ -128,8 +128,8 @@ static int other_version(const struct weir__http1_head *h, const char *target, c
     const char *v = memrchr(target, ' ', (size_t)(end - target));
     if (target == end)
         return WEIR_HTTP1_EREQUESTLINE;
-    if (v == NULL)
-        return WEIR_HTTP1_EVERSION09;
+    if (v == NULL) /* "GET /path" was a request once; all else never was */
+        return *target == '/' ? WEIR_HTTP1_EVERSION09 : WEIR_HTTP1_EREQUESTLINE;
     if (end - v != 9 || memcmp(v, " HTTP/", 6) != 0 || v[7] != '.' ||
         !weir__http_byte_is(v[6], WEIR_BYTE_DIGIT) || !weir__http_byte_is(v[8], WEIR_BYTE_DIGIT))
         return WEIR_HTTP1_EVERSIONFORM;

@@ -169,7 +169,7 @@ static int ref_request_line(struct ref *r, char *line)
         return 400;
     blank = strrchr(target, ' ');
     if (blank == NULL)
-        return 505;
+        return *target == '/' ? 505 : 400;
     const char *v = blank + 1;
     if (strlen(v) != 8 || strncmp(v, "HTTP/", 5) != 0 || !isdigit((unsigned char)v[5]) ||
         v[6] != '.' || !isdigit((unsigned char)v[7]))
