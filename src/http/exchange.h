@@ -36,8 +36,8 @@ struct weir__exchange {
     bool is_started;       /* the status line is decided: nothing but more body can follow */
     bool is_complete;      /* `end` was reached */
     bool is_aborted;       /* the connection will be cut */
-    bool has_body;         /* of the response: false for HEAD, 204, 304 */
-    bool has_body_allowed; /* the same but for HEAD */
+    bool has_body;         /* of the response: false for HEAD, 204, 205, 304 */
+    bool has_body_allowed; /* its length is said: false for 204, 304 */
     bool is_chunked;
     bool is_close_delimited; /* HTTP/1.0 without a length */
     bool is_last;            /* the connection closes after it */

@@ -71,7 +71,7 @@ static weir_err prepare(struct weir__exchange *x, int status, size_t room)
     if (WEIR_UNLIKELY(err != WEIR_OK))
         return err;
     x->has_body_allowed = weir__http_status_has_body(status);
-    x->has_body = x->has_body_allowed && x->head.method != WEIR_HTTP1_HEAD;
+    x->has_body = x->has_body_allowed && status != 205 && x->head.method != WEIR_HTTP1_HEAD;
     return WEIR_OK;
 }
 
@@ -107,6 +107,8 @@ static weir_err send_directly(struct weir__exchange *x, weir_str bytes)
 weir_err weir__exchange_respond(struct weir__exchange *x, int status, weir_str type, weir_str body)
 {
     size_t head = HEAD_FIXED + type.len + x->extra_len;
+    if (WEIR_UNLIKELY(status == 205))
+        body.len = 0;
     bool is_copied = body.len <= COPIED_MAX;
     weir_err err = prepare(x, status, is_copied ? head + body.len : head);
     if (WEIR_UNLIKELY(err != WEIR_OK))
@@ -135,6 +137,8 @@ weir_err weir__exchange_begin(struct weir__exchange *x, int status, weir_str typ
 {
     if (!weir__http_value_is_valid(type))
         return WEIR_EINVALID;
+    if (status == 205)
+        length = 0;
     weir_err err = prepare(x, status, HEAD_FIXED + type.len + x->extra_len);
     if (err != WEIR_OK)
         return err;

@@ -207,6 +207,28 @@ static void test_heads_only(void **state)
     run_rig(heads_only, NULL);
 }
 
+/* RFC 9110 section 15.3.6: a 205 has no content, and says so, or its end would not be known. */
+static void reset_content(struct rig *rig)
+{
+    int client = dial(rig);
+    static const char *const asked[] = {"GET /reset HTTP/1.1\r\nHost: a\r\n\r\n",
+                                        "GET /reset-stream HTTP/1.1\r\nHost: a\r\n\r\n"};
+    for (int i = 0; i < 2; i++) {
+        char *text = ask(rig, client, asked[i]);
+        assert_has(text, "205 Reset Content");
+        assert_has(text, "\r\nContent-Length: 0\r\n");
+        assert_lacks(text, "chunked");
+        assert_string_equal(body_of(text), "");
+    }
+    assert_string_equal(body_of(ask(rig, client, HELLO)), "hello");
+}
+
+static void test_reset_content(void **state)
+{
+    (void)state;
+    run_rig(reset_content, NULL);
+}
+
 /* Joins the chunks of a body; returns how many bytes. The end must be a last chunk. */
 static size_t join_chunks(char *body)
 {
@@ -555,6 +577,7 @@ int main(void)
         cmocka_unit_test(test_split_everywhere),
         cmocka_unit_test(test_byte_by_byte),
         cmocka_unit_test(test_heads_only),
+        cmocka_unit_test(test_reset_content),
         cmocka_unit_test(test_large_bodies),
         cmocka_unit_test(test_large_uploads),
         cmocka_unit_test(test_malformed),

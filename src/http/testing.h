@@ -130,7 +130,13 @@ static void serve(struct weir__exchange *x, void *arg)
         serve_sleep(x, rig);
     else if (AT("/empty"))
         (void)say(x, 204, WEIR_S("must not be sent"));
-    else if (AT("/panic"))
+    else if (AT("/reset"))
+        (void)say(x, 205, WEIR_S("must not be sent"));
+    else if (AT("/reset-stream")) {
+        (void)weir__exchange_begin(x, 205, WEIR_S("text/plain"), -1);
+        (void)weir__exchange_write(x, WEIR_S("must not be sent"));
+        (void)weir__exchange_end(x);
+    } else if (AT("/panic"))
         weir_panic("as asked");
     else if (AT("/cut"))
         serve_cut(x, true);

@@ -29,7 +29,8 @@ weir_str weir__http_status_reason(int status);
 bool weir__http_status_is_known(int status);
 
 /* False for 1xx, 204 and 304: such a response ends with its head, whatever its headers say
- * (RFC 9112 section 6.3). A response to HEAD has none either; that is the caller's to know. */
+ * (RFC 9112 section 6.3). A response to HEAD has none either; that is the caller's to know. A 205
+ * has one that is empty, and says so (RFC 9110 section 15.3.6). */
 static inline bool weir__http_status_has_body(int status)
 {
     return status >= 200 && status != 204 && status != 304;
