@@ -193,6 +193,8 @@ static bool parse(struct weir__http_conn *c)
     if (WEIR_LIKELY(n > 0)) {
         x->head_len = (uint32_t)n;
         in->at += (uint32_t)n;
+        if (WEIR_UNLIKELY(x->head.is_https)) /* RFC 9110 section 7.4: not without TLS */
+            refuse(x, 421, "an https URL on a connection without TLS");
         return true;
     }
     weir__counter_add(&c->home->count.malformed, 1);

@@ -229,6 +229,26 @@ static void test_reset_content(void **state)
     run_rig(reset_content, NULL);
 }
 
+/* RFC 9110 section 7.4: what was asked for over TLS is not answered without it. */
+static void misdirected(struct rig *rig)
+{
+    bool over;
+    int client = dial(rig);
+    put(client, "GET https://a/hello HTTP/1.1\r\nHost: a\r\n\r\n" HELLO);
+    char *text = get(rig, client, &over);
+    assert_has(text, "421 Misdirected Request");
+    assert_has(text, "Connection: close\r\n");
+    assert_lacks(text, "\r\n\r\nhello");
+    assert_true(over);
+    assert_int_equal(rig->done, 1);
+}
+
+static void test_misdirected(void **state)
+{
+    (void)state;
+    run_rig(misdirected, NULL);
+}
+
 /* Joins the chunks of a body; returns how many bytes. The end must be a last chunk. */
 static size_t join_chunks(char *body)
 {
@@ -578,6 +598,7 @@ int main(void)
         cmocka_unit_test(test_byte_by_byte),
         cmocka_unit_test(test_heads_only),
         cmocka_unit_test(test_reset_content),
+        cmocka_unit_test(test_misdirected),
         cmocka_unit_test(test_large_bodies),
         cmocka_unit_test(test_large_uploads),
         cmocka_unit_test(test_malformed),
