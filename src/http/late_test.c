@@ -90,6 +90,8 @@ static void passage_to_a_drained_worker(struct rig *rig)
     assert_has(answer, "\r\n\r\nhello");
     assert_has(answer, "Connection: close");
     assert_true(is_over(rig, client));
+    weir__sim_close(client);
+    wait_ms(rig, 1);
     assert_int_equal(rig_stats(rig).open, 0);
 }
 

@@ -195,6 +195,8 @@ static void finish(struct weir__http_conn *c)
         c->is_closing = c->is_closing || !is_drained;
         c->is_dirty = c->is_dirty || !is_drained;
     }
+    /* A client that did not ask for the end may have sent more before it learns of it. */
+    c->is_dirty = c->is_dirty || (x->is_last && x->head.keep_alive);
     c->is_closing = c->is_closing || x->is_last;
 }
 

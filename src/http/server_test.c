@@ -249,6 +249,33 @@ static void test_misdirected(void **state)
     run_rig(misdirected, NULL);
 }
 
+/*
+ * RFC 9112 section 9.6: who ends a connection without being asked to does not reset it when a
+ * request comes that was on its way: that could destroy the answer.
+ */
+static void last_answer_is_not_reset(struct rig *rig)
+{
+    bool over;
+    int client = dial(rig);
+    put(client, HELLO);
+    assert_has(get(rig, client, &over), "Connection: close\r\n");
+    assert_true(over);
+    put(client, HELLO); /* it is still taken */
+    assert_string_equal(get(rig, client, &over), "");
+    assert_true(over);
+    assert_int_equal(rig_stats(rig).open, 1);
+    wait_ms(rig, 5000); /* but not for ever */
+    assert_int_equal(rig_stats(rig).open, 0);
+    assert_int_equal(rig->done, 1);
+}
+
+static void test_last_answer_is_not_reset(void **state)
+{
+    struct weir__http_server_options options = {.requests_max = 1};
+    (void)state;
+    run_rig(last_answer_is_not_reset, &options);
+}
+
 /* Joins the chunks of a body; returns how many bytes. The end must be a last chunk. */
 static size_t join_chunks(char *body)
 {
@@ -599,6 +626,7 @@ int main(void)
         cmocka_unit_test(test_heads_only),
         cmocka_unit_test(test_reset_content),
         cmocka_unit_test(test_misdirected),
+        cmocka_unit_test(test_last_answer_is_not_reset),
         cmocka_unit_test(test_large_bodies),
         cmocka_unit_test(test_large_uploads),
         cmocka_unit_test(test_malformed),
