@@ -132,24 +132,40 @@ static void limit_time(struct weir__ctx *c, weir_time began, weir_dur timeout)
     c->deadline_owner = c;
 }
 
-static const struct weir__route *route_of(const struct weir__web *web, struct weir__request *r,
-                                          enum weir__route_kind kind)
+/* CONNECT, TRACE and what is no method of ours: no route can have them (RFC 9110 section 9.1). */
+static bool is_implemented(const struct weir__request *r)
 {
+    unsigned method = r->x->head.method;
+    return method > WEIR_HTTP1_OTHER && method <= WEIR_HTTP1_OPTIONS;
+}
+
+static enum weir__web_special special_of(const struct weir__web *web, const struct weir__request *r,
+                                         enum weir__route_kind kind)
+{
+    bool may_fall_back = kind == WEIR__ROUTE_NOT_FOUND && web->fallback != NULL;
+    if (!is_implemented(r) && !may_fall_back)
+        return WEIR__WEB_NOT_IMPLEMENTED;
     switch (kind) {
-    case WEIR__ROUTE_FOUND:
-        return r->match.route;
     case WEIR__ROUTE_NOT_ALLOWED:
-        return &web->specials[WEIR__WEB_NOT_ALLOWED];
+        return WEIR__WEB_NOT_ALLOWED;
     case WEIR__ROUTE_AUTO_OPTIONS:
-        return &web->specials[WEIR__WEB_AUTO_OPTIONS];
+        return WEIR__WEB_AUTO_OPTIONS;
     case WEIR__ROUTE_REDIRECT:
-        return &web->specials[WEIR__WEB_REDIRECT];
+        return WEIR__WEB_REDIRECT;
     case WEIR__ROUTE_BAD_PATH:
-        return &web->specials[WEIR__WEB_BAD_PATH];
+        return WEIR__WEB_BAD_PATH;
+    case WEIR__ROUTE_FOUND:
     case WEIR__ROUTE_NOT_FOUND:
         break;
     }
-    return &web->specials[WEIR__WEB_NOT_FOUND];
+    return WEIR__WEB_NOT_FOUND;
+}
+
+static const struct weir__route *route_of(const struct weir__web *web,
+                                          const struct weir__request *r, enum weir__route_kind kind)
+{
+    return WEIR_LIKELY(kind == WEIR__ROUTE_FOUND) ? r->match.route
+                                                  : &web->specials[special_of(web, r, kind)];
 }
 
 /* "OPTIONS *" asks about the server, not about a path. */
@@ -198,6 +214,11 @@ static weir_err not_allowed(weir_ctx *c)
     return err < 0 ? err : weir_fail(c, 405, "this path does not take this method");
 }
 
+static weir_err not_implemented(weir_ctx *c)
+{
+    return weir_fail(c, 501, "this service does not know this method");
+}
+
 static weir_err auto_options(weir_ctx *c)
 {
     weir_err err = weir_set_header(c, "Allow", weir__request_of(c)->match.allow);
@@ -226,8 +247,11 @@ static weir_err bad_path(weir_ctx *c)
 }
 
 const weir_handler weir__web_special_handlers[WEIR__WEB_SPECIALS] = {
-    [WEIR__WEB_NOT_FOUND] = not_found,       [WEIR__WEB_NOT_ALLOWED] = not_allowed,
-    [WEIR__WEB_AUTO_OPTIONS] = auto_options, [WEIR__WEB_REDIRECT] = redirect,
+    [WEIR__WEB_NOT_FOUND] = not_found,
+    [WEIR__WEB_NOT_ALLOWED] = not_allowed,
+    [WEIR__WEB_NOT_IMPLEMENTED] = not_implemented,
+    [WEIR__WEB_AUTO_OPTIONS] = auto_options,
+    [WEIR__WEB_REDIRECT] = redirect,
     [WEIR__WEB_BAD_PATH] = bad_path,
 };
 

@@ -67,6 +67,11 @@ static void use_groups(struct kit *k)
     assert_int_equal(kit_status(a), 204);
     assert_non_null(strstr(a, "\r\nAllow: "));
     assert_int_equal(kit_status(kit_ask(k, "OPTIONS", "*", "", "")), 204);
+    a = kit_ask(k, "PURGE", "/only/post", "", "");
+    assert_int_equal(kit_status(a), 501); /* no route could have it: that is not 405 */
+    assert_int_equal(kit_status(kit_ask(k, "TRACE", "/only/post", "", "")), 501);
+    assert_int_equal(kit_status(kit_ask(k, "CONNECT", "t:80", "", "")), 501);
+    assert_int_equal(kit_status(kit_ask(k, "PURGE", "/nowhere", "", "")), 501);
     a = kit_ask(k, "HEAD", "/api/v1/users/42", "", "");
     kit_expect(a, 200, "");
     assert_true(kit_has_header(a, "Content-Length: 33"));

@@ -92,6 +92,7 @@ struct weir__web_error {
 enum weir__web_special {
     WEIR__WEB_NOT_FOUND,
     WEIR__WEB_NOT_ALLOWED,
+    WEIR__WEB_NOT_IMPLEMENTED,
     WEIR__WEB_AUTO_OPTIONS,
     WEIR__WEB_REDIRECT,
     WEIR__WEB_BAD_PATH,
