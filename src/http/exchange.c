@@ -26,6 +26,11 @@ const struct weir__endpoint *weir__exchange_peer(const struct weir__exchange *x)
     return &x->conn->peer;
 }
 
+int64_t weir__exchange_date(const struct weir__exchange *x)
+{
+    return x->home->date.second;
+}
+
 uint32_t weir__exchange_index(const struct weir__exchange *x)
 {
     return x->conn->requests - 1;

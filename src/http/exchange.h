@@ -118,6 +118,9 @@ weir_str weir__exchange_header(const struct weir__exchange *x, weir_str name);
 /* Who is at the other end of the connection; family 0 when unknown. */
 const struct weir__endpoint *weir__exchange_peer(const struct weir__exchange *x);
 
+/* The time that the response's Date says, in seconds of Unix. */
+int64_t weir__exchange_date(const struct weir__exchange *x);
+
 /* Requests on this connection before this one. */
 uint32_t weir__exchange_index(const struct weir__exchange *x);
 

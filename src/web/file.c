@@ -135,22 +135,63 @@ static weir_err open_owned(weir_ctx *c, struct file *f, weir_str path, const cha
         return refuse(c, -ENOENT);
     snprintf(f->tag, sizeof f->tag, "\"%llx-%llx-%llx\"", (unsigned long long)f->st.st_mtim.tv_sec,
              (unsigned long long)f->st.st_mtim.tv_nsec, (unsigned long long)f->st.st_size);
-    weir__date_format(f->modified, f->st.st_mtim.tv_sec);
+    int64_t now = weir__exchange_date(weir__request_of(c)->x), changed = f->st.st_mtim.tv_sec;
+    weir__date_format(f->modified, changed < now ? changed : now); /* never later than Date */
     return WEIR_OK;
 }
 
 /* --- conditions --------------------------------------------------------------------------- */
 
-/* True when the client has it already (RFC 9110 section 13.2.2). */
-static bool is_unchanged(const struct weir__exchange *x, const struct file *f)
+/* True when one of the tags is the file's; a list may be spread over several lines. */
+static bool has_tag(const struct weir__exchange *x, const struct file *f,
+                    enum weir__http_field_id id, bool is_strong)
 {
-    weir_str tags = weir__exchange_field(x, WEIR_FIELD_IF_NONE_MATCH);
-    if (tags.ptr != NULL)
-        return weir__etag_list_has(tags, tag_of(f), false);
-    weir_str since = weir__exchange_field(x, WEIR_FIELD_IF_MODIFIED_SINCE);
+    const struct weir__http1_head *h = &x->head;
+    for (unsigned i = h->slots[id] - 1u; i < h->nfields; i++) {
+        if (h->fields[i].id == id && weir__etag_list_has(weir__http1_field_value(h, x->bytes, i),
+                                                         tag_of(f), is_strong))
+            return true;
+    }
+    return false;
+}
+
+/* The value of a field that is no list: absent when it is there twice, as if it made no sense. */
+static weir_str single_field(const struct weir__exchange *x, enum weir__http_field_id id)
+{
+    for (unsigned i = x->head.slots[id]; i > 0 && i < x->head.nfields; i++) {
+        if (x->head.fields[i].id == id)
+            return (weir_str){NULL, 0};
+    }
+    return weir__exchange_field(x, id);
+}
+
+/* True when the file has changed after the date of a field; what is no date says nothing. */
+static bool is_newer(const struct weir__exchange *x, const struct file *f,
+                     enum weir__http_field_id id, bool otherwise)
+{
     int64_t seconds;
-    return since.ptr != NULL && weir__date_parse(since, f->st.st_mtim.tv_sec, &seconds) == 0 &&
-           f->st.st_mtim.tv_sec <= seconds;
+    weir_str date = single_field(x, id);
+    if (date.ptr == NULL || weir__date_parse(date, f->st.st_mtim.tv_sec, &seconds) != 0)
+        return otherwise;
+    return f->st.st_mtim.tv_sec > seconds;
+}
+
+/*
+ * The status that the conditions ask for: 412, 304, or 200 when they hold. In the order of RFC 9110
+ * section 13.2.2. In answers to other methods the file is not what their conditions are about.
+ */
+static int status_of_conditions(const struct weir__exchange *x, const struct file *f)
+{
+    const uint8_t *has = x->head.slots;
+    if (x->head.method != WEIR_HTTP1_GET && x->head.method != WEIR_HTTP1_HEAD)
+        return 200;
+    if (has[WEIR_FIELD_IF_MATCH] != 0 ? !has_tag(x, f, WEIR_FIELD_IF_MATCH, true)
+                                      : is_newer(x, f, WEIR_FIELD_IF_UNMODIFIED_SINCE, false))
+        return 412;
+    bool is_unchanged = has[WEIR_FIELD_IF_NONE_MATCH] != 0
+                            ? has_tag(x, f, WEIR_FIELD_IF_NONE_MATCH, false)
+                            : !is_newer(x, f, WEIR_FIELD_IF_MODIFIED_SINCE, true);
+    return is_unchanged ? 304 : 200;
 }
 
 /* The part that is asked for; all of it when the range is none, several, or of another version. */
@@ -291,9 +332,12 @@ weir_err weir_file_at(weir_ctx *c, weir_str path, const weir_file_options *o)
     weir_err err = open_owned(c, f, path, o->root);
     if (err == WEIR_OK)
         err = set_headers(c, f, o);
-    if (err == WEIR_OK && is_unchanged(x, f))
+    int status = err == WEIR_OK ? status_of_conditions(x, f) : 0;
+    if (status == 304)
         err = weir__exchange_respond(x, 304, (weir_str){NULL, 0}, WEIR_S(""));
-    else if (err == WEIR_OK)
+    else if (status == 412)
+        err = weir_fail(c, 412, "the file is not the one that was asked for");
+    else if (status == 200)
         err = send_file(c, f, path, o);
     weir__disown(&f->owned);
     release(&f->owned);

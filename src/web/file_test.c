@@ -59,6 +59,12 @@ static int remove_folder(void **state)
     return rmdir(folder);
 }
 
+/* A file as the answer to something else than a GET. */
+static weir_err made(weir_ctx *c)
+{
+    return weir_file(c, WEIR_S("a.txt"), .root = folder);
+}
+
 static weir_err download(weir_ctx *c)
 {
     return weir_file(c, weir_query_param(c, "name"), .root = folder, .download = "my \"file\".txt",
@@ -85,6 +91,7 @@ static void build(weir_group *app)
     weir_static(app, "/assets/", folder);
     weir_get(app, "/download", download);
     weir_get(app, "/trusted", trusted);
+    weir_post(app, "/made", made);
 }
 
 static void use_whole(struct kit *k)
@@ -161,6 +168,60 @@ static void test_conditions_and_ranges(void **state)
     kit_run(build, use_conditions);
 }
 
+/* RFC 9110 section 13.2.2: in which order conditions are looked at, and for which methods. */
+static void use_preconditions(struct kit *k)
+{
+    static const char old[] = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const char *a = kit_get(k, "/assets/a.txt");
+    const char *tag = header_of(k, a, "ETag"), *date = header_of(k, a, "Last-Modified");
+    weir_str weak = weir_sprintf(k->c, "W/%s", tag);
+    kit_expect(with(k, "If-Match", tag), 200, "0123456789");
+    kit_expect(with(k, "If-Match", "*"), 200, "0123456789");
+    assert_int_equal(kit_status(with(k, "If-Match", "\"other\"")), 412);
+    assert_int_equal(kit_status(with(k, "If-Match", weak.ptr)), 412);
+    kit_expect(with(k, "If-Unmodified-Since", date), 200, "0123456789");
+    assert_int_equal(kit_status(with(k, "If-Unmodified-Since", old)), 412);
+    kit_expect(with(k, "If-Unmodified-Since", "yesterday"), 200, "0123456789");
+    weir_str both = weir_sprintf(k->c, "%s\r\nIf-Unmodified-Since: %s", tag, old);
+    kit_expect(with(k, "If-Match", both.ptr), 200, "0123456789");
+    both = weir_sprintf(k->c, "\"other\"\r\nIf-None-Match: %s", tag);
+    assert_int_equal(kit_status(with(k, "If-Match", both.ptr)), 412);
+    both = weir_sprintf(k->c, "\"other\"\r\nIf-Modified-Since: %s", date);
+    kit_expect(with(k, "If-None-Match", both.ptr), 200, "0123456789");
+    both = weir_sprintf(k->c, "\"one\"\r\nIf-None-Match: \"two\", %s", tag);
+    kit_expect(with(k, "If-None-Match", both.ptr), 304, "");
+    both = weir_sprintf(k->c, "%s\r\nIf-Modified-Since: %s", date, date);
+    kit_expect(with(k, "If-Modified-Since", both.ptr), 200, "0123456789");
+    both = weir_sprintf(k->c, "If-None-Match: %s\r\nIf-Modified-Since: %s\r\n", tag, date);
+    kit_expect(kit_ask(k, "POST", "/made", both.ptr, ""), 200, "0123456789");
+}
+
+static void test_preconditions(void **state)
+{
+    (void)state;
+    kit_run(build, use_preconditions);
+}
+
+/* RFC 9110 section 8.8.2.1: a file of tomorrow was not changed after the answer about it. */
+static void use_future(struct kit *k)
+{
+    struct stat st;
+    assert_int_equal(stat(in_folder("a.txt"), &st), 0);
+    struct timespec times[2] = {st.st_atim, {st.st_mtim.tv_sec + 86400, 0}};
+    assert_int_equal(utimensat(AT_FDCWD, in_folder("a.txt"), times, 0), 0);
+    const char *a = kit_get(k, "/assets/a.txt"), *date = header_of(k, a, "Last-Modified");
+    assert_string_equal(date, header_of(k, a, "Date"));
+    kit_expect(with(k, "If-Modified-Since", date), 200, "0123456789");
+    times[1] = st.st_mtim;
+    assert_int_equal(utimensat(AT_FDCWD, in_folder("a.txt"), times, 0), 0);
+}
+
+static void test_no_file_is_of_tomorrow(void **state)
+{
+    (void)state;
+    kit_run(build, use_future);
+}
+
 static void use_escapes(struct kit *k)
 {
     static const char *const paths[] = {
@@ -228,6 +289,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole_files),
         cmocka_unit_test(test_conditions_and_ranges),
+        cmocka_unit_test(test_preconditions),
+        cmocka_unit_test(test_no_file_is_of_tomorrow),
         cmocka_unit_test(test_a_path_cannot_leave_its_folder),
         cmocka_unit_test(test_a_kernel_without_openat2_follows_no_link),
         cmocka_unit_test(test_no_descriptor_is_left),
