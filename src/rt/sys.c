@@ -237,17 +237,17 @@ ssize_t weir__sys_write(int fd, const void *buf, size_t len)
 
 ssize_t weir__sys_pwrite(int fd, const void *buf, size_t len, off_t at)
 {
-    RETRIED(ssize_t, pwrite(fd, buf, len, at));
+    RETRIED(WRITE, ssize_t, pwrite(fd, buf, len, at));
 }
 
 int weir__sys_fdatasync(int fd)
 {
-    RETRIED(int, fdatasync(fd));
+    RETRIED(FSYNC, int, fdatasync(fd));
 }
 
 int weir__sys_unlink(const char *path)
 {
-    ONCE(int, unlink(path));
+    ONCE(UNLINK, int, unlink(path));
 }
 
 ssize_t weir__sys_sendfile(int out, int in, off_t *at, size_t len)
