@@ -115,14 +115,15 @@ void weir__fault_tell_last(void (*told)(void))
 
 static void on_fault(int sig, siginfo_t *info, void *context)
 {
-    if (info->si_code > 0 && weir__hibernate_touched(info->si_addr))
-        return; /* the instruction runs again, and finds what it wants */
     ucontext_t *u = context;
+    uintptr_t pc = (uintptr_t)u->uc_mcontext.gregs[REG_RIP];
+    bool is_jump = pc == (uintptr_t)info->si_addr; /* no stack that is shown can be executed */
+    if (info->si_code > 0 && !is_jump && weir__hibernate_touched(info->si_addr))
+        return; /* the instruction runs again, and finds what it wants */
     struct weir__fiber *f = weir__fiber_self();
     const char *what = NULL;
     if (f != NULL && f->catcher != NULL && info->si_code > 0)
         what = explain(f, sig, info);
-    uintptr_t pc = (uintptr_t)u->uc_mcontext.gregs[REG_RIP];
     uintptr_t *fp = (uintptr_t *)u->uc_mcontext.gregs[REG_RBP];
     if (what == NULL || !is_containing || !only_program_frames(f, pc, fp)) {
         if (what != NULL)

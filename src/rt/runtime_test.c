@@ -8,9 +8,13 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "rt/fault.h"
@@ -366,6 +370,41 @@ static void test_faults_of_the_application_are_panics(void **state)
 
 #endif
 
+/* --- faults that end the process; under sanitizers they are the sanitizer's --------------------- */
+
+#if !defined(WEIR__ASAN) && !defined(WEIR__TSAN)
+
+static weir_err jumps_into_its_stack(weir_ctx *c, void *arg)
+{
+    (void)c, (void)arg;
+    char bytes[16] = {0};
+    void *place = bytes;
+    void (*jump)(void);
+    memcpy(&jump, &place, sizeof jump);
+    jump();
+    return WEIR_OK;
+}
+
+/* A stack may be a hibernating fiber's and be shown; to run what stands on it stays a fault. */
+static void test_a_jump_into_a_stack_ends_the_process(void **state)
+{
+    (void)state;
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        struct rlimit none = {0, 0};
+        setrlimit(RLIMIT_CORE, &none);
+        alarm(20);
+        run_on(1, true, jumps_into_its_stack, NULL);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGSEGV);
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,6 +415,7 @@ int main(void)
         cmocka_unit_test(test_fibers_that_never_rest_starve_nobody),
 #if !defined(WEIR__ASAN) && !defined(WEIR__TSAN)
         cmocka_unit_test(test_faults_of_the_application_are_panics),
+        cmocka_unit_test(test_a_jump_into_a_stack_ends_the_process),
 #endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
