@@ -23,6 +23,7 @@
 #include <weir/request.h>
 #include <weir/response.h>
 #include <weir/route.h>
+#include <weir/socket.h>
 #include <weir/sql.h>
 #include <weir/sqlite.h>
 #include <weir/str.h>

@@ -1,6 +1,6 @@
 /*
  * Calls in progress, counted under the queue's lock. The last call to leave wakes who waits, and
- * each of those looks again: who ends by hand waits for all but itself, a release for all.
+ * each of those looks again.
  */
 #include "rt/busy.h"
 
@@ -34,8 +34,7 @@ static bool never_abandoned(struct weir__wait *w)
 static const struct weir__wait_type wait_type = {
     .name = "calls to end", .abandon = never_abandoned, .describe = weir__waitq_describe};
 
-/* Waits until at most `most` calls are in progress. */
-static void await_calls(struct weir__busy *b, uint32_t most)
+void weir__busy_await(struct weir__busy *b, uint32_t most)
 {
     for (;;) {
         struct weir__waiter me;
@@ -59,7 +58,5 @@ bool weir__busy_end(struct weir__busy *b, bool is_by_hand)
     if (is_mine && is_by_hand)
         b->calls++;
     weir__waitq_unlock(&b->q);
-    if (is_mine || !is_by_hand)
-        await_calls(b, is_mine && is_by_hand ? 1 : 0);
     return is_mine;
 }

@@ -23,12 +23,16 @@ weir_err weir__busy_enter(struct weir__busy *b);
 void weir__busy_leave(struct weir__busy *b);
 
 /*
- * Ends it, and waits until no call is in progress; cannot be cancelled, for such calls end by
- * themselves. Exactly one of all who end it gets true: the one that closes what is behind it.
- *
- * By hand (`is_by_hand`): the caller counts as a call when it got true, and leaves (B1) when all is
- * closed. As a type's `release`: it returns when nobody is left, whoever closed it.
+ * Ends it: no call begins any more. Exactly one of all who end it gets true: the one that closes
+ * what is behind it. By hand that one counts as a call from then on, and leaves (B1) when all is
+ * closed; as a type's `release` it does not.
  */
 bool weir__busy_end(struct weir__busy *b, bool is_by_hand);
+
+/*
+ * Waits until no more than `most` calls are in progress: 1, itself, for who ends it by hand; 0 for
+ * a release, also one that found it ended. Cannot be cancelled: such calls end by themselves.
+ */
+void weir__busy_await(struct weir__busy *b, uint32_t most);
 
 #endif

@@ -188,7 +188,9 @@ static weir_err close_fd(struct weir__ctx *c, weir_file *f)
 static void release(struct weir__owned *o)
 {
     weir_file *f = WEIR_CONTAINER(o, weir_file, busy.q.owned);
-    if (weir__busy_end(&f->busy, false))
+    bool is_mine = weir__busy_end(&f->busy, false);
+    weir__busy_await(&f->busy, 0);
+    if (is_mine)
         (void)close_fd(o->ctx, f);
 }
 
@@ -209,6 +211,7 @@ weir_err weir_file_close(weir_ctx *c, weir_file *f)
     weir__waitq_check(&f->busy.q, MAGIC, "weir_file_close");
     if (!weir__busy_end(&f->busy, true))
         return f->err;
+    weir__busy_await(&f->busy, 1);
     weir_err err = close_fd(ctx, f);
     if (f->err == WEIR_OK && f->is_writable)
         f->err = err;

@@ -91,6 +91,8 @@ struct weir__poller_ops {
     uint64_t gap_ticks;
     /* Ends a poll of `w` from another thread. */
     void (*wake)(struct weir__worker *w);
+    /* A stream socket to be connected, of that AF_ family: its number, or -errno. */
+    int (*socket)(struct weir__worker *w, int family);
     weir_err (*watch)(struct weir__worker *w, struct weir__fd *fd);
     /* `is_closing`: the descriptor is closed next, which makes the kernel forget it too. */
     void (*unwatch)(struct weir__worker *w, struct weir__fd *fd, bool is_closing);

@@ -6,6 +6,7 @@
  * Between a batch's events a call-back may close and free a descriptor whose event is still to come
  * in the same batch: unwatch clears such events.
  */
+#include <netinet/tcp.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -166,6 +167,23 @@ static void epoll_wake(struct weir__worker *w)
     (void)weir__sys_write(s->event_fd, &one, sizeof one);
 }
 
+static void set(int num, int level, int name)
+{
+    int one = 1;
+    (void)weir__sys_setsockopt(num, level, name, &one, sizeof one);
+}
+
+static int epoll_socket(struct weir__worker *w, int family)
+{
+    (void)w;
+    int num = weir__sys_socket(family, SOCK_STREAM, 0);
+    if (num >= 0 && family != AF_UNIX) {
+        set(num, IPPROTO_TCP, TCP_NODELAY);
+        set(num, SOL_SOCKET, SO_KEEPALIVE);
+    }
+    return num;
+}
+
 static weir_err epoll_watch(struct weir__worker *w, struct weir__fd *fd)
 {
     struct state *s = w->poller_state;
@@ -212,6 +230,7 @@ const struct weir__poller_ops weir__poller_epoll = {
     .poll = epoll_poll,
     .gap_ticks = GAP_TICKS,
     .wake = epoll_wake,
+    .socket = epoll_socket,
     .watch = epoll_watch,
     .unwatch = epoll_unwatch,
     .shutdown = epoll_shutdown,

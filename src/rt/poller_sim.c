@@ -7,23 +7,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
-#include "base/alloc.h"
 #include "base/assert.h"
 #include "rt/runtime.h"
 #include "rt/sim.h"
 #include "rt/sys.h"
 
 #define FIRST_NUM 1000
-#define SOCKETS_MAX 4096
-#define EPOCH_NS 1000000000000LL /* the virtual clock starts here: no test may depend on zero */
+#define SOCKETS_MAX (1 << 16)
+#define CONNECTED_BYTES (64u << 10) /* of each way, where the simulation connects */
+#define EPOCH_NS 1000000000000LL    /* the virtual clock starts here: no test may depend on zero */
 
 struct sim_socket {
     bool is_open, is_listener;
-    bool is_shut;  /* it sends no more */
-    bool is_reset; /* both sides get ECONNRESET */
-    int peer;      /* index; -1 when that is closed */
-    char *in;      /* what has arrived for it */
+    bool is_fresh;    /* made to be connected, and not yet */
+    bool has_knocked; /* its connecting has begun */
+    bool is_shut;     /* it sends no more */
+    bool is_reset;    /* both sides get ECONNRESET */
+    int peer;         /* index; -1 when that is closed */
+    char *in;         /* what has arrived for it */
     size_t at, len, cap;
     unsigned events;     /* gathered for the next poll */
     struct weir__fd *fd; /* who watches it */
@@ -39,6 +42,7 @@ static struct {
     int accept_err;
     bool (*may_pass)(weir_time until, void *arg); /* asked before the clock moves; may be NULL */
     void *may_pass_arg;
+    bool holds_connects;
 } sim;
 
 static struct sim_socket *get(int num)
@@ -52,9 +56,11 @@ static struct sim_socket *get(int num)
 static int new_socket(size_t capacity)
 {
     WEIR_ASSERT(sim.count < SOCKETS_MAX, "the simulation has room for another socket");
-    struct sim_socket *s = weir__calloc(1, sizeof *s);
+    /* The kernel's memory, so to speak: a test's plan for failures does not reach it. */
+    struct sim_socket *s = calloc(1, sizeof *s);
     WEIR_ASSERT(s != NULL, "the simulation has memory");
-    s->in = weir__malloc(capacity);
+    s->in = malloc(capacity);
+    WEIR_ASSERT(s->in != NULL, "the simulation has memory");
     s->cap = capacity;
     s->is_open = true;
     s->peer = -1;
@@ -136,7 +142,7 @@ static void close_end(int num)
             p->peer = -1;
     }
     s->is_open = false;
-    weir__free(s->in);
+    free(s->in);
     s->in = NULL;
 }
 
@@ -217,6 +223,11 @@ void weir__sim_ask_before_time(bool (*may_pass)(weir_time until, void *arg), voi
     sim.may_pass_arg = arg;
 }
 
+void weir__sim_hold_connects(bool is_held)
+{
+    sim.holds_connects = is_held;
+}
+
 size_t weir__sim_watched(void)
 {
     size_t n = 0;
@@ -238,8 +249,8 @@ static weir_err sim_init(struct weir__worker *w)
 static void sim_fini(struct weir__worker *w)
 {
     for (int i = 0; i < sim.count; i++) {
-        weir__free(sim.sockets[i]->in);
-        weir__free(sim.sockets[i]);
+        free(sim.sockets[i]->in);
+        free(sim.sockets[i]);
     }
     sim.count = 0;
     w->poller_state = NULL;
@@ -266,6 +277,45 @@ static ssize_t sim_accept(int num)
     int first = l->backlog[0];
     memmove(l->backlog, l->backlog + 1, (size_t)--l->backlog_len * sizeof l->backlog[0]);
     return first;
+}
+
+/* The port, or what follows the last slash of a local path, is the listener's number. */
+static int listener_of(const struct sockaddr_storage *addr)
+{
+    if (addr->ss_family == AF_INET)
+        return ntohs(((const struct sockaddr_in *)addr)->sin_port);
+    if (addr->ss_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)addr)->sin6_port);
+    const char *path = ((const struct sockaddr_un *)addr)->sun_path;
+    const char *slash = strrchr(path, '/');
+    return atoi(slash != NULL ? slash + 1 : path);
+}
+
+/* Takes until the next poll, as a network does. */
+static ssize_t sim_connect(int num, const struct sockaddr_storage *addr)
+{
+    struct sim_socket *s = get(num);
+    if (s == NULL)
+        return -EBADF;
+    if (!s->is_fresh)
+        return 0;
+    if (sim.holds_connects)
+        return -EAGAIN;
+    if (!s->has_knocked) {
+        s->has_knocked = true;
+        tell(num, WEIR__WRITABLE);
+        return -EAGAIN;
+    }
+    struct sim_socket *l = get(listener_of(addr));
+    if (l == NULL || !l->is_listener || l->backlog_len == 64)
+        return -ECONNREFUSED;
+    int other = new_socket(CONNECTED_BYTES);
+    s->is_fresh = false;
+    s->peer = other;
+    get(other)->peer = num;
+    l->backlog[l->backlog_len++] = other;
+    tell(listener_of(addr), WEIR__READABLE);
+    return 0;
 }
 
 static ssize_t put_vector(const struct weir__op *op)
@@ -313,7 +363,7 @@ static ssize_t once(struct weir__op *op)
     case WEIR__OP_ACCEPT:
         return sim_accept(fd->num);
     case WEIR__OP_CONNECT:
-        return get(fd->num) != NULL ? 0 : -ECONNREFUSED;
+        return sim_connect(fd->num, op->u.addr.addr);
     case WEIR__OP_READABLE:
         return (fd->ready & ~(unsigned)WEIR__WRITABLE) != 0 ? 0 : -EAGAIN;
     case WEIR__OP_WRITABLE:
@@ -383,6 +433,14 @@ static void sim_wake(struct weir__worker *w)
     (void)w;
 }
 
+static int sim_socket_new(struct weir__worker *w, int family)
+{
+    (void)w, (void)family;
+    int num = new_socket(CONNECTED_BYTES);
+    get(num)->is_fresh = true;
+    return num;
+}
+
 static weir_err sim_watch(struct weir__worker *w, struct weir__fd *fd)
 {
     (void)w;
@@ -391,6 +449,8 @@ static weir_err sim_watch(struct weir__worker *w, struct weir__fd *fd)
         return -EBADF;
     WEIR_ASSERT(s->fd == NULL, "a descriptor is watched once");
     s->fd = fd;
+    if (s->is_fresh)
+        return WEIR_OK;
     bool has_bytes = s->at < s->len || s->backlog_len > 0;
     bool is_over =
         !s->is_listener && (s->peer < 0 || get(s->peer) == NULL || get(s->peer)->is_shut);
@@ -430,6 +490,7 @@ const struct weir__poller_ops weir__poller_sim = {
     .submit = sim_submit,
     .poll = sim_poll,
     .wake = sim_wake,
+    .socket = sim_socket_new,
     .watch = sim_watch,
     .unwatch = sim_unwatch,
     .shutdown = sim_shutdown,

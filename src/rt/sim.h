@@ -29,7 +29,7 @@ void weir__sim_socketpair(int out[2], size_t capacity);
  * A simulated listening socket; weir__sim_connect gives it a connection and returns the client's
  * end.
  */
-int weir__sim_listen(void);
+int weir__sim_listen(void); /* the number is also the port to dial */
 int weir__sim_connect(int listener, size_t capacity);
 
 /*
@@ -59,6 +59,9 @@ void weir__sim_list_waiting(struct weir__worker *w, weir_buf *out);
 
 /* Simulated sockets that a worker watches now. */
 size_t weir__sim_watched(void);
+
+/* Connecting does not come to an end, well or not, while this is set. */
+void weir__sim_hold_connects(bool is_held);
 
 /* The next accept fails with -err. */
 void weir__sim_fail_accept(int err);

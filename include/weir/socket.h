@@ -1,0 +1,92 @@
+/*
+ * Outgoing connections: streams of bytes to another program, for protocols that Weir does not
+ * speak. A socket belongs to the context that dialled it, and is closed with it at the latest; that
+ * is no mistake. It is for the fibers of the worker that dialled.
+ *
+ *     weir_socket *s = weir_dial(c, "10.0.0.5:4242", .timeout = weir_ms(300));
+ *     weir_err err = weir_socket_send(c, s, "time?\n", 6);      // the first error of the two
+ *
+ * One fiber may receive while another sends.
+ */
+#ifndef WEIR_SOCKET_H
+#define WEIR_SOCKET_H
+
+#include <sys/types.h>
+#include <weir/ctx.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A connection to another program. */
+typedef struct weir_socket weir_socket;
+
+/** What dialling may be given. */
+typedef struct weir_dial_options {
+    weir_dur timeout; /* for the connection to stand, never past the deadline; default 5 s */
+} weir_dial_options;
+
+/**
+ * Connects to a program.
+ *
+ * where    "127.0.0.1:80", "[::1]:80", "localhost:80", "unix:/run/some.sock"; NUL-terminated,
+ *          copied. Addresses are numbers: no name is looked up
+ * ...      members of weir_dial_options
+ * returns  the socket; never NULL. Where there is no connection every call on it returns why, and
+ *          the error record says so: -ECONNREFUSED …, WEIR_ETIMEDOUT, WEIR_EINVALID for an address
+ *          of another form, the reason when `c` was cancelled, -EMFILE, -ENOMEM
+ * owner    the context; the application's: the calling worker, until the service ends
+ * context  fiber; waits, up to the time-out and the deadline of `c`
+ */
+#define weir_dial(c, where, ...)                                                                   \
+    weir_dial_at(WEIR_HERE, (c), (where), &(weir_dial_options){__VA_ARGS__})
+/** The function behind weir_dial. */
+WEIR_API weir_socket *weir_dial_at(const weir_site *site, weir_ctx *c, const char *where,
+                                   const weir_dial_options *options) WEIR_MUST_USE;
+
+/**
+ * Receives what has come, at most `size` bytes, waiting while there is nothing.
+ *
+ * returns  how many; 0 when the peer sends no more; below 0 an error: -ECONNRESET …, which stays,
+ *          so that a broken connection never looks like one that was ended; WEIR_ECLOSED when the
+ *          socket has been closed, also meanwhile; the reason when `c` is cancelled (then nothing
+ *          was taken)
+ * errors   two fibers in it at a time: misuse, panics
+ * context  fiber; may wait, up to the deadline of `c`
+ */
+WEIR_API ssize_t weir_socket_recv(weir_ctx *c, weir_socket *s, void *bytes,
+                                  size_t size) WEIR_MUST_USE;
+
+/**
+ * Sends all of the bytes, waiting while the peer is slow.
+ *
+ * returns  WEIR_OK when the kernel has them; an error as weir_socket_recv, -EPIPE among them. One
+ *          after which a part has been sent stays, also when it was a cancellation: the peer has
+ *          half a message
+ * errors   two fibers in it at a time: misuse, panics
+ * context  fiber; may wait, up to the deadline of `c`
+ */
+WEIR_API weir_err weir_socket_send(weir_ctx *c, weir_socket *s, const void *bytes,
+                                   size_t size) WEIR_MUST_USE;
+
+/**
+ * Tells the peer that no more is sent; receiving goes on. Idempotent; does not wait. While a fiber
+ * sends: misuse, panics.
+ *
+ * returns  WEIR_OK; why there is no connection; WEIR_ECLOSED
+ */
+WEIR_API weir_err weir_socket_shutdown(weir_ctx *c, weir_socket *s);
+
+/** The error that stays and that every call returns from then on; else WEIR_OK. */
+WEIR_API weir_err weir_socket_err(const weir_socket *s);
+
+/**
+ * Closes a connection before its context ends: who receives or sends is woken with WEIR_ECLOSED.
+ * Idempotent. A fiber of its worker, also of a cancelled context; waits until those have run.
+ */
+WEIR_API void weir_socket_close(weir_ctx *c, weir_socket *s);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,274 @@
+/*
+ * Outgoing connections. Nothing here but addresses, what stays an error, and the end: receiving and
+ * sending are the descriptor's (rt/io.c), on the kernel as in the simulation.
+ *
+ * The one hard thing is the end, by hand or by the context, while a fiber of another context waits
+ * in a call: it is woken by the closing, and waited for until it has left (rt/busy.h), because the
+ * socket's memory goes with the context.
+ *
+ * Owns the descriptor. Context: fibers of the worker that dialled.
+ */
+#include <stddef.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "net/endpoint.h"
+#include "rt/busy.h"
+#include "rt/panic.h"
+#include "rt/runtime.h"
+#include <weir/fiber.h>
+#include <weir/socket.h>
+
+#define MAGIC 0x6b636f73u
+#define TIMEOUT_NS_DEFAULT 5000000000
+#define FULL_NS 10000000 /* until a local listener's full queue is tried again */
+
+struct weir_socket {
+    struct weir__busy busy;
+    struct weir__fd fd;
+    weir_err err; /* the one that stays */
+    bool is_receiving, is_sending;
+    char *where;
+};
+
+static weir_socket no_memory = {.busy = {.q = {.magic = MAGIC}}, .fd = {.num = -1}, .err = -ENOMEM};
+
+/* --- the end ------------------------------------------------------------------------------ */
+
+static void release(struct weir__owned *o)
+{
+    weir_socket *s = WEIR_CONTAINER(o, weir_socket, busy.q.owned);
+    if (weir__busy_end(&s->busy, false))
+        weir__fd_close(&s->fd);
+    weir__busy_await(&s->busy, 0);
+}
+
+static void describe(const struct weir__owned *o, weir_buf *out)
+{
+    const weir_socket *s = WEIR_CONTAINER(o, weir_socket, busy.q.owned);
+    weir_buf_printf(out, "to %s", s->where != NULL ? s->where : "?");
+}
+
+static const struct weir__owned_type owned_type = {
+    .name = "socket", .release = release, .describe = describe};
+
+void weir_socket_close(weir_ctx *c, weir_socket *s)
+{
+    (void)weir__ctx_of(c);
+    weir__waitq_check(&s->busy.q, MAGIC, "weir_socket_close");
+    if (!weir__busy_end(&s->busy, true))
+        return;
+    weir__fd_close(&s->fd);
+    weir__busy_await(&s->busy, 1);
+    weir__disown(&s->busy.q.owned);
+    weir__busy_leave(&s->busy);
+}
+
+/* --- dialling ----------------------------------------------------------------------------- */
+
+/* The kernel's form of "unix:/path"; 0: it does not fit. */
+static socklen_t local_address(const char *path, struct sockaddr_storage *out)
+{
+    struct sockaddr_un local = {.sun_family = AF_UNIX};
+    size_t n = strlen(path);
+    if (n == 0 || n >= sizeof local.sun_path)
+        return 0;
+    memcpy(local.sun_path, path, n);
+    memset(out, 0, sizeof *out);
+    memcpy(out, &local, sizeof local);
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + 1);
+}
+
+/* One address that can be connected to: with an IP and a port. 0: it is none. */
+static socklen_t address_of(const char *where, struct sockaddr_storage *out)
+{
+    static const uint8_t any[16];
+    struct weir__endpoint e;
+    if (strncmp(where, "unix:", 5) == 0)
+        return local_address(where + 5, out);
+    if (weir__endpoint_parse(weir_str_from(where), &e) < 0 || e.port == 0 ||
+        memcmp(e.ip, any, e.family == AF_INET ? 4 : sizeof any) == 0)
+        return 0;
+    return weir__endpoint_to_kernel(&e, out);
+}
+
+/*
+ * A local listener whose queue is full says EAGAIN, and nothing says when it is not: that is asked
+ * again and again.
+ */
+static weir_err connect_local(weir_ctx *c, struct weir__op *op, weir_time until)
+{
+    struct weir__worker *w = weir__self;
+    for (;;) {
+        if (w->poller->submit(w, op))
+            return (weir_err)op->result;
+        if (weir__worker_now(w).ns >= until.ns)
+            return WEIR_ETIMEDOUT;
+        weir_err err = weir_sleep(c, weir_ns(FULL_NS));
+        if (err < 0)
+            return err;
+    }
+}
+
+static weir_err connect_to(weir_ctx *c, weir_socket *s, struct sockaddr_storage *addr,
+                           socklen_t len, weir_time until)
+{
+    struct weir__ctx *ctx = weir__ctx_of(c);
+    struct weir__worker *w = weir__self;
+    weir_err err = weir__ctx_check(ctx);
+    if (err < 0)
+        return err;
+    int num = w->poller->socket(w, addr->ss_family);
+    if (num < 0)
+        return num;
+    err = weir__fd_watch(&s->fd, num, NULL);
+    if (err < 0) {
+        weir__fd_close(&s->fd);
+        return err;
+    }
+    struct weir__op op = {
+        .kind = WEIR__OP_CONNECT, .fd = &s->fd, .u.addr = {.addr = addr, .len = len}};
+    err = addr->ss_family == AF_UNIX ? connect_local(c, &op, until)
+                                     : (weir_err)weir__io(ctx, &op, until);
+    if (err < 0)
+        weir__fd_close(&s->fd);
+    return err;
+}
+
+static void tell(weir_ctx *c, const weir_socket *s, const char *where)
+{
+    if (weir__ctx_of(c)->reason != WEIR_REASON_NONE)
+        return;
+    (void)weir_raise_at(s->busy.q.owned.site, c, s->err, 0, "cannot dial %s: %s", where,
+                        s->err != WEIR_EINVALID
+                            ? weir_strerror(s->err)
+                            : "not an address; write ip:port, [ip6]:port, localhost:port or "
+                              "unix:/path (no name is looked up)");
+}
+
+weir_socket *weir_dial_at(const weir_site *site, weir_ctx *c, const char *where,
+                          const weir_dial_options *options)
+{
+    if (where == NULL)
+        weir__misuse("weir_dial", "the address is NULL");
+    struct weir__ctx *owner = weir__ctx_local(weir__ctx_of_at(c, "weir_dial"));
+    weir_socket *s = weir__waitq_new(weir__ctx_handle(owner), sizeof *s, MAGIC, &owned_type, site);
+    if (s == NULL)
+        return &no_memory;
+    s->fd.num = -1;
+    s->err = -ENOMEM;
+    s->where = weir__ctx_object(owner, strlen(where) + 1);
+    if (s->where != NULL) {
+        struct sockaddr_storage addr;
+        socklen_t len = address_of(strcpy(s->where, where), &addr);
+        weir_dur timeout = options->timeout.ns > 0 ? options->timeout : weir_ns(TIMEOUT_NS_DEFAULT);
+        weir_time until = weir_time_add(weir__worker_now(weir__self), timeout);
+        s->err = len > 0 ? connect_to(c, s, &addr, len, until) : WEIR_EINVALID;
+    }
+    if (s->err < 0)
+        tell(c, s, where);
+    return s;
+}
+
+weir_err weir_socket_err(const weir_socket *s)
+{
+    return s->err;
+}
+
+/* --- calls -------------------------------------------------------------------------------- */
+
+/* Each call begins with it, and ends with weir__busy_leave when it was WEIR_OK. */
+static weir_err enter(struct weir__ctx *c, weir_socket *s, const char *function)
+{
+    weir__waitq_check(&s->busy.q, MAGIC, function);
+    weir_err err = weir__ctx_check(c);
+    if (err == WEIR_OK)
+        err = weir__busy_enter(&s->busy);
+    if (err == WEIR_OK && s->err < 0) {
+        weir__busy_leave(&s->busy);
+        err = s->err;
+    }
+    return err;
+}
+
+/* The same for calls of which one goes on at a time. */
+static weir_err enter_alone(struct weir__ctx *c, weir_socket *s, bool *is_taken,
+                            const char *function)
+{
+    weir_err err = enter(c, s, function);
+    if (err == WEIR_OK && *is_taken) {
+        weir__busy_leave(&s->busy);
+        weir__misuse(function, "another fiber is in it: one at a time on a socket");
+    }
+    if (err == WEIR_OK)
+        *is_taken = true;
+    return err;
+}
+
+/* What the end of the descriptor under a call means. */
+static ssize_t or_closed(const weir_socket *s, ssize_t n)
+{
+    return n < 0 && s->fd.num < 0 ? WEIR_ECLOSED : n;
+}
+
+/* True for what says nothing of the connection: the context is over, or the socket. */
+static bool is_passing(struct weir__ctx *c, weir_err err)
+{
+    return err == WEIR_ECLOSED || err == weir__ctx_check(c);
+}
+
+ssize_t weir_socket_recv(weir_ctx *c, weir_socket *s, void *bytes, size_t size)
+{
+    struct weir__ctx *ctx = weir__ctx_of(c);
+    weir_err err = enter_alone(ctx, s, &s->is_receiving, "weir_socket_recv");
+    if (err < 0)
+        return err;
+    ssize_t n = or_closed(s, weir__recv(ctx, &s->fd, bytes, size, weir_never()));
+    if (n < 0 && !is_passing(ctx, (weir_err)n))
+        s->err = (weir_err)n;
+    s->is_receiving = false;
+    weir__busy_leave(&s->busy);
+    return n;
+}
+
+static weir_err send_all(struct weir__ctx *c, weir_socket *s, const char *bytes, size_t size)
+{
+    for (size_t sent = 0; sent < size;) {
+        ssize_t n = or_closed(s, weir__send(c, &s->fd, bytes + sent, size - sent, weir_never()));
+        if (n >= 0) {
+            sent += (size_t)n;
+            continue;
+        }
+        if (sent > 0 || !is_passing(c, (weir_err)n))
+            s->err = (weir_err)n;
+        return (weir_err)n;
+    }
+    return WEIR_OK;
+}
+
+weir_err weir_socket_send(weir_ctx *c, weir_socket *s, const void *bytes, size_t size)
+{
+    struct weir__ctx *ctx = weir__ctx_of(c);
+    weir_err err = enter_alone(ctx, s, &s->is_sending, "weir_socket_send");
+    if (err < 0)
+        return err;
+    err = send_all(ctx, s, bytes, size);
+    s->is_sending = false;
+    weir__busy_leave(&s->busy);
+    return err;
+}
+
+weir_err weir_socket_shutdown(weir_ctx *c, weir_socket *s)
+{
+    (void)weir__ctx_of(c);
+    weir__waitq_check(&s->busy.q, MAGIC, "weir_socket_shutdown");
+    weir_err err = weir__waitq_state(&s->busy.q);
+    if (err == WEIR_OK)
+        err = s->err;
+    if (err < 0)
+        return err;
+    if (s->is_sending)
+        weir__misuse("weir_socket_shutdown", "a fiber is sending on it");
+    weir__self->poller->shutdown(weir__self, s->fd.num);
+    return WEIR_OK;
+}
