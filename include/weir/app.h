@@ -75,6 +75,7 @@ typedef struct weir_app_options {
     weir_dur drain_delay;   /* from SIGTERM, which fails readiness, to no longer accepting; 0 s */
     weir_dur drain_timeout; /* then for requests and background work to end; 10 s */
     weir_dur stall;         /* a fiber that runs longer than this is reported; 50 ms */
+    weir_dur fd_audit;      /* how often descriptors that belong to nobody are looked for; 30 s */
 
     weir_dur head_timeout;    /* 10 s */
     weir_dur body_timeout;    /* 30 s */

@@ -11,6 +11,7 @@
 #include <weir/ctx.h>
 #include <weir/err.h>
 #include <weir/fail.h>
+#include <weir/fd.h>
 #include <weir/fiber.h>
 #include <weir/file.h>
 #include <weir/handle.h>

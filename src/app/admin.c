@@ -10,6 +10,7 @@
 
 #include "app/app.h"
 #include "obs/fibers.h"
+#include "obs/foreign.h"
 #include "obs/metrics.h"
 
 enum { PAGE_BYTES_MAX = 64 << 20, PATIENCE_MS = 100 };
@@ -36,7 +37,9 @@ static weir_err show_index(weir_ctx *c)
                                "<li><a href=/readyz>/readyz</a> may it be sent requests\n"
                                "<li><a href=/metrics>/metrics</a> numbers, for Prometheus\n"
                                "<li><a href=/debug/fibers>/debug/fibers</a> every fiber; also as "
-                               "<a href=\"/debug/fibers?format=json\">JSON</a>\n</ul>\n";
+                               "<a href=\"/debug/fibers?format=json\">JSON</a>\n"
+                               "<li><a href=/debug/descriptors>/debug/descriptors</a> what was "
+                               "opened behind the runtime's back\n</ul>\n";
     return weir_bytes(c, 200, "text/html; charset=utf-8", weir_str_from(page));
 }
 
@@ -72,6 +75,7 @@ static weir_err show_metrics(weir_ctx *c)
     weir__metrics_longest_wait(weir__ctx_of(c), weir_ms(PATIENCE_MS), &page);
     weir__metrics_log(&page);
     weir__app_pool_metrics(&page);
+    weir__metrics_foreign(&app->foreign, &page);
     weir__metrics_process(&page);
     return respond(c, "text/plain; version=0.0.4; charset=utf-8", &page);
 }
@@ -94,6 +98,14 @@ static weir_err show_fibers(weir_ctx *c)
     return err;
 }
 
+static weir_err show_descriptors(weir_ctx *c)
+{
+    weir_buf page;
+    weir_buf_init(&page, PAGE_BYTES_MAX);
+    weir__foreign_text(&app_of(c)->foreign, weir_now(), &page);
+    return respond(c, "text/plain; charset=utf-8", &page);
+}
+
 void weir__app_admin_routes(weir_app *app)
 {
     weir_group *root = &app->admin_web.root;
@@ -102,6 +114,7 @@ void weir__app_admin_routes(weir_app *app)
     weir_get(root, "/readyz", show_ready);
     weir_get(root, "/metrics", show_metrics);
     weir_get(root, "/debug/fibers", show_fibers);
+    weir_get(root, "/debug/descriptors", show_descriptors);
 }
 
 weir_err weir__app_admin_start(weir_app *app, struct weir__ctx *c, char *message, size_t size)

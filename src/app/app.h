@@ -13,6 +13,7 @@
 #include "app/gate.h"
 #include "app/option.h"
 #include "http/server.h"
+#include "rt/foreign.h"
 #include "rt/runtime.h"
 #include "web/web.h"
 
@@ -41,6 +42,8 @@ struct weir_app {
     size_t fds_before;                /* descriptors before anything was opened */
     atomic_size_t cancelled;          /* requests and background work that the drain cancelled */
     uint64_t requests;                /* served, known at the end */
+    struct weir__foreign foreign;     /* of the admin's worker alone */
+    weir_err audit_err;               /* of its start */
 
     pthread_t warden; /* the thread that ends the process when a drain does not end */
     bool has_warden;
@@ -62,6 +65,9 @@ weir_err weir__app_serve(weir_ctx *c, void *app);
 
 /* serve.c: the program's own start; its error in one line of `message`. */
 weir_err weir__app_run_start(weir_app *app, weir_ctx *c, char *message, size_t size);
+
+/* audit.c: descriptors that belong to nobody. From the main fiber, when all else has started. */
+weir_err weir__app_audit_start(weir_app *app, struct weir__ctx *c);
 
 /* preflight.c: says in the log what the kernel's settings have too little of. */
 void weir__app_preflight(void);

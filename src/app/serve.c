@@ -117,7 +117,8 @@ static weir_err start_all(weir_app *app, weir_ctx *handle, struct weir__ctx *c)
         tell(app, message);
         return err;
     }
-    return open_traffic(app, c);
+    err = open_traffic(app, c);
+    return err == WEIR_OK ? weir__app_audit_start(app, c) : err;
 }
 
 static void say_ready(weir_app *app)

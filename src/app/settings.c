@@ -58,6 +58,7 @@ static void set_defaults(weir_app_options *s, char **argv)
     default_duration(&s->drain_delay, weir_ns(0));
     default_duration(&s->drain_timeout, weir_sec(10));
     default_duration(&s->stall, weir_ms(50));
+    default_duration(&s->fd_audit, weir_sec(30));
     default_duration(&s->head_timeout, weir_sec(10));
     default_duration(&s->body_timeout, weir_sec(30));
     default_duration(&s->write_timeout, weir_sec(30));
@@ -89,6 +90,8 @@ static void add_options(weir_app *app)
          .duration = &s->drain_timeout, .max = HOUR_NS},
         {"stall", "a fiber that runs longer is reported; 0: none is", .duration = &s->stall,
          .max = HOUR_NS},
+        {"fd-audit", "between looks for descriptors that belong to nobody; 0: none",
+         .duration = &s->fd_audit, .max = HOUR_NS},
         {"head-timeout", "for a request's head; 0: none", .duration = &s->head_timeout,
          .max = HOUR_NS},
         {"body-timeout", "for a piece of a body; 0: none", .duration = &s->body_timeout,

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "rt/sys.h"
 #include "rt/worker.h"
 
 #define KIB INT64_C(1024)
@@ -89,6 +90,37 @@ static weir_err settle_options(weir_sqlite_options *o, const char *name, weir_bu
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+/*
+ * SQLite opens its files through a table that can be changed: what it opens is on Weir's account,
+ * whoever in the program uses it.
+ */
+static int (*library_open)(const char *path, int flags, int mode);
+static int (*library_close)(int fd);
+
+static int open_known(const char *path, int flags, int mode)
+{
+    return weir__sys_know(library_open(path, flags, mode));
+}
+
+static int close_known(int fd)
+{
+    weir__sys_forget(fd);
+    return library_close(fd);
+}
+
+static void know_files(void)
+{
+    sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+    if (vfs == NULL || vfs->iVersion < 3 || vfs->xGetSystemCall == NULL)
+        return;
+    library_open = (int (*)(const char *, int, int))vfs->xGetSystemCall(vfs, "open");
+    library_close = (int (*)(int))vfs->xGetSystemCall(vfs, "close");
+    if (library_open == NULL || library_close == NULL)
+        return;
+    (void)vfs->xSetSystemCall(vfs, "open", (sqlite3_syscall_ptr)open_known);
+    (void)vfs->xSetSystemCall(vfs, "close", (sqlite3_syscall_ptr)close_known);
+}
+
 /* Without its statistics of memory SQLite takes no global lock for each allocation. */
 static void configure_library(void)
 {
@@ -96,6 +128,7 @@ static void configure_library(void)
     /* No 88 KB of page cache for each connection at its start: readers map the file instead. */
     (void)sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
     (void)sqlite3_initialize();
+    know_files();
 }
 
 static void release_db(struct weir__owned *o)

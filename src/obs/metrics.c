@@ -274,6 +274,17 @@ void weir__metrics_log(weir_buf *out)
                        stats.dropped);
 }
 
+void weir__metrics_foreign(const struct weir__foreign *f, weir_buf *out)
+{
+    weir__prom_gauge(out, "weir_descriptors_foreign",
+                     "Descriptors open that were opened behind the runtime's back.",
+                     weir__foreign_open(f));
+    weir__prom_counter(out, "weir_descriptors_foreign_total", "The same, all that were reported.",
+                       f->told);
+    weir__prom_counter(out, "weir_descriptor_audits_total", "Times that they were looked for.",
+                       f->audits);
+}
+
 void weir__metrics_process(weir_buf *out)
 {
     struct weir__process p;

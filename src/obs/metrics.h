@@ -6,6 +6,7 @@
 #define WEIR_OBS_METRICS_H
 
 #include "http/server.h"
+#include "rt/foreign.h"
 #include "rt/runtime.h"
 #include "web/web.h"
 #include <weir/buf.h>
@@ -30,6 +31,9 @@ void weir__metrics_runtime(struct weir__runtime *rt, weir_buf *out);
  * Fiber; waits.
  */
 void weir__metrics_longest_wait(struct weir__ctx *c, weir_dur patience, weir_buf *out);
+
+/* Descriptors that were opened behind the runtime's back. */
+void weir__metrics_foreign(const struct weir__foreign *f, weir_buf *out);
 
 /* Memory, processor time, descriptors, start; the names that Prometheus' own libraries use. */
 void weir__metrics_process(weir_buf *out);

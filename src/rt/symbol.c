@@ -14,38 +14,93 @@
 #include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
+
+#include "rt/sys.h"
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static Dwfl *view;
 
+/*
+ * The files that libdw keeps open are on Weir's account. It closes them itself when the view ends:
+ * what is known by then to be the same file is forgotten first.
+ */
+#define HELD_MAX 64
+static struct held {
+    int fd;
+    char what[240];
+} held[HELD_MAX];
+static size_t held_count;
+
+static void read_what(int fd, char what[240])
+{
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    ssize_t n = weir__sys_readlink(path, what, 239);
+    what[n > 0 ? n : 0] = '\0';
+}
+
+static int hold(int fd)
+{
+    if (fd < 0 || held_count == HELD_MAX)
+        return fd;
+    held[held_count].fd = weir__sys_know(fd);
+    read_what(fd, held[held_count++].what);
+    return fd;
+}
+
+static void end_view(void)
+{
+    char what[240];
+    while (held_count > 0) {
+        const struct held *h = &held[--held_count];
+        read_what(h->fd, what);
+        if (strcmp(what, h->what) == 0)
+            weir__sys_forget(h->fd);
+    }
+    if (view != NULL)
+        dwfl_end(view);
+    view = NULL;
+}
+
+static int find_elf(Dwfl_Module *module, void **userdata, const char *name, Dwarf_Addr base,
+                    char **file_name, Elf **elf)
+{
+    return hold(dwfl_linux_proc_find_elf(module, userdata, name, base, file_name, elf));
+}
+
+static int find_debuginfo(Dwfl_Module *module, void **userdata, const char *name, Dwarf_Addr base,
+                          const char *file_name, const char *link_name, GElf_Word crc,
+                          char **debuginfo_name)
+{
+    return hold(dwfl_build_id_find_debuginfo(module, userdata, name, base, file_name, link_name,
+                                             crc, debuginfo_name));
+}
+
 static char *debug_path; /* NULL: where distributions put debug symbols */
 static const Dwfl_Callbacks callbacks = {
-    .find_elf = dwfl_linux_proc_find_elf,
-    .find_debuginfo = dwfl_build_id_find_debuginfo,
+    .find_elf = find_elf,
+    .find_debuginfo = find_debuginfo,
     .debuginfo_path = &debug_path,
 };
 
 /* Looks at the modules of the process; under the mutex. */
 static void look(void)
 {
-    if (view != NULL)
-        dwfl_end(view);
+    end_view();
     view = dwfl_begin(&callbacks);
     if (view == NULL)
         return;
-    if (dwfl_linux_proc_report(view, getpid()) != 0 || dwfl_report_end(view, NULL, NULL) != 0) {
-        dwfl_end(view);
-        view = NULL;
-    }
+    if (dwfl_linux_proc_report(view, getpid()) != 0 || dwfl_report_end(view, NULL, NULL) != 0)
+        end_view();
 }
 
 void weir__symbols_forget(void)
 {
     pthread_mutex_lock(&mutex);
-    if (view != NULL)
-        dwfl_end(view);
-    view = NULL;
+    end_view();
     pthread_mutex_unlock(&mutex);
 }
 

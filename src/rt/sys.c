@@ -17,7 +17,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <signal.h>
-#include <stdbool.h>
+#include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -82,6 +82,36 @@ static bool is_again(void)
     return errno == EINTR || (errno == EFAULT && weir__hibernate_show_all());
 }
 
+/*
+ * A byte a number: opening and closing cost one plain store each. Its pages come as numbers are
+ * used.
+ */
+static _Atomic uint8_t known[WEIR__SYS_KNOWN_MAX];
+
+static inline int know(int fd)
+{
+    if (WEIR_LIKELY((unsigned)fd < WEIR__SYS_KNOWN_MAX))
+        atomic_store_explicit(&known[fd], 1, memory_order_relaxed);
+    return fd;
+}
+
+int weir__sys_know(int fd)
+{
+    return know(fd);
+}
+
+void weir__sys_forget(int fd)
+{
+    if ((unsigned)fd < WEIR__SYS_KNOWN_MAX)
+        atomic_store_explicit(&known[fd], 0, memory_order_relaxed);
+}
+
+bool weir__sys_is_known(int fd)
+{
+    return (unsigned)fd >= WEIR__SYS_KNOWN_MAX ||
+           atomic_load_explicit(&known[fd], memory_order_relaxed) != 0;
+}
+
 /* One system call through the door; `call` is evaluated once unless it is retried. */
 #define ONCE(number, type, call)                                                                   \
     do {                                                                                           \
@@ -137,7 +167,7 @@ static inline long hot_call(long number, long a, long b, long c, long d)
 
 int weir__sys_socket(int domain, int type, int protocol)
 {
-    ONCE(SOCKET, int, socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
+    ONCE(SOCKET, int, know(socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol)));
 }
 
 int weir__sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
@@ -152,7 +182,7 @@ int weir__sys_listen(int fd, int backlog)
 
 int weir__sys_accept(int fd, struct sockaddr *addr, socklen_t *len)
 {
-    RETRIED(ACCEPT, int, accept4(fd, addr, len, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    RETRIED(ACCEPT, int, know(accept4(fd, addr, len, SOCK_NONBLOCK | SOCK_CLOEXEC)));
 }
 
 int weir__sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
@@ -197,12 +227,12 @@ ssize_t weir__sys_sendmsg(int fd, const struct msghdr *msg, int flags)
 
 int weir__sys_open(const char *path, int flags, mode_t mode)
 {
-    RETRIED(OPEN, int, open(path, flags | O_CLOEXEC, mode));
+    RETRIED(OPEN, int, know(open(path, flags | O_CLOEXEC, mode)));
 }
 
 int weir__sys_openat(int folder, const char *path, int flags)
 {
-    RETRIED(OPEN, int, openat(folder, path, flags | O_CLOEXEC));
+    RETRIED(OPEN, int, know(openat(folder, path, flags | O_CLOEXEC)));
 }
 
 int weir__sys_open_beneath(int root, const char *path)
@@ -211,7 +241,7 @@ int weir__sys_open_beneath(int root, const char *path)
         .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
     };
-    RETRIED(OPEN, int, (int)syscall(SYS_openat2, root, path, &how, sizeof how));
+    RETRIED(OPEN, int, know((int)syscall(SYS_openat2, root, path, &how, sizeof how)));
 }
 
 ssize_t weir__sys_read(int fd, void *buf, size_t len)
@@ -255,6 +285,16 @@ ssize_t weir__sys_sendfile(int out, int in, off_t *at, size_t len)
     RETRIED(SENDFILE, ssize_t, sendfile(out, in, at, len));
 }
 
+ssize_t weir__sys_readlink(const char *path, char *out, size_t size)
+{
+    ONCE(READLINK, ssize_t, readlink(path, out, size));
+}
+
+int weir__sys_fd_flags(int fd)
+{
+    ONCE(FCNTL, int, fcntl(fd, F_GETFD));
+}
+
 int weir__sys_fstat(int fd, struct stat *out)
 {
     ONCE(FSTAT, int, fstat(fd, out));
@@ -264,13 +304,14 @@ int weir__sys_close(int fd)
 {
     /* Made even when a failure is planned: only the answer is the planned one. */
     int planned = enter(WEIR__SYS_CLOSE);
+    weir__sys_forget(fd); /* before: the number may be another's right after */
     int result = close(fd) == 0 || errno == EINTR ? 0 : -errno;
     return planned != 0 ? planned : result;
 }
 
 int weir__sys_epoll_create(void)
 {
-    ONCE(EPOLL_CREATE, int, epoll_create1(EPOLL_CLOEXEC));
+    ONCE(EPOLL_CREATE, int, know(epoll_create1(EPOLL_CLOEXEC)));
 }
 
 int weir__sys_epoll_ctl(int ep, int op, int fd, struct epoll_event *ev)
@@ -291,7 +332,7 @@ int weir__sys_epoll_wait(int ep, struct epoll_event *evs, int max, int timeout_m
 
 int weir__sys_eventfd(void)
 {
-    ONCE(EVENTFD, int, eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    ONCE(EVENTFD, int, know(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)));
 }
 
 int weir__sys_signalfd(int signals_mask_count, const int *signals)
@@ -300,7 +341,7 @@ int weir__sys_signalfd(int signals_mask_count, const int *signals)
     sigemptyset(&set);
     for (int i = 0; i < signals_mask_count; i++)
         sigaddset(&set, signals[i]);
-    ONCE(SIGNALFD, int, signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+    ONCE(SIGNALFD, int, know(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)));
 }
 
 void *weir__sys_mmap(size_t size, int prot, int flags)
@@ -391,6 +432,7 @@ static const struct {
     [WEIR__SYS_FSYNC] = {"fsync", {EIO, ENOSPC, EDQUOT}},
     [WEIR__SYS_UNLINK] = {"unlink", {EACCES, EBUSY, EIO, ENOMEM, EPERM, EROFS}},
     [WEIR__SYS_FCNTL] = {"fcntl", {EACCES, ENOLCK}},
+    [WEIR__SYS_READLINK] = {"readlink", {EACCES, EIO, ENOENT, ENOMEM}},
 };
 
 const char *weir__sys_name(enum weir__sys_call call)

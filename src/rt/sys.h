@@ -6,6 +6,8 @@
 #ifndef WEIR_RT_SYS_H
 #define WEIR_RT_SYS_H
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -58,6 +60,19 @@ int weir__sys_mprotect(void *p, size_t size, int prot);
 int weir__sys_getrlimit(int what, struct rlimit *out);
 int weir__sys_setrlimit(int what, const struct rlimit *in);
 
+ssize_t weir__sys_readlink(const char *path, char *out, size_t size); /* no NUL at its end */
+int weir__sys_fd_flags(int fd); /* of fcntl's F_GETFD; -EBADF: it is not open */
+
+/*
+ * Descriptors that came through this door are known, until they are closed through it; foreign.h
+ * looks for others. What a library opens on Weir's behalf is made known, and forgotten before it is
+ * closed, by hand. Numbers from WEIR__SYS_KNOWN_MAX on count as known.
+ */
+#define WEIR__SYS_KNOWN_MAX (1 << 20)
+int weir__sys_know(int fd); /* returns fd; below 0 is allowed */
+void weir__sys_forget(int fd);
+bool weir__sys_is_known(int fd);
+
 /* --- for tests ---------------------------------------------------------------------------- */
 
 enum weir__sys_call {
@@ -93,6 +108,7 @@ enum weir__sys_call {
     WEIR__SYS_FSYNC,
     WEIR__SYS_UNLINK,
     WEIR__SYS_FCNTL,
+    WEIR__SYS_READLINK,
     WEIR__SYS_CALLS
 };
 

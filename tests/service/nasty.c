@@ -2,6 +2,7 @@
  * A service with everything that must not hurt: handlers that spin, panic, sleep, leak, allocate
  * without end, wait for ever, respond twice or not at all. The tests in tests/e2e ask for it.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <weir/weir.h>
@@ -23,6 +24,16 @@ WEIR_MODEL(person, (name, .required = true, .len_max = 8), (age, .min = 0, .max 
 static weir_err hello(weir_ctx *c)
 {
     return weir_text(c, 200, "hello\n");
+}
+
+/* Opens a file behind the runtime's back and forgets it; with ?adopt=yes hands it over. */
+static weir_err opens_behind(weir_ctx *c)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (weir_str_eq(weir_query_param(c, "adopt"), WEIR_S("yes")) && weir_fd_adopt(c, fd) < 0)
+        return weir_fail(c, 500, "it could not be handed over");
+    weir_err err = weir_sleep(c, weir_ms(300)); /* for some audits to see it */
+    return err < 0 ? err : weir_textf(c, 200, "%d\n", fd);
 }
 
 /* Holds its worker for ?ms= without ever giving it away. */
@@ -248,6 +259,7 @@ int main(int argc, char **argv)
     if (!has_need)
         weir_provide(app, nasty, &it);
     weir_get(app, "/hello", hello);
+    weir_get(app, "/opens-behind", opens_behind);
     weir_get(app, "/spin", spin);
     weir_get(app, "/sleep", sleep_for);
     weir_get(app, "/stubborn", stubborn);
