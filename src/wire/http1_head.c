@@ -121,6 +121,15 @@ static inline const char *read_method(struct weir__http1_head *h, const struct i
     return read_any_method(h, in, p, end);
 }
 
+/* "GET /path" was a request once; nothing else without a version ever was. */
+static bool is_request_of_09(const struct weir__http1_head *h, const char *target, const char *end)
+{
+    bool is_path = h->method == WEIR_HTTP1_GET && *target == '/';
+    while (is_path && target < end)
+        is_path = weir__http_byte_is(*target++, WEIR_BYTE_TARGET);
+    return is_path;
+}
+
 /* What is wrong with a line that does not end in " HTTP/1.0" or " HTTP/1.1"; 1 when nothing is,
  * because it ends in a later 1.x, which is answered as 1.1 (RFC 9110 section 2.5). */
 static int other_version(const struct weir__http1_head *h, const char *target, const char *end)
@@ -128,8 +137,8 @@ static int other_version(const struct weir__http1_head *h, const char *target, c
     const char *v = memrchr(target, ' ', (size_t)(end - target));
     if (target == end)
         return WEIR_HTTP1_EREQUESTLINE;
-    if (v == NULL) /* "GET /path" was a request once; all else never was */
-        return *target == '/' ? WEIR_HTTP1_EVERSION09 : WEIR_HTTP1_EREQUESTLINE;
+    if (v == NULL)
+        return is_request_of_09(h, target, end) ? WEIR_HTTP1_EVERSION09 : WEIR_HTTP1_EREQUESTLINE;
     if (end - v != 9 || memcmp(v, " HTTP/", 6) != 0 || v[7] != '.' ||
         !weir__http_byte_is(v[6], WEIR_BYTE_DIGIT) || !weir__http_byte_is(v[8], WEIR_BYTE_DIGIT))
         return WEIR_HTTP1_EVERSIONFORM;

@@ -275,6 +275,8 @@ static void decides_versions(void **state)
     refuse("GET /a/long/enough/path\r\n", WEIR_HTTP1_EVERSION09, 505);
     refuse("GET HTTP/1.1\r\n", WEIR_HTTP1_EREQUESTLINE, 400);
     refuse("EHLO example.org\r\n", WEIR_HTTP1_EREQUESTLINE, 400);
+    refuse("POST /path\r\n", WEIR_HTTP1_EREQUESTLINE, 400);
+    refuse("GET /path\tHTTP/1.1\r\n", WEIR_HTTP1_EREQUESTLINE, 400);
     refuse("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", WEIR_HTTP1_EVERSION2, 505);
     refuse("GET / HTTP/2.0\r\n\r\n", WEIR_HTTP1_EVERSION, 505);
     refuse("GET / HTTP/0.9\r\n\r\n", WEIR_HTTP1_EVERSION, 505);

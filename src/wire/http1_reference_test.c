@@ -155,6 +155,16 @@ static int ref_target(struct ref *r)
     return strcmp(r->method, "OPTIONS") == 0 ? 200 : 400;
 }
 
+/* "GET /path", which was a whole request in 0.9. */
+static bool ref_is_09(const char *method, const char *target)
+{
+    for (const char *p = target; *p != '\0'; p++) {
+        if (!isgraph((unsigned char)*p) || *p == '#')
+            return false;
+    }
+    return strcmp(method, "GET") == 0 && *target == '/';
+}
+
 static int ref_request_line(struct ref *r, char *line)
 {
     char *blank = strchr(line, ' ');
@@ -169,7 +179,7 @@ static int ref_request_line(struct ref *r, char *line)
         return 400;
     blank = strrchr(target, ' ');
     if (blank == NULL)
-        return *target == '/' ? 505 : 400;
+        return ref_is_09(r->method, target) ? 505 : 400;
     const char *v = blank + 1;
     if (strlen(v) != 8 || strncmp(v, "HTTP/", 5) != 0 || !isdigit((unsigned char)v[5]) ||
         v[6] != '.' || !isdigit((unsigned char)v[7]))
