@@ -1,6 +1,6 @@
 /*
- * Says what it has understood: for any path and method the method, a blank, and the body. For tests
- * that hold it against another server.
+ * Says what it has understood: for any path and method the method, a blank, and the body; at /sleep
+ * after a minute. For tests that hold it against another server, or leave it.
  */
 #include <weir/weir.h>
 
@@ -13,6 +13,12 @@ static weir_err mirror(weir_ctx *c)
                       WEIR_STR_ARG(weir_request_method_text(c)), WEIR_STR_ARG(body));
 }
 
+static weir_err sleeps(weir_ctx *c)
+{
+    weir_err err = weir_sleep(c, weir_sec(60));
+    return err < 0 ? err : mirror(c);
+}
+
 int main(int argc, char **argv)
 {
     static const weir_method methods[] = {WEIR_GET,    WEIR_POST,  WEIR_PUT,
@@ -20,5 +26,6 @@ int main(int argc, char **argv)
     weir_app *app = weir_app_new(argc, argv, .name = "mirror");
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
         weir_route(app, methods[i], "/*path", mirror);
+    weir_get(app, "/sleep", sleeps);
     return weir_app_run(app);
 }
