@@ -1,0 +1,47 @@
+"""docs/design/conformance.md and the tables of this folder say the same.
+
+Each section of the document that names tests has a case there, and each case's section is in the
+document: so a rule cannot lose its case, nor a case its rule.
+"""
+import pathlib
+import re
+
+HERE = pathlib.Path(__file__).parent
+DOCUMENT = HERE.parent.parent / "docs" / "design" / "conformance.md"
+CASE = re.compile(r'(?:RULE\(|^    \{|try_long\(|\.section = )\s*"(9110|9112) ([\d.]+)"', re.M)
+
+
+def of_document():
+    """(RFC, section, test) for each test that a row names."""
+    rfc = None
+    for line in DOCUMENT.read_text().splitlines():
+        heading = re.match(r"## RFC (\d+)", line)
+        if line.startswith("## "):
+            rfc = heading and heading.group(1)
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if rfc and line.startswith("| ") and re.match(r"\d", cells[0]):
+            for test in re.findall(r"`(\w+)`", cells[3]):
+                yield rfc, cells[0], test
+
+
+def of_tables():
+    for path in HERE.glob("*_test.c"):
+        for rfc, section in CASE.findall(path.read_text()):
+            yield rfc, section, path.name.replace("_test.c", "")
+
+
+def test_every_rule_has_a_case_and_every_case_a_rule():
+    wanted, there = set(of_document()), set(of_tables())
+    assert wanted, "the document has no rows"
+    assert not wanted - there, f"rules without a case: {sorted(wanted - there)}"
+    assert not there - wanted, f"cases that the document does not have: {sorted(there - wanted)}"
+
+
+def test_what_is_stricter_is_named():
+    """A case that says "ours" belongs to a section that says so, too."""
+    text = DOCUMENT.read_text()
+    for path in HERE.glob("*_test.c"):
+        for section, name in re.findall(r'RULE\(\s*"([\d]+ [\d.]+)",\s*"([^"]*: ours)"', path.read_text()):
+            rows = [line for line in text.splitlines()
+                    if line.startswith(f"| {section.split()[1]} |") and "**ours**" in line]
+            assert rows, f"{section}: {name}"
