@@ -8,6 +8,7 @@
  */
 #include "base/model.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -101,6 +102,10 @@ static const char *range_error(const weir_field *f)
     if (kind == WEIR_KIND_INT && (f->min >= type_max || f->max < -type_max))
         return ".min and .max allow no value of its type";
     if (kind == WEIR_KIND_UINT && (f->min >= type_max || f->max < 0))
+        return ".min and .max allow no value of its type";
+    if (kind == WEIR_KIND_FLOAT)
+        type_max = f->size == sizeof(float) ? (long double)FLT_MAX : (long double)DBL_MAX;
+    if (kind == WEIR_KIND_FLOAT && (f->min > type_max || f->max < -type_max))
         return ".min and .max allow no value of its type";
     return NULL;
 }
@@ -223,6 +228,12 @@ static uint64_t uint_at_least(long double v, uint64_t high)
     return (long double)n < v ? n + 1 : n;
 }
 
+/* A bound as the member's type has it, so that the value 0.1f is not over a bound of 0.1. */
+static double float_bound(long double v, uint32_t size)
+{
+    return size == sizeof(float) ? (double)(float)v : (double)v;
+}
+
 static void set_bounds(struct weir__member *m, const weir_field *f)
 {
     unsigned bits = (unsigned)f->size * 8;
@@ -239,8 +250,8 @@ static void set_bounds(struct weir__member *m, const weir_field *f)
         if ((long double)m->bound.u.max > f->max && m->bound.u.max > 0)
             m->bound.u.max--;
     } else if (m->kind == WEIR_KIND_FLOAT) {
-        m->bound.f.min = (double)f->min;
-        m->bound.f.max = (double)f->max;
+        m->bound.f.min = float_bound(f->min, f->size);
+        m->bound.f.max = float_bound(f->max, f->size);
     } else {
         m->bound.len.min = f->len_min;
         m->bound.len.max = f->len_max != 0 ? f->len_max : SIZE_MAX;

@@ -155,6 +155,7 @@ static void members_are_found_by_key_and_by_name(void **state)
 typedef struct {
     int n, m;
     double d;
+    float f;
     weir_str s;
     address home;
     WEIR_ARRAY(int64_t) items;
@@ -163,7 +164,7 @@ typedef struct {
 
 WEIR_MODEL(wrong, (c));
 typedef wrong wrong1, wrong2, wrong3, wrong4, wrong5, wrong6, wrong7, wrong8, wrong10, wrong11,
-    wrong12, wrong13, wrong14, wrong15, wrong16, wrong17, wrong18;
+    wrong12, wrong13, wrong14, wrong15, wrong16, wrong17, wrong18, wrong19, wrong20;
 WEIR_MODEL(wrong1, (n, .min = 5, .max = 4));
 WEIR_MODEL(wrong2, (s, .min = 5));
 WEIR_MODEL(wrong3, (n, .len_max = 5));
@@ -181,6 +182,8 @@ WEIR_MODEL(wrong15, (items, .array_of = weir_model_of(wrong2)));
 WEIR_MODEL(wrong16, (home, .model = weir_model_of(weir_str)));
 WEIR_MODEL(wrong17, (s, .json = "\xff"));
 WEIR_MODEL(wrong18, (s, .present = 10000));
+WEIR_MODEL(wrong19, (f, .min = 1e300));
+WEIR_MODEL(wrong20, (d, .max = -__builtin_infl()));
 
 static void wrong_definitions_are_named(void **state)
 {
@@ -210,6 +213,8 @@ static void wrong_definitions_are_named(void **state)
         {&weir_model_wrong16, "model wrong16, member home: .model is the model of another type"},
         {&weir_model_wrong17, "model wrong17, member s: the JSON key is not UTF-8"},
         {&weir_model_wrong18, "model wrong18, member s: .present lies outside the struct"},
+        {&weir_model_wrong19, "model wrong19, member f: .min and .max allow no value of its type"},
+        {&weir_model_wrong20, "model wrong20, member d: .min and .max allow no value of its type"},
     };
     char text[400];
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

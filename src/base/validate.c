@@ -162,21 +162,30 @@ void weir__report_past_range(struct weir__report *r, const struct weir__path *pa
         weir__report_add(r, path, "must be at most %llu", (unsigned long long)m->bound.u.max);
 }
 
+static size_t put_value(char *out, const struct weir__member *m, double v)
+{
+    return m->size == sizeof(float) ? weir__num_put_float(out, (float)v)
+                                    : weir__num_put_double(out, v);
+}
+
+/* A float member is held to its options as what it will be: the nearest float. */
 bool weir__check_float(struct weir__report *r, const struct weir__path *path,
                        const struct weir__member *m, double v)
 {
-    double max = m->size == sizeof(float) ? (double)__FLT_MAX__ : __DBL_MAX__;
-    if (WEIR_UNLIKELY(!(v >= -max && v <= max))) {
+    bool is_float = m->size == sizeof(float);
+    if (is_float)
+        v = (double)(float)v;
+    if (WEIR_UNLIKELY(!isfinite(v))) {
         weir__report_add(r, path, "must be a number that a %s holds",
-                         m->size == sizeof(float) ? "float" : "double");
+                         is_float ? "float" : "double");
         return false;
     }
     if (WEIR_LIKELY(v >= m->bound.f.min && v <= m->bound.f.max))
         return true;
     bool is_small = v < m->bound.f.min;
     char bound[WEIR__DOUBLE_TEXT_MAX], value[WEIR__DOUBLE_TEXT_MAX];
-    size_t bound_len = weir__num_put_double(bound, is_small ? m->bound.f.min : m->bound.f.max);
-    size_t value_len = weir__num_put_double(value, v);
+    size_t bound_len = put_value(bound, m, is_small ? m->bound.f.min : m->bound.f.max);
+    size_t value_len = put_value(value, m, v);
     weir__report_add(r, path, "must be at %s %.*s, is %.*s", is_small ? "least" : "most",
                      (int)bound_len, bound, (int)value_len, value);
     return false;

@@ -6,12 +6,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/json_decode.h"
 #include "base/validate.h"
 
 typedef struct {
@@ -43,6 +45,12 @@ typedef struct {
 } outer;
 WEIR_MODEL_STRICT(outer, (text, .model = weir_model_of(texts)),
                   (list, .array_of = weir_model_of(texts), .required = true));
+
+typedef struct {
+    float share;
+    float any;
+} floats;
+WEIR_MODEL(floats, (share, .min = 0.1, .max = 0.7), (any));
 
 static struct weir__arena arena;
 static weir_json_errors errors;
@@ -205,6 +213,30 @@ static void whole_structs_are_checked(void **state)
     assert_int_equal(weir__model_validate(&arena, weir_model_of(query), &q, NULL), WEIR_EINVALID);
 }
 
+static weir_err check_floats(const char *text, floats *f)
+{
+    weir_err err =
+        weir__json_decode(&arena, weir_str_from(text), weir_model_of(floats), f, NULL, &errors);
+    for (size_t i = 0; i < errors.count; i++)
+        errors.items[i].line = 0; /* lines() is for errors without a place */
+    return err;
+}
+
+/* 0.1f is over 0.1 and FLT_MAX under its own shortest text: what is meant are the floats. */
+static void floats_are_held_to_floats(void **state)
+{
+    (void)state;
+    floats f;
+    assert_int_equal(check_floats("{\"share\":0.1,\"any\":3.4028235e+38}", &f), WEIR_OK);
+    assert_true(f.share == 0.1f && f.any == FLT_MAX);
+    assert_int_equal(weir__model_validate(&arena, weir_model_of(floats), &f, &errors), WEIR_OK);
+    assert_int_equal(check_floats("{\"share\":0.7,\"any\":-3.4028235e+38}", &f), WEIR_OK);
+    assert_int_equal(weir__model_validate(&arena, weir_model_of(floats), &f, &errors), WEIR_OK);
+    assert_int_equal(check_floats("{\"share\":0.70001,\"any\":3.4028236e+38}", &f), WEIR_EINVALID);
+    assert_string_equal(lines(), "/share must be at most 0.7, is 0.70001\n"
+                                 "/any must be a number that a float holds\n");
+}
+
 /* --- binding ---------------------------------------------------------------------------------- */
 
 struct pair {
@@ -347,6 +379,7 @@ int main(void)
         TEST(formats_choices_and_patterns),
         TEST(lengths_count_code_points),
         TEST(whole_structs_are_checked),
+        TEST(floats_are_held_to_floats),
         TEST(texts_become_typed_members),
         TEST(bad_texts_are_told),
         TEST(unknown_and_nested_keys),
