@@ -602,8 +602,10 @@ void weir__bind_text(struct weir__binder *b, weir_str key, weir_str text)
     const struct weir__member *m = weir__tables_find(b->tables, key);
     if (m == NULL) {
         struct weir__path path = {.key = key.ptr != NULL ? key : WEIR_S("")};
-        if (b->tables->model->is_strict)
+        if (b->tables->model->is_strict && weir__utf8_is_valid(path.key))
             weir__report_add(&b->report, &path, "is not known");
+        else if (b->tables->model->is_strict)
+            weir__report_add(&b->report, NULL, "has a key that is not UTF-8");
         return;
     }
     uint32_t bit = (uint32_t)1 << m->index;

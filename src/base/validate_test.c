@@ -331,9 +331,11 @@ static void unknown_and_nested_keys(void **state)
     weir__bind_begin(&b, &arena, weir_model_of(outer), &o, &errors);
     weir__bind_text(&b, WEIR_S("a/b"), WEIR_S("1"));
     weir__bind_text(&b, WEIR_S("text"), WEIR_S("1"));
+    weir__bind_text(&b, WEIR_S("caf\xe9"), WEIR_S("1"));
     assert_int_equal(weir__bind_end(&b), WEIR_EINVALID);
     assert_string_equal(lines(), "/a~1b is not known\n"
                                  "/text cannot be given as text\n"
+                                 " has a key that is not UTF-8\n"
                                  "/list is required\n");
 }
 
