@@ -69,22 +69,39 @@ static weir_err make_room(struct weir__exchange *x, size_t n)
     return WEIR_OK;
 }
 
-weir_err weir__exchange_header_add(struct weir__exchange *x, weir_str name, weir_str value)
+static weir_err check_line(const struct weir__exchange *x, weir_str name, weir_str value)
 {
     if (x->is_started)
         return WEIR_ECLOSED;
     if (is_framing(name) || !weir__http_name_is_valid(name) || !weir__http_value_is_valid(value))
         return WEIR_EINVALID;
-    weir_err err = make_room(x, name.len + value.len + 4);
-    if (err != WEIR_OK)
-        return err;
+    return WEIR_OK;
+}
+
+static size_t line_bytes(weir_str name, weir_str value)
+{
+    return name.len + 2 + value.len + 2;
+}
+
+/* Writes a line that was checked, and for which there is room. */
+static void put_line(struct weir__exchange *x, weir_str name, weir_str value)
+{
     struct weir__http1_writer w;
     weir__http1_writer_init(&w, x->extra + x->extra_len, x->extra_cap - x->extra_len);
     weir__http1_write_field_trusted(&w, name, value);
     x->extra_len = (uint32_t)(w.at - x->extra);
     if (weir_str_ieq(name, WEIR_S("Content-Type")))
         x->has_type = true;
-    return w.err;
+}
+
+weir_err weir__exchange_header_add(struct weir__exchange *x, weir_str name, weir_str value)
+{
+    weir_err err = check_line(x, name, value);
+    if (err == WEIR_OK)
+        err = make_room(x, line_bytes(name, value));
+    if (err == WEIR_OK)
+        put_line(x, name, value);
+    return err;
 }
 
 /* The next line from offset *at on; false at the end. */
@@ -130,10 +147,29 @@ bool weir__exchange_header_remove(struct weir__exchange *x, weir_str wanted)
     return was_there;
 }
 
+/* Bytes that lines of that name take. */
+static size_t bytes_of(const struct weir__exchange *x, weir_str wanted)
+{
+    weir_str name, value;
+    size_t bytes = 0;
+    for (uint32_t at = 0; next_line(x, &at, &name, &value);) {
+        if (weir_str_ieq(name, wanted))
+            bytes += line_bytes(name, value);
+    }
+    return bytes;
+}
+
+/* There is room before anything is taken out: when this fails, the lines are what they were. */
 weir_err weir__exchange_header_set(struct weir__exchange *x, weir_str name, weir_str value)
 {
-    if (!weir__http_value_is_valid(value))
-        return WEIR_EINVALID;
+    weir_err err = check_line(x, name, value);
+    if (err != WEIR_OK)
+        return err;
+    size_t before = bytes_of(x, name), after = line_bytes(name, value);
+    err = make_room(x, after > before ? after - before : 0);
+    if (err != WEIR_OK)
+        return err;
     (void)weir__exchange_header_remove(x, name);
-    return weir__exchange_header_add(x, name, value);
+    put_line(x, name, value);
+    return WEIR_OK;
 }

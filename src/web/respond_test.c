@@ -55,6 +55,11 @@ static weir_err headers(weir_ctx *c)
     assert_int_equal(weir_set_header(c, "X-Evil", WEIR_S("a\r\nX-Other: b")), WEIR_EINVALID);
     assert_int_equal(weir_set_header(c, "X Evil", WEIR_S("a")), WEIR_EINVALID);
     assert_int_equal(weir_set_header(c, "Content-Length", WEIR_S("1")), WEIR_EINVALID);
+    /* What does not fit leaves what was there. */
+    static char long_value[9000];
+    memset(long_value, 'v', sizeof long_value);
+    assert_int_equal(weir_set_header(c, "X-Twice", (weir_str){long_value, sizeof long_value}),
+                     WEIR_ETOOLARGE);
     assert_int_equal(weir_cookie_set(c, "sid", WEIR_S("abc")), WEIR_OK);
     assert_int_equal(weir_cookie_set(c, "gone", WEIR_S(""), .max_age = weir_sec(-1), .path = "/app",
                                      .is_readable = true, .is_insecure = true,
