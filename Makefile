@@ -10,13 +10,14 @@ export CC
 endif
 export CXX
 PACKAGES = @tools/install-packages --stamp $(BUILD)/.packages-$@
+FUZZED = -Db_sanitize=address,undefined -Dmalloc=system -Doptimization=1 -Dwerror=false -Db_lundef=false
 SANITIZED = -Dmalloc=system -Doptimization=1 -Dwerror=false -Db_lundef=false -Dtests=enabled
 
-.PHONY: help run build test check asan tsan bench format install clean
+.PHONY: help run build test check asan tsan fuzz-smoke fuzz bench format install clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
 run: ## the example shop on :8080 (ARGS='--listen=:9000' to change that)
 	$(PACKAGES) build
@@ -46,6 +47,21 @@ tsan: ## all tests under ThreadSanitizer
 	@tools/build $(BUILD)-tsan -Db_sanitize=thread $(SANITIZED) -- all meson-test-prereq
 	@WEIR_SANITIZE=thread tools/run-tests $(BUILD)-tsan -t 8 $(TESTS)
 
+fuzz-smoke: ## all fuzzers for two minutes in all
+	@tools/install-packages --stamp $(BUILD)-fuzz/.packages build fuzz
+	@CC=clang tools/build $(BUILD)-fuzz -Dfuzz=libfuzzer $(FUZZED) -- fuzzers
+	@tools/fuzz $(BUILD)-fuzz --seconds 120 --seed 1
+
+fuzz: ## all fuzzers, for an hour or ARGS='--hours 8 --engine afl wire-url'
+	@tools/install-packages --stamp $(BUILD)-fuzz/.packages build fuzz
+ifneq ($(findstring afl,$(ARGS)),)
+	@AFL_QUIET=1 CC=afl-clang-fast tools/build $(BUILD)-fuzz-afl -Dfuzz=afl $(FUZZED) -- fuzzers
+	@tools/fuzz $(BUILD)-fuzz-afl $(ARGS)
+else
+	@CC=clang tools/build $(BUILD)-fuzz -Dfuzz=libfuzzer $(FUZZED) -- fuzzers
+	@tools/fuzz $(BUILD)-fuzz $(ARGS)
+endif
+
 bench: ## our numbers beside Gin's, as ratios
 	$(PACKAGES) build test bench
 	@tools/build $(BUILD)
@@ -61,4 +77,4 @@ install: ## headers, libraries, weir.pc (PREFIX=/usr/local, DESTDIR=)
 	@meson install -C $(BUILD) --no-rebuild --quiet $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
 
 clean: ## removes what was built
-	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-clang
+	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-clang $(BUILD)-fuzz $(BUILD)-fuzz-afl
