@@ -368,6 +368,7 @@ weir_test_report weir_test_everywhere_at(const weir_site *site, const weir_test_
     weir_buf_init_fixed(&e.text, report_bytes, sizeof report_bytes - 1);
     settle_options(&e, site);
     sigaction(SIGABRT, &mine, &before);
+    weir__test_sqlite_calls(true);
     weir__fault_tell_last(say_last_words);
     if (__sanitizer_set_death_callback != NULL)
         __sanitizer_set_death_callback(say_last_words);
@@ -376,6 +377,7 @@ weir_test_report weir_test_everywhere_at(const weir_site *site, const weir_test_
     else
         try_all(&e);
     sigaction(SIGABRT, &before, NULL);
+    weir__test_sqlite_calls(false);
     weir__fault_tell_last(NULL);
     if (__sanitizer_set_death_callback != NULL)
         __sanitizer_set_death_callback(NULL);
