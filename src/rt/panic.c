@@ -6,6 +6,10 @@
  * The hard thing: the stop function must recognise the frame to stop at. The unwinder tells each
  * frame's stack pointer at its call; weir__try_raw has noted its own in the recovery point, and
  * stacks grow down, so the first frame that is not below it is the one.
+ *
+ * Clean-ups may wait, so several fibers of a thread may be unwinding at a time: each panic has a
+ * record of its own from its beginning until it is caught. It cannot be on the fiber's stack, whose
+ * dead frames the clean-ups write over.
  */
 #include "rt/panic.h"
 
@@ -16,6 +20,7 @@
 #include <string.h>
 #include <unwind.h>
 
+#include "base/alloc.h"
 #include "base/assert.h"
 #include "rt/runtime.h"
 #include "rt/switch.h"
@@ -26,12 +31,54 @@
 int weir__try_raw(void (*fn)(void *arg), void *arg, struct weir__catch *k);
 WEIR_NORETURN void weir__catch_jump(struct weir__catch *k);
 
-enum { REG_RSP = 6 };
+enum { REG_RSP = 6, MESSAGE_MAX = sizeof((struct weir__panic_info *)0)->message };
 
-/* One panic at a time a thread: it is caught before its fiber runs on. */
-static _Thread_local struct weir__panic_info current;
-static _Thread_local struct _Unwind_Exception exception;
+#define RECORDS 4 /* panics of a thread that unwind at a time without asking for memory */
+
+struct record {
+    struct _Unwind_Exception exception;
+    struct weir__panic_info info;
+    const struct weir__catch *catcher; /* NULL: the record is free */
+    struct record *next;
+};
+
+static _Thread_local struct record records[RECORDS];
+static _Thread_local struct record *on_heap;         /* those that were more */
+static _Thread_local struct weir__panic_info caught; /* the last one, until its fiber runs on */
 static atomic_uint_fast64_t total;
+
+static struct record *take_record(const struct weir__fiber *f)
+{
+    struct record *r = NULL;
+    for (int i = 0; i < RECORDS && r == NULL; i++)
+        r = records[i].catcher == NULL ? &records[i] : NULL;
+    if (r == NULL) {
+        r = weir__malloc(sizeof *r);
+        WEIR_ASSERT(r != NULL, "there is memory for one more panic that unwinds");
+        *r = (struct record){.next = on_heap};
+        on_heap = r;
+    }
+    r->catcher = f->catcher;
+    return r;
+}
+
+/*
+ * Of the panic that is caught, and of those that it has overtaken: a clean-up of theirs has panicked.
+ */
+static void give_records(const struct weir__catch *catcher)
+{
+    for (int i = 0; i < RECORDS; i++)
+        if (records[i].catcher == catcher)
+            records[i].catcher = NULL;
+    for (struct record **at = &on_heap, *r; (r = *at) != NULL;) {
+        if (r->catcher != catcher) {
+            at = &r->next;
+            continue;
+        }
+        *at = r->next;
+        weir__free(r);
+    }
+}
 
 bool weir__try(void (*fn)(void *arg), void *arg, struct weir__panic_info *info)
 {
@@ -42,13 +89,13 @@ bool weir__try(void (*fn)(void *arg), void *arg, struct weir__panic_info *info)
     int has_panicked = weir__try_raw(fn, arg, &k);
     f->catcher = k.outer;
     if (WEIR_UNLIKELY(has_panicked) && info != NULL)
-        *info = current;
+        *info = caught;
     return !has_panicked;
 }
 
 void weir__panic_last(struct weir__panic_info *out)
 {
-    *out = current;
+    *out = caught;
 }
 
 static _Unwind_Reason_Code stop_at_catch(int version, _Unwind_Action actions,
@@ -56,7 +103,8 @@ static _Unwind_Reason_Code stop_at_catch(int version, _Unwind_Action actions,
                                          struct _Unwind_Exception *ex,
                                          struct _Unwind_Context *context, void *arg)
 {
-    (void)version, (void)class, (void)ex;
+    (void)version, (void)class;
+    const struct record *r = WEIR_CONTAINER(ex, const struct record, exception);
     struct weir__catch *k = arg;
     const struct weir__fiber *f = weir__self->current;
     uintptr_t sp = _Unwind_GetCFA(context);
@@ -66,70 +114,71 @@ static _Unwind_Reason_Code stop_at_catch(int version, _Unwind_Action actions,
     bool is_on_fiber = sp >= (uintptr_t)f->stack_lo && sp < (uintptr_t)f->stack_hi;
     if ((!is_on_fiber || sp < (uintptr_t)k->regs[REG_RSP]) && (actions & _UA_END_OF_STACK) == 0)
         return _URC_NO_REASON;
+    caught = r->info;
+    give_records(k);
 #ifdef WEIR__ASAN
     __asan_handle_no_return();
 #endif
     weir__catch_jump(k);
 }
 
-static WEIR_NORETURN void unwind(struct weir__fiber *f)
+static WEIR_NORETURN void unwind(struct record *r, struct weir__fiber *f)
 {
     atomic_fetch_add_explicit(&total, 1, memory_order_relaxed);
-    memset(&exception, 0, sizeof exception);
-    _Unwind_ForcedUnwind(&exception, stop_at_catch, f->catcher);
+    memset(&r->exception, 0, sizeof r->exception);
+    _Unwind_ForcedUnwind(&r->exception, stop_at_catch, f->catcher);
     weir__assert_failed("unwind", "a panic finds its recovery point", __FILE__, __LINE__);
 }
 
-static WEIR_NORETURN void die(const char *message, const weir_site *site)
+/* With `message`, `site`, and the stack of who calls. */
+static inline WEIR_NORETURN __attribute__((always_inline)) void begin(const char *message,
+                                                                      const weir_site *site)
 {
-    fprintf(stderr, "weir: panic outside of a fiber: %s (%s:%d)\n", message,
-            site != NULL ? site->file : "?", site != NULL ? site->line : 0);
-    abort();
-}
-
-static void begin(const weir_site *site)
-{
-    current.site = site;
-    current.depth =
-        weir__stack_capture(current.stack, sizeof current.stack / sizeof current.stack[0]);
+    struct weir__fiber *f = weir__fiber_self();
+    if (f == NULL || f->catcher == NULL) {
+        fprintf(stderr, "weir: panic outside of a fiber: %s (%s:%d)\n", message,
+                site != NULL ? site->file : "?", site != NULL ? site->line : 0);
+        abort();
+    }
+    struct record *r = take_record(f);
+    snprintf(r->info.message, sizeof r->info.message, "%s", message);
+    r->info.site = site;
+    r->info.depth =
+        weir__stack_capture(r->info.stack, sizeof r->info.stack / sizeof r->info.stack[0]);
+    unwind(r, f);
 }
 
 void weir_panic_at(const weir_site *site, const char *format, ...)
 {
-    struct weir__fiber *f = weir__fiber_self();
+    char message[MESSAGE_MAX];
     va_list args;
     va_start(args, format);
-    vsnprintf(current.message, sizeof current.message, format, args);
+    vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    if (f == NULL || f->catcher == NULL)
-        die(current.message, site);
-    begin(site);
-    unwind(f);
+    begin(message, site);
 }
 
 void weir__misuse(const char *function, const char *format, ...)
 {
-    struct weir__fiber *f = weir__fiber_self();
-    int n = snprintf(current.message, sizeof current.message, "%s: ", function);
+    char message[MESSAGE_MAX];
+    int n = snprintf(message, sizeof message, "%s: ", function);
     va_list args;
     va_start(args, format);
-    vsnprintf(current.message + n, sizeof current.message - (size_t)n, format, args);
+    vsnprintf(message + n, sizeof message - (size_t)n, format, args);
     va_end(args);
-    if (f == NULL || f->catcher == NULL)
-        die(current.message, NULL);
-    begin(NULL);
-    unwind(f);
+    begin(message, NULL);
 }
 
 void weir__panic_fault(const char *message, void *pc, void *const *frame)
 {
     struct weir__fiber *f = weir__fiber_self();
-    snprintf(current.message, sizeof current.message, "%s", message);
-    current.site = NULL;
-    current.stack[0] = pc;
-    current.depth = 1 + weir__stack_walk(f, frame, current.stack + 1,
-                                         sizeof current.stack / sizeof current.stack[0] - 1);
-    unwind(f);
+    struct record *r = take_record(f);
+    snprintf(r->info.message, sizeof r->info.message, "%s", message);
+    r->info.site = NULL;
+    r->info.stack[0] = pc;
+    r->info.depth = 1 + weir__stack_walk(f, frame, r->info.stack + 1,
+                                         sizeof r->info.stack / sizeof r->info.stack[0] - 1);
+    unwind(r, f);
 }
 
 uint64_t weir__panic_total(void)
