@@ -153,6 +153,17 @@ void weir_rows_close(weir_rows *r)
     finish(r);
 }
 
+/*
+ * Rows and transactions on this stack: a panic (misuse, in the main) that unwinds the frame takes
+ * them off their context, which would otherwise find what is no longer there.
+ */
+static void leave_rows(weir_rows *r)
+{
+    if (!r->is_finished && weir__is_owned(&r->owned))
+        finish(r);
+    weir__disown(&r->owned);
+}
+
 weir_err weir_query_one_at(const weir_site *site, weir_ctx *handle, weir_source from,
                            const weir_model *model, void *out, const char *sql,
                            const weir_arg *args, size_t count)
@@ -161,15 +172,12 @@ weir_err weir_query_one_at(const weir_site *site, weir_ctx *handle, weir_source 
     check_source_given(from, "weir_query_one");
     if (db_of(from) == NULL)
         return -ENOMEM;
-    weir_rows r = {.copies_texts = true};
+    weir_rows r __attribute__((cleanup(leave_rows))) = {.copies_texts = true};
     open_rows(&r, site, c, from, sql, args, count);
     weir_err err = WEIR_OK;
     if (!weir_rows_next_at(&r, model, out))
         err = r.err != WEIR_OK ? r.err : WEIR_ENOTFOUND;
     r.is_err_read = true;
-    if (!r.is_finished)
-        finish(&r);
-    weir__disown(&r.owned);
     return err;
 }
 
@@ -217,6 +225,12 @@ static weir_err end_tx(weir_tx *tx, const weir_site *site, bool commits)
         weir__disown(&tx->owned);
     }
     return tx->err;
+}
+
+static void leave_tx(weir_tx *tx)
+{
+    if (weir__is_owned(&tx->owned))
+        (void)end_tx(tx, tx->site, false);
 }
 
 weir_tx *weir_begin_at(const weir_site *site, weir_ctx *handle, weir_db *db)
@@ -282,7 +296,7 @@ weir_err weir_db_exec_at(const weir_site *site, weir_ctx *handle, weir_db *db, w
 {
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_db_exec");
     check_source_given(weir_source_db(db), "weir_db_exec");
-    weir_tx tx = {.is_auto = true};
+    weir_tx tx __attribute__((cleanup(leave_tx))) = {.is_auto = true};
     open_tx(&tx, site, c, db);
     if (tx.err == WEIR_OK)
         tx.err = tx.driver->exec(&tx, site, sql, args, count);
@@ -296,7 +310,7 @@ weir_err weir_exec_script_at(const weir_site *site, weir_ctx *handle, weir_db *d
 {
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_exec_script");
     check_source_given(weir_source_db(db), "weir_exec_script");
-    weir_tx tx = {.is_auto = false};
+    weir_tx tx __attribute__((cleanup(leave_tx))) = {.is_auto = false};
     open_tx(&tx, site, c, db);
     if (tx.err == WEIR_OK)
         tx.err = tx.driver->script(&tx, site, sql);

@@ -694,6 +694,39 @@ static weir_err rows_know_their_fiber(weir_ctx *c, void *arg)
 }
 SIM_TEST(rows_know_their_fiber)
 
+/* A context that outlives the database: each of these panics in the middle. */
+static weir_err queries_too_early(weir_ctx *c, void *db)
+{
+    int64_t n;
+    return weir_query_one(c, (weir_db *)db, int64_t, &n, "SELECT 1");
+}
+
+static weir_err executes_too_early(weir_ctx *c, void *db)
+{
+    return weir_db_exec(c, (weir_db *)db, NULL, "DELETE FROM users");
+}
+
+static weir_err runs_too_early(weir_ctx *c, void *db)
+{
+    return weir_exec_script(c, (weir_db *)db, "DELETE FROM users");
+}
+
+static weir_err panics_leave_nothing_on_the_stack(weir_ctx *c, void *arg)
+{
+    static const weir_fiber_fn calls[] = {queries_too_early, executes_too_early, runs_too_early};
+    weir_ctx *inner = weir_ctx_open(c);
+    weir_db *db = open_users(inner, arg);
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        assert_int_equal(weir_protect(c, calls[i], db), WEIR_EPANIC);
+        assert_error(c, WEIR_EPANIC, "in a context that ends before this one");
+        assert_true(weir__list_empty(&weir__ctx_of(c)->owned));
+    }
+    assert_nothing_out(db);
+    assert_int_equal(count_users(inner, db), 3);
+    return weir_ctx_close(inner);
+}
+SIM_TEST(panics_leave_nothing_on_the_stack)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -723,6 +756,7 @@ int main(void)
         FILE_TEST(holds_a_transaction),
         FILE_TEST(is_cancelled),
         FILE_TEST(rows_know_their_fiber),
+        FILE_TEST(panics_leave_nothing_on_the_stack),
     };
     return cmocka_run_group_tests_name("sqlite", tests, NULL, NULL);
 }
