@@ -146,7 +146,10 @@ typedef struct weir_test_plan {
 
     const char *method, *target; /* the request … */
     weir_test_options with;      /* … and what it has besides */
-    weir_fiber_fn run;           /* or this function, in a fiber with a context of its own */
+    /*
+     * Or this function, in a fiber with a context of its own and a request's deadline of 30 s.
+     */
+    weir_fiber_fn run;
 
     /*
      * Looks at the world afterwards. `r` is NULL after a `run`. An error fails the run; its record

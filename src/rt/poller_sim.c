@@ -3,6 +3,8 @@
  * numbers of its own (from 1000 on). Polling hands out the readiness that has gathered; with none
  * it moves the clock to the next timer. With neither, nothing can ever happen again: it prints who
  * waits for what, and ends the process.
+ *
+ * Its memory is the C library's: what a test lets fail at the heap's door is never the simulation.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,7 +58,6 @@ static struct sim_socket *get(int num)
 static int new_socket(size_t capacity)
 {
     WEIR_ASSERT(sim.count < SOCKETS_MAX, "the simulation has room for another socket");
-    /* The kernel's memory, so to speak: a test's plan for failures does not reach it. */
     struct sim_socket *s = calloc(1, sizeof *s);
     WEIR_ASSERT(s != NULL, "the simulation has memory");
     s->in = malloc(capacity);

@@ -22,7 +22,7 @@
 #include "rt/log.h"
 #include "rt/symbol.h"
 
-enum { RUNS_MAX = 1000, RANDOM_RUNS = 20, TOLD_MAX = 5, NAME_BYTES = 128 };
+enum { RUNS_MAX = 1000, RANDOM_RUNS = 20, TOLD_MAX = 5, NAME_BYTES = 128, RUN_SECONDS = 30 };
 
 struct everywhere {
     const weir_test_plan *plan;
@@ -149,7 +149,8 @@ static void ask_or_run(struct everywhere *e, weir_test *t, struct weir__fault *f
     if (plan->leaves_open)
         before.reports = UINT64_MAX;
     if (plan->run != NULL) {
-        (void)weir_test_run(t, run_armed, &(struct armed_run){plan, f, t});
+        (void)weir__test_run_until(t, run_armed, &(struct armed_run){plan, f, t},
+                                   weir_time_add(weir__worker_now(t->w), weir_sec(RUN_SECONDS)));
     } else {
         weir__ask_begin(t, &ask, plan->method, plan->target, &plan->with);
         weir__fault_arm(f, t);

@@ -270,6 +270,7 @@ struct call {
     weir_test *test;
     weir_fiber_fn fn;
     void *arg;
+    weir_time deadline;
     weir_err err;
     bool is_over;
 };
@@ -287,7 +288,7 @@ static void run_call(void *arg)
 {
     struct call *call = arg;
     struct weir__worker *w = weir__self;
-    struct weir__ctx *c = weir__ctx_new(w->root, weir_never(), 0, NULL);
+    struct weir__ctx *c = weir__ctx_new(w->root, call->deadline, 0, NULL);
     if (c == NULL) {
         call->err = -ENOMEM;
         call->is_over = true;
@@ -311,7 +312,12 @@ static bool is_over(weir_test *t, void *arg)
 
 weir_err weir_test_run(weir_test *t, weir_fiber_fn fn, void *arg)
 {
-    struct call call = {.test = t, .fn = fn, .arg = arg};
+    return weir__test_run_until(t, fn, arg, weir_never());
+}
+
+weir_err weir__test_run_until(weir_test *t, weir_fiber_fn fn, void *arg, weir_time deadline)
+{
+    struct call call = {.test = t, .fn = fn, .arg = arg, .deadline = deadline};
     if (weir__fiber_start(t->w, run_call, &call, "test", NULL, NULL) == NULL)
         return WEIR_ELIMIT;
     if (weir__test_drive(t, is_over, &call, weir_sec(3600)))

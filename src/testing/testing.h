@@ -108,6 +108,9 @@ struct weir_test {
 bool weir__test_drive(weir_test *t, bool (*is_done)(weir_test *t, void *arg), void *arg,
                       weir_dur patience);
 
+/* As weir_test_run, with a deadline. */
+weir_err weir__test_run_until(weir_test *t, weir_fiber_fn fn, void *arg, weir_time deadline);
+
 void weir__test_count(const weir_test *t, struct weir__test_counts *out);
 
 /* Lets it come back to `before`, and appends a line for whatever does not. */

@@ -1,0 +1,519 @@
+/*
+ * The runtime's own operations, each tried everywhere: a wait cancelled, an allocation and a system
+ * call failed, fibers in every order. What each leaves behind is nothing; what it has done is done
+ * as a whole or not at all.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "net/pool.h"
+#include "rt/poller.h"
+#include "rt/sim.h"
+#include <weir/test.h>
+#include <weir/weir.h>
+
+/* The least that an operation must have had, so that the test is not about nothing. */
+struct least {
+    unsigned waits, allocations, calls, orders;
+};
+
+static void check(const char *name, weir_test_report r, struct least least)
+{
+    assert_string_equal(r.text, "");
+    if (getenv("WEIR_TEST_REPLAY") != NULL)
+        return;
+    printf("  %-22s %4u waits %4u allocations %4u calls %4u orders, %u left out\n", name, r.waits,
+           r.allocations, r.calls, r.orders, r.skipped);
+    fflush(stdout);
+    assert_true(r.waits >= least.waits);
+    assert_true(r.allocations >= least.allocations);
+    assert_true(r.calls >= least.calls);
+    assert_true(r.orders >= least.orders);
+}
+
+#define EVERYWHERE(fn, its_arg, ...)                                                               \
+    check(#fn, weir_test_everywhere(.name = #fn, .run = (fn), .arg = (its_arg)),                   \
+          (struct least){__VA_ARGS__})
+
+/* Within a run: a panic would be an error like any other, so the process dies, with the seed. */
+#define MUST(condition)                                                                            \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition);          \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)
+
+/* --- sockets ---------------------------------------------------------------------------------- */
+
+struct sockets {
+    struct weir__fd fd;
+    int peer;
+};
+
+static weir_err receive(weir_ctx *c, void *arg)
+{
+    struct sockets *s = arg;
+    char byte;
+    ssize_t n;
+    while ((n = weir__recv(weir__ctx_of(c), &s->fd, &byte, 1, weir_never())) == 1)
+        ;
+    return (weir_err)n;
+}
+
+static weir_err speak(weir_ctx *c, void *arg)
+{
+    struct sockets *s = arg;
+    weir_err err = WEIR_OK;
+    for (int i = 0; i < 3 && err == WEIR_OK; i++) {
+        (void)weir__sim_write(s->peer, "x", 1);
+        err = weir_sleep(c, weir_ms(1));
+    }
+    weir__sim_close(s->peer);
+    return err;
+}
+
+static weir_err recv_and_peer(weir_ctx *c, void *arg)
+{
+    struct sockets s;
+    int pair[2];
+    (void)arg;
+    weir__sim_socketpair(pair, 16);
+    s.peer = pair[1];
+    weir_err err = weir__fd_watch(&s.fd, pair[0], NULL);
+    weir_ctx *group = weir_ctx_open(c);
+    if (err == WEIR_OK)
+        err = WEIR_GO(group, receive, &s);
+    if (err == WEIR_OK)
+        err = WEIR_GO(group, speak, &s);
+    weir_err joined = weir_join_as(group, WEIR_JOIN_ALL);
+    (void)weir_ctx_close(group);
+    weir__fd_close(&s.fd);
+    weir__sim_close(pair[1]);
+    return err < 0 ? err : joined;
+}
+
+static weir_err listen_to_all(weir_ctx *c, void *arg)
+{
+    struct sockets *s = arg;
+    char bytes[8];
+    weir_err err = WEIR_OK;
+    while (err == WEIR_OK && weir__sim_read(s->peer, bytes, sizeof bytes) != 0)
+        err = weir_sleep(c, weir_ms(1));
+    return err;
+}
+
+static weir_err send_all(weir_ctx *c, void *arg)
+{
+    struct sockets *s = arg;
+    static const char bytes[50] = "fifty";
+    for (size_t at = 0; at < sizeof bytes;) {
+        ssize_t n = weir__send(weir__ctx_of(c), &s->fd, bytes + at, sizeof bytes - at,
+                               weir_time_add(weir_now(), weir_sec(1)));
+        if (n < 0)
+            return (weir_err)n;
+        at += (size_t)n;
+    }
+    weir__fd_close(&s->fd);
+    return WEIR_OK;
+}
+
+static weir_err send_and_peer(weir_ctx *c, void *arg)
+{
+    struct sockets s;
+    int pair[2];
+    (void)arg;
+    weir__sim_socketpair(pair, 16);
+    s.peer = pair[1];
+    weir_err err = weir__fd_watch(&s.fd, pair[0], NULL);
+    weir_ctx *group = weir_ctx_open(c);
+    if (err == WEIR_OK)
+        err = WEIR_GO(group, send_all, &s);
+    if (err == WEIR_OK)
+        err = WEIR_GO(group, listen_to_all, &s);
+    weir_err joined = weir_join(group);
+    (void)weir_ctx_close(group);
+    weir__fd_close(&s.fd);
+    weir__sim_close(pair[1]);
+    return err < 0 ? err : joined;
+}
+
+static weir_err dial(weir_ctx *c, void *arg)
+{
+    const int *listener = arg;
+    weir_err err = weir_sleep(c, weir_ms(1));
+    weir__sim_close(weir__sim_connect(*listener, 16));
+    return err;
+}
+
+static weir_err accept_and_dial(weir_ctx *c, void *arg)
+{
+    struct weir__fd fd;
+    int listener = weir__sim_listen();
+    (void)arg;
+    weir_err err = weir__fd_watch(&fd, listener, NULL);
+    weir_ctx *group = weir_ctx_open(c);
+    if (err == WEIR_OK)
+        err = WEIR_GO(group, dial, &listener);
+    struct weir__op op = {.kind = WEIR__OP_ACCEPT, .fd = &fd};
+    ssize_t num = err == WEIR_OK
+                      ? weir__io(weir__ctx_of(group), &op, weir_time_add(weir_now(), weir_sec(1)))
+                      : err;
+    if (num >= 0)
+        weir__sim_close((int)num);
+    (void)weir_ctx_close(group);
+    weir__fd_close(&fd);
+    return num < 0 ? (weir_err)num : WEIR_OK;
+}
+
+static void sockets_everywhere(void **state)
+{
+    (void)state;
+    EVERYWHERE(recv_and_peer, NULL, .waits = 5, .calls = 20, .orders = 1);
+    EVERYWHERE(send_and_peer, NULL, .waits = 4, .calls = 20, .orders = 1);
+    EVERYWHERE(accept_and_dial, NULL, .waits = 2, .calls = 9, .orders = 0);
+}
+
+/* --- fibers ----------------------------------------------------------------------------------- */
+
+static weir_err child(weir_ctx *c, void *arg)
+{
+    int *live = arg;
+    ++*live;
+    char *piece = weir_alloc(c, 100);
+    weir_err err = piece != NULL ? weir_sleep(c, weir_ms(1)) : -ENOMEM;
+    --*live;
+    return err;
+}
+
+static weir_err parent(weir_ctx *c, void *arg)
+{
+    int live = 0;
+    weir_err err = WEIR_OK;
+    (void)arg;
+    WEIR_WITH(group, c) {
+        for (int i = 0; i < 3 && err == WEIR_OK; i++)
+            err = WEIR_GO(group, child, &live);
+        weir_err joined = weir_join(group);
+        err = err < 0 ? err : joined;
+    }
+    MUST(live == 0);
+    return err;
+}
+
+static weir_err spawn_and_join(weir_ctx *c, void *arg)
+{
+    return parent(c, arg);
+}
+
+static weir_err grandchildren(weir_ctx *c, void *arg)
+{
+    weir_err err = WEIR_OK;
+    WEIR_WITH(group, c, .timeout = weir_sec(1)) {
+        err = WEIR_GO(group, parent, arg);
+        if (err == WEIR_OK)
+            err = WEIR_GO(group, parent, arg);
+        weir_err joined = weir_join_as(group, WEIR_JOIN_FIRST_OK);
+        err = err < 0 ? err : joined;
+    }
+    return err;
+}
+
+static weir_err detached(weir_ctx *c, void *arg)
+{
+    char *copy = weir_alloc(c, 10);
+    const int *n = arg;
+    MUST(*n == 7);
+    return copy != NULL ? weir_sleep(c, weir_ms(5)) : -ENOMEM;
+}
+
+static weir_err detach_and_leave(weir_ctx *c, void *arg)
+{
+    int seven = 7;
+    (void)arg;
+    return weir_detach(c, detached, &seven, sizeof seven);
+}
+
+static void fibers_everywhere(void **state)
+{
+    (void)state;
+    EVERYWHERE(spawn_and_join, NULL, .waits = 4, .allocations = 3, .orders = 10);
+    EVERYWHERE(grandchildren, NULL, .waits = 9, .allocations = 6, .orders = 100);
+    EVERYWHERE(detach_and_leave, NULL, .waits = 1, .allocations = 2);
+}
+
+/* --- channels and locks ------------------------------------------------------------------------ */
+
+struct line {
+    weir_chan *numbers, *quit;
+    int64_t sum;
+};
+
+static weir_err produce(weir_ctx *c, void *arg)
+{
+    struct line *l = arg;
+    weir_err err = WEIR_OK;
+    for (int64_t i = 1; i <= 3 && err == WEIR_OK; i++)
+        err = weir_chan_send(c, l->numbers, &i);
+    if (err == WEIR_OK)
+        weir_chan_close(c, l->quit);
+    return err;
+}
+
+static weir_err consume(weir_ctx *c, void *arg)
+{
+    struct line *l = arg;
+    int64_t n, unused;
+    bool closed = false;
+    weir_select_case cases[] = {{.chan = l->numbers, .recv = &n},
+                                {.chan = l->quit, .recv = &unused}};
+    for (;;) {
+        int arm = weir_select(c, cases, 2, weir_sec(1), &closed);
+        if (arm != 0)
+            return arm < 0 ? arm : WEIR_OK;
+        l->sum += n;
+    }
+}
+
+static weir_err select_of_two(weir_ctx *c, void *arg)
+{
+    struct line l = {.sum = 0};
+    (void)arg;
+    weir_ctx *group = weir_ctx_open(c);
+    l.numbers = weir_chan_new(group, int64_t, 0);
+    l.quit = weir_chan_new(group, int64_t, 0);
+    weir_err err = WEIR_GO(group, produce, &l);
+    if (err == WEIR_OK)
+        err = WEIR_GO(group, consume, &l);
+    weir_err joined = weir_join(group);
+    (void)weir_ctx_close(group);
+    if (err == WEIR_OK && joined == WEIR_OK)
+        MUST(l.sum == 6);
+    return err < 0 ? err : joined;
+}
+
+struct locked {
+    weir_mutex *mutex;
+    weir_cond *cond;
+    weir_sem *sem;
+    int inside, turns;
+};
+
+static weir_err take_turn(weir_ctx *c, void *arg)
+{
+    struct locked *l = arg;
+    weir_err err = weir_lock(c, l->mutex);
+    if (err < 0)
+        return err;
+    MUST(l->inside++ == 0);
+    err = weir_sleep(c, weir_ms(1));
+    l->turns++;
+    l->inside--;
+    weir_cond_broadcast(c, l->cond);
+    weir_unlock(c, l->mutex);
+    if (err == WEIR_OK)
+        err = weir_sem_acquire(c, l->sem);
+    if (err == WEIR_OK) {
+        err = weir_sleep(c, weir_ms(1));
+        weir_sem_release(c, l->sem);
+    }
+    return err;
+}
+
+static weir_err wait_for_turns(weir_ctx *c, void *arg)
+{
+    struct locked *l = arg;
+    weir_err err = weir_lock(c, l->mutex);
+    while (err == WEIR_OK && l->turns < 2)
+        err = weir_cond_wait(c, l->cond, l->mutex);
+    return err; /* the lock, if there is one, ends with this fiber's context */
+}
+
+static weir_err locks_of_three(weir_ctx *c, void *arg)
+{
+    struct locked l = {.turns = 0};
+    weir_err err = WEIR_OK;
+    (void)arg;
+    weir_ctx *group = weir_ctx_open(c);
+    l.mutex = weir_mutex_new(group);
+    l.cond = weir_cond_new(group);
+    l.sem = weir_sem_new(group, 1);
+    weir_fiber_fn fns[] = {take_turn, wait_for_turns, take_turn};
+    for (int i = 0; i < 3 && err == WEIR_OK; i++)
+        err = weir_go_at(WEIR_HERE, group, fns[i], &l, "locks");
+    weir_err joined = weir_join(group);
+    (void)weir_ctx_close(group);
+    return err < 0 ? err : joined;
+}
+
+static void channels_and_locks_everywhere(void **state)
+{
+    (void)state;
+    EVERYWHERE(select_of_two, NULL, .waits = 4, .allocations = 2, .orders = 1);
+    check(
+        "locks_of_three",
+        weir_test_everywhere(.name = "locks_of_three", .run = locks_of_three, .leaves_open = true),
+        (struct least){.waits = 6, .allocations = 3, .orders = 5});
+}
+
+/* --- leases ----------------------------------------------------------------------------------- */
+
+struct fake {
+    int live;
+};
+
+static weir_err fake_open(void *driver, struct weir__ctx *c, void **resource)
+{
+    struct fake *f = driver;
+    weir_err err = weir_sleep(weir__ctx_handle(c), weir_ms(1));
+    if (err < 0)
+        return err;
+    *resource = malloc(40);
+    f->live += *resource != NULL;
+    return *resource != NULL ? WEIR_OK : -ENOMEM;
+}
+
+static void fake_close(void *driver, struct weir__ctx *c, void *resource)
+{
+    struct fake *f = driver;
+    (void)c;
+    f->live--;
+    free(resource);
+}
+
+static const struct weir__pool_ops fake_ops = {.open = fake_open, .close = fake_close};
+
+static weir_err borrow(weir_ctx *c, void *arg)
+{
+    struct weir__lease lease;
+    weir_err err = weir__pool_acquire(arg, weir__ctx_of(c), WEIR_HERE, NULL, &lease);
+    if (err < 0)
+        return err;
+    err = weir_sleep(c, weir_ms(1));
+    weir__lease_release(&lease);
+    return err;
+}
+
+static weir_err acquire_by_three(weir_ctx *c, void *arg)
+{
+    struct fake *fake = arg;
+    weir_err err = WEIR_OK;
+    weir_ctx *owner = weir_ctx_open(c);
+    weir_pool_options options = {.max_open = 1};
+    struct weir__pool *pool =
+        weir__pool_new(weir__ctx_of(owner), "fakes", &options, &fake_ops, fake, WEIR_HERE);
+    weir_ctx *group = weir_ctx_open(owner);
+    for (int i = 0; i < 3 && err == WEIR_OK; i++)
+        err = pool != NULL ? WEIR_GO(group, borrow, pool) : -ENOMEM;
+    weir_err joined = weir_join_as(group, WEIR_JOIN_ALL);
+    (void)weir_ctx_close(group);
+    (void)weir_ctx_close(owner);
+    MUST(fake->live == 0);
+    return err < 0 ? err : joined;
+}
+
+static void leases_everywhere(void **state)
+{
+    static struct fake fake;
+    (void)state;
+    EVERYWHERE(acquire_by_three, &fake, .waits = 6, .allocations = 1, .orders = 4);
+}
+
+/* --- transactions ------------------------------------------------------------------------------ */
+
+static char folder[64], path[96];
+
+static weir_err write_and_read(weir_ctx *c, weir_db *db)
+{
+    int64_t n = 0;
+    weir_tx *tx = weir_begin(c, db);
+    weir_exec(tx, "INSERT INTO t(n) VALUES (?)", (int64_t)1);
+    weir_exec(tx, "INSERT INTO t(n) VALUES (?)", (int64_t)2);
+    weir_err err = weir_commit(tx);
+    weir_rows *rows = weir_query(c, db, "SELECT n FROM t ORDER BY n");
+    while (weir_rows_next(rows, int64_t, &n))
+        ;
+    weir_err read = weir_rows_err(rows);
+    return err < 0 ? err : read;
+}
+
+static void remove_database(void)
+{
+    static const char *const ends[] = {"", "-wal", "-shm", "-journal"};
+    char file[128];
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        snprintf(file, sizeof file, "%s%s", path, ends[i]);
+        (void)unlink(file);
+    }
+}
+
+/* From opening to closing, with nothing warm. */
+static weir_err begin_and_commit(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    weir_ctx *owner = weir_ctx_open(c);
+    weir_db *db = weir_sqlite_open(owner, .path = path, .create = true, .pool.max_open = 2);
+    weir_err err = weir_exec_script(owner, db, "CREATE TABLE IF NOT EXISTS t(n INTEGER)");
+    if (err == WEIR_OK)
+        err = write_and_read(owner, db);
+    (void)weir_ctx_close(owner);
+    return err;
+}
+
+static weir_err start_anew(weir_ctx *c, void *arg)
+{
+    (void)c, (void)arg;
+    remove_database();
+    return WEIR_OK;
+}
+
+/* Both rows are there, or none. */
+static weir_err is_whole(weir_ctx *c, const weir_test_reply *r, void *arg)
+{
+    int64_t n = 0;
+    (void)r, (void)arg;
+    weir_ctx *owner = weir_ctx_open(c);
+    weir_db *db = weir_sqlite_open(owner, .path = path, .create = true);
+    weir_err err = weir_exec_script(owner, db, "CREATE TABLE IF NOT EXISTS t(n INTEGER)");
+    if (err == WEIR_OK)
+        err = weir_query_one(owner, db, int64_t, &n, "SELECT count(*) FROM t");
+    (void)weir_ctx_close(owner);
+    if (err == WEIR_OK && n != 0 && n != 2)
+        err = weir_raise(c, WEIR_EFAIL, "%lld of 2 rows are there", (long long)n);
+    return err;
+}
+
+static void transactions_everywhere(void **state)
+{
+    (void)state;
+    const char *ram = "/dev/shm"; /* where a flush costs nothing */
+    snprintf(folder, sizeof folder, "%s/weir-operations-XXXXXX",
+             access(ram, W_OK) == 0 ? ram : "/tmp");
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/t.db", folder);
+    weir_test_report r = weir_test_everywhere(.name = "begin_and_commit", .run = begin_and_commit,
+                                              .before = start_anew, .after = is_whole);
+    remove_database();
+    assert_int_equal(rmdir(folder), 0);
+    check("begin_and_commit", r, (struct least){.waits = 6, .allocations = 10, .calls = 300});
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sockets_everywhere),
+        cmocka_unit_test(fibers_everywhere),
+        cmocka_unit_test(channels_and_locks_everywhere),
+        cmocka_unit_test(leases_everywhere),
+        cmocka_unit_test(transactions_everywhere),
+    };
+    return cmocka_run_group_tests_name("operations", tests, NULL, NULL);
+}
