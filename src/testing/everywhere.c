@@ -37,7 +37,10 @@ static char report_bytes[64 << 10];
 
 /* --- the heap ----------------------------------------------------------------------------- */
 
-/* Of the allocator that the program has: exact. The C library's knows its own arena. */
+/*
+ * Exact, and of whatever allocator the program has: a sanitizer's, else jemalloc's for this thread
+ * and the C library's together, one of which stands still.
+ */
 int mallctl(const char *name, void *old, size_t *old_len, void *new, size_t new_len)
     __attribute__((weak));
 size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
@@ -49,10 +52,10 @@ static int64_t heap_bytes(void)
     size_t size = sizeof taken;
     if (__sanitizer_get_current_allocated_bytes != NULL)
         return (int64_t)__sanitizer_get_current_allocated_bytes();
-    if (mallctl != NULL && mallctl("thread.allocated", &taken, &size, NULL, 0) == 0 &&
-        mallctl("thread.deallocated", &given, &size, NULL, 0) == 0)
-        return (int64_t)(taken - given);
-    return (int64_t)mallinfo2().uordblks;
+    if (mallctl != NULL && (mallctl("thread.allocated", &taken, &size, NULL, 0) != 0 ||
+                            mallctl("thread.deallocated", &given, &size, NULL, 0) != 0))
+        taken = given = 0;
+    return (int64_t)(taken - given) + (int64_t)mallinfo2().uordblks;
 }
 
 /* --- the last words of a process that dies in a run --------------------------------------- */
