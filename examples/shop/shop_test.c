@@ -113,7 +113,7 @@ static int64_t number(weir_test *t, const char *sql)
         assert_int_equal(reply_.status, (status_));                                                \
     } while (0)
 
-/* --- what each handler does ------------------------------------------------------------------- */
+/* --- what each handler does --------------------------------------------------------------- */
 
 #define USER_1 "{\"id\":1,\"name\":\"Ada\",\"email\":\"ada@example.org\",\"age\":36}"
 
@@ -153,10 +153,10 @@ static void conflicts_are_told(void **state)
 static void an_order_takes_stock(void **state)
 {
     weir_test *t = *state;
-    weir_test_reply r = weir_test_request(
-        t, "POST", "/api/v1/orders",
-        .json =
-            "{\"user_id\":2,\"lines\":[{\"product_id\":1,\"qty\":3},{\"product_id\":2,\"qty\":1}]}");
+    weir_test_reply r =
+        weir_test_request(t, "POST", "/api/v1/orders",
+                          .json = "{\"user_id\":2,\"lines\":[{\"product_id\":1,\"qty\":3},"
+                                  "{\"product_id\":2,\"qty\":1}]}");
     assert_int_equal(r.status, 201);
     assert_int_equal(number(t, "SELECT total_cents FROM orders WHERE id = 2"), 3 * 350 + 1200);
     assert_int_equal(number(t, "SELECT stock FROM products WHERE id = 1"), 5);
@@ -166,10 +166,10 @@ static void an_order_takes_stock(void **state)
 static void what_is_not_there_is_not_sold(void **state)
 {
     weir_test *t = *state;
-    weir_test_reply r = weir_test_request(
-        t, "POST", "/api/v1/orders",
-        .json =
-            "{\"user_id\":2,\"lines\":[{\"product_id\":1,\"qty\":3},{\"product_id\":3,\"qty\":1}]}");
+    weir_test_reply r =
+        weir_test_request(t, "POST", "/api/v1/orders",
+                          .json = "{\"user_id\":2,\"lines\":[{\"product_id\":1,\"qty\":3},"
+                                  "{\"product_id\":3,\"qty\":1}]}");
     assert_int_equal(r.status, 409);
     assert_non_null(strstr(r.body.ptr, "\"out_of_stock\""));
     assert_int_equal(number(t, "SELECT stock FROM products WHERE id = 1"), 8);
@@ -190,7 +190,7 @@ static void the_report_has_every_line(void **state)
                  "\"price_cents\":350}]");
 }
 
-/* --- everywhere ------------------------------------------------------------------------------- */
+/* --- everywhere --------------------------------------------------------------------------- */
 
 /*
  * Whatever has failed: what was sold is what is missing, what was billed is what was sold. An order
@@ -251,9 +251,11 @@ static void every_handler_everywhere(void **state)
         {200, "GET", "/api/v1/products", NULL},
         {200, "GET", "/api/v1/products/1", NULL},
         {201, "POST", "/api/v1/orders",
-         "{\"user_id\":2,\"lines\":[{\"product_id\":1,\"qty\":3},{\"product_id\":2,\"qty\":1}]}"},
+         "{\"user_id\":2,\"lines\":[{\"product_id\":1,\"qty\":3},"
+         "{\"product_id\":2,\"qty\":1}]}"},
         {409, "POST", "/api/v1/orders",
-         "{\"user_id\":2,\"lines\":[{\"product_id\":1,\"qty\":3},{\"product_id\":3,\"qty\":1}]}"},
+         "{\"user_id\":2,\"lines\":[{\"product_id\":1,\"qty\":3},"
+         "{\"product_id\":3,\"qty\":1}]}"},
         {200, "GET", "/api/v1/orders/1", NULL},
         {200, "GET", "/api/v1/report", NULL},
         {200, "GET", "/api/v1/users/1/dashboard", NULL},

@@ -195,8 +195,8 @@ typedef struct weir_test_report {
  *     WEIR_TEST_REPLAY='GET /users: wait 3'
  *
  * With that in the environment, weir_test_everywhere makes this run alone and writes its log to
- * standard error; those of other names make none. In a debugger, break at weir_test_fault: it is called where the wait begins, the
- * allocation is asked for, the call is made.
+ * standard error; those of other names make none. In a debugger, break at weir_test_fault: it is
+ * called where the wait begins, the allocation is asked for, the call is made.
  *
  * ...      members of weir_test_plan
  * returns  the report; its text is valid until the next call

@@ -62,9 +62,7 @@ static struct record *take_record(const struct weir__fiber *f)
     return r;
 }
 
-/*
- * Of the panic that is caught, and of those that it has overtaken: a clean-up of theirs has panicked.
- */
+/* Of the panic that is caught, and of those that it has overtaken, whose clean-up it began in. */
 static void give_records(const struct weir__catch *catcher)
 {
     for (int i = 0; i < RECORDS; i++)

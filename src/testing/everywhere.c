@@ -5,8 +5,9 @@
  * others or alone, and so that the heap can be compared byte for byte.
  *
  * The hard thing is a byte that was taken for ever and is no leak: a table that is made once a
- * process, on a way that the first run did not take. So what has grown is only believed when the
- * same run lets it grow again.
+ * process, on a way that the first run did not take; or one that the C library counts although it
+ * lies in a cache of the thread. So what has grown is only believed when the same run lets it grow
+ * again and again.
  */
 #include "testing/fault.h"
 
@@ -22,7 +23,14 @@
 #include "rt/log.h"
 #include "rt/symbol.h"
 
-enum { RUNS_MAX = 1000, RANDOM_RUNS = 20, TOLD_MAX = 5, NAME_BYTES = 128, RUN_SECONDS = 30 };
+enum {
+    RUNS_MAX = 1000,
+    RANDOM_RUNS = 20,
+    TOLD_MAX = 5,
+    NAME_BYTES = 128,
+    RUN_SECONDS = 30,
+    REPEATS = 10
+};
 
 struct everywhere {
     const weir_test_plan *plan;
@@ -227,12 +235,12 @@ static bool try_fault(struct everywhere *e, struct weir__fault *f)
     weir_buf_init_fixed(&wrong, bytes, sizeof bytes);
     const struct weir__fault again = *f;
     int64_t grown = run_measured(e, f, &wrong);
-    if (grown > 0) {
-        struct weir__fault second = again;
-        weir_buf unread;
+    for (int i = 0; grown > 0 && i < REPEATS; i++) {
+        struct weir__fault repeated = again;
         char unread_bytes[8 << 10];
+        weir_buf unread;
         weir_buf_init_fixed(&unread, unread_bytes, sizeof unread_bytes);
-        grown = run_measured(e, &second, &unread);
+        grown = run_measured(e, &repeated, &unread);
     }
     if (grown > 0)
         weir_buf_printf(&wrong, "%lld bytes of the heap are not given back\n", (long long)grown);

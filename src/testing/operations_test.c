@@ -52,7 +52,7 @@ static void check(const char *name, weir_test_report r, struct least least)
         }                                                                                          \
     } while (0)
 
-/* --- sockets ---------------------------------------------------------------------------------- */
+/* --- sockets ------------------------------------------------------------------------------ */
 
 struct sockets {
     struct weir__fd fd;
@@ -182,7 +182,7 @@ static void sockets_everywhere(void **state)
     EVERYWHERE(accept_and_dial, NULL, .waits = 2, .calls = 9, .orders = 0);
 }
 
-/* --- fibers ----------------------------------------------------------------------------------- */
+/* --- fibers ------------------------------------------------------------------------------- */
 
 static weir_err child(weir_ctx *c, void *arg)
 {
@@ -250,7 +250,7 @@ static void fibers_everywhere(void **state)
     EVERYWHERE(detach_and_leave, NULL, .waits = 1, .allocations = 2);
 }
 
-/* --- channels and locks ------------------------------------------------------------------------ */
+/* --- channels and locks ------------------------------------------------------------------- */
 
 struct line {
     weir_chan *numbers, *quit;
@@ -364,7 +364,7 @@ static void channels_and_locks_everywhere(void **state)
         (struct least){.waits = 6, .allocations = 3, .orders = 5});
 }
 
-/* --- leases ----------------------------------------------------------------------------------- */
+/* --- leases ------------------------------------------------------------------------------- */
 
 struct fake {
     int live;
@@ -427,7 +427,7 @@ static void leases_everywhere(void **state)
     EVERYWHERE(acquire_by_three, &fake, .waits = 6, .allocations = 1, .orders = 4);
 }
 
-/* --- transactions ------------------------------------------------------------------------------ */
+/* --- transactions ------------------------------------------------------------------------- */
 
 static char folder[64], path[96];
 

@@ -118,7 +118,7 @@ void weir__test_list_leaks(weir_test *t, const struct weir__test_counts *before,
 
 void weir__alarm_set(weir_test *t, struct weir__alarm *a, weir_dur d);
 
-/* sqlite_calls.c: from now on SQLite's system calls count, and may be planned to fail; or no more. */
+/* sqlite_calls.c: from now on SQLite's system calls count, and may fail; or no more. */
 void weir__test_sqlite_calls(bool on);
 
 /* A buffer of fixed size as a C string. */
