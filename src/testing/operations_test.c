@@ -506,6 +506,113 @@ static void transactions_everywhere(void **state)
     check("begin_and_commit", r, (struct least){.waits = 6, .allocations = 10, .calls = 300});
 }
 
+/* --- files, timers, topics -------------------------------------------------------------------- */
+
+static weir_err write_and_read_back(weir_ctx *c, weir_file *f)
+{
+    static const char text[] = "the quick brown fox";
+    char back[sizeof text];
+    weir_err err = weir_file_pwrite(c, f, text, sizeof text, 0);
+    if (err == WEIR_OK)
+        err = weir_file_sync(c, f);
+    ssize_t n = err == WEIR_OK ? weir_file_pread(c, f, back, sizeof back, 0) : err;
+    if (n == sizeof back)
+        MUST(memcmp(back, text, sizeof text) == 0);
+    return n < 0 ? (weir_err)n : WEIR_OK;
+}
+
+static weir_err files_and_temporary_ones(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    weir_file *f = weir_file_temp(c);
+    weir_err err = write_and_read_back(c, f);
+    weir_file *zero = weir_file_open(c, "/proc/self/comm");
+    char name[32];
+    ssize_t n = weir_file_read(c, zero, name, sizeof name);
+    weir_err closed = weir_file_close(c, f); /* the other one is its context's */
+    return err < 0 ? err : n < 0 ? (weir_err)n : closed;
+}
+
+static weir_err tick(weir_ctx *c, void *arg)
+{
+    int *ticks = arg;
+    ++*ticks;
+    return weir_sleep(c, weir_ms(1));
+}
+
+static weir_err timers_of_a_context(weir_ctx *c, void *arg)
+{
+    int *ticks = weir_new(c, int);
+    weir_timer every, after;
+    (void)arg;
+    if (ticks == NULL)
+        return -ENOMEM;
+    weir_err err = weir_timer_every(c, weir_ms(3), tick, ticks, &every);
+    if (err == WEIR_OK)
+        err = weir_timer_after(c, weir_ms(5), tick, ticks, &after);
+    if (err == WEIR_OK)
+        err = weir_sleep(c, weir_ms(10));
+    if (err == WEIR_OK)
+        (void)weir_timer_stop(c, after); /* the other one goes with its context */
+    return err;
+}
+
+struct news {
+    weir_topic *topic;
+    weir_subscription *first, *second;
+};
+
+static weir_err read_news(weir_ctx *c, void *arg)
+{
+    struct news *news = arg;
+    int64_t n = 0, last = 0;
+    weir_err err;
+    while ((err = weir_subscription_recv(c, news->first, &n)) == WEIR_OK) {
+        MUST(n > last);
+        last = n;
+        if (n == 3)
+            return WEIR_OK;
+    }
+    return err;
+}
+
+static weir_err publish_news(weir_ctx *c, void *arg)
+{
+    struct news *news = arg;
+    weir_err err = WEIR_OK;
+    for (int64_t n = 1; n <= 3 && err == WEIR_OK; n++) {
+        err = weir_publish(c, news->topic, &n);
+        if (err == WEIR_OK)
+            err = weir_sleep(c, weir_ms(1));
+    }
+    return err;
+}
+
+static weir_err topics_and_subscriptions(weir_ctx *c, void *arg)
+{
+    struct news news;
+    (void)arg;
+    weir_ctx *group = weir_ctx_open(c, .timeout = weir_sec(1));
+    news.topic = weir_topic_new(group, int64_t);
+    news.first = weir_subscribe(group, news.topic);
+    news.second = weir_subscribe(group, news.topic, .capacity = 1); /* nobody reads it */
+    weir_err err = WEIR_GO(group, read_news, &news);
+    if (err == WEIR_OK)
+        err = WEIR_GO(group, publish_news, &news);
+    weir_err joined = weir_join(group);
+    weir_unsubscribe(group, news.first);
+    (void)weir_ctx_close(group);
+    return err < 0 ? err : joined;
+}
+
+static void resources_everywhere(void **state)
+{
+    (void)state;
+    EVERYWHERE(files_and_temporary_ones, NULL, .waits = 4, .allocations = 2, .calls = 30);
+    EVERYWHERE(timers_of_a_context, NULL, .waits = 3, .allocations = 2, .orders = 0);
+    EVERYWHERE(topics_and_subscriptions, NULL, .waits = 5, .allocations = 3, .orders = 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -514,6 +621,7 @@ int main(void)
         cmocka_unit_test(channels_and_locks_everywhere),
         cmocka_unit_test(leases_everywhere),
         cmocka_unit_test(transactions_everywhere),
+        cmocka_unit_test(resources_everywhere),
     };
     return cmocka_run_group_tests_name("operations", tests, NULL, NULL);
 }
