@@ -216,16 +216,53 @@ static weir_err adds_up(weir_ctx *c, const weir_test_reply *r, void *unused)
     return err;
 }
 
+/* A report that does not fit into the connection: the handler waits for its client. */
+static weir_err fill_much(weir_ctx *c, void *unused)
+{
+    (void)unused;
+    return weir_exec_script(
+        c, shop(c)->db,
+        "INSERT INTO users(id, name, email, age) VALUES (1, 'Ada', 'ada@example.org', 36);"
+        "INSERT INTO products(id, name, price_cents, stock) VALUES (1, 'tea', 350, 8),"
+        " (2, 'cup', 1200, 5), (3, 'pot', 4500, 0);"
+        "INSERT INTO orders(id, user_id, total_cents, created_at)"
+        "  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
+        "  SELECT i, 1, 0, 0 FROM n;"
+        "INSERT INTO order_lines(order_id, product_id, qty, price_cents)"
+        "  SELECT id, 1, 1, 350 FROM orders;");
+}
+
+/* Somebody else writes meanwhile, for a quarter of a second. */
+static weir_err write_slowly(weir_ctx *c, void *unused)
+{
+    (void)unused;
+    weir_tx *tx = weir_begin(c, shop(c)->db);
+    weir_exec(tx, "UPDATE users SET age = age + 1");
+    weir_err err = weir_sleep(c, weir_ms(250));
+    return err < 0 ? err : weir_commit(tx);
+}
+
+static weir_err fill_and_be_busy(weir_ctx *c, void *unused)
+{
+    weir_err err = fill(c, unused);
+    return err < 0 ? err : weir_detach(c, write_slowly, NULL, 0);
+}
+
 struct request {
     int status;
     const char *method, *target, *json;
+    weir_fiber_fn before; /* NULL: fill, and adds_up afterwards */
+    const char *name;
 };
 
 static void everywhere(struct request request)
 {
     weir_test_report r =
-        weir_test_everywhere(.app = new_shop, .before = fill, .method = request.method,
-                             .target = request.target, .with.json = request.json, .after = adds_up);
+        weir_test_everywhere(.name = request.name, .app = new_shop,
+                             .before = request.before != NULL ? request.before : fill,
+                             .method = request.method, .target = request.target,
+                             .with.json = request.json,
+                             .after = request.before != fill_much ? adds_up : NULL);
     assert_string_equal(r.text, "");
     if (getenv("WEIR_TEST_REPLAY") != NULL)
         return;
@@ -239,26 +276,34 @@ static void everywhere(struct request request)
 static void every_handler_everywhere(void **state)
 {
     static const struct request requests[] = {
-        {200, "GET", "/api/v1/users", NULL},
-        {200, "GET", "/api/v1/users/1", NULL},
-        {404, "GET", "/api/v1/users/9", NULL},
-        {201, "POST", "/api/v1/users", "{\"name\":\"Cy\",\"email\":\"cy@example.org\"}"},
-        {400, "POST", "/api/v1/users", "{\"name\":\"\",\"age\":200}"},
-        {409, "POST", "/api/v1/users", "{\"name\":\"A\",\"email\":\"ada@example.org\"}"},
-        {200, "PUT", "/api/v1/users/2", "{\"name\":\"Bea\",\"email\":\"ben@example.org\"}"},
-        {204, "DELETE", "/api/v1/users/2", NULL},
-        {201, "POST", "/api/v1/products", "{\"name\":\"lid\",\"price_cents\":900}"},
-        {200, "GET", "/api/v1/products", NULL},
-        {200, "GET", "/api/v1/products/1", NULL},
+        {200, "GET", "/api/v1/users", NULL, NULL, NULL},
+        {200, "GET", "/api/v1/users/1", NULL, NULL, NULL},
+        {404, "GET", "/api/v1/users/9", NULL, NULL, NULL},
+        {201, "POST", "/api/v1/users", "{\"name\":\"Cy\",\"email\":\"cy@example.org\"}", NULL,
+         NULL},
+        {400, "POST", "/api/v1/users", "{\"name\":\"\",\"age\":200}", NULL, NULL},
+        {409, "POST", "/api/v1/users", "{\"name\":\"A\",\"email\":\"ada@example.org\"}", NULL,
+         NULL},
+        {200, "PUT", "/api/v1/users/2", "{\"name\":\"Bea\",\"email\":\"ben@example.org\"}", NULL,
+         NULL},
+        {204, "DELETE", "/api/v1/users/2", NULL, NULL, NULL},
+        {201, "POST", "/api/v1/products", "{\"name\":\"lid\",\"price_cents\":900}", NULL, NULL},
+        {200, "GET", "/api/v1/products", NULL, NULL, NULL},
+        {200, "GET", "/api/v1/products/1", NULL, NULL, NULL},
         {201, "POST", "/api/v1/orders",
          "{\"user_id\":2,\"lines\":[{\"product_id\":1,\"qty\":3},"
-         "{\"product_id\":2,\"qty\":1}]}"},
+         "{\"product_id\":2,\"qty\":1}]}",
+         NULL, NULL},
         {409, "POST", "/api/v1/orders",
          "{\"user_id\":2,\"lines\":[{\"product_id\":1,\"qty\":3},"
-         "{\"product_id\":3,\"qty\":1}]}"},
-        {200, "GET", "/api/v1/orders/1", NULL},
-        {200, "GET", "/api/v1/report", NULL},
-        {200, "GET", "/api/v1/users/1/dashboard", NULL},
+         "{\"product_id\":3,\"qty\":1}]}",
+         NULL, NULL},
+        {200, "GET", "/api/v1/orders/1", NULL, NULL, NULL},
+        {200, "GET", "/api/v1/report", NULL, NULL, NULL},
+        {200, "GET", "/api/v1/users/1/dashboard", NULL, NULL, NULL},
+        {200, "GET", "/api/v1/report", NULL, fill_much, "a long report"},
+        {201, "POST", "/api/v1/orders", "{\"user_id\":2,\"lines\":[{\"product_id\":1,\"qty\":3}]}",
+         fill_and_be_busy, "an order that has to wait"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++)
