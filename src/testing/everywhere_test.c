@@ -43,11 +43,17 @@ static weir_app *app_of(weir_handler handler)
         return app_of(handler);                                                                    \
     }
 
-/* Memory that the compiler cannot see through. */
+/*
+ * Memory that the compiler cannot see through, and that the leak finder of a sanitizer still sees:
+ * at the end of this process it is to say nothing.
+ */
 static __attribute__((noinline)) char *take(size_t n)
 {
+    static char *taken[1 << 16];
+    static size_t count;
     char *p = malloc(n);
     __asm__ volatile("" : "+r"(p)::"memory");
+    taken[count++ % (sizeof taken / sizeof taken[0])] = p;
     return p;
 }
 
@@ -61,7 +67,7 @@ static void assert_has(const char *text, const char *part)
 
 static weir_err three_waits(weir_ctx *c)
 {
-    char *name = take(100);
+    char *name = take(112);
     weir_err err = weir_sleep(c, weir_ms(1));
     if (err == WEIR_OK)
         err = weir_sleep(c, weir_ms(1));

@@ -201,7 +201,8 @@ bool weir__fault_parse(const char *text, struct weir__fault *f)
 
 static bool is_ours(weir_str name)
 {
-    static const char *const own[] = {"note ", "at_wait ", "at_allocation ", "at_call "};
+    static const char *const own[] = {"note ", "at_wait ", "at_allocation ", "at_call ",
+                                      "__interceptor_backtrace"};
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
         if (name.len > strlen(own[i]) && memcmp(name.ptr, own[i], strlen(own[i])) == 0)
             return true;

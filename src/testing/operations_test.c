@@ -35,8 +35,9 @@ static void check(const char *name, weir_test_report r, struct least least)
     fflush(stdout);
     assert_true(r.waits >= least.waits);
     assert_true(r.allocations >= least.allocations);
-    assert_true(r.calls >= least.calls);
-    assert_true(r.orders >= least.orders);
+    assert_true(r.calls >= least.calls || r.skipped > 0);
+    if (getenv("WEIR_TEST_RUNS_MAX") == NULL)
+        assert_true(r.orders >= least.orders);
 }
 
 #define EVERYWHERE(fn, its_arg, ...)                                                               \
