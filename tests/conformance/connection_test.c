@@ -143,7 +143,7 @@ static void use_pipelines(struct kit *k)
     unsigned count = 1, step = is_sanitized() ? 7 : 1;
     for (unsigned n = 1; n < pipeline_length; n++)
         count *= PARTS;
-    dials = smuggled = 0;
+    smuggled = 0;
     for (unsigned part = 0; part < PARTS; part++)
         try_pipeline(k, 1, part); /* afterwards all is warm */
     struct living before = living_now(k);

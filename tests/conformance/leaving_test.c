@@ -80,7 +80,6 @@ static void check_after_shut(const struct talk *t, bool is_all)
 static void leave(struct kit *k, const struct talk *t, size_t sent, size_t taken, enum leaving how)
 {
     int client = weir__sim_connect(k->listener, SMALL);
-    dials++;
     snprintf(way, sizeof way, "%s after %zu and %zu bytes", leaving_names[how], sent, taken);
     got.len = 0;
     got.end = -EAGAIN;
@@ -123,7 +122,6 @@ static void use_talk(struct kit *k)
 {
     struct rule r = {.section = "leaving", .name = talk->name, .send = talk->send};
     present = &r;
-    dials = 0;
     leave_everywhere(k); /* afterwards all is warm */
     struct living before = living_now(k);
     leave_everywhere(k);

@@ -149,7 +149,6 @@ static void do_step(struct kit *k, int client, const struct step *s)
 static void run_play(struct kit *k)
 {
     int client = weir__sim_connect(k->listener, 4096);
-    dials++;
     for (const struct step *s = play->steps; s->what != 0; s++) {
         snprintf(way, sizeof way, "step %td", s - play->steps + 1);
         do_step(k, client, s);
@@ -162,7 +161,6 @@ static void use_play(struct kit *k)
 {
     struct rule r = {.section = play->section, .name = play->name};
     present = &r;
-    dials = 0;
     run_play(k); /* afterwards all is warm */
     struct living before = living_now(k);
     for (int i = 0; i < 20; i++)
