@@ -18,9 +18,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/assert.h"
 #include "rt/fault.h"
-#include "rt/log.h"
+#include "rt/panic.h"
 #include "rt/symbol.h"
 
 enum {
@@ -371,9 +370,8 @@ static void settle_options(struct everywhere *e, const weir_site *site)
 
 weir_test_report weir_test_everywhere_at(const weir_site *site, const weir_test_plan *plan)
 {
-    WEIR_ASSERT(plan->run != NULL ||
-                    (plan->app != NULL && plan->method != NULL && plan->target != NULL),
-                "weir_test_everywhere: give .run, or .app with .method and .target");
+    if (plan->run == NULL && (plan->app == NULL || plan->method == NULL || plan->target == NULL))
+        weir__misuse("weir_test_everywhere", "give .run, or .app with .method and .target");
     struct everywhere e = {.plan = plan};
     struct sigaction before, mine = {.sa_handler = on_abort};
     const char *seed = getenv("WEIR_TEST_REPLAY");
