@@ -490,6 +490,28 @@ static void test_a_fan_out_ends_wherever_it_is_cancelled(void **state)
     }
 }
 
+static weir_err sleeps_in_a_shield(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    weir_ctx *inner = weir_ctx_open(c);
+    weir__wait_cancel_nth(1);
+    weir_shield(inner, weir_sec(1));
+    weir_time began = weir_now();
+    assert_int_equal(weir_sleep(inner, weir_ms(20)), WEIR_OK);
+    assert_true(weir_time_sub(weir_now(), began).ns >= 20000000);
+    assert_int_equal(weir_cancel_reason(inner), WEIR_REASON_CALLER);
+    weir_unshield(inner);
+    assert_int_equal(weir_sleep(inner, weir_ms(20)), WEIR_ECANCELED);
+    (void)weir_ctx_close(inner);
+    return WEIR_OK;
+}
+
+static void test_a_planned_cancellation_respects_a_shield(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(sleeps_in_a_shield, NULL), WEIR_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -507,6 +529,7 @@ int main(void)
         cmocka_unit_test(test_protects_nest),
         cmocka_unit_test(test_deep_stacks_are_usable_again),
         cmocka_unit_test(test_a_fan_out_ends_wherever_it_is_cancelled),
+        cmocka_unit_test(test_a_planned_cancellation_respects_a_shield),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
