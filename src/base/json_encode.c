@@ -181,7 +181,8 @@ static inline void put_string(struct weir__json_writer *w, weir_str s)
         }
     }
     put_char(w, '"');
-    put_text(w, s.ptr, s.ptr + s.len);
+    if (s.len > 0) /* a key may be absent */
+        put_text(w, s.ptr, s.ptr + s.len);
     put_char(w, '"');
 }
 

@@ -256,7 +256,7 @@ static void write_piece(struct weir__json_writer *w, unsigned op, struct fuzz_in
         weir__json_bool(w, (fuzz_byte(in) & 1) != 0);
         break;
     case 5:
-        weir__json_raw(w, WEIR_S("[1, {}]"));
+        weir__json_raw(w, WEIR_S(" 0.5e1 "));
         break;
     default:
         weir__json_null(w);

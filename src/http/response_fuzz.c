@@ -1,9 +1,9 @@
 /*
  * Responses through the whole server. The input is a program for a handler: a byte says what to do
- * (set, add, or take back a header line; set a long one), a line what with; the rest is the body. The client
- * gets, taken apart at every CRLF, the lines that a plain list of them holds, beside those that the
- * server writes itself, and a body of the length that it was told. A call that fails changes
- * nothing.
+ * (set, add, or take back a header line; set a long one), a line what with; the rest is the body.
+ * The client gets, taken apart at every CRLF, the lines that a plain list of them holds, beside
+ * those that the server writes itself, and a body of the length that it was told. A call that fails
+ * changes nothing.
  *
  * Each input has a runtime of its own on the simulated poller, so this one is slow: some thousand
  * inputs a second.
