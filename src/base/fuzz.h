@@ -91,7 +91,7 @@ static inline uint64_t fuzz_u64(struct fuzz_input *in)
 }
 
 /* The bytes up to `stop`, which is skipped, or up to the end. */
-static inline weir_str fuzz_until(struct fuzz_input *in, char stop)
+static inline weir_str fuzz_until(struct fuzz_input *in, int stop)
 {
     size_t left = (size_t)(in->end - in->at);
     const uint8_t *to = left > 0 ? memchr(in->at, stop, left) : NULL;

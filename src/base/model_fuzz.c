@@ -190,6 +190,64 @@ static void write_object(const struct drawn *d, const void *object, weir_buf *ou
                out->ptr);
 }
 
+static size_t slow_count(weir_str s)
+{
+    size_t count = 0;
+    for (const char *p = s.ptr; s.len > 0 && p < s.ptr + s.len; p += slow_utf8(p, s.ptr + s.len))
+        count++;
+    return count;
+}
+
+static bool is_listed(const char *const *list, weir_str s)
+{
+    while (*list != NULL && !weir_str_eq(weir_str_from(*list), s))
+        list++;
+    return *list != NULL;
+}
+
+/* A member that was there obeys what its field says, one option at a time. */
+static void check_obeyed(const weir_field *f, const char *object)
+{
+    const struct weir__array *a = (const void *)(object + f->offset);
+    const weir_str *s = (const void *)(object + f->offset);
+    size_t len = f->array_of != NULL ? a->len : f->kind == WEIR_KIND_STR ? slow_count(*s) : 0;
+    if (f->present != 0 && !*((const bool *)object + f->present - 1))
+        return;
+    if (f->array_of != NULL || f->kind == WEIR_KIND_STR) {
+        FUZZ_CHECK(len >= f->len_min, "%zu, at least %zu", len, f->len_min);
+        FUZZ_CHECK(f->len_max == 0 || len <= f->len_max, "%zu, at most %zu", len, f->len_max);
+    }
+    if (f->one_of != NULL)
+        FUZZ_CHECK(is_listed(f->one_of, *s), "one of those: " WEIR_STR_FMT, WEIR_STR_ARG(*s));
+    if (f->format == WEIR_UUID)
+        FUZZ_CHECK(s->len == 36 && s->ptr[8] == '-' && s->ptr[23] == '-', "a UUID");
+    if (f->format == WEIR_EMAIL)
+        FUZZ_CHECK(memchr(s->ptr, '@', s->len) != NULL && s->len <= 254, "an address");
+}
+
+static void check_in_bounds(const weir_field *f, const struct weir__member *m, const char *object)
+{
+    long double v = 0, min = f->min, max = f->max;
+    if (f->present != 0 && !*((const bool *)object + f->present - 1))
+        return;
+    if (f->kind == WEIR_KIND_INT)
+        v = weir__member_get_int(m, object);
+    else if (f->kind == WEIR_KIND_UINT)
+        v = weir__member_get_uint(m, object);
+    else if (f->kind == WEIR_KIND_FLOAT)
+        v = (long double)weir__member_get_float(m, object);
+    else
+        return;
+    if (f->kind == WEIR_KIND_FLOAT && f->size == sizeof(float)) {
+        min = (long double)(float)min;
+        max = (long double)(float)max;
+    } else if (f->kind == WEIR_KIND_FLOAT) {
+        min = (long double)(double)min;
+        max = (long double)(double)max;
+    }
+    FUZZ_CHECK(v >= min && v <= max, "%Lg is not in %Lg to %Lg", v, min, max);
+}
+
 /* What was accepted is valid, and the same after it was written and read. */
 static void check_accepted(const struct drawn *d, const void *object)
 {
@@ -197,6 +255,10 @@ static void check_accepted(const struct drawn *d, const void *object)
     weir_err err = weir__model_validate(&arena, &d->model, object, &errors);
     FUZZ_CHECK(err == WEIR_OK, "accepted, but not valid: " WEIR_STR_FMT " " WEIR_STR_FMT,
                FIRST_ERROR);
+    for (size_t i = 0; i < d->model.field_count; i++) {
+        check_obeyed(&d->fields[i], object);
+        check_in_bounds(&d->fields[i], weir__model_find(&d->model, d->fields[i].name), object);
+    }
     if (!d->is_whole)
         return;
     char *again = fuzz_alloc(d->model.size);
@@ -263,6 +325,18 @@ static void check_names(const struct drawn *d)
     FUZZ_CHECK(weir__model_find(&d->model, WEIR_S("nobody")) == NULL, "nobody is found");
 }
 
+static void check_set_int(const struct weir__member *m, char *object, int64_t n)
+{
+    if (weir__field_set_int(m, object, n) != WEIR_OK)
+        return;
+    double read = m->kind == WEIR_KIND_FLOAT ? weir__member_get_float(m, object) : 0;
+    int64_t held = m->kind == WEIR_KIND_FLOAT  ? (int64_t)read
+                   : m->kind == WEIR_KIND_BOOL ? *((const bool *)object + m->offset)
+                   : m->kind == WEIR_KIND_INT  ? weir__member_get_int(m, object)
+                                               : (int64_t)weir__member_get_uint(m, object);
+    FUZZ_CHECK(held == n, "%lld became %lld", (long long)n, (long long)held);
+}
+
 /* A typed value is refused, or is what the member holds. */
 static void check_set(const struct drawn *d, uint64_t bits)
 {
@@ -272,14 +346,12 @@ static void check_set(const struct drawn *d, uint64_t bits)
     memset(object, 0, d->model.size);
     for (size_t i = 0; i < d->model.field_count; i++) {
         const struct weir__member *m = weir__model_find(&d->model, d->fields[i].name);
-        int64_t n = (int64_t)bits >> (bits & 63);
-        if (weir__field_set_int(m, object, n) == WEIR_OK) {
-            read = m->kind == WEIR_KIND_FLOAT ? weir__member_get_float(m, object) : 0;
-            int64_t held = m->kind == WEIR_KIND_FLOAT  ? (int64_t)read
-                           : m->kind == WEIR_KIND_BOOL ? *((const bool *)object + m->offset)
-                           : m->kind == WEIR_KIND_INT  ? weir__member_get_int(m, object)
-                                                       : (int64_t)weir__member_get_uint(m, object);
-            FUZZ_CHECK(held == n, "%lld became %lld", (long long)n, (long long)held);
+        check_set_int(m, object, (int64_t)bits >> (bits & 63));
+        for (unsigned shift = 0; shift < 63; shift++) {
+            for (int64_t by = -1; by <= 1; by++) {
+                check_set_int(m, object, ((int64_t)1 << shift) + by);
+                check_set_int(m, object, -((int64_t)1 << shift) + by);
+            }
         }
         if (weir__field_set_double(m, object, v) == WEIR_OK && isfinite(v)) {
             read = m->kind == WEIR_KIND_FLOAT ? weir__member_get_float(m, object)

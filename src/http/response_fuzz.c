@@ -1,12 +1,12 @@
 /*
  * Responses through the whole server. The input is a program for a handler: a byte says what to do
- * (set, add, or take back a header line; set a long one), a line what with; the rest is the body.
- * The client gets, taken apart at every CRLF, the lines that a plain list of them holds, beside
- * those that the server writes itself, and a body of the length that it was told. A call that fails
- * changes nothing.
+ * (set, add, or take back a header line; set a long one), texts up to a byte 0xff what with (so
+ * that they may hold any line end); the rest is the body. The client gets, taken apart at every
+ * CRLF, the lines that a plain list of them holds, beside those that the server writes itself, and
+ * a body of the length that it was told. A call that fails changes nothing.
  *
- * Each input has a runtime of its own on the simulated poller, so this one is slow: some thousand
- * inputs a second.
+ * Each input has a runtime of its own on the simulated poller, so this one is slow: about a
+ * thousand inputs a second.
  */
 #include "base/fuzz.h"
 #include "http/conn.h"
@@ -16,7 +16,13 @@
 #include <weir/fiber.h>
 #include <weir/time.h>
 
-enum { BYTES_MAX = 1500, LINES_MAX = 64, RESPONSE_MAX = 32 << 10, CAPACITY = 64 << 10 };
+enum {
+    STOP = 0xff,
+    BYTES_MAX = 1500,
+    LINES_MAX = 64,
+    RESPONSE_MAX = 32 << 10,
+    CAPACITY = 64 << 10
+};
 
 /* The header lines that the client must get, and what the response is. */
 struct plan {
@@ -72,8 +78,8 @@ static weir_str long_value(struct fuzz_input *in)
 
 static void add_line(struct weir__exchange *x, struct plan *p, bool is_set, bool is_long)
 {
-    weir_str name = fuzz_until(&p->in, ':');
-    weir_str value = is_long ? long_value(&p->in) : fuzz_until(&p->in, '\n');
+    weir_str name = fuzz_until(&p->in, STOP);
+    weir_str value = is_long ? long_value(&p->in) : fuzz_until(&p->in, STOP);
     weir_err err = is_set ? weir__exchange_header_set(x, name, value)
                           : weir__exchange_header_add(x, name, value);
     bool is_good =
@@ -96,7 +102,7 @@ static void serve(struct weir__exchange *x, void *arg)
         if (op == 7)
             break;
         if (op == 6) {
-            weir_str name = fuzz_until(&p->in, '\n');
+            weir_str name = fuzz_until(&p->in, STOP);
             bool was_there = plan_find(p, name) >= 0;
             FUZZ_CHECK(weir__exchange_header_remove(x, name) == was_there, "there: %d", was_there);
             plan_remove(p, name);
@@ -104,7 +110,7 @@ static void serve(struct weir__exchange *x, void *arg)
             add_line(x, p, op < 3 || op == 5, op == 5);
         }
     }
-    p->body = fuzz_until(&p->in, '\0');
+    p->body = (weir_str){(const char *)p->in.at, (size_t)(p->in.end - p->in.at)};
     weir_err err = weir__exchange_respond(x, 200, WEIR_S("text/fuzz"), p->body);
     FUZZ_CHECK(err == WEIR_OK, "%d for the response", err);
 }

@@ -8,9 +8,12 @@
 #include "wire/http1_pieces.h"
 #include "wire/http1_reference.h"
 
-static struct weir__http1_limits some_limits(struct fuzz_dice *dice)
+/* The usual ones mostly, else some that the input comes close to. */
+static struct weir__http1_limits some_limits(struct fuzz_dice *dice, size_t size)
 {
     struct weir__http1_limits l = {16384, 8192, REF_FIELDS_MAX};
+    if (fuzz_below(dice, 8) == 0)
+        l.head_bytes_max = (uint32_t)(size + fuzz_below(dice, 3));
     if (fuzz_below(dice, 8) == 0)
         l.head_bytes_max = (uint32_t)(20 + fuzz_below(dice, 300));
     if (fuzz_below(dice, 8) == 0)
@@ -124,7 +127,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > REF_BYTES_MAX)
         return 0;
     struct fuzz_dice dice = fuzz_dice_of(data, size);
-    const struct weir__http1_limits limits = some_limits(&dice);
+    const struct weir__http1_limits limits = some_limits(&dice, size);
     char *bytes = fuzz_copy(data, size);
     weir_str in = {bytes, size};
     weir__http1_head_init(&h);

@@ -1,14 +1,15 @@
 /*
- * Response heads. The input is a program: a byte says what to write, a line what with; the first
- * byte is the size of the window. Whatever is given to the writer, what comes out is, taken apart
- * at every CRLF as a client does, exactly the lines that were meant: no value makes a line of its
- * own, no name hides one. After an error nothing more is written, and nothing past the window ever.
+ * Response heads. The input is a program: a byte says what to write, texts up to a byte 0xff what
+ * with (so that they may hold any line end); the first byte is the size of the window. Whatever is
+ * given to the writer, what comes out is, taken apart at every CRLF as a client does, exactly the
+ * lines that were meant: no value makes a line of its own, no name hides one. After an error
+ * nothing more is written, and nothing past the window ever.
  */
 #include "base/fuzz.h"
 #include "wire/http1_write.h"
 #include "wire/http_field.h"
 
-enum { LINES_MAX = 40, WINDOW_MAX = 4096, LINE_MAX = 1200 };
+enum { STOP = 0xff, LINES_MAX = 40, WINDOW_MAX = 4096, LINE_MAX = 1200 };
 
 /* The lines that were meant. */
 struct meant {
@@ -54,7 +55,7 @@ static bool may_be_value(weir_str s)
 
 static void write_field(struct weir__http1_writer *w, struct meant *m, struct fuzz_input *in)
 {
-    weir_str name = fuzz_until(in, ':'), value = fuzz_until(in, '\n');
+    weir_str name = fuzz_until(in, STOP), value = fuzz_until(in, STOP);
     weir_err before = w->err;
     weir__http1_write_field(w, name, value);
     if (before == WEIR_OK)
@@ -86,7 +87,7 @@ static void write_start(struct weir__http1_writer *w, struct meant *m, struct fu
     bool is_custom = fuzz_byte(in) % 2 == 0, has_date = fuzz_byte(in) % 2 == 0;
     weir__http1_date_update(&date, (int64_t)fuzz_u64(in));
     if (is_custom)
-        reason = fuzz_until(in, '\n');
+        reason = fuzz_until(in, STOP);
     else if (!weir__http_status_is_known(status))
         reason = WEIR_S("");
     const struct weir__http1_date *d = has_date ? &date : NULL;
