@@ -7,39 +7,10 @@
 #include "base/json_decode.h"
 #include "base/json_encode.h"
 #include "base/json_reference.h"
+#include "base/json_thing.h"
 #include "base/validate.h"
 
 enum { BYTES_MAX = 4096, CUT_BYTES_MAX = 160, MEMORY_MAX = 16 << 20 };
-
-typedef struct {
-    int8_t x;
-    weir_str tag;
-    bool has_tag;
-} point;
-WEIR_MODEL_STRICT(point, (x, .required = true, .min = -5),
-                  (tag, .len_max = 3, .present = weir_flag_of(point, has_tag)));
-
-typedef struct {
-    bool b;
-    int64_t i;
-    uint16_t u;
-    double d;
-    float f;
-    weir_str s, word, code;
-    point at;
-    WEIR_ARRAY(point) points;
-    WEIR_ARRAY(weir_str) names;
-    WEIR_ARRAY(double) ratios;
-    WEIR_ARRAY(bool) flags;
-    bool has_word, has_code, has_at;
-} thing;
-WEIR_MODEL(thing, (b), (i), (u, .max = 999), (d), (f), (s, .json = "a key of over 16 bytes"),
-           (word, .one_of = WEIR_ONE_OF("new", "paid"), .present = weir_flag_of(thing, has_word)),
-           (code, .pattern = "^[A-Z]+$", .present = weir_flag_of(thing, has_code)),
-           (at, .model = weir_model_of(point), .present = weir_flag_of(thing, has_at)),
-           (points, .array_of = weir_model_of(point), .len_max = 3),
-           (names, .array_of = weir_model_of(weir_str)),
-           (ratios, .array_of = weir_model_of(double)), (flags, .array_of = weir_model_of(bool)));
 
 static struct weir__arena arena;
 static weir_json_errors errors;

@@ -2,7 +2,8 @@
 
 Generated texts (a fixed seed, so the same ones each time) and the inputs that are kept for the
 fuzzers are read by both. Which texts are JSON, which members are wrong, and every value must be
-the same. The model is json_answers.c's; what it asks of values is written down here once more.
+the same. The model is src/base/json_thing.h's; what it asks of values is written down here once
+more.
 """
 import json
 import os
