@@ -235,5 +235,49 @@ class Packages(unittest.TestCase):
             self.assertIn("libjemalloc-dev", done.stderr)
 
 
+class Fuzz(unittest.TestCase):
+    """tools/fuzz over programs that only look like fuzzers."""
+
+    def setUp(self):
+        self.build = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.build)
+        (self.build / "tests" / "fuzz").mkdir(parents=True)
+
+    def fuzzer(self, name, script):
+        program = self.build / "tests" / "fuzz" / name
+        program.write_text("#!/bin/sh\n" + script)
+        program.chmod(0o755)
+
+    def call(self, *arguments):
+        return subprocess.run([TOOLS / "fuzz", self.build, "--seconds", "1", *arguments],
+                              capture_output=True, text=True)
+
+    def test_a_good_run(self):
+        self.fuzzer("wire-url", "echo '#9 DONE cov: 7 ft: 8 corp: 3/9b'\n"
+                                "echo 'stat::number_of_executed_units: 1234'\n")
+        done = self.call("wire-url")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("1,234 executions, 7 edges, 3 inputs", done.stdout)
+        self.assertTrue(done.stdout.endswith("1 passed, 0 failed\n"))
+
+    def test_a_crash_fails_and_says_how_to_see_it_again(self):
+        crash = self.build / "crashes" / "wire-url" / "crash-1"
+        self.fuzzer("wire-url", f"echo 'a.c:1: x == y does not hold: 3'\necho x > {crash}\nexit 77\n")
+        done = self.call("wire-url")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"{crash}: a.c:1: x == y does not hold: 3", done.stdout)
+        self.assertIn(f"again: {self.build}/tests/fuzz/wire-url {crash}", done.stdout)
+        self.assertTrue(done.stdout.endswith("0 passed, 1 failed\n"))
+
+    def test_an_end_without_a_crash_fails_too(self):
+        self.fuzzer("wire-url", "exit 1\n")
+        self.assertIn("0 passed, 1 failed", self.call("wire-url").stdout)
+
+    def test_unknown_fuzzer(self):
+        done = self.call("wire-nothing")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no fuzzer 'wire-nothing', there are: ", done.stderr)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -5,8 +5,8 @@
  * CRLF, the lines that a plain list of them holds, beside those that the server writes itself, and
  * a body of the length that it was told. A call that fails changes nothing.
  *
- * Each input has a runtime of its own on the simulated poller, so this one is slow: about a
- * thousand inputs a second.
+ * Each input has a runtime of its own on the simulated poller, so this one is slow: some hundred
+ * inputs a second.
  */
 #include "base/fuzz.h"
 #include "http/conn.h"
