@@ -16,7 +16,7 @@
 #include "base/model.h"
 #include "base/validate.h"
 
-enum { BYTES_MAX = 2048, MEMBERS_MAX = 8, SLOT = 16, MEMORY_MAX = 4 << 20, TEXT_MAX = 1 << 20 };
+enum { BYTES_MAX = 2048, MEMBERS_MAX = 8, SLOT = 32, MEMORY_MAX = 4 << 20, TEXT_MAX = 1 << 20 };
 
 typedef struct {
     int8_t x;
@@ -117,7 +117,7 @@ static weir_field some_field(struct fuzz_input *in, unsigned index, bool *is_mar
     unsigned flags = fuzz_byte(in), min = fuzz_byte(in), max = fuzz_byte(in);
     unsigned len_min = fuzz_byte(in), len_max = fuzz_byte(in), rule = fuzz_byte(in) % 16;
     weir_field f = {
-        .name = names[name], .offset = index * SLOT * 2, .min = -HUGE_VALL, .max = HUGE_VALL};
+        .name = names[name], .offset = index * SLOT, .min = -HUGE_VALL, .max = HUGE_VALL};
     f.kind = kinds[kind].kind;
     f.size = kinds[kind].size;
     f.model = kinds[kind].model;
@@ -125,7 +125,7 @@ static weir_field some_field(struct fuzz_input *in, unsigned index, bool *is_mar
     f.required = flags & 1;
     f.omit_empty = (flags & 2) != 0;
     if ((flags & 4) == 0)
-        f.present = (size_t)MEMBERS_MAX * SLOT * 2 + index + 1;
+        f.present = (size_t)MEMBERS_MAX * SLOT + index + 1;
     if ((flags & 8) != 0) {
         f.min = bounds[min % COUNT(bounds)];
         f.max = bounds[max % COUNT(bounds)];
@@ -149,7 +149,7 @@ static void draw(struct drawn *d, struct fuzz_input *in)
     unsigned first = fuzz_byte(in);
     *d = (struct drawn){.is_marked = true, .is_whole = true};
     d->model = (weir_model){.name = "drawn", .fields = d->fields, .tables = &d->tables};
-    d->model.size = (size_t)MEMBERS_MAX * SLOT * 2 + MEMBERS_MAX;
+    d->model.size = (size_t)MEMBERS_MAX * SLOT + MEMBERS_MAX;
     d->model.field_count = 1 + first % MEMBERS_MAX;
     d->model.is_strict = (first & 0x80) != 0;
     for (unsigned i = 0; i < d->model.field_count; i++)
