@@ -49,7 +49,8 @@ typedef enum weir_reason {
     WEIR_REASON_CLIENT_GONE, /* the client closed the connection: WEIR_ECLIENTGONE */
     WEIR_REASON_SHUTDOWN,    /* the service stops: WEIR_ESHUTDOWN */
     WEIR_REASON_CALLER,      /* weir_cancel, or its end was reached: WEIR_ECANCELED */
-    WEIR_REASON_BUDGET       /* its memory budget is used up: WEIR_EBUDGET */
+    WEIR_REASON_BUDGET,      /* its memory budget is used up: WEIR_EBUDGET */
+    WEIR_REASON_DEADLOCK     /* all its fibers waited for each other: WEIR_EDEADLK */
 } weir_reason;
 
 /** The name of a reason, such as "client gone"; a constant string. */

@@ -25,6 +25,8 @@ typedef int weir_err;
  */
 #define WEIR_ETIMEDOUT (-ETIMEDOUT)
 #define WEIR_ECANCELED (-ECANCELED)
+/** Also what a call returns that would wait for its own fiber: a mutex or lease that it holds. */
+#define WEIR_EDEADLK (-EDEADLK)
 
 /** Weir's own error codes, each described by weir_strerror. */
 enum weir_errors {

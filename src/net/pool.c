@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "rt/deadlock.h"
 #include "rt/fiber.h"
 #include "rt/log.h"
 #include "rt/panic.h"
@@ -214,8 +215,29 @@ static void describe_line(const struct weir__wait *w, weir_buf *out)
         weir_buf_printf(out, "%s, served", pool->stats.name);
 }
 
-static const struct weir__wait_type wait_type = {
-    .name = "pool", .abandon = leave_line, .describe = describe_line};
+static bool is_lent_to(const struct weir__pool_slot *slot, const struct weir__ctx *top)
+{
+    return slot->state == WEIR__SLOT_LEASED && slot->worker == weir__self &&
+           weir__deadlock_is_in(slot->fiber, top);
+}
+
+/* Everything is lent to fibers of the tree. */
+static bool is_stuck(const struct weir__wait *w, const struct weir__ctx *top)
+{
+    struct weir__pool *pool = w->object;
+    bool is_all = true;
+    weir__lock_take(&pool->lock);
+    for (uint32_t i = 0; i < pool->o.max_open && is_all; i++)
+        is_all = is_lent_to(&pool->slots[i], top);
+    weir__lock_give(&pool->lock);
+    return is_all;
+}
+
+static const struct weir__wait_type wait_type = {.name = "pool",
+                                                 .abandon = leave_line,
+                                                 .describe = describe_line,
+                                                 .is_stuck = is_stuck,
+                                                 .has_limit = true};
 
 /* Who cannot go on while this fiber waits: itself, and whoever joins a context that it works in. */
 static void find_stuck(struct weir__pool_waiter *w, const struct weir__ctx *c)

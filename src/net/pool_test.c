@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "rt/log.h"
+#include <weir/chan.h>
 
 #define NOW_MS() (weir_now().ns / 1000000)
 
@@ -716,6 +717,59 @@ static void test_waits_tell_their_place(void **state)
     assert_int_equal(weir__sim_run(describes_the_line, &f), WEIR_OK);
 }
 
+/* One has the only lease and waits for the other, which waits for a lease: detached, so a tree. */
+struct pair {
+    struct weir__pool *pool;
+    weir_chan *done;
+    weir_err *results;
+};
+
+static weir_err wants_one(weir_ctx *c, void *arg)
+{
+    struct pair *p = arg;
+    struct weir__lease lease;
+    p->results[1] = ACQUIRE(c, p->pool, &lease);
+    weir_error_clear(c);
+    return WEIR_OK;
+}
+
+static weir_err holds_the_only_one(weir_ctx *c, void *arg)
+{
+    struct pair *p = weir_new(c, struct pair);
+    struct weir__lease lease;
+    int n;
+    *p = *(struct pair *)arg;
+    p->done = weir_chan_new(c, int, 0);
+    assert_int_equal(ACQUIRE(c, p->pool, &lease), WEIR_OK);
+    weir_ctx *group = weir_ctx_open(c);
+    assert_int_equal(WEIR_GO(group, wants_one, p), WEIR_OK);
+    p->results[0] = weir_chan_recv(c, p->done, &n);
+    weir__lease_release(&lease);
+    return WEIR_OK;
+}
+
+static weir_err lends_to_a_deadlock(weir_ctx *c, void *arg)
+{
+    static weir_err results[2];
+    weir_ctx *app = weir__ctx_handle(weir__self->runtime->app);
+    struct weir__pool *pool = FAKE_POOL(app, arg, .max_open = 1, .wait_max = weir_sec(20));
+    struct pair p = {.pool = pool, .results = results};
+    results[0] = results[1] = 1;
+    assert_int_equal(weir_detach(c, holds_the_only_one, &p, sizeof p), WEIR_OK);
+    assert_int_equal(weir_sleep(c, weir_ms(500)), WEIR_OK);
+    assert_int_equal(results[0], WEIR_EDEADLK);
+    assert_int_equal(results[1], WEIR_EDEADLK);
+    assert_int_equal(stats_of(pool).in_use, 0);
+    return WEIR_OK;
+}
+
+static void test_a_tree_that_waits_for_its_own_lease(void **state)
+{
+    (void)state; /* N6 */
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(lends_to_a_deadlock, &f), WEIR_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -740,6 +794,7 @@ int main(void)
         cmocka_unit_test(test_closing_waits_for_leases),
         cmocka_unit_test(test_pools_are_listed),
         cmocka_unit_test(test_waits_tell_their_place),
+        cmocka_unit_test(test_a_tree_that_waits_for_its_own_lease),
     };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }

@@ -175,6 +175,8 @@ static void put_workers(const struct weir__runtime *rt, weir_buf *out)
          STAT(polls)},
         {"weir_worker_stalls_total", "counter", "Times that one fiber ran for too long.",
          STAT(stalls)},
+        {"weir_deadlocks_total", "counter",
+         "Contexts cancelled: their fibers waited for each other.", STAT(deadlocks)},
 #undef STAT
     };
     weir__prom_gauge(out, "weir_workers", "Worker threads.", rt->worker_count);

@@ -184,7 +184,7 @@ static void describe(const struct weir__owned *o, weir_buf *out)
 }
 
 static const struct weir__owned_type owned_type = {
-    .name = "timer", .release = release, .describe = describe};
+    .name = "timer", .release = release, .describe = describe, .acts = true};
 
 /* --- starting and stopping ---------------------------------------------------------------- */
 

@@ -15,6 +15,7 @@
 #include "rt/chan.h"
 
 #include "base/assert.h"
+#include "rt/deadlock.h"
 #include "rt/panic.h"
 
 #define ELEM_SIZE_MAX 4096u
@@ -42,6 +43,8 @@ weir_chan *weir_chan_new_at(const weir_site *site, weir_ctx *c, size_t elem_size
     if (ch == NULL)
         return &no_memory;
     weir__chan_init(ch, elem_size, capacity, weir__ctx_is_shared(ctx), ctx->worker, site);
+    if (ctx->top != NULL)
+        ch->home = ctx->top;
     weir__own(ctx, &ch->owned, &owned_type, site);
     return ch;
 }
@@ -60,14 +63,15 @@ size_t weir__chan_bytes(size_t elem_size, size_t capacity)
 }
 
 void weir__chan_init(weir_chan *ch, size_t elem_size, size_t capacity, bool is_shared,
-                     const struct weir__worker *home, const weir_site *site)
+                     const struct weir__worker *worker, const weir_site *site)
 {
     ch->magic = WEIR__CHAN_MAGIC;
     ch->is_shared = is_shared;
     ch->elem_size = (uint32_t)elem_size;
     ch->capacity = (uint32_t)capacity;
     ch->mask = (uint32_t)slots_for(capacity) - 1;
-    ch->home = is_shared ? (const void *)ch : (const void *)home;
+    ch->home = ch; /* no tree; who makes it for one says so */
+    ch->worker = is_shared ? NULL : worker;
     weir__list_init(&ch->senders);
     weir__list_init(&ch->receivers);
     weir__lock_init(&ch->lock);
@@ -80,17 +84,25 @@ void weir__chan_check(const weir_chan *ch, const char *function)
         weir__misuse(function, "the channel is NULL");
     if (ch->magic != WEIR__CHAN_MAGIC)
         weir__misuse(function, "not a channel: the context that it was made in has ended");
-    if (!ch->is_shared && ch->home != weir__self && ch != &no_memory)
+    if (!ch->is_shared && ch->worker != weir__self && ch != &no_memory)
         weir__misuse(function,
                      "a channel of another worker (made at %s:%d): make it in the "
                      "application's context to use it from all",
                      ch->site->file, ch->site->line);
 }
 
-/* True for a channel of this worker: the common case, in two comparisons. */
-static inline bool is_local(const weir_chan *ch)
+void weir__chan_note_use(const weir_chan *ch, bool is_send)
 {
-    return ch != NULL && ch->magic == WEIR__CHAN_MAGIC && ch->home == weir__self;
+    if (ch->home != ch && ch != &no_memory)
+        weir__deadlock_note_use((struct weir__ctx *)(uintptr_t)ch->home);
+    else if (is_send && ch->is_shared)
+        weir__deadlock_give_up();
+}
+
+/* True for a channel of the context's own tree: the common case, in two comparisons. */
+static inline bool is_local(const weir_chan *ch, const struct weir__ctx *c)
+{
+    return ch != NULL && ch->magic == WEIR__CHAN_MAGIC && ch->home == c->top;
 }
 
 static inline void copy_elem(void *to, const void *from, uint32_t size)
@@ -252,10 +264,19 @@ static void describe_wait(const struct weir__wait *w, weir_buf *out)
     weir__chan_describe(w->object, out);
 }
 
-static const struct weir__wait_type send_type = {
-    .name = "chan send", .abandon = weir__chan_abandon, .describe = describe_wait};
-static const struct weir__wait_type recv_type = {
-    .name = "chan recv", .abandon = weir__chan_abandon, .describe = describe_wait};
+static bool is_stuck(const struct weir__wait *w, const struct weir__ctx *top)
+{
+    return weir__chan_is_stuck(w->object, top);
+}
+
+static const struct weir__wait_type send_type = {.name = "chan send",
+                                                 .abandon = weir__chan_abandon,
+                                                 .describe = describe_wait,
+                                                 .is_stuck = is_stuck};
+static const struct weir__wait_type recv_type = {.name = "chan recv",
+                                                 .abandon = weir__chan_abandon,
+                                                 .describe = describe_wait,
+                                                 .is_stuck = is_stuck};
 
 /* Queues the fiber and parks it. Under the lock of a shared channel, which it gives. */
 static weir_err wait_for(struct weir__ctx *c, weir_chan *ch, void *elem, bool is_send)
@@ -289,6 +310,7 @@ __attribute__((noinline)) static weir_err do_slowly(struct weir__ctx *c, weir_ch
     weir_err err = weir__ctx_check_fast(c);
     if (err < 0)
         return err;
+    weir__chan_note_use(ch, is_send);
     struct weir__chan_party *served = NULL;
     weir__chan_lock(ch);
     err = is_send ? put(ch, elem, &served) : take(ch, elem, &served);
@@ -313,7 +335,7 @@ weir_err weir_chan_try_recv(weir_ctx *c, weir_chan *ch, void *elem)
 weir_err weir_chan_send(weir_ctx *c, weir_chan *ch, const void *elem)
 {
     struct weir__ctx *ctx = weir__ctx_of(c);
-    if (WEIR_LIKELY(is_local(ch) && ctx->reason == WEIR_REASON_NONE && !ch->is_closed &&
+    if (WEIR_LIKELY(is_local(ch, ctx) && ctx->reason == WEIR_REASON_NONE && !ch->is_closed &&
                     weir__list_empty(&ch->receivers) && length(ch) < ch->capacity)) {
         copy_elem(slot_of(ch, ch->tail), elem, ch->elem_size);
         ch->tail++;
@@ -325,7 +347,7 @@ weir_err weir_chan_send(weir_ctx *c, weir_chan *ch, const void *elem)
 weir_err weir_chan_recv(weir_ctx *c, weir_chan *ch, void *elem)
 {
     struct weir__ctx *ctx = weir__ctx_of(c);
-    if (WEIR_LIKELY(is_local(ch) && ctx->reason == WEIR_REASON_NONE && length(ch) > 0 &&
+    if (WEIR_LIKELY(is_local(ch, ctx) && ctx->reason == WEIR_REASON_NONE && length(ch) > 0 &&
                     weir__list_empty(&ch->senders))) {
         copy_elem(elem, slot_of(ch, ch->head), ch->elem_size);
         ch->head++;

@@ -28,7 +28,8 @@ struct weir_chan {
     uint32_t elem_size;
     uint32_t capacity, mask; /* the ring has mask + 1 slots, a power of two >= capacity */
     uint32_t head, tail;     /* counts of elements taken and put, modulo 2^32 */
-    const void *home;        /* the worker that may use it without the lock; itself when shared */
+    const void *home;        /* the tree of contexts that it was made in; itself when shared */
+    const struct weir__worker *worker;    /* that alone may use it; NULL when shared */
     struct weir__list senders, receivers; /* weir__chan_waiter.link */
     struct weir__lock lock;
     struct weir__owned owned;
@@ -62,16 +63,19 @@ size_t weir__chan_bytes(size_t elem_size, size_t capacity);
 
 /*
  * Makes a channel in zeroed memory of that size, which must outlive it. Shared: under its lock;
- * else `home` is the worker that may use it.
+ * else `worker` is the one that may use it.
  */
 void weir__chan_init(weir_chan *ch, size_t elem_size, size_t capacity, bool is_shared,
-                     const struct weir__worker *home, const weir_site *site);
+                     const struct weir__worker *worker, const weir_site *site);
 
 /* No further elements; who waits is woken. Idempotent. */
 void weir__chan_close(weir_chan *ch);
 
 /* Ends the caller's work unless `ch` is a channel that this worker may use. */
 void weir__chan_check(const weir_chan *ch, const char *function);
+
+/* Tells the search for deadlocks that another tree than its own uses it, or what goes out. */
+void weir__chan_note_use(const weir_chan *ch, bool is_send);
 
 /*
  * Does it if that needs no wait: WEIR_OK, WEIR_ECLOSED, -EAGAIN. A party that was served by it is
@@ -97,6 +101,12 @@ weir_err weir__chan_park(struct weir__chan_party *p, weir_time until);
 
 /* For weir__wait_type.abandon of parties. */
 bool weir__chan_abandon(struct weir__wait *w);
+
+/* For weir__wait_type.is_stuck: none but fibers of the tree of `top` can use it. */
+static inline bool weir__chan_is_stuck(const weir_chan *ch, const struct weir__ctx *top)
+{
+    return ch->home == top;
+}
 
 /* Appends "chan made at file:line (len 3 of 8)". */
 void weir__chan_describe(weir_chan *ch, weir_buf *out);

@@ -27,8 +27,10 @@ weir_cond *weir_cond_new_at(const weir_site *site, weir_ctx *c)
     return cond != NULL ? cond : &no_memory;
 }
 
-static const struct weir__wait_type wait_type = {
-    .name = "condition", .abandon = weir__waitq_abandon, .describe = weir__waitq_describe};
+static const struct weir__wait_type wait_type = {.name = "condition",
+                                                 .abandon = weir__waitq_abandon,
+                                                 .describe = weir__waitq_describe,
+                                                 .is_stuck = weir__waitq_is_stuck};
 
 /* Locks although the context may be cancelled, and its shield, if it has one, used up. */
 static weir_err lock_again(weir_ctx *handle, weir_mutex *m, const weir_site *site)
@@ -77,6 +79,7 @@ void weir_cond_signal(weir_ctx *c, weir_cond *cond)
     weir__waitq_check(&cond->q, MAGIC, "weir_cond_signal");
     if (cond->q.state != WEIR__WAITQ_OPEN)
         return;
+    weir__waitq_note_use(&cond->q);
     weir__waitq_lock(&cond->q);
     struct weir__wait *first = weir__waitq_pop(&cond->q);
     weir__waitq_unlock(&cond->q);
@@ -88,6 +91,8 @@ void weir_cond_broadcast(weir_ctx *c, weir_cond *cond)
 {
     (void)weir__ctx_of(c);
     weir__waitq_check(&cond->q, MAGIC, "weir_cond_broadcast");
-    if (cond->q.state == WEIR__WAITQ_OPEN)
-        weir__waitq_wake_all(&cond->q, WEIR_OK);
+    if (cond->q.state != WEIR__WAITQ_OPEN)
+        return;
+    weir__waitq_note_use(&cond->q);
+    weir__waitq_wake_all(&cond->q, WEIR_OK);
 }

@@ -100,10 +100,11 @@ static void on_deadline(struct weir__timer *t)
 static void init(struct weir__ctx *c, const weir_site *site)
 {
     c->reason = WEIR_REASON_NONE;
-    c->is_closing = c->is_shielded = c->is_ok = c->is_fiber = false;
+    c->is_closing = c->is_shielded = c->is_ok = c->is_fiber = c->has_given = false;
     c->fibers = 0;
     c->fibers_max = FIBERS_MAX_DEFAULT;
     c->parent = NULL;
+    c->top = NULL;
     weir__list_init(&c->sibling);
     weir__list_init(&c->children);
     weir__list_init(&c->waits);
@@ -167,6 +168,7 @@ struct weir__ctx *weir__ctx_new(struct weir__ctx *parent, weir_time deadline, si
     c->opener = w->current;
     c->opened_sp = __builtin_frame_address(0);
     bool is_top = parent == w->root;
+    c->top = is_top ? c : parent->top;
     size_t most = is_top ? w->runtime->options.request_memory_max : SIZE_MAX;
     weir__arena_init(&c->arena, NULL, 0, memory_max != 0 && memory_max < most ? memory_max : most);
     c->arena.outer = is_top ? NULL : &parent->arena;
@@ -187,6 +189,7 @@ weir_err weir__reason_err(weir_reason reason)
         [WEIR_REASON_SHUTDOWN] = WEIR_ESHUTDOWN,
         [WEIR_REASON_CALLER] = WEIR_ECANCELED,
         [WEIR_REASON_BUDGET] = WEIR_EBUDGET,
+        [WEIR_REASON_DEADLOCK] = WEIR_EDEADLK,
     };
     return codes[reason];
 }
@@ -238,7 +241,25 @@ static bool never_abandoned(struct weir__wait *w)
     return false;
 }
 
-static const struct weir__wait_type join_wait = {.name = "join", .abandon = never_abandoned};
+/* Its fibers are of the same tree as it. */
+static bool is_join_stuck(const struct weir__wait *w, const struct weir__ctx *top)
+{
+    const struct weir__ctx *c = w->object;
+    return c->top == top;
+}
+
+static void describe_join(const struct weir__wait *w, weir_buf *out)
+{
+    const struct weir__ctx *c = w->object;
+    weir_buf_printf(out, "%u fibers", c->fibers);
+    if (c->site != NULL)
+        weir_buf_printf(out, " of the context opened at %s:%d", c->site->file, c->site->line);
+}
+
+static const struct weir__wait_type join_wait = {.name = "join",
+                                                 .abandon = never_abandoned,
+                                                 .describe = describe_join,
+                                                 .is_stuck = is_join_stuck};
 
 static void await(struct weir__ctx *c, const weir_site *site)
 {

@@ -38,9 +38,11 @@ struct weir__ctx {
     bool is_closing;  /* no new fibers, no new children */
     bool is_shielded; /* waits go on although cancelled, until shield_until */
     bool is_ok;       /* how it ends: set by the owner before close; mistakes are reported if so */
+    bool has_given;   /* a top: others may reach what is in it, so none of its waits is stuck */
     uint32_t fibers;  /* running in it */
     uint32_t fibers_max; /* at a time */
     struct weir__ctx *parent;
+    struct weir__ctx *top;       /* of its tree, right below the root; itself, or NULL for a root */
     struct weir__list sibling;   /* parent.children */
     struct weir__list children;  /* weir__ctx.sibling */
     struct weir__list waits;     /* weir__wait.in_ctx */

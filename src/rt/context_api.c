@@ -14,8 +14,8 @@
 
 const char *weir_reason_name(weir_reason reason)
 {
-    static const char *const names[] = {"none",     "deadline", "client gone",
-                                        "shutdown", "caller",   "memory budget"};
+    static const char *const names[] = {"none",   "deadline",      "client gone", "shutdown",
+                                        "caller", "memory budget", "deadlock"};
     return (unsigned)reason < sizeof names / sizeof names[0] ? names[reason] : "unknown";
 }
 

@@ -232,6 +232,8 @@ static __attribute__((noinline)) void finish(struct weir__worker *w, struct weir
 {
     if (WEIR_UNLIKELY(w->sweep_at == &f->in_all))
         w->sweep_at = f->in_all.next;
+    if (WEIR_UNLIKELY(w->deadlock_at == &f->in_all))
+        w->deadlock_at = f->in_all.next;
     weir__list_remove(&f->in_all);
     weir__count(&w->stats.fibers, -1);
     f->state = WEIR__FIBER_FREE;

@@ -40,15 +40,20 @@ static void moved_io(struct weir__wait *w)
 }
 
 /* Who waits for a peer to say something may wait for long. */
+#define IO_TYPE(name_, moved_)                                                                     \
+    {                                                                                              \
+        .name = name_, .abandon = abandon_io, .describe = describe_io, .moved = moved_             \
+    }
 static const struct weir__wait_type io_types[] = {
-    [WEIR__OP_RECV] = {"recv", abandon_io, describe_io, moved_io},
-    [WEIR__OP_SEND] = {"send", abandon_io, describe_io, NULL},
-    [WEIR__OP_SENDV] = {"send", abandon_io, describe_io, NULL},
-    [WEIR__OP_ACCEPT] = {"accept", abandon_io, describe_io, moved_io},
-    [WEIR__OP_CONNECT] = {"connect", abandon_io, describe_io, NULL},
-    [WEIR__OP_READABLE] = {"readable", abandon_io, describe_io, moved_io},
-    [WEIR__OP_WRITABLE] = {"writable", abandon_io, describe_io, NULL},
+    [WEIR__OP_RECV] = IO_TYPE("recv", moved_io),
+    [WEIR__OP_SEND] = IO_TYPE("send", NULL),
+    [WEIR__OP_SENDV] = IO_TYPE("send", NULL),
+    [WEIR__OP_ACCEPT] = IO_TYPE("accept", moved_io),
+    [WEIR__OP_CONNECT] = IO_TYPE("connect", NULL),
+    [WEIR__OP_READABLE] = IO_TYPE("readable", moved_io),
+    [WEIR__OP_WRITABLE] = IO_TYPE("writable", NULL),
 };
+#undef IO_TYPE
 
 ssize_t weir__io(struct weir__ctx *c, struct weir__op *op, weir_time until)
 {

@@ -12,6 +12,7 @@
  */
 #include "rt/mutex.h"
 
+#include "rt/deadlock.h"
 #include "rt/panic.h"
 #include "rt/waitq.h"
 #include "rt/worker.h"
@@ -82,8 +83,40 @@ weir_mutex *weir_mutex_new_at(const weir_site *site, weir_ctx *c)
     return m;
 }
 
-static const struct weir__wait_type wait_type = {
-    .name = "lock", .abandon = weir__waitq_abandon, .describe = weir__waitq_describe};
+/* Who has it is of this worker: its name, and where it was locked, may be read. Under the lock. */
+static bool is_held_here(const weir_mutex *m)
+{
+    return m->holder != NULL && m->holder->worker == weir__self && weir__is_owned(&m->record);
+}
+
+static void describe_wait(const struct weir__wait *w, weir_buf *out)
+{
+    weir_mutex *m = w->object;
+    weir__waitq_describe(w, out);
+    weir__waitq_lock(&m->q);
+    bool is_here = is_held_here(m);
+    const char *name = is_here ? m->holder->name : NULL;
+    const weir_site *site = is_here ? m->record.site : NULL;
+    weir__waitq_unlock(&m->q);
+    if (site != NULL)
+        weir_buf_printf(out, ", locked at %s:%d by fiber %s", site->file, site->line, name);
+}
+
+/* Who has it is of the tree: it alone can give it on, whoever else is in line. */
+static bool is_stuck(const struct weir__wait *w, const struct weir__ctx *top)
+{
+    weir_mutex *m = w->object;
+    weir__waitq_lock(&m->q);
+    bool is_own =
+        is_held_here(m) && m->record.ctx->top == top && weir__deadlock_is_in(m->holder, top);
+    weir__waitq_unlock(&m->q);
+    return is_own;
+}
+
+static const struct weir__wait_type wait_type = {.name = "lock",
+                                                 .abandon = weir__waitq_abandon,
+                                                 .describe = describe_wait,
+                                                 .is_stuck = is_stuck};
 
 /* Takes it if it is free. -EAGAIN, -EDEADLK, or the state's error. Under the lock. */
 static weir_err take(weir_mutex *m, const struct weir__fiber *self)

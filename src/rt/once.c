@@ -2,6 +2,7 @@
  * Once: a call that is made by the first that comes while the others wait for it. When it fails, or
  * panics, the next one makes it; so nobody waits for what will never be.
  */
+#include "rt/deadlock.h"
 #include "rt/panic.h"
 #include "rt/waitq.h"
 #include "rt/worker.h"
@@ -25,8 +26,20 @@ weir_once *weir_once_new_at(const weir_site *site, weir_ctx *c)
     return once != NULL ? once : &no_memory;
 }
 
-static const struct weir__wait_type wait_type = {
-    .name = "once", .abandon = weir__waitq_abandon, .describe = weir__waitq_describe};
+/* Who makes the call is of the tree. */
+static bool is_stuck(const struct weir__wait *w, const struct weir__ctx *top)
+{
+    weir_once *once = w->object;
+    weir__waitq_lock(&once->q);
+    bool is_own = once->runner != NULL && weir__deadlock_is_in(once->runner, top);
+    weir__waitq_unlock(&once->q);
+    return is_own;
+}
+
+static const struct weir__wait_type wait_type = {.name = "once",
+                                                 .abandon = weir__waitq_abandon,
+                                                 .describe = weir__waitq_describe,
+                                                 .is_stuck = is_stuck};
 
 struct run {
     weir_once *once;

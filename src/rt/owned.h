@@ -29,6 +29,7 @@ struct weir__owned_type {
      * acquirer's stack. May be NULL (never), else asked at the end: true reports.
      */
     bool (*is_mistake)(const struct weir__owned *o);
+    bool acts; /* while it is owned it may start a fiber in its context by itself (deadlock.h) */
 };
 
 struct weir__owned {

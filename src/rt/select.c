@@ -33,6 +33,7 @@ static void check_arms(const weir_select_case *cases, size_t n)
         weir__chan_check(cases[i].chan, "weir_select");
         if ((cases[i].recv != NULL) == (cases[i].send != NULL))
             weir__misuse("weir_select", "arm %zu must give exactly one of recv and send", i);
+        weir__chan_note_use(cases[i].chan, cases[i].send != NULL);
     }
 }
 
@@ -95,8 +96,19 @@ static void describe(const struct weir__wait *w, weir_buf *out)
     }
 }
 
+/* All arms; one without any waits for nothing that could come. */
+static bool is_stuck(const struct weir__wait *w, const struct weir__ctx *top)
+{
+    const struct weir__chan_party *p = WEIR_CONTAINER(w, const struct weir__chan_party, wait);
+    for (uint32_t i = 0; i < p->arms; i++) {
+        if (!weir__chan_is_stuck(p->waiters[i].chan, top))
+            return false;
+    }
+    return true;
+}
+
 static const struct weir__wait_type select_type = {
-    .name = "select", .abandon = weir__chan_abandon, .describe = describe};
+    .name = "select", .abandon = weir__chan_abandon, .describe = describe, .is_stuck = is_stuck};
 
 /* Queues the party on the channel of each arm. All locks are held. */
 static void enqueue_all(struct weir__chan_party *me, const weir_select_case *cases, size_t n)

@@ -7,6 +7,7 @@
  * them out of there, and nothing is left that points to it.
  */
 #include "base/alloc.h"
+#include "rt/deadlock.h"
 #include "rt/panic.h"
 #include "rt/waitq.h"
 #include "rt/worker.h"
@@ -122,8 +123,27 @@ static void describe_wait(const struct weir__wait *w, weir_buf *out)
     weir__waitq_describe(w, out);
 }
 
-static const struct weir__wait_type wait_type = {
-    .name = "semaphore", .abandon = weir__waitq_abandon, .describe = describe_wait};
+/* All permits are out, and each of them in a context of the tree. */
+static bool is_stuck(const struct weir__wait *w, const struct weir__ctx *top)
+{
+    weir_sem *s = w->object;
+    uint32_t own = 0;
+    weir__waitq_lock(&s->q);
+    WEIR_LIST_EACH(node, &s->taken) {
+        const struct weir__owned *o = &WEIR_CONTAINER(node, struct permit, in_sem)->owned;
+        if (o->ctx->worker != weir__self || o->ctx->top != top)
+            break;
+        own++;
+    }
+    bool is_all = own == s->permits;
+    weir__waitq_unlock(&s->q);
+    return is_all;
+}
+
+static const struct weir__wait_type wait_type = {.name = "semaphore",
+                                                 .abandon = weir__waitq_abandon,
+                                                 .describe = describe_wait,
+                                                 .is_stuck = is_stuck};
 
 /*
  * A record that came to nothing goes back, unless the semaphore has ended and its records with it.
@@ -155,13 +175,13 @@ static weir_err take(weir_sem *s, struct weir__waiter *me, struct weir__ctx *c,
     return err;
 }
 
-/* Enters the record: into the semaphore's list and under the context. */
+/* Enters the record: under the context and into the semaphore's list, where others read whose. */
 static void enter(weir_sem *s, struct permit *p, struct weir__ctx *c, const weir_site *site)
 {
+    weir__own(c, &p->owned, &permit_type, site);
     weir__waitq_lock(&s->q);
     weir__list_push_back(&s->taken, &p->in_sem);
     weir__waitq_unlock(&s->q);
-    weir__own(c, &p->owned, &permit_type, site);
 }
 
 static weir_err acquire(const weir_site *site, struct weir__ctx *c, weir_sem *s, bool may_wait)

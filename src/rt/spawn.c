@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "rt/deadlock.h"
 #include "rt/panic.h"
 #include "rt/runtime.h"
 #include <weir/fiber.h>
@@ -118,6 +119,8 @@ static weir_err go(const weir_site *site, struct weir__ctx *p, weir_fiber_fn fn,
     struct weir__ctx *c = weir__ctx_new(p, weir_never(), 0, site);
     if (c == NULL)
         return -ENOMEM;
+    if (WEIR_UNLIKELY(c->top == c))
+        weir__deadlock_give_up(); /* `arg` goes to a tree of its own */
     return start_child(p, c, fn, arg, name, site, kind);
 }
 
@@ -187,6 +190,7 @@ weir_err weir_detach_at(const weir_site *site, weir_ctx *handle, weir_fiber_fn f
     }
     if (size > 0)
         memcpy(copy, data, size);
+    weir__deadlock_give_up(); /* the data may have pointers in it */
     weir_err err = start_child(root, c, fn, copy, name, site, WEIR__CHILD_DETACHED);
     if (err == WEIR_OK)
         weir__count(&w->stats.detached, 1);

@@ -39,6 +39,12 @@ struct weir__wait_type {
      * place. NULL: it must stay where it is.
      */
     void (*moved)(struct weir__wait *w);
+    /*
+     * Can nobody end this wait but the fibers that work in the tree below `top` (deadlock.h)? On
+     * the waiting fiber's worker. NULL: something outside can.
+     */
+    bool (*is_stuck)(const struct weir__wait *w, const struct weir__ctx *top);
+    bool has_limit; /* its own time-out is a limit that ends in an error, no step of the program */
 };
 
 struct weir__wait {

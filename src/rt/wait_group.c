@@ -35,8 +35,10 @@ static void describe_wait(const struct weir__wait *w, weir_buf *out)
     weir__waitq_describe(w, out);
 }
 
-static const struct weir__wait_type wait_type = {
-    .name = "wait group", .abandon = weir__waitq_abandon, .describe = describe_wait};
+static const struct weir__wait_type wait_type = {.name = "wait group",
+                                                 .abandon = weir__waitq_abandon,
+                                                 .describe = describe_wait,
+                                                 .is_stuck = weir__waitq_is_stuck};
 
 void weir_wait_group_add(weir_ctx *c, weir_wait_group *g, int32_t delta)
 {
@@ -44,6 +46,7 @@ void weir_wait_group_add(weir_ctx *c, weir_wait_group *g, int32_t delta)
     weir__waitq_check(&g->q, MAGIC, "weir_wait_group_add");
     if (g->q.state != WEIR__WAITQ_OPEN)
         return;
+    weir__waitq_note_use(&g->q);
     int32_t count;
     weir__waitq_lock(&g->q);
     bool is_bad = __builtin_add_overflow(g->count, delta, &count) || count < 0;

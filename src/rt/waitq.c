@@ -9,6 +9,7 @@
 #include "rt/waitq.h"
 
 #include "base/assert.h"
+#include "rt/deadlock.h"
 #include "rt/panic.h"
 #include "rt/worker.h"
 
@@ -107,6 +108,18 @@ void weir__waitq_describe(const struct weir__wait *w, weir_buf *out)
     weir__waitq_unlock(q);
     weir_buf_printf(out, "made at %s:%d, %zu ahead", q->owned.site->file, q->owned.site->line,
                     ahead);
+}
+
+bool weir__waitq_is_stuck(const struct weir__wait *w, const struct weir__ctx *top)
+{
+    const struct weir__waitq *q = w->object;
+    return q->owned.ctx->top == top;
+}
+
+void weir__waitq_note_use(const struct weir__waitq *q)
+{
+    if (!q->is_shared)
+        weir__deadlock_note_use(q->owned.ctx->top);
 }
 
 struct weir__wait *weir__waitq_pop(struct weir__waitq *q)

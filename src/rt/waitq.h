@@ -55,6 +55,12 @@ weir_err weir__waitq_state(const struct weir__waitq *q);
 bool weir__waitq_abandon(struct weir__wait *w);
 void weir__waitq_describe(const struct weir__wait *w, weir_buf *out);
 
+/* For the wait types of those that every fiber which knows them may signal: it is of the tree. */
+bool weir__waitq_is_stuck(const struct weir__wait *w, const struct weir__ctx *top);
+
+/* Tells the search for deadlocks that the calling fiber signals it. */
+void weir__waitq_note_use(const struct weir__waitq *q);
+
 /* Puts the running fiber at the end of the queue. Under the lock. */
 void weir__waitq_enqueue(struct weir__waitq *q, struct weir__waiter *w,
                          const struct weir__wait_type *type, struct weir__ctx *c,

@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "rt/alarm.h"
+#include "rt/deadlock.h"
 #include "rt/hibernate.h"
 #include "rt/runtime.h"
 #include "rt/switch.h"
@@ -112,6 +113,7 @@ static void take_inbox(struct weir__worker *w)
 static void poll(struct weir__worker *w)
 {
     weir__hibernate_plan(w);
+    weir__deadlock_plan(w);
     weir_time until = weir__list_empty(&w->ready) ? weir__wheel_next(&w->wheel) : w->now;
     atomic_store(&w->is_sleeping, true);
     if (!inbox_is_empty(w))
@@ -168,6 +170,7 @@ struct weir__worker *weir__worker_new(struct weir__runtime *rt, unsigned index)
     weir__wheel_init(&w->wheel, w->now);
     weir__timer_init(&w->trim, weir__fiber_on_trim);
     weir__timer_init(&w->sweep, weir__hibernate_on_sweep);
+    weir__timer_init(&w->deadlock, weir__deadlock_on_search);
     w->fiber_share = rt->options.fibers_max / rt->worker_count;
     return w;
 }
@@ -202,6 +205,7 @@ void weir__worker_leave(struct weir__worker *w)
     WEIR_ASSERT(weir__list_empty(&w->fibers), "F1: a worker ends without fibers");
     weir__timer_disarm(&w->trim);
     weir__timer_disarm(&w->sweep);
+    weir__timer_disarm(&w->deadlock);
     weir__fiber_trim(w, 0);
     weir__ctx_drain_free(w);
     weir__alarms_free(w);

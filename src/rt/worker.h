@@ -35,6 +35,7 @@ struct weir__worker_stats {
     _Atomic uint64_t contexts; /* live now, without the root */
     _Atomic uint64_t detached; /* running now */
     _Atomic uint64_t stalls;
+    _Atomic uint64_t deadlocks;    /* trees of contexts that were found stuck and cancelled */
     _Atomic int64_t busy_since_ns; /* since when the present fiber runs; 0: none does */
 };
 
@@ -63,12 +64,16 @@ struct weir__worker {
     struct weir__list fibers;      /* weir__fiber.in_all */
     struct weir__list free_fibers; /* weir__fiber.in_run, newest first */
     size_t free_fiber_count;
-    size_t free_fiber_low;       /* fewest idle ones since the last trim */
-    struct weir__timer trim;     /* armed while there are many idle ones */
-    struct weir__timer sweep;    /* looks for fibers that may hibernate (hibernate.h) */
-    struct weir__list *sweep_at; /* where it goes on in `fibers`; NULL: at the beginning */
-    uint64_t sweep_switches;     /* stats.switches when the sweep began */
-    bool sweep_again;            /* it has met a fiber that may hibernate later */
+    size_t free_fiber_low;          /* fewest idle ones since the last trim */
+    struct weir__timer trim;        /* armed while there are many idle ones */
+    struct weir__timer sweep;       /* looks for fibers that may hibernate (hibernate.h) */
+    struct weir__list *sweep_at;    /* where it goes on in `fibers`; NULL: at the beginning */
+    uint64_t sweep_switches;        /* stats.switches when the sweep began */
+    bool sweep_again;               /* it has met a fiber that may hibernate later */
+    struct weir__timer deadlock;    /* looks for trees that are stuck (deadlock.h) */
+    struct weir__list *deadlock_at; /* where it goes on in `fibers`; NULL: at the beginning */
+    uint64_t deadlock_switches;     /* stats.switches when the search began */
+    weir_time deadlock_told_at;     /* the next is told in full from then on */
     uint32_t burst; /* fibers that may still follow each other before the poller has its turn */
     uint32_t next_color;
     uint64_t fiber_share; /* of the process' maximum: fewer than that need no look at the others */

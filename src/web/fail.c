@@ -137,6 +137,7 @@ static const struct {
     {-ENOMEM, 503, "no_memory"},        {WEIR_ESHUTDOWN, 503, "shutdown"},
     {WEIR_ETOOLARGE, 413, "too_large"}, {WEIR_EINVALID, 400, "invalid_input"},
     {WEIR_ENOTFOUND, 404, "not_found"}, {WEIR_ECONSTRAINT, 409, "conflict"},
+    {WEIR_EDEADLK, 500, "deadlock"},
 };
 
 static const struct {

@@ -3,6 +3,9 @@
  */
 #include "web/web_test_kit.h"
 
+#include <weir/chan.h>
+#include <weir/fiber.h>
+
 static weir_err next(weir_ctx *c, void *arg)
 {
     (void)arg;
@@ -61,6 +64,19 @@ static weir_err secret_missing(weir_ctx *c)
     return weir_raise(c, WEIR_ENOTFOUND, "row 7 of the hidden table");
 }
 
+/* Waits for its child, which waits for what only these two could send. */
+static weir_err receives(weir_ctx *c, void *arg)
+{
+    int n;
+    return weir_chan_recv(c, arg, &n);
+}
+
+static weir_err waits_for_itself(weir_ctx *c)
+{
+    weir_err err = WEIR_GO(c, receives, weir_chan_new(c, int, 0));
+    return err < 0 ? err : weir_join(c);
+}
+
 static weir_err silent(weir_ctx *c)
 {
     (void)c;
@@ -107,6 +123,7 @@ static void build(weir_group *app)
     weir_get(app, "/secret", secret_detail);
     weir_get(app, "/missing", secret_missing);
     weir_get(app, "/silent", silent);
+    weir_get(app, "/itself", waits_for_itself);
     weir_get(app, "/two", two_responses);
     weir_get(app, "/below", fails_below);
     weir_get(app, "/panic", panicking, recovering);
@@ -149,6 +166,22 @@ static void test_every_failure_has_its_status_and_one_form(void **state)
 {
     (void)state; /* A11 */
     kit_run(build, use_statuses);
+}
+
+static void use_deadlock(struct kit *k)
+{
+    weir_time began = weir_now();
+    kit_expect(kit_get(k, "/itself"), 500, REPLY("deadlock", "Internal Server Error"));
+    assert_true(weir_time_sub(weir_now(), began).ns < weir_ms(500).ns); /* its deadline is 30 s */
+    assert_int_equal(kit_count(kit_log(k), "deadlock: all fibers of a context wait"), 1);
+    assert_non_null(strstr(kit_log(k), "fiber receives waits for chan recv: chan made at "));
+    assert_non_null(strstr(kit_log(k), "\"route\":\"GET /itself\""));
+}
+
+static void test_a_deadlock_is_a_500_at_once(void **state)
+{
+    (void)state; /* N6 */
+    kit_run(build, use_deadlock);
 }
 
 static void use_secrets(struct kit *k)
@@ -233,6 +266,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_failure_has_its_status_and_one_form),
+        cmocka_unit_test(test_a_deadlock_is_a_500_at_once),
         cmocka_unit_test(test_clients_learn_no_details_and_the_log_does_once),
         cmocka_unit_test(test_a_second_response_is_refused_and_counted),
         cmocka_unit_test(test_the_servers_own_answers_have_that_form_too),

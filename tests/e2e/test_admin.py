@@ -47,6 +47,7 @@ def test_metrics_are_well_formed_and_true(nasty):
     for name in ("weir_http_requests_total", "weir_http_request_seconds", "weir_http_connections",
                  "weir_http_connections_accepted_total", "weir_http_received_bytes_total",
                  "weir_fibers", "weir_fibers_waiting", "weir_contexts", "weir_worker_stalls_total",
+                 "weir_deadlocks_total",
                  "weir_leak_reports_total", "weir_panics_total", "weir_pool_open",
                  "weir_offload_calls_total", "weir_log_dropped_total", "weir_stacks_unguarded",
                  "process_resident_memory_bytes", "process_open_fds",

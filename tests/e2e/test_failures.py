@@ -7,6 +7,7 @@ import resource
 import socket
 import struct
 import threading
+import time
 
 import pytest
 from conftest import IS_SANITIZED, PATIENCE, SOURCE, read_all
@@ -208,6 +209,19 @@ def test_a_stall_is_reported(nasty):
     assert nasty.get("/spin?ms=300").status == 200
     nasty.wait_metric("weir_worker_stalls_total", lambda n: n >= 1, worker="0")
     nasty.wait_said("keeps its worker.*spin")
+
+
+def test_a_deadlock_is_found_and_named(services):
+    """Long before the deadline: a 500 with the reason, both places in the log, and a number."""
+    nasty = services("nasty", "--workers=1")
+    began = time.monotonic()
+    answer = nasty.get("/crosswise")
+    assert answer.status == 500 and "deadlock" in answer.text
+    assert time.monotonic() - began < 5
+    nasty.wait_metric("weir_deadlocks_total", lambda n: n == 1, worker="0")
+    place = f"tests/service/nasty.c:{line_of('weir_lock(c, l->first)')}"
+    nasty.wait_said(f"fiber locks_both waits for lock.*locked at {place}.*GET /crosswise")
+    assert nasty.get("/hello").status == 200
 
 
 def test_descriptors_may_run_out(services):

@@ -218,6 +218,35 @@ static weir_err counts_rows(weir_ctx *c)
     return err < 0 ? err : weir_textf(c, 200, "%lld\n", (long long)n);
 }
 
+/* One waits for the other's lock, which waits for its own. */
+struct locks {
+    weir_mutex *first, *second;
+};
+
+static weir_err locks_both(weir_ctx *c, void *arg)
+{
+    struct locks *l = arg;
+    weir_err err = weir_lock(c, l->first);
+    if (err == WEIR_OK)
+        err = weir_sleep(c, weir_ms(5));
+    return err == WEIR_OK ? weir_lock(c, l->second) : err;
+}
+
+static weir_err locks_crosswise(weir_ctx *c)
+{
+    struct locks *a = weir_new(c, struct locks), *b = weir_new(c, struct locks);
+    if (a == NULL || b == NULL)
+        return -ENOMEM;
+    *a = (struct locks){weir_mutex_new(c), weir_mutex_new(c)};
+    *b = (struct locks){a->second, a->first};
+    weir_err err = WEIR_GO(c, locks_both, a);
+    if (err == WEIR_OK)
+        err = WEIR_GO(c, locks_both, b);
+    if (err == WEIR_OK)
+        err = weir_join(c);
+    return err < 0 ? err : weir_text(c, 200, "both\n");
+}
+
 static weir_err open_db(weir_ctx *c, struct nasty *n)
 {
     n->db =
@@ -273,6 +302,7 @@ int main(int argc, char **argv)
     weir_get(app, "/breaks", breaks);
     weir_get(app, "/detach", detaches);
     weir_get(app, "/children", leaves_children);
+    weir_get(app, "/crosswise", locks_crosswise);
     weir_get(app, "/leaks-rows", leaks_rows);
     weir_get(app, "/leaks-tx", leaks_tx);
     weir_get(app, "/keeps-rows", keeps_rows);
