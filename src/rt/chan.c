@@ -310,7 +310,8 @@ __attribute__((noinline)) static weir_err do_slowly(struct weir__ctx *c, weir_ch
     weir_err err = weir__ctx_check_fast(c);
     if (err < 0)
         return err;
-    weir__chan_note_use(ch, is_send);
+    if (WEIR_UNLIKELY(ch->home != c->top))
+        weir__chan_note_use(ch, is_send);
     struct weir__chan_party *served = NULL;
     weir__chan_lock(ch);
     err = is_send ? put(ch, elem, &served) : take(ch, elem, &served);

@@ -74,7 +74,10 @@ void weir__chan_close(weir_chan *ch);
 /* Ends the caller's work unless `ch` is a channel that this worker may use. */
 void weir__chan_check(const weir_chan *ch, const char *function);
 
-/* Tells the search for deadlocks that another tree than its own uses it, or what goes out. */
+/*
+ * Tells the search for deadlocks that another tree than its own may use it, or that something goes
+ * out. Not needed with a context of its `home`.
+ */
 void weir__chan_note_use(const weir_chan *ch, bool is_send);
 
 /*
