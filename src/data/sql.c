@@ -15,8 +15,39 @@
 #include "rt/panic.h"
 #include "rt/worker.h"
 
-static weir_rows rows_without_memory = {.err = -ENOMEM, .is_finished = true};
-static weir_tx tx_without_memory = {.err = -ENOMEM, .state = WEIR__TX_ENDED};
+static weir_rows rows_without_memory = {
+    .token = WEIR__TOKEN_STATIC(WEIR__KIND_ROWS), .err = -ENOMEM, .is_finished = true};
+static weir_tx tx_without_memory = {
+    .token = WEIR__TOKEN_STATIC(WEIR__KIND_TX), .err = -ENOMEM, .state = WEIR__TX_ENDED};
+
+/* --- what is behind a handle ------------------------------------------------------------------ */
+
+static weir_rows *rows_of(const weir_rows *handle, const char *function)
+{
+    return weir__token_must(handle, WEIR__KIND_ROWS, function, "the rows");
+}
+
+static weir_tx *tx_of(const weir_tx *handle, const char *function)
+{
+    return weir__token_must(handle, WEIR__KIND_TX, function, "the transaction");
+}
+
+static weir_db *db_of(const weir_db *handle, const char *function)
+{
+    return weir__token_must(handle, WEIR__KIND_DB, function, "the database");
+}
+
+static weir_source source_of(weir_source from, const char *function)
+{
+    if (from.tx != NULL)
+        return (weir_source){.tx = tx_of(from.tx, function)};
+    return (weir_source){.db = db_of(from.db, function)};
+}
+
+static weir_db *db_behind(weir_source from)
+{
+    return from.tx != NULL ? from.tx->db : from.db;
+}
 
 static void check_fiber(const struct weir__fiber *owner, const weir_site *site,
                         const char *function)
@@ -66,11 +97,6 @@ static void finish(weir_rows *r)
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-static weir_db *db_of(weir_source from)
-{
-    return from.tx != NULL ? from.tx->db : from.db;
-}
-
 /* What can be said before a driver is asked. */
 static weir_err check_source(const weir_rows *r, const char *sql)
 {
@@ -85,7 +111,7 @@ static weir_err check_source(const weir_rows *r, const char *sql)
 static void open_rows(weir_rows *r, const weir_site *site, struct weir__ctx *c, weir_source from,
                       const char *sql, const weir_arg *args, size_t count)
 {
-    r->db = db_of(from);
+    r->db = db_behind(from);
     r->driver = r->db->driver;
     r->c = c;
     r->site = site;
@@ -100,29 +126,24 @@ static void open_rows(weir_rows *r, const weir_site *site, struct weir__ctx *c, 
         finish(r);
 }
 
-static void check_source_given(weir_source from, const char *function)
-{
-    if (from.db == NULL && from.tx == NULL)
-        weir__misuse(function, "the database (or transaction) is NULL");
-}
-
 weir_rows *weir_query_at(const weir_site *site, weir_ctx *handle, weir_source from,
                          uint64_t rows_max, const char *sql, const weir_arg *args, size_t count)
 {
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_query");
-    check_source_given(from, "weir_query");
-    weir_rows *r = db_of(from) != NULL ? weir__ctx_object(c, sizeof *r) : NULL;
+    from = source_of(from, "weir_query");
+    weir_rows *r = db_behind(from) != NULL ? weir__ctx_object(c, sizeof *r) : NULL;
     if (r == NULL)
         return &rows_without_memory;
     r->max = rows_max;
     r->copies_args = true;
+    weir__token_open(&r->token, c, WEIR__KIND_ROWS);
     open_rows(r, site, c, from, sql, args, count);
-    return r;
+    return weir__token_handle(&r->token);
 }
 
-bool weir_rows_next_at(weir_rows *r, const weir_model *model, void *out)
+static bool next(weir_rows *r, const weir_model *model, void *out)
 {
-    if (WEIR_UNLIKELY(r == NULL || r->is_finished))
+    if (WEIR_UNLIKELY(r->is_finished))
         return false;
     check_fiber(r->fiber, r->site, "weir_rows_next");
     int rc = r->driver->next(r, model, out);
@@ -134,10 +155,16 @@ bool weir_rows_next_at(weir_rows *r, const weir_model *model, void *out)
     return false;
 }
 
-weir_err weir_rows_err(weir_rows *r)
+bool weir_rows_next_at(weir_rows *rows, const weir_model *model, void *out)
 {
-    if (r == NULL)
+    return rows != NULL && next(rows_of(rows, "weir_rows_next"), model, out);
+}
+
+weir_err weir_rows_err(weir_rows *rows)
+{
+    if (rows == NULL)
         return WEIR_OK;
+    weir_rows *r = rows_of(rows, __func__);
     if (r->driver == NULL || r->err == WEIR_OK)
         return r->err;
     r->is_err_read = true;
@@ -145,8 +172,9 @@ weir_err weir_rows_err(weir_rows *r)
     return r->err;
 }
 
-void weir_rows_close(weir_rows *r)
+void weir_rows_close(weir_rows *rows)
 {
+    weir_rows *r = rows != NULL ? rows_of(rows, __func__) : NULL;
     if (r == NULL || r->is_finished)
         return;
     check_fiber(r->fiber, r->site, "weir_rows_close");
@@ -169,13 +197,13 @@ weir_err weir_query_one_at(const weir_site *site, weir_ctx *handle, weir_source 
                            const weir_arg *args, size_t count)
 {
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_query_one");
-    check_source_given(from, "weir_query_one");
-    if (db_of(from) == NULL)
+    from = source_of(from, "weir_query_one");
+    if (db_behind(from) == NULL)
         return -ENOMEM;
     weir_rows r __attribute__((cleanup(leave_rows))) = {.copies_texts = true};
     open_rows(&r, site, c, from, sql, args, count);
     weir_err err = WEIR_OK;
-    if (!weir_rows_next_at(&r, model, out))
+    if (!next(&r, model, out))
         err = r.err != WEIR_OK ? r.err : WEIR_ENOTFOUND;
     r.is_err_read = true;
     return err;
@@ -236,19 +264,21 @@ static void leave_tx(weir_tx *tx)
 weir_tx *weir_begin_at(const weir_site *site, weir_ctx *handle, weir_db *db)
 {
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_begin");
-    check_source_given(weir_source_db(db), "weir_begin");
+    db = db_of(db, "weir_begin");
     weir_tx *tx = weir__ctx_object(c, sizeof *tx);
     if (tx == NULL)
         return &tx_without_memory;
+    weir__token_open(&tx->token, c, WEIR__KIND_TX);
     open_tx(tx, site, c, db);
     if (tx->err != WEIR_OK)
         (void)end_tx(tx, site, false);
-    return tx;
+    return weir__token_handle(&tx->token);
 }
 
 weir_err weir_exec_at(const weir_site *site, weir_tx *tx, const char *sql, const weir_arg *args,
                       size_t count)
 {
+    tx = tx_of(tx, "weir_exec");
     if (tx->state == WEIR__TX_ENDED)
         return tx->err != WEIR_OK ? tx->err : WEIR_ECLOSED;
     check_fiber(tx->fiber, tx->site, "weir_exec");
@@ -260,6 +290,7 @@ weir_err weir_exec_at(const weir_site *site, weir_tx *tx, const char *sql, const
 
 weir_err weir_commit_at(const weir_site *site, weir_tx *tx)
 {
+    tx = tx_of(tx, "weir_commit");
     if (tx->state == WEIR__TX_ENDED)
         return tx->err;
     check_fiber(tx->fiber, tx->site, "weir_commit");
@@ -268,6 +299,7 @@ weir_err weir_commit_at(const weir_site *site, weir_tx *tx)
 
 void weir_rollback(weir_tx *tx)
 {
+    tx = tx_of(tx, __func__);
     if (tx->state == WEIR__TX_ENDED)
         return;
     check_fiber(tx->fiber, tx->site, "weir_rollback");
@@ -278,24 +310,24 @@ void weir_rollback(weir_tx *tx)
 
 int64_t weir_changes(const weir_tx *tx)
 {
-    return tx->changes;
+    return tx_of(tx, __func__)->changes;
 }
 
 int64_t weir_last_insert_id(const weir_tx *tx)
 {
-    return tx->last_id;
+    return tx_of(tx, __func__)->last_id;
 }
 
 weir_err weir_tx_err(const weir_tx *tx)
 {
-    return tx->err;
+    return tx_of(tx, __func__)->err;
 }
 
 weir_err weir_db_exec_at(const weir_site *site, weir_ctx *handle, weir_db *db, weir_result *result,
                          const char *sql, const weir_arg *args, size_t count)
 {
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_db_exec");
-    check_source_given(weir_source_db(db), "weir_db_exec");
+    db = db_of(db, "weir_db_exec");
     weir_tx tx __attribute__((cleanup(leave_tx))) = {.is_auto = true};
     open_tx(&tx, site, c, db);
     if (tx.err == WEIR_OK)
@@ -309,7 +341,7 @@ weir_err weir_db_exec_at(const weir_site *site, weir_ctx *handle, weir_db *db, w
 weir_err weir_exec_script_at(const weir_site *site, weir_ctx *handle, weir_db *db, const char *sql)
 {
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_exec_script");
-    check_source_given(weir_source_db(db), "weir_exec_script");
+    db = db_of(db, "weir_exec_script");
     weir_tx tx __attribute__((cleanup(leave_tx))) = {.is_auto = false};
     open_tx(&tx, site, c, db);
     if (tx.err == WEIR_OK)
@@ -321,16 +353,17 @@ weir_err weir_exec_script_at(const weir_site *site, weir_ctx *handle, weir_db *d
 
 weir_err weir_db_err(const weir_db *db)
 {
-    return db->err;
+    return db_of(db, __func__)->err;
 }
 
 const char *weir_db_name(const weir_db *db)
 {
-    return db->name;
+    return db_of(db, __func__)->name;
 }
 
 void weir_db_stats(weir_db *db, weir_pool_stats *readers, weir_pool_stats *writer)
 {
+    db = db_of(db, __func__);
     if (readers != NULL)
         *readers = (weir_pool_stats){.name = db->name};
     if (writer != NULL)

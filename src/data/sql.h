@@ -13,8 +13,14 @@
 
 struct weir__sql_driver;
 
+/*
+ * Outside, a weir_db *, weir_rows * or weir_tx * is a handle (rt/token.h); in here, and for drivers,
+ * it is the address. sql.c translates.
+ */
+
 /* Begins each driver's database. A zeroed one with `err` is one that could not be opened. */
 struct weir_db {
+    struct weir__token token;
     const struct weir__sql_driver *driver;
     const char *name;
     weir_err err;
@@ -25,6 +31,7 @@ struct weir_db {
  * written to.
  */
 struct weir_rows {
+    struct weir__token token;
     const struct weir__sql_driver *driver;
     weir_db *db;
     struct weir__ctx *c;
@@ -47,6 +54,7 @@ struct weir_rows {
 enum weir__tx_state { WEIR__TX_OPEN, WEIR__TX_BEGUN, WEIR__TX_ENDED };
 
 struct weir_tx {
+    struct weir__token token;
     const struct weir__sql_driver *driver;
     weir_db *db;
     struct weir__ctx *c;

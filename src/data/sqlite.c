@@ -211,8 +211,10 @@ static weir_err open_db(struct weir__sqlite *db, struct weir__ctx *c, const weir
     return err;
 }
 
-static struct weir__sqlite db_without_memory = {
-    .db = {.driver = &weir__sqlite_driver, .name = "(no memory)", .err = -ENOMEM}};
+static struct weir__sqlite db_without_memory = {.db = {.token = WEIR__TOKEN_STATIC(WEIR__KIND_DB),
+                                                       .driver = &weir__sqlite_driver,
+                                                       .name = "(no memory)",
+                                                       .err = -ENOMEM}};
 
 weir_db *weir_sqlite_open_at(const weir_site *site, weir_ctx *handle,
                              const weir_sqlite_options *options)
@@ -221,11 +223,12 @@ weir_db *weir_sqlite_open_at(const weir_site *site, weir_ctx *handle,
     struct weir__sqlite *db = weir__ctx_object(c, sizeof *db);
     if (db == NULL)
         return &db_without_memory.db;
+    weir__token_open(&db->db.token, c, WEIR__KIND_DB);
     db->o = *options;
     db->db.driver = &weir__sqlite_driver;
     db->db.name = "(no name)";
     db->db.err = open_db(db, c, site);
-    return &db->db;
+    return weir__token_handle(&db->db.token);
 }
 
 /* --- the driver ------------------------------------------------------------------------------- */

@@ -285,7 +285,8 @@ static weir_err keeps_statements(weir_ctx *c, void *arg)
             assert_int_equal(n, i);
         }
     }
-    struct weir__pool *readers = ((struct weir__sqlite *)db)->readers;
+    struct weir__pool *readers =
+        ((struct weir__sqlite *)weir__token_object(db, WEIR__KIND_DB))->readers;
     for (uint32_t i = 0; i < readers->o.max_open; i++) {
         const struct weir__sqlite_conn *conn = readers->slots[i].resource;
         assert_true(conn == NULL || conn->cached_count == WEIR__SQLITE_STATEMENTS);

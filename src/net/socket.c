@@ -19,7 +19,7 @@
 #include <weir/fiber.h>
 #include <weir/socket.h>
 
-#define MAGIC 0x6b636f73u
+#define KIND WEIR__KIND_SOCKET
 #define TIMEOUT_NS_DEFAULT 5000000000
 #define FULL_NS 10000000 /* until a local listener's full queue is tried again */
 
@@ -31,9 +31,15 @@ struct weir_socket {
     char *where;
 };
 
-static weir_socket no_memory = {.busy = {.q = {.magic = MAGIC}}, .fd = {.num = -1}, .err = -ENOMEM};
+static weir_socket no_memory = {.busy = {.q = {.token = WEIR__TOKEN_STATIC(KIND)}}, .fd = {.num = -1}, .err = -ENOMEM};
 
 /* --- the end ------------------------------------------------------------------------------ */
+
+/* What is behind a handle; misuse unless this worker may use it. */
+static weir_socket *socket_of(const weir_socket *handle, const char *function)
+{
+    return weir__waitq_of(handle, KIND, function, "the socket");
+}
 
 static void release(struct weir__owned *o)
 {
@@ -55,7 +61,7 @@ static const struct weir__owned_type owned_type = {
 void weir_socket_close(weir_ctx *c, weir_socket *s)
 {
     (void)weir__ctx_of(c);
-    weir__waitq_check(&s->busy.q, MAGIC, "weir_socket_close");
+    s = socket_of(s, __func__);
     if (!weir__busy_end(&s->busy, true))
         return;
     weir__fd_close(&s->fd);
@@ -152,7 +158,7 @@ weir_socket *weir_dial_at(const weir_site *site, weir_ctx *c, const char *where,
     if (where == NULL)
         weir__misuse("weir_dial", "the address is NULL");
     struct weir__ctx *owner = weir__ctx_local(weir__ctx_of_at(c, "weir_dial"));
-    weir_socket *s = weir__waitq_new(weir__ctx_handle(owner), sizeof *s, MAGIC, &owned_type, site);
+    weir_socket *s = weir__waitq_new(weir__ctx_handle(owner), sizeof *s, KIND, &owned_type, site);
     if (s == NULL)
         return &no_memory;
     s->fd.num = -1;
@@ -167,20 +173,19 @@ weir_socket *weir_dial_at(const weir_site *site, weir_ctx *c, const char *where,
     }
     if (s->err < 0)
         tell(c, s, where);
-    return s;
+    return weir__token_handle(&s->busy.q.token);
 }
 
 weir_err weir_socket_err(const weir_socket *s)
 {
-    return s->err;
+    return socket_of(s, __func__)->err;
 }
 
 /* --- calls -------------------------------------------------------------------------------- */
 
 /* Each call begins with it, and ends with weir__busy_leave when it was WEIR_OK. */
-static weir_err enter(struct weir__ctx *c, weir_socket *s, const char *function)
+static weir_err enter(struct weir__ctx *c, weir_socket *s)
 {
-    weir__waitq_check(&s->busy.q, MAGIC, function);
     weir_err err = weir__ctx_check(c);
     if (err == WEIR_OK)
         err = weir__busy_enter(&s->busy);
@@ -195,7 +200,7 @@ static weir_err enter(struct weir__ctx *c, weir_socket *s, const char *function)
 static weir_err enter_alone(struct weir__ctx *c, weir_socket *s, bool *is_taken,
                             const char *function)
 {
-    weir_err err = enter(c, s, function);
+    weir_err err = enter(c, s);
     if (err == WEIR_OK && *is_taken) {
         weir__busy_leave(&s->busy);
         weir__misuse(function, "another fiber is in it: one at a time on a socket");
@@ -220,6 +225,7 @@ static bool is_passing(struct weir__ctx *c, weir_err err)
 ssize_t weir_socket_recv(weir_ctx *c, weir_socket *s, void *bytes, size_t size)
 {
     struct weir__ctx *ctx = weir__ctx_of(c);
+    s = socket_of(s, __func__);
     weir_err err = enter_alone(ctx, s, &s->is_receiving, "weir_socket_recv");
     if (err < 0)
         return err;
@@ -249,6 +255,7 @@ static weir_err send_all(struct weir__ctx *c, weir_socket *s, const char *bytes,
 weir_err weir_socket_send(weir_ctx *c, weir_socket *s, const void *bytes, size_t size)
 {
     struct weir__ctx *ctx = weir__ctx_of(c);
+    s = socket_of(s, __func__);
     weir_err err = enter_alone(ctx, s, &s->is_sending, "weir_socket_send");
     if (err < 0)
         return err;
@@ -261,7 +268,7 @@ weir_err weir_socket_send(weir_ctx *c, weir_socket *s, const void *bytes, size_t
 weir_err weir_socket_shutdown(weir_ctx *c, weir_socket *s)
 {
     (void)weir__ctx_of(c);
-    weir__waitq_check(&s->busy.q, MAGIC, "weir_socket_shutdown");
+    s = socket_of(s, __func__);
     weir_err err = weir__waitq_state(&s->busy.q);
     if (err == WEIR_OK)
         err = s->err;

@@ -25,7 +25,8 @@
  * What is given out when there was no memory. Never written to: all that writes looks at is_closed
  * first.
  */
-static weir_chan no_memory = {.magic = WEIR__CHAN_MAGIC, .is_closed = true, .elem_size = 1};
+static weir_chan no_memory = {
+    .token = WEIR__TOKEN_STATIC(WEIR__KIND_CHAN), .is_closed = true, .elem_size = 1};
 
 static void release(struct weir__owned *o);
 static void describe_owned(const struct weir__owned *o, weir_buf *out);
@@ -42,11 +43,11 @@ weir_chan *weir_chan_new_at(const weir_site *site, weir_ctx *c, size_t elem_size
     weir_chan *ch = weir__ctx_object(ctx, weir__chan_bytes(elem_size, capacity));
     if (ch == NULL)
         return &no_memory;
-    weir__chan_init(ch, elem_size, capacity, weir__ctx_is_shared(ctx), ctx->worker, site);
+    weir__chan_init(ch, ctx, elem_size, capacity, weir__ctx_is_shared(ctx), site);
     if (ctx->top != NULL)
         ch->home = ctx->top;
     weir__own(ctx, &ch->owned, &owned_type, site);
-    return ch;
+    return weir__token_handle(&ch->token);
 }
 
 static size_t slots_for(size_t capacity)
@@ -62,33 +63,31 @@ size_t weir__chan_bytes(size_t elem_size, size_t capacity)
     return sizeof(weir_chan) + slots_for(capacity) * elem_size;
 }
 
-void weir__chan_init(weir_chan *ch, size_t elem_size, size_t capacity, bool is_shared,
-                     const struct weir__worker *worker, const weir_site *site)
+void weir__chan_init(weir_chan *ch, struct weir__ctx *c, size_t elem_size, size_t capacity,
+                     bool is_shared, const weir_site *site)
 {
-    ch->magic = WEIR__CHAN_MAGIC;
+    weir__token_open(&ch->token, c, WEIR__KIND_CHAN);
     ch->is_shared = is_shared;
     ch->elem_size = (uint32_t)elem_size;
     ch->capacity = (uint32_t)capacity;
     ch->mask = (uint32_t)slots_for(capacity) - 1;
     ch->home = ch; /* no tree; who makes it for one says so */
-    ch->worker = is_shared ? NULL : worker;
+    ch->worker = is_shared ? NULL : weir__self;
     weir__list_init(&ch->senders);
     weir__list_init(&ch->receivers);
     weir__lock_init(&ch->lock);
     ch->site = site;
 }
 
-void weir__chan_check(const weir_chan *ch, const char *function)
+weir_chan *weir__chan_of(const weir_chan *handle, const char *function)
 {
-    if (ch == NULL)
-        weir__misuse(function, "the channel is NULL");
-    if (ch->magic != WEIR__CHAN_MAGIC)
-        weir__misuse(function, "not a channel: the context that it was made in has ended");
+    weir_chan *ch = weir__token_must(handle, WEIR__KIND_CHAN, function, "the channel");
     if (!ch->is_shared && ch->worker != weir__self && ch != &no_memory)
         weir__misuse(function,
                      "a channel of another worker (made at %s:%d): make it in the "
                      "application's context to use it from all",
                      ch->site->file, ch->site->line);
+    return ch;
 }
 
 void weir__chan_note_use(const weir_chan *ch, bool is_send)
@@ -99,10 +98,10 @@ void weir__chan_note_use(const weir_chan *ch, bool is_send)
         weir__deadlock_give_up();
 }
 
-/* True for a channel of the context's own tree: the common case, in two comparisons. */
+/* True for a live channel of the context's own tree: the common case. */
 static inline bool is_local(const weir_chan *ch, const struct weir__ctx *c)
 {
-    return ch != NULL && ch->magic == WEIR__CHAN_MAGIC && ch->home == c->top;
+    return ch != NULL && ch->home == c->top;
 }
 
 static inline void copy_elem(void *to, const void *from, uint32_t size)
@@ -303,10 +302,10 @@ static weir_err wait_for(struct weir__ctx *c, weir_chan *ch, void *elem, bool is
 }
 
 /* Everything but the quick case: no channel of this worker, a cancelled context, a wait. */
-__attribute__((noinline)) static weir_err do_slowly(struct weir__ctx *c, weir_chan *ch, void *elem,
-                                                    bool is_send, bool may_wait)
+__attribute__((noinline)) static weir_err do_slowly(struct weir__ctx *c, weir_chan *handle,
+                                                    void *elem, bool is_send, bool may_wait)
 {
-    weir__chan_check(ch, is_send ? "weir_chan_send" : "weir_chan_recv");
+    weir_chan *ch = weir__chan_of(handle, is_send ? "weir_chan_send" : "weir_chan_recv");
     weir_err err = weir__ctx_check_fast(c);
     if (err < 0)
         return err;
@@ -333,28 +332,30 @@ weir_err weir_chan_try_recv(weir_ctx *c, weir_chan *ch, void *elem)
     return do_slowly(weir__ctx_of(c), ch, elem, false, false);
 }
 
-weir_err weir_chan_send(weir_ctx *c, weir_chan *ch, const void *elem)
+weir_err weir_chan_send(weir_ctx *c, weir_chan *handle, const void *elem)
 {
     struct weir__ctx *ctx = weir__ctx_of(c);
+    weir_chan *ch = weir__token_object(handle, WEIR__KIND_CHAN);
     if (WEIR_LIKELY(is_local(ch, ctx) && ctx->reason == WEIR_REASON_NONE && !ch->is_closed &&
                     weir__list_empty(&ch->receivers) && length(ch) < ch->capacity)) {
         copy_elem(slot_of(ch, ch->tail), elem, ch->elem_size);
         ch->tail++;
         return WEIR_OK;
     }
-    return do_slowly(ctx, ch, (void *)(uintptr_t)elem, true, true);
+    return do_slowly(ctx, handle, (void *)(uintptr_t)elem, true, true);
 }
 
-weir_err weir_chan_recv(weir_ctx *c, weir_chan *ch, void *elem)
+weir_err weir_chan_recv(weir_ctx *c, weir_chan *handle, void *elem)
 {
     struct weir__ctx *ctx = weir__ctx_of(c);
+    weir_chan *ch = weir__token_object(handle, WEIR__KIND_CHAN);
     if (WEIR_LIKELY(is_local(ch, ctx) && ctx->reason == WEIR_REASON_NONE && length(ch) > 0 &&
                     weir__list_empty(&ch->senders))) {
         copy_elem(elem, slot_of(ch, ch->head), ch->elem_size);
         ch->head++;
         return WEIR_OK;
     }
-    return do_slowly(ctx, ch, elem, false, true);
+    return do_slowly(ctx, handle, elem, false, true);
 }
 
 /* --- closing ------------------------------------------------------------------------------ */
@@ -385,10 +386,10 @@ void weir__chan_close(weir_chan *ch)
     }
 }
 
-void weir_chan_close(weir_ctx *c, weir_chan *ch)
+void weir_chan_close(weir_ctx *c, weir_chan *handle)
 {
     (void)weir__ctx_of(c);
-    weir__chan_check(ch, "weir_chan_close");
+    weir_chan *ch = weir__chan_of(handle, "weir_chan_close");
     if (ch != &no_memory)
         weir__chan_close(ch);
 }
@@ -404,12 +405,11 @@ static void describe_owned(const struct weir__owned *o, weir_buf *out)
     weir_buf_printf(out, "len %u of %u", length(ch), ch->capacity);
 }
 
-size_t weir_chan_len(const weir_chan *ch)
+size_t weir_chan_len(const weir_chan *handle)
 {
-    weir__chan_check(ch, "weir_chan_len");
-    weir_chan *mine = (weir_chan *)(uintptr_t)ch;
-    weir__chan_lock(mine);
-    size_t len = length(mine);
-    weir__chan_unlock(mine);
+    weir_chan *ch = weir__chan_of(handle, "weir_chan_len");
+    weir__chan_lock(ch);
+    size_t len = length(ch);
+    weir__chan_unlock(ch);
     return len;
 }

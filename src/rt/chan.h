@@ -19,10 +19,9 @@
 #include "rt/worker.h"
 #include <weir/chan.h>
 
-#define WEIR__CHAN_MAGIC 0x6e616863u
-
+/* The struct behind the handle; in here a weir_chan * is its address, once weir__chan_of was asked. */
 struct weir_chan {
-    uint32_t magic;
+    struct weir__token token;
     bool is_closed;
     bool is_shared; /* of the application's context: `lock` guards all below */
     uint32_t elem_size;
@@ -62,17 +61,17 @@ struct weir__chan_waiter {
 size_t weir__chan_bytes(size_t elem_size, size_t capacity);
 
 /*
- * Makes a channel in zeroed memory of that size, which must outlive it. Shared: under its lock;
- * else `worker` is the one that may use it.
+ * Makes a channel in zeroed memory of that size of `c`. Shared: under its lock; else for this
+ * worker.
  */
-void weir__chan_init(weir_chan *ch, size_t elem_size, size_t capacity, bool is_shared,
-                     const struct weir__worker *worker, const weir_site *site);
+void weir__chan_init(weir_chan *ch, struct weir__ctx *c, size_t elem_size, size_t capacity,
+                     bool is_shared, const weir_site *site);
 
 /* No further elements; who waits is woken. Idempotent. */
 void weir__chan_close(weir_chan *ch);
 
-/* Ends the caller's work unless `ch` is a channel that this worker may use. */
-void weir__chan_check(const weir_chan *ch, const char *function);
+/* The channel behind a handle; misuse unless this worker may use it. */
+weir_chan *weir__chan_of(const weir_chan *handle, const char *function);
 
 /*
  * Tells the search for deadlocks that another tree than its own may use it, or that something goes

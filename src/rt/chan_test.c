@@ -365,7 +365,7 @@ static weir_err described(weir_ctx *c, void *arg)
     int line = __LINE__ - 1;
     int32_t v = 1;
     assert_int_equal(weir_chan_send(c, ch, &v), WEIR_OK);
-    weir__chan_describe(ch, &b);
+    weir__chan_describe(weir__chan_of(ch, "test"), &b);
     char expected[256];
     int n = snprintf(expected, sizeof expected, "chan made at %s:%d (len 1 of 8)", __FILE__, line);
     assert_int_equal(b.len, n);

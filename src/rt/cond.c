@@ -10,21 +10,21 @@
 #include "rt/panic.h"
 #include "rt/waitq.h"
 
-#define MAGIC 0x646e6f63u
+#define KIND WEIR__KIND_COND
 
 struct weir_cond {
     struct weir__waitq q;
 };
 
-static weir_cond no_memory = {.q = {.magic = MAGIC}};
+static weir_cond no_memory = {.q = {.token = WEIR__TOKEN_STATIC(KIND)}};
 
 static const struct weir__owned_type cond_type = {.name = "condition",
                                                   .release = weir__waitq_release};
 
 weir_cond *weir_cond_new_at(const weir_site *site, weir_ctx *c)
 {
-    weir_cond *cond = weir__waitq_new(c, sizeof *cond, MAGIC, &cond_type, site);
-    return cond != NULL ? cond : &no_memory;
+    weir_cond *cond = weir__waitq_new(c, sizeof *cond, KIND, &cond_type, site);
+    return cond != NULL ? weir__token_handle(&cond->q.token) : &no_memory;
 }
 
 static const struct weir__wait_type wait_type = {.name = "condition",
@@ -52,9 +52,8 @@ static weir_err lock_again(weir_ctx *handle, weir_mutex *m, const weir_site *sit
 weir_err weir_cond_wait(weir_ctx *c, weir_cond *cond, weir_mutex *m)
 {
     struct weir__ctx *ctx = weir__ctx_of(c);
-    weir__waitq_check(&cond->q, MAGIC, "weir_cond_wait");
-    weir__mutex_must_hold(ctx, m, "weir_cond_wait");
-    const weir_site *site = weir__mutex_holder_site(m);
+    cond = weir__waitq_of(cond, KIND, "weir_cond_wait", "the condition");
+    const weir_site *site = weir__mutex_must_hold(ctx, m, "weir_cond_wait");
     weir_err err = weir__ctx_check(ctx);
     if (err == WEIR_OK)
         err = weir__waitq_state(&cond->q);
@@ -76,7 +75,7 @@ weir_err weir_cond_wait(weir_ctx *c, weir_cond *cond, weir_mutex *m)
 void weir_cond_signal(weir_ctx *c, weir_cond *cond)
 {
     (void)weir__ctx_of(c);
-    weir__waitq_check(&cond->q, MAGIC, "weir_cond_signal");
+    cond = weir__waitq_of(cond, KIND, "weir_cond_signal", "the condition");
     if (cond->q.state != WEIR__WAITQ_OPEN)
         return;
     weir__waitq_note_use(&cond->q);
@@ -90,7 +89,7 @@ void weir_cond_signal(weir_ctx *c, weir_cond *cond)
 void weir_cond_broadcast(weir_ctx *c, weir_cond *cond)
 {
     (void)weir__ctx_of(c);
-    weir__waitq_check(&cond->q, MAGIC, "weir_cond_broadcast");
+    cond = weir__waitq_of(cond, KIND, "weir_cond_broadcast", "the condition");
     if (cond->q.state != WEIR__WAITQ_OPEN)
         return;
     weir__waitq_note_use(&cond->q);

@@ -115,6 +115,7 @@ static void init(struct weir__ctx *c, const weir_site *site)
     weir__timer_init(&c->timer, on_deadline);
     c->error = NULL;
     c->values = NULL;
+    c->tokens = NULL;
     c->joiner = NULL;
     c->join_err = WEIR_OK;
     c->join_oks = 0;
@@ -378,6 +379,8 @@ void weir__ctx_end(struct weir__ctx *c)
                     weir__list_empty(&c->owned),
                 "C3: an ended context holds nothing");
     weir__timer_disarm(&c->timer);
+    if (c->tokens != NULL)
+        weir__tokens_end(c);
     weir__arena_fini(&c->arena);
     weir__list_remove(&c->sibling);
     if (WEIR_UNLIKELY(c->parent != NULL && c->parent->awaits_children))

@@ -19,6 +19,7 @@
 #include "base/list.h"
 #include "rt/owned.h"
 #include "rt/timer.h"
+#include "rt/token.h"
 #include "rt/wait.h"
 #include <weir/ctx.h>
 #include <weir/fiber.h>
@@ -58,6 +59,7 @@ struct weir__ctx {
     struct weir__timer timer;         /* armed by the first wait under a deadline of its own */
     const struct weir_error *error;
     struct weir__value *values;
+    struct weir__token *tokens; /* of what was made in it: weir__token.next */
     struct weir__wait *joiner;
     weir_err join_err; /* first error of its fibers */
     uint32_t join_oks; /* fibers that ended well */

@@ -24,7 +24,7 @@
 #include "rt/sys.h"
 #include <weir/file.h>
 
-#define MAGIC 0x656c6966u
+#define KIND WEIR__KIND_FILE
 #define PIECE_BYTES (1u << 20)     /* of a read, and between two looks at a cancellation */
 #define IN_PLACE_BYTES (64u << 10) /* copied from memory on the worker */
 #define TEMP_BYTES_MAX_DEFAULT (UINT64_C(1) << 30)
@@ -42,9 +42,15 @@ struct weir_file {
     const char *path; /* of a temporary one, its folder */
 };
 
-static weir_file no_memory = {.busy = {.q = {.magic = MAGIC}}, .fd = -1, .err = -ENOMEM};
+static weir_file no_memory = {.busy = {.q = {.token = WEIR__TOKEN_STATIC(KIND)}}, .fd = -1, .err = -ENOMEM};
 
 /* --- jobs --------------------------------------------------------------------------------- */
+
+/* What is behind a handle; misuse unless this worker may use it. */
+static weir_file *file_of(const weir_file *handle, const char *function)
+{
+    return weir__waitq_of(handle, KIND, function, "the file");
+}
 
 /* What a thread is to do; it writes `fd`, `result` and `is_done`. */
 struct job {
@@ -208,7 +214,7 @@ static const struct weir__owned_type temp_type = {
 weir_err weir_file_close(weir_ctx *c, weir_file *f)
 {
     struct weir__ctx *ctx = weir__ctx_of(c);
-    weir__waitq_check(&f->busy.q, MAGIC, "weir_file_close");
+    f = file_of(f, __func__);
     if (!weir__busy_end(&f->busy, true))
         return f->err;
     weir__busy_await(&f->busy, 1);
@@ -227,7 +233,7 @@ static weir_file *new_file(const weir_site *site, weir_ctx *c, const char *path,
                            const struct weir__owned_type *type)
 {
     struct weir__ctx *ctx = weir__ctx_of(c);
-    weir_file *f = weir__waitq_new(c, sizeof *f, MAGIC, type, site);
+    weir_file *f = weir__waitq_new(c, sizeof *f, KIND, type, site);
     if (f == NULL)
         return NULL;
     f->fd = -1;
@@ -274,7 +280,7 @@ weir_file *weir_file_open_at(const weir_site *site, weir_ctx *c, const char *pat
                     .fd = -1};
     f->is_writable = (options->flags & O_ACCMODE) != O_RDONLY;
     open_it(c, f, do_open, &j);
-    return f;
+    return weir__token_handle(&f->busy.q.token);
 }
 
 weir_file *weir_file_temp_at(const weir_site *site, weir_ctx *c,
@@ -290,20 +296,19 @@ weir_file *weir_file_temp_at(const weir_site *site, weir_ctx *c,
     f->is_temp = f->is_writable = true;
     f->bytes_max = options->bytes_max != 0 ? options->bytes_max : TEMP_BYTES_MAX_DEFAULT;
     open_it(c, f, do_open_temp, &j);
-    return f;
+    return weir__token_handle(&f->busy.q.token);
 }
 
 weir_err weir_file_err(const weir_file *f)
 {
-    return f->err;
+    return file_of(f, __func__)->err;
 }
 
 /* --- calls -------------------------------------------------------------------------------- */
 
 /* Each call begins with it, and ends with weir__busy_leave when it was WEIR_OK. */
-static weir_err enter(struct weir__ctx *c, weir_file *f, const char *function)
+static weir_err enter(struct weir__ctx *c, weir_file *f)
 {
-    weir__waitq_check(&f->busy.q, MAGIC, function);
     weir_err err = weir__ctx_check(c);
     if (err == WEIR_OK)
         err = weir__busy_enter(&f->busy);
@@ -337,7 +342,8 @@ static ssize_t read_at(struct weir__ctx *c, weir_file *f, void *bytes, size_t si
 ssize_t weir_file_pread(weir_ctx *c, weir_file *f, void *bytes, size_t size, uint64_t at)
 {
     struct weir__ctx *ctx = weir__ctx_of(c);
-    weir_err err = enter(ctx, f, "weir_file_pread");
+    f = file_of(f, __func__);
+    weir_err err = enter(ctx, f);
     if (err < 0)
         return err;
     ssize_t n = read_at(ctx, f, bytes, size, at);
@@ -367,7 +373,8 @@ static void end_sequence(weir_file *f, uint64_t at)
 ssize_t weir_file_read(weir_ctx *c, weir_file *f, void *bytes, size_t size)
 {
     struct weir__ctx *ctx = weir__ctx_of(c);
-    weir_err err = enter(ctx, f, "weir_file_read");
+    f = file_of(f, __func__);
+    weir_err err = enter(ctx, f);
     if (err < 0)
         return err;
     uint64_t at;
@@ -414,7 +421,8 @@ static weir_err write_at(weir_ctx *c, weir_file *f, const void *bytes, size_t si
 
 weir_err weir_file_pwrite(weir_ctx *c, weir_file *f, const void *bytes, size_t size, uint64_t at)
 {
-    weir_err err = enter(weir__ctx_of(c), f, "weir_file_pwrite");
+    f = file_of(f, __func__);
+    weir_err err = enter(weir__ctx_of(c), f);
     if (err < 0)
         return err;
     err = write_at(c, f, bytes, size, at);
@@ -445,7 +453,8 @@ static bool give_back(weir_file *f, uint64_t at, size_t size)
 
 weir_err weir_file_write(weir_ctx *c, weir_file *f, const void *bytes, size_t size)
 {
-    weir_err err = enter(weir__ctx_of(c), f, "weir_file_write");
+    f = file_of(f, __func__);
+    weir_err err = enter(weir__ctx_of(c), f);
     if (err < 0)
         return err;
     uint64_t at = reserve(f, size);
@@ -459,7 +468,8 @@ weir_err weir_file_write(weir_ctx *c, weir_file *f, const void *bytes, size_t si
 weir_err weir_file_sync(weir_ctx *c, weir_file *f)
 {
     struct weir__ctx *ctx = weir__ctx_of(c);
-    weir_err err = enter(ctx, f, "weir_file_sync");
+    f = file_of(f, __func__);
+    weir_err err = enter(ctx, f);
     if (err < 0)
         return err;
     struct job j = {.fd = f->fd};
@@ -472,7 +482,8 @@ weir_err weir_file_sync(weir_ctx *c, weir_file *f)
 
 int64_t weir_file_size(weir_ctx *c, weir_file *f)
 {
-    weir_err err = enter(weir__ctx_of(c), f, "weir_file_size");
+    f = file_of(f, __func__);
+    weir_err err = enter(weir__ctx_of(c), f);
     if (err < 0)
         return err;
     struct stat st;

@@ -17,7 +17,7 @@
 #include "rt/waitq.h"
 #include "rt/worker.h"
 
-#define MAGIC 0x7874756du
+#define KIND WEIR__KIND_MUTEX
 
 struct weir_mutex {
     struct weir__waitq q;
@@ -25,7 +25,7 @@ struct weir_mutex {
     struct weir__owned record;        /* in the holder's context */
 };
 
-static weir_mutex no_memory = {.q = {.magic = MAGIC}};
+static weir_mutex no_memory = {.q = {.token = WEIR__TOKEN_STATIC(KIND)}};
 
 /* --- the record of who holds it ----------------------------------------------------------- */
 
@@ -76,11 +76,11 @@ static const struct weir__owned_type mutex_type = {.name = "mutex", .release = r
 
 weir_mutex *weir_mutex_new_at(const weir_site *site, weir_ctx *c)
 {
-    weir_mutex *m = weir__waitq_new(c, sizeof *m, MAGIC, &mutex_type, site);
+    weir_mutex *m = weir__waitq_new(c, sizeof *m, KIND, &mutex_type, site);
     if (m == NULL)
         return &no_memory;
     weir__list_init(&m->record.link);
-    return m;
+    return weir__token_handle(&m->q.token);
 }
 
 /* Who has it is of this worker: its name, and where it was locked, may be read. Under the lock. */
@@ -134,7 +134,7 @@ static weir_err take(weir_mutex *m, const struct weir__fiber *self)
 weir_err weir_trylock_at(const weir_site *site, weir_ctx *c, weir_mutex *m)
 {
     struct weir__ctx *ctx = weir__ctx_of(c);
-    weir__waitq_check(&m->q, MAGIC, "weir_trylock");
+    m = weir__waitq_of(m, KIND, "weir_trylock", "the mutex");
     weir_err err = weir__ctx_check(ctx);
     if (err < 0)
         return err;
@@ -149,7 +149,7 @@ weir_err weir_trylock_at(const weir_site *site, weir_ctx *c, weir_mutex *m)
 weir_err weir_lock_at(const weir_site *site, weir_ctx *c, weir_mutex *m)
 {
     struct weir__ctx *ctx = weir__ctx_of(c);
-    weir__waitq_check(&m->q, MAGIC, "weir_lock");
+    m = weir__waitq_of(m, KIND, "weir_lock", "the mutex");
     weir_err err = weir__ctx_check(ctx);
     if (err < 0)
         return err;
@@ -166,16 +166,8 @@ weir_err weir_lock_at(const weir_site *site, weir_ctx *c, weir_mutex *m)
     return err;
 }
 
-void weir_unlock(weir_ctx *c, weir_mutex *m)
-{
-    struct weir__ctx *ctx = weir__ctx_of(c);
-    weir__waitq_check(&m->q, MAGIC, "weir_unlock");
-    weir__mutex_must_hold(ctx, m, "weir_unlock");
-    weir__disown(&m->record);
-    hand_over(m);
-}
-
-void weir__mutex_must_hold(const struct weir__ctx *c, const weir_mutex *m, const char *function)
+/* Misuse unless `c` holds `m`. */
+static void must_hold(const struct weir__ctx *c, const weir_mutex *m, const char *function)
 {
     if (m->holder == NULL || !weir__is_owned(&m->record) || m->record.ctx != c)
         weir__misuse(function, "this context does not hold the mutex made at %s:%d",
@@ -183,7 +175,19 @@ void weir__mutex_must_hold(const struct weir__ctx *c, const weir_mutex *m, const
                      m->q.owned.site != NULL ? m->q.owned.site->line : 0);
 }
 
-const weir_site *weir__mutex_holder_site(const weir_mutex *m)
+void weir_unlock(weir_ctx *c, weir_mutex *m)
 {
+    struct weir__ctx *ctx = weir__ctx_of(c);
+    m = weir__waitq_of(m, KIND, "weir_unlock", "the mutex");
+    must_hold(ctx, m, "weir_unlock");
+    weir__disown(&m->record);
+    hand_over(m);
+}
+
+const weir_site *weir__mutex_must_hold(const struct weir__ctx *c, const weir_mutex *m,
+                                       const char *function)
+{
+    m = weir__waitq_of(m, KIND, function, "the mutex");
+    must_hold(c, m, function);
     return m->record.site;
 }

@@ -7,10 +7,8 @@
 #include "rt/context.h"
 #include <weir/sync.h>
 
-/* Panics unless `c` holds `m`. */
-void weir__mutex_must_hold(const struct weir__ctx *c, const weir_mutex *m, const char *function);
-
-/* Where the present holder locked it. */
-const weir_site *weir__mutex_holder_site(const weir_mutex *m);
+/* Panics unless `c` holds `m`, a handle; returns where it was locked. */
+const weir_site *weir__mutex_must_hold(const struct weir__ctx *c, const weir_mutex *m,
+                                       const char *function);
 
 #endif

@@ -8,7 +8,7 @@
 #include "rt/worker.h"
 #include <weir/sync.h>
 
-#define MAGIC 0x65636e6fu
+#define KIND WEIR__KIND_ONCE
 
 struct weir_once {
     struct weir__waitq q;
@@ -16,14 +16,14 @@ struct weir_once {
     const struct weir__fiber *runner; /* who makes the call now */
 };
 
-static weir_once no_memory = {.q = {.magic = MAGIC}};
+static weir_once no_memory = {.q = {.token = WEIR__TOKEN_STATIC(KIND)}};
 
 static const struct weir__owned_type once_type = {.name = "once", .release = weir__waitq_release};
 
 weir_once *weir_once_new_at(const weir_site *site, weir_ctx *c)
 {
-    weir_once *once = weir__waitq_new(c, sizeof *once, MAGIC, &once_type, site);
-    return once != NULL ? once : &no_memory;
+    weir_once *once = weir__waitq_new(c, sizeof *once, KIND, &once_type, site);
+    return once != NULL ? weir__token_handle(&once->q.token) : &no_memory;
 }
 
 /* Who makes the call is of the tree. */
@@ -68,7 +68,7 @@ weir_err weir_once_do(weir_ctx *c, weir_once *once, weir_err (*fn)(weir_ctx *c, 
                       void *arg)
 {
     struct weir__ctx *ctx = weir__ctx_of(c);
-    weir__waitq_check(&once->q, MAGIC, "weir_once_do");
+    once = weir__waitq_of(once, KIND, "weir_once_do", "the once");
     const struct weir__fiber *self = weir__fiber_self();
     for (;;) {
         weir_err err = weir__waitq_state(&once->q);

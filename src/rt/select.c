@@ -23,17 +23,29 @@ struct locks {
     weir_chan *chans[ARMS_MAX];
 };
 
-static void check_arms(const weir_select_case *cases, size_t n)
+/* The arms as they were given, and the channels behind their handles. */
+struct arms {
+    const weir_select_case *cases;
+    size_t n;
+    weir_chan *chans[ARMS_MAX]; /* NULL: never ready */
+};
+
+static void check_arms(struct arms *a, const struct weir__ctx *c, const weir_select_case *cases,
+                       size_t n)
 {
     if (n == 0 || n > ARMS_MAX)
         weir__misuse("weir_select", "%zu arms: it takes 1 to %u", n, ARMS_MAX);
+    a->cases = cases;
+    a->n = n;
     for (size_t i = 0; i < n; i++) {
+        a->chans[i] = NULL;
         if (cases[i].chan == NULL)
             continue;
-        weir__chan_check(cases[i].chan, "weir_select");
+        a->chans[i] = weir__chan_of(cases[i].chan, "weir_select");
         if ((cases[i].recv != NULL) == (cases[i].send != NULL))
             weir__misuse("weir_select", "arm %zu must give exactly one of recv and send", i);
-        weir__chan_note_use(cases[i].chan, cases[i].send != NULL);
+        if (WEIR_UNLIKELY(a->chans[i]->home != c->top))
+            weir__chan_note_use(a->chans[i], cases[i].send != NULL);
     }
 }
 
@@ -50,12 +62,12 @@ static void add_lock(struct locks *l, weir_chan *ch)
     l->chans[at] = ch;
 }
 
-static void lock_all(struct locks *l, const weir_select_case *cases, size_t n)
+static void lock_all(struct locks *l, const struct arms *a)
 {
     l->n = 0;
-    for (size_t i = 0; i < n; i++)
-        if (cases[i].chan != NULL && cases[i].chan->is_shared)
-            add_lock(l, cases[i].chan);
+    for (size_t i = 0; i < a->n; i++)
+        if (a->chans[i] != NULL && a->chans[i]->is_shared)
+            add_lock(l, a->chans[i]);
     for (uint32_t i = 0; i < l->n; i++)
         weir__lock_take(&l->chans[i]->lock);
 }
@@ -67,17 +79,16 @@ static void unlock_all(struct locks *l)
 }
 
 /* Does the first arm, from the one whose turn it is, that needs no wait. Its index, or -EAGAIN. */
-static int try_arms(const weir_select_case *cases, size_t n, struct weir__chan_party **served,
-                    bool *closed)
+static int try_arms(const struct arms *a, struct weir__chan_party **served, bool *closed)
 {
     uint32_t first = turn++;
-    for (size_t k = 0; k < n; k++) {
-        size_t i = (first + k) % n;
-        const weir_select_case *arm = &cases[i];
-        if (arm->chan == NULL)
+    for (size_t k = 0; k < a->n; k++) {
+        size_t i = (first + k) % a->n;
+        const weir_select_case *arm = &a->cases[i];
+        if (a->chans[i] == NULL)
             continue;
-        weir_err err = arm->send != NULL ? weir__chan_put(arm->chan, arm->send, served)
-                                         : weir__chan_take(arm->chan, arm->recv, served);
+        weir_err err = arm->send != NULL ? weir__chan_put(a->chans[i], arm->send, served)
+                                         : weir__chan_take(a->chans[i], arm->recv, served);
         if (err == -EAGAIN)
             continue;
         *closed = err == WEIR_ECLOSED;
@@ -111,35 +122,36 @@ static const struct weir__wait_type select_type = {
     .name = "select", .abandon = weir__chan_abandon, .describe = describe, .is_stuck = is_stuck};
 
 /* Queues the party on the channel of each arm. All locks are held. */
-static void enqueue_all(struct weir__chan_party *me, const weir_select_case *cases, size_t n)
+static void enqueue_all(struct weir__chan_party *me, const struct arms *a)
 {
-    for (size_t i = 0; i < n; i++) {
-        const weir_select_case *arm = &cases[i];
-        if (arm->chan == NULL)
+    for (size_t i = 0; i < a->n; i++) {
+        const weir_select_case *arm = &a->cases[i];
+        weir_chan *ch = a->chans[i];
+        if (ch == NULL)
             continue;
         bool is_send = arm->send != NULL;
         struct weir__chan_waiter *w = &me->waiters[me->arms++];
         *w = (struct weir__chan_waiter){
             .party = me,
-            .chan = arm->chan,
-            .lock = arm->chan->is_shared ? &arm->chan->lock : NULL,
+            .chan = ch,
+            .lock = ch->is_shared ? &ch->lock : NULL,
             .elem = is_send ? (void *)(uintptr_t)arm->send : arm->recv,
             .arm = (uint32_t)i,
             .is_send = is_send,
         };
-        me->is_shared |= arm->chan->is_shared;
+        me->is_shared |= ch->is_shared;
     }
     for (uint32_t i = 0; i < me->arms; i++)
         weir__chan_enqueue(&me->waiters[i]);
 }
 
-static int wait_arms(struct weir__ctx *c, const weir_select_case *cases, size_t n,
-                     struct locks *locks, weir_time until, bool *closed)
+static int wait_arms(struct weir__ctx *c, const struct arms *arms, struct locks *locks,
+                     weir_time until, bool *closed)
 {
     struct weir__chan_waiter waiters[ARMS_MAX];
     struct weir__chan_party me = {.waiters = waiters};
     weir__wait_init(&me.wait, &select_type, c, NULL, NULL);
-    enqueue_all(&me, cases, n);
+    enqueue_all(&me, arms);
     unlock_all(locks);
     weir_err err = weir__chan_park(&me, until);
     if (err != WEIR_OK && err != WEIR_ECLOSED)
@@ -153,20 +165,21 @@ int weir_select(weir_ctx *handle, const weir_select_case *cases, size_t n, weir_
 {
     struct weir__ctx *c = weir__ctx_of(handle);
     struct weir__chan_party *served = NULL;
+    struct arms arms;
     struct locks locks;
     bool closed_unseen = false;
     if (closed == NULL)
         closed = &closed_unseen;
     *closed = false;
-    check_arms(cases, n);
+    check_arms(&arms, c, cases, n);
     weir_err err = weir__ctx_check(c);
     if (err < 0)
         return err;
     weir_time until = timeout.ns < 0 ? weir_never() : weir_time_add(weir_now(), timeout);
-    lock_all(&locks, cases, n);
-    int arm = try_arms(cases, n, &served, closed);
+    lock_all(&locks, &arms);
+    int arm = try_arms(&arms, &served, closed);
     if (arm == -EAGAIN && timeout.ns != 0)
-        return wait_arms(c, cases, n, &locks, until, closed);
+        return wait_arms(c, &arms, &locks, until, closed);
     unlock_all(&locks);
     if (served != NULL)
         weir__wake(&served->wait, WEIR_OK);

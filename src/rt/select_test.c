@@ -26,8 +26,9 @@ static void settle(weir_ctx *c)
 }
 
 /* Nobody waits on the channel any more. */
-static void assert_quiet(const weir_chan *ch)
+static void assert_quiet(const weir_chan *handle)
 {
+    const weir_chan *ch = weir__chan_of(handle, "assert_quiet");
     assert_true(weir__list_empty(&ch->senders));
     assert_true(weir__list_empty(&ch->receivers));
 }

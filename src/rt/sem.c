@@ -13,7 +13,7 @@
 #include "rt/worker.h"
 #include <weir/sync.h>
 
-#define MAGIC 0x6d6573u
+#define KIND WEIR__KIND_SEM
 
 struct permit {
     struct weir__owned owned;
@@ -27,7 +27,7 @@ struct weir_sem {
     struct weir__list taken, spare; /* permit.in_sem */
 };
 
-static weir_sem no_memory = {.q = {.magic = MAGIC}};
+static weir_sem no_memory = {.q = {.token = WEIR__TOKEN_STATIC(KIND)}};
 
 /* --- permits ------------------------------------------------------------------------------ */
 
@@ -107,13 +107,13 @@ static const struct weir__owned_type sem_type = {.name = "semaphore", .release =
 
 weir_sem *weir_sem_new_at(const weir_site *site, weir_ctx *c, uint32_t permits)
 {
-    weir_sem *s = weir__waitq_new(c, sizeof *s, MAGIC, &sem_type, site);
+    weir_sem *s = weir__waitq_new(c, sizeof *s, KIND, &sem_type, site);
     if (s == NULL)
         return &no_memory;
     s->permits = s->free = permits;
     weir__list_init(&s->taken);
     weir__list_init(&s->spare);
-    return s;
+    return weir__token_handle(&s->q.token);
 }
 
 static void describe_wait(const struct weir__wait *w, weir_buf *out)
@@ -207,13 +207,13 @@ static weir_err acquire(const weir_site *site, struct weir__ctx *c, weir_sem *s,
 
 weir_err weir_sem_acquire_at(const weir_site *site, weir_ctx *c, weir_sem *s)
 {
-    weir__waitq_check(&s->q, MAGIC, "weir_sem_acquire");
+    s = weir__waitq_of(s, KIND, "weir_sem_acquire", "the semaphore");
     return acquire(site, weir__ctx_of_at(c, "weir_sem_acquire"), s, true);
 }
 
 weir_err weir_sem_try_acquire_at(const weir_site *site, weir_ctx *c, weir_sem *s)
 {
-    weir__waitq_check(&s->q, MAGIC, "weir_sem_try_acquire");
+    s = weir__waitq_of(s, KIND, "weir_sem_try_acquire", "the semaphore");
     return acquire(site, weir__ctx_of_at(c, "weir_sem_try_acquire"), s, false);
 }
 
@@ -232,7 +232,7 @@ static struct permit *find_permit(struct weir__ctx *c, const weir_sem *s)
 void weir_sem_release(weir_ctx *c, weir_sem *s)
 {
     struct weir__ctx *ctx = weir__ctx_of(c);
-    weir__waitq_check(&s->q, MAGIC, "weir_sem_release");
+    s = weir__waitq_of(s, KIND, "weir_sem_release", "the semaphore");
     struct permit *p = find_permit(ctx, s);
     if (p == NULL)
         weir__misuse("weir_sem_release", "this context holds no permit of that semaphore");

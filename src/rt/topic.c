@@ -14,12 +14,11 @@
  */
 #include "base/assert.h"
 #include "rt/chan.h"
+#include "rt/deadlock.h"
 #include "rt/panic.h"
 #include "rt/waitq.h"
 #include <weir/topic.h>
 
-#define TOPIC_MAGIC 0x69706f74u
-#define SUBSCRIPTION_MAGIC 0x63736275u
 #define ELEM_SIZE_MAX 4096u
 #define CAPACITY_DEFAULT 64u
 #define CAPACITY_MAX (1u << 16)
@@ -37,7 +36,7 @@ struct weir_topic {
 };
 
 struct weir_subscription {
-    uint32_t magic;
+    struct weir__token token;
     weir_err err;      /* why it could not be made */
     weir_topic *topic; /* U1 */
     struct weir__list link;
@@ -47,12 +46,12 @@ struct weir_subscription {
     weir_chan queue;  /* the last: its ring follows */
 };
 
-static weir_topic no_topic = {.q = {.magic = TOPIC_MAGIC}};
+static weir_topic no_topic = {.q = {.token = WEIR__TOKEN_STATIC(WEIR__KIND_TOPIC)}};
 /* Its queue counts as shared, so that every worker may find it closed. */
 static weir_subscription no_memory = {
-    .magic = SUBSCRIPTION_MAGIC,
+    .token = WEIR__TOKEN_STATIC(WEIR__KIND_SUBSCRIPTION),
     .err = -ENOMEM,
-    .queue = {.magic = WEIR__CHAN_MAGIC, .is_closed = true, .is_shared = true, .elem_size = 1}};
+    .queue = {.token = WEIR__TOKEN_STATIC(WEIR__KIND_CHAN), .is_closed = true, .is_shared = true, .elem_size = 1}};
 
 /* --- topics ------------------------------------------------------------------------------- */
 
@@ -116,7 +115,8 @@ weir_topic *weir_topic_new_at(const weir_site *site, weir_ctx *c, size_t elem_si
                      SUBSCRIBERS_MAX);
     size_t capacity = checked_capacity(function, options->capacity, CAPACITY_DEFAULT);
     weir_topic_policy policy = checked_policy(function, options->policy, WEIR_TOPIC_DROP_OLDEST);
-    weir_topic *t = weir__waitq_new(c, sizeof *t, TOPIC_MAGIC, &topic_type, site);
+    weir_topic *t = weir__waitq_new(weir__ctx_of_at(c, function), sizeof *t, WEIR__KIND_TOPIC,
+                                    &topic_type, site);
     if (t == NULL)
         return &no_topic;
     t->elem_size = elem_size;
@@ -125,13 +125,18 @@ weir_topic *weir_topic_new_at(const weir_site *site, weir_ctx *c, size_t elem_si
     t->subscribers_max =
         options->subscribers_max != 0 ? options->subscribers_max : SUBSCRIBERS_DEFAULT;
     weir__list_init(&t->list);
-    return t;
+    return weir__token_handle(&t->q.token);
+}
+
+/* The topic behind a handle; misuse unless this worker may use it. */
+static weir_topic *topic_of(const weir_topic *handle, const char *function)
+{
+    return weir__waitq_of(handle, WEIR__KIND_TOPIC, function, "the topic");
 }
 
 size_t weir_topic_subscribers(const weir_topic *topic)
 {
-    weir_topic *t = (weir_topic *)(uintptr_t)topic;
-    weir__waitq_check(&t->q, TOPIC_MAGIC, "weir_topic_subscribers");
+    weir_topic *t = topic_of(topic, __func__);
     weir__waitq_lock(&t->q);
     size_t n = t->subscribers;
     weir__waitq_unlock(&t->q);
@@ -159,7 +164,7 @@ static void release_subscription(struct weir__owned *o)
 static void describe_subscription(const struct weir__owned *o, weir_buf *out)
 {
     const weir_subscription *s = WEIR_CONTAINER(o, weir_subscription, owned);
-    weir_buf_printf(out, "with %zu of %u queued", weir_chan_len(&s->queue), s->queue.capacity);
+    weir_buf_printf(out, "with %zu of %u queued", weir_chan_len(weir__token_handle(&s->queue.token)), s->queue.capacity);
 }
 
 static const struct weir__owned_type subscription_type = {
@@ -182,12 +187,12 @@ static weir_err join_topic(weir_topic *t, weir_subscription *s)
     return err;
 }
 
-weir_subscription *weir_subscribe_at(const weir_site *site, weir_ctx *c, weir_topic *t,
+weir_subscription *weir_subscribe_at(const weir_site *site, weir_ctx *c, weir_topic *topic,
                                      const weir_subscription_options *options)
 {
     static const char function[] = "weir_subscribe";
     struct weir__ctx *ctx = weir__ctx_of_at(c, function);
-    weir__waitq_check(&t->q, TOPIC_MAGIC, function);
+    weir_topic *t = topic_of(topic, function);
     if (t->q.state == WEIR__WAITQ_NO_MEMORY)
         return &no_memory;
     size_t capacity = checked_capacity(function, options->capacity, t->capacity);
@@ -196,56 +201,60 @@ weir_subscription *weir_subscribe_at(const weir_site *site, weir_ctx *c, weir_to
     weir_subscription *s = weir__ctx_object(ctx, sizeof *s + ring);
     if (s == NULL)
         return &no_memory;
-    s->magic = SUBSCRIPTION_MAGIC;
+    weir__token_open(&s->token, ctx, WEIR__KIND_SUBSCRIPTION);
     s->policy = policy;
     weir__list_init(&s->link);
-    weir__chan_init(&s->queue, t->elem_size, capacity, t->q.is_shared, weir__self, site);
+    weir__chan_init(&s->queue, ctx, t->elem_size, capacity, t->q.is_shared, site);
     weir__own(ctx, &s->owned, &subscription_type, site);
     s->err = join_topic(t, s);
     if (s->err < 0)
         weir__chan_close(&s->queue);
-    return s;
+    return weir__token_handle(&s->token);
 }
 
-static void check(const weir_subscription *s, const char *function)
+static weir_subscription *subscription_of(const weir_subscription *handle, const char *function)
 {
-    if (s == NULL || s->magic != SUBSCRIPTION_MAGIC)
-        weir__misuse(function, "not a subscription, or its context has ended");
+    return weir__token_must(handle, WEIR__KIND_SUBSCRIPTION, function, "the subscription");
+}
+
+/* Its queue as the program has it. */
+static weir_chan *queue_of(weir_subscription *s)
+{
+    return weir__token_handle(&s->queue.token);
 }
 
 void weir_unsubscribe(weir_ctx *c, weir_subscription *s)
 {
     (void)weir__ctx_of(c);
-    check(s, "weir_unsubscribe");
+    s = subscription_of(s, __func__);
     if (s == &no_memory)
         return;
-    weir__chan_check(&s->queue, "weir_unsubscribe");
+    (void)weir__chan_of(queue_of(s), __func__);
     weir__disown(&s->owned);
     end_subscription(s);
 }
 
 weir_err weir_subscription_recv(weir_ctx *c, weir_subscription *s, void *elem)
 {
-    check(s, "weir_subscription_recv");
-    return s->err < 0 ? s->err : weir_chan_recv(c, &s->queue, elem);
+    s = subscription_of(s, __func__);
+    return s->err < 0 ? s->err : weir_chan_recv(c, queue_of(s), elem);
 }
 
 weir_err weir_subscription_try_recv(weir_ctx *c, weir_subscription *s, void *elem)
 {
-    check(s, "weir_subscription_try_recv");
-    return s->err < 0 ? s->err : weir_chan_try_recv(c, &s->queue, elem);
+    s = subscription_of(s, __func__);
+    return s->err < 0 ? s->err : weir_chan_try_recv(c, queue_of(s), elem);
 }
 
 weir_chan *weir_subscription_chan(weir_subscription *s)
 {
-    check(s, "weir_subscription_chan");
-    return &s->queue;
+    s = subscription_of(s, __func__);
+    return queue_of(s);
 }
 
 uint64_t weir_subscription_dropped(const weir_subscription *subscription)
 {
-    weir_subscription *s = (weir_subscription *)(uintptr_t)subscription;
-    check(s, "weir_subscription_dropped");
+    weir_subscription *s = subscription_of(subscription, __func__);
     weir__chan_lock(&s->queue);
     uint64_t n = s->dropped;
     weir__chan_unlock(&s->queue);
@@ -302,10 +311,11 @@ static struct weir__chan_party *deliver_to_all(weir_topic *t, const void *elem)
     return first;
 }
 
-weir_err weir_publish(weir_ctx *c, weir_topic *t, const void *elem)
+weir_err weir_publish(weir_ctx *c, weir_topic *topic, const void *elem)
 {
     struct weir__ctx *ctx = weir__ctx_of(c);
-    weir__waitq_check(&t->q, TOPIC_MAGIC, "weir_publish");
+    weir_topic *t = topic_of(topic, __func__);
+    weir__deadlock_give_up(); /* the element may have pointers in it */
     weir_err err = weir__ctx_check_fast(ctx);
     if (err < 0)
         return err;

@@ -7,22 +7,22 @@
 #include "rt/waitq.h"
 #include <weir/sync.h>
 
-#define MAGIC 0x70726777u
+#define KIND WEIR__KIND_WAIT_GROUP
 
 struct weir_wait_group {
     struct weir__waitq q;
     int32_t count;
 };
 
-static weir_wait_group no_memory = {.q = {.magic = MAGIC}};
+static weir_wait_group no_memory = {.q = {.token = WEIR__TOKEN_STATIC(KIND)}};
 
 static const struct weir__owned_type group_type = {.name = "wait group",
                                                    .release = weir__waitq_release};
 
 weir_wait_group *weir_wait_group_new_at(const weir_site *site, weir_ctx *c)
 {
-    weir_wait_group *g = weir__waitq_new(c, sizeof *g, MAGIC, &group_type, site);
-    return g != NULL ? g : &no_memory;
+    weir_wait_group *g = weir__waitq_new(c, sizeof *g, KIND, &group_type, site);
+    return g != NULL ? weir__token_handle(&g->q.token) : &no_memory;
 }
 
 static void describe_wait(const struct weir__wait *w, weir_buf *out)
@@ -43,7 +43,7 @@ static const struct weir__wait_type wait_type = {.name = "wait group",
 void weir_wait_group_add(weir_ctx *c, weir_wait_group *g, int32_t delta)
 {
     (void)weir__ctx_of(c);
-    weir__waitq_check(&g->q, MAGIC, "weir_wait_group_add");
+    g = weir__waitq_of(g, KIND, "weir_wait_group_add", "the wait group");
     if (g->q.state != WEIR__WAITQ_OPEN)
         return;
     weir__waitq_note_use(&g->q);
@@ -62,7 +62,7 @@ void weir_wait_group_add(weir_ctx *c, weir_wait_group *g, int32_t delta)
 weir_err weir_wait_group_wait(weir_ctx *c, weir_wait_group *g)
 {
     struct weir__ctx *ctx = weir__ctx_of(c);
-    weir__waitq_check(&g->q, MAGIC, "weir_wait_group_wait");
+    g = weir__waitq_of(g, KIND, "weir_wait_group_wait", "the wait group");
     weir_err err = weir__ctx_check(ctx);
     if (err == WEIR_OK)
         err = weir__waitq_state(&g->q);

@@ -13,14 +13,14 @@
 #include "rt/panic.h"
 #include "rt/worker.h"
 
-void *weir__waitq_new(weir_ctx *c, size_t size, uint32_t magic, const struct weir__owned_type *type,
+void *weir__waitq_new(weir_ctx *c, size_t size, uint32_t kind, const struct weir__owned_type *type,
                       const weir_site *site)
 {
     struct weir__ctx *ctx = weir__ctx_of(c);
     struct weir__waitq *q = weir__ctx_object(ctx, size);
     if (q == NULL)
         return NULL;
-    q->magic = magic;
+    weir__token_open(&q->token, ctx, kind);
     q->state = WEIR__WAITQ_OPEN;
     q->is_shared = weir__ctx_is_shared(ctx);
     q->home = ctx->worker;
@@ -31,15 +31,15 @@ void *weir__waitq_new(weir_ctx *c, size_t size, uint32_t magic, const struct wei
     return q;
 }
 
-void weir__waitq_check(const struct weir__waitq *q, uint32_t magic, const char *function)
+void *weir__waitq_of(const void *handle, uint32_t kind, const char *function, const char *noun)
 {
-    if (q == NULL || q->magic != magic)
-        weir__misuse(function, "not such an object, or the context that it was made in has ended");
+    struct weir__waitq *q = weir__token_must(handle, kind, function, noun);
     if (!q->is_shared && q->home != weir__self && q->state == WEIR__WAITQ_OPEN)
         weir__misuse(function,
                      "it belongs to another worker (made at %s:%d): make it in the "
                      "application's context to use it from all",
                      q->owned.site->file, q->owned.site->line);
+    return q;
 }
 
 weir_err weir__waitq_state(const struct weir__waitq *q)

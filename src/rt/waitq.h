@@ -19,7 +19,7 @@ enum weir__waitq_state { WEIR__WAITQ_NO_MEMORY, WEIR__WAITQ_OPEN, WEIR__WAITQ_EN
 
 /* Begins each such object, as its first member. */
 struct weir__waitq {
-    uint32_t magic; /* of the kind of object */
+    struct weir__token token;
     uint8_t state;
     bool is_shared;
     struct weir__lock lock;
@@ -39,14 +39,16 @@ struct weir__waiter {
 };
 
 /*
- * Makes the object `size` bytes large in `c`, owned by it; NULL: no memory. `type->release` ends it
+ * Makes the object (not its handle: weir__token_handle) `size` bytes large in `c`, owned by it; NULL: no memory. `type->release` ends it
  * (weir__waitq_end).
  */
-void *weir__waitq_new(weir_ctx *c, size_t size, uint32_t magic, const struct weir__owned_type *type,
+void *weir__waitq_new(weir_ctx *c, size_t size, uint32_t kind, const struct weir__owned_type *type,
                       const weir_site *site);
 
-/* Panics unless `q` is an object of that kind that this worker may use. */
-void weir__waitq_check(const struct weir__waitq *q, uint32_t magic, const char *function);
+/*
+ * The object behind a handle; misuse unless it is a live one of that kind that this worker may use.
+ */
+void *weir__waitq_of(const void *handle, uint32_t kind, const char *function, const char *noun);
 
 /* WEIR_OK, -ENOMEM for an object without memory, WEIR_ECLOSED for one whose context has ended. */
 weir_err weir__waitq_state(const struct weir__waitq *q);

@@ -86,6 +86,7 @@ struct weir__worker {
     atomic_bool is_sleeping;
     uint64_t next_fiber_id;
     uint64_t next_ctx_seq;
+    uint16_t next_tag; /* of an object's handle (token.h) */
     struct weir__worker_stats stats;
     void *slots[WEIR__SLOTS];
     void *asan_stack; /* bounds of its own stack, for the sanitizers */

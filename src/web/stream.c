@@ -46,6 +46,11 @@ static void writer_init(struct weir__json_writer *w, struct weir__exchange *x)
 
 /* --- streams ------------------------------------------------------------------------------ */
 
+static weir_stream *stream_of(const weir_stream *handle, const char *function)
+{
+    return weir__token_must(handle, WEIR__KIND_STREAM, function, "the stream");
+}
+
 /*
  * The request's own stream, or one in its memory when a handler has two; the second one will be
  * refused.
@@ -58,14 +63,15 @@ static weir_stream *take(struct weir__request *r)
     if (s == NULL)
         weir_panic("no memory for a stream");
     *s = (weir_stream){.r = r, .is_used = true};
+    weir__token_open(&s->token, r->x->ctx, WEIR__KIND_STREAM);
     return s;
 }
 
-weir_stream *weir_stream_begin(weir_ctx *c, int status, const char *type)
+static weir_stream *open_stream(weir_ctx *c, int status, const char *type, const char *function)
 {
+    struct weir__request *r = weir__request_of_at(c, function);
     if (status < 200 || status > 599)
-        weir__misuse(__func__, "status %d; a response has one from 200 to 599", status);
-    struct weir__request *r = weir__request_of(c);
+        weir__misuse(function, "status %d; a response has one from 200 to 599", status);
     bool is_second = r->stream.is_used;
     weir_stream *s = take(r);
     s->status = status;
@@ -77,11 +83,16 @@ weir_stream *weir_stream_begin(weir_ctx *c, int status, const char *type)
     return s;
 }
 
+weir_stream *weir_stream_begin(weir_ctx *c, int status, const char *type)
+{
+    return weir__token_handle(&open_stream(c, status, type, __func__)->token);
+}
+
 weir_stream *weir_json_array(weir_ctx *c, int status)
 {
-    weir_stream *s = weir_stream_begin(c, status, "application/json");
+    weir_stream *s = open_stream(c, status, "application/json", __func__);
     s->is_array = true;
-    return s;
+    return weir__token_handle(&s->token);
 }
 
 static weir_err begin(weir_stream *s)
@@ -103,6 +114,7 @@ static void check_kind(const weir_stream *s, bool is_array, const char *function
 
 weir_err weir_stream_put_at(weir_stream *s, const weir_model *model, const void *object)
 {
+    s = stream_of(s, "weir_stream_put");
     check_kind(s, true, "weir_stream_put");
     if (begin(s) < 0)
         return s->err;
@@ -118,6 +130,7 @@ weir_err weir_stream_put_at(weir_stream *s, const weir_model *model, const void 
 
 weir_err weir_stream_write(weir_stream *s, weir_str bytes)
 {
+    s = stream_of(s, __func__);
     check_kind(s, false, __func__);
     if (begin(s) == WEIR_OK)
         s->err = weir__exchange_write(s->r->x, bytes);
@@ -126,6 +139,7 @@ weir_err weir_stream_write(weir_stream *s, weir_str bytes)
 
 weir_err weir_stream_flush(weir_stream *s)
 {
+    s = stream_of(s, __func__);
     if (s->err == WEIR_OK && s->is_begun)
         s->err = weir__exchange_flush(s->r->x);
     return s->err;
@@ -145,6 +159,7 @@ static weir_err close_well(weir_stream *s)
 
 weir_err weir_stream_end(weir_stream *s, weir_err err)
 {
+    s = stream_of(s, __func__);
     if (s->is_ended)
         weir__misuse(__func__, "the stream has ended");
     s->is_ended = true;

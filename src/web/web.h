@@ -163,7 +163,9 @@ typedef void (*weir__request_hook)(const struct weir__request *r);
 
 enum { WEIR__REQUEST_HOOKS_MAX = 4 };
 
+/* Outside, a weir_stream * is a handle (rt/token.h); stream.c translates. */
 struct weir_stream {
+    struct weir__token token;
     struct weir__request *r;
     const char *type;
     int status;
