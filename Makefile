@@ -13,7 +13,7 @@ PACKAGES = @tools/install-packages --stamp $(BUILD)/.packages-$@
 FUZZED = -Db_sanitize=address,undefined -Dmalloc=system -Doptimization=1 -Dwerror=false -Db_lundef=false
 SANITIZED = -Dmalloc=system -Doptimization=1 -Dwerror=false -Db_lundef=false -Dtests=enabled
 
-.PHONY: help run build test check asan tsan fuzz-smoke fuzz bench format install clean
+.PHONY: help run build test check asan tsan mutate fuzz-smoke fuzz bench format install clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -62,6 +62,10 @@ else
 	@tools/fuzz $(BUILD)-fuzz $(ARGS)
 endif
 
+mutate: ## breaks one line at a time, and sees which test says so (ARGS='--seconds N --seed S')
+	$(PACKAGES) build test
+	@nice tools/mutate --build $(BUILD)-mutate $(ARGS)
+
 bench: ## our numbers beside Gin's, as ratios
 	$(PACKAGES) build test bench
 	@tools/build $(BUILD)
@@ -77,4 +81,4 @@ install: ## headers, libraries, weir.pc (PREFIX=/usr/local, DESTDIR=)
 	@meson install -C $(BUILD) --no-rebuild --quiet $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
 
 clean: ## removes what was built
-	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-clang $(BUILD)-fuzz $(BUILD)-fuzz-afl
+	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-clang $(BUILD)-fuzz $(BUILD)-fuzz-afl $(BUILD)-mutate

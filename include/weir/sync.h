@@ -5,7 +5,8 @@
  * made in a request is for its own worker, one made in the application's context for all.
  *
  * All calls that may wait also return WEIR_ECLOSED when the object's own context has ended
- * meanwhile, and -ENOMEM for an object that was made without memory.
+ * meanwhile, and -ENOMEM for an object that was made without memory. A call after that end is
+ * misuse and panics.
  *
  * Between waits nothing else runs on a worker: fibers of one request need no mutex for what they
  * change without waiting.

@@ -14,8 +14,8 @@
 struct weir__sql_driver;
 
 /*
- * Outside, a weir_db *, weir_rows * or weir_tx * is a handle (rt/token.h); in here, and for drivers,
- * it is the address. sql.c translates.
+ * Outside, a weir_db *, weir_rows * or weir_tx * is a handle (rt/token.h); in here, and for
+ * drivers, it is the address. sql.c translates.
  */
 
 /* Begins each driver's database. A zeroed one with `err` is one that could not be opened. */

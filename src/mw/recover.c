@@ -14,5 +14,6 @@ static weir_err next(weir_ctx *c, void *arg)
 
 weir_err weir_mw_recover(weir_ctx *c)
 {
+    (void)weir__ctx_of(c);
     return weir_protect(c, next, NULL);
 }

@@ -305,7 +305,9 @@ static weir_err wait_for(struct weir__ctx *c, weir_chan *ch, void *elem, bool is
 __attribute__((noinline)) static weir_err do_slowly(struct weir__ctx *c, weir_chan *handle,
                                                     void *elem, bool is_send, bool may_wait)
 {
-    weir_chan *ch = weir__chan_of(handle, is_send ? "weir_chan_send" : "weir_chan_recv");
+    static const char *const names[2][2] = {{"weir_chan_try_recv", "weir_chan_recv"},
+                                            {"weir_chan_try_send", "weir_chan_send"}};
+    weir_chan *ch = weir__chan_of(handle, names[is_send][may_wait]);
     weir_err err = weir__ctx_check_fast(c);
     if (err < 0)
         return err;

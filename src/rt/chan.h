@@ -19,7 +19,7 @@
 #include "rt/worker.h"
 #include <weir/chan.h>
 
-/* The struct behind the handle; in here a weir_chan * is its address, once weir__chan_of was asked. */
+/* Behind the handle. In here a weir_chan * is the address, once weir__chan_of was asked. */
 struct weir_chan {
     struct weir__token token;
     bool is_closed;

@@ -23,7 +23,7 @@ static const struct weir__owned_type cond_type = {.name = "condition",
 
 weir_cond *weir_cond_new_at(const weir_site *site, weir_ctx *c)
 {
-    weir_cond *cond = weir__waitq_new(c, sizeof *cond, KIND, &cond_type, site);
+    weir_cond *cond = weir__waitq_new(weir__ctx_of(c), sizeof *cond, KIND, &cond_type, site);
     return cond != NULL ? weir__token_handle(&cond->q.token) : &no_memory;
 }
 

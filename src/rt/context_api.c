@@ -98,8 +98,9 @@ weir_err weir_check(weir_ctx *handle)
 
 weir_reason weir_cancel_reason(weir_ctx *handle)
 {
+    struct weir__ctx *c = weir__ctx_of(handle);
     (void)weir_check(handle);
-    return (weir_reason)weir__ctx_local(weir__ctx_of(handle))->reason;
+    return (weir_reason)weir__ctx_local(c)->reason;
 }
 
 weir_time weir_deadline(weir_ctx *handle)
@@ -152,7 +153,7 @@ void *weir_alloc(weir_ctx *handle, size_t size)
 
 weir_str weir_strdup(weir_ctx *handle, weir_str s)
 {
-    char *copy = weir_alloc(handle, s.len + 1);
+    char *copy = weir__ctx_object(weir__ctx_of(handle), s.len + 1);
     if (copy == NULL)
         return (weir_str){NULL, 0};
     if (s.len > 0)

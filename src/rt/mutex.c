@@ -76,7 +76,7 @@ static const struct weir__owned_type mutex_type = {.name = "mutex", .release = r
 
 weir_mutex *weir_mutex_new_at(const weir_site *site, weir_ctx *c)
 {
-    weir_mutex *m = weir__waitq_new(c, sizeof *m, KIND, &mutex_type, site);
+    weir_mutex *m = weir__waitq_new(weir__ctx_of(c), sizeof *m, KIND, &mutex_type, site);
     if (m == NULL)
         return &no_memory;
     weir__list_init(&m->record.link);

@@ -22,7 +22,7 @@ static const struct weir__owned_type once_type = {.name = "once", .release = wei
 
 weir_once *weir_once_new_at(const weir_site *site, weir_ctx *c)
 {
-    weir_once *once = weir__waitq_new(c, sizeof *once, KIND, &once_type, site);
+    weir_once *once = weir__waitq_new(weir__ctx_of(c), sizeof *once, KIND, &once_type, site);
     return once != NULL ? weir__token_handle(&once->q.token) : &no_memory;
 }
 

@@ -156,10 +156,17 @@ void weir_panic_at(const weir_site *site, const char *format, ...)
     begin(message, site);
 }
 
+/* weir_lock_at is called weir_lock by who reads the message. */
+static int name_length(const char *function)
+{
+    size_t n = strlen(function);
+    return (int)(n > 3 && strcmp(function + n - 3, "_at") == 0 ? n - 3 : n);
+}
+
 void weir__misuse(const char *function, const char *format, ...)
 {
     char message[MESSAGE_MAX];
-    int n = snprintf(message, sizeof message, "%s: ", function);
+    int n = snprintf(message, sizeof message, "%.*s: ", name_length(function), function);
     va_list args;
     va_start(args, format);
     vsnprintf(message + n, sizeof message - (size_t)n, format, args);

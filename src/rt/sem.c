@@ -107,7 +107,7 @@ static const struct weir__owned_type sem_type = {.name = "semaphore", .release =
 
 weir_sem *weir_sem_new_at(const weir_site *site, weir_ctx *c, uint32_t permits)
 {
-    weir_sem *s = weir__waitq_new(c, sizeof *s, KIND, &sem_type, site);
+    weir_sem *s = weir__waitq_new(weir__ctx_of(c), sizeof *s, KIND, &sem_type, site);
     if (s == NULL)
         return &no_memory;
     s->permits = s->free = permits;

@@ -21,7 +21,7 @@ static const struct weir__owned_type group_type = {.name = "wait group",
 
 weir_wait_group *weir_wait_group_new_at(const weir_site *site, weir_ctx *c)
 {
-    weir_wait_group *g = weir__waitq_new(c, sizeof *g, KIND, &group_type, site);
+    weir_wait_group *g = weir__waitq_new(weir__ctx_of(c), sizeof *g, KIND, &group_type, site);
     return g != NULL ? weir__token_handle(&g->q.token) : &no_memory;
 }
 

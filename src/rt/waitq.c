@@ -13,21 +13,20 @@
 #include "rt/panic.h"
 #include "rt/worker.h"
 
-void *weir__waitq_new(weir_ctx *c, size_t size, uint32_t kind, const struct weir__owned_type *type,
-                      const weir_site *site)
+void *weir__waitq_new(struct weir__ctx *c, size_t size, uint32_t kind,
+                      const struct weir__owned_type *type, const weir_site *site)
 {
-    struct weir__ctx *ctx = weir__ctx_of(c);
-    struct weir__waitq *q = weir__ctx_object(ctx, size);
+    struct weir__waitq *q = weir__ctx_object(c, size);
     if (q == NULL)
         return NULL;
-    weir__token_open(&q->token, ctx, kind);
+    weir__token_open(&q->token, c, kind);
     q->state = WEIR__WAITQ_OPEN;
-    q->is_shared = weir__ctx_is_shared(ctx);
-    q->home = ctx->worker;
+    q->is_shared = weir__ctx_is_shared(c);
+    q->home = c->worker;
     weir__lock_init(&q->lock);
     weir__list_init(&q->waits);
     weir__list_init(&q->leaving);
-    weir__own(ctx, &q->owned, type, site);
+    weir__own(c, &q->owned, type, site);
     return q;
 }
 

@@ -39,11 +39,11 @@ struct weir__waiter {
 };
 
 /*
- * Makes the object (not its handle: weir__token_handle) `size` bytes large in `c`, owned by it; NULL: no memory. `type->release` ends it
- * (weir__waitq_end).
+ * Makes the object (not its handle: weir__token_handle) `size` bytes large in `c`, owned by it;
+ * NULL: no memory. `type->release` ends it (weir__waitq_end).
  */
-void *weir__waitq_new(weir_ctx *c, size_t size, uint32_t kind, const struct weir__owned_type *type,
-                      const weir_site *site);
+void *weir__waitq_new(struct weir__ctx *c, size_t size, uint32_t kind,
+                      const struct weir__owned_type *type, const weir_site *site);
 
 /*
  * The object behind a handle; misuse unless it is a live one of that kind that this worker may use.

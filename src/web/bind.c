@@ -110,7 +110,7 @@ static weir_err bind_pairs(weir_ctx *c, weir_str pairs, const weir_model *model,
 
 weir_err weir_bind_query_at(weir_ctx *c, const weir_model *model, void *out)
 {
-    return bind_pairs(c, weir_request_query(c), model, out);
+    return bind_pairs(c, weir__exchange_query(weir__request_of(c)->x), model, out);
 }
 
 weir_err weir_bind_form_at(weir_ctx *c, const weir_model *model, void *out)

@@ -25,10 +25,9 @@ static void show_request(const struct weir__ctx *c)
 }
 
 /* Makes `c`'s record one with this status; what was recorded before becomes the cause. */
-static weir_err record(const weir_site *site, weir_ctx *handle, weir_err code, int status,
+static weir_err record(const weir_site *site, struct weir__ctx *c, weir_err code, int status,
                        const char *format, va_list args)
 {
-    struct weir__ctx *c = weir__ctx_of(handle);
     const weir_error *before = c->error;
     c->error = NULL;
     (void)weir__ctx_raise(site, c, code, status, format, args);
@@ -50,7 +49,7 @@ static weir_err record_text(const weir_site *site, weir_ctx *c, weir_err code, i
 {
     va_list args;
     va_start(args, format);
-    weir_err err = record(site, c, code, status, format, args);
+    weir_err err = record(site, weir__ctx_of(c), code, status, format, args);
     va_end(args);
     return err;
 }
@@ -63,18 +62,19 @@ static void check_status(const char *function, int status)
 
 weir_err weir_fail_at(const weir_site *site, weir_ctx *c, int status, const char *format, ...)
 {
+    struct weir__ctx *ctx = weir__ctx_of_at(c, "weir_fail");
     check_status("weir_fail", status);
     va_list args;
     va_start(args, format);
-    weir_err err = record(site, c, WEIR_EFAIL, status, format, args);
+    weir_err err = record(site, ctx, WEIR_EFAIL, status, format, args);
     va_end(args);
     return err;
 }
 
 weir_err weir_fail_last_at(const weir_site *site, weir_ctx *c, int status)
 {
+    const weir_error *last = weir__ctx_of_at(c, "weir_fail_last")->error;
     check_status("weir_fail_last", status);
-    const weir_error *last = weir_last_error(c);
     weir_err code = last != NULL && last->code < 0 ? last->code : WEIR_EFAIL;
     weir_str words = weir__http_status_reason(status);
     return record_text(last != NULL && last->site != NULL ? last->site : site, c, code, status,

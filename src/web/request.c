@@ -76,9 +76,9 @@ weir_str weir__param_at(weir_ctx *c, const struct weir__request *r, size_t i)
     return r->x->head.path_is_plain ? raw : decoded(c, raw, false);
 }
 
-weir_str weir_param_of(weir_ctx *c, weir_str name)
+static weir_str param(weir_ctx *c, weir_str name, const char *function)
 {
-    const struct weir__request *r = weir__request_of(c);
+    const struct weir__request *r = weir__request_of_at(c, function);
     for (size_t i = 0; r->match.kind == WEIR__ROUTE_FOUND && i < r->match.param_count; i++) {
         if (weir_str_eq(r->match.names[i], name))
             return weir__param_at(c, r, i);
@@ -86,12 +86,22 @@ weir_str weir_param_of(weir_ctx *c, weir_str name)
     return absent;
 }
 
-weir_str weir_query_param_of(weir_ctx *c, weir_str name)
+weir_str weir_param_of(weir_ctx *c, weir_str name)
 {
-    weir_str value;
-    if (!weir__url_pair_find(weir_request_query(c), name, &value))
+    return param(c, name, __func__);
+}
+
+static weir_str query_param(weir_ctx *c, weir_str name, const char *function)
+{
+    weir_str value, query = weir__exchange_query(weir__request_of_at(c, function)->x);
+    if (!weir__url_pair_find(query, name, &value))
         return absent;
     return decoded(c, value.ptr != NULL ? value : WEIR_S(""), true);
+}
+
+weir_str weir_query_param_of(weir_ctx *c, weir_str name)
+{
+    return query_param(c, name, __func__);
 }
 
 weir_str weir_header_of(weir_ctx *c, weir_str name)
@@ -123,7 +133,7 @@ static weir_err refuse_value(weir_ctx *c, const char *name, const char *what)
 
 weir_err weir_param_i64(weir_ctx *c, const char *name, int64_t *out)
 {
-    weir_str s = weir_param(c, name);
+    weir_str s = param(c, weir_str_from(name), __func__);
     if (WEIR_UNLIKELY(s.ptr == NULL))
         weir__misuse(__func__, "the pattern of %s has no parameter \"%s\"",
                      weir__request_of(c)->route->label, name);
@@ -134,7 +144,7 @@ weir_err weir_param_i64(weir_ctx *c, const char *name, int64_t *out)
 
 weir_err weir_query_param_i64(weir_ctx *c, const char *name, int64_t *out)
 {
-    weir_str s = weir_query_param(c, name);
+    weir_str s = query_param(c, weir_str_from(name), __func__);
     if (s.ptr != NULL && weir_str_i64(s, out) < 0)
         return refuse_value(c, name, "must be a whole number of at most 64 bits");
     return WEIR_OK;
@@ -142,7 +152,7 @@ weir_err weir_query_param_i64(weir_ctx *c, const char *name, int64_t *out)
 
 weir_err weir_query_param_double(weir_ctx *c, const char *name, double *out)
 {
-    weir_str s = weir_query_param(c, name);
+    weir_str s = query_param(c, weir_str_from(name), __func__);
     if (s.ptr != NULL && weir__num_text_double(s, out) < 0)
         return refuse_value(c, name, "must be a number");
     return WEIR_OK;
@@ -150,7 +160,7 @@ weir_err weir_query_param_double(weir_ctx *c, const char *name, double *out)
 
 weir_err weir_query_param_bool(weir_ctx *c, const char *name, bool *out)
 {
-    weir_str s = weir_query_param(c, name);
+    weir_str s = query_param(c, weir_str_from(name), __func__);
     if (s.ptr == NULL)
         return WEIR_OK;
     bool is_true = s.len == 0 || weir_str_eq(s, WEIR_S("true")) || weir_str_eq(s, WEIR_S("1"));

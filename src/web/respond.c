@@ -112,6 +112,7 @@ weir_err weir_text_str(weir_ctx *c, int status, weir_str text)
 
 weir_err weir_text_z(weir_ctx *c, int status, const char *text)
 {
+    (void)weir__ctx_of(c);
     return weir_text_str(c, status, weir_str_from(text));
 }
 

@@ -280,9 +280,9 @@ static void done(struct weir__exchange *x, void *arg)
         r->hooks[i](r);
 }
 
-void weir__request_at_end(weir_ctx *c, weir__request_hook hook)
+void weir__request_at_end_at(weir_ctx *c, weir__request_hook hook, const char *function)
 {
-    struct weir__request *r = weir__request_of(c);
+    struct weir__request *r = weir__request_of_at(c, function);
     for (size_t i = 0; i < r->hook_count; i++) {
         if (r->hooks[i] == hook)
             return;

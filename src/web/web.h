@@ -201,7 +201,8 @@ struct weir__request *weir__request_of_at(weir_ctx *c, const char *function);
 weir_str weir__param_at(weir_ctx *c, const struct weir__request *r, size_t i);
 
 /* Has `hook` called at the end of the request; once each. */
-void weir__request_at_end(weir_ctx *c, weir__request_hook hook);
+void weir__request_at_end_at(weir_ctx *c, weir__request_hook hook, const char *function);
+#define weir__request_at_end(c, hook) weir__request_at_end_at((c), (hook), __func__)
 
 /* How a request ended, in one word. */
 enum weir__outcome {
