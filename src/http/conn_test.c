@@ -377,7 +377,7 @@ static void no_descriptors(struct rig *rig)
 {
     bool over;
     assert_has(ask(rig, dial(rig), HELLO), "hello");
-    weir__sim_fail_accept(EMFILE);
+    weir__sim_fail_accept(EMFILE, 1);
     int refused = dial(rig), waiting = dial(rig);
     put(refused, HELLO);
     put(waiting, HELLO);
@@ -402,7 +402,7 @@ static void pause_ends(struct rig *rig)
 {
     int first = dial(rig);
     assert_has(ask(rig, first, HELLO), "hello");
-    weir__sim_fail_accept(ENFILE);
+    weir__sim_fail_accept(ENFILE, 1);
     (void)dial(rig);
     int waiting = dial(rig);
     put(waiting, HELLO);
@@ -441,7 +441,7 @@ static void test_too_many(void **state)
 
 static void gone_before_accept(struct rig *rig)
 {
-    weir__sim_fail_accept(ECONNABORTED);
+    weir__sim_fail_accept(ECONNABORTED, 1);
     assert_has(ask(rig, dial(rig), HELLO), "hello");
     assert_int_equal(rig_stats(rig).accept_pauses, 0);
 }
@@ -452,18 +452,111 @@ static void test_gone_before_accept(void **state)
     run_rig(gone_before_accept, NULL);
 }
 
+/* Errors without end, of whatever kind, are no loop without end. */
+static void many_accept_errors(struct rig *rig)
+{
+    weir__sim_fail_accept(ECONNABORTED, 1000);
+    int client = dial(rig);
+    put(client, HELLO);
+    wait_ms(rig, 1);
+    assert_int_equal(rig_stats(rig).accept_pauses, 1);
+    weir__sim_fail_accept(0, 0);
+    wait_ms(rig, 100);
+    assert_has(get(rig, client, NULL), "hello");
+}
+
+static void test_many_accept_errors(void **state)
+{
+    (void)state;
+    run_rig(many_accept_errors, NULL);
+}
+
+/* The server ends while it pauses: the end of the pause finds nothing. */
+static void ends_in_a_pause(struct rig *rig)
+{
+    weir__sim_fail_accept(EMFILE, 1);
+    (void)dial(rig);
+    wait_ms(rig, 1);
+    assert_int_equal(rig_stats(rig).accept_pauses, 1);
+}
+
+static void test_ends_in_a_pause(void **state)
+{
+    (void)state;
+    run_rig(ends_in_a_pause, NULL);
+}
+
+/* No fiber for a request, no memory for its first bytes: its connection is closed, and is gone. */
+static void no_fibers(struct rig *rig)
+{
+    bool over;
+    assert_has(ask(rig, dial(rig), HELLO), "hello");
+    int busy = dial(rig), refused = dial(rig);
+    put(busy, "GET /sleep?50 HTTP/1.1\r\nHost: a\r\n\r\n");
+    wait_ms(rig, 1);
+    put(refused, HELLO);
+    assert_has(get(rig, refused, &over), "503 ");
+    assert_true(over);
+    weir__sim_close(refused);
+    wait_ms(rig, 60);
+    assert_has(get(rig, busy, NULL), "slept");
+    assert_int_equal(rig_stats(rig).open, 2);
+    assert_int_equal(rig_stats(rig).active, 0);
+}
+
+static void test_no_fibers(void **state)
+{
+    (void)state;
+    struct weir__http_server_options none = {0};
+    struct rig_run run = {no_fibers, &none};
+    struct weir__runtime_options options = {.fibers_max = 2};
+    assert_int_equal(weir__sim_run_with(&options, rig_main, &run), WEIR_OK);
+}
+
+static void no_buffers(struct rig *rig)
+{
+    int client = dial(rig);
+    wait_ms(rig, 1);
+    weir__alloc_fail_nth(1);
+    put(client, HELLO);
+    bool is_closed = is_over(rig, client);
+    weir__alloc_fail_nth(0);
+    assert_true(is_closed);
+    assert_int_equal(rig_stats(rig).open, 0);
+    assert_has(ask(rig, dial(rig), HELLO), "hello");
+}
+
+static void test_no_buffers(void **state)
+{
+    (void)state;
+    run_rig(no_buffers, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slow_head),      cmocka_unit_test(test_idle),
-        cmocka_unit_test(test_long_idle),      cmocka_unit_test(test_slow_body),
-        cmocka_unit_test(test_slow_rest),      cmocka_unit_test(test_slow_reader),
-        cmocka_unit_test(test_slow_handler),   cmocka_unit_test(test_client_gone),
-        cmocka_unit_test(test_half_closed),    cmocka_unit_test(test_half_close_served),
-        cmocka_unit_test(test_drain),          cmocka_unit_test(test_drain_answers_all),
-        cmocka_unit_test(test_cancel),         cmocka_unit_test(test_end_with_all),
-        cmocka_unit_test(test_no_descriptors), cmocka_unit_test(test_pause_ends),
-        cmocka_unit_test(test_too_many),       cmocka_unit_test(test_gone_before_accept),
+        cmocka_unit_test(test_slow_head),
+        cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_long_idle),
+        cmocka_unit_test(test_slow_body),
+        cmocka_unit_test(test_slow_rest),
+        cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_slow_handler),
+        cmocka_unit_test(test_client_gone),
+        cmocka_unit_test(test_half_closed),
+        cmocka_unit_test(test_half_close_served),
+        cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_drain_answers_all),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_end_with_all),
+        cmocka_unit_test(test_no_descriptors),
+        cmocka_unit_test(test_pause_ends),
+        cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_gone_before_accept),
+        cmocka_unit_test(test_many_accept_errors),
+        cmocka_unit_test(test_ends_in_a_pause),
+        cmocka_unit_test(test_no_fibers),
+        cmocka_unit_test(test_no_buffers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

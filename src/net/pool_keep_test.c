@@ -235,6 +235,7 @@ static weir_err borrows_too_old(weir_ctx *c, void *arg)
     assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
     assert_int_equal(f->opened, 2);
     assert_int_equal(stats_of(pool).closed[WEIR_POOL_CLOSED_LIFETIME], 1);
+    assert_false(weir__ctx_of(c)->is_shielded); /* that was for the closing alone */
     weir__lease_release(&a);
     return WEIR_OK;
 }

@@ -717,6 +717,35 @@ static void test_waits_tell_their_place(void **state)
     assert_int_equal(weir__sim_run(describes_the_line, &f), WEIR_OK);
 }
 
+/* A cancelled context gets nothing, also where something is idle; and closing does not wait in it. */
+static weir_err is_cancelled(weir_ctx *c, void *arg)
+{
+    struct weir__pool *pool = FAKE_POOL(c, arg, .max_open = 2);
+    struct weir__lease a, b;
+    assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
+    weir__lease_release(&a);
+    weir_ctx *step = weir_ctx_open(c);
+    weir_cancel(step);
+    assert_int_equal(ACQUIRE(step, pool, &b), WEIR_ECANCELED);
+    assert_null(b.slot);
+    assert_int_equal(stats_of(pool).acquired, 1);
+    assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
+    weir_time before = weir_now();
+    assert_int_equal(weir__pool_close(pool, weir__ctx_of(step), weir_time_add(before, weir_sec(5))),
+                     WEIR_ECANCELED);
+    assert_int_equal(weir_time_sub(weir_now(), before).ns, 0);
+    weir__lease_release(&a);
+    return weir_ctx_close(step);
+}
+
+static void test_a_cancelled_context_gets_nothing(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(is_cancelled, &f), WEIR_OK);
+    assert_int_equal(f.live, 0);
+}
+
 /* One has the only lease and waits for the other, which waits for a lease: detached, so a tree. */
 struct pair {
     struct weir__pool *pool;
@@ -794,6 +823,7 @@ int main(void)
         cmocka_unit_test(test_closing_waits_for_leases),
         cmocka_unit_test(test_pools_are_listed),
         cmocka_unit_test(test_waits_tell_their_place),
+        cmocka_unit_test(test_a_cancelled_context_gets_nothing),
         cmocka_unit_test(test_a_tree_that_waits_for_its_own_lease),
     };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);

@@ -512,6 +512,35 @@ static void test_a_planned_cancellation_respects_a_shield(void **state)
     assert_int_equal(weir__sim_run(sleeps_in_a_shield, NULL), WEIR_OK);
 }
 
+/* --- stacks ------------------------------------------------------------------------------- */
+
+/* Bursts whose stacks are given back in between: the next ones are served from those. */
+static weir_err comes_in_bursts(weir_ctx *c, void *arg)
+{
+    uint64_t *slots = arg;
+    for (int burst = 0; burst < 4; burst++) {
+        int sum = 0;
+        weir_ctx *group = weir_ctx_open(c);
+        for (int i = 0; i < 400; i++)
+            assert_int_equal(WEIR_GO(group, add_one, &sum), WEIR_OK);
+        assert_int_equal(weir_join(group), WEIR_OK);
+        (void)weir_ctx_close(group);
+        slots[burst] = weir__stack_stats().slots;
+        assert_int_equal(weir_sleep(c, weir_sec(120)), WEIR_OK);
+    }
+    return WEIR_OK;
+}
+
+static void test_stacks_come_back_after_a_burst(void **state)
+{
+    (void)state;
+    uint64_t *slots = calloc(4, sizeof *slots);
+    assert_int_equal(weir__sim_run(comes_in_bursts, slots), WEIR_OK);
+    assert_true(slots[0] >= 400);
+    assert_int_equal(slots[3], slots[0]);
+    free(slots);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -530,6 +559,7 @@ int main(void)
         cmocka_unit_test(test_deep_stacks_are_usable_again),
         cmocka_unit_test(test_a_fan_out_ends_wherever_it_is_cancelled),
         cmocka_unit_test(test_a_planned_cancellation_respects_a_shield),
+        cmocka_unit_test(test_stacks_come_back_after_a_burst),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

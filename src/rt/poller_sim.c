@@ -41,7 +41,7 @@ static struct {
     struct sim_socket *sockets[SOCKETS_MAX];
     int count;
     size_t chop;
-    int accept_err;
+    int accept_err, accept_errs; /* so many accepts fail with it */
     bool (*may_pass)(weir_time until, void *arg); /* asked before the clock moves; may be NULL */
     void *may_pass_arg;
     bool holds_connects;
@@ -213,9 +213,10 @@ void weir__sim_chop(size_t n)
     sim.chop = n;
 }
 
-void weir__sim_fail_accept(int err)
+void weir__sim_fail_accept(int err, int times)
 {
     sim.accept_err = err;
+    sim.accept_errs = times;
 }
 
 void weir__sim_ask_before_time(bool (*may_pass)(weir_time until, void *arg), void *arg)
@@ -268,10 +269,9 @@ static ssize_t sim_accept(int num)
     struct sim_socket *l = get(num);
     if (l == NULL || !l->is_listener)
         return -EBADF;
-    if (sim.accept_err != 0) {
-        int err = sim.accept_err;
-        sim.accept_err = 0;
-        return -err;
+    if (sim.accept_errs > 0) {
+        sim.accept_errs--;
+        return -sim.accept_err;
     }
     if (l->backlog_len == 0)
         return -EAGAIN;

@@ -63,7 +63,7 @@ size_t weir__sim_watched(void);
 /* Connecting does not come to an end, well or not, while this is set. */
 void weir__sim_hold_connects(bool is_held);
 
-/* The next accept fails with -err. */
-void weir__sim_fail_accept(int err);
+/* The next `times` accepts fail with -err. */
+void weir__sim_fail_accept(int err, int times);
 
 #endif
