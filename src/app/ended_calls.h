@@ -184,6 +184,66 @@ CALL(weir_db_name, database, use(weir_db_name(dead.db)))
 CALL(weir_db_stats, database, weir_db_stats(dead.db, NULL, NULL))
 NONE(weir_pool_closed_name, "a number")
 
+/* --- file.h, fd.h --- */
+CALL(weir_file_open_at, context, use(weir_file_open(dead.c, "none")))
+CALL(weir_file_temp_at, context, use(weir_file_temp(dead.c)))
+CALL(weir_file_read, context, number = (int)weir_file_read(dead.c, live.file, &big, 1))
+CALL(weir_file_read, file, number = (int)weir_file_read(live.c, dead.file, &big, 1))
+CALL(weir_file_pread, context, number = (int)weir_file_pread(dead.c, live.file, &big, 1, 0))
+CALL(weir_file_pread, file, number = (int)weir_file_pread(live.c, dead.file, &big, 1, 0))
+CALL(weir_file_write, context, number = weir_file_write(dead.c, live.file, "x", 1))
+CALL(weir_file_write, file, number = weir_file_write(live.c, dead.file, "x", 1))
+CALL(weir_file_pwrite, context, number = weir_file_pwrite(dead.c, live.file, "x", 1, 0))
+CALL(weir_file_pwrite, file, number = weir_file_pwrite(live.c, dead.file, "x", 1, 0))
+CALL(weir_file_sync, context, number = weir_file_sync(dead.c, live.file))
+CALL(weir_file_sync, file, number = weir_file_sync(live.c, dead.file))
+CALL(weir_file_size, context, big = weir_file_size(dead.c, live.file))
+CALL(weir_file_size, file, big = weir_file_size(live.c, dead.file))
+CALL(weir_file_err, file, number = weir_file_err(dead.file))
+CALL(weir_file_close, context, number = weir_file_close(dead.c, live.file))
+CALL(weir_file_close, file, number = weir_file_close(live.c, dead.file))
+CALL(weir_fd_adopt_at, context, number = weir_fd_adopt(dead.c, 0))
+
+/* --- socket.h --- */
+CALL(weir_dial_at, context, use(weir_dial(dead.c, "127.0.0.1:1")))
+CALL(weir_socket_recv, context, number = (int)weir_socket_recv(dead.c, live.socket, &big, 1))
+CALL(weir_socket_recv, socket, number = (int)weir_socket_recv(live.c, dead.socket, &big, 1))
+CALL(weir_socket_send, context, number = weir_socket_send(dead.c, live.socket, "x", 1))
+CALL(weir_socket_send, socket, number = weir_socket_send(live.c, dead.socket, "x", 1))
+CALL(weir_socket_shutdown, context, number = weir_socket_shutdown(dead.c, live.socket))
+CALL(weir_socket_shutdown, socket, number = weir_socket_shutdown(live.c, dead.socket))
+CALL(weir_socket_err, socket, number = weir_socket_err(dead.socket))
+CALL(weir_socket_close, context, weir_socket_close(dead.c, live.socket))
+CALL(weir_socket_close, socket, weir_socket_close(live.c, dead.socket))
+
+/* --- timer.h: a timer's own name says that it is over, and stops nothing --- */
+CALL(weir_timer_after_at, context,
+     number = weir_timer_after(dead.c, weir_sec(1), nothing, NULL, NULL))
+CALL(weir_timer_every_at, context,
+     number = weir_timer_every(dead.c, weir_sec(1), nothing, NULL, NULL))
+CALL(weir_timer_stop, context, truth = weir_timer_stop(dead.c, (weir_timer){0}))
+
+/* --- topic.h --- */
+CALL(weir_topic_new_at, context, use(weir_topic_new(dead.c, int)))
+CALL(weir_subscribe_at, context, use(weir_subscribe(dead.c, live.topic)))
+CALL(weir_subscribe_at, topic, use(weir_subscribe(live.c, dead.topic)))
+CALL(weir_publish, context, number = weir_publish(dead.c, live.topic, &number))
+CALL(weir_publish, topic, number = weir_publish(live.c, dead.topic, &number))
+CALL(weir_topic_subscribers, topic, number = (int)weir_topic_subscribers(dead.topic))
+CALL(weir_subscription_recv, context,
+     number = weir_subscription_recv(dead.c, live.subscription, &number))
+CALL(weir_subscription_recv, subscription,
+     number = weir_subscription_recv(live.c, dead.subscription, &number))
+CALL(weir_subscription_try_recv, context,
+     number = weir_subscription_try_recv(dead.c, live.subscription, &number))
+CALL(weir_subscription_try_recv, subscription,
+     number = weir_subscription_try_recv(live.c, dead.subscription, &number))
+CALL(weir_subscription_chan, subscription, use(weir_subscription_chan(dead.subscription)))
+CALL(weir_subscription_dropped, subscription,
+     big = (int64_t)weir_subscription_dropped(dead.subscription))
+CALL(weir_unsubscribe, context, weir_unsubscribe(dead.c, live.subscription))
+CALL(weir_unsubscribe, subscription, weir_unsubscribe(live.c, dead.subscription))
+
 /* --- app.h, and what belongs to its caller --- */
 NONE(weir_app_new_at, "makes the application")
 NONE(weir_app_run, "the application")
@@ -201,3 +261,14 @@ NONE(weir_str_ieq, "bytes")
 NONE(weir_str_trim, "bytes")
 NONE(weir_str_i64, "bytes")
 NONE(weir_strerror, "a number")
+NONE(weir_test_open, "a test's own; no fiber")
+NONE(weir_test_error, "a test's own; no fiber")
+NONE(weir_test_close, "a test's own; no fiber")
+NONE(weir_test_request_of, "a test's own; no fiber")
+NONE(weir_test_header, "a test's own; no fiber")
+NONE(weir_test_run, "a test's own; no fiber")
+NONE(weir_test_advance, "a test's own; no fiber")
+NONE(weir_test_leaks, "a test's own; no fiber")
+NONE(weir_test_log, "a test's own; no fiber")
+NONE(weir_test_everywhere_at, "a test's own; no fiber")
+NONE(weir_test_fault, "a test's own; no fiber")

@@ -27,6 +27,10 @@ static struct things {
     weir_db *db;
     weir_rows *rows;
     weir_tx *tx;
+    weir_file *file;
+    weir_socket *socket;
+    weir_topic *topic;
+    weir_subscription *subscription;
 } live, dead;
 
 static const weir_key number_key = {"number", sizeof(int)};
@@ -103,6 +107,11 @@ static void make_things(struct things *t, weir_ctx *c, const char *db_name)
     t->db = weir_sqlite_open(c, .path = path, .create = true, .pool = {.max_open = 2});
     assert_int_equal(weir_db_err(t->db), WEIR_OK);
     t->rows = weir_query(c, t->db, "SELECT 1");
+    t->file = weir_file_temp(c);
+    t->socket = weir_dial(c, "no address");
+    t->topic = weir_topic_new(c, int);
+    t->subscription = weir_subscribe(c, t->topic);
+    weir_error_clear(c);
     t->tx = weir_begin(c, t->db);
     assert_int_equal(weir_exec(t->tx, "CREATE TABLE IF NOT EXISTS t(i INTEGER)"), WEIR_OK);
 }

@@ -532,6 +532,20 @@ static void test_no_buffers(void **state)
     run_rig(no_buffers, NULL);
 }
 
+/* What is asked for past the parser's own limit is that limit. */
+static void large_heads(struct rig *rig)
+{
+    assert_int_equal(rig->server->options.head_bytes_max, WEIR_HTTP1_HEAD_BYTES_MAX);
+    assert_has(ask(rig, dial(rig), HELLO), "hello");
+}
+
+static void test_large_heads(void **state)
+{
+    struct weir__http_server_options options = {.head_bytes_max = 1u << 30};
+    (void)state;
+    run_rig(large_heads, &options);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -557,6 +571,7 @@ int main(void)
         cmocka_unit_test(test_ends_in_a_pause),
         cmocka_unit_test(test_no_fibers),
         cmocka_unit_test(test_no_buffers),
+        cmocka_unit_test(test_large_heads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

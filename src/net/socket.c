@@ -31,7 +31,8 @@ struct weir_socket {
     char *where;
 };
 
-static weir_socket no_memory = {.busy = {.q = {.token = WEIR__TOKEN_STATIC(KIND)}}, .fd = {.num = -1}, .err = -ENOMEM};
+static weir_socket no_memory = {
+    .busy = {.q = {.token = WEIR__TOKEN_STATIC(KIND)}}, .fd = {.num = -1}, .err = -ENOMEM};
 
 /* --- the end ------------------------------------------------------------------------------ */
 
@@ -158,7 +159,7 @@ weir_socket *weir_dial_at(const weir_site *site, weir_ctx *c, const char *where,
     if (where == NULL)
         weir__misuse("weir_dial", "the address is NULL");
     struct weir__ctx *owner = weir__ctx_local(weir__ctx_of_at(c, "weir_dial"));
-    weir_socket *s = weir__waitq_new(weir__ctx_handle(owner), sizeof *s, KIND, &owned_type, site);
+    weir_socket *s = weir__waitq_new(owner, sizeof *s, KIND, &owned_type, site);
     if (s == NULL)
         return &no_memory;
     s->fd.num = -1;

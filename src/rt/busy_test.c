@@ -33,7 +33,7 @@ static const struct weir__owned_type type = {.name = "thing", .release = release
 
 static struct thing *new_thing(weir_ctx *c)
 {
-    struct thing *t = weir__waitq_new(c, sizeof *t, MAGIC, &type, WEIR_HERE);
+    struct thing *t = weir__waitq_new(weir__ctx_of(c), sizeof *t, MAGIC, &type, WEIR_HERE);
     assert_non_null(t);
     return t;
 }

@@ -21,6 +21,8 @@
 #include <weir/chan.h>
 #include <weir/fiber.h>
 #include <weir/sync.h>
+#include <weir/timer.h>
+#include <weir/topic.h>
 
 #define UNTIL_FOUND_MS 500
 
@@ -30,6 +32,7 @@ static struct {
     weir_chan *app_chan;
     weir_mutex *app_mutex;
     weir_sem *app_sem;
+    weir_topic *topic;
     weir_chan *inner, *outer; /* of the story's tree; of the main fiber's */
     int socket;
     weir_err result;
@@ -56,6 +59,7 @@ static weir_err play(weir_ctx *c, void *arg)
     t.app_chan = weir_chan_new(t.app, void *, 8);
     t.app_mutex = weir_mutex_new(t.app);
     t.app_sem = weir_sem_new(t.app, 2);
+    t.topic = weir_topic_new(t.app, int);
     t.outer = weir_chan_new(c, int, 0);
     weir__sim_socketpair(ends, 64);
     t.socket = ends[1];
@@ -588,6 +592,60 @@ static void test_the_programs_own_fibers_wait_by_nature(void **state)
     leaves_alone(wakes_the_main_fiber, waits_to_be_woken);
 }
 
+/* --- and its bound ------------------------------------------------------------------------ */
+
+static weir_err has_a_very_large_tree(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 4200; i++)
+        (void)!weir_ctx_open(c);
+    return receives(c, NULL);
+}
+
+static void test_a_very_large_tree_is_not_looked_at(void **state)
+{
+    (void)state;
+    run(has_a_very_large_tree, NULL);
+    assert_int_equal(t.deadlocks, 0);
+    assert_int_equal(t.result, WEIR_ETIMEDOUT);
+}
+
+/* A timer of the tree starts a fiber in it, which may move what it waits for. */
+static weir_err rings(weir_ctx *c, void *arg)
+{
+    int n = 1;
+    return weir_chan_send(c, arg, &n);
+}
+
+static weir_err has_a_timer(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    weir_chan *ch = weir_chan_new(c, int, 0);
+    assert_int_equal(weir_timer_after(c, weir_sec(2), rings, ch, NULL), WEIR_OK);
+    return receives(c, ch);
+}
+
+static weir_err has_a_subscription(weir_ctx *c, void *arg)
+{
+    int n;
+    return weir_subscription_recv(c, weir_subscribe(c, arg != NULL ? arg : t.topic), &n);
+}
+
+static weir_err publishes_later(weir_ctx *c, void *arg)
+{
+    int n = 1;
+    (void)arg;
+    assert_int_equal(weir_sleep(c, weir_sec(2)), WEIR_OK);
+    return weir_publish(c, t.topic, &n);
+}
+
+static void test_timers_and_topics_may_move_it(void **state)
+{
+    (void)state;
+    leaves_alone(has_a_timer, NULL);
+    leaves_alone(has_a_subscription, publishes_later);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -600,6 +658,8 @@ int main(void)
         cmocka_unit_test(test_what_others_may_move),
         cmocka_unit_test(test_who_has_handed_something_out),
         cmocka_unit_test(test_the_programs_own_fibers_wait_by_nature),
+        cmocka_unit_test(test_a_very_large_tree_is_not_looked_at),
+        cmocka_unit_test(test_timers_and_topics_may_move_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

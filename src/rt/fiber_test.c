@@ -541,6 +541,69 @@ static void test_stacks_come_back_after_a_burst(void **state)
     free(slots);
 }
 
+/* --- limits of what is asked for ------------------------------------------------------------ */
+
+static weir_err detaches_a_lot(weir_ctx *c, void *arg)
+{
+    static char bytes[(64 << 10) + 1];
+    (void)arg;
+    return weir_detach(c, add_one, bytes, sizeof bytes);
+}
+
+static weir_err shields_for_long(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    weir_shield(c, weir_sec(11));
+    return WEIR_OK;
+}
+
+static weir_err asks_for_too_much(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    assert_int_equal(weir_protect(c, detaches_a_lot, NULL), WEIR_EPANIC);
+    assert_non_null(strstr(weir_last_error(c)->message.ptr, "weir_detach: "));
+    assert_int_equal(weir_protect(c, shields_for_long, NULL), WEIR_EPANIC);
+    assert_non_null(strstr(weir_last_error(c)->message.ptr, "weir_shield: "));
+    weir_error_clear(c);
+    return WEIR_OK;
+}
+
+static void test_limits_are_misuse_past_them(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(asks_for_too_much, NULL), WEIR_OK);
+}
+
+/* How deep a fiber went is noted when it ends. */
+__attribute__((noinline)) static weir_err uses_much_stack(weir_ctx *c, void *arg)
+{
+    volatile char bytes[96 << 10];
+    (void)arg;
+    for (size_t i = 0; i < sizeof bytes; i += 8)
+        bytes[i] = 1;
+    return bytes[0] == 1 ? weir_yield(c) : WEIR_EFAIL;
+}
+
+static weir_err looks_how_deep(weir_ctx *c, void *arg)
+{
+    uint32_t deepest = 0;
+    (void)arg;
+    assert_int_equal(WEIR_GO(c, uses_much_stack, NULL), WEIR_OK);
+    assert_int_equal(weir_join(c), WEIR_OK);
+    WEIR_LIST_EACH(node, &weir__self->free_fibers) {
+        struct weir__fiber *f = WEIR_CONTAINER(node, struct weir__fiber, in_run);
+        deepest = f->stack_used_max > deepest ? f->stack_used_max : deepest;
+    }
+    assert_true(WEIR_HAS_ASAN || deepest >= (96 << 10)); /* it has stacks of its own */
+    return WEIR_OK;
+}
+
+static void test_the_depth_of_stacks_is_noted(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(looks_how_deep, NULL), WEIR_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -560,6 +623,8 @@ int main(void)
         cmocka_unit_test(test_a_fan_out_ends_wherever_it_is_cancelled),
         cmocka_unit_test(test_a_planned_cancellation_respects_a_shield),
         cmocka_unit_test(test_stacks_come_back_after_a_burst),
+        cmocka_unit_test(test_limits_are_misuse_past_them),
+        cmocka_unit_test(test_the_depth_of_stacks_is_noted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

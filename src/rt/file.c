@@ -42,7 +42,8 @@ struct weir_file {
     const char *path; /* of a temporary one, its folder */
 };
 
-static weir_file no_memory = {.busy = {.q = {.token = WEIR__TOKEN_STATIC(KIND)}}, .fd = -1, .err = -ENOMEM};
+static weir_file no_memory = {
+    .busy = {.q = {.token = WEIR__TOKEN_STATIC(KIND)}}, .fd = -1, .err = -ENOMEM};
 
 /* --- jobs --------------------------------------------------------------------------------- */
 
@@ -229,11 +230,10 @@ weir_err weir_file_close(weir_ctx *c, weir_file *f)
 
 /* --- opening ------------------------------------------------------------------------------ */
 
-static weir_file *new_file(const weir_site *site, weir_ctx *c, const char *path,
+static weir_file *new_file(const weir_site *site, struct weir__ctx *ctx, const char *path,
                            const struct weir__owned_type *type)
 {
-    struct weir__ctx *ctx = weir__ctx_of(c);
-    weir_file *f = weir__waitq_new(c, sizeof *f, KIND, type, site);
+    weir_file *f = weir__waitq_new(ctx, sizeof *f, KIND, type, site);
     if (f == NULL)
         return NULL;
     f->fd = -1;
@@ -271,7 +271,7 @@ weir_file *weir_file_open_at(const weir_site *site, weir_ctx *c, const char *pat
                      "flags 0%o: O_RDONLY, O_WRONLY or O_RDWR with O_CREAT, "
                      "O_EXCL, O_TRUNC, O_APPEND, O_NOFOLLOW, O_DSYNC, O_SYNC",
                      options->flags);
-    weir_file *f = new_file(site, c, path, &file_type);
+    weir_file *f = new_file(site, weir__ctx_of(c), path, &file_type);
     if (f == NULL)
         return &no_memory;
     struct job j = {.path = path,
@@ -289,7 +289,7 @@ weir_file *weir_file_temp_at(const weir_site *site, weir_ctx *c,
     const char *folder = options->folder != NULL ? options->folder : getenv("TMPDIR");
     if (folder == NULL || folder[0] == '\0')
         folder = "/tmp";
-    weir_file *f = new_file(site, c, folder, &temp_type);
+    weir_file *f = new_file(site, weir__ctx_of(c), folder, &temp_type);
     if (f == NULL)
         return &no_memory;
     struct job j = {.path = folder, .fd = -1};

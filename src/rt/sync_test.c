@@ -565,6 +565,77 @@ static void test_workers_share_them(void **state)
     assert_string_equal(logged(), "");
 }
 
+/* One that is locked, and one whose permit is waited for, end before who uses them. */
+static weir_err take_a_permit(weir_ctx *c, void *arg)
+{
+    return weir_sem_acquire(c, arg);
+}
+
+static weir_err ends_while_used(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    weir_ctx *g = weir_ctx_open(c), *owner = weir_ctx_open(c);
+    weir_mutex *m = weir_mutex_new(owner);
+    weir_sem *s = weir_sem_new(owner, 0);
+    assert_int_equal(weir_lock(c, m), WEIR_OK);
+    assert_int_equal(WEIR_GO(g, take_a_permit, s), WEIR_OK);
+    settle(c);
+    (void)weir_ctx_close(owner);
+    assert_int_equal(weir_join(g), WEIR_ECLOSED);
+    assert_true(weir__list_empty(&weir__ctx_of(c)->owned)); /* the lock is gone with the mutex */
+    (void)weir_ctx_close(g);
+    return WEIR_OK;
+}
+
+static void test_what_ends_while_it_is_used_is_nobodys(void **state)
+{
+    (void)state;
+    SIM(ends_while_used);
+}
+
+/* A cancelled context begins nothing, also what would need no wait. */
+static weir_err not_called(weir_ctx *c, void *arg)
+{
+    (void)c, (void)arg;
+    fail_msg("it was called");
+    return WEIR_OK;
+}
+
+static weir_err begins_nothing(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    weir_mutex *m = weir_mutex_new(c);
+    weir_cond *cond = weir_cond_new(c);
+    weir_sem *s = weir_sem_new(c, 1);
+    weir_ctx *sub = weir_ctx_open(c), *joined = weir_ctx_open(c);
+    assert_int_equal(weir_lock(sub, m), WEIR_OK);
+    weir_cancel(sub);
+    weir_cancel(joined);
+    assert_int_equal(weir_cond_wait(sub, cond, m), WEIR_ECANCELED);
+    weir_unlock(sub, m);
+    assert_int_equal(weir_lock(sub, m), WEIR_ECANCELED);
+    assert_int_equal(weir_trylock(sub, m), WEIR_ECANCELED);
+    assert_int_equal(weir_sem_acquire(sub, s), WEIR_ECANCELED);
+    assert_int_equal(weir_sem_try_acquire(sub, s), WEIR_ECANCELED);
+    assert_int_equal(weir_wait_group_wait(sub, weir_wait_group_new(c)), WEIR_ECANCELED);
+    assert_int_equal(weir_once_do(sub, weir_once_new(c), not_called, NULL), WEIR_ECANCELED);
+    assert_int_equal(weir_sleep(sub, weir_ms(1)), WEIR_ECANCELED);
+    assert_int_equal(weir_sleep(sub, weir_ms(0)), WEIR_ECANCELED);
+    assert_int_equal(weir_yield(sub), WEIR_ECANCELED);
+    assert_int_equal(weir_checkpoint(sub), WEIR_ECANCELED);
+    assert_int_equal(weir_check(sub), WEIR_ECANCELED);
+    assert_int_equal(WEIR_GO(sub, not_called, NULL), WEIR_ECANCELED);
+    assert_int_equal(weir_join(joined), WEIR_ECANCELED);
+    (void)weir_ctx_close(joined);
+    return weir_ctx_close(sub);
+}
+
+static void test_a_cancelled_context_begins_nothing(void **state)
+{
+    (void)state;
+    SIM(begins_nothing);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, capture, release)
 
 int main(void)
@@ -582,6 +653,8 @@ int main(void)
         TEST(test_a_wait_group_waits_for_all),
         TEST(test_once_is_done_by_the_first_that_can),
         TEST(test_workers_share_them),
+        TEST(test_what_ends_while_it_is_used_is_nobodys),
+        TEST(test_a_cancelled_context_begins_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,10 +48,12 @@ struct weir_subscription {
 
 static weir_topic no_topic = {.q = {.token = WEIR__TOKEN_STATIC(WEIR__KIND_TOPIC)}};
 /* Its queue counts as shared, so that every worker may find it closed. */
-static weir_subscription no_memory = {
-    .token = WEIR__TOKEN_STATIC(WEIR__KIND_SUBSCRIPTION),
-    .err = -ENOMEM,
-    .queue = {.token = WEIR__TOKEN_STATIC(WEIR__KIND_CHAN), .is_closed = true, .is_shared = true, .elem_size = 1}};
+static weir_subscription no_memory = {.token = WEIR__TOKEN_STATIC(WEIR__KIND_SUBSCRIPTION),
+                                      .err = -ENOMEM,
+                                      .queue = {.token = WEIR__TOKEN_STATIC(WEIR__KIND_CHAN),
+                                                .is_closed = true,
+                                                .is_shared = true,
+                                                .elem_size = 1}};
 
 /* --- topics ------------------------------------------------------------------------------- */
 
@@ -164,7 +166,8 @@ static void release_subscription(struct weir__owned *o)
 static void describe_subscription(const struct weir__owned *o, weir_buf *out)
 {
     const weir_subscription *s = WEIR_CONTAINER(o, weir_subscription, owned);
-    weir_buf_printf(out, "with %zu of %u queued", weir_chan_len(weir__token_handle(&s->queue.token)), s->queue.capacity);
+    weir_buf_printf(out, "with %zu of %u queued",
+                    weir_chan_len(weir__token_handle(&s->queue.token)), s->queue.capacity);
 }
 
 static const struct weir__owned_type subscription_type = {
@@ -236,12 +239,14 @@ void weir_unsubscribe(weir_ctx *c, weir_subscription *s)
 
 weir_err weir_subscription_recv(weir_ctx *c, weir_subscription *s, void *elem)
 {
+    (void)weir__ctx_of(c);
     s = subscription_of(s, __func__);
     return s->err < 0 ? s->err : weir_chan_recv(c, queue_of(s), elem);
 }
 
 weir_err weir_subscription_try_recv(weir_ctx *c, weir_subscription *s, void *elem)
 {
+    (void)weir__ctx_of(c);
     s = subscription_of(s, __func__);
     return s->err < 0 ? s->err : weir_chan_try_recv(c, queue_of(s), elem);
 }

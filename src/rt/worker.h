@@ -56,7 +56,7 @@ struct weir__worker {
     uint64_t late_after_ticks; /* before that, nothing is late that is handed out */
     struct weir__fiber *current;
     void *sched_sp;
-    struct weir__list ready;       /* weir__fiber.in_run */
+    struct weir__list ready; /* weir__fiber.in_run */
     /*
      * For tests: takes off `ready`, which is not empty, the fiber that runs next. NULL: the first.
      */
@@ -80,8 +80,8 @@ struct weir__worker {
     struct weir__ctx *free_ctxs;
     struct weir__ctx *root; /* below the application's context */
     struct weir__wheel wheel;
-    struct weir__alarms *alarms; /* timers of contexts (alarm.c); NULL: there were none */
-    _Atomic(struct weir__task *) inbox;         /* newest first */
+    struct weir__alarms *alarms;        /* timers of contexts (alarm.c); NULL: there were none */
+    _Atomic(struct weir__task *) inbox; /* newest first */
     _Atomic(struct weir__fiber *) inbox_fibers; /* woken by others, newest first */
     atomic_bool is_sleeping;
     uint64_t next_fiber_id;
