@@ -717,7 +717,7 @@ static void test_waits_tell_their_place(void **state)
     assert_int_equal(weir__sim_run(describes_the_line, &f), WEIR_OK);
 }
 
-/* A cancelled context gets nothing, also where something is idle; and closing does not wait in it. */
+/* A cancelled context gets nothing, though one is idle, and does not wait for a pool to close. */
 static weir_err is_cancelled(weir_ctx *c, void *arg)
 {
     struct weir__pool *pool = FAKE_POOL(c, arg, .max_open = 2);
