@@ -546,6 +546,29 @@ static void test_large_heads(void **state)
     run_rig(large_heads, &options);
 }
 
+/* A head that takes too long is answered, or where there is no memory for that, just closed. */
+static void slow_head_no_buffers(struct rig *rig)
+{
+    int slow = dial(rig), busy = dial(rig);
+    put(slow, "GET /hel");
+    wait_ms(rig, 1);
+    put(busy, "GET /sleep?15000 HTTP/1.1\r\nHost: a\r\n\r\n"); /* takes what that gave back */
+    wait_ms(rig, 9000);
+    weir__alloc_fail_nth(1);
+    wait_ms(rig, 3000);
+    weir__alloc_fail_nth(0);
+    bool over;
+    assert_string_equal(get(rig, slow, &over), "");
+    assert_true(over);
+    assert_int_equal(rig_stats(rig).open, 1);
+}
+
+static void test_slow_head_no_buffers(void **state)
+{
+    (void)state;
+    run_rig(slow_head_no_buffers, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -572,6 +595,7 @@ int main(void)
         cmocka_unit_test(test_no_fibers),
         cmocka_unit_test(test_no_buffers),
         cmocka_unit_test(test_large_heads),
+        cmocka_unit_test(test_slow_head_no_buffers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
