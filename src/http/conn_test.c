@@ -569,6 +569,31 @@ static void test_slow_head_no_buffers(void **state)
     run_rig(slow_head_no_buffers, NULL);
 }
 
+/* More at a time than buffers are kept for: all are answered, and what is too much goes back. */
+static void many_at_once(struct rig *rig)
+{
+    enum { MANY = WEIR__HTTP_POOL_KEPT + 40 };
+    static int clients[MANY];
+    for (int i = 0; i < MANY; i++) {
+        clients[i] = dial(rig);
+        put(clients[i], "GET /sleep?1000 HTTP/1.1\r\nHost: a\r\n\r\n");
+        if (i % 32 == 0)
+            wait_ms(rig, 1);
+    }
+    wait_ms(rig, 1);
+    assert_int_equal(rig_stats(rig).active, MANY);
+    wait_ms(rig, 2000);
+    assert_int_equal(rig_stats(rig).active, 0);
+    assert_int_equal(rig->slow_ends, MANY);
+    assert_has(get(rig, clients[MANY - 1], NULL), "slept");
+}
+
+static void test_many_at_once(void **state)
+{
+    (void)state;
+    run_rig(many_at_once, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -596,6 +621,7 @@ int main(void)
         cmocka_unit_test(test_no_buffers),
         cmocka_unit_test(test_large_heads),
         cmocka_unit_test(test_slow_head_no_buffers),
+        cmocka_unit_test(test_many_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

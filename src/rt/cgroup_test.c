@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 
 #include "rt/cgroup.h"
 #include "rt/runtime.h"
@@ -92,6 +93,19 @@ static void here(void **state)
     assert_in_range(weir__cpu_quota(), 1, 4096);
 }
 
+/* The lowest free descriptor is the same afterwards. */
+static void keeps_no_descriptor(void **state)
+{
+    (void)state;
+    int before = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    assert_true(before >= 0);
+    close(before);
+    (void)weir__cpu_quota();
+    int after = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    close(after);
+    assert_int_equal(after, before);
+}
+
 static int make_root(void **state)
 {
     (void)state;
@@ -126,7 +140,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts),       cmocka_unit_test(counts_are_rounded_up),
         cmocka_unit_test(version_one), cmocka_unit_test(every_level_counts),
-        cmocka_unit_test(here),
+        cmocka_unit_test(here),        cmocka_unit_test(keeps_no_descriptor),
     };
     return cmocka_run_group_tests(tests, make_root, remove_root);
 }

@@ -41,7 +41,7 @@ static struct {
     struct sim_socket *sockets[SOCKETS_MAX];
     int count;
     size_t chop;
-    int accept_err, accept_errs; /* so many accepts fail with it */
+    int accept_err, accept_errs;                  /* so many accepts fail with it */
     bool (*may_pass)(weir_time until, void *arg); /* asked before the clock moves; may be NULL */
     void *may_pass_arg;
     bool holds_connects;
