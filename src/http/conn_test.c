@@ -586,6 +586,18 @@ static void many_at_once(struct rig *rig)
     assert_int_equal(rig_stats(rig).active, 0);
     assert_int_equal(rig->slow_ends, MANY);
     assert_has(get(rig, clients[MANY - 1], NULL), "slept");
+    for (int i = 0; i < MANY; i++) {
+        clients[i] = dial(rig);
+        put(clients[i], "GET /big HTTP/1.1\r\nHost: a\r\n\r\n"); /* and does not read it */
+        if (i % 32 == 0)
+            wait_ms(rig, 1);
+    }
+    wait_ms(rig, 1);
+    assert_int_equal(rig_stats(rig).active, MANY);
+    for (int i = 0; i < MANY; i++)
+        weir__sim_close(clients[i]);
+    wait_ms(rig, 1);
+    assert_int_equal(rig_stats(rig).active, 0);
 }
 
 static void test_many_at_once(void **state)
