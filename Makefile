@@ -13,7 +13,7 @@ PACKAGES = @tools/install-packages --stamp $(BUILD)/.packages-$@
 FUZZED = -Db_sanitize=address,undefined -Dmalloc=system -Doptimization=1 -Dwerror=false -Db_lundef=false
 SANITIZED = -Dmalloc=system -Doptimization=1 -Dwerror=false -Db_lundef=false -Dtests=enabled
 
-.PHONY: help run build test check asan tsan mutate fuzz-smoke fuzz bench format install clean
+.PHONY: help run build test check asan tsan mutate fuzz-smoke fuzz soak bench format install clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -65,6 +65,11 @@ endif
 mutate: ## breaks one line at a time, and sees which test says so (ARGS='--seconds N --seed S')
 	$(PACKAGES) build test
 	@nice tools/mutate --build $(BUILD)-mutate $(ARGS)
+
+soak: ## twenty minutes of unkind clients, and whether anything grows (ARGS='--minutes=1')
+	$(PACKAGES) build test
+	@tools/build $(BUILD) -Dtests=enabled -- examples/shop tests/drip
+	@/usr/bin/python3 tests/soak/soak.py $(BUILD) $(ARGS)
 
 bench: ## our numbers beside Gin's, as ratios
 	$(PACKAGES) build test bench
