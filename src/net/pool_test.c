@@ -215,6 +215,7 @@ static weir_err returns_dirty(weir_ctx *c, void *arg)
     turn(c, pool, false);
     assert_int_equal(f->reset, 1);
     assert_int_equal(f->closed, 0);
+    assert_false(weir__ctx_of(c)->is_shielded); /* that was for the reset alone */
     f->reset_err = -EIO;
     turn(c, pool, false);
     assert_int_equal(f->closed, 1);
