@@ -1,0 +1,170 @@
+/* The matrix: leases of a pool, and SQLite on a file of its own. */
+#include "data/sqlite.h"
+#include "matrix.h"
+#include <unistd.h>
+#include <weir/sqlite.h>
+
+typedef struct {
+    weir_str name;
+} user;
+WEIR_MODEL(user, (name));
+
+/* --- a pool ----------------------------------------------------------------------------------- */
+
+static weir_err open_one(void *driver, struct weir__ctx *c, void **resource)
+{
+    (void)c;
+    *resource = driver;
+    return WEIR_OK;
+}
+
+static void close_one(void *driver, struct weir__ctx *c, void *resource)
+{
+    (void)driver, (void)c, (void)resource;
+}
+
+static void prepare_pool(weir_ctx *app, struct cell *cell)
+{
+    static const struct weir__pool_ops ops = {.open = open_one, .close = close_one};
+    cell->shared = weir__pool_new(weir__ctx_of(app), "orders", &(weir_pool_options){.max_open = 1},
+                                  &ops, cell, WEIR_HERE);
+}
+
+static weir_err take_lease(weir_ctx *c, struct cell *cell)
+{
+    struct weir__lease *lease = weir_new(c, struct weir__lease);
+    cell->held = lease;
+    return lease == NULL
+               ? -ENOMEM
+               : weir__pool_acquire(cell->shared, weir__ctx_of(c), WEIR_HERE, NULL, lease);
+}
+
+static bool is_lease_out(weir_ctx *c, struct cell *cell)
+{
+    (void)c;
+    weir_pool_stats stats;
+    weir__pool_stats(cell->shared, &stats);
+    return stats.in_use == 1;
+}
+
+static bool is_lease_back(weir_ctx *c, struct cell *cell)
+{
+    return !is_lease_out(c, cell);
+}
+
+/* --- a database ------------------------------------------------------------------------------- */
+
+static char folder[64], path[96];
+
+static weir_db *db(const struct cell *cell)
+{
+    return cell->shared;
+}
+
+static void prepare_db(weir_ctx *app, struct cell *cell)
+{
+    strcpy(folder, "/tmp/weir-matrix-XXXXXX");
+    WEIR_ASSERT(mkdtemp(folder) != NULL, "there is room for a database");
+    snprintf(path, sizeof path, "%s/t.db", folder);
+    cell->shared = weir_sqlite_open(app, .path = path, .create = true, .pool.max_open = 1);
+    weir_err err = weir_exec_script(app, db(cell),
+                                    "CREATE TABLE users(name TEXT NOT NULL);"
+                                    "INSERT INTO users VALUES ('Ada'), ('Ben'), ('Cy');");
+    WEIR_ASSERT(err == WEIR_OK, "the schema is right");
+}
+
+static void remove_db(struct cell *cell)
+{
+    static const char *const ends[] = {"", "-wal", "-shm"};
+    char file[128];
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        snprintf(file, sizeof file, "%s%s", path, ends[i]);
+        (void)unlink(file);
+    }
+    expect(cell, rmdir(folder) == 0, "SQLite has left a file behind");
+}
+
+static weir_err take_rows(weir_ctx *c, struct cell *cell)
+{
+    user u;
+    weir_rows *rows = weir_query(c, db(cell), "SELECT name FROM users");
+    cell->held = rows;
+    return weir_rows_next(rows, user, &u) ? WEIR_OK : weir_rows_err(rows);
+}
+
+static bool is_reading(struct cell *cell)
+{
+    weir_pool_stats readers;
+    weir_db_stats(db(cell), &readers, NULL);
+    return readers.in_use == 1;
+}
+
+static const struct weir__sqlite_stmt *statement(const struct cell *cell)
+{
+    return ((const weir_rows *)cell->held)->stmt;
+}
+
+/* In the middle: SQLite holds a cursor, and a snapshot of the file. */
+static bool is_half_read(weir_ctx *c, struct cell *cell)
+{
+    (void)c;
+    return is_reading(cell) && sqlite3_stmt_busy(statement(cell)->s) != 0;
+}
+
+/* Prepared, its values bound; no row has been asked for. */
+static weir_err take_statement(weir_ctx *c, struct cell *cell)
+{
+    weir_rows *rows = weir_query(c, db(cell), "SELECT name FROM users WHERE name > ?", "Ben");
+    cell->held = rows;
+    return rows->err;
+}
+
+static bool is_statement_busy(weir_ctx *c, struct cell *cell)
+{
+    (void)c;
+    return is_reading(cell) && statement(cell)->is_busy &&
+           sqlite3_stmt_busy(statement(cell)->s) == 0;
+}
+
+static weir_err take_tx(weir_ctx *c, struct cell *cell)
+{
+    weir_tx *tx = weir_begin(c, db(cell));
+    cell->held = tx;
+    return weir_exec(tx, "INSERT INTO users VALUES ('Mallory')");
+}
+
+static bool is_writing(weir_ctx *c, struct cell *cell)
+{
+    (void)c;
+    weir_pool_stats writer;
+    weir_db_stats(db(cell), NULL, &writer);
+    return writer.in_use == 1 && weir_changes(cell->held) == 1;
+}
+
+/* Nobody reads or writes, a reader is to be had at once, and nothing was changed. */
+static bool is_as_it_was(weir_ctx *c, struct cell *cell)
+{
+    weir_pool_stats readers, writer;
+    int64_t n = 0;
+    weir_err err = WEIR_EFAIL;
+    weir_db_stats(db(cell), &readers, &writer);
+    WEIR_WITH(turn, c)
+        err = weir_query_one(turn, db(cell), int64_t, &n, "SELECT count(*) FROM users");
+    return readers.in_use == 0 && writer.in_use == 0 && err == WEIR_OK && n == 3;
+}
+
+static const struct resource resources[] = {
+    RESOURCE("pool lease", take_lease, .prepare = prepare_pool, .is_held = is_lease_out,
+             .is_back = is_lease_back),
+    RESOURCE("rows half read", take_rows, .prepare = prepare_db, .is_held = is_half_read,
+             .is_back = is_as_it_was, .clean = remove_db),
+    RESOURCE("statement", take_statement, .prepare = prepare_db, .is_held = is_statement_busy,
+             .is_back = is_as_it_was, .clean = remove_db),
+    RESOURCE("transaction", take_tx, .prepare = prepare_db, .is_held = is_writing,
+             .is_back = is_as_it_was, .clean = remove_db),
+};
+
+int main(void)
+{
+    return MATRIX(resources);
+}
