@@ -261,7 +261,7 @@ static void compare(struct cell *cell, const struct measure *before, const struc
         is_same = is_same && is_ok;
         expect(cell, is_ok, "%s: %lld before, %lld after, %+lld left by %u runs", count_names[i],
                (long long)before->n[i], (long long)after->n[i],
-               (long long)(after->n[i] - before->n[i]), cell->run);
+               (long long)(after->n[i] - before->n[i]), cell->run - WARM_RUNS);
     }
     if (is_same)
         return;
