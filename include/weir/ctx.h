@@ -219,8 +219,14 @@ WEIR_API weir_str weir_sprintf(weir_ctx *c, const char *format, ...) WEIR_PRINTF
 
 /* --- ownership ---------------------------------------------------------------------------- */
 
+/** So many deferred calls in one context are no mistake; more are reported. */
+#define WEIR_DEFERRED_MAX 1000
+
 /**
  * Calls `fn(arg)` when the context ends; last in, first out, among all that the context owns.
+ *
+ * A loop that defers in each turn holds all of it to the end: give each turn a context of its own
+ * (WEIR_WITH). Past WEIR_DEFERRED_MAX in one context that is reported, once.
  *
  * fn       runs in a shield of 1 s and may wait, with `c` or a context that lives longer; closes
  *          what it opens below `c`; must not panic
@@ -228,7 +234,10 @@ WEIR_API weir_str weir_sprintf(weir_ctx *c, const char *format, ...) WEIR_PRINTF
  * returns  WEIR_OK, or -ENOMEM / WEIR_EBUDGET: then `fn` has been called already
  * context  fiber; does not wait
  */
-WEIR_API weir_err weir_defer(weir_ctx *c, void (*fn)(void *arg), void *arg);
+#define weir_defer(c, fn, arg) weir_defer_at(WEIR_HERE, (c), (fn), (arg))
+/** The function behind weir_defer. */
+WEIR_API weir_err weir_defer_at(const weir_site *site, weir_ctx *c, void (*fn)(void *arg),
+                                void *arg);
 
 /* --- values ------------------------------------------------------------------------------- */
 

@@ -268,14 +268,21 @@ static bool is_stuck(const struct weir__wait *w, const struct weir__ctx *top)
     return weir__chan_is_stuck(w->object, top);
 }
 
+static const weir_site *made(const struct weir__wait *w)
+{
+    return ((const weir_chan *)w->object)->site;
+}
+
 static const struct weir__wait_type send_type = {.name = "chan send",
                                                  .abandon = weir__chan_abandon,
                                                  .describe = describe_wait,
-                                                 .is_stuck = is_stuck};
+                                                 .is_stuck = is_stuck,
+                                                 .made = made};
 static const struct weir__wait_type recv_type = {.name = "chan recv",
                                                  .abandon = weir__chan_abandon,
                                                  .describe = describe_wait,
-                                                 .is_stuck = is_stuck};
+                                                 .is_stuck = is_stuck,
+                                                 .made = made};
 
 /* Queues the fiber and parks it. Under the lock of a shared channel, which it gives. */
 static weir_err wait_for(struct weir__ctx *c, weir_chan *ch, void *elem, bool is_send)

@@ -101,6 +101,7 @@ static void init(struct weir__ctx *c, const weir_site *site)
 {
     c->reason = WEIR_REASON_NONE;
     c->is_closing = c->is_shielded = c->is_ok = c->is_fiber = c->has_given = false;
+    c->deferred = 0;
     c->fibers = 0;
     c->fibers_max = FIBERS_MAX_DEFAULT;
     c->parent = NULL;

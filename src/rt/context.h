@@ -71,6 +71,7 @@ struct weir__ctx {
     struct weir__runtime *runtime; /* of the application's context only: its lock; NULL elsewhere */
     uint64_t seq;                  /* order of opening on its worker */
     bool is_fiber;                 /* it is the own context of a fiber */
+    uint16_t deferred;             /* calls so far, up to one more than is reported */
     struct weir__ctx *next_free;
 };
 

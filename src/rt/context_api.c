@@ -197,10 +197,25 @@ static void run_deferred(struct weir__owned *o)
     d->fn(d->arg);
 }
 
-weir_err weir_defer(weir_ctx *handle, void (*fn)(void *arg), void *arg)
+/*
+ * The one too many tells of a loop that defers: all of it is held until the context ends. The
+ * application's context is no loop's, and shared: what it has is not counted.
+ */
+static void count_deferred(struct weir__ctx *c, struct weir__owned *o)
+{
+    if (weir__ctx_is_shared(c) || c->deferred > WEIR_DEFERRED_MAX)
+        return;
+    if (c->deferred++ < WEIR_DEFERRED_MAX)
+        return;
+    o->stack[weir__stack_capture(o->stack, WEIR__STACK_DEPTH - 1)] = NULL;
+    weir__report_leak(o, "is one of more than 1000 in one context, all held until it ends: give "
+                         "each turn of a loop its own (WEIR_WITH)");
+}
+
+weir_err weir_defer_at(const weir_site *site, weir_ctx *handle, void (*fn)(void *arg), void *arg)
 {
     static const struct weir__owned_type type = {.name = "deferred call", .release = run_deferred};
-    struct weir__ctx *c = weir__ctx_of(handle);
+    struct weir__ctx *c = weir__ctx_of_at(handle, "weir_defer");
     struct deferred *d = weir__ctx_object(c, sizeof *d);
     if (d == NULL) {
         fn(arg);
@@ -208,7 +223,8 @@ weir_err weir_defer(weir_ctx *handle, void (*fn)(void *arg), void *arg)
     }
     d->fn = fn;
     d->arg = arg;
-    weir__own(c, &d->owned, &type, NULL);
+    weir__own(c, &d->owned, &type, site);
+    count_deferred(c, &d->owned);
     return WEIR_OK;
 }
 

@@ -12,6 +12,7 @@
 
 #include "rt/log.h"
 #include "rt/sim.h"
+#include <weir/chan.h>
 #include <weir/fiber.h>
 
 static char bytes[262144];
@@ -154,6 +155,130 @@ static void test_many_are_counted_and_few_are_told(void **state)
                      40); /* released in reverse: number 0 is the most recent */
 }
 
+/* --- a place that is quiet beside one that floods ---------------------------------------------- */
+
+static const weir_site site_c = {"shop.c", "refund", 77};
+
+static weir_err floods_then_once(weir_ctx *c, void *arg)
+{
+    static struct thing last;
+    assert_int_equal(floods(c, arg), WEIR_OK);
+    last = (struct thing){.number = MANY, .is_mistake = true};
+    weir_ctx *group = weir_ctx_open(c);
+    weir__own(weir__ctx_of(group), &last.owned, &type, &site_c);
+    weir__ctx_of(group)->is_ok = true;
+    (void)weir_ctx_close(group);
+    return WEIR_OK;
+}
+
+static void test_the_first_of_a_place_is_told_in_any_flood(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(floods, NULL), WEIR_OK); /* the second's lines are used up */
+    assert_int_equal(count("shop.c:77"), 0);
+    assert_int_equal(weir__sim_run(floods_then_once, NULL), WEIR_OK);
+    assert_int_equal(count("\"at\":\"shop.c:77\""), 1);
+}
+
+/* --- too many deferred calls ------------------------------------------------------------------ */
+
+static void count_up(void *n)
+{
+    ++*(int *)n;
+}
+
+__attribute__((noinline)) static weir_err defers(weir_ctx *c, void *n)
+{
+    for (int i = 0; i < WEIR_DEFERRED_MAX; i++)
+        assert_int_equal(weir_defer(c, count_up, n), WEIR_OK);
+    assert_int_equal(count("deferred call"), 0);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(weir_defer(c, count_up, n), WEIR_OK);
+    return WEIR_OK;
+}
+
+static weir_err defers_in_turns(weir_ctx *c, void *n)
+{
+    for (int i = 0; i < 2 * WEIR_DEFERRED_MAX; i++)
+        WEIR_WITH(turn, c)
+            assert_int_equal(weir_defer(turn, count_up, n), WEIR_OK);
+    return WEIR_OK;
+}
+
+/* In a context of their own: the simulation's is the application's, which is not counted. */
+static weir_err defers_twice(weir_ctx *c, void *n)
+{
+    WEIR_WITH(turns, c)
+        assert_int_equal(defers_in_turns(turns, n), WEIR_OK);
+    assert_int_equal(count("deferred call"), 0);
+    WEIR_WITH(loop, c)
+        assert_int_equal(defers(loop, n), WEIR_OK);
+    return WEIR_OK;
+}
+
+static void test_a_loop_that_defers_is_told_once(void **state)
+{
+    (void)state;
+    int n = 0;
+    assert_int_equal(weir__sim_run(defers_twice, &n), WEIR_OK);
+    assert_int_equal(n, 3 * WEIR_DEFERRED_MAX + 10);
+    assert_int_equal(count("deferred call is one of more than 1000"), 1);
+    assert_int_equal(count("defers at "), 1);
+}
+
+/* --- waits without an end --------------------------------------------------------------------- */
+
+struct waits {
+    weir_chan *chan;
+    bool is_request;
+    weir_dur timeout;
+};
+
+static weir_err waits(weir_ctx *c, void *arg)
+{
+    const struct waits *w = arg;
+    weir_err err = WEIR_OK;
+    WEIR_WITH(request, c, .timeout = w->timeout) {
+        int value;
+        weir__ctx_of(request)->exchange = w->is_request ? &value : NULL; /* looked at by nobody */
+        const weir_select_case arms[] = {{.chan = w->chan, .recv = &value}};
+        err = weir_select(request, arms, 1, weir_sec(59), NULL); /* a timeout is an end */
+        assert_int_equal(err, WEIR_ETIMEDOUT);
+        err = weir_chan_recv(request, w->chan, &value);
+    }
+    return err;
+}
+
+static weir_err lets_wait(weir_ctx *c, void *arg)
+{
+    struct waits *w = arg;
+    WEIR_WITH(group, c) {
+        w->chan = weir_chan_new(group, int, 0);
+        assert_int_equal(WEIR_GO(group, waits, w), WEIR_OK);
+        assert_int_equal(weir_sleep(c, weir_sec(300)), WEIR_OK);
+        weir_chan_close(c, w->chan);
+        weir_err err = weir_join_as(group, WEIR_JOIN_ALL);
+        assert_int_equal(err, w->timeout.ns > 0 ? WEIR_ETIMEDOUT : WEIR_ECLOSED);
+    }
+    return WEIR_OK;
+}
+
+static void test_a_request_that_waits_for_ever_is_told_once(void **state)
+{
+    (void)state;
+    struct waits has_deadline = {.is_request = true, .timeout = weir_sec(200)};
+    struct waits is_background = {.is_request = false};
+    struct waits for_ever = {.is_request = true};
+    assert_int_equal(weir__sim_run(lets_wait, &has_deadline), WEIR_OK);
+    assert_int_equal(weir__sim_run(lets_wait, &is_background), WEIR_OK);
+    assert_int_equal(buf.len, 0);
+    assert_int_equal(weir__sim_run(lets_wait, &for_ever), WEIR_OK);
+    assert_int_equal(count("\n"), 1);
+    assert_int_equal(count("chan recv waits without a deadline, on chan made at "), 1);
+    assert_int_equal(count("\"kind\":\"chan recv\",\"age_ms\":60000,\"stack\":\""), 1);
+    assert_int_equal(count("waits at "), 1);
+}
+
 static int capture(void **state)
 {
     (void)state;
@@ -176,6 +301,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_mistake_is_told_exactly),
         TEST(test_many_are_counted_and_few_are_told),
+        TEST(test_the_first_of_a_place_is_told_in_any_flood),
+        TEST(test_a_loop_that_defers_is_told_once),
+        TEST(test_a_request_that_waits_for_ever_is_told_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

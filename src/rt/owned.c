@@ -26,6 +26,7 @@ void weir__own(struct weir__ctx *c, struct weir__owned *o, const struct weir__ow
     o->ctx = c;
     o->site = site;
     o->since = weir__self != NULL ? weir__self->now : (weir_time){0};
+    o->stack[0] = NULL;
     if (type->is_mistake != NULL) {
         size_t n = weir__stack_capture(o->stack, WEIR__STACK_DEPTH - 1);
         o->stack[n] = NULL;

@@ -38,7 +38,7 @@ struct weir__owned {
     struct weir__ctx *ctx;
     const weir_site *site;
     weir_time since;
-    /* Return addresses of the acquirer, 0-terminated; only if is_mistake is set. */
+    /* Return addresses of the acquirer, 0-terminated; none unless is_mistake is set. */
     void *stack[WEIR__STACK_DEPTH];
 };
 
@@ -62,6 +62,13 @@ static inline bool weir__is_owned(const struct weir__owned *o)
  * Reports a mistake: a log line with site, age, route and stack, a counter by site, the test hook.
  */
 void weir__report_leak(const struct weir__owned *o, const char *what);
+
+/*
+ * Reports a wait that has lasted for long and has no deadline, in the same way: the place is where
+ * that was made what it waits for, the stack the one that waits. On the fiber's worker.
+ */
+struct weir__wait;
+void weir__report_wait(const struct weir__wait *w);
 
 /*
  * Sites with reports so far, most recent last; returns how many were written. For /metrics and

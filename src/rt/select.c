@@ -118,8 +118,17 @@ static bool is_stuck(const struct weir__wait *w, const struct weir__ctx *top)
     return true;
 }
 
-static const struct weir__wait_type select_type = {
-    .name = "select", .abandon = weir__chan_abandon, .describe = describe, .is_stuck = is_stuck};
+static const weir_site *made(const struct weir__wait *w)
+{
+    const struct weir__chan_party *p = WEIR_CONTAINER(w, const struct weir__chan_party, wait);
+    return p->arms > 0 ? p->waiters[0].chan->site : NULL; /* without any it waits for nothing */
+}
+
+static const struct weir__wait_type select_type = {.name = "select",
+                                                   .abandon = weir__chan_abandon,
+                                                   .describe = describe,
+                                                   .is_stuck = is_stuck,
+                                                   .made = made};
 
 /* Queues the party on the channel of each arm. All locks are held. */
 static void enqueue_all(struct weir__chan_party *me, const struct arms *a)

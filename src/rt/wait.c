@@ -27,6 +27,10 @@ static void on_timeout(struct weir__timer *t)
 {
     struct weir__wait *w = WEIR_CONTAINER(t, struct weir__wait, timer);
     struct weir__ctx *c = w->ctx;
+    if (w->until.ns == INT64_MAX) {
+        weir__report_wait(w);
+        return;
+    }
     bool is_shield = c->is_shielded && c->shield_until.ns <= w->fiber->worker->now.ns;
     weir__wait_abort(w, is_shield && c->reason != 0 ? weir__reason_err(c->reason) : WEIR_ETIMEDOUT);
 }
@@ -59,6 +63,12 @@ static struct weir__ctx *list_owner(struct weir__worker *w, struct weir__ctx *c)
     return weir__ctx_is_shared(c) ? w->root : c;
 }
 
+/* A request's wait on what may never happen, and nothing will end it. */
+static bool is_endless(const struct weir__wait *wait)
+{
+    return wait->until.ns == INT64_MAX && wait->ctx->exchange != NULL && wait->type->made != NULL;
+}
+
 static void arm_deadlines(struct weir__worker *w, struct weir__wait *wait, weir_time until)
 {
     struct weir__ctx *c = wait->ctx;
@@ -67,6 +77,9 @@ static void arm_deadlines(struct weir__worker *w, struct weir__wait *wait, weir_
     wait->until = weir_time_min(until, c->is_shielded ? until : c->deadline);
     if (until.ns != INT64_MAX)
         weir__timer_arm(&w->wheel, &wait->timer, until);
+    else if (WEIR_UNLIKELY(is_endless(wait)))
+        weir__timer_arm(&w->wheel, &wait->timer,
+                        weir_time_add(w->now, weir_ns(WEIR__WAIT_ENDLESS_NS)));
     struct weir__ctx *owner = c->deadline_owner;
     if (owner != NULL && !weir__timer_armed(&owner->timer) && owner->reason == 0)
         weir__timer_arm(&w->wheel, &owner->timer, owner->deadline);

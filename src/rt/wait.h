@@ -45,7 +45,15 @@ struct weir__wait_type {
      */
     bool (*is_stuck)(const struct weir__wait *w, const struct weir__ctx *top);
     bool has_limit; /* its own time-out is a limit that ends in an error, no step of the program */
+    /*
+     * Where that was made what is waited for, of kinds that may never come to an end by themselves:
+     * a request that waits so, without a deadline, is reported. NULL: it is not.
+     */
+    const weir_site *(*made)(const struct weir__wait *w);
 };
+
+/* How long a wait without a deadline lasts before it is reported. */
+#define WEIR__WAIT_ENDLESS_NS 60000000000LL
 
 struct weir__wait {
     const struct weir__wait_type *type;
