@@ -162,6 +162,9 @@ static weir_err runaway(weir_ctx *c, void *arg)
         ;
     assert_int_equal(err, WEIR_ELIMIT);
     assert_int_equal(started, 50);
+    assert_non_null(
+        strstr(weir_last_error(group)->message.ptr, "50 run in this context: weir_join"));
+    weir_error_clear(group);
     assert_int_equal(weir_join(group), WEIR_OK);
     assert_int_equal(WEIR_GO(group, add_one, &sum), WEIR_OK); /* room again */
     return weir_join(group);

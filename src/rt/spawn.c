@@ -129,7 +129,13 @@ weir_err weir_go_at(const weir_site *site, weir_ctx *handle, weir_fiber_fn fn, v
 {
     struct weir__ctx *p = weir__ctx_local(weir__ctx_of_at(handle, "WEIR_GO"));
     weir__refuse_short_lived(p, arg, "WEIR_GO");
-    return go(site, p, fn, arg, name, WEIR__CHILD_JOINED);
+    weir_err err = go(site, p, fn, arg, name, WEIR__CHILD_JOINED);
+    if (WEIR_LIKELY(err != WEIR_ELIMIT))
+        return err;
+    return weir_raise_at(site, weir__ctx_handle(p), WEIR_ELIMIT, 0,
+                         "no further fiber, %u run in this context: weir_join some first, or let a "
+                         "few work off a channel, whose senders wait while it is full",
+                         p->fibers);
 }
 
 weir_err weir__go_apart(const weir_site *site, struct weir__ctx *p, weir_fiber_fn fn, void *arg,
