@@ -35,6 +35,17 @@ typedef enum weir_log_level {
 WEIR_API void weir_log_at(const weir_site *site, weir_ctx *c, weir_log_level level,
                           const char *format, ...) WEIR_PRINTF(4, 5);
 
+/**
+ * Has `see(line, arg)` called with each line from now on, besides writing it: for a page that shows
+ * what was said last. One at a time; NULL ends it.
+ *
+ * see      gets the line without its line end, borrowed for the call. Runs wherever a line is
+ *          written, one call at a time, while others wait for it: it copies what it wants, and must
+ *          neither wait nor log
+ * context  anywhere; when it returns the one before is no longer called. Does not wait
+ */
+WEIR_API void weir_log_watch(void (*see)(weir_str line, void *arg), void *arg);
+
 #ifdef __cplusplus
 }
 #endif

@@ -36,6 +36,8 @@ static struct {
     uint64_t head, tail;    /* bytes written by the writer, put by all, since the start */
     uint64_t lines, dropped, dropped_unsaid;
     weir_buf *capture;
+    void (*see)(weir_str line, void *arg); /* weir_log_watch's */
+    void *see_arg;
     bool is_held;
     enum writer_state state;
     pthread_t thread;
@@ -238,6 +240,8 @@ static void submit(const struct weir__log_line *l)
 {
     bool wake = false, is_done = true;
     weir__lock_take(&all.lock);
+    if (all.see != NULL)
+        all.see((weir_str){l->out.ptr, l->out.len - 1}, all.see_arg);
     if (all.state == NO_WRITER && all.capture == NULL && needs_writer()) {
         weir__lock_give(&all.lock);
         start_writer();
@@ -264,6 +268,14 @@ void weir__log_end(struct weir__log_line *l)
         weir_buf_puts(&l->out, WEIR_S(",\"cut\":true"));
     weir_buf_puts(&l->out, WEIR_S("}\n"));
     submit(l);
+}
+
+void weir_log_watch(void (*see)(weir_str line, void *arg), void *arg)
+{
+    weir__lock_take(&all.lock);
+    all.see = see;
+    all.see_arg = arg;
+    weir__lock_give(&all.lock);
 }
 
 /* --- ends and tests ----------------------------------------------------------------------- */

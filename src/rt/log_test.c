@@ -291,6 +291,28 @@ static void test_after_the_stop_lines_are_written_at_once(void **state)
     assert_int_equal(close(fd), 0);
 }
 
+/* --- who watches ---------------------------------------------------------------------------- */
+
+static void note_line(weir_str line, void *arg)
+{
+    snprintf(arg, 256, WEIR_STR_FMT, WEIR_STR_ARG(line));
+}
+
+static void test_who_watches_sees_each_line(void **state)
+{
+    (void)state;
+    char seen[256] = "";
+    weir_log_watch(note_line, seen);
+    weir_log(NULL, WEIR_LOG_DEBUG, "not logged"); /* below the level */
+    assert_string_equal(seen, "");
+    weir_log(NULL, WEIR_LOG_WARN, "seen");
+    weir_log_watch(NULL, NULL);
+    weir_log(NULL, WEIR_LOG_WARN, "not seen");
+    assert_non_null(strstr(seen, "\"msg\":\"seen\""));
+    assert_int_equal(seen[strlen(seen) - 1], '}');         /* without its line end */
+    assert_non_null(strstr(logged(), "\"msg\":\"seen\"")); /* and written all the same */
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, capture, release)
 
 int main(void)
@@ -299,6 +321,7 @@ int main(void)
         TEST(test_a_line_is_an_object),
         TEST(test_dates_are_those_of_the_calendar),
         TEST(test_levels),
+        TEST(test_who_watches_sees_each_line),
         TEST(test_text_is_escaped),
         TEST(test_long_lines_are_cut),
         TEST(test_a_context_tells_request_and_route),
