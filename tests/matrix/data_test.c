@@ -99,9 +99,15 @@ static bool is_reading(struct cell *cell)
     return readers.in_use == 1;
 }
 
+/* The rows behind their handle, and the driver's part of them. */
+static const weir_rows *rows_inside(const struct cell *cell)
+{
+    return weir__token_must(cell->held, WEIR__KIND_ROWS, "the matrix", "the rows");
+}
+
 static const struct weir__sqlite_stmt *statement(const struct cell *cell)
 {
-    return ((const weir_rows *)cell->held)->stmt;
+    return rows_inside(cell)->stmt;
 }
 
 /* In the middle: SQLite holds a cursor, and a snapshot of the file. */
@@ -116,7 +122,7 @@ static weir_err take_statement(weir_ctx *c, struct cell *cell)
 {
     weir_rows *rows = weir_query(c, db(cell), "SELECT name FROM users WHERE name > ?", "Ben");
     cell->held = rows;
-    return rows->err;
+    return rows_inside(cell)->err;
 }
 
 static bool is_statement_busy(weir_ctx *c, struct cell *cell)

@@ -44,7 +44,7 @@ static weir_err take_temp(weir_ctx *c, struct cell *cell)
     return weir_file_write(c, f, "words\n", 6);
 }
 
-/* --- an outgoing connection, and who is at its other end --------------------------------------- */
+/* --- an outgoing connection, and who is at its other end -------------------------------------- */
 
 /* Takes one connection after the other, and waits until the other side closes it. */
 static weir_err take_calls(weir_ctx *c, void *arg)

@@ -56,7 +56,7 @@ static bool is_permit_free(weir_ctx *c, struct cell *cell)
     return is_free;
 }
 
-/* --- channels: a child waits in them, and for the exits that come meanwhile the handler too ---- */
+/* --- channels: a child waits in them; for exits that come meanwhile, the handler too ---------- */
 
 static void prepare_chans(weir_ctx *app, struct cell *cell)
 {
@@ -86,11 +86,17 @@ static weir_err take_recv(weir_ctx *c, struct cell *cell)
     return err;
 }
 
+/* Who waits in the i-th one. */
+static const weir_chan *inside(const struct cell *cell, int i)
+{
+    weir_chan *const *two = cell->shared;
+    return weir__chan_of(two[i], "the matrix");
+}
+
 static bool is_receiver_queued(weir_ctx *c, struct cell *cell)
 {
     (void)c;
-    weir_chan *const *two = cell->shared;
-    return !weir__list_empty(&two[0]->receivers);
+    return !weir__list_empty(&inside(cell, 0)->receivers);
 }
 
 static weir_err choose(weir_ctx *c, struct cell *cell)
@@ -116,15 +122,14 @@ static weir_err take_select(weir_ctx *c, struct cell *cell)
 
 static bool is_select_queued(weir_ctx *c, struct cell *cell)
 {
-    weir_chan *const *two = cell->shared;
-    return is_receiver_queued(c, cell) && !weir__list_empty(&two[1]->senders);
+    return is_receiver_queued(c, cell) && !weir__list_empty(&inside(cell, 1)->senders);
 }
 
 static bool is_nobody_queued(weir_ctx *c, struct cell *cell)
 {
     (void)c;
-    weir_chan *const *two = cell->shared;
-    return weir__list_empty(&two[0]->receivers) && weir__list_empty(&two[1]->senders);
+    return weir__list_empty(&inside(cell, 0)->receivers) &&
+           weir__list_empty(&inside(cell, 1)->senders);
 }
 
 /* --- timers and topics ------------------------------------------------------------------------ */
