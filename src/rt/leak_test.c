@@ -155,7 +155,7 @@ static void test_many_are_counted_and_few_are_told(void **state)
                      40); /* released in reverse: number 0 is the most recent */
 }
 
-/* --- a place that is quiet beside one that floods ---------------------------------------------- */
+/* --- a place that is quiet beside one that floods -------------------------------------------- */
 
 static const weir_site site_c = {"shop.c", "refund", 77};
 
