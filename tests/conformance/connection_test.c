@@ -119,12 +119,6 @@ static void compose(struct pipeline *p, unsigned n, unsigned number)
     present = &p->rule;
 }
 
-static bool is_sanitized(void)
-{
-    const char *which = getenv("WEIR_SANITIZE");
-    return which != NULL && which[0] != '\0' && strcmp(which, "none") != 0;
-}
-
 /* Whole, in two at a place that differs from one to the next, in crumbs of 1 to 7 bytes. */
 static void try_pipeline(struct kit *k, unsigned n, unsigned number)
 {
