@@ -13,7 +13,7 @@ PACKAGES = @tools/install-packages --stamp $(BUILD)/.packages-$@
 FUZZED = -Db_sanitize=address,undefined -Dmalloc=system -Doptimization=1 -Dwerror=false -Db_lundef=false
 SANITIZED = -Dmalloc=system -Doptimization=1 -Dwerror=false -Db_lundef=false -Dtests=enabled
 
-.PHONY: help run build test check asan tsan mutate fuzz-smoke fuzz soak bench format install clean
+.PHONY: help run build test check asan tsan coverage mutate fuzz-smoke fuzz soak bench format install clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -46,6 +46,12 @@ tsan: ## all tests under ThreadSanitizer
 	@tools/install-packages --stamp $(BUILD)-tsan/.packages build test
 	@tools/build $(BUILD)-tsan -Db_sanitize=thread $(SANITIZED) -- all meson-test-prereq
 	@WEIR_SANITIZE=thread tools/run-tests $(BUILD)-tsan -t 8 $(TESTS)
+
+coverage: ## all tests, counting which lines of src they reach; too few is a failure
+	@tools/install-packages --stamp $(BUILD)-coverage/.packages build test coverage
+	@tools/build $(BUILD)-coverage -Db_coverage=true -Doptimization=0 -Dwerror=false \
+		-Dc_args=-fprofile-update=atomic -Dtests=enabled -- all meson-test-prereq
+	@tools/coverage $(BUILD)-coverage $(TESTS)
 
 fuzz-smoke: ## all fuzzers for two minutes in all
 	@tools/install-packages --stamp $(BUILD)-fuzz/.packages build fuzz
@@ -86,4 +92,4 @@ install: ## headers, libraries, weir.pc (PREFIX=/usr/local, DESTDIR=)
 	@meson install -C $(BUILD) --no-rebuild --quiet $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
 
 clean: ## removes what was built
-	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-clang $(BUILD)-fuzz $(BUILD)-fuzz-afl $(BUILD)-mutate
+	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-clang $(BUILD)-coverage $(BUILD)-fuzz $(BUILD)-fuzz-afl $(BUILD)-mutate
