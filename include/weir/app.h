@@ -107,7 +107,8 @@ typedef struct weir_app_options {
     weir_app_new_at((argc), (argv), &(weir_app_options){.unused = 0, __VA_ARGS__})
 /** The function behind weir_app_new. */
 WEIR_API weir_app *weir_app_new_at(int argc, char **argv,
-                                   const weir_app_options *options) WEIR_MUST_USE;
+                                   const weir_app_options *options) WEIR_MUST_USE WEIR_NEVER_NULL
+    WEIR_NONNULL(2, 3);
 
 /**
  * Runs the service until SIGTERM or SIGINT. Then readiness fails, no connection is accepted any
@@ -119,7 +120,11 @@ WEIR_API weir_app *weir_app_new_at(int argc, char **argv,
  *          start failed, or when something had to be cancelled
  * context  main
  */
-WEIR_API int weir_app_run(weir_app *app) WEIR_MUST_USE;
+WEIR_API int weir_app_run(weir_app *app) WEIR_MUST_USE WEIR_NONNULL(1);
+/* What weir_app_new made ends there; said here, where the compiler knows what that is. */
+/* NOLINTNEXTLINE(readability-redundant-declaration) */
+weir_app *weir_app_new_at(int argc, char **argv, const weir_app_options *options)
+    WEIR_ENDED_BY(weir_app_run);
 
 #ifdef __cplusplus
 }

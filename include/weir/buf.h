@@ -30,13 +30,15 @@ typedef struct weir_buf {
  * owner    the caller, who calls weir_buf_fini; a zeroed weir_buf may be given to fini as well
  * context  anywhere
  */
-WEIR_API void weir_buf_init(weir_buf *b, size_t bytes_max);
+WEIR_API void weir_buf_init(weir_buf *b, size_t bytes_max) WEIR_NONNULL(1)
+    WEIR_ACCESS(write_only, 1);
 
 /** Makes a buffer over `size` bytes of the caller's; it never grows and owns nothing. */
-WEIR_API void weir_buf_init_fixed(weir_buf *b, char *bytes, size_t size);
+WEIR_API void weir_buf_init_fixed(weir_buf *b, char *bytes, size_t size) WEIR_NONNULL(1)
+    WEIR_ACCESS(write_only, 1) WEIR_ACCESS(write_only, 2, 3);
 
 /** Frees what the buffer holds; it is empty and usable afterwards, with the same maximum. */
-WEIR_API void weir_buf_fini(weir_buf *b);
+WEIR_API void weir_buf_fini(weir_buf *b) WEIR_NONNULL(1) WEIR_ACCESS(read_write, 1);
 
 /**
  * Makes room for `n` more bytes at ptr + len, to be written by the caller, who then adds to `len`.
@@ -46,21 +48,23 @@ WEIR_API void weir_buf_fini(weir_buf *b);
  *          `err`
  * context  anywhere
  */
-WEIR_API char *weir_buf_reserve(weir_buf *b, size_t n);
+WEIR_API char *weir_buf_reserve(weir_buf *b, size_t n) WEIR_NONNULL(1) WEIR_ACCESS(read_write, 1);
 
 /**
  * Appends bytes, a string, one byte. Errors as weir_buf_reserve: sticky, nothing of it is added,
  * nor of what follows.
  */
-WEIR_API void weir_buf_add(weir_buf *b, const void *bytes, size_t n);
-WEIR_API void weir_buf_puts(weir_buf *b, weir_str s);
-WEIR_API void weir_buf_putc(weir_buf *b, char ch);
+WEIR_API void weir_buf_add(weir_buf *b, const void *bytes, size_t n) WEIR_NONNULL(1)
+    WEIR_ACCESS(read_write, 1) WEIR_ACCESS(read_only, 2, 3);
+WEIR_API void weir_buf_puts(weir_buf *b, weir_str s) WEIR_NONNULL(1) WEIR_ACCESS(read_write, 1);
+WEIR_API void weir_buf_putc(weir_buf *b, char ch) WEIR_NONNULL(1) WEIR_ACCESS(read_write, 1);
 
 /**
  * Appends as printf does; one byte of room is needed for the NUL. Only the formats of integers and
  * strings are locale-proof. Errors are sticky as for weir_buf_add; a bad format is WEIR_EINVALID.
  */
-WEIR_API void weir_buf_printf(weir_buf *b, const char *format, ...) WEIR_PRINTF(2, 3);
+WEIR_API void weir_buf_printf(weir_buf *b, const char *format, ...) WEIR_PRINTF(2, 3)
+    WEIR_NONNULL(1, 2) WEIR_ACCESS(read_write, 1);
 
 /** Empties the buffer, keeps its memory, forgets its error. */
 static inline void weir_buf_reset(weir_buf *b)

@@ -30,7 +30,7 @@ typedef struct weir_chan weir_chan;
 #define weir_chan_new(c, T, capacity) weir_chan_new_at(WEIR_HERE, (c), sizeof(T), (capacity))
 /** The function behind weir_chan_new; `elem_size` is 1 to 4096 bytes. */
 WEIR_API weir_chan *weir_chan_new_at(const weir_site *site, weir_ctx *c, size_t elem_size,
-                                     size_t capacity) WEIR_MUST_USE;
+                                     size_t capacity) WEIR_MUST_USE WEIR_NEVER_NULL WEIR_NONNULL(2);
 
 /**
  * Sends a copy of `*elem`, waiting while the channel is full. Who waits is served in order.
@@ -38,7 +38,8 @@ WEIR_API weir_chan *weir_chan_new_at(const weir_site *site, weir_ctx *c, size_t 
  * returns  WEIR_OK; WEIR_ECLOSED; the reason when `c` is cancelled (then nothing was sent)
  * context  fiber; may wait, up to the deadline of `c`
  */
-WEIR_API weir_err weir_chan_send(weir_ctx *c, weir_chan *ch, const void *elem) WEIR_MUST_USE;
+WEIR_API weir_err weir_chan_send(weir_ctx *c, weir_chan *ch, const void *elem) WEIR_MUST_USE
+    WEIR_NONNULL(1, 2, 3);
 
 /**
  * Receives into `*elem`, waiting while the channel is empty.
@@ -47,20 +48,23 @@ WEIR_API weir_err weir_chan_send(weir_ctx *c, weir_chan *ch, const void *elem) W
  *          (then nothing was taken)
  * context  fiber; may wait, up to the deadline of `c`
  */
-WEIR_API weir_err weir_chan_recv(weir_ctx *c, weir_chan *ch, void *elem) WEIR_MUST_USE;
+WEIR_API weir_err weir_chan_recv(weir_ctx *c, weir_chan *ch, void *elem) WEIR_MUST_USE
+    WEIR_NONNULL(1, 2, 3);
 
 /** The same without waiting: -EAGAIN instead. The reason when `c` is cancelled. */
-WEIR_API weir_err weir_chan_try_send(weir_ctx *c, weir_chan *ch, const void *elem) WEIR_MUST_USE;
-WEIR_API weir_err weir_chan_try_recv(weir_ctx *c, weir_chan *ch, void *elem) WEIR_MUST_USE;
+WEIR_API weir_err weir_chan_try_send(weir_ctx *c, weir_chan *ch, const void *elem) WEIR_MUST_USE
+    WEIR_NONNULL(1, 2, 3);
+WEIR_API weir_err weir_chan_try_recv(weir_ctx *c, weir_chan *ch, void *elem) WEIR_MUST_USE
+    WEIR_NONNULL(1, 2, 3);
 
 /**
  * No further sends; what is in it may still be received; everybody who waits is woken with
  * WEIR_ECLOSED. Idempotent. Any context of a worker that may use the channel; does not wait.
  */
-WEIR_API void weir_chan_close(weir_ctx *c, weir_chan *ch);
+WEIR_API void weir_chan_close(weir_ctx *c, weir_chan *ch) WEIR_NONNULL(1, 2);
 
 /** Elements in the channel now. Where other workers use it, no more than a hint. */
-WEIR_API size_t weir_chan_len(const weir_chan *ch);
+WEIR_API size_t weir_chan_len(const weir_chan *ch) WEIR_NONNULL(1);
 
 /** One arm of a select. Give exactly one of `recv` and `send`, unless `chan` is NULL. */
 typedef struct weir_select_case {
@@ -84,7 +88,8 @@ typedef struct weir_select_case {
  * context  fiber; may wait, up to the deadline of `c`
  */
 WEIR_API int weir_select(weir_ctx *c, const weir_select_case *cases, size_t n, weir_dur timeout,
-                         bool *closed) WEIR_MUST_USE;
+                         bool *closed) WEIR_MUST_USE WEIR_NONNULL(1, 2)
+    WEIR_ACCESS(read_only, 2, 3);
 
 #ifdef __cplusplus
 }

@@ -54,7 +54,7 @@ typedef enum weir_reason {
 } weir_reason;
 
 /** The name of a reason, such as "client gone"; a constant string. */
-WEIR_API const char *weir_reason_name(weir_reason reason);
+WEIR_API const char *weir_reason_name(weir_reason reason) WEIR_NEVER_NULL;
 
 /* --- sub-contexts ------------------------------------------------------------------------- */
 
@@ -85,7 +85,7 @@ typedef struct weir_ctx_options {
  */
 WEIR_API weir_ctx *weir_ctx_open_at(const weir_site *site, weir_ctx *parent,
                                     const weir_ctx_options *options) WEIR_MUST_USE
-    __attribute__((noinline));
+    __attribute__((noinline)) WEIR_NEVER_NULL WEIR_NONNULL(2, 3);
 
 /**
  * Ends a context before its parent ends: cancels and joins its fibers, closes the contexts below
@@ -97,7 +97,12 @@ WEIR_API weir_ctx *weir_ctx_open_at(const weir_site *site, weir_ctx *parent,
  * errors   from another fiber than the one that opened it: misuse, panics
  * context  the fiber that opened it; may wait for children to unwind, and for releases
  */
-WEIR_API weir_err weir_ctx_close(weir_ctx *c);
+WEIR_API weir_err weir_ctx_close(weir_ctx *c) WEIR_NONNULL(1);
+/*
+ * Nobody calls this, and it does not exist: it tells the compiler that weir_ctx_close makes a
+ * handle dead. weir_ctx_open does not say so, for it would say too that each must be closed.
+ */
+weir_ctx *weir__ctx_to_close(void) WEIR_ENDED_BY(weir_ctx_close);
 
 /** For WEIR_WITH: closes and forgets. NULL is allowed. */
 static inline void weir_ctx_close_ref(weir_ctx **c)
@@ -135,25 +140,25 @@ static inline void weir_ctx_close_ref(weir_ctx **c)
  * c        any but the application's
  * context  a fiber of the context's worker; does not wait (weir_join does)
  */
-WEIR_API void weir_cancel(weir_ctx *c);
+WEIR_API void weir_cancel(weir_ctx *c) WEIR_NONNULL(1);
 
 /**
  * Why the context is cancelled, shielded or not; WEIR_REASON_NONE while it is not. Looks at the
  * clock.
  */
-WEIR_API weir_reason weir_cancel_reason(weir_ctx *c);
+WEIR_API weir_reason weir_cancel_reason(weir_ctx *c) WEIR_NONNULL(1);
 
 /**
  * The same as an error: WEIR_OK, or the code that a wait would return now. WEIR_OK while a shield
  * holds. For loops that compute; looks at the clock where there is a deadline.
  */
-WEIR_API weir_err weir_check(weir_ctx *c);
+WEIR_API weir_err weir_check(weir_ctx *c) WEIR_NONNULL(1);
 
 /** The deadline; weir_never() when there is none. */
-WEIR_API weir_time weir_deadline(weir_ctx *c);
+WEIR_API weir_time weir_deadline(weir_ctx *c) WEIR_NONNULL(1);
 
 /** What is left until the deadline, never below 0; the largest duration when there is none. */
-WEIR_API weir_dur weir_remaining(weir_ctx *c);
+WEIR_API weir_dur weir_remaining(weir_ctx *c) WEIR_NONNULL(1);
 
 /**
  * Now, on the worker's clock (virtual in simulated tests). On a worker only; elsewhere it aborts.
@@ -172,10 +177,10 @@ WEIR_API weir_time weir_now(void);
  * limit    from now, 1 ns to 10 s; a shield without a bound cannot be had: misuse, panics
  * context  fiber, does not wait; pair with weir_unshield, or use WEIR_SHIELD (c, limit) { … }
  */
-WEIR_API void weir_shield(weir_ctx *c, weir_dur limit);
+WEIR_API void weir_shield(weir_ctx *c, weir_dur limit) WEIR_NONNULL(1);
 
 /** Ends the shield; nothing when there is none. */
-WEIR_API void weir_unshield(weir_ctx *c);
+WEIR_API void weir_unshield(weir_ctx *c) WEIR_NONNULL(1);
 
 /** For WEIR_SHIELD: ends the shield on every way out. */
 static inline void weir_unshield_ref(weir_ctx **c)
@@ -203,7 +208,7 @@ static inline void weir_unshield_ref(weir_ctx **c)
  * limits   the context's memory_max; none for the application's context, which takes from the heap
  * context  fiber; does not wait
  */
-WEIR_API void *weir_alloc(weir_ctx *c, size_t size) WEIR_MUST_USE;
+WEIR_API void *weir_alloc(weir_ctx *c, size_t size) WEIR_MUST_USE WEIR_ALLOCATES(2) WEIR_NONNULL(1);
 
 /** A zeroed object of type T, as weir_alloc. */
 #define weir_new(c, T) ((T *)weir_alloc((c), sizeof(T)))
@@ -212,10 +217,11 @@ WEIR_API void *weir_alloc(weir_ctx *c, size_t size) WEIR_MUST_USE;
  * A copy of `s`, NUL-terminated behind its end, as weir_alloc; absent when there is no memory. The
  * copy of the absent string is empty, not absent.
  */
-WEIR_API weir_str weir_strdup(weir_ctx *c, weir_str s);
+WEIR_API weir_str weir_strdup(weir_ctx *c, weir_str s) WEIR_NONNULL(1);
 
 /** Text as printf writes it, in the context's memory; absent when there is no memory. */
-WEIR_API weir_str weir_sprintf(weir_ctx *c, const char *format, ...) WEIR_PRINTF(2, 3);
+WEIR_API weir_str weir_sprintf(weir_ctx *c, const char *format, ...) WEIR_PRINTF(2, 3)
+    WEIR_NONNULL(1, 2);
 
 /* --- ownership ---------------------------------------------------------------------------- */
 
@@ -237,7 +243,7 @@ WEIR_API weir_str weir_sprintf(weir_ctx *c, const char *format, ...) WEIR_PRINTF
 #define weir_defer(c, fn, arg) weir_defer_at(WEIR_HERE, (c), (fn), (arg))
 /** The function behind weir_defer. */
 WEIR_API weir_err weir_defer_at(const weir_site *site, weir_ctx *c, void (*fn)(void *arg),
-                                void *arg);
+                                void *arg) WEIR_NONNULL(2, 3);
 
 /* --- values ------------------------------------------------------------------------------- */
 
@@ -259,7 +265,8 @@ typedef struct weir_key {
  *          instead); WEIR_EBUDGET, -ENOMEM
  * context  fiber; does not wait
  */
-WEIR_API weir_err weir_set(weir_ctx *c, const weir_key *key, const void *value);
+WEIR_API weir_err weir_set(weir_ctx *c, const weir_key *key, const void *value)
+    WEIR_NONNULL(1, 2, 3);
 
 /**
  * The nearest value of that key in the context or above it, up to the application's.
@@ -268,7 +275,7 @@ WEIR_API weir_err weir_set(weir_ctx *c, const weir_key *key, const void *value);
  * owner    the context that it was set in
  * context  fiber; does not wait
  */
-WEIR_API const void *weir_get_value(weir_ctx *c, const weir_key *key);
+WEIR_API const void *weir_get_value(weir_ctx *c, const weir_key *key) WEIR_NONNULL(1, 2);
 
 /* --- the error record --------------------------------------------------------------------- */
 
@@ -294,13 +301,13 @@ typedef struct weir_error {
 #define weir_raise(c, code, ...) weir_raise_at(WEIR_HERE, (c), (code), 0, __VA_ARGS__)
 /** The function behind weir_raise and weir_fail. `status` 0 means none. */
 WEIR_API weir_err weir_raise_at(const weir_site *site, weir_ctx *c, weir_err code, int status,
-                                const char *format, ...) WEIR_PRINTF(5, 6);
+                                const char *format, ...) WEIR_PRINTF(5, 6) WEIR_NONNULL(2, 5);
 
 /** The context's own error record, not its parent's; NULL while there is none. Borrowed from it. */
-WEIR_API const weir_error *weir_last_error(weir_ctx *c);
+WEIR_API const weir_error *weir_last_error(weir_ctx *c) WEIR_NONNULL(1);
 
 /** Forgets the error record: it has been dealt with. */
-WEIR_API void weir_error_clear(weir_ctx *c);
+WEIR_API void weir_error_clear(weir_ctx *c) WEIR_NONNULL(1);
 
 #ifdef __cplusplus
 }

@@ -54,7 +54,7 @@ enum weir_errors {
  * returns  a constant string, the same in every locale; never NULL
  * context  anywhere
  */
-WEIR_API const char *weir_strerror(weir_err err);
+WEIR_API const char *weir_strerror(weir_err err) WEIR_NEVER_NULL;
 
 #ifdef __cplusplus
 }

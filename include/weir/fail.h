@@ -30,7 +30,7 @@ extern "C" {
 #define weir_fail(c, status, ...) weir_fail_at(WEIR_HERE, (c), (status), __VA_ARGS__)
 /** The function behind weir_fail. */
 WEIR_API weir_err weir_fail_at(const weir_site *site, weir_ctx *c, int status, const char *format,
-                               ...) WEIR_PRINTF(4, 5) WEIR_MUST_USE;
+                               ...) WEIR_PRINTF(4, 5) WEIR_MUST_USE WEIR_NONNULL(2, 4);
 
 /**
  * Fails the request for input that could not be read: after weir_bind_… or a typed getter. 400 with
@@ -39,7 +39,8 @@ WEIR_API weir_err weir_fail_at(const weir_site *site, weir_ctx *c, int status, c
  */
 #define weir_fail_bind(c) weir_fail_bind_at(WEIR_HERE, (c))
 /** The function behind weir_fail_bind. */
-WEIR_API weir_err weir_fail_bind_at(const weir_site *site, weir_ctx *c) WEIR_MUST_USE;
+WEIR_API weir_err weir_fail_bind_at(const weir_site *site, weir_ctx *c) WEIR_MUST_USE
+    WEIR_NONNULL(2);
 
 /**
  * Fails the request for the last recorded error. The client learns the status alone; the log has
@@ -49,7 +50,8 @@ WEIR_API weir_err weir_fail_bind_at(const weir_site *site, weir_ctx *c) WEIR_MUS
  */
 #define weir_fail_last(c, status) weir_fail_last_at(WEIR_HERE, (c), (status))
 /** The function behind weir_fail_last. */
-WEIR_API weir_err weir_fail_last_at(const weir_site *site, weir_ctx *c, int status) WEIR_MUST_USE;
+WEIR_API weir_err weir_fail_last_at(const weir_site *site, weir_ctx *c, int status) WEIR_MUST_USE
+    WEIR_NONNULL(2);
 
 /** Your own error codes: enum { SHOP_ESTOCK = WEIR_DOMAIN(1), … }; `n` from 0 to 9999. */
 #define WEIR_DOMAIN(n) (-10000 - (n))
@@ -77,7 +79,7 @@ typedef struct weir_error_entry {
                             sizeof(weir_error_entry))
 /** The function behind weir_error_table. */
 WEIR_API void weir_error_table_at(const weir_site *site, weir_group *group,
-                                  const weir_error_entry *entries, size_t count);
+                                  const weir_error_entry *entries, size_t count) WEIR_NONNULL(2, 3);
 
 #ifdef __cplusplus
 }

@@ -38,7 +38,7 @@ typedef weir_err (*weir_fiber_fn)(weir_ctx *c, void *arg);
 #define WEIR_GO(c, fn, arg) weir_go_at(WEIR_HERE, (c), (fn), (arg), #fn)
 /** The function behind WEIR_GO; `name` is of static storage. */
 WEIR_API weir_err weir_go_at(const weir_site *site, weir_ctx *c, weir_fiber_fn fn, void *arg,
-                             const char *name) WEIR_MUST_USE;
+                             const char *name) WEIR_MUST_USE WEIR_NONNULL(2, 3);
 
 /** How weir_join treats errors of the fibers. */
 typedef enum weir_join_mode {
@@ -57,7 +57,7 @@ typedef enum weir_join_mode {
  * errors   the application's context: misuse, panics
  * context  the fiber that opened `c`, one at a time, and never a fiber that runs in `c`; waits
  */
-WEIR_API weir_err weir_join_as(weir_ctx *c, weir_join_mode mode);
+WEIR_API weir_err weir_join_as(weir_ctx *c, weir_join_mode mode) WEIR_NONNULL(1);
 
 /** weir_join_as with WEIR_JOIN_FAIL_FAST. */
 static inline weir_err weir_join(weir_ctx *c)
@@ -90,7 +90,8 @@ typedef struct weir_detach_options {
 /** The function behind weir_detach. */
 WEIR_API weir_err weir_detach_at(const weir_site *site, weir_ctx *c, weir_fiber_fn fn,
                                  const char *name, const void *data, size_t size,
-                                 const weir_detach_options *options) WEIR_MUST_USE;
+                                 const weir_detach_options *options) WEIR_MUST_USE
+    WEIR_NONNULL(2, 3) WEIR_ACCESS(read_only, 5, 6);
 
 /**
  * Waits for a time.
@@ -99,16 +100,16 @@ WEIR_API weir_err weir_detach_at(const weir_site *site, weir_ctx *c, weir_fiber_
  * returns  WEIR_OK when the time has passed, otherwise the reason of the cancellation
  * context  fiber; waits
  */
-WEIR_API weir_err weir_sleep(weir_ctx *c, weir_dur d);
+WEIR_API weir_err weir_sleep(weir_ctx *c, weir_dur d) WEIR_NONNULL(1);
 
 /** Lets the other fibers that are ready run, now. Returns as weir_check: a cancellation point. */
-WEIR_API weir_err weir_yield(weir_ctx *c);
+WEIR_API weir_err weir_yield(weir_ctx *c) WEIR_NONNULL(1);
 
 /**
  * A cheap weir_yield for loops that compute: lets others run only when the fiber has had its share
  * (1 ms since it was last resumed). Costs a look at the clock. Returns as weir_check.
  */
-WEIR_API weir_err weir_checkpoint(weir_ctx *c);
+WEIR_API weir_err weir_checkpoint(weir_ctx *c) WEIR_NONNULL(1);
 
 /**
  * Ends the fiber's present work: unwinds its stack to the nearest weir_protect (the recover
@@ -122,7 +123,7 @@ WEIR_API weir_err weir_checkpoint(weir_ctx *c);
 #define weir_panic(...) weir_panic_at(WEIR_HERE, __VA_ARGS__)
 /** The function behind weir_panic. */
 WEIR_API WEIR_NORETURN void weir_panic_at(const weir_site *site, const char *format, ...)
-    WEIR_PRINTF(2, 3);
+    WEIR_PRINTF(2, 3) WEIR_NONNULL(2);
 
 /** Panics with the expression's text unless it holds; stays on in release builds. As weir_panic. */
 #define WEIR_CHECK(expr)                                                                           \
@@ -137,7 +138,7 @@ WEIR_API WEIR_NORETURN void weir_panic_at(const weir_site *site, const char *for
  *          the fibers and what `c` itself owns stay until it ends
  * context  fiber; waits where `fn` does, and for those contexts to close
  */
-WEIR_API weir_err weir_protect(weir_ctx *c, weir_fiber_fn fn, void *arg);
+WEIR_API weir_err weir_protect(weir_ctx *c, weir_fiber_fn fn, void *arg) WEIR_NONNULL(1, 2);
 
 #ifdef __cplusplus
 }

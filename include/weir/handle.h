@@ -36,14 +36,14 @@ typedef struct weir_handle {
 #define WEIR_HANDLE(name, type)                                                                    \
     typedef type weir_handle_type_##name;                                                          \
     __attribute__((weak, visibility("hidden"))) weir_handle weir_handle_##name = {#name, 0};       \
-    __attribute__((unused)) static inline type *name(weir_ctx *c)                                  \
+    __attribute__((unused)) static inline weir_handle_type_##name *name(weir_ctx *c)               \
     {                                                                                              \
-        return (type *)weir_handle_get(c, &weir_handle_##name);                                    \
+        return (weir_handle_type_##name *)weir_handle_get(c, &weir_handle_##name);                 \
     }                                                                                              \
     struct weir_handle_##name##_needs_a_semicolon
 
 /** The function behind the one that WEIR_HANDLE declares. Any context of a worker. */
-WEIR_API void *weir_handle_get(weir_ctx *c, const weir_handle *handle);
+WEIR_API void *weir_handle_get(weir_ctx *c, const weir_handle *handle) WEIR_NONNULL(1, 2);
 
 /**
  * Provides a handle: `object` is what name(c) yields from now on. Twice is a mistake that stops the
@@ -58,7 +58,7 @@ WEIR_API void *weir_handle_get(weir_ctx *c, const weir_handle *handle);
                     (1 ? (object) : (weir_handle_type_##name *)0))
 /** The function behind weir_provide. */
 WEIR_API void weir_provide_at(const weir_site *site, weir_group *group, weir_handle *handle,
-                              void *object);
+                              void *object) WEIR_NONNULL(2, 3, 4);
 
 /**
  * Says that the routes of a group use a handle: the start fails, with this line, when it is not
@@ -66,7 +66,8 @@ WEIR_API void weir_provide_at(const weir_site *site, weir_group *group, weir_han
  */
 #define weir_needs(target, name) weir_needs_at(WEIR_HERE, WEIR__GROUP(target), &weir_handle_##name)
 /** The function behind weir_needs. */
-WEIR_API void weir_needs_at(const weir_site *site, weir_group *group, weir_handle *handle);
+WEIR_API void weir_needs_at(const weir_site *site, weir_group *group, weir_handle *handle)
+    WEIR_NONNULL(2, 3);
 
 #ifdef __cplusplus
 }

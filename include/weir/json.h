@@ -49,7 +49,8 @@ typedef struct weir_json_limits {
  * returns  WEIR_OK, or the buffer's error: WEIR_ETOOLARGE, -ENOMEM; on error `out` holds a prefix
  * context  anywhere
  */
-WEIR_API weir_err weir_json_encode(weir_buf *out, const weir_model *model, const void *object);
+WEIR_API weir_err weir_json_encode(weir_buf *out, const weir_model *model, const void *object)
+    WEIR_NONNULL(1, 2, 3) WEIR_ACCESS(read_write, 1);
 
 #ifdef __cplusplus
 }

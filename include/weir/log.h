@@ -33,7 +33,7 @@ typedef enum weir_log_level {
 #define weir_log(c, level, ...) weir_log_at(WEIR_HERE, (c), (level), __VA_ARGS__)
 /** The function behind weir_log. Lines are at most 4 KiB; the rest is cut and marked. */
 WEIR_API void weir_log_at(const weir_site *site, weir_ctx *c, weir_log_level level,
-                          const char *format, ...) WEIR_PRINTF(4, 5);
+                          const char *format, ...) WEIR_PRINTF(4, 5) WEIR_NONNULL(4);
 
 /**
  * Has `see(line, arg)` called with each line from now on, besides writing it: for a page that shows

@@ -38,7 +38,8 @@ typedef struct weir_offload_options {
     weir_offload_at(WEIR_HERE, (c), (fn), (arg), &(weir_offload_options){__VA_ARGS__})
 /** The function behind weir_offload. */
 WEIR_API weir_err weir_offload_at(const weir_site *site, weir_ctx *c, weir_err (*fn)(void *arg),
-                                  void *arg, const weir_offload_options *options) WEIR_MUST_USE;
+                                  void *arg, const weir_offload_options *options) WEIR_MUST_USE
+    WEIR_NONNULL(2, 3, 5);
 
 #ifdef __cplusplus
 }

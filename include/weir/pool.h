@@ -61,7 +61,7 @@ typedef struct weir_pool_stats {
 } weir_pool_stats;
 
 /** The name of a reason, such as "lifetime"; a constant string. */
-WEIR_API const char *weir_pool_closed_name(weir_pool_closed reason);
+WEIR_API const char *weir_pool_closed_name(weir_pool_closed reason) WEIR_NEVER_NULL;
 
 #ifdef __cplusplus
 }

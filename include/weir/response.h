@@ -27,13 +27,13 @@ extern "C" {
     weir_json_at((c), (status), weir_model_of(T), (1 ? (object) : (const T *)0))
 /** The function behind weir_json. */
 WEIR_API weir_err weir_json_at(weir_ctx *c, int status, const weir_model *model,
-                               const void *object) WEIR_MUST_USE;
+                               const void *object) WEIR_MUST_USE WEIR_NONNULL(1, 3, 4);
 
 /** The same inside of the envelope that failures have: 200 {"code":"ok","msg":"","data":{…}}. */
 #define weir_reply(c, T, object) weir_reply_at((c), weir_model_of(T), (1 ? (object) : (const T *)0))
 /** The function behind weir_reply. */
 WEIR_API weir_err weir_reply_at(weir_ctx *c, const weir_model *model,
-                                const void *object) WEIR_MUST_USE;
+                                const void *object) WEIR_MUST_USE WEIR_NONNULL(1, 2, 3);
 
 #ifndef __cplusplus
 /** Responds with text/plain; `text` is a weir_str or a C string. Returns as weir_json. */
@@ -41,19 +41,21 @@ WEIR_API weir_err weir_reply_at(weir_ctx *c, const weir_model *model,
     _Generic((text), weir_str : weir_text_str, default : weir_text_z)((c), (status), (text))
 #endif
 /** The functions behind weir_text. */
-WEIR_API weir_err weir_text_str(weir_ctx *c, int status, weir_str text) WEIR_MUST_USE;
-WEIR_API weir_err weir_text_z(weir_ctx *c, int status, const char *text) WEIR_MUST_USE;
+WEIR_API weir_err weir_text_str(weir_ctx *c, int status, weir_str text) WEIR_MUST_USE
+    WEIR_NONNULL(1);
+WEIR_API weir_err weir_text_z(weir_ctx *c, int status, const char *text) WEIR_MUST_USE
+    WEIR_NONNULL(1);
 
 /** Responds with text/plain as printf writes it. */
 WEIR_API weir_err weir_textf(weir_ctx *c, int status, const char *format, ...)
-    WEIR_PRINTF(3, 4) WEIR_MUST_USE;
+    WEIR_PRINTF(3, 4) WEIR_MUST_USE WEIR_NONNULL(1, 3);
 
 /** Responds with bytes of any type: weir_bytes(c, 200, "image/png", png). Returns as weir_json. */
 WEIR_API weir_err weir_bytes(weir_ctx *c, int status, const char *type,
-                             weir_str bytes) WEIR_MUST_USE;
+                             weir_str bytes) WEIR_MUST_USE WEIR_NONNULL(1, 3);
 
 /** Responds without a body: 204. */
-WEIR_API weir_err weir_no_content(weir_ctx *c) WEIR_MUST_USE;
+WEIR_API weir_err weir_no_content(weir_ctx *c) WEIR_MUST_USE WEIR_NONNULL(1);
 
 /**
  * Sends the client elsewhere.
@@ -64,7 +66,8 @@ WEIR_API weir_err weir_no_content(weir_ctx *c) WEIR_MUST_USE;
  *           (blanks, controls, line ends, what is not ASCII): nothing is sent then. Whether a
  *           location that a client gave may be gone to is for the handler to decide
  */
-WEIR_API weir_err weir_redirect(weir_ctx *c, int status, weir_str location) WEIR_MUST_USE;
+WEIR_API weir_err weir_redirect(weir_ctx *c, int status, weir_str location) WEIR_MUST_USE
+    WEIR_NONNULL(1);
 
 /**
  * Adds a header to the response that is not yet begun, in place of one of the same name.
@@ -73,7 +76,7 @@ WEIR_API weir_err weir_redirect(weir_ctx *c, int status, weir_str location) WEIR
  *          server sets itself (Content-Length, Transfer-Encoding, Connection, Date, Trailer);
  *          WEIR_ECLOSED: the response has begun
  */
-WEIR_API weir_err weir_set_header(weir_ctx *c, const char *name, weir_str value);
+WEIR_API weir_err weir_set_header(weir_ctx *c, const char *name, weir_str value) WEIR_NONNULL(1, 2);
 
 /** What a cookie may be given; the zero value is the safe one. */
 typedef struct weir_cookie_options {
@@ -96,7 +99,7 @@ typedef struct weir_cookie_options {
     weir_cookie_set_at((c), (name), (value), &(weir_cookie_options){.unused = 0, __VA_ARGS__})
 /** The function behind weir_cookie_set. */
 WEIR_API weir_err weir_cookie_set_at(weir_ctx *c, const char *name, weir_str value,
-                                     const weir_cookie_options *options);
+                                     const weir_cookie_options *options) WEIR_NONNULL(1, 2, 4);
 
 /* --- streams ------------------------------------------------------------------------------ */
 
@@ -113,10 +116,13 @@ typedef struct weir_stream weir_stream;
  *          returns WEIR_ECLOSED
  * owner    the request
  */
-WEIR_API weir_stream *weir_json_array(weir_ctx *c, int status) WEIR_MUST_USE;
+WEIR_API weir_stream *weir_json_array(weir_ctx *c, int status) WEIR_MUST_USE WEIR_NEVER_NULL
+    WEIR_NONNULL(1);
 
 /** Begins a body of any type, for weir_stream_write. */
-WEIR_API weir_stream *weir_stream_begin(weir_ctx *c, int status, const char *type) WEIR_MUST_USE;
+WEIR_API weir_stream *weir_stream_begin(weir_ctx *c, int status,
+                                        const char *type) WEIR_MUST_USE WEIR_NEVER_NULL
+    WEIR_NONNULL(1, 3);
 
 /**
  * Appends an item, a const T *, to a JSON array. The first error stays; later calls do nothing. May
@@ -126,13 +132,13 @@ WEIR_API weir_stream *weir_stream_begin(weir_ctx *c, int status, const char *typ
     weir_stream_put_at((stream), weir_model_of(T), (1 ? (object) : (const T *)0))
 /** The function behind weir_stream_put. Returns the stream's error. */
 WEIR_API weir_err weir_stream_put_at(weir_stream *stream, const weir_model *model,
-                                     const void *object);
+                                     const void *object) WEIR_NONNULL(1, 2, 3);
 
 /** Appends bytes to a stream that is not a JSON array. Sticky like weir_stream_put. May wait. */
-WEIR_API weir_err weir_stream_write(weir_stream *stream, weir_str bytes);
+WEIR_API weir_err weir_stream_write(weir_stream *stream, weir_str bytes) WEIR_NONNULL(1);
 
 /** Sends what was written so far: for streams that pause. May wait. */
-WEIR_API weir_err weir_stream_flush(weir_stream *stream);
+WEIR_API weir_err weir_stream_flush(weir_stream *stream) WEIR_NONNULL(1);
 
 /**
  * Ends the stream, and decides what it was: with `err` below 0 the client never sees a proper end
@@ -142,7 +148,7 @@ WEIR_API weir_err weir_stream_flush(weir_stream *stream);
  * err      what went wrong with the source of the items; WEIR_OK when it ended as it should
  * returns  `err`, or the stream's own error, or WEIR_OK
  */
-WEIR_API weir_err weir_stream_end(weir_stream *stream, weir_err err) WEIR_MUST_USE;
+WEIR_API weir_err weir_stream_end(weir_stream *stream, weir_err err) WEIR_MUST_USE WEIR_NONNULL(1);
 
 /* --- files -------------------------------------------------------------------------------- */
 
@@ -172,7 +178,7 @@ typedef struct weir_file_options {
     weir_file_at((c), (path), &(weir_file_options){.unused = 0, __VA_ARGS__})
 /** The function behind weir_file. */
 WEIR_API weir_err weir_file_at(weir_ctx *c, weir_str path,
-                               const weir_file_options *options) WEIR_MUST_USE;
+                               const weir_file_options *options) WEIR_MUST_USE WEIR_NONNULL(1, 3);
 
 /**
  * Serves the files of a folder: weir_static(app, "/assets/", "/srv/assets"). GET and HEAD;
@@ -185,7 +191,7 @@ WEIR_API weir_err weir_file_at(weir_ctx *c, weir_str path,
     weir_static_at(WEIR_HERE, WEIR__GROUP(target), (pattern), (folder))
 /** The function behind weir_static. */
 WEIR_API void weir_static_at(const weir_site *site, weir_group *group, const char *pattern,
-                             const char *folder);
+                             const char *folder) WEIR_NONNULL(2, 3, 4);
 
 #ifdef __cplusplus
 }

@@ -97,8 +97,8 @@ typedef struct weir_route_options {
                       &(weir_group_options){.unused = 0, __VA_ARGS__})
 /** The function behind weir_group_new; `names` is the text of the arguments, for messages. */
 WEIR_API weir_group *weir_group_new_at(const weir_site *site, weir_group *above, const char *prefix,
-                                       const char *names,
-                                       const weir_group_options *options) WEIR_MUST_USE;
+                                       const char *names, const weir_group_options *options)
+    WEIR_MUST_USE WEIR_NEVER_NULL WEIR_NONNULL(2, 3);
 
 /**
  * Adds middleware to an application or a group. They apply to all of its routes, those added before
@@ -115,7 +115,7 @@ WEIR_API weir_group *weir_group_new_at(const weir_site *site, weir_group *above,
                 sizeof((const weir_handler[]){__VA_ARGS__}) / sizeof(weir_handler))
 /** The function behind weir_use. */
 WEIR_API void weir_use_at(const weir_site *site, weir_group *group, const char *names,
-                          const weir_handler *handlers, size_t count);
+                          const weir_handler *handlers, size_t count) WEIR_NONNULL(2);
 
 /**
  * Adds a route. A pattern is made of whole segments: a text, `:name` for one segment, or at its end
@@ -135,7 +135,7 @@ WEIR_API void weir_use_at(const weir_site *site, weir_group *group, const char *
 /** The function behind weir_route and its short forms. */
 WEIR_API void weir_route_at(const weir_site *site, weir_group *group, weir_method method,
                             const char *pattern, const char *names,
-                            const weir_route_options *options);
+                            const weir_route_options *options) WEIR_NONNULL(2, 4);
 
 /** weir_route by method. */
 #define weir_get(target, pattern, ...) weir_route(target, WEIR_GET, pattern, __VA_ARGS__)
@@ -155,14 +155,14 @@ typedef enum weir_slash {
 /** Sets that for the whole application; WEIR_SLASH_REDIRECT unless called. Before the start. */
 #define weir_slash_policy(target, policy) weir_slash_policy_of(WEIR__GROUP(target), (policy))
 /** The function behind weir_slash_policy. */
-WEIR_API void weir_slash_policy_of(weir_group *group, weir_slash policy);
+WEIR_API void weir_slash_policy_of(weir_group *group, weir_slash policy) WEIR_NONNULL(1);
 
 /** Answers what no route answers, behind the application's middleware, instead of a plain 404. */
 #define weir_fallback(target, handler)                                                             \
     weir_fallback_at(WEIR_HERE, WEIR__GROUP(target), (handler), #handler)
 /** The function behind weir_fallback. */
 WEIR_API void weir_fallback_at(const weir_site *site, weir_group *group, weir_handler handler,
-                               const char *name);
+                               const char *name) WEIR_NONNULL(2, 3);
 
 /**
  * Calls what comes behind this middleware: the next one, in the end the handler. Returns when all
@@ -174,7 +174,7 @@ WEIR_API void weir_fallback_at(const weir_site *site, weir_group *group, weir_ha
  * errors   a second call in the same middleware, or one in a handler, is misuse and panics
  * context  fiber; may wait
  */
-WEIR_API weir_err weir_next(weir_ctx *c) WEIR_MUST_USE;
+WEIR_API weir_err weir_next(weir_ctx *c) WEIR_MUST_USE WEIR_NONNULL(1);
 
 #ifdef __cplusplus
 }

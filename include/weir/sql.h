@@ -195,7 +195,7 @@ static inline weir_source weir_source_tx(weir_tx *tx)
 /** The function behind both; `rows_max` 0 is the database's. */
 WEIR_API weir_rows *weir_query_at(const weir_site *site, weir_ctx *c, weir_source from,
                                   uint64_t rows_max, const char *sql, const weir_arg *args,
-                                  size_t count) WEIR_MUST_USE;
+                                  size_t count) WEIR_MUST_USE WEIR_NEVER_NULL WEIR_NONNULL(2, 5);
 
 /**
  * Reads the next row into `out`, or reports that there is none.
@@ -216,7 +216,8 @@ WEIR_API weir_rows *weir_query_at(const weir_site *site, weir_ctx *c, weir_sourc
 #define weir_rows_next(rows, T, out)                                                               \
     weir_rows_next_at((rows), &weir_model_##T, (1 ? (out) : (T *)0))
 /** The function behind weir_rows_next. */
-WEIR_API bool weir_rows_next_at(weir_rows *rows, const weir_model *model, void *out);
+WEIR_API bool weir_rows_next_at(weir_rows *rows, const weir_model *model, void *out)
+    WEIR_NONNULL(2, 3);
 
 /**
  * The first error of the rows so far; WEIR_OK at a good end. An error that nobody read is reported.
@@ -243,7 +244,8 @@ WEIR_API void weir_rows_close(weir_rows *rows);
 /** The function behind weir_query_one. */
 WEIR_API weir_err weir_query_one_at(const weir_site *site, weir_ctx *c, weir_source from,
                                     const weir_model *model, void *out, const char *sql,
-                                    const weir_arg *args, size_t count) WEIR_MUST_USE;
+                                    const weir_arg *args, size_t count) WEIR_MUST_USE
+    WEIR_NONNULL(2, 4, 5, 6);
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
@@ -257,7 +259,8 @@ WEIR_API weir_err weir_query_one_at(const weir_site *site, weir_ctx *c, weir_sou
  */
 #define weir_begin(c, db) weir_begin_at(WEIR_HERE, (c), (db))
 /** The function behind weir_begin. */
-WEIR_API weir_tx *weir_begin_at(const weir_site *site, weir_ctx *c, weir_db *db) WEIR_MUST_USE;
+WEIR_API weir_tx *weir_begin_at(const weir_site *site, weir_ctx *c,
+                                weir_db *db) WEIR_MUST_USE WEIR_NEVER_NULL WEIR_NONNULL(2, 3);
 
 /**
  * Runs a statement in a transaction. After an error further ones do nothing.
@@ -271,14 +274,14 @@ WEIR_API weir_tx *weir_begin_at(const weir_site *site, weir_ctx *c, weir_db *db)
 #define weir_exec(tx, ...) weir_exec_at(WEIR_HERE, (tx), WEIR__SQL(__VA_ARGS__))
 /** The function behind weir_exec. */
 WEIR_API weir_err weir_exec_at(const weir_site *site, weir_tx *tx, const char *sql,
-                               const weir_arg *args, size_t count);
+                               const weir_arg *args, size_t count) WEIR_NONNULL(2, 3);
 
 /** Rows that the last weir_exec of the transaction changed; 0 after an error. */
-WEIR_API int64_t weir_changes(const weir_tx *tx);
+WEIR_API int64_t weir_changes(const weir_tx *tx) WEIR_NONNULL(1);
 /** The integer key of the last row that the transaction inserted; 0 when there is none. */
-WEIR_API int64_t weir_last_insert_id(const weir_tx *tx);
+WEIR_API int64_t weir_last_insert_id(const weir_tx *tx) WEIR_NONNULL(1);
 /** The transaction's first error so far. */
-WEIR_API weir_err weir_tx_err(const weir_tx *tx);
+WEIR_API weir_err weir_tx_err(const weir_tx *tx) WEIR_NONNULL(1);
 
 /**
  * Commits, unless there was an error: then it rolls back and returns that. Rows of the transaction
@@ -289,13 +292,13 @@ WEIR_API weir_err weir_tx_err(const weir_tx *tx);
  */
 #define weir_commit(tx) weir_commit_at(WEIR_HERE, (tx))
 /** The function behind weir_commit. */
-WEIR_API weir_err weir_commit_at(const weir_site *site, weir_tx *tx) WEIR_MUST_USE;
+WEIR_API weir_err weir_commit_at(const weir_site *site, weir_tx *tx) WEIR_MUST_USE WEIR_NONNULL(2);
 
 /**
  * Rolls back; under a shield, so also when the context is cancelled. Idempotent, harmless after a
  * commit.
  */
-WEIR_API void weir_rollback(weir_tx *tx);
+WEIR_API void weir_rollback(weir_tx *tx) WEIR_NONNULL(1);
 
 /** What a single statement did. */
 typedef struct weir_result {
@@ -317,7 +320,7 @@ typedef struct weir_result {
 /** The function behind weir_db_exec. */
 WEIR_API weir_err weir_db_exec_at(const weir_site *site, weir_ctx *c, weir_db *db,
                                   weir_result *result, const char *sql, const weir_arg *args,
-                                  size_t count) WEIR_MUST_USE;
+                                  size_t count) WEIR_MUST_USE WEIR_NONNULL(2, 3, 5);
 
 /**
  * Runs a script of statements without values (a schema, sample data) in one transaction.
@@ -329,21 +332,22 @@ WEIR_API weir_err weir_db_exec_at(const weir_site *site, weir_ctx *c, weir_db *d
 #define weir_exec_script(c, db, sql) weir_exec_script_at(WEIR_HERE, (c), (db), (sql))
 /** The function behind weir_exec_script. */
 WEIR_API weir_err weir_exec_script_at(const weir_site *site, weir_ctx *c, weir_db *db,
-                                      const char *sql) WEIR_MUST_USE;
+                                      const char *sql) WEIR_MUST_USE WEIR_NONNULL(2, 3, 4);
 
 /* --- the database ----------------------------------------------------------------------------- */
 
 /** WEIR_OK, or why the database could not be opened; every use of it returns that. */
-WEIR_API weir_err weir_db_err(const weir_db *db);
+WEIR_API weir_err weir_db_err(const weir_db *db) WEIR_NONNULL(1);
 
 /** Its name in messages and metrics: the file's name. Borrowed from the database. */
-WEIR_API const char *weir_db_name(const weir_db *db);
+WEIR_API const char *weir_db_name(const weir_db *db) WEIR_NEVER_NULL WEIR_NONNULL(1);
 
 /**
  * The numbers of its connections: those that read, and the one that writes. Either may be NULL. Any
  * thread.
  */
-WEIR_API void weir_db_stats(weir_db *db, weir_pool_stats *readers, weir_pool_stats *writer);
+WEIR_API void weir_db_stats(weir_db *db, weir_pool_stats *readers, weir_pool_stats *writer)
+    WEIR_NONNULL(1);
 
 #ifndef __cplusplus
 

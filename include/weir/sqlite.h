@@ -49,7 +49,8 @@ typedef struct weir_sqlite_options {
     weir_sqlite_open_at(WEIR_HERE, (c), &(weir_sqlite_options){.unused = 0, __VA_ARGS__})
 /** The function behind weir_sqlite_open. */
 WEIR_API weir_db *weir_sqlite_open_at(const weir_site *site, weir_ctx *c,
-                                      const weir_sqlite_options *options) WEIR_MUST_USE;
+                                      const weir_sqlite_options *options)
+    WEIR_MUST_USE WEIR_NEVER_NULL WEIR_NONNULL(2, 3);
 
 #ifdef __cplusplus
 }

@@ -73,7 +73,7 @@ WEIR_API weir_str weir_str_trim(weir_str s);
  * returns  WEIR_OK, WEIR_EINVALID (not a number) or -ERANGE (over 64 bits)
  * context  anywhere
  */
-WEIR_API WEIR_MUST_USE weir_err weir_str_i64(weir_str s, int64_t *out);
+WEIR_API WEIR_MUST_USE weir_err weir_str_i64(weir_str s, int64_t *out) WEIR_NONNULL(2);
 
 #ifdef __cplusplus
 }

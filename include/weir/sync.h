@@ -43,12 +43,17 @@ typedef struct weir_once weir_once;
 #define weir_wait_group_new(c) weir_wait_group_new_at(WEIR_HERE, (c))
 #define weir_once_new(c) weir_once_new_at(WEIR_HERE, (c))
 /** The functions behind the macros above. */
-WEIR_API weir_mutex *weir_mutex_new_at(const weir_site *site, weir_ctx *c) WEIR_MUST_USE;
+WEIR_API weir_mutex *weir_mutex_new_at(const weir_site *site,
+                                       weir_ctx *c) WEIR_MUST_USE WEIR_NEVER_NULL WEIR_NONNULL(2);
 WEIR_API weir_sem *weir_sem_new_at(const weir_site *site, weir_ctx *c,
-                                   uint32_t permits) WEIR_MUST_USE;
-WEIR_API weir_cond *weir_cond_new_at(const weir_site *site, weir_ctx *c) WEIR_MUST_USE;
-WEIR_API weir_wait_group *weir_wait_group_new_at(const weir_site *site, weir_ctx *c) WEIR_MUST_USE;
-WEIR_API weir_once *weir_once_new_at(const weir_site *site, weir_ctx *c) WEIR_MUST_USE;
+                                   uint32_t permits) WEIR_MUST_USE WEIR_NEVER_NULL WEIR_NONNULL(2);
+WEIR_API weir_cond *weir_cond_new_at(const weir_site *site,
+                                     weir_ctx *c) WEIR_MUST_USE WEIR_NEVER_NULL WEIR_NONNULL(2);
+WEIR_API weir_wait_group *weir_wait_group_new_at(const weir_site *site,
+                                                 weir_ctx *c) WEIR_MUST_USE WEIR_NEVER_NULL
+    WEIR_NONNULL(2);
+WEIR_API weir_once *weir_once_new_at(const weir_site *site,
+                                     weir_ctx *c) WEIR_MUST_USE WEIR_NEVER_NULL WEIR_NONNULL(2);
 
 /**
  * Locks; the lock belongs to `c` until weir_unlock or the end of `c`. May be held across waits.
@@ -59,18 +64,20 @@ WEIR_API weir_once *weir_once_new_at(const weir_site *site, weir_ctx *c) WEIR_MU
  */
 #define weir_lock(c, m) weir_lock_at(WEIR_HERE, (c), (m))
 /** The function behind weir_lock. */
-WEIR_API weir_err weir_lock_at(const weir_site *site, weir_ctx *c, weir_mutex *m) WEIR_MUST_USE;
+WEIR_API weir_err weir_lock_at(const weir_site *site, weir_ctx *c, weir_mutex *m) WEIR_MUST_USE
+    WEIR_NONNULL(2, 3);
 
 /** Locks without waiting: -EAGAIN when somebody, or this fiber, holds it. Else as weir_lock. */
 #define weir_trylock(c, m) weir_trylock_at(WEIR_HERE, (c), (m))
 /** The function behind weir_trylock. */
-WEIR_API weir_err weir_trylock_at(const weir_site *site, weir_ctx *c, weir_mutex *m) WEIR_MUST_USE;
+WEIR_API weir_err weir_trylock_at(const weir_site *site, weir_ctx *c, weir_mutex *m) WEIR_MUST_USE
+    WEIR_NONNULL(2, 3);
 
 /**
  * Unlocks, which gives it to the first that waits. Does not wait. Misuse, panics, unless it was
  * locked with this very `c`.
  */
-WEIR_API void weir_unlock(weir_ctx *c, weir_mutex *m);
+WEIR_API void weir_unlock(weir_ctx *c, weir_mutex *m) WEIR_NONNULL(1, 2);
 
 /**
  * Takes one permit; it belongs to `c` until weir_sem_release or the end of `c`.
@@ -80,20 +87,20 @@ WEIR_API void weir_unlock(weir_ctx *c, weir_mutex *m);
  */
 #define weir_sem_acquire(c, s) weir_sem_acquire_at(WEIR_HERE, (c), (s))
 /** The function behind weir_sem_acquire. */
-WEIR_API weir_err weir_sem_acquire_at(const weir_site *site, weir_ctx *c,
-                                      weir_sem *s) WEIR_MUST_USE;
+WEIR_API weir_err weir_sem_acquire_at(const weir_site *site, weir_ctx *c, weir_sem *s) WEIR_MUST_USE
+    WEIR_NONNULL(2, 3);
 
 /** Takes a permit without waiting: -EAGAIN when there is none. Else as weir_sem_acquire. */
 #define weir_sem_try_acquire(c, s) weir_sem_try_acquire_at(WEIR_HERE, (c), (s))
 /** The function behind weir_sem_try_acquire. */
 WEIR_API weir_err weir_sem_try_acquire_at(const weir_site *site, weir_ctx *c,
-                                          weir_sem *s) WEIR_MUST_USE;
+                                          weir_sem *s) WEIR_MUST_USE WEIR_NONNULL(2, 3);
 
 /**
  * Gives the permit back that `c` took last; misuse, panics, when it has none: also when it was
  * taken with a context above or below. Does not wait.
  */
-WEIR_API void weir_sem_release(weir_ctx *c, weir_sem *s);
+WEIR_API void weir_sem_release(weir_ctx *c, weir_sem *s) WEIR_NONNULL(1, 2);
 
 /**
  * Unlocks `m`, waits for a signal, locks `m` again (when cancelled under a shield of 10 s, past
@@ -104,16 +111,18 @@ WEIR_API void weir_sem_release(weir_ctx *c, weir_sem *s);
  * errors   `c` does not hold `m`: misuse, panics
  * context  fiber; waits, up to the deadline of `c`
  */
-WEIR_API weir_err weir_cond_wait(weir_ctx *c, weir_cond *cond, weir_mutex *m) WEIR_MUST_USE;
+WEIR_API weir_err weir_cond_wait(weir_ctx *c, weir_cond *cond, weir_mutex *m) WEIR_MUST_USE
+    WEIR_NONNULL(1, 2, 3);
 /** Wakes the first that waits, or all. Nothing when nobody does. Any fiber; does not wait. */
-WEIR_API void weir_cond_signal(weir_ctx *c, weir_cond *cond);
-WEIR_API void weir_cond_broadcast(weir_ctx *c, weir_cond *cond);
+WEIR_API void weir_cond_signal(weir_ctx *c, weir_cond *cond) WEIR_NONNULL(1, 2);
+WEIR_API void weir_cond_broadcast(weir_ctx *c, weir_cond *cond) WEIR_NONNULL(1, 2);
 
 /**
  * Adds to the number of things in progress and wakes who waits when it comes to zero. Below zero,
  * and past 2^31 - 1, is misuse and panics. Any fiber; does not wait.
  */
-WEIR_API void weir_wait_group_add(weir_ctx *c, weir_wait_group *g, int32_t delta);
+WEIR_API void weir_wait_group_add(weir_ctx *c, weir_wait_group *g, int32_t delta)
+    WEIR_NONNULL(1, 2);
 /** One thing less in progress: weir_wait_group_add with -1. */
 static inline void weir_wait_group_done(weir_ctx *c, weir_wait_group *g)
 {
@@ -125,7 +134,8 @@ static inline void weir_wait_group_done(weir_ctx *c, weir_wait_group *g)
  * returns  WEIR_OK, at once when nothing is; the reason; WEIR_ECLOSED, -ENOMEM
  * context  fiber; may wait, up to the deadline of `c`
  */
-WEIR_API weir_err weir_wait_group_wait(weir_ctx *c, weir_wait_group *g) WEIR_MUST_USE;
+WEIR_API weir_err weir_wait_group_wait(weir_ctx *c, weir_wait_group *g) WEIR_MUST_USE
+    WEIR_NONNULL(1, 2);
 
 /**
  * Calls `fn(c, arg)` unless that was done before; who comes meanwhile waits. When it fails or
@@ -136,7 +146,7 @@ WEIR_API weir_err weir_wait_group_wait(weir_ctx *c, weir_wait_group *g) WEIR_MUS
  * context  fiber; may wait, up to the deadline of `c`, and in `fn`
  */
 WEIR_API weir_err weir_once_do(weir_ctx *c, weir_once *once, weir_err (*fn)(weir_ctx *c, void *arg),
-                               void *arg) WEIR_MUST_USE;
+                               void *arg) WEIR_MUST_USE WEIR_NONNULL(1, 2, 3);
 
 #ifdef __cplusplus
 }
