@@ -129,6 +129,7 @@ int main(int argc, char **argv)
     struct weir__runtime *rt = weir__runtime_new(&options, &err, message, sizeof message);
     if (rt == NULL) {
         fprintf(stderr, "hibernation: %s\n", message);
+        free(all.waiters);
         return 1;
     }
     err = weir__runtime_run(rt, measure, &all);

@@ -88,7 +88,7 @@ static void fit_connections(weir_app *app)
     *max = CONNECTIONS_DEFAULT;
     struct rlimit limit;
     if (err < 0 && weir__sys_getrlimit(RLIMIT_NOFILE, &limit) == 0)
-        *max = limit.rlim_cur > 2 * FDS_RESERVED ? (int64_t)(limit.rlim_cur - FDS_RESERVED)
+        *max = limit.rlim_cur > (rlim_t)2 * FDS_RESERVED ? (int64_t)(limit.rlim_cur - FDS_RESERVED)
                                                  : (int64_t)limit.rlim_cur / 2;
 }
 

@@ -13,6 +13,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
 
 enum { VARIABLE_MAX = 80, MISTAKES_BYTES_MAX = 64 << 10 };
 
@@ -257,6 +260,7 @@ static bool parse_value(const weir_option *o, const char *text)
     } else if (text[0] == '\0' || (o->one_of != NULL && !is_one_of(o, text))) {
         return false;
     } else {
+        WEIR_ASSERT(o->text != NULL, "an option is one of the four kinds");
         *o->text = text;
     }
     return true;

@@ -131,7 +131,7 @@ void weir__app_read_settings(weir_app *app)
 /* What zero means to the server: its default, which is not what it means here. */
 static weir_dur or_none(weir_dur d)
 {
-    return d.ns == 0 ? (weir_dur){-1} : d;
+    return d.ns == 0 ? weir_ns(-1) : d;
 }
 
 void weir__app_server_options(const weir_app *app, struct weir__http_server_options *out)

@@ -74,8 +74,10 @@ static inline void weir__list_splice_back(struct weir__list *to, struct weir__li
 }
 
 /* Visits each node; the visited one may be removed, no other. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): `node` is a name that is declared, no expression. */
 #define WEIR_LIST_EACH(node, head)                                                                 \
     for (struct weir__list *node = (head)->next, *node##_next = node->next; node != (head);        \
          node = node##_next, node##_next = node->next)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #endif

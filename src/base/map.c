@@ -135,7 +135,7 @@ weir_err weir__map_put(struct weir__map *m, weir_str key, void *value)
     }
     if (m->len >= m->len_max)
         return WEIR_ELIMIT;
-    if ((m->len + 1) * 4 > m->slot_count * 3) {
+    if (slot == NULL || (m->len + 1) * 4 > m->slot_count * 3) {
         weir_err err = grow(m);
         if (err < 0)
             return err;

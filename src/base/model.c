@@ -24,7 +24,7 @@ enum { KEY_BYTES_MAX = 200 };
 #define SCALAR_MODEL(type, of_kind)                                                                \
     static const weir_field field_##type = {.name = {"", 0},                                       \
                                             .size = sizeof(type),                                  \
-                                            .kind = of_kind,                                       \
+                                            .kind = (of_kind),                                     \
                                             .min = -__builtin_infl(),                              \
                                             .max = __builtin_infl()};                              \
     static void *tables_##type;                                                                    \
@@ -86,7 +86,7 @@ static const char *type_error(const weir_field *f)
         return ".model and .array_of exclude each other";
     if (kind == WEIR_KIND_ARRAY && f->size != sizeof(struct weir__array))
         return ".array_of needs a member made with WEIR_ARRAY";
-    if (kind == WEIR_KIND_MODEL && (f->model->is_scalar || f->model->size != f->size))
+    if (f->model != NULL && (f->model->is_scalar || f->model->size != f->size))
         return ".model is the model of another type";
     return NULL;
 }

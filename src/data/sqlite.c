@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -148,9 +149,10 @@ static const char *base_name(const char *path)
 
 static char *copy_text(struct weir__ctx *c, const char *a, const char *b)
 {
-    char *copy = weir__ctx_object(c, strlen(a) + strlen(b) + 1);
+    size_t size = strlen(a) + strlen(b) + 1;
+    char *copy = weir__ctx_object(c, size);
     if (copy != NULL)
-        strcat(strcpy(copy, a), b);
+        (void)snprintf(copy, size, "%s%s", a, b);
     return copy;
 }
 

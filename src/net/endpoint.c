@@ -54,7 +54,7 @@ weir_err weir__endpoint_parse(weir_str text, struct weir__endpoint *out)
 size_t weir__endpoint_format_ip(const struct weir__endpoint *a, char out[WEIR__ENDPOINT_TEXT_MAX])
 {
     if (a->family == 0 || inet_ntop(a->family, a->ip, out, WEIR__ENDPOINT_TEXT_MAX) == NULL)
-        strcpy(out, "-");
+        memcpy(out, "-", sizeof "-");
     return strlen(out);
 }
 

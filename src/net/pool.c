@@ -313,7 +313,8 @@ static weir_err refuse_deadlock(struct weir__pool *pool, struct weir__ctx *c, co
                     pool->stats.name, pool->o.max_open, held->file, held->line);
     add_stack(&text, held_stack, WEIR__STACK_DEPTH);
     weir_buf_printf(&text, "), wanted again at %s:%d (", site->file, site->line);
-    add_stack(&text, pcs, weir__stack_capture(pcs, WEIR__STACK_DEPTH));
+    size_t depth = weir__stack_capture(pcs, WEIR__STACK_DEPTH);
+    add_stack(&text, pcs, depth);
     weir_buf_puts(&text, WEIR_S(")"));
     weir_str s = weir_buf_str(&text);
     weir_log_at(site, weir__ctx_handle(c), WEIR_LOG_ERROR, WEIR_STR_FMT, WEIR_STR_ARG(s));

@@ -24,7 +24,7 @@
 #define TRIM_SECONDS 5
 #define SLAB_BYTES (64u << 10)
 #define COLORS 16 /* where stacks begin in their slots: else all would share a few cache sets */
-#define COLOR_BYTES 192
+#define COLOR_BYTES ((size_t)192)
 
 static pthread_mutex_t slab_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct weir__fiber *slab_free; /* weir__fiber.inbox_next */

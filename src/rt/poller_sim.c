@@ -200,6 +200,7 @@ ssize_t weir__sim_read(int num, void *bytes, size_t len)
 void weir__sim_shutdown(int num)
 {
     struct sim_socket *s = get(num);
+    WEIR_ASSERT(s != NULL, "the simulated socket is open");
     s->is_shut = true;
     tell(s->peer, WEIR__READABLE | WEIR__PEER_CLOSED);
 }
@@ -212,6 +213,7 @@ void weir__sim_close(int num)
 void weir__sim_reset(int num)
 {
     struct sim_socket *s = get(num);
+    WEIR_ASSERT(s != NULL, "the simulated socket is open");
     struct sim_socket *p = s->peer >= 0 ? get(s->peer) : NULL;
     if (p != NULL)
         p->is_reset = true;

@@ -349,7 +349,7 @@ void *weir__sys_mmap(size_t size, int prot, int flags)
     if (WEIR_UNLIKELY(enter(WEIR__SYS_MMAP) != 0))
         return NULL;
     void *p = mmap(NULL, size, prot, flags | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return p != MAP_FAILED ? p : NULL;
+    return p == MAP_FAILED ? NULL : p;
 }
 
 int weir__sys_munmap(void *p, size_t size)

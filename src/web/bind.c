@@ -60,7 +60,7 @@ static weir_err json_body(weir_ctx *c, struct weir__request *r, weir_str *body)
 weir_err weir_bind_json_at(weir_ctx *c, const weir_model *model, void *out)
 {
     struct weir__request *r = weir__request_of(c);
-    weir_str body;
+    weir_str body = {0};
     weir_err err = json_body(c, r, &body);
     if (WEIR_UNLIKELY(err < 0)) {
         memset(out, 0, model->size);

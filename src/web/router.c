@@ -202,7 +202,7 @@ static __attribute__((noinline)) uint32_t literal_of_encoded(const struct weir__
 {
     char plain[WEIR__ROUTE_LITERAL_MAX * 3 + 8];
     uint64_t head;
-    if (len > 3 * WEIR__ROUTE_LITERAL_MAX)
+    if (len > sizeof plain - 8)
         return 0;
     memset(plain, 0, 8);
     int n = weir__url_decode((weir_str){bytes, len}, plain);

@@ -29,7 +29,7 @@ struct layout {
 
 static bool comb_grow(struct comb *c, uint32_t count)
 {
-    if (count > c->cap) {
+    if (c->edges == NULL || count > c->cap) {
         uint32_t cap = count + count / 2;
         struct weir__router_edge *edges = weir__realloc(c->edges, cap * sizeof *edges);
         if (edges == NULL)

@@ -273,7 +273,7 @@ int weir__chunked_error_status(int err)
 const char *weir__chunked_error_text(int err)
 {
     static const char *const texts[] = {
-        [WEIR_CHUNKED_ESIZE - WEIR_CHUNKED_ESIZE] = "malformed chunk size",
+        [0] = "malformed chunk size",
         [WEIR_CHUNKED_ESIZELONG - WEIR_CHUNKED_ESIZE] = "chunk size too large",
         [WEIR_CHUNKED_EEXT - WEIR_CHUNKED_ESIZE] = "malformed chunk extension",
         [WEIR_CHUNKED_EEXTLONG - WEIR_CHUNKED_ESIZE] = "too many bytes of chunk extensions",

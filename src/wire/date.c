@@ -52,9 +52,9 @@ void weir__date_format(char out[WEIR_DATE_LEN], int64_t seconds)
     int of_day = (int)(seconds - days * 86400);
     struct civil c = civil_of_days(days);
     memcpy(out, "Thu, 01 Jan 1970 00:00:00 GMT", WEIR_DATE_LEN);
-    memcpy(out, day_names + ((days % 7 + 7) % 7) * 3, 3);
+    memcpy(out, &day_names[((days % 7 + 7) % 7) * 3], 3);
     put2(out + 5, c.day);
-    memcpy(out + 8, month_names + (c.month - 1) * 3, 3);
+    memcpy(out + 8, &month_names[(size_t)(c.month - 1) * 3], 3);
     put2(out + 12, c.year / 100);
     put2(out + 14, c.year % 100);
     put2(out + 17, of_day / 3600);
@@ -97,10 +97,10 @@ static int digits(struct reader *r, int n)
 /* One of a list of three-letter names; its index. */
 static int name3(struct reader *r, const char *names)
 {
-    for (int i = 0; !r->failed && r->end - r->at >= 3 && names[i * 3] != '\0'; i++) {
-        if (memcmp(r->at, names + i * 3, 3) == 0) {
+    for (size_t i = 0; !r->failed && r->end - r->at >= 3 && names[i * 3] != '\0'; i++) {
+        if (memcmp(r->at, &names[i * 3], 3) == 0) {
             r->at += 3;
-            return i;
+            return (int)i;
         }
     }
     r->failed = true;

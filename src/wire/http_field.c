@@ -87,7 +87,7 @@ const struct weir__http_known_name weir__http_known_names[WEIR_FIELD_COUNT] = {
     [WEIR_FIELD_ACCESS_CONTROL_REQUEST_HEADERS] = WEIR_KNOWN("access-control-request-headers"),
 };
 
-#define WEIR_SLOT(len, first, last) ((len)*37u + (first)*30u + (last)*28u) % WEIR_FIELD_HASH_SIZE
+#define WEIR_SLOT(len, first, last) (((len)*37u + (first)*30u + (last)*28u) % WEIR_FIELD_HASH_SIZE)
 
 const unsigned char weir__http_known_hash[WEIR_FIELD_HASH_SIZE] = {
     [WEIR_SLOT(4, 'h', 't')] = WEIR_FIELD_HOST,

@@ -6,7 +6,7 @@
 #include "wire/http_status.h"
 
 #define WEIR_LINE(code, text)                                                                      \
-    [code - 100] = {sizeof("HTTP/1.1 " #code " " text "\r\n") - 1,                                 \
+    [(code)-100] = {sizeof("HTTP/1.1 " #code " " text "\r\n") - 1,                                 \
                     "HTTP/1.1 " #code " " text "\r\n"}
 
 static const struct weir__http_status_line lines[500] = {

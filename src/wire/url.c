@@ -14,7 +14,7 @@
 const char *weir__url_error_text(int err)
 {
     static const char *const texts[] = {
-        [WEIR_URL_EPERCENT - WEIR_URL_EPERCENT] = "percent sign without two hex digits",
+        [0] = "percent sign without two hex digits",
         [WEIR_URL_ENUL - WEIR_URL_EPERCENT] = "encoded NUL in a path",
         [WEIR_URL_EDOTS - WEIR_URL_EPERCENT] = "dot segment in a path",
         [WEIR_URL_EBYTE - WEIR_URL_EPERCENT] = "a character that must be percent-encoded",
