@@ -1,6 +1,6 @@
 # The door. `make` lists what there is; meson.build says how things are built.
 #
-# Variables: BUILD=dir (build), CC, CXX, ARGS (for run), TESTS (names for test), PREFIX, DESTDIR.
+# Variables: BUILD=dir (build), CC, CXX, ARGS (for run), TESTS (names for test), FILES (for vet), PREFIX, DESTDIR.
 
 BUILD ?= build
 PREFIX ?= /usr/local
@@ -13,7 +13,7 @@ PACKAGES = @tools/install-packages --stamp $(BUILD)/.packages-$@
 FUZZED = -Db_sanitize=address,undefined -Dmalloc=system -Doptimization=1 -Dwerror=false -Db_lundef=false
 SANITIZED = -Dmalloc=system -Doptimization=1 -Dwerror=false -Db_lundef=false -Dtests=enabled
 
-.PHONY: help run build test check asan tsan coverage mutate fuzz-smoke fuzz soak bench format install clean
+.PHONY: help run build test check asan tsan vet coverage mutate fuzz-smoke fuzz soak bench format install clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -46,6 +46,10 @@ tsan: ## all tests under ThreadSanitizer
 	@tools/install-packages --stamp $(BUILD)-tsan/.packages build test
 	@tools/build $(BUILD)-tsan -Db_sanitize=thread $(SANITIZED) -- all meson-test-prereq
 	@WEIR_SANITIZE=thread tools/run-tests $(BUILD)-tsan -t 8 $(TESTS)
+
+vet: ## three analysers over all sources, and over planted mistakes
+	$(PACKAGES) build vet
+	@tools/vet $(FILES)
 
 coverage: ## all tests, counting which lines of src they reach; too few is a failure
 	@tools/install-packages --stamp $(BUILD)-coverage/.packages build test coverage
