@@ -22,7 +22,8 @@ extern "C" {
  */
 #define weir_fd_adopt(c, fd) weir_fd_adopt_at(WEIR_HERE, (c), (fd))
 /** The function behind weir_fd_adopt. */
-WEIR_API weir_err weir_fd_adopt_at(const weir_site *site, weir_ctx *c, int fd) WEIR_MUST_USE;
+WEIR_API weir_err weir_fd_adopt_at(const weir_site *site, weir_ctx *c, int fd) WEIR_MUST_USE
+    WEIR_NONNULL(2);
 
 #ifdef __cplusplus
 }

@@ -49,7 +49,8 @@ typedef struct weir_file_open_options {
     weir_file_open_at(WEIR_HERE, (c), (path), &(weir_file_open_options){__VA_ARGS__})
 /** The function behind weir_file_open. */
 WEIR_API weir_file *weir_file_open_at(const weir_site *site, weir_ctx *c, const char *path,
-                                      const weir_file_open_options *options) WEIR_MUST_USE;
+                                      const weir_file_open_options *options)
+    WEIR_MUST_USE WEIR_NEVER_NULL WEIR_NONNULL(2, 3);
 
 /** What a temporary file may be given. */
 typedef struct weir_file_temp_options {
@@ -71,7 +72,8 @@ typedef struct weir_file_temp_options {
     weir_file_temp_at(WEIR_HERE, (c), &(weir_file_temp_options){__VA_ARGS__})
 /** The function behind weir_file_temp. */
 WEIR_API weir_file *weir_file_temp_at(const weir_site *site, weir_ctx *c,
-                                      const weir_file_temp_options *options) WEIR_MUST_USE;
+                                      const weir_file_temp_options *options)
+    WEIR_MUST_USE WEIR_NEVER_NULL WEIR_NONNULL(2);
 
 /**
  * Reads the next bytes: from the beginning on, each call where the last read or weir_file_write
@@ -84,11 +86,13 @@ WEIR_API weir_file *weir_file_temp_at(const weir_site *site, weir_ctx *c,
  * errors   two fibers in it at a time: misuse, panics; weir_file_pread is for several
  * context  fiber; waits for the disk unless the bytes are in memory
  */
-WEIR_API ssize_t weir_file_read(weir_ctx *c, weir_file *f, void *bytes, size_t size) WEIR_MUST_USE;
+WEIR_API ssize_t weir_file_read(weir_ctx *c, weir_file *f, void *bytes, size_t size) WEIR_MUST_USE
+    WEIR_NONNULL(1, 2) WEIR_ACCESS(write_only, 3, 4);
 
 /** Reads at a place, counted in bytes from the beginning. Else as weir_file_read; several may. */
 WEIR_API ssize_t weir_file_pread(weir_ctx *c, weir_file *f, void *bytes, size_t size,
-                                 uint64_t at) WEIR_MUST_USE;
+                                 uint64_t at) WEIR_MUST_USE WEIR_NONNULL(1, 2)
+    WEIR_ACCESS(write_only, 3, 4);
 
 /**
  * Writes all of the bytes: where the call before ended; with O_APPEND at the file's end. Several
@@ -100,23 +104,25 @@ WEIR_API ssize_t weir_file_pread(weir_ctx *c, weir_file *f, void *bytes, size_t 
  * context  fiber; waits for the disk; cancelled it ends after the MiB that is being written
  */
 WEIR_API weir_err weir_file_write(weir_ctx *c, weir_file *f, const void *bytes,
-                                  size_t size) WEIR_MUST_USE;
+                                  size_t size) WEIR_MUST_USE WEIR_NONNULL(1, 2)
+    WEIR_ACCESS(read_only, 3, 4);
 
 /** Writes at a place (with O_APPEND at the end all the same). Else as weir_file_write. */
 WEIR_API weir_err weir_file_pwrite(weir_ctx *c, weir_file *f, const void *bytes, size_t size,
-                                   uint64_t at) WEIR_MUST_USE;
+                                   uint64_t at) WEIR_MUST_USE WEIR_NONNULL(1, 2)
+    WEIR_ACCESS(read_only, 3, 4);
 
 /** Waits until what was written would outlive a power failure. Errors as weir_file_write. */
-WEIR_API weir_err weir_file_sync(weir_ctx *c, weir_file *f) WEIR_MUST_USE;
+WEIR_API weir_err weir_file_sync(weir_ctx *c, weir_file *f) WEIR_MUST_USE WEIR_NONNULL(1, 2);
 
 /** The size in bytes; below 0 an error as weir_file_read. Fiber; does not wait. */
-WEIR_API int64_t weir_file_size(weir_ctx *c, weir_file *f) WEIR_MUST_USE;
+WEIR_API int64_t weir_file_size(weir_ctx *c, weir_file *f) WEIR_MUST_USE WEIR_NONNULL(1, 2);
 
 /**
  * The error that stays, and that every call returns from then on: that of the opening, or of the
  * first write that did not write all; else WEIR_OK.
  */
-WEIR_API weir_err weir_file_err(const weir_file *f);
+WEIR_API weir_err weir_file_err(const weir_file *f) WEIR_NONNULL(1);
 
 /**
  * Closes a file before its context ends. Idempotent. Calls of other fibers on it end first.
@@ -124,7 +130,7 @@ WEIR_API weir_err weir_file_err(const weir_file *f);
  * returns  weir_file_err, or the disk's last word on what was written
  * context  a fiber of a worker that may use it, also of a cancelled context; may wait
  */
-WEIR_API weir_err weir_file_close(weir_ctx *c, weir_file *f);
+WEIR_API weir_err weir_file_close(weir_ctx *c, weir_file *f) WEIR_NONNULL(1, 2);
 
 #ifdef __cplusplus
 }

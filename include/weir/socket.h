@@ -42,7 +42,8 @@ typedef struct weir_dial_options {
     weir_dial_at(WEIR_HERE, (c), (where), &(weir_dial_options){__VA_ARGS__})
 /** The function behind weir_dial. */
 WEIR_API weir_socket *weir_dial_at(const weir_site *site, weir_ctx *c, const char *where,
-                                   const weir_dial_options *options) WEIR_MUST_USE;
+                                   const weir_dial_options *options) WEIR_MUST_USE WEIR_NEVER_NULL
+    WEIR_NONNULL(2, 3);
 
 /**
  * Receives what has come, at most `size` bytes, waiting while there is nothing.
@@ -55,7 +56,8 @@ WEIR_API weir_socket *weir_dial_at(const weir_site *site, weir_ctx *c, const cha
  * context  fiber; may wait, up to the deadline of `c`
  */
 WEIR_API ssize_t weir_socket_recv(weir_ctx *c, weir_socket *s, void *bytes,
-                                  size_t size) WEIR_MUST_USE;
+                                  size_t size) WEIR_MUST_USE WEIR_NONNULL(1, 2)
+    WEIR_ACCESS(write_only, 3, 4);
 
 /**
  * Sends all of the bytes, waiting while the peer is slow.
@@ -67,7 +69,8 @@ WEIR_API ssize_t weir_socket_recv(weir_ctx *c, weir_socket *s, void *bytes,
  * context  fiber; may wait, up to the deadline of `c`
  */
 WEIR_API weir_err weir_socket_send(weir_ctx *c, weir_socket *s, const void *bytes,
-                                   size_t size) WEIR_MUST_USE;
+                                   size_t size) WEIR_MUST_USE WEIR_NONNULL(1, 2)
+    WEIR_ACCESS(read_only, 3, 4);
 
 /**
  * Tells the peer that no more is sent; receiving goes on. Idempotent; does not wait. While a fiber
@@ -75,16 +78,16 @@ WEIR_API weir_err weir_socket_send(weir_ctx *c, weir_socket *s, const void *byte
  *
  * returns  WEIR_OK; why there is no connection; WEIR_ECLOSED
  */
-WEIR_API weir_err weir_socket_shutdown(weir_ctx *c, weir_socket *s);
+WEIR_API weir_err weir_socket_shutdown(weir_ctx *c, weir_socket *s) WEIR_NONNULL(1, 2);
 
 /** The error that stays and that every call returns from then on; else WEIR_OK. */
-WEIR_API weir_err weir_socket_err(const weir_socket *s);
+WEIR_API weir_err weir_socket_err(const weir_socket *s) WEIR_NONNULL(1);
 
 /**
  * Closes a connection before its context ends: who receives or sends is woken with WEIR_ECLOSED.
  * Idempotent. A fiber of its worker, also of a cancelled context; waits until those have run.
  */
-WEIR_API void weir_socket_close(weir_ctx *c, weir_socket *s);
+WEIR_API void weir_socket_close(weir_ctx *c, weir_socket *s) WEIR_NONNULL(1, 2);
 
 #ifdef __cplusplus
 }

@@ -42,12 +42,12 @@ typedef struct weir_test weir_test;
  *          test that was left in the middle by a failed assertion is cleaned up
  * context  outside of fibers
  */
-WEIR_API weir_test *weir_test_open(weir_app *app) WEIR_MUST_USE;
+WEIR_API weir_test *weir_test_open(weir_app *app) WEIR_MUST_USE WEIR_NEVER_NULL;
 
 /**
  * Why the service did not start, a line for each mistake; "" when it did. Borrowed from the test.
  */
-WEIR_API const char *weir_test_error(const weir_test *t);
+WEIR_API const char *weir_test_error(const weir_test *t) WEIR_NEVER_NULL WEIR_NONNULL(1);
 
 /**
  * Ends the service as SIGTERM does: what runs may end within a second, is then cancelled, and the
@@ -57,7 +57,9 @@ WEIR_API const char *weir_test_error(const weir_test *t);
  *          and were not before; "" when nothing is. Valid until the next call of this function
  * context  outside of fibers
  */
-WEIR_API const char *weir_test_close(weir_test *t);
+WEIR_API const char *weir_test_close(weir_test *t) WEIR_NEVER_NULL;
+/* Nobody calls this, and it does not exist: it tells the compiler what ends a test. */
+weir_test *weir__test_to_close(void) WEIR_ENDED_BY(weir_test_close);
 
 /* --- requests ----------------------------------------------------------------------------- */
 
@@ -97,10 +99,11 @@ typedef struct weir_test_reply {
     weir_test_request_of((t), (method), (target), &(weir_test_options){.unused = 0, __VA_ARGS__})
 /** The function behind weir_test_request. */
 WEIR_API weir_test_reply weir_test_request_of(weir_test *t, const char *method, const char *target,
-                                              const weir_test_options *options);
+                                              const weir_test_options *options)
+    WEIR_NONNULL(1, 2, 3);
 
 /** The first header of that name, in any case; absent when there is none. Borrowed as `r`. */
-WEIR_API weir_str weir_test_header(const weir_test_reply *r, const char *name);
+WEIR_API weir_str weir_test_header(const weir_test_reply *r, const char *name) WEIR_NONNULL(1, 2);
 
 /* --- the service from inside -------------------------------------------------------------- */
 
@@ -112,10 +115,10 @@ WEIR_API weir_str weir_test_header(const weir_test_reply *r, const char *name);
  *          weir_test_log
  * context  outside of fibers
  */
-WEIR_API weir_err weir_test_run(weir_test *t, weir_fiber_fn fn, void *arg);
+WEIR_API weir_err weir_test_run(weir_test *t, weir_fiber_fn fn, void *arg) WEIR_NONNULL(1, 2);
 
 /** Lets time go on by `d`, and everything happen that is due by then. */
-WEIR_API void weir_test_advance(weir_test *t, weir_dur d);
+WEIR_API void weir_test_advance(weir_test *t, weir_dur d) WEIR_NONNULL(1);
 
 /**
  * What should not be there between requests: lets background work end (at most ten minutes of
@@ -125,10 +128,10 @@ WEIR_API void weir_test_advance(weir_test *t, weir_dur d);
  *
  * returns  a line each; "" when there is nothing. Borrowed from the test until the next call
  */
-WEIR_API const char *weir_test_leaks(weir_test *t);
+WEIR_API const char *weir_test_leaks(weir_test *t) WEIR_NEVER_NULL WEIR_NONNULL(1);
 
 /** What was logged so far, a JSON object a line; the first 256 KiB. Borrowed from the test. */
-WEIR_API const char *weir_test_log(const weir_test *t);
+WEIR_API const char *weir_test_log(const weir_test *t) WEIR_NEVER_NULL WEIR_NONNULL(1);
 
 /* --- everywhere --------------------------------------------------------------------------- */
 
@@ -206,8 +209,8 @@ typedef struct weir_test_report {
 #define weir_test_everywhere(...)                                                                  \
     weir_test_everywhere_at(WEIR_HERE, &(weir_test_plan){.unused = 0, __VA_ARGS__})
 /** The function behind weir_test_everywhere. */
-WEIR_API weir_test_report weir_test_everywhere_at(const weir_site *site,
-                                                  const weir_test_plan *plan);
+WEIR_API weir_test_report weir_test_everywhere_at(const weir_site *site, const weir_test_plan *plan)
+    WEIR_NONNULL(2);
 
 /** Called where a failure is about to happen: the place for a debugger's break point. */
 WEIR_API void weir_test_fault(void);

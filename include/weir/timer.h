@@ -44,7 +44,7 @@ typedef struct weir_timer {
 /** The function behind weir_timer_after; `name` is of static storage. */
 WEIR_API weir_err weir_timer_after_at(const weir_site *site, weir_ctx *c, weir_dur delay,
                                       weir_fiber_fn fn, const char *name, void *arg,
-                                      weir_timer *out) WEIR_MUST_USE;
+                                      weir_timer *out) WEIR_MUST_USE WEIR_NONNULL(2, 4);
 
 /**
  * Calls `fn(a context below c, arg)` each time that `period` has passed, the first time one period
@@ -59,7 +59,7 @@ WEIR_API weir_err weir_timer_after_at(const weir_site *site, weir_ctx *c, weir_d
 /** The function behind weir_timer_every. */
 WEIR_API weir_err weir_timer_every_at(const weir_site *site, weir_ctx *c, weir_dur period,
                                       weir_fiber_fn fn, const char *name, void *arg,
-                                      weir_timer *out) WEIR_MUST_USE;
+                                      weir_timer *out) WEIR_MUST_USE WEIR_NONNULL(2, 4);
 
 /**
  * Stops a timer: no further run begins. One that has begun goes on. Idempotent, also for a timer
@@ -70,7 +70,7 @@ WEIR_API weir_err weir_timer_every_at(const weir_site *site, weir_ctx *c, weir_d
  * errors   a timer of another worker: misuse, panics
  * context  a fiber of the timer's worker, also the run itself; does not wait
  */
-WEIR_API bool weir_timer_stop(weir_ctx *c, weir_timer t);
+WEIR_API bool weir_timer_stop(weir_ctx *c, weir_timer t) WEIR_NONNULL(1);
 
 #ifdef __cplusplus
 }

@@ -48,7 +48,8 @@ typedef struct weir_topic_options {
     weir_topic_new_at(WEIR_HERE, (c), sizeof(T), &(weir_topic_options){__VA_ARGS__})
 /** The function behind weir_topic_new. */
 WEIR_API weir_topic *weir_topic_new_at(const weir_site *site, weir_ctx *c, size_t elem_size,
-                                       const weir_topic_options *options) WEIR_MUST_USE;
+                                       const weir_topic_options *options)
+    WEIR_MUST_USE WEIR_NEVER_NULL WEIR_NONNULL(2);
 
 /** What a subscription may be given; zero means "as its topic". */
 typedef struct weir_subscription_options {
@@ -72,7 +73,7 @@ typedef struct weir_subscription_options {
 /** The function behind weir_subscribe. */
 WEIR_API weir_subscription *weir_subscribe_at(const weir_site *site, weir_ctx *c, weir_topic *topic,
                                               const weir_subscription_options *options)
-    WEIR_MUST_USE;
+    WEIR_MUST_USE WEIR_NEVER_NULL WEIR_NONNULL(2, 3);
 
 /**
  * Gives each subscriber a copy of `*elem`. Never waits.
@@ -82,7 +83,8 @@ WEIR_API weir_subscription *weir_subscribe_at(const weir_site *site, weir_ctx *c
  *          that is over; the reason when `c` is cancelled
  * context  fiber; does not wait
  */
-WEIR_API weir_err weir_publish(weir_ctx *c, weir_topic *topic, const void *elem) WEIR_MUST_USE;
+WEIR_API weir_err weir_publish(weir_ctx *c, weir_topic *topic, const void *elem) WEIR_MUST_USE
+    WEIR_NONNULL(1, 2, 3);
 
 /**
  * Receives the next element into `*elem`, waiting while there is none.
@@ -92,29 +94,29 @@ WEIR_API weir_err weir_publish(weir_ctx *c, weir_topic *topic, const void *elem)
  * context  fiber of the subscription's worker; may wait, up to the deadline of `c`
  */
 WEIR_API weir_err weir_subscription_recv(weir_ctx *c, weir_subscription *s,
-                                         void *elem) WEIR_MUST_USE;
+                                         void *elem) WEIR_MUST_USE WEIR_NONNULL(1, 2, 3);
 
 /** The same without waiting: -EAGAIN instead. */
 WEIR_API weir_err weir_subscription_try_recv(weir_ctx *c, weir_subscription *s,
-                                             void *elem) WEIR_MUST_USE;
+                                             void *elem) WEIR_MUST_USE WEIR_NONNULL(1, 2, 3);
 
 /**
  * The subscription's queue, to be received from in a weir_select beside other channels. Borrowed
  * from it; sending to it, and closing it, is not for its users.
  */
-WEIR_API weir_chan *weir_subscription_chan(weir_subscription *s);
+WEIR_API weir_chan *weir_subscription_chan(weir_subscription *s) WEIR_NONNULL(1);
 
 /** Elements that it has lost because its queue was full. Any context of its worker. */
-WEIR_API uint64_t weir_subscription_dropped(const weir_subscription *s);
+WEIR_API uint64_t weir_subscription_dropped(const weir_subscription *s) WEIR_NONNULL(1);
 
 /**
  * Ends a subscription before its context ends: nothing more is queued, who waits is woken with
  * WEIR_ECLOSED, what is in the queue may still be received. Idempotent; does not wait.
  */
-WEIR_API void weir_unsubscribe(weir_ctx *c, weir_subscription *s);
+WEIR_API void weir_unsubscribe(weir_ctx *c, weir_subscription *s) WEIR_NONNULL(1, 2);
 
 /** Subscriptions to a topic now. Where other workers use it, no more than a hint. */
-WEIR_API size_t weir_topic_subscribers(const weir_topic *topic);
+WEIR_API size_t weir_topic_subscribers(const weir_topic *topic) WEIR_NONNULL(1);
 
 #ifdef __cplusplus
 }
