@@ -116,9 +116,9 @@ static inline weir_err weir__vet_json_encode(weir_buf *out, const weir_model *mo
 #define weir_buf_printf weir__vet_buf_printf
 #define weir_json_encode weir__vet_json_encode
 
-/* --- memory of a context: may be NULL, is never given to free ---------------------------------- */
+/* --- memory of a context: may be NULL, is never given to free ------------------------------- */
 
-/* What a context owns ends by nothing that a program can call, and is not lost when a function ends. */
+/* What a context owns ends by nothing that a program can call, and no function's end loses it. */
 void weir__vet_never(void *memory);
 void *weir__vet_memory(size_t size) WEIR_NEVER_NULL WEIR_ALLOCATES(1)
     WEIR_ENDED_BY(weir__vet_never);

@@ -89,7 +89,7 @@ static void fit_connections(weir_app *app)
     struct rlimit limit;
     if (err < 0 && weir__sys_getrlimit(RLIMIT_NOFILE, &limit) == 0)
         *max = limit.rlim_cur > (rlim_t)2 * FDS_RESERVED ? (int64_t)(limit.rlim_cur - FDS_RESERVED)
-                                                 : (int64_t)limit.rlim_cur / 2;
+                                                         : (int64_t)limit.rlim_cur / 2;
 }
 
 /* True when there is nothing to complain about; else everything is on standard error. */

@@ -368,11 +368,7 @@ static void test_faults_of_the_application_are_panics(void **state)
     assert_int_equal(run_on(1, true, faults, NULL), WEIR_OK);
 }
 
-#endif
-
-/* --- faults that end the process; under sanitizers they are the sanitizer's --------------------- */
-
-#if !defined(WEIR__ASAN) && !defined(WEIR__TSAN)
+/* --- faults that end the process -------------------------------------------------------------- */
 
 static weir_err jumps_into_its_stack(weir_ctx *c, void *arg)
 {

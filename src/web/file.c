@@ -148,8 +148,8 @@ static bool has_tag(const struct weir__exchange *x, const struct file *f,
 {
     const struct weir__http1_head *h = &x->head;
     for (unsigned i = h->slots[id] - 1u; i < h->nfields; i++) {
-        if (h->fields[i].id == id && weir__etag_list_has(weir__http1_field_value(h, x->bytes, i),
-                                                         tag_of(f), is_strong))
+        if (h->fields[i].id == id &&
+            weir__etag_list_has(weir__http1_field_value(h, x->bytes, i), tag_of(f), is_strong))
             return true;
     }
     return false;

@@ -100,7 +100,7 @@ def test_the_tests_that_are_named_are_there():
         path = SOURCE / name
         text = path.read_text() if path.is_file() else ""
         is_run = (rf"^def {case}\(" if name.endswith(".py")
-                  else rf"(?:cmocka_unit_test\w*|[A-Z]*TEST)\(\s*{case}\b")
+                  else rf"(?:cmocka_unit_test\w*|[A-Z]*TEST|MATRIX)\(\s*{case}\b")
         if not re.search(is_run, text, re.M):
             missing.append(f"{name}:{case}")
     assert not missing
