@@ -326,7 +326,9 @@ static void test_without_memory_it_is_a_closed_one(void **state)
 static weir_err too_large(weir_ctx *c, void *arg)
 {
     (void)arg;
-    return weir_chan_new_at(WEIR_HERE, c, 5000, 1) != NULL ? WEIR_OK : WEIR_EFAIL;
+    weir_chan *ch = weir_chan_new_at(WEIR_HERE, c, 5000, 1);
+    (void)ch;
+    return WEIR_OK;
 }
 
 static weir_err no_channel(weir_ctx *c, void *arg)
