@@ -65,7 +65,7 @@ weir_err pool_without_limits(weir_ctx *c)
                                   .max_lifetime = weir_ns(INT64_MAX),
                                   .leak_threshold = weir_ns(INT64_MAX)}); /* L21 is here */
     if (weir_db_err(db) < 0)
-        return weir_fail(c, 500, WEIR_STR_FMT, WEIR_STR_ARG(weir_last_error(c)->message));
+        return weir_fail(c, 500, WEIR_STR_FMT, WEIR_STR_ARG(leaky_message(c)));
     return weir_text(c, 200, "as many as you like\n");
 }
 
@@ -87,7 +87,7 @@ static weir_err keeps_rows(weir_ctx *c, void *unused)
 }
 weir_err pool_exhausted(weir_ctx *c)
 {
-    int64_t n;
+    int64_t n = 0;
     weir_err err = WEIR_OK;
     for (int i = 0; i < 2 && err == WEIR_OK; i++)
         err = WEIR_GO(c, keeps_rows, NULL);

@@ -50,7 +50,7 @@ weir_err fibers_without_bound(weir_ctx *c)
     weir_ctx *group = weir_ctx_open(c, .fibers_max = 20); /* by default 10,000 */
     for (int i = 0; i < 100000; i++)
         if (WEIR_GO(group, fetches, NULL) < 0) /* L08 is here */
-            return weir_fail(c, 503, WEIR_STR_FMT, WEIR_STR_ARG(weir_last_error(group)->message));
+            return weir_fail(c, 503, WEIR_STR_FMT, WEIR_STR_ARG(leaky_message(group)));
     return weir_join(group);
 }
 

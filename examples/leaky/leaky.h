@@ -25,6 +25,13 @@ struct leaky {
 };
 WEIR_HANDLE(leaky, struct leaky);
 
+/* What the context's error record says. There is none when there was no memory for it. */
+static inline weir_str leaky_message(weir_ctx *c)
+{
+    const weir_error *e = weir_last_error(c);
+    return e != NULL ? e->message : WEIR_S("out of memory");
+}
+
 /* A way to leak. */
 struct leak {
     const char *id;      /* of docs/leaks.md; its route is /leak/ID, its twin's /clean/ID */

@@ -11,7 +11,7 @@ weir_err value_too_large(weir_ctx *c)
     static const char picture[64 << 10];
     static const weir_key picture_key = {"picture", sizeof picture};
     if (weir_set(c, &picture_key, picture) < 0) /* L16 is here */
-        return weir_fail(c, 500, WEIR_STR_FMT, WEIR_STR_ARG(weir_last_error(c)->message));
+        return weir_fail(c, 500, WEIR_STR_FMT, WEIR_STR_ARG(leaky_message(c)));
     return weir_text(c, 200, "a nice picture\n");
 }
 

@@ -14,7 +14,7 @@ weir_err nobody_sends(weir_ctx *c)
 /* Done right: waits for as long as it makes sense. */
 weir_err receives_in_time(weir_ctx *c)
 {
-    int value;
+    int value = 0;
     const weir_select_case arms[] = {{.chan = leaky(c)->never, .recv = &value}};
     int arm = weir_select(c, arms, 1, weir_ms(10), NULL);
     if (arm == WEIR_ETIMEDOUT)

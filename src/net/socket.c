@@ -164,10 +164,11 @@ weir_socket *weir_dial_at(const weir_site *site, weir_ctx *c, const char *where,
         return &no_memory;
     s->fd.num = -1;
     s->err = -ENOMEM;
-    s->where = weir__ctx_object(owner, strlen(where) + 1);
+    size_t size = strlen(where) + 1;
+    s->where = weir__ctx_object(owner, size);
     if (s->where != NULL) {
         struct sockaddr_storage addr;
-        socklen_t len = address_of(strcpy(s->where, where), &addr);
+        socklen_t len = address_of(memcpy(s->where, where, size), &addr);
         weir_dur timeout = options->timeout.ns > 0 ? options->timeout : weir_ns(TIMEOUT_NS_DEFAULT);
         weir_time until = weir_time_add(weir__worker_now(weir__self), timeout);
         s->err = len > 0 ? connect_to(c, s, &addr, len, until) : WEIR_EINVALID;

@@ -200,7 +200,7 @@ static weir_err start(const weir_site *site, struct weir__ctx *c, struct call ca
         err = take_slot(w, &a);
     if (out != NULL)
         *out = err == WEIR_OK ? (weir_timer){a, a->turn} : (weir_timer){NULL, 0};
-    if (err < 0)
+    if (err != WEIR_OK)
         return err;
     a->call = call;
     a->period = period;

@@ -167,14 +167,16 @@ static struct weir__fiber *take(struct weir__worker *w, weir__fiber_main main, v
 /* The ready fiber whose turn it is, off the queue; NULL: none is. */
 static inline struct weir__fiber *next_ready(struct weir__worker *w)
 {
-    if (weir__list_empty(&w->ready))
-        return NULL;
-    struct weir__fiber *f;
-    if (WEIR_UNLIKELY(w->choose != NULL))
-        f = w->choose(w);
-    else
-        f = WEIR_CONTAINER(weir__list_pop_front(&w->ready), struct weir__fiber, in_run);
-    WEIR_ASSERT(f->state == WEIR__FIBER_READY, "F1: a queued fiber is ready");
+    struct weir__fiber *f = NULL;
+    if (WEIR_UNLIKELY(w->choose != NULL)) {
+        if (!weir__list_empty(&w->ready))
+            f = w->choose(w);
+    } else {
+        struct weir__list *first = weir__list_pop_front(&w->ready);
+        if (first != NULL)
+            f = WEIR_CONTAINER(first, struct weir__fiber, in_run);
+    }
+    WEIR_ASSERT(f == NULL || f->state == WEIR__FIBER_READY, "F1: a queued fiber is ready");
     return f;
 }
 
@@ -210,12 +212,12 @@ static inline struct weir__fiber *resume(struct weir__worker *w, struct weir__fi
  */
 static inline void leave(struct weir__worker *w, struct weir__fiber *f)
 {
-    if (w->burst == 0 || weir__list_empty(&w->ready)) {
+    struct weir__fiber *next = w->burst > 0 ? next_ready(w) : NULL;
+    if (next == NULL) {
         weir__switch_to_worker(w, f);
         return;
     }
     w->burst--;
-    struct weir__fiber *next = next_ready(w);
     make_current(w, next);
     if (next != f)
         weir__switch_between(f, next);

@@ -42,7 +42,7 @@ static void moved_io(struct weir__wait *w)
 /* Who waits for a peer to say something may wait for long. */
 #define IO_TYPE(name_, moved_)                                                                     \
     {                                                                                              \
-        .name = name_, .abandon = abandon_io, .describe = describe_io, .moved = moved_             \
+        .name = (name_), .abandon = abandon_io, .describe = describe_io, .moved = (moved_)         \
     }
 static const struct weir__wait_type io_types[] = {
     [WEIR__OP_RECV] = IO_TYPE("recv", moved_io),

@@ -70,6 +70,13 @@ static int free_index(void)
     return i;
 }
 
+static struct sim_socket *existing(int num)
+{
+    struct sim_socket *s = get(num);
+    WEIR_ASSERT(s != NULL, "the simulated socket is open");
+    return s;
+}
+
 static int new_socket(size_t capacity)
 {
     int i = free_index();
@@ -199,8 +206,7 @@ ssize_t weir__sim_read(int num, void *bytes, size_t len)
 
 void weir__sim_shutdown(int num)
 {
-    struct sim_socket *s = get(num);
-    WEIR_ASSERT(s != NULL, "the simulated socket is open");
+    struct sim_socket *s = existing(num);
     s->is_shut = true;
     tell(s->peer, WEIR__READABLE | WEIR__PEER_CLOSED);
 }
@@ -212,8 +218,7 @@ void weir__sim_close(int num)
 
 void weir__sim_reset(int num)
 {
-    struct sim_socket *s = get(num);
-    WEIR_ASSERT(s != NULL, "the simulated socket is open");
+    struct sim_socket *s = existing(num);
     struct sim_socket *p = s->peer >= 0 ? get(s->peer) : NULL;
     if (p != NULL)
         p->is_reset = true;
@@ -326,7 +331,7 @@ static ssize_t sim_connect(int num, const struct sockaddr_storage *addr)
     int other = new_socket(CONNECTED_BYTES);
     s->is_fresh = false;
     s->peer = other;
-    get(other)->peer = num;
+    existing(other)->peer = num;
     l->backlog[l->backlog_len++] = other;
     tell(listener_of(addr), WEIR__READABLE);
     return 0;

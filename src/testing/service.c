@@ -368,7 +368,7 @@ static void list_more(weir_buf *out, uint64_t now, uint64_t before, const char *
 void weir__test_list_leaks(weir_test *t, const struct weir__test_counts *before, weir_buf *out)
 {
     struct weir__test_counts now, then = *before;
-    (void)weir__test_drive(t, is_at_rest, &then, weir_sec(REST_MINUTES * 60));
+    (void)weir__test_drive(t, is_at_rest, &then, weir_min(REST_MINUTES));
     weir__test_count(t, &now);
     list_more(out, now.fibers, before->fibers, "fibers more than before; these wait:");
     if (now.fibers > before->fibers)
