@@ -221,12 +221,12 @@ static bool is_lent_to(const struct weir__pool_slot *slot, const struct weir__ct
            weir__deadlock_is_in(slot->fiber, top);
 }
 
-/* Everything is lent to fibers of the tree. */
+/* Everything is lent to fibers of the tree, and not to this one, whose wake is on its way. */
 static bool is_stuck(const struct weir__wait *w, const struct weir__ctx *top)
 {
     struct weir__pool *pool = w->object;
-    bool is_all = true;
     weir__lock_take(&pool->lock);
+    bool is_all = !weir__list_empty(&w->in_object);
     for (uint32_t i = 0; i < pool->o.max_open && is_all; i++)
         is_all = is_lent_to(&pool->slots[i], top);
     weir__lock_give(&pool->lock);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net/pool_inside.h"
 #include "rt/log.h"
 #include <weir/chan.h>
 
@@ -800,6 +801,47 @@ static void test_a_tree_that_waits_for_its_own_lease(void **state)
     assert_int_equal(weir__sim_run(lends_to_a_deadlock, &f), WEIR_OK);
 }
 
+/* Who was served by another worker holds the lease already, and waits on until its wake arrives. */
+static weir_err sees_one_served(weir_ctx *c, void *arg)
+{
+    struct pair *p = weir_new(c, struct pair);
+    const struct weir__ctx *top = weir__ctx_of(c)->top;
+    struct weir__lease lease;
+    *p = *(struct pair *)arg;
+    weir_ctx *group = weir_ctx_open(c);
+    assert_int_equal(ACQUIRE(c, p->pool, &lease), WEIR_OK);
+    assert_int_equal(WEIR_GO(group, wants_one, p), WEIR_OK);
+    assert_int_equal(weir_yield(c), WEIR_OK);
+    struct weir__wait *w = WEIR_CONTAINER(p->pool->waiters.next, struct weir__wait, in_object);
+    assert_true(w->type->is_stuck(w, top));
+    weir__list_remove(&w->in_object); /* as serving does, under the lock */
+    assert_false(w->type->is_stuck(w, top));
+    weir__list_push_back(&p->pool->waiters, &w->in_object);
+    weir__lease_release(&lease);
+    p->results[0] = weir_join(group);
+    return WEIR_OK;
+}
+
+static weir_err serves_one(weir_ctx *c, void *arg)
+{
+    static weir_err results[2];
+    weir_ctx *app = weir__ctx_handle(weir__self->runtime->app);
+    struct pair p = {.pool = FAKE_POOL(app, arg, .max_open = 1), .results = results};
+    results[0] = results[1] = WEIR_EFAIL;
+    assert_int_equal(weir_detach(c, sees_one_served, &p, sizeof p), WEIR_OK);
+    assert_int_equal(weir_sleep(c, weir_ms(500)), WEIR_OK);
+    assert_int_equal(results[0], WEIR_OK);
+    assert_int_equal(results[1], WEIR_OK);
+    return WEIR_OK;
+}
+
+static void test_who_is_served_is_not_stuck(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(serves_one, &f), WEIR_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -826,6 +868,7 @@ int main(void)
         cmocka_unit_test(test_waits_tell_their_place),
         cmocka_unit_test(test_a_cancelled_context_gets_nothing),
         cmocka_unit_test(test_a_tree_that_waits_for_its_own_lease),
+        cmocka_unit_test(test_who_is_served_is_not_stuck),
     };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }

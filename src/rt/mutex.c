@@ -107,8 +107,8 @@ static bool is_stuck(const struct weir__wait *w, const struct weir__ctx *top)
 {
     weir_mutex *m = w->object;
     weir__waitq_lock(&m->q);
-    bool is_own =
-        is_held_here(m) && m->record.ctx->top == top && weir__deadlock_is_in(m->holder, top);
+    bool is_own = weir__waitq_is_in_line(w) && is_held_here(m) && m->record.ctx->top == top &&
+                  weir__deadlock_is_in(m->holder, top);
     weir__waitq_unlock(&m->q);
     return is_own;
 }

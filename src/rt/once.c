@@ -31,7 +31,8 @@ static bool is_stuck(const struct weir__wait *w, const struct weir__ctx *top)
 {
     weir_once *once = w->object;
     weir__waitq_lock(&once->q);
-    bool is_own = once->runner != NULL && weir__deadlock_is_in(once->runner, top);
+    bool is_own = weir__waitq_is_in_line(w) && once->runner != NULL &&
+                  weir__deadlock_is_in(once->runner, top);
     weir__waitq_unlock(&once->q);
     return is_own;
 }

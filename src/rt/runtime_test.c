@@ -24,6 +24,7 @@
 #include "rt/switch.h"
 #include <weir/chan.h>
 #include <weir/fiber.h>
+#include <weir/sync.h>
 
 static weir_err run_on(unsigned workers, bool contain, weir_fiber_fn fn, void *arg)
 {
@@ -102,6 +103,68 @@ static void test_a_channel_of_the_application_joins_workers(void **state)
     s->count = 20000;
     assert_int_equal(run_on(4, false, spread_numbers, s), WEIR_OK);
     free(s);
+}
+
+/* --- a lock that goes to and fro between workers ----------------------------------------------- */
+
+struct handing_over {
+    weir_ctx *app;
+    weir_mutex *mutex;
+    weir_sem *permit;
+    weir_chan *done;
+    struct start starts[2];
+};
+
+/* Served by another worker it waits a little longer, until the wake arrives: that is no deadlock. */
+static weir_err takes_turns(weir_ctx *c, void *arg)
+{
+    struct handing_over *h = *(struct handing_over **)arg;
+    weir_err err = WEIR_OK;
+    for (int i = 0; i < 30000 && err == WEIR_OK; i++) {
+        err = weir_lock(c, h->mutex);
+        if (err == WEIR_OK)
+            weir_unlock(c, h->mutex);
+        if (err == WEIR_OK)
+            err = weir_sem_acquire(c, h->permit);
+        if (err == WEIR_OK)
+            weir_sem_release(c, h->permit);
+    }
+    assert_int_equal(weir_chan_send(h->app, h->done, &err), WEIR_OK);
+    return err;
+}
+
+static void detach_three(void *arg)
+{
+    struct handing_over *h = arg;
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(weir_detach(h->app, takes_turns, &h, sizeof h), WEIR_OK);
+}
+
+static weir_err hands_over(weir_ctx *app, void *arg)
+{
+    struct handing_over *h = arg;
+    h->app = app;
+    h->mutex = weir_mutex_new(app);
+    h->permit = weir_sem_new(app, 1);
+    h->done = weir_chan_new(app, weir_err, 6);
+    for (unsigned i = 0; i < 2; i++) {
+        h->starts[i] = (struct start){.task = {.run = start_here}, .main = detach_three, .arg = h};
+        weir__post(weir__self->runtime->workers[i], &h->starts[i].task);
+    }
+    for (int i = 0; i < 6; i++) {
+        weir_err err;
+        assert_int_equal(weir_chan_recv(app, h->done, &err), WEIR_OK);
+        assert_int_equal(err, WEIR_OK);
+    }
+    return WEIR_OK;
+}
+
+static void test_who_is_served_by_another_worker_is_not_stuck(void **state)
+{
+    (void)state;
+    struct handing_over *h = calloc(1, sizeof *h);
+    assert_int_equal(run_on(2, false, hands_over, h), WEIR_OK);
+    free(h);
 }
 
 static void mark(struct weir__worker *w, void *arg)
@@ -406,6 +469,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_channel_of_the_application_joins_workers),
         cmocka_unit_test(test_every_worker_answers),
+        cmocka_unit_test(test_who_is_served_by_another_worker_is_not_stuck),
         cmocka_unit_test(test_the_end_cancels_and_then_releases),
         cmocka_unit_test(test_sockets_under_both_pollers),
         cmocka_unit_test(test_fibers_that_never_rest_starve_nobody),

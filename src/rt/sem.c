@@ -135,7 +135,7 @@ static bool is_stuck(const struct weir__wait *w, const struct weir__ctx *top)
             break;
         own++;
     }
-    bool is_all = own == s->permits;
+    bool is_all = own == s->permits && weir__waitq_is_in_line(w);
     weir__waitq_unlock(&s->q);
     return is_all;
 }

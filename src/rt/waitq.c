@@ -101,12 +101,17 @@ void weir__waitq_describe(const struct weir__wait *w, weir_buf *out)
     struct weir__waitq *q = w->object;
     size_t ahead = 0;
     weir__waitq_lock(q);
-    bool is_queued = WEIR_CONTAINER(w, struct weir__waiter, wait)->is_queued;
+    bool is_queued = weir__waitq_is_in_line(w);
     for (const struct weir__list *n = w->in_object.prev; is_queued && n != &q->waits; n = n->prev)
         ahead++;
     weir__waitq_unlock(q);
     weir_buf_printf(out, "made at %s:%d, %zu ahead", q->owned.site->file, q->owned.site->line,
                     ahead);
+}
+
+bool weir__waitq_is_in_line(const struct weir__wait *w)
+{
+    return WEIR_CONTAINER(w, const struct weir__waiter, wait)->is_queued;
 }
 
 bool weir__waitq_is_stuck(const struct weir__wait *w, const struct weir__ctx *top)

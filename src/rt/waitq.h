@@ -57,6 +57,9 @@ weir_err weir__waitq_state(const struct weir__waitq *q);
 bool weir__waitq_abandon(struct weir__wait *w);
 void weir__waitq_describe(const struct weir__wait *w, weir_buf *out);
 
+/* It stands in line: nobody has served it, with a wake that may still be on its way. Locked. */
+bool weir__waitq_is_in_line(const struct weir__wait *w);
+
 /* For the wait types of those that every fiber which knows them may signal: it is of the tree. */
 bool weir__waitq_is_stuck(const struct weir__wait *w, const struct weir__ctx *top);
 

@@ -17,6 +17,8 @@ import time
 import pytest
 from conftest import ADMIN, BUILD, IS_SANITIZED, LISTENS, PATIENCE, SOURCE, Service, program, read_all
 
+WATCHES_THREADS = os.environ.get("WEIR_SANITIZE") == "thread"
+
 ROWS = []
 
 
@@ -87,6 +89,8 @@ def test_L09(leaky):
     assert answered > 0
     line = wait_warning(service, "GET /leak/L09")
     assert "keeps its worker" in line["msg"] and line["running_ms"] >= 100
+    if WATCHES_THREADS:
+        return  # the stack ends in the sanitizer's own functions, which have no tables
     file, number = place("L09")
     found = re.search(rf"computes\S* at {re.escape(file)}:(\d+) < worker_never_given", line["stack"])
     assert found and abs(int(found.group(1)) - number) <= 1, line["stack"]
