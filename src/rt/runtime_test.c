@@ -105,7 +105,7 @@ static void test_a_channel_of_the_application_joins_workers(void **state)
     free(s);
 }
 
-/* --- a lock that goes to and fro between workers ----------------------------------------------- */
+/* --- a lock that goes to and fro between workers ---------------------------------------------- */
 
 struct handing_over {
     weir_ctx *app;
@@ -115,7 +115,7 @@ struct handing_over {
     struct start starts[2];
 };
 
-/* Served by another worker it waits a little longer, until the wake arrives: that is no deadlock. */
+/* Served by another worker it waits on until the wake arrives: that is no deadlock. */
 static weir_err takes_turns(weir_ctx *c, void *arg)
 {
     struct handing_over *h = *(struct handing_over **)arg;
