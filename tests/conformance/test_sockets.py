@@ -5,7 +5,6 @@ Each test ends with what is left: connections, descriptors, fibers and contexts 
 import resource
 import socket
 import struct
-import time
 
 import pytest
 from e2e import IS_SANITIZED, PATIENCE, read_all
@@ -28,18 +27,14 @@ class Baseline:
         service.get("/hello")
         service.wait_metric("weir_http_connections", lambda n: n == 0)
         self.gauges = {name: service.metric(name) for name in self.GAUGES}
-        # The connection of who asked for the metrics may still be open: the fewest of some looks.
-        self.fds = min((service.metric("weir_workers"), service.fds())[1] for _ in range(10))
+        self.fds = service.fewest_fds()
 
     def check(self):
         for name, value in self.gauges.items():
             self.service.wait_metric(name, lambda n: n == value)
         assert self.service.get("/hello").text == "GET "
         self.service.wait_metric("weir_http_connections", lambda n: n == 0)
-        end = time.monotonic() + PATIENCE
-        while self.service.fds() > self.fds:
-            assert time.monotonic() < end, f"{self.service.fds()} descriptors, not {self.fds}"
-            time.sleep(0.01)
+        self.service.wait_fds(self.fds)
 
 
 def reset(connection):

@@ -156,15 +156,22 @@ class Service:
                 total += float(match.group(3))
         return total
 
-    def wait_metric(self, name, is_good, **labels):
-        """Asks until a metric is as wanted: for what happens after the answer was sent."""
+    def wait_until(self, look, is_good, what):
+        """Looks until it is as wanted: for what happens after the answer was sent."""
         end = time.monotonic() + PATIENCE
-        value = self.metric(name, **labels)
+        value = look()
         while not is_good(value):
-            assert time.monotonic() < end, f"{name}{labels} is {value}\n{self.text()[-3000:]}"
+            assert time.monotonic() < end, f"{what} is {value}\n{self.text()[-3000:]}"
             time.sleep(0.01)
-            value = self.metric(name, **labels)
+            value = look()
         return value
+
+    def wait_metric(self, name, is_good, **labels):
+        return self.wait_until(lambda: self.metric(name, **labels), is_good, f"{name}{labels}")
+
+    def wait_fds(self, most):
+        """Until no more than these are open."""
+        return self.wait_until(self.fds, lambda n: n <= most, "number of descriptors")
 
     # --- looking at it --------------------------------------------------------------------
 
@@ -175,6 +182,10 @@ class Service:
 
     def fds(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def fewest_fds(self):
+        """Without those that are open for a moment: a connection of who just asked, an audit's folder."""
+        return min((self.metric("weir_workers"), self.fds())[1] for _ in range(10))
 
     # --- ending it ------------------------------------------------------------------------
 
