@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/heap.h"
 #include "obs/process.h"
 #include "obs/prom.h"
 #include "rt/log.h"
@@ -293,6 +294,8 @@ void weir__metrics_process(weir_buf *out)
     weir__process_read(&p);
     weir__prom_gauge(out, "process_resident_memory_bytes", "Resident memory.", p.resident_bytes);
     weir__prom_gauge(out, "process_virtual_memory_bytes", "Address space.", p.virtual_bytes);
+    weir__prom_gauge(out, "weir_heap_allocated_bytes", "Allocated on the heap and not freed.",
+                     weir__heap_allocated());
     weir__prom_family(out, "process_cpu_seconds_total", "counter", "Processor time used.");
     weir__prom_seconds(out, "process_cpu_seconds_total", NULL, 0, p.cpu_ns);
     weir__prom_gauge(out, "process_threads", "Threads.", p.threads);

@@ -35,7 +35,10 @@ void weir__metrics_longest_wait(struct weir__ctx *c, weir_dur patience, weir_buf
 /* Descriptors that were opened behind the runtime's back. */
 void weir__metrics_foreign(const struct weir__foreign *f, weir_buf *out);
 
-/* Memory, processor time, descriptors, start; the names that Prometheus' own libraries use. */
+/*
+ * Memory, processor time, descriptors, start, by the names that Prometheus' own libraries use; and
+ * what the heap holds.
+ */
 void weir__metrics_process(weir_buf *out);
 
 #endif

@@ -11,13 +11,13 @@
  */
 #include "testing/fault.h"
 
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/heap.h"
 #include "rt/fault.h"
 #include "rt/panic.h"
 #include "rt/symbol.h"
@@ -42,30 +42,9 @@ struct everywhere {
 
 static char report_bytes[64 << 10];
 
-/* --- the heap ----------------------------------------------------------------------------- */
-
-/*
- * Exact, and of whatever allocator the program has: a sanitizer's, else jemalloc's for this thread
- * and the C library's together, one of which stands still.
- */
-int mallctl(const char *name, void *old, size_t *old_len, void *new, size_t new_len)
-    __attribute__((weak));
-size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
-void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
-
-static int64_t heap_bytes(void)
-{
-    uint64_t taken = 0, given = 0;
-    size_t size = sizeof taken;
-    if (__sanitizer_get_current_allocated_bytes != NULL)
-        return (int64_t)__sanitizer_get_current_allocated_bytes();
-    if (mallctl != NULL && (mallctl("thread.allocated", &taken, &size, NULL, 0) != 0 ||
-                            mallctl("thread.deallocated", &given, &size, NULL, 0) != 0))
-        taken = given = 0;
-    return (int64_t)(taken - given) + (int64_t)mallinfo2().uordblks;
-}
-
 /* --- the last words of a process that dies in a run --------------------------------------- */
+
+void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
 
 static char dying[NAME_BYTES + 256];
 
@@ -203,9 +182,9 @@ static void run_once(struct everywhere *e, struct weir__fault *f, weir_buf *out)
 /* How much the heap has grown by it. */
 static int64_t run_measured(struct everywhere *e, struct weir__fault *f, weir_buf *out)
 {
-    int64_t before = heap_bytes();
+    int64_t before = weir__heap_of_thread();
     run_once(e, f, out);
-    return heap_bytes() - before;
+    return weir__heap_of_thread() - before;
 }
 
 static void report_failure(struct everywhere *e, const struct weir__fault *f, weir_str what)

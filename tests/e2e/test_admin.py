@@ -61,6 +61,8 @@ def test_metrics_are_well_formed_and_true(nasty):
     assert latency == [7]
     resident = families["process_resident_memory_bytes"][1][0][2]
     assert abs(resident - nasty.resident()) < 32 << 20
+    allocated = families["weir_heap_allocated_bytes"][1][0][2]
+    assert 10_000 < allocated < 64 << 20
 
 
 def test_metrics_stay_well_formed_under_load(nasty):
