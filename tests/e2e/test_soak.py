@@ -59,6 +59,15 @@ def test_memory_of_one_request_in_ten_thousand_is_found():
         assert found.is_leak, (seed, found)
 
 
+def test_a_kilobyte_of_one_request_in_a_thousand_is_found_in_the_heap():
+    """Under caches that come and go by 200 KiB; resident memory would not show it."""
+    for seed in range(200):
+        found = judge(series(lambda life, n, requests, chance:
+                             5 * MIB + requests // 1000 * 1024 + chance.gauss(0, 200 << 10),
+                             seed=seed), bound=0.1, floor=MIB / 4)
+        assert found.is_leak, (seed, found)
+
+
 def test_what_is_flat_is_flat():
     assert descriptors(series(lambda life, n, requests, chance: 30 + life)).word == "flat"
     alarms = sum(descriptors(series(leaks_fd(10**12, noise=2), seed=seed)).is_leak
