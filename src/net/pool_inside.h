@@ -1,5 +1,6 @@
 /*
- * The inside of a pool, for pool.c (lending and returning) and pool_keep.c (what time does to it).
+ * The inside of a pool, for pool.c (lending and returning), pool_line.c (waiting) and pool_keep.c (what
+ * time does to it).
  *
  * P1: a slot is EMPTY and on `empty`, IDLE and on `idle`, or on neither: LEASED to a fiber, or BUSY
  *     with being opened or closed by the keeper or by who gives it back. `open` counts all that are
@@ -100,6 +101,19 @@ weir_err weir__pool_open_resource(struct weir__pool_slot *slot, struct weir__ctx
  * the lock. Returns a wait to be woken with WEIR_OK after the lock is given, or NULL.
  */
 struct weir__wait *weir__pool_settle(struct weir__pool_slot *slot);
+
+/* --- pool_line.c ------------------------------------------------------------------------------ */
+
+/*
+ * Waits in line for a slot that is lent to this fiber, and stores it in `slot`. The lock is held at
+ * the call, and given in it. Errors, raised: WEIR_ELIMIT (too many wait), -EDEADLK (it would wait for
+ * itself), WEIR_ETIMEDOUT; WEIR_ECLOSED, and what cancels the context. Waits.
+ */
+weir_err weir__pool_wait_in_line(struct weir__pool *pool, struct weir__ctx *c,
+                                 const weir_site *site, struct weir__pool_slot **slot);
+
+/* Takes the first out of the line, for the caller to wake; NULL: nobody waits. Under the lock. */
+struct weir__pool_waiter *weir__pool_first_in_line(struct weir__pool *pool);
 
 /* --- pool_keep.c ------------------------------------------------------------------------------ */
 

@@ -95,4 +95,14 @@ static inline uintptr_t number_of(const struct weir__lease *lease)
     return (uintptr_t)weir__lease_resource(lease, "number_of");
 }
 
+/* Acquires one and gives it back, broken or not. */
+static inline void borrow_once(weir_ctx *c, struct weir__pool *pool, bool breaks)
+{
+    struct weir__lease a;
+    assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
+    if (breaks)
+        weir__lease_break(&a);
+    weir__lease_release(&a);
+}
+
 #endif

@@ -1,0 +1,259 @@
+/*
+ * The line before a pool: who waits in it, how that ends, and who is not let in because the pool would
+ * stand still.
+ *
+ * Two searches for those who would wait for ever, one at each end. Before a fiber stands in line: is
+ * every slot lent to fibers that cannot go on before this one does? Then it is refused at once, with
+ * both places. While it stands there the search of a whole context (rt/deadlock.c) asks the same again,
+ * for what has come about since.
+ *
+ * Owns nothing: a waiter stands on its fiber's stack. Context: fibers.
+ */
+#include "net/pool_inside.h"
+
+#include <string.h>
+
+#include "rt/deadlock.h"
+#include "rt/fiber.h"
+#include "rt/symbol.h"
+#include <weir/log.h>
+
+static struct weir__pool_waiter *waiter_of(struct weir__list *in_object)
+{
+    struct weir__wait *w = WEIR_CONTAINER(in_object, struct weir__wait, in_object);
+    return WEIR_CONTAINER(w, struct weir__pool_waiter, wait);
+}
+
+struct weir__pool_waiter *weir__pool_first_in_line(struct weir__pool *pool)
+{
+    struct weir__list *first = weir__list_pop_front(&pool->waiters);
+    if (first == NULL)
+        return NULL;
+    pool->stats.waiting--;
+    return waiter_of(first);
+}
+
+static bool leave_line(struct weir__wait *w)
+{
+    struct weir__pool *pool = w->object;
+    weir__lock_take(&pool->lock);
+    bool is_mine = !weir__list_empty(&w->in_object);
+    if (is_mine) {
+        weir__list_remove(&w->in_object);
+        pool->stats.waiting--;
+    }
+    weir__lock_give(&pool->lock);
+    return is_mine;
+}
+
+static const char *ordinal_suffix(uint64_t n)
+{
+    uint64_t tens = n % 100;
+    if (tens >= 11 && tens <= 13)
+        return "th";
+    return n % 10 == 1 ? "st" : n % 10 == 2 ? "nd" : n % 10 == 3 ? "rd" : "th";
+}
+
+static void describe_line(const struct weir__wait *w, weir_buf *out)
+{
+    struct weir__pool *pool = w->object;
+    uint64_t place = 0;
+    weir__lock_take(&pool->lock);
+    bool is_in_line = !weir__list_empty(&w->in_object);
+    for (const struct weir__list *n = &w->in_object; is_in_line && n != &pool->waiters; n = n->prev)
+        place++;
+    weir__lock_give(&pool->lock);
+    if (is_in_line)
+        weir_buf_printf(out, "%s, %llu%s in line", pool->stats.name, (unsigned long long)place,
+                        ordinal_suffix(place));
+    else
+        weir_buf_printf(out, "%s, served", pool->stats.name);
+}
+
+/* --- who would wait for ever ------------------------------------------------------------------ */
+
+static bool is_lent_to(const struct weir__pool_slot *slot, const struct weir__ctx *top)
+{
+    return slot->state == WEIR__SLOT_LEASED && slot->worker == weir__self &&
+           weir__deadlock_is_in(slot->fiber, top);
+}
+
+/* Everything is lent to fibers of the tree, and not to this one, whose wake is on its way. */
+static bool is_stuck(const struct weir__wait *w, const struct weir__ctx *top)
+{
+    struct weir__pool *pool = w->object;
+    weir__lock_take(&pool->lock);
+    bool is_all = !weir__list_empty(&w->in_object);
+    for (uint32_t i = 0; i < pool->o.max_open && is_all; i++)
+        is_all = is_lent_to(&pool->slots[i], top);
+    weir__lock_give(&pool->lock);
+    return is_all;
+}
+
+static const struct weir__wait_type wait_type = {.name = "pool",
+                                                 .abandon = leave_line,
+                                                 .describe = describe_line,
+                                                 .is_stuck = is_stuck,
+                                                 .has_limit = true};
+
+/* Who cannot go on while this fiber waits: itself, and whoever joins a context that it works in. */
+static void find_stuck(struct weir__pool_waiter *w, const struct weir__ctx *c)
+{
+    w->stuck[0] = weir__self->current;
+    w->stuck_count = 1;
+    for (; c != NULL && !weir__ctx_is_shared(c); c = c->parent) {
+        if (c->joiner != NULL && w->stuck_count < WEIR__POOL_STUCK_MAX)
+            w->stuck[w->stuck_count++] = c->joiner->fiber;
+    }
+}
+
+static bool holds(const struct weir__pool_waiter *w, const struct weir__pool_slot *slot)
+{
+    for (size_t i = 0; i < w->stuck_count; i++) {
+        if (w->stuck[i] == slot->fiber)
+            return true;
+    }
+    return false;
+}
+
+static bool is_held_in_line(const struct weir__pool *pool, const struct weir__pool_slot *slot)
+{
+    for (struct weir__list *n = pool->waiters.next; n != &pool->waiters; n = n->next) {
+        if (holds(waiter_of(n), slot))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Would the pool stand still for ever if this fiber waited? Only if every slot is lent to a fiber
+ * that waits for this one or is in line itself. Returns the lease that this fiber, or who joins it,
+ * holds; NULL: it would not. Under the lock.
+ */
+static struct weir__pool_slot *find_deadlock(struct weir__pool *pool,
+                                             const struct weir__pool_waiter *w)
+{
+    struct weir__pool_slot *mine = NULL;
+    for (uint32_t i = 0; i < pool->o.max_open; i++) {
+        if (pool->slots[i].state != WEIR__SLOT_LEASED)
+            return NULL;
+        if (mine == NULL && holds(w, &pool->slots[i]))
+            mine = &pool->slots[i];
+    }
+    for (uint32_t i = 0; mine != NULL && i < pool->o.max_open; i++) {
+        if (!holds(w, &pool->slots[i]) && !is_held_in_line(pool, &pool->slots[i]))
+            return NULL;
+    }
+    return mine;
+}
+
+static void add_stack(weir_buf *out, void *const *pcs, size_t n)
+{
+    for (size_t i = 0; i < n && pcs[i] != NULL; i++) {
+        if (i > 0)
+            weir_buf_puts(out, WEIR_S(" < "));
+        weir__symbolise(pcs[i], out);
+    }
+}
+
+/* Both places into the error record, both stacks into the log. */
+static weir_err refuse_deadlock(struct weir__pool *pool, struct weir__ctx *c, const weir_site *site,
+                                const weir_site *held, void *const *held_stack)
+{
+    char bytes[3000];
+    void *pcs[WEIR__STACK_DEPTH];
+    weir_buf text;
+    weir_buf_init_fixed(&text, bytes, sizeof bytes);
+    weir_buf_printf(&text,
+                    "pool %s: all %u are held by fibers that wait for this one, so it would never "
+                    "end; held since %s:%d (",
+                    pool->stats.name, pool->o.max_open, held->file, held->line);
+    add_stack(&text, held_stack, WEIR__STACK_DEPTH);
+    weir_buf_printf(&text, "), wanted again at %s:%d (", site->file, site->line);
+    size_t depth = weir__stack_capture(pcs, WEIR__STACK_DEPTH);
+    add_stack(&text, pcs, depth);
+    weir_buf_puts(&text, WEIR_S(")"));
+    weir_str s = weir_buf_str(&text);
+    weir_log_at(site, weir__ctx_handle(c), WEIR_LOG_ERROR, WEIR_STR_FMT, WEIR_STR_ARG(s));
+    return weir_raise_at(
+        site, weir__ctx_handle(c), -EDEADLK, 500,
+        "pool %s: held since %s:%d, wanted again at %s:%d: it would wait for itself",
+        pool->stats.name, held->file, held->line, site->file, site->line);
+}
+
+/* The deadlock's facts, copied while the lock is held. */
+struct deadlock {
+    const weir_site *site;
+    void *stack[WEIR__STACK_DEPTH];
+};
+
+static void copy_deadlock(struct deadlock *d, const struct weir__pool_slot *slot)
+{
+    struct weir__owned *o = atomic_load_explicit(&slot->holder, memory_order_acquire);
+    d->site = slot->site;
+    memset(d->stack, 0, sizeof d->stack);
+    if (o != NULL)
+        memcpy(d->stack, o->stack, sizeof d->stack);
+}
+
+/* --- waiting ---------------------------------------------------------------------------------- */
+
+static weir_err refuse_full(struct weir__pool *pool, struct weir__ctx *c, const weir_site *site)
+{
+    return weir_raise_at(site, weir__ctx_handle(c), WEIR_ELIMIT, 503,
+                         "pool %s: all %u are in use and %u wait for one", pool->stats.name,
+                         pool->o.max_open, pool->o.waiters_max);
+}
+
+static weir_err tell_timeout(struct weir__pool *pool, struct weir__ctx *c, const weir_site *site,
+                             weir_dur waited)
+{
+    return weir_raise_at(site, weir__ctx_handle(c), WEIR_ETIMEDOUT, 503,
+                         "pool %s: none of %u came free in %lld ms", pool->stats.name,
+                         pool->o.max_open, (long long)(waited.ns / 1000000));
+}
+
+/* Parks in line; counts how it ended. */
+static weir_err stand_in_line(struct weir__pool *pool, struct weir__ctx *c,
+                              struct weir__pool_waiter *w)
+{
+    weir_time since = weir__self->now;
+    weir_err err = weir__park(&w->wait, weir_time_add(since, pool->o.wait_max));
+    weir_dur waited = weir_time_sub(weir__self->now, since);
+    weir__lock_take(&pool->lock);
+    pool->stats.wait_ns += (uint64_t)waited.ns;
+    if (err != WEIR_OK && err != WEIR_ECLOSED)
+        pool->stats.timeouts++;
+    weir__lock_give(&pool->lock);
+    if (err == WEIR_ETIMEDOUT)
+        return tell_timeout(pool, c, w->wait.site, waited);
+    return err;
+}
+
+weir_err weir__pool_wait_in_line(struct weir__pool *pool, struct weir__ctx *c,
+                                 const weir_site *site, struct weir__pool_slot **slot)
+{
+    struct weir__pool_waiter w = {.worker = weir__self};
+    if (pool->stats.waiting >= pool->o.waiters_max) {
+        pool->stats.refused++;
+        weir__lock_give(&pool->lock);
+        return refuse_full(pool, c, site);
+    }
+    find_stuck(&w, c);
+    struct weir__pool_slot *held = find_deadlock(pool, &w);
+    if (held != NULL) {
+        struct deadlock d;
+        copy_deadlock(&d, held);
+        pool->stats.deadlocks++;
+        weir__lock_give(&pool->lock);
+        return refuse_deadlock(pool, c, site, d.site, d.stack);
+    }
+    weir__wait_init(&w.wait, &wait_type, c, site, pool);
+    weir__list_push_back(&pool->waiters, &w.wait.in_object);
+    pool->stats.waiting++;
+    pool->stats.waits++;
+    weir__lock_give(&pool->lock);
+    weir_err err = stand_in_line(pool, c, &w);
+    *slot = w.slot;
+    return err;
+}
