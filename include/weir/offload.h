@@ -24,7 +24,7 @@ typedef struct weir_offload_options {
 /**
  * Runs `fn(arg)` on a thread of the offload pool and waits for its end. A call that has begun is
  * always waited for, also when the context is cancelled (`arg` may be on this stack): keep it
- * short, or give `.interrupt`. In simulated tests `fn` runs at once, on the worker.
+ * short, or give `.interrupt`. In simulated tests `fn` runs on the worker, a turn later.
  *
  * fn       on a stack of 1 MiB; must not use a context, nor anything that belongs to the fiber but
  *          `arg`; must not panic: outside of a fiber that ends the process

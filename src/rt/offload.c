@@ -8,6 +8,9 @@
  * call meanwhile, so the interrupt (say, sqlite3_interrupt) cannot hit a call that it is not meant
  * for.
  *
+ * In the simulation all is the same but for the threads: timers begin and end the calls, in virtual
+ * time, and a call's function runs at its end, on its own fiber.
+ *
  * O1: a call is in the queue, or run by one thread, or over; who takes it out of the first two
  * states wakes its fiber. Limits: the number of threads, which start when needed, and of queued
  * calls; both given when the pool is made.
@@ -19,6 +22,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "rt/runtime.h"
+#include "rt/sim.h"
 #include "rt/thread.h"
 
 #define STACK_BYTES (1u << 20)
@@ -27,7 +31,8 @@ enum call_state { QUEUED, RUNNING, OVER };
 
 struct call {
     struct weir__wait wait;
-    struct weir__list link; /* pool.queue */
+    struct weir__list link;  /* pool.queue */
+    struct weir__timer turn; /* in the simulation: armed while it is to begin or to end */
     struct weir__offload_pool *pool;
     weir_err (*fn)(void *arg);
     void *arg;
@@ -76,7 +81,7 @@ void weir__offload_pool_free(struct weir__offload_pool *pool)
     pthread_mutex_unlock(&pool->mutex);
     for (unsigned i = 0; i < pool->threads; i++)
         pthread_join(pool->ids[i], NULL);
-    WEIR_ASSERT(weir__list_empty(&pool->queue), "O1: a pool ends without calls");
+    WEIR_ASSERT(weir__list_empty(&pool->queue) && pool->busy == 0, "O1: a pool ends without calls");
     pthread_cond_destroy(&pool->work);
     pthread_mutex_destroy(&pool->mutex);
     weir__free(pool);
@@ -84,7 +89,17 @@ void weir__offload_pool_free(struct weir__offload_pool *pool)
 
 /* --- the threads -------------------------------------------------------------------------- */
 
-/* The next call, marked as running; NULL: the pool ends. Under the mutex. */
+/* The first of the queue, marked as running. Under the mutex. */
+static struct call *take_first(struct weir__offload_pool *pool)
+{
+    struct call *call = WEIR_CONTAINER(weir__list_pop_front(&pool->queue), struct call, link);
+    pool->queued--;
+    pool->busy++;
+    call->state = RUNNING;
+    return call;
+}
+
+/* The next call; NULL: the pool ends. Under the mutex. */
 static struct call *next_call(struct weir__offload_pool *pool)
 {
     while (weir__list_empty(&pool->queue)) {
@@ -94,11 +109,7 @@ static struct call *next_call(struct weir__offload_pool *pool)
         pthread_cond_wait(&pool->work, &pool->mutex);
         pool->idle--;
     }
-    struct call *call = WEIR_CONTAINER(weir__list_pop_front(&pool->queue), struct call, link);
-    pool->queued--;
-    pool->busy++;
-    call->state = RUNNING;
-    return call;
+    return take_first(pool);
 }
 
 static void *run_calls(void *arg)
@@ -135,6 +146,45 @@ static bool have_threads(struct weir__offload_pool *pool)
     return pool->threads > 0;
 }
 
+/* --- in the simulation -------------------------------------------------------------------- */
+
+static bool is_simulated(void)
+{
+    return weir__self->poller == &weir__poller_sim;
+}
+
+static void take_turn(struct call *call, weir_dur after)
+{
+    weir__timer_arm(&weir__self->wheel, &call->turn, weir_time_add(weir__self->now, after));
+}
+
+static void end_simulated(struct call *call)
+{
+    weir__timer_disarm(&call->turn);
+    call->state = OVER;
+    call->pool->busy--;
+    weir__wake(&call->wait, WEIR_OK);
+}
+
+/* A call's time has come: one that runs is over, and those begin for which a thread would do. */
+static void on_turn(struct weir__timer *t)
+{
+    struct call *call = WEIR_CONTAINER(t, struct call, turn);
+    struct weir__offload_pool *pool = call->pool;
+    weir_dur time = weir__sim_offload_time();
+    pthread_mutex_lock(&pool->mutex);
+    if (call->state == RUNNING)
+        end_simulated(call);
+    while (pool->busy < pool->threads_max && !weir__list_empty(&pool->queue)) {
+        struct call *next = take_first(pool);
+        if (time.ns > 0)
+            take_turn(next, time);
+        else
+            end_simulated(next);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+}
+
 /* --- the calls ---------------------------------------------------------------------------- */
 
 static bool abandon(struct weir__wait *w)
@@ -145,11 +195,14 @@ static bool abandon(struct weir__wait *w)
     bool is_mine = call->state == QUEUED;
     if (is_mine) {
         weir__list_remove(&call->link);
+        weir__timer_disarm(&call->turn);
         pool->queued--;
         call->state = OVER;
     } else if (call->state == RUNNING && call->interrupt != NULL && !call->is_interrupted) {
         call->is_interrupted = true;
         call->interrupt(call->arg);
+        if (is_simulated())
+            take_turn(call, weir_ns(0)); /* it does as it is told */
     }
     pthread_mutex_unlock(&pool->mutex);
     return is_mine;
@@ -186,7 +239,9 @@ static weir_err enqueue(struct weir__offload_pool *pool, struct call *call)
     } else {
         weir__list_push_back(&pool->queue, &call->link);
         pool->queued++;
-        if (!have_threads(pool)) {
+        if (is_simulated()) {
+            take_turn(call, weir_ns(0));
+        } else if (!have_threads(pool)) {
             weir__list_remove(&call->link);
             pool->queued--;
             err = -EAGAIN;
@@ -199,51 +254,6 @@ static weir_err enqueue(struct weir__offload_pool *pool, struct call *call)
     return err;
 }
 
-/*
- * In the simulation there are no threads: the call waits for a turn of the worker, as one that is
- * queued, and then runs here.
- */
-struct simulated_call {
-    struct weir__wait wait;
-    struct weir__task task;
-    struct weir__offload_pool *pool;
-    bool is_abandoned;
-};
-
-/* The message that ends the wait is on its way, so it ends with that. */
-static bool abandon_simulated(struct weir__wait *w)
-{
-    WEIR_CONTAINER(w, struct simulated_call, wait)->is_abandoned = true;
-    return false;
-}
-
-static void describe_simulated(const struct weir__wait *w, weir_buf *out)
-{
-    const struct simulated_call *call = WEIR_CONTAINER(w, const struct simulated_call, wait);
-    weir_buf_printf(out, "%s, queued", call->pool->name);
-}
-
-static void begin_simulated(struct weir__task *t)
-{
-    weir__wake(&WEIR_CONTAINER(t, struct simulated_call, task)->wait, WEIR_OK);
-}
-
-static weir_err run_here(struct weir__offload_pool *pool, struct weir__ctx *c,
-                         const weir_site *site, weir_err (*fn)(void *arg), void *arg)
-{
-    static const struct weir__wait_type simulated = {
-        .name = "offload", .abandon = abandon_simulated, .describe = describe_simulated};
-    struct simulated_call call = {.task = {.run = begin_simulated}, .pool = pool};
-    pthread_mutex_lock(&pool->mutex);
-    pool->calls++;
-    pthread_mutex_unlock(&pool->mutex);
-    weir__wait_init(&call.wait, &simulated, c, site, pool);
-    weir__post(weir__self, &call.task);
-    (void)weir__park(&call.wait, weir_never());
-    weir_err err = call.is_abandoned ? weir__ctx_check(c) : WEIR_OK;
-    return err < 0 ? err : fn(arg);
-}
-
 weir_err weir__offload_on(struct weir__offload_pool *pool, struct weir__ctx *c,
                           const weir_site *site, weir_err (*fn)(void *arg), void *arg,
                           void (*interrupt)(void *arg))
@@ -251,14 +261,15 @@ weir_err weir__offload_on(struct weir__offload_pool *pool, struct weir__ctx *c,
     weir_err err = weir__ctx_check(c);
     if (err < 0)
         return err;
-    if (weir__self->poller == &weir__poller_sim)
-        return run_here(pool, c, site, fn, arg);
     struct call call = {
         .pool = pool, .fn = fn, .arg = arg, .interrupt = interrupt, .state = QUEUED};
     weir__wait_init(&call.wait, &type, c, site, pool);
     weir__list_init(&call.link);
+    weir__timer_init(&call.turn, on_turn);
     err = enqueue(pool, &call);
-    return err < 0 ? err : weir__park(&call.wait, weir_never());
+    if (err == WEIR_OK)
+        err = weir__park(&call.wait, weir_never());
+    return err == WEIR_OK && is_simulated() ? fn(arg) : err;
 }
 
 weir_err weir_offload_at(const weir_site *site, weir_ctx *c, weir_err (*fn)(void *arg), void *arg,

@@ -20,7 +20,10 @@ struct weir__offload_pool *weir__offload_pool_new(const char *name, unsigned thr
 /* Lets what is queued end, joins the threads, frees. NULL is allowed. Blocks the caller. */
 void weir__offload_pool_free(struct weir__offload_pool *pool);
 
-/* As weir_offload, on that pool. In the simulation `fn` runs at once on the caller's thread. */
+/*
+ * As weir_offload, on that pool. In the simulation `fn` runs on the calling fiber, when the call's
+ * time is over (weir__sim_offload_takes).
+ */
 weir_err weir__offload_on(struct weir__offload_pool *pool, struct weir__ctx *c,
                           const weir_site *site, weir_err (*fn)(void *arg), void *arg,
                           void (*interrupt)(void *arg));

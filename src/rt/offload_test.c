@@ -95,6 +95,115 @@ static void test_the_simulation_cancels_what_is_queued(void **state)
     assert_int_equal(weir__sim_run(cancels_queued, &n), WEIR_OK);
 }
 
+/* --- in the simulation, taking time ------------------------------------------------------- */
+
+/* A call, and what became of it. */
+struct trial {
+    struct weir__offload_pool *pool; /* NULL: the general one */
+    weir_dur timeout;
+    void (*interrupt)(void *arg);
+    int runs, interrupts;
+    weir_err err;
+    int64_t ms; /* that it took */
+};
+
+static weir_err run_trial(void *arg)
+{
+    struct trial *t = arg;
+    t->runs++;
+    return WEIR_ENOTFOUND;
+}
+
+static void stop_trial(void *arg)
+{
+    struct trial *t = arg;
+    assert_int_equal(t->runs, 0);
+    t->interrupts++;
+}
+
+static weir_err try_it(weir_ctx *c, void *arg)
+{
+    struct trial *t = arg;
+    weir_time began = weir_now();
+    weir_ctx *hasty = weir_ctx_open(c, .timeout = t->timeout);
+    struct weir__offload_pool *pool = t->pool != NULL ? t->pool : weir__self->runtime->offload;
+    t->err = weir__offload_on(pool, weir__ctx_of(hasty), NULL, run_trial, t, t->interrupt);
+    t->ms = weir_time_sub(weir_now(), began).ns / weir_ms(1).ns;
+    (void)weir_ctx_close(hasty);
+    return WEIR_OK;
+}
+
+static void assert_ended(const struct trial *t, weir_err err, int64_t ms, int runs, int interrupts)
+{
+    assert_int_equal(t->err, err);
+    assert_int_equal(t->ms, ms);
+    assert_int_equal(t->runs, runs);
+    assert_int_equal(t->interrupts, interrupts);
+}
+
+static weir_err takes_time(weir_ctx *c, void *arg)
+{
+    struct trial t[] = {{.timeout = weir_sec(1)}, {.timeout = weir_sec(1)}};
+    (void)arg;
+    assert_int_equal(try_it(c, &t[0]), WEIR_OK);
+    assert_ended(&t[0], WEIR_ENOTFOUND, 0, 1, 0);
+    weir__sim_offload_takes(weir_ms(30));
+    assert_int_equal(try_it(c, &t[1]), WEIR_OK);
+    assert_ended(&t[1], WEIR_ENOTFOUND, 30, 1, 0);
+    assert_int_equal(weir__offload_stats(weir__self->runtime->offload).calls, 2);
+    return WEIR_OK;
+}
+
+static void test_the_simulation_lets_a_call_take_time(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(takes_time, NULL), WEIR_OK);
+}
+
+/* As on threads: what runs is waited for, unless it can be told to end; what is queued leaves. */
+static weir_err meets_deadlines(weir_ctx *c, void *arg)
+{
+    struct weir__offload_pool *pool = weir__offload_pool_new("two", 2, 2);
+    struct trial deaf = {.pool = pool, .timeout = weir_ms(10)}, told = deaf, queued = deaf;
+    struct trial second = deaf, refused = deaf;
+    char text[1024] = "";
+    weir_buf waiting;
+    (void)arg;
+    told.interrupt = queued.interrupt = second.interrupt = stop_trial;
+    queued.timeout = weir_ms(5);
+    second.timeout = weir_ms(20);
+    weir__sim_offload_takes(weir_ms(30));
+    weir_ctx *group = weir_ctx_open(c);
+    assert_int_equal(WEIR_GO(group, try_it, &deaf), WEIR_OK);
+    assert_int_equal(WEIR_GO(group, try_it, &told), WEIR_OK);
+    assert_int_equal(weir_sleep(c, weir_ms(1)), WEIR_OK);
+    assert_int_equal(WEIR_GO(group, try_it, &queued), WEIR_OK);
+    assert_int_equal(WEIR_GO(group, try_it, &second), WEIR_OK);
+    assert_int_equal(WEIR_GO(group, try_it, &refused), WEIR_OK);
+    weir__fiber_yield();
+    struct weir__offload_stats s = weir__offload_stats(pool);
+    assert_int_equal(s.busy, 2);
+    assert_int_equal(s.queued, 2);
+    weir_buf_init_fixed(&waiting, text, sizeof text);
+    weir__sim_list_waiting(weir__self, &waiting);
+    assert_non_null(strstr(text, "two, running\n"));
+    assert_non_null(strstr(text, "two, queued, 1 ahead\n"));
+    assert_int_equal(weir_join(group), WEIR_OK);
+    assert_ended(&deaf, WEIR_ENOTFOUND, 30, 1, 0);
+    assert_ended(&told, WEIR_ENOTFOUND, 10, 1, 1);
+    assert_ended(&queued, WEIR_ETIMEDOUT, 5, 0, 0);
+    assert_ended(&second, WEIR_ENOTFOUND, 20, 1, 1); /* it began when the second one was told */
+    assert_ended(&refused, WEIR_ELIMIT, 0, 0, 0);
+    weir__offload_pool_free(pool);
+    return WEIR_OK;
+}
+
+static void test_a_deadline_passes_while_a_simulated_call_runs(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(meets_deadlines, NULL), WEIR_OK);
+}
+
 /* --- on threads --------------------------------------------------------------------------- */
 
 static weir_err look_around(void *arg)
@@ -300,6 +409,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_simulation_calls_after_a_turn),
         cmocka_unit_test(test_the_simulation_cancels_what_is_queued),
+        cmocka_unit_test(test_the_simulation_lets_a_call_take_time),
+        cmocka_unit_test(test_a_deadline_passes_while_a_simulated_call_runs),
         cmocka_unit_test(test_a_call_runs_on_a_thread_of_its_own_kind),
         cmocka_unit_test(test_it_is_bounded_and_cancellable),
         cmocka_unit_test(test_every_call_comes_back),

@@ -45,6 +45,7 @@ static struct {
     bool (*may_pass)(weir_time until, void *arg); /* asked before the clock moves; may be NULL */
     void *may_pass_arg;
     bool holds_connects;
+    weir_dur offload_time; /* that a call takes, see offload.c */
 } sim;
 
 static struct sim_socket *get(int num)
@@ -246,6 +247,16 @@ void weir__sim_ask_before_time(bool (*may_pass)(weir_time until, void *arg), voi
 void weir__sim_hold_connects(bool is_held)
 {
     sim.holds_connects = is_held;
+}
+
+void weir__sim_offload_takes(weir_dur time)
+{
+    sim.offload_time = time;
+}
+
+weir_dur weir__sim_offload_time(void)
+{
+    return sim.offload_time;
 }
 
 size_t weir__sim_watched(void)

@@ -63,6 +63,13 @@ size_t weir__sim_watched(void);
 /* Connecting does not come to an end, well or not, while this is set. */
 void weir__sim_hold_connects(bool is_held);
 
+/*
+ * Offloaded calls that begin from now on take so long, if nobody interrupts them; as many run at a
+ * time as their pool has threads, and the others are queued. 0, as at first: until the next turn.
+ */
+void weir__sim_offload_takes(weir_dur time);
+weir_dur weir__sim_offload_time(void);
+
 /* The next `times` accepts fail with -err. */
 void weir__sim_fail_accept(int err, int times);
 
