@@ -44,8 +44,6 @@ struct resource {
     const char *body;      /* that the client sends, of twice the announced length; NULL: none */
     bool is_answer;        /* a response that was begun: the client sees 200, and that it is cut */
     const weir_site *site; /* of this line */
-    /* By exit: why the two cannot meet. Such a cell is not run, and the table says so. */
-    const char *cannot[16];
 };
 
 /* A line of a list of resources: what it is called, who takes it, then members of the above. */

@@ -70,55 +70,92 @@ static bool is_detached(weir_ctx *c, struct cell *cell)
 
 /* --- offloaded work --------------------------------------------------------------------------- */
 
-static weir_err nothing(void *arg)
+/*
+ * A call on each of the pool's threads, for longer than the request may last, and one more that is
+ * queued behind them. The first can be told to end, the others are waited for.
+ */
+struct calls {
+    unsigned threads;
+    unsigned ran, told; /* of this request */
+};
+
+static void prepare_offload(weir_ctx *app, struct cell *cell)
 {
-    (void)arg;
+    struct calls *calls = weir_alloc(app, sizeof *calls);
+    WEIR_ASSERT(calls != NULL, "the application has memory");
+    *calls = (struct calls){.threads = weir__self->runtime->options.offload_threads};
+    cell->shared = calls;
+    weir__sim_offload_takes(weir_ms(80));
+}
+
+static weir_err runs(void *calls)
+{
+    ((struct calls *)calls)->ran++;
     return WEIR_OK;
 }
 
-static weir_err offloads(weir_ctx *c, void *arg)
+static void stops(void *calls)
 {
-    return weir_offload(c, nothing, arg);
+    ((struct calls *)calls)->told++;
 }
 
-/* The child's call is on its way while nobody but the handler runs. */
+static weir_err offloads(weir_ctx *c, void *calls)
+{
+    return weir_offload(c, runs, calls);
+}
+
+static weir_err offloads_stoppable(weir_ctx *c, void *calls)
+{
+    return weir_offload(c, runs, calls, .interrupt = stops);
+}
+
+static bool is_pool(size_t busy, size_t queued)
+{
+    struct weir__offload_stats s = weir__offload_stats(weir__self->runtime->offload);
+    return s.busy == busy && s.queued == queued;
+}
+
 static weir_err take_offload(weir_ctx *c, struct cell *cell)
 {
-    weir_err err = WEIR_GO(c, offloads, cell);
-    return err < 0 ? err : weir_yield(c);
+    struct calls *calls = cell->shared;
+    calls->ran = calls->told = 0;
+    weir_err err = WEIR_GO(c, offloads_stoppable, calls);
+    for (unsigned i = 1; i < calls->threads && err == WEIR_OK; i++)
+        err = WEIR_GO(c, offloads, calls);
+    for (int i = 0; i < TURNS_MAX && !is_pool(calls->threads, 0); i++)
+        (void)weir_yield(c);
+    if (err == WEIR_OK)
+        err = WEIR_GO(c, offloads, calls);
+    let_them_wait(c);
+    return err;
 }
 
 static bool is_offloaded(weir_ctx *c, struct cell *cell)
 {
-    (void)cell;
-    const struct weir__ctx *ctx = weir__ctx_of(c);
-    if (weir__list_empty(&ctx->children))
-        return false;
-    const struct weir__ctx *child =
-        WEIR_CONTAINER(ctx->children.next, const struct weir__ctx, sibling);
-    if (weir__list_empty(&child->waits))
-        return false;
-    const struct weir__wait *wait =
-        WEIR_CONTAINER(child->waits.next, const struct weir__wait, in_ctx);
-    return strcmp(wait->type->name, "offload") == 0;
+    const struct calls *calls = cell->shared;
+    return weir__ctx_of(c)->fibers == calls->threads + 1 && is_pool(calls->threads, 1);
 }
 
-/* The handler is in one call after the other, so whatever ends it comes in the middle of one. */
+/* The handler waits for a call of its own, which is queued. */
 static weir_err wait_offload(weir_ctx *c, struct cell *cell)
 {
-    weir_err err = WEIR_OK;
-    while (err == WEIR_OK)
-        err = weir_offload(c, nothing, cell);
-    return err;
+    return offloads(c, cell->shared);
+}
+
+/* What had begun has come to its end, by itself or as it was told; what was queued never began. */
+static bool has_ended(weir_ctx *c, struct cell *cell)
+{
+    (void)c;
+    const struct calls *calls = cell->shared;
+    return calls->ran == calls->threads && calls->told == 1;
 }
 
 static const struct resource resources[] = {
     RESOURCE("child fiber", take_child, .is_held = is_child_there),
     RESOURCE("grandchild", take_grandchild, .is_held = is_grandchild_there),
     RESOURCE("detached work", take_detached, .is_held = is_detached),
-    RESOURCE("offloaded work", take_offload, .is_held = is_offloaded, .wait = wait_offload,
-             .cannot = {[EXIT_DEADLINE] = "virtual time stands while a call is on its way; on "
-                                          "threads: src/rt/offload_test.c"}),
+    RESOURCE("offloaded work", take_offload, .prepare = prepare_offload, .is_held = is_offloaded,
+             .wait = wait_offload, .is_back = has_ended),
 };
 
 int main(void)

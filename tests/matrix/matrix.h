@@ -326,14 +326,6 @@ static void print_heads(void)
     printf("\n");
 }
 
-static void print_reasons(const struct resource *resource)
-{
-    for (unsigned i = 0; i < EXIT_COUNT; i++) {
-        if (resource->cannot[i] != NULL)
-            printf("    not at \"%s\": %s\n", exits[i].name, resource->cannot[i]);
-    }
-}
-
 static void print_legend(void)
 {
     for (unsigned i = 0; i < EXIT_COUNT; i++)
@@ -352,14 +344,13 @@ static int matrix(const struct resource *resources, size_t count)
     for (size_t r = 0; r < count; r++) {
         printf("%-22s", resources[r].name);
         for (unsigned i = 0; i < EXIT_COUNT; i++) {
-            bool is_off = exits[i].off != NULL || resources[r].cannot[i] != NULL;
+            bool is_off = exits[i].off != NULL;
             bool is_bad = !is_off && play(&resources[r], &exits[i]) > 0;
             printf("  %s", is_off ? "-" : is_bad ? "✗" : "✓");
             fflush(stdout);
             failed += is_bad;
         }
         printf("\n");
-        print_reasons(&resources[r]);
     }
     print_legend();
     weir__log_capture(NULL);

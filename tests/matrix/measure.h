@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "net/pool.h"
+#include "rt/offload.h"
 #include "rt/runtime.h"
 #include "rt/sim.h"
 
@@ -21,6 +22,7 @@ enum count {
     COUNT_FIBERS,         /* live ones */
     COUNT_CONTEXTS,       /* live ones */
     COUNT_DETACHED,       /* background work that runs */
+    COUNT_OFFLOADED,      /* calls of the general pool that run or are queued */
     COUNT_TIMERS,         /* armed */
     COUNT_LEASES,         /* in use, of all pools */
     COUNT_OWNED,          /* things of the application's and of the worker's context */
@@ -32,9 +34,9 @@ enum count {
 };
 
 static const char *const count_names[COUNTS] = {
-    "descriptors", "watched sockets",  "fibers",          "contexts",
-    "detached",    "timers",           "leases",          "owned things",
-    "objects",     "bytes of context", "bytes of SQLite", "resident pages",
+    "descriptors",      "watched sockets", "fibers",         "contexts",     "detached",
+    "offloaded calls",  "timers",          "leases",         "owned things", "objects",
+    "bytes of context", "bytes of SQLite", "resident pages",
 };
 
 /*
@@ -102,6 +104,12 @@ static int64_t count_leases(void)
     return sum;
 }
 
+static int64_t count_offloaded(const struct weir__runtime *rt)
+{
+    struct weir__offload_stats s = weir__offload_stats(rt->offload);
+    return (int64_t)(s.busy + s.queued);
+}
+
 /* The counts that cost nothing, which every run looks at. */
 static void measure_quickly(struct measure *m)
 {
@@ -111,6 +119,7 @@ static void measure_quickly(struct measure *m)
     m->n[COUNT_FIBERS] = (int64_t)weir__fiber_total(w->runtime);
     m->n[COUNT_CONTEXTS] = (int64_t)atomic_load(&w->stats.contexts);
     m->n[COUNT_DETACHED] = (int64_t)atomic_load(&w->stats.detached);
+    m->n[COUNT_OFFLOADED] = count_offloaded(w->runtime);
     m->n[COUNT_LEASES] = count_leases();
     m->n[COUNT_OWNED] = list_length(&app->owned) + list_length(&w->root->owned);
 }
