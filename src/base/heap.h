@@ -1,6 +1,6 @@
 /*
- * How much the heap holds, asked of whatever allocator the program has: a sanitizer's, jemalloc, the
- * C library's. Counts everybody's: Weir's, the application's, and the libraries'.
+ * How much the heap holds, asked of whatever allocator the program has: a sanitizer's, jemalloc,
+ * the C library's. Counts everybody's: Weir's, the application's, and the libraries'.
  */
 #ifndef WEIR_BASE_HEAP_H
 #define WEIR_BASE_HEAP_H

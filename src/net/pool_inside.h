@@ -1,6 +1,6 @@
 /*
- * The inside of a pool, for pool.c (lending and returning), pool_line.c (waiting) and pool_keep.c (what
- * time does to it).
+ * The inside of a pool, for pool.c (lending and returning), pool_line.c (waiting) and pool_keep.c
+ * (what time does to it).
  *
  * P1: a slot is EMPTY and on `empty`, IDLE and on `idle`, or on neither: LEASED to a fiber, or BUSY
  *     with being opened or closed by the keeper or by who gives it back. `open` counts all that are
@@ -106,8 +106,8 @@ struct weir__wait *weir__pool_settle(struct weir__pool_slot *slot);
 
 /*
  * Waits in line for a slot that is lent to this fiber, and stores it in `slot`. The lock is held at
- * the call, and given in it. Errors, raised: WEIR_ELIMIT (too many wait), -EDEADLK (it would wait for
- * itself), WEIR_ETIMEDOUT; WEIR_ECLOSED, and what cancels the context. Waits.
+ * the call, and given in it. Errors, raised: WEIR_ELIMIT (too many wait), -EDEADLK (it would wait
+ * for itself), WEIR_ETIMEDOUT; WEIR_ECLOSED, and what cancels the context. Waits.
  */
 weir_err weir__pool_wait_in_line(struct weir__pool *pool, struct weir__ctx *c,
                                  const weir_site *site, struct weir__pool_slot **slot);

@@ -265,7 +265,7 @@ static void test_closing_waits_for_leases(void **state)
     assert_int_equal(weir__sim_run(closes, &f), WEIR_OK);
 }
 
-/* --- deadlocks (N5, N6) --------------------------------------------------------------------------- */
+/* --- deadlocks (N5, N6) ----------------------------------------------------------------------- */
 
 static weir_err wants_it_twice(weir_ctx *c, void *arg)
 {
