@@ -92,7 +92,9 @@ void weir__offload_pool_free(struct weir__offload_pool *pool)
 /* The first of the queue, marked as running. Under the mutex. */
 static struct call *take_first(struct weir__offload_pool *pool)
 {
-    struct call *call = WEIR_CONTAINER(weir__list_pop_front(&pool->queue), struct call, link);
+    struct weir__list *first = weir__list_pop_front(&pool->queue);
+    WEIR_ASSERT(first != NULL, "O1: what is queued is in the queue");
+    struct call *call = WEIR_CONTAINER(first, struct call, link);
     pool->queued--;
     pool->busy++;
     call->state = RUNNING;
