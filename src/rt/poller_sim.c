@@ -23,6 +23,7 @@
 
 struct sim_socket {
     bool is_open, is_listener;
+    bool is_held;     /* the worker has had it: it is the worker that must close it */
     bool is_fresh;    /* made to be connected, and not yet */
     bool has_knocked; /* its connecting has begun */
     bool is_shut;     /* it sends no more */
@@ -267,6 +268,14 @@ size_t weir__sim_watched(void)
     return n;
 }
 
+size_t weir__sim_held(void)
+{
+    size_t n = 0;
+    for (int i = 0; i < sim.count; i++)
+        n += sim.sockets[i]->is_open && sim.sockets[i]->is_held;
+    return n;
+}
+
 /* --- the poller's side -------------------------------------------------------------------- */
 
 static weir_err sim_init(struct weir__worker *w)
@@ -306,6 +315,7 @@ static ssize_t sim_accept(int num)
         return -EAGAIN;
     int first = l->backlog[0];
     memmove(l->backlog, l->backlog + 1, (size_t)--l->backlog_len * sizeof l->backlog[0]);
+    existing(first)->is_held = true;
     return first;
 }
 
@@ -470,7 +480,7 @@ static int sim_socket_new(struct weir__worker *w, int family)
     if (planned != 0)
         return planned;
     int num = new_socket(CONNECTED_BYTES);
-    get(num)->is_fresh = true;
+    get(num)->is_fresh = get(num)->is_held = true;
     return num;
 }
 
@@ -478,10 +488,14 @@ static weir_err sim_watch(struct weir__worker *w, struct weir__fd *fd)
 {
     (void)w;
     struct sim_socket *s = get(fd->num);
+    int planned = weir__sys_pretend(WEIR__SYS_EPOLL_CTL);
+    if (planned != 0)
+        return planned;
     if (s == NULL)
         return -EBADF;
     WEIR_ASSERT(s->fd == NULL, "a descriptor is watched once");
     s->fd = fd;
+    s->is_held = true;
     if (s->is_fresh)
         return WEIR_OK;
     bool has_bytes = s->at < s->len || s->backlog_len > 0;

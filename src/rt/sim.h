@@ -60,6 +60,9 @@ void weir__sim_list_waiting(struct weir__worker *w, weir_buf *out);
 /* Simulated sockets that a worker watches now. */
 size_t weir__sim_watched(void);
 
+/* Those that are open and were the worker's once: dialled, accepted or watched. */
+size_t weir__sim_held(void);
+
 /* Connecting does not come to an end, well or not, while this is set. */
 void weir__sim_hold_connects(bool is_held);
 

@@ -341,6 +341,7 @@ void weir__test_count(const weir_test *t, struct weir__test_counts *out)
         .fibers = atomic_load(&t->w->stats.fibers),
         .contexts = atomic_load(&t->w->stats.contexts),
         .watched = weir__sim_watched(),
+        .sockets = weir__sim_held(),
         .reports = weir__leak_total(),
     };
     weir__pool_each(add_leases, &out->leases);
@@ -356,7 +357,7 @@ static bool is_at_rest(weir_test *t, void *arg)
     weir__test_count(t, &now);
     return now.fibers <= before->fibers && now.contexts <= before->contexts &&
            now.leases <= before->leases && now.watched <= before->watched &&
-           now.connections <= before->connections;
+           now.sockets <= before->sockets && now.connections <= before->connections;
 }
 
 static void list_more(weir_buf *out, uint64_t now, uint64_t before, const char *what)
@@ -376,6 +377,7 @@ void weir__test_list_leaks(weir_test *t, const struct weir__test_counts *before,
     list_more(out, now.contexts, before->contexts, "contexts more than before");
     list_more(out, now.leases, before->leases, "leases more than before");
     list_more(out, now.watched, before->watched, "watched descriptors more than before");
+    list_more(out, now.sockets, before->sockets, "sockets more than before");
     list_more(out, now.connections, before->connections, "connections more than before");
     list_more(out, now.reports, before->reports, "things were left open by mistake; see the log");
 }

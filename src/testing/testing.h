@@ -77,7 +77,7 @@ void weir__ask_reset(weir_test *t);
 
 /* What there is of what may leak. */
 struct weir__test_counts {
-    uint64_t fibers, contexts, leases, watched, connections, reports;
+    uint64_t fibers, contexts, leases, watched, sockets, connections, reports;
 };
 
 enum { WEIR__TEST_LOG_BYTES = 256 << 10, WEIR__TEST_TEXT_BYTES = 16 << 10 };
