@@ -46,28 +46,29 @@ static char report_bytes[64 << 10];
 
 void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
 
-static char dying[NAME_BYTES + 256];
+static struct {
+    const struct everywhere *e;
+    const struct weir__fault *fault; /* a call's error is known only when it has been made */
+} dying;
 
 static void say_last_words(void)
 {
-    (void)!write(2, dying, strlen(dying));
+    char bytes[NAME_BYTES + 256];
+    weir_buf text;
+    if (dying.e == NULL)
+        return;
+    weir_buf_init_fixed(&text, bytes, sizeof bytes);
+    weir_buf_printf(
+        &text, "weir_test_everywhere: the process dies with WEIR_TEST_REPLAY='%s: ", dying.e->name);
+    weir__fault_print(dying.fault, &text);
+    weir_buf_puts(&text, WEIR_S("'\n"));
+    (void)!write(2, bytes, text.len);
 }
 
 static void on_abort(int sig)
 {
     say_last_words();
     signal(sig, SIG_DFL);
-}
-
-static void prepare_last_words(const struct everywhere *e, const struct weir__fault *f)
-{
-    weir_buf text;
-    weir_buf_init_fixed(&text, dying, sizeof dying - 1);
-    weir_buf_printf(&text,
-                    "weir_test_everywhere: the process dies with WEIR_TEST_REPLAY='%s: ", e->name);
-    weir__fault_print(f, &text);
-    weir_buf_puts(&text, WEIR_S("'\n"));
-    dying[text.len] = '\0';
 }
 
 /* --- one run ------------------------------------------------------------------------------ */
@@ -156,7 +157,8 @@ static void run_once(struct everywhere *e, struct weir__fault *f, weir_buf *out)
 {
     const weir_test_plan *plan = e->plan;
     weir_test_reply reply = {.status = 0};
-    prepare_last_words(e, f);
+    dying.e = e;
+    dying.fault = f;
     weir_test *t = weir_test_open(plan->app != NULL ? plan->app(plan->arg) : NULL);
     weir_err err = WEIR_OK;
     if (weir_test_error(t)[0] == '\0' && plan->before != NULL)
@@ -177,6 +179,7 @@ static void run_once(struct everywhere *e, struct weir__fault *f, weir_buf *out)
         fprintf(stderr, "%s", weir_test_log(t));
     weir_buf_puts(out, weir_str_from(weir_test_close(t)));
     weir__symbols_forget();
+    dying.e = NULL;
 }
 
 /* How much the heap has grown by it. */

@@ -349,28 +349,46 @@ static weir_err never_told(weir_ctx *c, void *arg)
     return err;
 }
 
-static void the_process_dies_with_its_seed(void **state)
+static weir_err never_opened(weir_ctx *c, void *arg)
 {
-    (void)state;
+    weir_err err = weir_file_err(weir_file_temp(c));
+    if (err == -ELOOP && is_planted)
+        abort();
+    (void)arg;
+    return err;
+}
+
+/* In a process of its own; what it wrote. */
+static void die_of(weir_fiber_fn fn, char *text, size_t size)
+{
     int out[2];
-    char text[4096] = "";
     assert_int_equal(pipe(out), 0);
     pid_t child = fork();
     if (child == 0) {
         dup2(out[1], 2);
         is_planted = true;
-        (void)weir_test_everywhere(.run = never_told, .name = "deadly");
+        (void)weir_test_everywhere(.run = fn, .name = "deadly");
         _exit(0);
     }
     close(out[1]);
     size_t n = 0;
-    for (ssize_t got; (got = read(out[0], text + n, sizeof text - 1 - n)) > 0;)
+    for (ssize_t got; (got = read(out[0], text + n, size - 1 - n)) > 0;)
         n += (size_t)got;
+    text[n] = '\0';
     close(out[0]);
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
+static void the_process_dies_with_its_seed(void **state)
+{
+    (void)state;
+    char text[4096];
+    die_of(never_told, text, sizeof text);
     assert_has(text, "the process dies with WEIR_TEST_REPLAY='deadly: wait 1'");
+    die_of(never_opened, text, sizeof text); /* the third error that this call is failed with */
+    assert_has(text, "the process dies with WEIR_TEST_REPLAY='deadly: call 1 ELOOP'");
     is_planted = false;
     weir_test_report r = weir_test_everywhere(.run = never_told, .name = "deadly");
     assert_string_equal(r.text, "");
