@@ -76,7 +76,8 @@ WEIR_API weir_err weir_socket_send(weir_ctx *c, weir_socket *s, const void *byte
  * Tells the peer that no more is sent; receiving goes on. Idempotent; does not wait. While a fiber
  * sends: misuse, panics.
  *
- * returns  WEIR_OK; why there is no connection; WEIR_ECLOSED
+ * returns  WEIR_OK: the peer is told; why there is no connection, -ENOTCONN when it has broken
+ *          meanwhile (what has come may still be received); WEIR_ECLOSED
  */
 WEIR_API weir_err weir_socket_shutdown(weir_ctx *c, weir_socket *s) WEIR_NONNULL(1, 2);
 

@@ -30,7 +30,7 @@ static void refuse(struct weir__http_worker *home, int num)
     struct weir__fd fd = {.num = num};
     char scratch[4096];
     (void)weir__try_send(&fd, text, sizeof text - 1);
-    home->worker->poller->shutdown(home->worker, num);
+    (void)home->worker->poller->shutdown(home->worker, num);
     (void)weir__try_recv(&fd, scratch, sizeof scratch);
     home->worker->poller->close(home->worker, num);
     weir__counter_add(&home->count.refused, 1);

@@ -128,7 +128,7 @@ static void finish(struct weir__http_conn *c)
     }
     c->state = WEIR__CONN_LINGER;
     weir__idle_due(c, weir__idle_after(c->home, LINGER_TICKS));
-    c->home->worker->poller->shutdown(c->home->worker, c->fd.num);
+    (void)c->home->worker->poller->shutdown(c->home->worker, c->fd.num);
     linger(c);
 }
 

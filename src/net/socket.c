@@ -27,7 +27,7 @@ struct weir_socket {
     struct weir__busy busy;
     struct weir__fd fd;
     weir_err err; /* the one that stays */
-    bool is_receiving, is_sending;
+    bool is_receiving, is_sending, is_shut;
     char *where;
 };
 
@@ -278,6 +278,9 @@ weir_err weir_socket_shutdown(weir_ctx *c, weir_socket *s)
         return err;
     if (s->is_sending)
         weir__misuse("weir_socket_shutdown", "a fiber is sending on it");
-    weir__self->poller->shutdown(weir__self, s->fd.num);
-    return WEIR_OK;
+    if (s->is_shut)
+        return WEIR_OK; /* the kernel would refuse once the peer has sent its last as well */
+    err = weir__self->poller->shutdown(weir__self, s->fd.num);
+    s->is_shut = err == WEIR_OK;
+    return err;
 }

@@ -452,7 +452,9 @@ static weir_err exchange_for_real(weir_ctx *app, void *arg)
         assert_int_equal(shutdown(peer, SHUT_WR), 0);
         assert_int_equal(recv_all(c, s, bytes, 8), 4);
         assert_memory_equal(bytes, "back", 4);
+        assert_int_equal(weir_socket_shutdown(c, s), WEIR_OK);
         assert_int_equal(close(peer), 0);
+        assert_int_equal(weir_socket_shutdown(c, s), WEIR_OK); /* the kernel: ENOTCONN */
     }
     for (int peer; (peer = accept(r->listener, NULL, NULL)) >= 0;) /* what failed and stood */
         assert_int_equal(close(peer), 0);

@@ -96,7 +96,7 @@ struct weir__poller_ops {
     weir_err (*watch)(struct weir__worker *w, struct weir__fd *fd);
     /* `is_closing`: the descriptor is closed next, which makes the kernel forget it too. */
     void (*unwatch)(struct weir__worker *w, struct weir__fd *fd, bool is_closing);
-    void (*shutdown)(struct weir__worker *w, int num); /* no more is sent; receiving goes on */
+    weir_err (*shutdown)(struct weir__worker *w, int num); /* sending ends, receiving goes on */
     void (*close)(struct weir__worker *w, int num);
 };
 

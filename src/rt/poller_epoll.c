@@ -209,10 +209,10 @@ static void epoll_unwatch(struct weir__worker *w, struct weir__fd *fd, bool is_c
     forget_events(s, fd);
 }
 
-static void epoll_shutdown(struct weir__worker *w, int num)
+static weir_err epoll_shutdown(struct weir__worker *w, int num)
 {
     (void)w;
-    (void)weir__sys_shutdown(num, SHUT_WR);
+    return weir__sys_shutdown(num, SHUT_WR);
 }
 
 static void epoll_close(struct weir__worker *w, int num)

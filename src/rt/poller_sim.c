@@ -514,11 +514,14 @@ static void sim_unwatch(struct weir__worker *w, struct weir__fd *fd, bool is_clo
         s->fd = NULL;
 }
 
-static void sim_shutdown(struct weir__worker *w, int num)
+static weir_err sim_shutdown(struct weir__worker *w, int num)
 {
     (void)w;
-    if (weir__sys_pretend(WEIR__SYS_SHUTDOWN) == 0)
-        weir__sim_shutdown(num);
+    int planned = weir__sys_pretend(WEIR__SYS_SHUTDOWN);
+    if (planned != 0)
+        return planned;
+    weir__sim_shutdown(num);
+    return WEIR_OK;
 }
 
 /* As in the kernel: whatever a close returns, the descriptor is gone. */
