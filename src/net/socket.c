@@ -224,6 +224,14 @@ static bool is_passing(struct weir__ctx *c, weir_err err)
     return err == WEIR_ECLOSED || err == weir__ctx_check(c);
 }
 
+/* The first error stays, and is what every call returns from then on. */
+static weir_err keep(weir_socket *s, weir_err err)
+{
+    if (s->err == WEIR_OK)
+        s->err = err;
+    return s->err;
+}
+
 ssize_t weir_socket_recv(weir_ctx *c, weir_socket *s, void *bytes, size_t size)
 {
     struct weir__ctx *ctx = weir__ctx_of(c);
@@ -233,7 +241,7 @@ ssize_t weir_socket_recv(weir_ctx *c, weir_socket *s, void *bytes, size_t size)
         return err;
     ssize_t n = or_closed(s, weir__recv(ctx, &s->fd, bytes, size, weir_never()));
     if (n < 0 && !is_passing(ctx, (weir_err)n))
-        s->err = (weir_err)n;
+        n = keep(s, (weir_err)n);
     s->is_receiving = false;
     weir__busy_leave(&s->busy);
     return n;
@@ -247,9 +255,12 @@ static weir_err send_all(struct weir__ctx *c, weir_socket *s, const char *bytes,
             sent += (size_t)n;
             continue;
         }
-        if (sent > 0 || !is_passing(c, (weir_err)n))
-            s->err = (weir_err)n;
-        return (weir_err)n;
+        weir_err err = (weir_err)n;
+        if (!is_passing(c, err))
+            return keep(s, err);
+        if (sent > 0)
+            (void)keep(s, err); /* the peer has half a message */
+        return err;
     }
     return WEIR_OK;
 }
