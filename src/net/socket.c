@@ -142,13 +142,13 @@ static weir_err connect_to(weir_ctx *c, weir_socket *s, struct sockaddr_storage 
     return err;
 }
 
-static void tell(weir_ctx *c, const weir_socket *s, const char *where)
+static void tell(const weir_site *site, weir_ctx *c, weir_err err, const char *where)
 {
     if (weir__ctx_of(c)->reason != WEIR_REASON_NONE)
         return;
-    (void)weir_raise_at(s->busy.q.owned.site, c, s->err, 0, "cannot dial %s: %s", where,
-                        s->err != WEIR_EINVALID
-                            ? weir_strerror(s->err)
+    (void)weir_raise_at(site, c, err, 0, "cannot dial %s: %s", where,
+                        err != WEIR_EINVALID
+                            ? weir_strerror(err)
                             : "not an address; write ip:port, [ip6]:port, localhost:port or "
                               "unix:/path (no name is looked up)");
 }
@@ -160,8 +160,10 @@ weir_socket *weir_dial_at(const weir_site *site, weir_ctx *c, const char *where,
         weir__misuse("weir_dial", "the address is NULL");
     struct weir__ctx *owner = weir__ctx_local(weir__ctx_of_at(c, "weir_dial"));
     weir_socket *s = weir__waitq_new(owner, sizeof *s, KIND, &owned_type, site);
-    if (s == NULL)
+    if (s == NULL) {
+        tell(site, c, -ENOMEM, where);
         return &no_memory;
+    }
     s->fd.num = -1;
     s->err = -ENOMEM;
     size_t size = strlen(where) + 1;
@@ -174,7 +176,7 @@ weir_socket *weir_dial_at(const weir_site *site, weir_ctx *c, const char *where,
         s->err = len > 0 ? connect_to(c, s, &addr, len, until) : WEIR_EINVALID;
     }
     if (s->err < 0)
-        tell(c, s, where);
+        tell(site, c, s->err, where);
     return weir__token_handle(&s->busy.q.token);
 }
 

@@ -248,17 +248,25 @@ static weir_file *new_file(const weir_site *site, struct weir__ctx *ctx, const c
     return f;
 }
 
+#define TEMP_TEXT "a temporary file in "
+
+static void tell(const weir_site *site, weir_ctx *c, weir_err err, const char *what,
+                 const char *path)
+{
+    if (weir__ctx_of(c)->reason != WEIR_REASON_NONE)
+        return;
+    (void)weir_raise_at(site, c, err, 0, "cannot open %s%s: %s", what, path,
+                        err == WEIR_EINVALID ? "it is no plain file" : weir_strerror(err));
+}
+
 static void open_it(weir_ctx *c, weir_file *f, weir_err (*fn)(void *arg), struct job *j)
 {
     if (f->err == WEIR_OK)
         f->err = offload(weir__ctx_of(c), fn, j);
     if (j->is_done && f->err == WEIR_OK)
         f->fd = j->fd;
-    weir_err err = f->err;
-    if (err < 0 && weir__ctx_of(c)->reason == WEIR_REASON_NONE)
-        (void)weir_raise_at(f->busy.q.owned.site, c, err, 0, "cannot open %s%s: %s",
-                            f->is_temp ? "a temporary file in " : "", j->path,
-                            err == WEIR_EINVALID ? "it is no plain file" : weir_strerror(err));
+    if (f->err < 0)
+        tell(f->busy.q.owned.site, c, f->err, f->is_temp ? TEMP_TEXT : "", j->path);
 }
 
 weir_file *weir_file_open_at(const weir_site *site, weir_ctx *c, const char *path,
@@ -272,8 +280,10 @@ weir_file *weir_file_open_at(const weir_site *site, weir_ctx *c, const char *pat
                      "O_EXCL, O_TRUNC, O_APPEND, O_NOFOLLOW, O_DSYNC, O_SYNC",
                      options->flags);
     weir_file *f = new_file(site, weir__ctx_of(c), path, &file_type);
-    if (f == NULL)
+    if (f == NULL) {
+        tell(site, c, -ENOMEM, "", path);
         return &no_memory;
+    }
     struct job j = {.path = path,
                     .flags = options->flags,
                     .mode = options->mode != 0 ? options->mode : 0644,
@@ -290,8 +300,10 @@ weir_file *weir_file_temp_at(const weir_site *site, weir_ctx *c,
     if (folder == NULL || folder[0] == '\0')
         folder = "/tmp";
     weir_file *f = new_file(site, weir__ctx_of(c), folder, &temp_type);
-    if (f == NULL)
+    if (f == NULL) {
+        tell(site, c, -ENOMEM, TEMP_TEXT, folder);
         return &no_memory;
+    }
     struct job j = {.path = folder, .fd = -1};
     f->is_temp = f->is_writable = true;
     f->bytes_max = options->bytes_max != 0 ? options->bytes_max : TEMP_BYTES_MAX_DEFAULT;
