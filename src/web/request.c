@@ -174,7 +174,7 @@ weir_err weir_query_param_bool(weir_ctx *c, const char *name, bool *out)
 
 /*
  * An error of the body as what weir_fail_bind says; 0 as a status means that nobody is there to be
- * told.
+ * told. What is neither the client's doing nor a cancellation, whose reason is said, is our own.
  */
 static weir_err body_failed(struct weir__request *r, weir_err err)
 {
@@ -182,8 +182,11 @@ static weir_err body_failed(struct weir__request *r, weir_err err)
     static const char *const messages[] = {"the body could not be read", "the body is too large",
                                            "the body came too slowly"};
     const char *message = messages[status == 413 ? 1 : status == 408 ? 2 : 0];
-    if (status == 0 && err != WEIR_ECLIENTGONE)
-        return err;
+    if (status == 0 && err != WEIR_ECLIENTGONE) {
+        if (r->x->ctx->reason != WEIR_REASON_NONE)
+            return err;
+        status = 500;
+    }
     return weir__bind_failed(r, err, status, message, NULL);
 }
 
