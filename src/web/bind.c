@@ -75,19 +75,21 @@ weir_err weir_bind_json_at(weir_ctx *c, const weir_model *model, void *out)
 
 /* --- pairs -------------------------------------------------------------------------------- */
 
-/* A decoded text in the arena; false when it is not encoded right or memory is out. */
-static bool decode_form(struct weir__arena *arena, weir_str *s)
+/* A decoded text in the arena; WEIR_EINVALID: it is not encoded right. */
+static weir_err decode_form(struct weir__arena *arena, weir_str *s)
 {
     if (s->ptr == NULL)
         *s = WEIR_S("");
     if (weir__url_form_is_plain(*s))
-        return true;
+        return WEIR_OK;
     char *out = weir__arena_alloc(arena, s->len);
-    int n = out != NULL ? weir__url_decode_form(*s, out) : -1;
+    if (out == NULL)
+        return -ENOMEM;
+    int n = weir__url_decode_form(*s, out);
     if (n < 0)
-        return false;
+        return WEIR_EINVALID;
     *s = (weir_str){out, (size_t)n};
-    return true;
+    return WEIR_OK;
 }
 
 static weir_err bind_pairs(weir_ctx *c, weir_str pairs, const weir_model *model, void *out)
@@ -100,9 +102,13 @@ static weir_err bind_pairs(weir_ctx *c, weir_str pairs, const weir_model *model,
     weir__bind_begin(&b, arena, model, out, &errors);
     weir_str name, value;
     while (weir__url_pair_next(&pairs, &name, &value)) {
-        if (!decode_form(arena, &name) || !decode_form(arena, &value))
-            return weir__bind_failed(r, WEIR_EINVALID, 400,
-                                     "the input is not percent-encoded right", NULL);
+        weir_err err = decode_form(arena, &name);
+        if (err == WEIR_OK)
+            err = decode_form(arena, &value);
+        if (err == WEIR_EINVALID)
+            return weir__bind_failed(r, err, 400, "the input is not percent-encoded right", NULL);
+        if (err < 0)
+            return decoded(r, err, NULL);
         weir__bind_text(&b, name, value);
     }
     return decoded(r, weir__bind_end(&b), &errors);
