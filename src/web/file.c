@@ -115,12 +115,26 @@ static int open_file(weir_str path, const char *root)
                         : weir__sys_open(text, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 }
 
-/* What a client may know of an error: that there is nothing. What else it is, is for the log. */
+/* For the client there is nothing: also where it may not look, or not get to. */
+static bool is_not_there(int err)
+{
+    static const int errs[] = {ENOENT, ENOTDIR, EACCES, EPERM,       ELOOP,
+                               EXDEV,  ENXIO,   ENODEV, ENAMETOOLONG};
+    for (size_t i = 0; i < sizeof errs / sizeof errs[0]; i++) {
+        if (err == -errs[i])
+            return true;
+    }
+    return false;
+}
+
+/* What is not the client's doing is for the log, with a status that says no more than that. */
 static weir_err refuse(weir_ctx *c, int err)
 {
-    if (err == -EMFILE || err == -ENFILE || err == -ENOMEM)
-        return weir_raise(c, WEIR_ELIMIT, "a file could not be opened: %s", strerror(-err));
-    return weir_fail(c, 404, "there is no such file");
+    if (is_not_there(err))
+        return weir_fail(c, 404, "there is no such file");
+    bool is_limit = err == -EMFILE || err == -ENFILE || err == -ENOMEM;
+    return weir_raise(c, is_limit ? WEIR_ELIMIT : err, "a file could not be opened: %s",
+                      strerror(-err));
 }
 
 static weir_err open_owned(weir_ctx *c, struct file *f, weir_str path, const char *root)
@@ -132,7 +146,7 @@ static weir_err open_owned(weir_ctx *c, struct file *f, weir_str path, const cha
         return refuse(c, f->fd);
     int err = weir__sys_fstat(f->fd, &f->st);
     if (err < 0 || !S_ISREG(f->st.st_mode))
-        return refuse(c, -ENOENT);
+        return refuse(c, err < 0 ? err : -ENOENT);
     snprintf(f->tag, sizeof f->tag, "\"%llx-%llx-%llx\"", (unsigned long long)f->st.st_mtim.tv_sec,
              (unsigned long long)f->st.st_mtim.tv_nsec, (unsigned long long)f->st.st_size);
     int64_t now = weir__exchange_date(weir__request_of(c)->x), changed = f->st.st_mtim.tv_sec;

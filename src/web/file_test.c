@@ -85,8 +85,21 @@ static weir_err old_kernel(weir_ctx *c)
     return err;
 }
 
+/* The n-th call fails: opening is the first, asking what it is the second. */
+static weir_err failing(weir_ctx *c)
+{
+    int64_t nth = 0, err = 0;
+    if (weir_query_param_i64(c, "call", &nth) < 0 || weir_query_param_i64(c, "err", &err) < 0)
+        return weir_fail_bind(c);
+    weir__sys_fail_nth((uint64_t)nth, (int)err);
+    weir_err sent = weir_file(c, weir_str_from(large_path));
+    weir__sys_fail_nth(0, 0);
+    return sent;
+}
+
 static void build(weir_group *app)
 {
+    weir_get(app, "/failing", failing);
     weir_get(app, "/old", old_kernel);
     weir_static(app, "/assets/", folder);
     weir_get(app, "/download", download);
@@ -271,6 +284,27 @@ static void test_a_kernel_without_openat2_follows_no_link(void **state)
     kit_run(build, use_old_kernel);
 }
 
+static void use_failing(struct kit *k)
+{
+    static const struct {
+        int call, err, status;
+    } rows[] = {
+        {1, ENOENT, 404}, {1, EACCES, 404},    {1, ENAMETOOLONG, 404}, {1, EIO, 500},
+        {1, EMFILE, 503}, {1, ENOMEM, 503},    {2, ENOMEM, 503},       {2, EIO, 500},
+        {2, ENFILE, 503}, {2, EOVERFLOW, 500},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        weir_str target = weir_sprintf(k->c, "/failing?call=%d&err=%d", rows[i].call, rows[i].err);
+        assert_int_equal(kit_status(kit_get(k, target.ptr)), rows[i].status);
+    }
+}
+
+static void test_a_broken_disk_is_not_a_missing_file(void **state)
+{
+    (void)state;
+    kit_run(build, use_failing);
+}
+
 static void test_no_descriptor_is_left(void **state)
 {
     (void)state;
@@ -279,6 +313,7 @@ static void test_no_descriptor_is_left(void **state)
     kit_run(build, use_escapes);
     kit_run(build, use_conditions);
     kit_run(build, use_old_kernel);
+    kit_run(build, use_failing);
     int after = dup(0);
     close(after);
     assert_int_equal(after, before);
@@ -293,6 +328,7 @@ int main(void)
         cmocka_unit_test(test_no_file_is_of_tomorrow),
         cmocka_unit_test(test_a_path_cannot_leave_its_folder),
         cmocka_unit_test(test_a_kernel_without_openat2_follows_no_link),
+        cmocka_unit_test(test_a_broken_disk_is_not_a_missing_file),
         cmocka_unit_test(test_no_descriptor_is_left),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
