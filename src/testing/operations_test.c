@@ -1,187 +1,14 @@
 /*
  * The runtime's own operations, each tried everywhere: a wait cancelled, an allocation and a system
  * call failed, fibers in every order. What each leaves behind is nothing; what it has done is done
- * as a whole or not at all.
+ * as a whole or not at all. Connections are in operations_net_test.c.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "testing/operations_testing.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "net/pool.h"
-#include "rt/poller.h"
-#include "rt/sim.h"
-#include <weir/test.h>
 #include <weir/weir.h>
-
-/* The least that an operation must have had, so that the test is not about nothing. */
-struct least {
-    unsigned waits, allocations, calls, orders;
-};
-
-static void check(const char *name, weir_test_report r, struct least least)
-{
-    assert_string_equal(r.text, "");
-    if (getenv("WEIR_TEST_REPLAY") != NULL)
-        return;
-    printf("  %-22s %4u waits %4u allocations %4u calls %4u orders, %u left out\n", name, r.waits,
-           r.allocations, r.calls, r.orders, r.skipped);
-    fflush(stdout);
-    assert_true(r.waits >= least.waits);
-    assert_true(r.allocations >= least.allocations);
-    assert_true(r.calls >= least.calls || r.skipped > 0);
-    if (getenv("WEIR_TEST_RUNS_MAX") == NULL)
-        assert_true(r.orders >= least.orders);
-}
-
-#define EVERYWHERE(fn, its_arg, ...)                                                               \
-    check(#fn, weir_test_everywhere(.name = #fn, .run = (fn), .arg = (its_arg)),                   \
-          (struct least){__VA_ARGS__})
-
-/* Within a run: a panic would be an error like any other, so the process dies, with the seed. */
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition);          \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-/* --- sockets ------------------------------------------------------------------------------ */
-
-struct sockets {
-    struct weir__fd fd;
-    int peer;
-};
-
-static weir_err receive(weir_ctx *c, void *arg)
-{
-    struct sockets *s = arg;
-    char byte;
-    ssize_t n;
-    while ((n = weir__recv(weir__ctx_of(c), &s->fd, &byte, 1, weir_never())) == 1)
-        ;
-    return (weir_err)n;
-}
-
-static weir_err speak(weir_ctx *c, void *arg)
-{
-    struct sockets *s = arg;
-    weir_err err = WEIR_OK;
-    for (int i = 0; i < 3 && err == WEIR_OK; i++) {
-        (void)weir__sim_write(s->peer, "x", 1);
-        err = weir_sleep(c, weir_ms(1));
-    }
-    weir__sim_close(s->peer);
-    return err;
-}
-
-static weir_err recv_and_peer(weir_ctx *c, void *arg)
-{
-    struct sockets s;
-    int pair[2];
-    (void)arg;
-    weir__sim_socketpair(pair, 16);
-    s.peer = pair[1];
-    weir_err err = weir__fd_watch(&s.fd, pair[0], NULL);
-    weir_ctx *group = weir_ctx_open(c);
-    if (err == WEIR_OK)
-        err = WEIR_GO(group, receive, &s);
-    if (err == WEIR_OK)
-        err = WEIR_GO(group, speak, &s);
-    weir_err joined = weir_join_as(group, WEIR_JOIN_ALL);
-    (void)weir_ctx_close(group);
-    weir__fd_close(&s.fd);
-    weir__sim_close(pair[1]);
-    return err < 0 ? err : joined;
-}
-
-static weir_err listen_to_all(weir_ctx *c, void *arg)
-{
-    struct sockets *s = arg;
-    char bytes[8];
-    weir_err err = WEIR_OK;
-    while (err == WEIR_OK && weir__sim_read(s->peer, bytes, sizeof bytes) != 0)
-        err = weir_sleep(c, weir_ms(1));
-    return err;
-}
-
-static weir_err send_all(weir_ctx *c, void *arg)
-{
-    struct sockets *s = arg;
-    static const char bytes[50] = "fifty";
-    for (size_t at = 0; at < sizeof bytes;) {
-        ssize_t n = weir__send(weir__ctx_of(c), &s->fd, bytes + at, sizeof bytes - at,
-                               weir_time_add(weir_now(), weir_sec(1)));
-        if (n < 0)
-            return (weir_err)n;
-        at += (size_t)n;
-    }
-    weir__fd_close(&s->fd);
-    return WEIR_OK;
-}
-
-static weir_err send_and_peer(weir_ctx *c, void *arg)
-{
-    struct sockets s;
-    int pair[2];
-    (void)arg;
-    weir__sim_socketpair(pair, 16);
-    s.peer = pair[1];
-    weir_err err = weir__fd_watch(&s.fd, pair[0], NULL);
-    weir_ctx *group = weir_ctx_open(c);
-    if (err == WEIR_OK)
-        err = WEIR_GO(group, send_all, &s);
-    if (err == WEIR_OK)
-        err = WEIR_GO(group, listen_to_all, &s);
-    weir_err joined = weir_join(group);
-    (void)weir_ctx_close(group);
-    weir__fd_close(&s.fd);
-    weir__sim_close(pair[1]);
-    return err < 0 ? err : joined;
-}
-
-static weir_err dial(weir_ctx *c, void *arg)
-{
-    const int *listener = arg;
-    weir_err err = weir_sleep(c, weir_ms(1));
-    weir__sim_close(weir__sim_connect(*listener, 16));
-    return err;
-}
-
-static weir_err accept_and_dial(weir_ctx *c, void *arg)
-{
-    struct weir__fd fd;
-    int listener = weir__sim_listen();
-    (void)arg;
-    weir_err err = weir__fd_watch(&fd, listener, NULL);
-    weir_ctx *group = weir_ctx_open(c);
-    if (err == WEIR_OK)
-        err = WEIR_GO(group, dial, &listener);
-    struct weir__op op = {.kind = WEIR__OP_ACCEPT, .fd = &fd};
-    ssize_t num = err == WEIR_OK
-                      ? weir__io(weir__ctx_of(group), &op, weir_time_add(weir_now(), weir_sec(1)))
-                      : err;
-    if (num >= 0)
-        weir__sim_close((int)num);
-    (void)weir_ctx_close(group);
-    weir__fd_close(&fd);
-    return num < 0 ? (weir_err)num : WEIR_OK;
-}
-
-static void sockets_everywhere(void **state)
-{
-    (void)state;
-    EVERYWHERE(recv_and_peer, NULL, .waits = 5, .calls = 20, .orders = 1);
-    EVERYWHERE(send_and_peer, NULL, .waits = 4, .calls = 20, .orders = 1);
-    EVERYWHERE(accept_and_dial, NULL, .waits = 2, .calls = 9, .orders = 0);
-}
 
 /* --- fibers ------------------------------------------------------------------------------- */
 
@@ -363,69 +190,6 @@ static void channels_and_locks_everywhere(void **state)
         "locks_of_three",
         weir_test_everywhere(.name = "locks_of_three", .run = locks_of_three, .leaves_open = true),
         (struct least){.waits = 6, .allocations = 3, .orders = 5});
-}
-
-/* --- leases ------------------------------------------------------------------------------- */
-
-struct fake {
-    int live;
-};
-
-static weir_err fake_open(void *driver, struct weir__ctx *c, void **resource)
-{
-    struct fake *f = driver;
-    weir_err err = weir_sleep(weir__ctx_handle(c), weir_ms(1));
-    if (err < 0)
-        return err;
-    *resource = malloc(40);
-    f->live += *resource != NULL;
-    return *resource != NULL ? WEIR_OK : -ENOMEM;
-}
-
-static void fake_close(void *driver, struct weir__ctx *c, void *resource)
-{
-    struct fake *f = driver;
-    (void)c;
-    f->live--;
-    free(resource);
-}
-
-static const struct weir__pool_ops fake_ops = {.open = fake_open, .close = fake_close};
-
-static weir_err borrow(weir_ctx *c, void *arg)
-{
-    struct weir__lease lease;
-    weir_err err = weir__pool_acquire(arg, weir__ctx_of(c), WEIR_HERE, NULL, &lease);
-    if (err < 0)
-        return err;
-    err = weir_sleep(c, weir_ms(1));
-    weir__lease_release(&lease);
-    return err;
-}
-
-static weir_err acquire_by_three(weir_ctx *c, void *arg)
-{
-    struct fake *fake = arg;
-    weir_err err = WEIR_OK;
-    weir_ctx *owner = weir_ctx_open(c);
-    weir_pool_options options = {.max_open = 1};
-    struct weir__pool *pool =
-        weir__pool_new(weir__ctx_of(owner), "fakes", &options, &fake_ops, fake, WEIR_HERE);
-    weir_ctx *group = weir_ctx_open(owner);
-    for (int i = 0; i < 3 && err == WEIR_OK; i++)
-        err = pool != NULL ? WEIR_GO(group, borrow, pool) : -ENOMEM;
-    weir_err joined = weir_join_as(group, WEIR_JOIN_ALL);
-    (void)weir_ctx_close(group);
-    (void)weir_ctx_close(owner);
-    MUST(fake->live == 0);
-    return err < 0 ? err : joined;
-}
-
-static void leases_everywhere(void **state)
-{
-    static struct fake fake;
-    (void)state;
-    EVERYWHERE(acquire_by_three, &fake, .waits = 6, .allocations = 1, .orders = 4);
 }
 
 /* --- transactions ------------------------------------------------------------------------- */
@@ -617,10 +381,8 @@ static void resources_everywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sockets_everywhere),
         cmocka_unit_test(fibers_everywhere),
         cmocka_unit_test(channels_and_locks_everywhere),
-        cmocka_unit_test(leases_everywhere),
         cmocka_unit_test(transactions_everywhere),
         cmocka_unit_test(resources_everywhere),
     };
