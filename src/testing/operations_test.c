@@ -5,6 +5,7 @@
  */
 #include "testing/operations_testing.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -70,12 +71,130 @@ static weir_err detach_and_leave(weir_ctx *c, void *arg)
     return weir_detach(c, detached, &seven, sizeof seven);
 }
 
+/* The panic leaves a context open, with a fiber in it; both are gone when it has been caught. */
+static weir_err panic_at_last(weir_ctx *c, void *arg)
+{
+    weir_ctx *left = weir_ctx_open(c);
+    weir_err err = WEIR_GO(left, child, arg);
+    if (err == WEIR_OK)
+        err = weir_yield(c);
+    if (err == WEIR_OK)
+        weir_panic("as planned");
+    (void)weir_ctx_close(left);
+    return err;
+}
+
+static weir_err panic_and_protect(weir_ctx *c, void *arg)
+{
+    int live = 0;
+    (void)arg;
+    weir_err err = weir_protect(c, panic_at_last, &live);
+    MUST(err < 0);
+    MUST(live == 0);
+    if (err == WEIR_EPANIC)
+        weir_error_clear(c);
+    return err == WEIR_EPANIC ? WEIR_OK : err;
+}
+
+static weir_err add_one(void *arg)
+{
+    ++*(int *)arg;
+    return WEIR_OK;
+}
+
+/* A call that is given up has not begun; there is no result of half a call. */
+static weir_err offload_two_calls(weir_ctx *c, void *arg)
+{
+    int calls = 0;
+    (void)arg;
+    weir_err first = weir_offload(c, add_one, &calls);
+    MUST(calls == (first == WEIR_OK));
+    weir_err second = weir_offload(c, add_one, &calls);
+    MUST(calls == (first == WEIR_OK) + (second == WEIR_OK));
+    return first < 0 ? first : second;
+}
+
 static void fibers_everywhere(void **state)
 {
     (void)state;
     EVERYWHERE(spawn_and_join, NULL, .waits = 4, .allocations = 3, .orders = 10);
     EVERYWHERE(grandchildren, NULL, .waits = 9, .allocations = 6, .orders = 100);
     EVERYWHERE(detach_and_leave, NULL, .waits = 1, .allocations = 2);
+    EVERYWHERE(panic_and_protect, NULL, .waits = 1, .allocations = 1);
+    EVERYWHERE(offload_two_calls, NULL, .waits = 2);
+}
+
+/* --- what a context holds ----------------------------------------------------------------- */
+
+struct deferred {
+    weir_ctx *c;
+    int calls, waited;
+};
+
+static void count_call(void *arg)
+{
+    ((struct deferred *)arg)->calls++;
+}
+
+/* Under its shield it waits to the end, whoever cancels. */
+static void wait_to_the_end(void *arg)
+{
+    struct deferred *d = arg;
+    count_call(arg);
+    d->waited += weir_sleep(d->c, weir_ms(1)) == WEIR_OK;
+}
+
+static weir_err defer_two_calls(weir_ctx *c, void *arg)
+{
+    struct deferred d = {.calls = 0};
+    weir_err first, second;
+    (void)arg;
+    d.c = weir_ctx_open(c);
+    first = weir_defer(d.c, count_call, &d);
+    MUST(d.calls == (first < 0)); /* what cannot be deferred is done at once */
+    second = weir_defer(d.c, wait_to_the_end, &d);
+    MUST(d.calls == (first < 0) + (second < 0));
+    weir_cancel(d.c);
+    (void)weir_ctx_close(d.c);
+    MUST(d.calls == 2);
+    MUST(second < 0 || d.waited == 1);
+    return first < 0 ? first : second;
+}
+
+static weir_err texts_and_values(weir_ctx *c, void *arg)
+{
+    static const weir_key key = {"answer", sizeof(int)};
+    int answer = 42;
+    (void)arg;
+    weir_str copy = weir_strdup(c, WEIR_S("words")), text = weir_sprintf(c, "%d %s", 5, "words");
+    MUST(copy.ptr == NULL || weir_str_eq(copy, WEIR_S("words")));
+    MUST(text.ptr == NULL || weir_str_eq(text, WEIR_S("5 words")));
+    weir_err err = weir_set(c, &key, &answer);
+    const int *kept = weir_get_value(c, &key);
+    MUST((kept != NULL) == (err == WEIR_OK));
+    MUST(kept == NULL || *kept == 42);
+    MUST(weir_raise(c, WEIR_EFAIL, "%d words", 5) == WEIR_EFAIL);
+    MUST(weir_last_error(c) != NULL);
+    return err;
+}
+
+/* Descriptors of others, which end with the context, or at once where it has no room for them. */
+static weir_err adopt_descriptors(weir_ctx *c, void *arg)
+{
+    weir_err err = WEIR_OK;
+    (void)arg;
+    for (int i = 0; i < 2 && err == WEIR_OK; i++)
+        err = weir_fd_adopt(c, open("/dev/null", O_RDONLY | O_CLOEXEC));
+    MUST(err < 0 || weir_fd_adopt(c, open("/dev/null/none", O_RDONLY | O_CLOEXEC)) == -ENOTDIR);
+    return err;
+}
+
+static void contexts_everywhere(void **state)
+{
+    (void)state;
+    EVERYWHERE(defer_two_calls, NULL, .waits = 1, .allocations = 2);
+    EVERYWHERE(texts_and_values, NULL, .allocations = 4);
+    EVERYWHERE(adopt_descriptors, NULL, .allocations = 2, .calls = 6);
 }
 
 /* --- channels and locks ------------------------------------------------------------------- */
@@ -182,6 +301,123 @@ static weir_err locks_of_three(weir_ctx *c, void *arg)
     return err < 0 ? err : joined;
 }
 
+static weir_err hand_on(weir_ctx *c, void *arg)
+{
+    struct line *l = arg;
+    weir_err err = WEIR_OK;
+    for (int64_t i = 1; i <= 3 && err == WEIR_OK; i++)
+        err = weir_chan_send(c, l->numbers, &i);
+    weir_chan_close(c, l->numbers);
+    return err;
+}
+
+/* Through a channel with room for one; what is in it when it is closed still comes. */
+static weir_err add_up(weir_ctx *c, void *arg)
+{
+    struct line *l = arg;
+    int64_t n;
+    weir_err err;
+    while ((err = weir_chan_recv(c, l->numbers, &n)) == WEIR_OK)
+        l->sum += n;
+    return err == WEIR_ECLOSED ? WEIR_OK : err;
+}
+
+static weir_err channel_with_room(weir_ctx *c, void *arg)
+{
+    struct line l = {.sum = 0};
+    (void)arg;
+    weir_ctx *group = weir_ctx_open(c);
+    l.numbers = weir_chan_new(group, int64_t, 1);
+    weir_err err = WEIR_GO(group, hand_on, &l);
+    if (err == WEIR_OK)
+        err = WEIR_GO(group, add_up, &l);
+    weir_err joined = weir_join(group);
+    (void)weir_ctx_close(group);
+    if (err == WEIR_OK && joined == WEIR_OK)
+        MUST(l.sum == 6);
+    return err < 0 ? err : joined;
+}
+
+/* A second time, which may want memory before it sees that it is too much. */
+static bool is_refused(weir_err err)
+{
+    return err == -EAGAIN || err == -ENOMEM;
+}
+
+/* Each without waiting: it is had, or it is not; what was made without memory says so. */
+static weir_err try_them_all(weir_ctx *c, void *arg)
+{
+    int64_t n = 1, got = 0;
+    (void)arg;
+    weir_ctx *inner = weir_ctx_open(c);
+    weir_mutex *mutex = weir_mutex_new(inner);
+    weir_sem *sem = weir_sem_new(inner, 1);
+    weir_chan *chan = weir_chan_new(inner, int64_t, 1);
+    weir_err locked = weir_trylock(inner, mutex), taken = weir_sem_try_acquire(inner, sem);
+    weir_err sent = weir_chan_try_send(inner, chan, &n);
+    MUST(locked == WEIR_OK || locked == -ENOMEM);
+    MUST(taken == WEIR_OK || taken == -ENOMEM);
+    MUST(sent == WEIR_OK || sent == WEIR_ECLOSED);
+    MUST(locked < 0 || is_refused(weir_trylock(inner, mutex)));
+    MUST(taken < 0 || is_refused(weir_sem_try_acquire(inner, sem)));
+    MUST(weir_chan_try_send(inner, chan, &n) == (sent == WEIR_OK ? -EAGAIN : WEIR_ECLOSED));
+    if (locked == WEIR_OK)
+        weir_unlock(inner, mutex);
+    if (taken == WEIR_OK)
+        weir_sem_release(inner, sem);
+    MUST(weir_chan_try_recv(inner, chan, &got) == sent && (sent < 0 || got == 1));
+    (void)weir_ctx_close(inner);
+    return locked < 0 ? locked : taken < 0 ? taken : sent;
+}
+
+struct made_once {
+    weir_once *once;
+    weir_wait_group *running;
+    int made, over;
+};
+
+static weir_err make(weir_ctx *c, void *arg)
+{
+    struct made_once *m = arg;
+    MUST(m->made == 0);
+    weir_err err = weir_sleep(c, weir_ms(1));
+    m->made += err == WEIR_OK;
+    return err;
+}
+
+static weir_err want_it(weir_ctx *c, void *arg)
+{
+    struct made_once *m = arg;
+    weir_err err = weir_once_do(c, m->once, make, m);
+    MUST(err < 0 || m->made == 1);
+    m->over++;
+    weir_wait_group_done(c, m->running);
+    return err;
+}
+
+/* Who fails to make it, or is cancelled, leaves it to the next; who is waited for has ended. */
+static weir_err once_for_three(weir_ctx *c, void *arg)
+{
+    struct made_once m = {.made = 0};
+    int begun = 0;
+    weir_err err = WEIR_OK;
+    (void)arg;
+    weir_ctx *owner = weir_ctx_open(c);
+    m.once = weir_once_new(owner);
+    m.running = weir_wait_group_new(owner);
+    weir_ctx *group = weir_ctx_open(owner);
+    while (begun < 3 && (err = WEIR_GO(group, want_it, &m)) == WEIR_OK) {
+        weir_wait_group_add(c, m.running, 1);
+        begun++;
+    }
+    weir_err waited = weir_wait_group_wait(c, m.running);
+    MUST(waited < 0 || m.over == begun);
+    weir_err joined = weir_join_as(group, WEIR_JOIN_ALL);
+    MUST(m.over == begun);
+    (void)weir_ctx_close(owner);
+    return err < 0 ? err : waited < 0 ? waited : joined;
+}
+
 static void channels_and_locks_everywhere(void **state)
 {
     (void)state;
@@ -190,6 +426,9 @@ static void channels_and_locks_everywhere(void **state)
         "locks_of_three",
         weir_test_everywhere(.name = "locks_of_three", .run = locks_of_three, .leaves_open = true),
         (struct least){.waits = 6, .allocations = 3, .orders = 5});
+    EVERYWHERE(channel_with_room, NULL, .waits = 3, .allocations = 1, .orders = 1);
+    EVERYWHERE(try_them_all, NULL, .allocations = 3);
+    EVERYWHERE(once_for_three, NULL, .waits = 4, .allocations = 2, .orders = 5);
 }
 
 /* --- transactions ------------------------------------------------------------------------- */
@@ -220,17 +459,46 @@ static void remove_database(void)
     }
 }
 
-/* From opening to closing, with nothing warm. */
-static weir_err begin_and_commit(weir_ctx *c, void *arg)
+/* What is rolled back was never there; one statement is a transaction too. */
+static weir_err roll_back_and_write(weir_ctx *c, weir_db *db)
 {
-    (void)arg;
+    int64_t n = 0;
+    weir_result result = {.changes = 0};
+    weir_tx *tx = weir_begin(c, db);
+    weir_exec(tx, "INSERT INTO t(n) VALUES (3)");
+    weir_err err = weir_tx_err(tx);
+    weir_rollback(tx);
+    if (err == WEIR_OK)
+        err = weir_db_exec(c, db, &result, "INSERT INTO t(n) VALUES (1), (2)");
+    MUST(err < 0 || result.changes == 2);
+    if (err == WEIR_OK)
+        err = weir_query_one(c, db, int64_t, &n, "SELECT count(*) FROM t");
+    MUST(err < 0 || n == 2);
+    return err;
+}
+
+/* From opening to closing, with nothing warm. */
+static weir_err open_and(weir_ctx *c, weir_err (*use)(weir_ctx *c, weir_db *db))
+{
     weir_ctx *owner = weir_ctx_open(c);
     weir_db *db = weir_sqlite_open(owner, .path = path, .create = true, .pool.max_open = 2);
     weir_err err = weir_exec_script(owner, db, "CREATE TABLE IF NOT EXISTS t(n INTEGER)");
     if (err == WEIR_OK)
-        err = write_and_read(owner, db);
+        err = use(owner, db);
     (void)weir_ctx_close(owner);
     return err;
+}
+
+static weir_err begin_and_commit(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    return open_and(c, write_and_read);
+}
+
+static weir_err begin_and_roll_back(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    return open_and(c, roll_back_and_write);
 }
 
 static weir_err start_anew(weir_ctx *c, void *arg)
@@ -264,11 +532,18 @@ static void transactions_everywhere(void **state)
              access(ram, W_OK) == 0 ? ram : "/tmp");
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/t.db", folder);
-    weir_test_report r = weir_test_everywhere(.name = "begin_and_commit", .run = begin_and_commit,
-                                              .before = start_anew, .after = is_whole);
+    static const struct {
+        const char *name;
+        weir_fiber_fn run;
+    } plans[] = {{"begin_and_commit", begin_and_commit},
+                 {"begin_and_roll_back", begin_and_roll_back}};
+    for (size_t i = 0; i < sizeof plans / sizeof plans[0]; i++) {
+        weir_test_report r = weir_test_everywhere(.name = plans[i].name, .run = plans[i].run,
+                                                  .before = start_anew, .after = is_whole);
+        check(plans[i].name, r, (struct least){.waits = 6, .allocations = 10, .calls = 300});
+    }
     remove_database();
     assert_int_equal(rmdir(folder), 0);
-    check("begin_and_commit", r, (struct least){.waits = 6, .allocations = 10, .calls = 300});
 }
 
 /* --- files, timers, topics -------------------------------------------------------------------- */
@@ -296,6 +571,24 @@ static weir_err files_and_temporary_ones(weir_ctx *c, void *arg)
     ssize_t n = weir_file_read(c, zero, name, sizeof name);
     weir_err closed = weir_file_close(c, f); /* the other one is its context's */
     return err < 0 ? err : n < 0 ? (weir_err)n : closed;
+}
+
+/* One after the other; a part that is not written is an error that stays. */
+static weir_err files_written_in_turn(weir_ctx *c, void *arg)
+{
+    char back[8] = "";
+    (void)arg;
+    weir_file *f = weir_file_temp(c);
+    bool is_told = weir_last_error(c) != NULL;
+    MUST(weir_file_err(f) == WEIR_OK || is_told || weir_check(c) < 0);
+    weir_err err = weir_file_write(c, f, "one ", 4);
+    if (err == WEIR_OK)
+        err = weir_file_write(c, f, "two", 3);
+    int64_t size = weir_file_size(c, f);
+    MUST(err < 0 || size < 0 || size == 7);
+    ssize_t n = err == WEIR_OK ? weir_file_pread(c, f, back, sizeof back, 0) : err;
+    MUST(n < 0 || (n == 7 && memcmp(back, "one two", 7) == 0));
+    return n < 0 ? (weir_err)n : size < 0 ? (weir_err)size : WEIR_OK;
 }
 
 static weir_err tick(weir_ctx *c, void *arg)
@@ -365,6 +658,9 @@ static weir_err topics_and_subscriptions(weir_ctx *c, void *arg)
     if (err == WEIR_OK)
         err = WEIR_GO(group, publish_news, &news);
     weir_err joined = weir_join(group);
+    int64_t latest = 0;
+    weir_err tried = weir_subscription_try_recv(group, news.second, &latest);
+    MUST(tried < 0 || err < 0 || joined < 0 || latest == 3);
     weir_unsubscribe(group, news.first);
     (void)weir_ctx_close(group);
     return err < 0 ? err : joined;
@@ -374,6 +670,7 @@ static void resources_everywhere(void **state)
 {
     (void)state;
     EVERYWHERE(files_and_temporary_ones, NULL, .waits = 4, .allocations = 2, .calls = 30);
+    EVERYWHERE(files_written_in_turn, NULL, .waits = 2, .allocations = 1, .calls = 10);
     EVERYWHERE(timers_of_a_context, NULL, .waits = 3, .allocations = 2, .orders = 0);
     EVERYWHERE(topics_and_subscriptions, NULL, .waits = 5, .allocations = 3, .orders = 1);
 }
@@ -382,6 +679,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fibers_everywhere),
+        cmocka_unit_test(contexts_everywhere),
         cmocka_unit_test(channels_and_locks_everywhere),
         cmocka_unit_test(transactions_everywhere),
         cmocka_unit_test(resources_everywhere),
