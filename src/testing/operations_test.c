@@ -1,7 +1,8 @@
 /*
  * The runtime's own operations, each tried everywhere: a wait cancelled, an allocation and a system
  * call failed, fibers in every order. What each leaves behind is nothing; what it has done is done
- * as a whole or not at all. Connections are in operations_net_test.c.
+ * as a whole or not at all. Connections are in operations_net_test.c, requests and responses in
+ * operations_web_test.c.
  */
 #include "testing/operations_testing.h"
 
