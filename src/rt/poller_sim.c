@@ -480,7 +480,8 @@ static int sim_socket_new(struct weir__worker *w, int family)
     if (planned != 0)
         return planned;
     int num = new_socket(CONNECTED_BYTES);
-    get(num)->is_fresh = get(num)->is_held = true;
+    struct sim_socket *s = existing(num);
+    s->is_fresh = s->is_held = true;
     return num;
 }
 
