@@ -41,24 +41,31 @@ static weir_err speak(weir_ctx *c, void *arg)
     return err;
 }
 
-static weir_err recv_and_peer(weir_ctx *c, void *arg)
+/* A fiber at each end of a connection of 16 bytes each way. */
+static weir_err at_both_ends(weir_ctx *c, weir_err (*mine)(weir_ctx *, void *),
+                             weir_err (*peers)(weir_ctx *, void *), weir_join_mode mode)
 {
     struct sockets s;
     int pair[2];
-    (void)arg;
     weir__sim_socketpair(pair, 16);
     s.peer = pair[1];
     weir_err err = weir__fd_watch(&s.fd, pair[0], NULL);
     weir_ctx *group = weir_ctx_open(c);
     if (err == WEIR_OK)
-        err = WEIR_GO(group, receive, &s);
+        err = WEIR_GO(group, mine, &s);
     if (err == WEIR_OK)
-        err = WEIR_GO(group, speak, &s);
-    weir_err joined = weir_join_as(group, WEIR_JOIN_ALL);
+        err = WEIR_GO(group, peers, &s);
+    weir_err joined = weir_join_as(group, mode);
     (void)weir_ctx_close(group);
     weir__fd_close(&s.fd);
     weir__sim_close(pair[1]);
     return err < 0 ? err : joined;
+}
+
+static weir_err recv_and_peer(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    return at_both_ends(c, receive, speak, WEIR_JOIN_ALL);
 }
 
 static weir_err listen_to_all(weir_ctx *c, void *arg)
@@ -88,22 +95,8 @@ static weir_err send_all(weir_ctx *c, void *arg)
 
 static weir_err send_and_peer(weir_ctx *c, void *arg)
 {
-    struct sockets s;
-    int pair[2];
     (void)arg;
-    weir__sim_socketpair(pair, 16);
-    s.peer = pair[1];
-    weir_err err = weir__fd_watch(&s.fd, pair[0], NULL);
-    weir_ctx *group = weir_ctx_open(c);
-    if (err == WEIR_OK)
-        err = WEIR_GO(group, send_all, &s);
-    if (err == WEIR_OK)
-        err = WEIR_GO(group, listen_to_all, &s);
-    weir_err joined = weir_join(group);
-    (void)weir_ctx_close(group);
-    weir__fd_close(&s.fd);
-    weir__sim_close(pair[1]);
-    return err < 0 ? err : joined;
+    return at_both_ends(c, send_all, listen_to_all, WEIR_JOIN_FAIL_FAST);
 }
 
 static weir_err dial(weir_ctx *c, void *arg)
