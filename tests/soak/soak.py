@@ -6,7 +6,7 @@
 It goes in rounds. In each, wrk and buyers use the shop while clients vanish (in the middle of a
 response, with half a request sent, without waiting for an answer), and for a while another process
 holds the database's write lock. At the end of a round all clients leave, and when the last connection
-is closed the service is looked at: resident memory, descriptors, fibers, contexts, leases. Now and
+is closed the service is looked at: heap, resident memory, descriptors, fibers, contexts, leases. Now and
 then it is told to drain in the middle of a round, and started again.
 
 Each of these is judged by its slope over requests (judge.py): lives have their own levels, the first
