@@ -13,7 +13,7 @@ PACKAGES = @tools/install-packages --stamp $(BUILD)/.packages-$@
 FUZZED = -Db_sanitize=address,undefined -Dmalloc=system -Doptimization=1 -Dwerror=false -Db_lundef=false
 SANITIZED = -Dmalloc=system -Doptimization=1 -Dwerror=false -Db_lundef=false -Dtests=enabled
 
-.PHONY: help run build test check asan tsan vet coverage mutate fuzz-smoke fuzz soak bench format install clean
+.PHONY: help run build test old-kernel check asan tsan vet coverage mutate fuzz-smoke fuzz starts ends careless soak bench format install installed clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -32,6 +32,11 @@ test: ## all tests, or TESTS='base-str e2e-shop'
 	$(PACKAGES) build test
 	@tools/build $(BUILD) -Dtests=enabled -- all meson-test-prereq
 	@tools/run-tests $(BUILD) $(TESTS)
+
+old-kernel: ## all tests, refused what kernels before 6.13 lack (ARGS=--sample: some)
+	$(PACKAGES) build test
+	@tools/build $(BUILD) -Dtests=enabled -- all meson-test-prereq
+	@tools/old-kernel $(BUILD) $(ARGS)
 
 check: ## formatting, rooms, documented headers, both compilers
 	$(PACKAGES) build test check
@@ -76,10 +81,25 @@ mutate: ## breaks one line at a time, and sees which test says so (ARGS='--secon
 	$(PACKAGES) build test
 	@nice tools/mutate --build $(BUILD)-mutate $(ARGS)
 
+starts: ## a service that is started with one thing spoiled each time (ARGS='--sample 20', or rows)
+	$(PACKAGES) build test
+	@tools/build $(BUILD) -Dtests=enabled -- tests/starter
+	@/usr/bin/python3 tests/starts/starts.py $(BUILD)/tests/starter $(ARGS)
+
+careless: ## handlers that make every mistake, each beside a good one (ARGS='--sample 10' for some)
+	$(PACKAGES) build test
+	@tools/build $(BUILD) -Dtests=enabled -- tests/careless
+	@/usr/bin/python3 tests/careless/careless.py $(BUILD)/tests/careless $(ARGS)
+
 soak: ## twenty minutes of unkind clients, and whether anything grows (ARGS='--minutes=1')
 	$(PACKAGES) build test
 	@tools/build $(BUILD) -Dtests=enabled -- examples/shop tests/drip
 	@/usr/bin/python3 tests/soak/soak.py $(BUILD) $(ARGS)
+
+ends: ## every kind of trouble x every way to be told to end (ARGS=--sample for some of them)
+	$(PACKAGES) build test
+	@tools/build $(BUILD) -Dtests=enabled -- tests/ends
+	@/usr/bin/python3 tests/ends/ends.py $(BUILD)/tests/ends $(ARGS)
 
 bench: ## our numbers beside Gin's, as ratios
 	$(PACKAGES) build test bench
@@ -90,9 +110,14 @@ format: ## lets clang-format rewrite all files
 	$(PACKAGES) check
 	@git ls-files -z '*.c' '*.h' | xargs -0 clang-format -i
 
+installed: ## what is installed, under compilers, standards, levels, tools; then all end to end (ARGS=--sample)
+	$(PACKAGES) build test check
+	@tools/build $(BUILD) -- library
+	@/usr/bin/python3 tests/install/lane.py $(BUILD) $(ARGS)
+
 install: ## headers, libraries, weir.pc (PREFIX=/usr/local, DESTDIR=)
 	$(PACKAGES) build
-	@tools/build $(BUILD) -Dprefix=$(PREFIX)
+	@tools/build $(BUILD) -Dprefix=$(PREFIX) -- library
 	@meson install -C $(BUILD) --no-rebuild --quiet $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
 
 clean: ## removes what was built

@@ -84,7 +84,7 @@ static void wait_until_asleep(weir_ctx *c, const struct all *all)
 static weir_err measure(weir_ctx *app, void *arg)
 {
     struct all *all = arg;
-    weir_ctx *group = weir_ctx_open(app, .fibers_max = (unsigned)all->count);
+    WEIR_SCOPE(group, app, .fibers_max = (unsigned)all->count);
     double n = (double)all->count, none = resident();
     for (size_t i = 0; i < all->count; i++) {
         if (WEIR_GO(group, wait_for_word, &all->waiters[i]) != WEIR_OK)

@@ -112,7 +112,7 @@ static void spawn_and_join(void *env, uint64_t n)
 
 static double spawn_join(weir_ctx *c)
 {
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     double ns = best_ns(spawn_and_join, group);
     (void)weir_ctx_close(group);
     return ns;
@@ -146,7 +146,7 @@ static void play(void *env, uint64_t n)
 
 static double ping_pong(weir_ctx *c)
 {
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     struct table *t = weir_new(group, struct table);
     t->c = c;
     t->ping = weir_chan_new(group, int64_t, 0);
@@ -169,7 +169,7 @@ static void pass_through(void *env, uint64_t n)
 
 static double chan_buffered(weir_ctx *c)
 {
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     struct table t = {.c = c, .ping = weir_chan_new(group, int64_t, 128)};
     double ns = best_ns(pass_through, &t);
     (void)weir_ctx_close(group);
@@ -456,7 +456,7 @@ static double request_mallocs(weir_ctx *handle)
 {
     static const struct weir__http_server_options defaults;
     struct weir__ctx *c = weir__ctx_of(handle);
-    struct weir__endpoint bound;
+    struct weir__listener opened;
     struct client client;
     char message[256];
     add_routes();
@@ -465,15 +465,36 @@ static double request_mallocs(weir_ctx *handle)
     if (server == NULL)
         give_up("weir__http_server_new", -ENOMEM);
     must(weir__on_each_worker(c, weir__web_attach, &web, weir_sec(10)), "weir__web_attach");
-    must(weir__http_server_listen(server, WEIR_S("127.0.0.1:0"), &bound, message, sizeof message),
+    must(weir__http_server_listen(server, WEIR_S("127.0.0.1:0"), &opened, message, sizeof message),
          "weir__http_server_listen");
     must(weir__http_server_start(server, c), "weir__http_server_start");
-    client.port = bound.port;
+    client.port = opened.bound.port;
     must(weir_offload(handle, be_a_client, &client), "a request");
     weir__http_server_drain(server, c);
     must(weir__http_server_wait_closed(server, c, weir_never()), "weir__http_server_wait_closed");
     weir__http_server_free(server, c);
     return (double)client.mallocs / (3 * COUNTED_ROUNDS + 1);
+}
+
+/* --- panics --------------------------------------------------------------------------------- */
+
+static weir_err panics(weir_ctx *c, void *arg)
+{
+    (void)c, (void)arg;
+    weir_panic("as measured");
+}
+
+static void panic_and_catch(void *env, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++)
+        if (weir_protect((weir_ctx *)env, panics, NULL) != WEIR_EPANIC)
+            give_up("weir_protect", WEIR_EFAIL);
+}
+
+/* Its place is known after the first: ten lines a second on standard error are in the price. */
+static double panic_known(weir_ctx *c)
+{
+    return best_ns(panic_and_catch, c);
 }
 
 /* --- all of them ------------------------------------------------------------------------------ */
@@ -491,6 +512,7 @@ static const struct benchmark {
     {"json_decode_small", "ns", json_decode_small},
     {"json_encode_small", "ns", json_encode_small},
     {"http_parse", "ns", http_parse},
+    {"panic_known", "ns", panic_known},
     {"request_mallocs", "mallocs", request_mallocs},
 };
 enum { BENCHMARK_COUNT = sizeof benchmarks / sizeof benchmarks[0] };
@@ -512,7 +534,7 @@ static weir_err measure_all(weir_ctx *app, void *arg)
         if (!is_chosen(names, b->name))
             continue;
         /* Below the application's context: what is measured belongs to one worker. */
-        weir_ctx *c = weir_ctx_open(app);
+        WEIR_SCOPE(c, app);
         printf("%s %.4g %s\n", b->name, b->measure(c), b->unit);
         fflush(stdout);
         (void)weir_ctx_close(c);

@@ -175,6 +175,60 @@ class Docs(Tree):
     def test_guard_and_internal_names(self):
         self.check("#ifndef WEIR_STR_H\n#define WEIR_STR_H\n#define WEIR__CAT(a) a\n#endif\n")
 
+    def silent(self, text, *expected):
+        """`f` and its kin in the header; what nothing is said of."""
+        types = ("/* First. */\n/** Opaque. */\ntypedef struct weir_thing weir_thing;\n\n"
+                 "/** In the open. */\ntypedef struct weir_str { const char *ptr; } weir_str;\n\n")
+        self.write("include/weir/str.h", types + text)
+        errors = self.call("check-docs", "--no-compile")
+        self.assertEqual([error.removeprefix("include/weir/str.h: ") for error in errors], list(expected))
+
+    def test_a_pointer_that_nobody_speaks_of(self):
+        for kind in ("const char *a", "weir_str a", "void **a", "const struct stat *a"):
+            self.silent(f"/** Reads b, copied; a string. */\nWEIR_API int weir_f(weir_thing *t, {kind}, int n);\n",
+                        "weir_f: what becomes of `a`?")
+
+    def test_a_pointer_that_has_its_word(self):
+        for comment in (" * Reads.\n *\n * a        copied\n * returns  0", " * Reads `a`, which is borrowed.",
+                        " * Reads.\n *\n * a, b  read during\n *       the call\n"):
+            self.silent(f"/**\n{comment}\n */\nWEIR_API int weir_f(const char *a);\n")
+
+    def test_the_word_of_another(self):
+        self.silent("/**\n * Reads.\n *\n * a  any text\n * b  copied\n */\nWEIR_API int weir_f(const char *a);\n",
+                    "weir_f: what becomes of `a`?")
+        self.silent("/** Reads `a`. What `b` is, is copied. */\nWEIR_API int weir_f(const char *a);\n",
+                    "weir_f: what becomes of `a`?")
+
+    def test_two_lines_of_one_group(self):
+        self.silent("/** Both copy: `a` is copied. */\nWEIR_API int weir_f(const char *a);\n"
+                    "WEIR_API int weir_g(const char *b);\n", "weir_g: what becomes of `b`?")
+
+    def test_the_macro_speaks_for_its_function(self):
+        macro = "/**\n * Opens.\n *\n * path  copied\n */\n#define weir_open(path) weir_open_at(path)\n"
+        self.silent(macro + "/** The function behind weir_open. */\nWEIR_API int weir_open_at(const char *path);\n")
+        self.silent(macro + "/** Another. */\nWEIR_API int weir_read_at(const char *path);\n",
+                    "weir_read_at: what becomes of `path`?")
+
+    def test_the_header_speaks_for_all(self):
+        self.write("include/weir/str.h", "/*\n * A `name` is not kept.\n */\n/** Finds. */\n"
+                                         "WEIR_API int weir_f(const char *name, const char *value);\n")
+        self.assertEqual(self.call("check-docs", "--no-compile"),
+                         ["include/weir/str.h: weir_f: what becomes of `value`?"])
+
+    def test_a_result_that_points(self):
+        for kind in ("weir_str ", "const char *", "weir_thing *"):
+            self.silent(f"/** Finds it. */\nWEIR_API {kind}weir_f(int n);\n",
+                        "weir_f: who owns the result, and until when?")
+            self.silent(f"/** Finds it. Borrowed from the thing. */\nWEIR_API {kind}weir_f(int n);\n")
+
+    def test_options_that_point(self):
+        options = "typedef struct weir_f_options {\n    size_t size;\n    const char *name;\n} weir_f_options;\n"
+        self.silent("/** Options. */\n" + options, "weir_f_options: what becomes of what its members point to?")
+        self.silent("/** Options. Strings are copied. */\n" + options)
+
+    def test_functions_and_formats_are_no_such_pointers(self):
+        self.silent("/** Calls. */\nWEIR_API int weir_f(weir_thing *t, void (*fn)(void *arg), const char *format, ...);\n")
+
     def test_header_that_does_not_compile(self):
         self.write("include/weir/str.h", "size_t a;\n")
         errors = "\n".join(self.call("check-docs"))
@@ -277,6 +331,49 @@ class Fuzz(unittest.TestCase):
         done = self.call("wire-nothing")
         self.assertEqual(done.returncode, 1)
         self.assertIn("no fuzzer 'wire-nothing', there are: ", done.stderr)
+
+
+HARDENED = ["-O2", "-D_FORTIFY_SOURCE=2", "-fstack-protector-strong", "-fstack-clash-protection", "-fPIE",
+            "-pie", "-Wl,-z,relro,-z,now,-z,noexecstack"]
+SPOILED = {
+    "position independent": ["-no-pie", "-fno-pie"],
+    "RELRO": ["-Wl,-z,norelro"],
+    "bound at the start": ["-Wl,-z,lazy"],
+    "stack that can be executed": ["-Wl,-z,execstack"],
+    "stack protector": ["-fno-stack-protector"],
+    "fortified": ["-U_FORTIFY_SOURCE"],
+    "probe large frames": ["-fno-stack-clash-protection"],
+    "search path": ["-Wl,-rpath,/home/builder/lib"],
+}
+
+
+class Hardening(unittest.TestCase):
+    def said_of(self, *flags):
+        folder = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, folder)
+        (folder / "it.c").write_text("""
+            #include <stdio.h>
+            #include <string.h>
+            __asm__(".text; .skip 300000; .previous");
+            __attribute__((noinline)) static int large(const char *from)
+            {
+                char text[100000];
+                strcpy(text, from);
+                return puts(text);
+            }
+            int main(int argc, char **argv) { return large(argv[argc - 1]); }
+        """)
+        subprocess.run(["gcc", "-w", *HARDENED, *flags, "it.c", "-o", "it"], cwd=folder, check=True)
+        return subprocess.run([TOOLS / "check-hardening", folder / "it"], capture_output=True,
+                              text=True).stdout
+
+    def test_what_is_hardened_passes(self):
+        self.assertEqual(self.said_of(), "1 files are hardened\n")
+
+    def test_each_spoiled_flag_is_seen(self):
+        for what, flags in SPOILED.items():
+            said = self.said_of(*flags)
+            self.assertIn(what, said, flags)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ static weir_err fetches(weir_ctx *c, void *unused)
 }
 weir_err fibers_without_bound(weir_ctx *c)
 {
-    weir_ctx *group = weir_ctx_open(c, .fibers_max = 20); /* by default 10,000 */
+    WEIR_SCOPE(group, c, .fibers_max = 20); /* by default 10,000 */
     for (int i = 0; i < 100000; i++)
         if (WEIR_GO(group, fetches, NULL) < 0) /* L08 is here */
             return weir_fail(c, 503, WEIR_STR_FMT, WEIR_STR_ARG(leaky_message(group)));
@@ -65,7 +65,7 @@ static weir_err fetches_each(weir_ctx *c, void *todo)
 }
 weir_err fibers_in_turn(weir_ctx *c)
 {
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     weir_chan *todo = weir_chan_new(group, int, 8);
     weir_err err = WEIR_OK;
     for (int i = 0; i < 4 && err == WEIR_OK; i++)

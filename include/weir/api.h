@@ -9,6 +9,8 @@
 #ifndef WEIR_API_H
 #define WEIR_API_H
 
+#include <weir/options.h>
+
 /** Marks a function of the library's public interface; all others are hidden. */
 #define WEIR_API __attribute__((visibility("default")))
 

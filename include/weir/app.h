@@ -26,7 +26,8 @@ extern "C" {
 
 /**
  * An option of your own. What its variable holds when weir_app_new is called is the default. Give
- * exactly one of `text`, `number`, `duration` and `toggle`.
+ * exactly one of `text`, `number`, `duration` and `toggle`; weir_app_new sets what it points to.
+ * All that is pointed to is kept: it must live until weir_app_run returns.
  *
  *     const char *db = "shop.db";
  *     weir_option options[] = {{.name = "db", .text = &db, .help = "the SQLite file"}, {0}};
@@ -46,50 +47,97 @@ typedef struct weir_option {
 
 /**
  * What an application may be given; zero means the default. Limits and time-outs are those of the
- * whole service; a time-out below zero means none.
+ * whole service; a time-out below zero means none, and one of less than a millisecond stops the
+ * start (`.stall = 5` is 5 ns: write weir_ms(5)). Strings, `arg` and `options` are kept, not
+ * copied: they must live until weir_app_run returns.
  */
 typedef struct weir_app_options {
-    unsigned unused;     /* the macro's */
-    const char *name;    /* of the service, in logs and messages; default: the program's */
-    const char *version; /* for --version; default: Weir's */
+    size_t size;          /* the macro's */
+    unsigned built_with;  /* the macro's: WEIR__BUILT_WITH */
+    unsigned option_size; /* the macro's: of one of `options` */
+    const char *name;     /* of the service, in logs and messages; default: the program's */
+    const char *version;  /* for --version; default: Weir's */
 
-    const char *listen; /* where to serve: ":8080" (default), "127.0.0.1:0", "[::1]:80" */
-    const char *admin;  /* health, metrics, fibers: "127.0.0.1:6060" (default), or "off" */
+    /*
+     * Where to serve: ":8080" (default), "127.0.0.1:0", "[::1]:80"; a local socket, whose file is
+     * taken away at the end: "unix:/run/shop.sock", with a mode "unix:/run/shop.sock,mode=0660",
+     * or "unix:@shop" for a name without a file; "fd:3" is a socket that was inherited and listens.
+     * Sockets that systemd hands over (LISTEN_FDS) take the place of both, unless a flag or the
+     * environment says otherwise: the one named "admin" is the admin's, the others are for traffic.
+     */
+    const char *listen;
+    const char *admin; /* health, metrics, fibers: "127.0.0.1:6060" (default), or "off" */
 
     /* Called once in a fiber, before the service listens, with the application's context: opens
      * what lives as long as the service, into what weir_provide named. An error ends the
      * service; its record's message is the line that is shown. */
     weir_fiber_fn start;
     /*
-     * Called once the service listens, for what is to be said then; `url` is where. Must not wait.
+     * Called in a fiber at each SIGHUP while the service is ready, in a context of its own, on the
+     * worker that has called `start`, so that what was opened there may be used: reads again what
+     * may have changed. One call at a time; may wait. An error is logged, and changes
+     * nothing else: keep what you had. NULL: the program has nothing to read again.
+     */
+    weir_fiber_fn reload;
+    /*
+     * Called once the service listens, for what is to be said then; `url` is where:
+     * "http://127.0.0.1:8080", "unix:/run/shop.sock", borrowed for the call. Must not wait.
      */
     void (*ready)(const char *url, void *arg);
-    void *arg;                  /* for `start` and `ready` */
+    void *arg;                  /* for these three */
     const weir_option *options; /* options of your own, ended by a zeroed one; borrowed */
 
     int64_t workers;         /* threads that serve; default: the processors that it may use */
     int64_t offload_threads; /* for work that blocks; default: two a worker, at least 4 */
     const char *log_level;   /* "debug", "info" (default), "warn", "error" */
     bool contain_faults;     /* a null dereference or stack overflow of a handler is a panic */
+    bool trap_ended; /* for tests: memory of requests that have ended faults when it is touched, so
+                        that what was kept past them is found; slow */
 
     weir_dur drain_delay;   /* from SIGTERM, which fails readiness, to no longer accepting; 0 s */
     weir_dur drain_timeout; /* then for requests and background work to end; 10 s */
     weir_dur stall;         /* a fiber that runs longer than this is reported; 50 ms */
     weir_dur fd_audit;      /* how often descriptors that belong to nobody are looked for; 30 s */
 
-    weir_dur head_timeout;    /* 10 s */
-    weir_dur body_timeout;    /* 30 s */
-    weir_dur write_timeout;   /* 30 s */
+    weir_dur head_timeout; /* 10 s */
+    weir_dur body_timeout; /* 30 s */
+    /* For a client to take something, while its answer is sent. 30 s. What it has not taken in this
+     * and linger_timeout together the kernel throws away, also after the connection's end. */
+    weir_dur write_timeout;
     weir_dur idle_timeout;    /* 75 s */
     weir_dur handler_timeout; /* the deadline of a request's context; 30 s */
+    /*
+     * For a client to stop sending after its last answer, as one does whose upload was refused;
+     * what comes is thrown away, so that the answer reaches it. 30 s, and 5 s of silence; below
+     * zero: it is not waited for.
+     */
+    weir_dur linger_timeout;
+    int64_t linger_bytes_max; /* what is thrown away at most; 256 MiB */
 
-    int64_t connections_max;    /* 100,000, or what the limit of descriptors allows */
-    int64_t head_bytes_max;     /* 16 KiB */
+    int64_t connections_max; /* 100,000, or what the limit of descriptors allows */
+    int64_t requests_max;    /* on a connection, the last says "Connection: close"; 10,000 */
+    /*
+     * A client that shuts its sending side is not taken to be gone: its request goes on. By default
+     * its handler's waits end with WEIR_ECLIENTGONE. Routes and groups may say otherwise.
+     */
+    bool half_close;
+    int64_t head_bytes_max;     /* 16 KiB; at most 65,535 */
     int64_t body_bytes_max;     /* 8 MiB */
     int64_t request_memory_max; /* of a request's context; 64 MiB */
     int64_t fibers_max;         /* in the process; 1,000,000 */
     int64_t detached_max;       /* background work a worker; 1,000 */
 } weir_app_options;
+
+/*
+ * What weir.pc says when it gives its flags: without them a handler's large frame may step over its
+ * stack's guard, a fault runs no clean-ups, and reports have short stacks. No macro of the
+ * compiler's tells; weir_app_run warns of a program that was built without.
+ */
+#ifdef WEIR_CFLAGS
+#define WEIR__BUILT_WITH WEIR_CFLAGS
+#else
+#define WEIR__BUILT_WITH 0
+#endif
 
 /**
  * Makes an application: reads its options from the environment and the flags, checks them.
@@ -103,21 +151,27 @@ typedef struct weir_app_options {
  * owner        weir_app_run frees it
  * context      main, once a process
  */
-#define weir_app_new(argc, argv, ...)                                                              \
-    weir_app_new_at((argc), (argv), &(weir_app_options){.unused = 0, __VA_ARGS__})
+#define weir_app_new(argc, ...) WEIR__APP_NEW(argc, __VA_ARGS__, )
+#define WEIR__APP_NEW(argc, argv, ...)                                                             \
+    WEIR__CALL(weir_app_new_at, ((argc), (argv)), weir_app_options,                                \
+               .built_with = WEIR__BUILT_WITH, .option_size = sizeof(weir_option), __VA_ARGS__)
 /** The function behind weir_app_new. */
 WEIR_API weir_app *weir_app_new_at(int argc, char **argv,
                                    const weir_app_options *options) WEIR_MUST_USE WEIR_NEVER_NULL
     WEIR_NONNULL(2, 3);
 
 /**
- * Runs the service until SIGTERM or SIGINT. Then readiness fails, no connection is accepted any
- * more, connections at rest are closed, and what runs may end within drain_timeout; what still runs
- * after that is cancelled and listed. A second signal ends the process at once.
+ * Runs the service until SIGTERM or SIGINT. Then readiness fails; after drain_delay no connection
+ * is accepted any more, connections at rest are closed, and what runs may end within drain_timeout;
+ * what still runs after that is cancelled and listed. The process is over a second after that,
+ * whatever it is stuck in; a second signal ends it at once. SIGHUP has things read again, and
+ * SIGUSR2 does nothing yet.
  *
  * app      freed
- * returns  main's exit status: 0; 1 when there were mistakes (all are on standard error), when the
- *          start failed, or when something had to be cancelled
+ * returns  main's exit status: 0 when all that was begun has ended, and nothing is left; 1 when
+ *          there were mistakes (all are on standard error) or the start failed; 2 when something
+ *          had to be cancelled, or is left. It does not return, and the status is 3, when what was
+ *          cancelled did not end; 128 and the signal's number after a second signal
  * context  main
  */
 WEIR_API int weir_app_run(weir_app *app) WEIR_MUST_USE WEIR_NONNULL(1);

@@ -33,7 +33,10 @@ typedef struct weir_buf {
 WEIR_API void weir_buf_init(weir_buf *b, size_t bytes_max) WEIR_NONNULL(1)
     WEIR_ACCESS(write_only, 1);
 
-/** Makes a buffer over `size` bytes of the caller's; it never grows and owns nothing. */
+/**
+ * Makes a buffer over `size` bytes of the caller's; it never grows and owns nothing. `bytes` are
+ * borrowed: they must outlive the last use of the buffer.
+ */
 WEIR_API void weir_buf_init_fixed(weir_buf *b, char *bytes, size_t size) WEIR_NONNULL(1)
     WEIR_ACCESS(write_only, 1) WEIR_ACCESS(write_only, 2, 3);
 
@@ -46,13 +49,15 @@ WEIR_API void weir_buf_fini(weir_buf *b) WEIR_NONNULL(1) WEIR_ACCESS(read_write,
  *
  * returns  the place to write to, or NULL: WEIR_ETOOLARGE past the maximum, -ENOMEM; sticky in
  *          `err`
+ * owner    the buffer; valid until the next call on it
  * context  anywhere
  */
 WEIR_API char *weir_buf_reserve(weir_buf *b, size_t n) WEIR_NONNULL(1) WEIR_ACCESS(read_write, 1);
 
 /**
- * Appends bytes, a string, one byte. Errors as weir_buf_reserve: sticky, nothing of it is added,
- * nor of what follows.
+ * Appends bytes, a string, one byte. `bytes` and `s` are copied, and must not lie in the buffer
+ * itself, which may move. Errors as weir_buf_reserve: sticky, nothing of it is added, nor of what
+ * follows.
  */
 WEIR_API void weir_buf_add(weir_buf *b, const void *bytes, size_t n) WEIR_NONNULL(1)
     WEIR_ACCESS(read_write, 1) WEIR_ACCESS(read_only, 2, 3);

@@ -43,7 +43,8 @@ enum weir_errors {
     WEIR_EDBTYPE = -5011,     /* a column cannot be put into the member of its name */
     WEIR_ECONSTRAINT = -5012, /* the database refused a write for one of its constraints */
     WEIR_EBUSY = -5013,       /* a resource was busy up to the time limit */
-    WEIR_EFAIL = -5014        /* a handler has failed; status and message are in the record */
+    WEIR_EFAIL = -5014,       /* a handler has failed; status and message are in the record */
+    WEIR_ETHREAD = -5015      /* it is for fibers, and was called on a thread that runs none */
 };
 
 /**

@@ -23,7 +23,7 @@ extern "C" {
  *     return weir_fail(c, 401, "the token has expired");
  *
  * status   400 to 599
- * ...      printf format and values: what the client is told
+ * ...      printf format and values: what the client is told; the text is made during the call
  * returns  WEIR_EFAIL. An error recorded before becomes its cause, for the log
  * context  fiber
  */
@@ -71,15 +71,15 @@ typedef struct weir_error_entry {
  *
  *     weir_error_table(app, {SHOP_ESTOCK, 409, "out_of_stock", "not enough of it in stock"});
  *
- * context  before the start; the strings must live as long as the application
+ * entries  copied, but not their strings, which are kept: they must live as long as the application
+ * context  before the start
  */
 #define weir_error_table(target, ...)                                                              \
-    weir_error_table_at(WEIR_HERE, WEIR__GROUP(target), (const weir_error_entry[]){__VA_ARGS__},   \
-                        sizeof((const weir_error_entry[]){__VA_ARGS__}) /                          \
-                            sizeof(weir_error_entry))
-/** The function behind weir_error_table. */
-WEIR_API void weir_error_table_at(const weir_site *site, weir_group *group,
-                                  const weir_error_entry *entries, size_t count) WEIR_NONNULL(2, 3);
+    weir_error_table_at(WEIR_HERE, WEIR__GROUP(target), sizeof(weir_error_entry),                  \
+                        WEIR__LIST(weir_error_entry, __VA_ARGS__))
+/** The function behind weir_error_table; `stride` is the size of an entry in the program. */
+WEIR_API void weir_error_table_at(const weir_site *site, weir_group *group, size_t stride,
+                                  const weir_error_entry *entries, size_t count) WEIR_NONNULL(2, 4);
 
 #ifdef __cplusplus
 }

@@ -15,8 +15,10 @@ extern "C" {
 /**
  * Hands a descriptor over to a context, which closes it at its end. From then on nobody else does.
  *
- * fd       open; below 0 it is the errno of a failed call by now: nothing happens
- * returns  WEIR_OK; -errno for an `fd` below 0; -ENOMEM, WEIR_EBUDGET: then it has been closed
+ * fd       open; below 0 it is the errno of a failed call by now: nothing happens. One of 0 to 2,
+ *          and one that Weir has opened or that was handed over before, is misuse, and panics
+ * returns  WEIR_OK; -errno for an `fd` below 0; -EBADF for one that is not open; -ENOMEM,
+ *          WEIR_EBUDGET: then it has been closed
  * owner    the context
  * context  fiber; does not wait
  */

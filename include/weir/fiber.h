@@ -26,17 +26,19 @@ typedef weir_err (*weir_fiber_fn)(weir_ctx *c, void *arg);
  *
  * c        when it ends the fiber is cancelled and joined
  * fn       a weir_fiber_fn
- * arg      must outlive `c`: the heap, the context's memory, or a local of the function that
- *          opened `c` (or of its callers). A local of a deeper frame is refused, for it would be
- *          gone before the fiber: misuse, panics. A variable of an inner block lies in the same
- *          frame, so that is for you to see
- * returns  WEIR_OK; WEIR_ELIMIT past the context's or the process's number of fibers, or without
- *          memory for a stack (join some first); WEIR_ECLOSED when `c` is ending; the reason when
- *          it is cancelled; -ENOMEM
+ * arg      kept, not copied; must outlive `c`: the heap, the context's memory, or a local of the
+ *          function in which WEIR_SCOPE or WEIR_WITH opened `c` (or one above it), or of its
+ *          callers. Any other local is refused, for it may be gone before the fiber: misuse,
+ *          panics. So is memory of a request or block that ends before `c`, as when `c` is the
+ *          application's. A variable of an inner block lies in the same frame, so that is for you
+ *          to see
+ * returns  WEIR_OK; WEIR_ELIMIT past the context's or the process's number of fibers, past 256
+ *          contexts above one another, or without memory for a stack (join some first);
+ *          WEIR_ECLOSED when `c` is ending; the reason when it is cancelled; -ENOMEM
  * context  fiber; does not wait
  */
 #define WEIR_GO(c, fn, arg) weir_go_at(WEIR_HERE, (c), (fn), (arg), #fn)
-/** The function behind WEIR_GO; `name` is of static storage. */
+/** The function behind WEIR_GO; `name` is kept: of static storage. */
 WEIR_API weir_err weir_go_at(const weir_site *site, weir_ctx *c, weir_fiber_fn fn, void *arg,
                              const char *name) WEIR_MUST_USE WEIR_NONNULL(2, 3);
 
@@ -57,17 +59,19 @@ typedef enum weir_join_mode {
  * errors   the application's context: misuse, panics
  * context  the fiber that opened `c`, one at a time, and never a fiber that runs in `c`; waits
  */
-WEIR_API weir_err weir_join_as(weir_ctx *c, weir_join_mode mode) WEIR_NONNULL(1);
+WEIR_API weir_err weir_join_as(weir_ctx *c, weir_join_mode mode) WEIR_MUST_USE WEIR_NONNULL(1);
 
-/** weir_join_as with WEIR_JOIN_FAIL_FAST. */
-static inline weir_err weir_join(weir_ctx *c)
-{
-    return weir_join_as(c, WEIR_JOIN_FAIL_FAST);
-}
+/** weir_join_as with WEIR_JOIN_FAIL_FAST. A macro, so that stacks name the line that calls it. */
+#define weir_join(c) weir_join_as((c), WEIR_JOIN_FAIL_FAST)
 
 /** What detached work may be given. */
 typedef struct weir_detach_options {
-    weir_dur timeout; /* its deadline from now; default 60 s: there is no work without one */
+    size_t size; /* the macro's */
+    /*
+     * Its deadline from now; default 60 s: there is no work without one. Less than a millisecond is
+     * told in the log, once for each place: `.timeout = 5` is 5 ns.
+     */
+    weir_dur timeout;
 } weir_detach_options;
 
 /**
@@ -78,16 +82,20 @@ typedef struct weir_detach_options {
  *
  * fn       a weir_fiber_fn
  * data     `size` bytes (at most 64 KiB; more is misuse, panics) copied; the fiber gets the
- *          address of its copy, NULL for no bytes. Pointers inside are not followed: pass an id
- *          instead
+ *          address of its copy, NULL for no bytes. Pointers inside are not followed: pass an id.
+ *          One that leads into the request's memory or onto its stack is misuse, and panics. All
+ *          `size` bytes are looked at: begin arrays and structs with `= {0}`, for what lay in their
+ *          place before may be such an address
  * ...      members of weir_detach_options
  * returns  WEIR_OK; WEIR_ELIMIT when too many run: do the work now or answer 503; -ENOMEM;
  *          WEIR_ESHUTDOWN
  * context  fiber, also of a cancelled context; does not wait
  */
-#define weir_detach(c, fn, data, size, ...)                                                        \
-    weir_detach_at(WEIR_HERE, (c), (fn), #fn, (data), (size), &(weir_detach_options){__VA_ARGS__})
-/** The function behind weir_detach. */
+#define weir_detach(c, fn, data, ...) WEIR__DETACH(c, fn, data, __VA_ARGS__, )
+#define WEIR__DETACH(c, fn, data, bytes, ...)                                                      \
+    WEIR__CALL(weir_detach_at, (WEIR_HERE, (c), (fn), #fn, (data), (bytes)), weir_detach_options,  \
+               __VA_ARGS__)
+/** The function behind weir_detach; `name` is kept: of static storage. */
 WEIR_API weir_err weir_detach_at(const weir_site *site, weir_ctx *c, weir_fiber_fn fn,
                                  const char *name, const void *data, size_t size,
                                  const weir_detach_options *options) WEIR_MUST_USE
@@ -100,16 +108,16 @@ WEIR_API weir_err weir_detach_at(const weir_site *site, weir_ctx *c, weir_fiber_
  * returns  WEIR_OK when the time has passed, otherwise the reason of the cancellation
  * context  fiber; waits
  */
-WEIR_API weir_err weir_sleep(weir_ctx *c, weir_dur d) WEIR_NONNULL(1);
+WEIR_API weir_err weir_sleep(weir_ctx *c, weir_dur d) WEIR_MUST_USE WEIR_NONNULL(1);
 
 /** Lets the other fibers that are ready run, now. Returns as weir_check: a cancellation point. */
-WEIR_API weir_err weir_yield(weir_ctx *c) WEIR_NONNULL(1);
+WEIR_API weir_err weir_yield(weir_ctx *c) WEIR_MUST_USE WEIR_NONNULL(1);
 
 /**
  * A cheap weir_yield for loops that compute: lets others run only when the fiber has had its share
  * (1 ms since it was last resumed). Costs a look at the clock. Returns as weir_check.
  */
-WEIR_API weir_err weir_checkpoint(weir_ctx *c) WEIR_NONNULL(1);
+WEIR_API weir_err weir_checkpoint(weir_ctx *c) WEIR_MUST_USE WEIR_NONNULL(1);
 
 /**
  * Ends the fiber's present work: unwinds its stack to the nearest weir_protect (the recover
@@ -132,13 +140,15 @@ WEIR_API WEIR_NORETURN void weir_panic_at(const weir_site *site, const char *for
 /**
  * Calls `fn(c, arg)` on this fiber and catches a panic in it.
  *
+ * arg      given to `fn` during the call, and not kept; NULL is allowed
  * returns  what `fn` returned, or WEIR_EPANIC: the message and place are the error record of `c`,
  *          in place of an earlier one, and logged with the stack. Contexts that were opened below
  *          `c` meanwhile have been closed, unless a fiber was started in `c` after them; those,
  *          the fibers and what `c` itself owns stay until it ends
  * context  fiber; waits where `fn` does, and for those contexts to close
  */
-WEIR_API weir_err weir_protect(weir_ctx *c, weir_fiber_fn fn, void *arg) WEIR_NONNULL(1, 2);
+WEIR_API weir_err weir_protect(weir_ctx *c, weir_fiber_fn fn, void *arg) WEIR_MUST_USE
+    WEIR_NONNULL(1, 2);
 
 #ifdef __cplusplus
 }

@@ -23,6 +23,7 @@ typedef struct weir_file weir_file;
 
 /** How a file is opened. */
 typedef struct weir_file_open_options {
+    size_t size; /* the macro's */
     /*
      * Of <fcntl.h>: O_RDONLY (the default), O_WRONLY or O_RDWR, with any of O_CREAT, O_EXCL,
      * O_TRUNC, O_APPEND, O_NOFOLLOW, O_DSYNC and O_SYNC. Another one is misuse and panics.
@@ -45,15 +46,17 @@ typedef struct weir_file_open_options {
  * owner    the context
  * context  fiber; waits for the disk, past the deadline of `c` where that does not answer
  */
-#define weir_file_open(c, path, ...)                                                               \
-    weir_file_open_at(WEIR_HERE, (c), (path), &(weir_file_open_options){__VA_ARGS__})
+#define weir_file_open(c, ...) WEIR__FILE_OPEN(c, __VA_ARGS__, )
+#define WEIR__FILE_OPEN(c, path, ...)                                                              \
+    WEIR__CALL(weir_file_open_at, (WEIR_HERE, (c), (path)), weir_file_open_options, __VA_ARGS__)
 /** The function behind weir_file_open. */
 WEIR_API weir_file *weir_file_open_at(const weir_site *site, weir_ctx *c, const char *path,
                                       const weir_file_open_options *options)
     WEIR_MUST_USE WEIR_NEVER_NULL WEIR_NONNULL(2, 3);
 
-/** What a temporary file may be given. */
+/** What a temporary file may be given. The string is copied. */
 typedef struct weir_file_temp_options {
+    size_t size;        /* the macro's */
     const char *folder; /* where its bytes are; default: $TMPDIR, else /tmp */
     uint64_t bytes_max; /* writing past it is WEIR_ETOOLARGE; default 1 GiB */
 } weir_file_temp_options;
@@ -68,8 +71,9 @@ typedef struct weir_file_temp_options {
  * owner    the context
  * context  fiber; waits for the disk, as weir_file_open
  */
-#define weir_file_temp(c, ...)                                                                     \
-    weir_file_temp_at(WEIR_HERE, (c), &(weir_file_temp_options){__VA_ARGS__})
+#define weir_file_temp(...) WEIR__FILE_TEMP(__VA_ARGS__, )
+#define WEIR__FILE_TEMP(c, ...)                                                                    \
+    WEIR__CALL(weir_file_temp_at, (WEIR_HERE, (c)), weir_file_temp_options, __VA_ARGS__)
 /** The function behind weir_file_temp. */
 WEIR_API weir_file *weir_file_temp_at(const weir_site *site, weir_ctx *c,
                                       const weir_file_temp_options *options)
@@ -89,7 +93,10 @@ WEIR_API weir_file *weir_file_temp_at(const weir_site *site, weir_ctx *c,
 WEIR_API ssize_t weir_file_read(weir_ctx *c, weir_file *f, void *bytes, size_t size) WEIR_MUST_USE
     WEIR_NONNULL(1, 2) WEIR_ACCESS(write_only, 3, 4);
 
-/** Reads at a place, counted in bytes from the beginning. Else as weir_file_read; several may. */
+/**
+ * Reads at a place, counted in bytes from the beginning. `bytes` are filled; else as
+ * weir_file_read; several may.
+ */
 WEIR_API ssize_t weir_file_pread(weir_ctx *c, weir_file *f, void *bytes, size_t size,
                                  uint64_t at) WEIR_MUST_USE WEIR_NONNULL(1, 2)
     WEIR_ACCESS(write_only, 3, 4);
@@ -98,6 +105,7 @@ WEIR_API ssize_t weir_file_pread(weir_ctx *c, weir_file *f, void *bytes, size_t 
  * Writes all of the bytes: where the call before ended; with O_APPEND at the file's end. Several
  * fibers may: each writes its own part.
  *
+ * bytes    read during the call, and not kept: the caller's again when it returns, also cancelled
  * returns  WEIR_OK; an error as weir_file_read, and -ENOSPC …, WEIR_ETOOLARGE past a temporary
  *          file's bytes_max. One that may have left a part unwritten stays the file's: see
  *          weir_file_err
@@ -107,7 +115,10 @@ WEIR_API weir_err weir_file_write(weir_ctx *c, weir_file *f, const void *bytes,
                                   size_t size) WEIR_MUST_USE WEIR_NONNULL(1, 2)
     WEIR_ACCESS(read_only, 3, 4);
 
-/** Writes at a place (with O_APPEND at the end all the same). Else as weir_file_write. */
+/**
+ * Writes at a place (with O_APPEND at the end all the same). `bytes` are read during the call, and
+ * not kept; else as weir_file_write.
+ */
 WEIR_API weir_err weir_file_pwrite(weir_ctx *c, weir_file *f, const void *bytes, size_t size,
                                    uint64_t at) WEIR_MUST_USE WEIR_NONNULL(1, 2)
     WEIR_ACCESS(read_only, 3, 4);

@@ -24,8 +24,8 @@ extern "C" {
 
 /** Names a handle; made by WEIR_HANDLE. */
 typedef struct weir_handle {
-    const char *name;
-    unsigned number; /* its place in the application's table; 0: none yet */
+    const char *name; /* kept: of static storage */
+    unsigned number;  /* its place in the application's table; 0: none yet */
 } weir_handle;
 
 /**
@@ -42,7 +42,10 @@ typedef struct weir_handle {
     }                                                                                              \
     struct weir_handle_##name##_needs_a_semicolon
 
-/** The function behind the one that WEIR_HANDLE declares. Any context of a worker. */
+/**
+ * The function behind the one that WEIR_HANDLE declares. Any context of a worker. The result is
+ * what was provided, borrowed: who provided it owns it.
+ */
 WEIR_API void *weir_handle_get(weir_ctx *c, const weir_handle *handle) WEIR_NONNULL(1, 2);
 
 /**

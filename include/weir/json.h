@@ -27,7 +27,10 @@ typedef struct weir_json_error {
     uint32_t column;
 } weir_json_error;
 
-/** What is wrong with an input; the caller's storage, the strings live as long as the values. */
+/**
+ * What is wrong with an input; the caller's storage. The strings are in the context's memory, and
+ * live as long as the values.
+ */
 typedef struct weir_json_errors {
     size_t count; /* in `items` */
     size_t total; /* found; more than `count` when there were more than fit */
@@ -42,11 +45,15 @@ typedef struct weir_json_limits {
 
 /**
  * Appends a struct as JSON: members in the model's order, no blanks, the shortest text of every
- * double, `null` for absent strings and for numbers that are not finite, U+FFFD for what is not
- * UTF-8. Members whose `.present` flag is false are left out.
+ * double; times, UUIDs, decimals and bytes as strings; `null` for what is absent or NULL, for
+ * numbers that are not finite and times outside of the years 1 to 9999; U+FFFD for what is not
+ * UTF-8. Members whose `.present` flag says that they are absent are left out.
  *
- * out      the buffer; its error is sticky
- * returns  WEIR_OK, or the buffer's error: WEIR_ETOOLARGE, -ENOMEM; on error `out` holds a prefix
+ * out      the buffer, the caller's; its error is sticky
+ * object   read, and not kept
+ * owner    what is appended is copied: nothing in `out` points into `object`
+ * returns  WEIR_OK; WEIR_EINVALID: a raw JSON member holds something else; the buffer's error:
+ *          WEIR_ETOOLARGE, -ENOMEM; on error `out` holds a prefix
  * context  anywhere
  */
 WEIR_API weir_err weir_json_encode(weir_buf *out, const weir_model *model, const void *object)

@@ -27,8 +27,10 @@ typedef enum weir_log_level {
  *
  * c        may be NULL: then the line has neither request id nor route
  * level    a weir_log_level
- * ...      printf format and values: the message. Any bytes: they are escaped
- * context  anywhere; with a `c`, on its worker. Does not wait
+ * ...      printf format and values: the message, made during the call. Any bytes: they are
+ *          escaped
+ * context  any thread; with a `c`, on its worker: where there are no fibers `c` is left alone, and
+ *          the line says nothing of the request. Does not wait
  */
 #define weir_log(c, level, ...) weir_log_at(WEIR_HERE, (c), (level), __VA_ARGS__)
 /** The function behind weir_log. Lines are at most 4 KiB; the rest is cut and marked. */
@@ -42,6 +44,7 @@ WEIR_API void weir_log_at(const weir_site *site, weir_ctx *c, weir_log_level lev
  * see      gets the line without its line end, borrowed for the call. Runs wherever a line is
  *          written, one call at a time, while others wait for it: it copies what it wants, and must
  *          neither wait nor log
+ * arg      kept, not copied: must live until another call has returned
  * context  anywhere; when it returns the one before is no longer called. Does not wait
  */
 WEIR_API void weir_log_watch(void (*see)(weir_str line, void *arg), void *arg);

@@ -2,8 +2,8 @@
  * Models: one description of a struct that drives JSON decoding and encoding, validation, the
  * binding of query, path and form values, and the scanning of rows. A model is a constant that the
  * macros below make at compile time; what is derived from it (key tables, compiled patterns) is
- * built on first use, by any thread. A wrong description ends the process on that first use, with
- * one line that names the model, the member and the rule.
+ * built on first use, by any thread. A wrong description stops the start of the application; one
+ * that is used without one ends the process on that first use, with a line for each mistake.
  *
  *     typedef struct { weir_str name, email; int64_t age; } user_in;
  *     WEIR_MODEL(user_in, (name,  .required = true, .len_max = 64),
@@ -13,11 +13,14 @@
 #ifndef WEIR_MODEL_H
 #define WEIR_MODEL_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <weir/each.h>
 #include <weir/err.h>
 #include <weir/str.h>
+#include <weir/value.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -25,14 +28,21 @@ extern "C" {
 
 /** What a member holds; found from its C type by WEIR_MODEL. */
 typedef enum weir_kind {
-    WEIR_KIND_OTHER, /* a struct: must have `.model` (or `.array_of`, for a WEIR_ARRAY) */
+    WEIR_KIND_OTHER, /* a struct: must have `.model`, or `.array_of`, or `.map_of` */
     WEIR_KIND_BOOL,
-    WEIR_KIND_INT,   /* signed, 8 to 64 bits by the member's size; enums count as unsigned int */
-    WEIR_KIND_UINT,  /* unsigned, 8 to 64 bits */
+    WEIR_KIND_INT,   /* signed, 8 to 64 bits by the member's size */
+    WEIR_KIND_UINT,  /* unsigned, 8 to 64 bits; an enum is the integer that the compiler makes it */
     WEIR_KIND_FLOAT, /* float or double */
     WEIR_KIND_STR,   /* weir_str */
     WEIR_KIND_MODEL, /* a nested struct */
-    WEIR_KIND_ARRAY  /* a WEIR_ARRAY */
+    WEIR_KIND_ARRAY, /* a WEIR_ARRAY */
+    WEIR_KIND_WALL,  /* weir_wall */
+    WEIR_KIND_UUID,  /* weir_uuid */
+    WEIR_KIND_DECIMAL,  /* weir_decimal */
+    WEIR_KIND_BLOB,     /* weir_blob */
+    WEIR_KIND_RAW_JSON, /* weir_raw_json */
+    WEIR_KIND_OPTIONAL, /* a pointer to a struct; NULL: it is not there. Must have `.model` */
+    WEIR_KIND_MAP       /* a WEIR_MAP */
 } weir_kind;
 
 /** Formats that a text member can be held to. */
@@ -44,58 +54,108 @@ typedef enum weir_format {
 
 typedef struct weir_model weir_model;
 
+/* In C++ what is not given has its default from here, in C from WEIR_MODEL. */
+#ifdef __cplusplus
+#define WEIR__DEFAULT(value) = value
+#else
+#define WEIR__DEFAULT(value)
+#endif
+
 /**
  * One member of a model. `name`, `offset`, `size` and `kind` are set by WEIR_MODEL; the rest are
- * the options, given by name, all of them optional.
+ * the options, given by name, all of them optional. C++ wants them in this order. What they point
+ * to is read as long as the process runs: literals and other models, nothing that ends.
  */
 typedef struct weir_field {
     weir_str name; /* the member's name in C */
     uint32_t offset, size;
     weir_kind kind;
 
-    bool required;    /* the key must be there and not null; for rows it means nothing */
-    bool omit_empty;  /* encoding leaves out zero, false, absent and empty */
-    const char *json; /* the key in JSON, forms and queries, where it is not the member's name */
+    /* the key must be there and not null; for rows it means nothing */
+    bool required WEIR__DEFAULT(false);
+    /* encoding leaves out zero, false, absent, empty and NULL */
+    bool omit_empty WEIR__DEFAULT(false);
+    /* the key in JSON, forms and queries, where it is not the member's name */
+    const char *json WEIR__DEFAULT(NULL);
 
-    long double min, max;      /* bounds of a number, both allowed values; exact over 64 bits */
-    size_t len_min, len_max;   /* of a text in code points, of an array in items; 0: no bound */
-    weir_format format;        /* of a text */
-    const char *const *one_of; /* the allowed texts: WEIR_ONE_OF("new", "paid", "sent") */
-    const char *pattern;       /* a POSIX extended regular expression that a text must match
-                                  somewhere: anchor it with ^ and $. It is the program's, never a
-                                  user's; bytes are compared in the process's locale; a match takes
-                                  up to 20 KiB of stack, and texts over 4096 bytes do not match. */
+    /*
+     * bounds of a number, both allowed values; exact over 64 bits. For a decimal number a bound
+     * that is no integer is what a double prints as: 0.01 is 0.01
+     */
+    long double min WEIR__DEFAULT(-__builtin_infl());
+    long double max WEIR__DEFAULT(__builtin_infl());
+    /* of a text in code points, of bytes and JSON in bytes, of an array or a map in items; 0: no
+     * bound */
+    size_t len_min WEIR__DEFAULT(0);
+    size_t len_max WEIR__DEFAULT(0);
+    weir_format format WEIR__DEFAULT(WEIR_FORMAT_NONE); /* of a text */
+    /* the allowed texts: WEIR_ONE_OF("new", "paid", "sent") */
+    const char *const *one_of WEIR__DEFAULT(NULL);
+    /* a POSIX extended regular expression that a text must match somewhere: anchor it with ^ and $.
+     * It is the program's, never a user's; bytes are compared in the process's locale; a match
+     * takes up to 20 KiB of stack, and texts over 4096 bytes do not match. */
+    const char *pattern WEIR__DEFAULT(NULL);
 
-    const weir_model *model;    /* a nested struct's model: weir_model_of(address) */
-    const weir_model *array_of; /* an array's item model: weir_model_of(item), or of a scalar */
-    size_t
-        present; /* weir_flag_of(type, has_nick): a bool member that says "was there, not null" */
+    const weir_model *model WEIR__DEFAULT(NULL); /* a nested struct's, behind a pointer or not */
+    const weir_model *array_of
+        WEIR__DEFAULT(NULL);                      /* an array's items': a struct or a bare value */
+    const weir_model *map_of WEIR__DEFAULT(NULL); /* a map's values': the same */
+    /* weir_flag_of(type, has_nick): a member that says whether there was a value: a bool, or a
+     * weir_presence, which also tells null from absent */
+    size_t present WEIR__DEFAULT(0);
 } weir_field;
+
+/** What the library keeps beside a model; zeroed at the start. */
+typedef struct weir_model_link {
+    void *tables;                 /* what was derived from it */
+    const weir_model *model;      /* once it is registered */
+    struct weir_model_link *next; /* of all models of the process */
+} weir_model_link;
 
 /** A described struct. Made by WEIR_MODEL, named by weir_model_of; constant for ever. */
 struct weir_model {
     const char *name;
     size_t size;
-    const weir_field *fields;
+    const weir_field *fields; /* of `field_size` bytes each */
     size_t field_count;
+    uint32_t field_size; /* as the program was compiled */
+    int line;            /* where it is described; NULL, 0: in the library */
+    const char *file;
     bool is_strict; /* JSON keys that are not in the model are refused, not ignored */
     bool is_scalar; /* stands for a bare value, as an array's item: weir_model_of(int64_t) */
-    void **tables;  /* what was derived from it; the library's */
+    weir_model_link *link;
 };
 
 /** The most members a model can have. */
-#define WEIR_MODEL_FIELDS_MAX 32
+#define WEIR_MODEL_FIELDS_MAX 128
 
 /**
- * The models of bare values, for arrays: `.array_of = weir_model_of(int64_t)`. No other types.
+ * Makes a model known, so that weir_app_run checks it. WEIR_MODEL calls it before main, or when a
+ * shared library is opened. Idempotent; keeps the address, for ever: such a library stays loaded.
+ */
+WEIR_API void weir_model_register(const weir_model *model) WEIR_NONNULL(1);
+
+/**
+ * The models of bare values, for arrays and maps: `.array_of = weir_model_of(int64_t)`, and for the
+ * one column of a query.
  */
 WEIR_API extern const weir_model weir_model_bool;
+WEIR_API extern const weir_model weir_model_int8_t;
+WEIR_API extern const weir_model weir_model_uint8_t;
+WEIR_API extern const weir_model weir_model_int16_t;
+WEIR_API extern const weir_model weir_model_uint16_t;
 WEIR_API extern const weir_model weir_model_int32_t;
 WEIR_API extern const weir_model weir_model_uint32_t;
 WEIR_API extern const weir_model weir_model_int64_t;
 WEIR_API extern const weir_model weir_model_uint64_t;
+WEIR_API extern const weir_model weir_model_float;
 WEIR_API extern const weir_model weir_model_double;
 WEIR_API extern const weir_model weir_model_weir_str;
+WEIR_API extern const weir_model weir_model_weir_wall;
+WEIR_API extern const weir_model weir_model_weir_uuid;
+WEIR_API extern const weir_model weir_model_weir_decimal;
+WEIR_API extern const weir_model weir_model_weir_blob;
+WEIR_API extern const weir_model weir_model_weir_raw_json;
 
 /** The model of a type: a `const weir_model *`. */
 #define weir_model_of(type) (&weir_model_##type)
@@ -107,19 +167,46 @@ WEIR_API extern const weir_model weir_model_weir_str;
         size_t len;                                                                                \
     }
 
+/**
+ * A map member, from texts to values: `WEIR_MAP(item) prices;` is a struct of `ptr`, whose entries
+ * have a `key` and a `value`, and `size_t len`. In the order of the JSON object, which has at most
+ * 1,024 keys; what is written has the keys that it is given.
+ */
+#define WEIR_MAP(item)                                                                             \
+    struct {                                                                                       \
+        struct {                                                                                   \
+            weir_str key;                                                                          \
+            __attribute__((aligned(8))) item value;                                                \
+        } * ptr;                                                                                   \
+        size_t len;                                                                                \
+        size_t unused; /* by its size a map is told from an array */                               \
+    }
+
 /** The texts that a member may have: `.one_of = WEIR_ONE_OF("new", "paid", "sent")`. */
+#ifdef __cplusplus
+#define WEIR_ONE_OF(...)                                                                           \
+    ([]() -> const char *const * {                                                                 \
+        static const char *const texts[] = {__VA_ARGS__, NULL};                                    \
+        return texts;                                                                              \
+    }())
+#else
 #define WEIR_ONE_OF(...) ((const char *const[]){__VA_ARGS__, NULL})
+#endif
 
-#ifndef __cplusplus
-
-/** For `.present`: a bool member of `type`, set by decoding, obeyed by encoding. */
+/**
+ * For `.present`: a bool or a weir_presence among the members of `type`, set by decoding, obeyed by
+ * encoding.
+ */
 #define weir_flag_of(type, member)                                                                 \
-    (offsetof(type, member) + 1 + 0 * sizeof(char[_Generic(((type *)0)->member, bool : 1)]))
+    (offsetof(type, member) + 1 + WEIR__FLAG_TELLS_NULL(((type *)0)->member))
 
 /**
  * Describes a struct: its typedef name, then a parenthesised member with its options for each of up
- * to 32 members. Members that are not named stay out of JSON and rows. Keys of JSON objects that
- * are not in the model are ignored. Stands at file scope, after the models that it refers to.
+ * to 128 members. Members that are not named stay out of JSON and rows. Keys of JSON objects that
+ * are not in the model are ignored. Stands at file scope, after the models that it refers to. In
+ * C++ the options of a member stand in the order of weir_field.
+ *
+ * A wrong description is found by weir_app_run, all of them at once, with file and line.
  */
 #define WEIR_MODEL(type, ...) WEIR__MODEL(type, false, __VA_ARGS__)
 
@@ -128,23 +215,56 @@ WEIR_API extern const weir_model weir_model_weir_str;
 
 /* What follows is how the macros are made; nothing in it is for use. */
 
+#define WEIR__PRESENT_TELLS_NULL ((size_t)1 << 31)
+
 #define WEIR__MODEL(type, strict, ...)                                                             \
-    _Pragma("GCC diagnostic push")                                                                 \
-        _Pragma("GCC diagnostic ignored \"-Woverride-init\"") static const weir_field              \
-            weir__fields_##type[] = {WEIR__EACH(type, __VA_ARGS__)};                               \
-    _Pragma("GCC diagnostic pop") _Static_assert(sizeof weir__fields_##type <=                     \
-                                                     WEIR_MODEL_FIELDS_MAX * sizeof(weir_field),   \
-                                                 "model " #type " has more than 32 members");      \
-    static void *weir__tables_##type;                                                              \
-    static const weir_model weir_model_##type __attribute__((unused)) = {                          \
+    WEIR__MODEL_QUIET_BEGIN                                                                        \
+    __extension__ static const weir_field weir__fields_##type[] = {                                \
+        WEIR__EACH(WEIR__FIELD, type, __VA_ARGS__)};                                               \
+    WEIR__MODEL_QUIET_END                                                                          \
+    static_assert(sizeof weir__fields_##type <= WEIR_MODEL_FIELDS_MAX * sizeof(weir_field),        \
+                  "model " #type " has more than 128 members");                                    \
+    static weir_model_link weir__link_##type;                                                      \
+    __extension__ static const weir_model weir_model_##type = {                                    \
         .name = #type,                                                                             \
         .size = sizeof(type),                                                                      \
         .fields = weir__fields_##type,                                                             \
         .field_count = sizeof weir__fields_##type / sizeof(weir_field),                            \
+        .field_size = sizeof(weir_field),                                                          \
+        .line = __LINE__,                                                                          \
+        .file = __FILE__,                                                                          \
         .is_strict = strict,                                                                       \
-        .tables = &weir__tables_##type,                                                            \
+        .is_scalar = false,                                                                        \
+        .link = &weir__link_##type,                                                                \
+    };                                                                                             \
+    static __attribute__((constructor)) void weir__register_##type(void)                           \
+    {                                                                                              \
+        weir_model_register(&weir_model_##type);                                                   \
+    }                                                                                              \
+    struct weir_model /* for the semicolon */
+
+#define WEIR__FIELD(type, tuple) WEIR__FIELD_OF(type, WEIR__EACH_UNPAREN tuple, )
+#define WEIR__FIELD_OF(...) WEIR__FIELD_IS(__VA_ARGS__)
+#define WEIR__FIELD_IS(type, member, ...)                                                          \
+    {                                                                                              \
+        .name = {#member, sizeof #member - 1}, .offset = offsetof(type, member),                   \
+        .size = sizeof(((type *)0)->member),                                                       \
+        .kind = WEIR__KIND(((type *)0)->member) WEIR__FIELD_DEFAULTS, __VA_ARGS__                  \
     }
 
+#ifdef __cplusplus
+#define WEIR__MODEL_QUIET_BEGIN
+#define WEIR__MODEL_QUIET_END
+#define WEIR__FIELD_DEFAULTS
+#define WEIR__KIND(x) weir__kind_of<__typeof__(x)>::kind
+#define WEIR__FLAG_TELLS_NULL(x) weir__flag_of<__typeof__(x)>::bit
+#else
+#define WEIR__MODEL_QUIET_BEGIN                                                                    \
+    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Woverride-init\"")
+#define WEIR__MODEL_QUIET_END _Pragma("GCC diagnostic pop")
+#define WEIR__FIELD_DEFAULTS , .min = -__builtin_infl(), .max = __builtin_infl()
+#define WEIR__FLAG_TELLS_NULL(x) _Generic((x), bool : 0, weir_presence : WEIR__PRESENT_TELLS_NULL)
+/* WEIR_KIND_OTHER is 0; cppcheck reads no ?: in here. */
 #define WEIR__KIND(x)                                                                              \
     _Generic((x), bool                                                                             \
              : WEIR_KIND_BOOL, signed char                                                         \
@@ -160,73 +280,62 @@ WEIR_API extern const weir_model weir_model_weir_str;
              : WEIR_KIND_UINT, float                                                               \
              : WEIR_KIND_FLOAT, double                                                             \
              : WEIR_KIND_FLOAT, weir_str                                                           \
-             : WEIR_KIND_STR, default                                                              \
-             : WEIR_KIND_OTHER)
-
-#define WEIR__UNPAREN(...) __VA_ARGS__
-#define WEIR__FIELD(type, tuple) WEIR__FIELD_OF(type, WEIR__UNPAREN tuple, )
-#define WEIR__FIELD_OF(...) WEIR__FIELD_IS(__VA_ARGS__)
-#define WEIR__FIELD_IS(type, member, ...)                                                          \
-    {                                                                                              \
-        .name = {#member, sizeof #member - 1}, .offset = offsetof(type, member),                   \
-        .size = sizeof(((type *)0)->member), .kind = WEIR__KIND(((type *)0)->member),              \
-        .min = -__builtin_infl(), .max = __builtin_infl(), __VA_ARGS__                             \
-    }
-
-/* WEIR__EACH(type, (a), (b) …): WEIR__FIELD for each, one macro a count. */
-#define WEIR__EACH_1(t, f) WEIR__FIELD(t, f)
-#define WEIR__EACH_2(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_1(t, __VA_ARGS__)
-#define WEIR__EACH_3(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_2(t, __VA_ARGS__)
-#define WEIR__EACH_4(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_3(t, __VA_ARGS__)
-#define WEIR__EACH_5(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_4(t, __VA_ARGS__)
-#define WEIR__EACH_6(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_5(t, __VA_ARGS__)
-#define WEIR__EACH_7(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_6(t, __VA_ARGS__)
-#define WEIR__EACH_8(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_7(t, __VA_ARGS__)
-#define WEIR__EACH_9(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_8(t, __VA_ARGS__)
-#define WEIR__EACH_10(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_9(t, __VA_ARGS__)
-#define WEIR__EACH_11(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_10(t, __VA_ARGS__)
-#define WEIR__EACH_12(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_11(t, __VA_ARGS__)
-#define WEIR__EACH_13(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_12(t, __VA_ARGS__)
-#define WEIR__EACH_14(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_13(t, __VA_ARGS__)
-#define WEIR__EACH_15(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_14(t, __VA_ARGS__)
-#define WEIR__EACH_16(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_15(t, __VA_ARGS__)
-#define WEIR__EACH_17(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_16(t, __VA_ARGS__)
-#define WEIR__EACH_18(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_17(t, __VA_ARGS__)
-#define WEIR__EACH_19(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_18(t, __VA_ARGS__)
-#define WEIR__EACH_20(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_19(t, __VA_ARGS__)
-#define WEIR__EACH_21(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_20(t, __VA_ARGS__)
-#define WEIR__EACH_22(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_21(t, __VA_ARGS__)
-#define WEIR__EACH_23(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_22(t, __VA_ARGS__)
-#define WEIR__EACH_24(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_23(t, __VA_ARGS__)
-#define WEIR__EACH_25(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_24(t, __VA_ARGS__)
-#define WEIR__EACH_26(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_25(t, __VA_ARGS__)
-#define WEIR__EACH_27(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_26(t, __VA_ARGS__)
-#define WEIR__EACH_28(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_27(t, __VA_ARGS__)
-#define WEIR__EACH_29(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_28(t, __VA_ARGS__)
-#define WEIR__EACH_30(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_29(t, __VA_ARGS__)
-#define WEIR__EACH_31(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_30(t, __VA_ARGS__)
-#define WEIR__EACH_32(t, f, ...) WEIR__FIELD(t, f), WEIR__EACH_31(t, __VA_ARGS__)
-#define WEIR__EACH_TOO_MANY(t, ...) weir_model_has_more_than_32_members
-#define WEIR__PICK_64(_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16, _17,  \
-                      _18, _19, _20, _21, _22, _23, _24, _25, _26, _27, _28, _29, _30, _31, _32,   \
-                      _33, _34, _35, _36, _37, _38, _39, _40, _41, _42, _43, _44, _45, _46, _47,   \
-                      _48, _49, _50, _51, _52, _53, _54, _55, _56, _57, _58, _59, _60, _61, _62,   \
-                      _63, _64, pick, ...)                                                         \
-    pick
-#define WEIR__COUNT(...)                                                                           \
-    WEIR__PICK_64(__VA_ARGS__, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY,         \
-                  TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY,  \
-                  TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY,  \
-                  TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY, TOO_MANY,  \
-                  TOO_MANY, TOO_MANY, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18,  \
-                  17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, )
-#define WEIR__CAT(a, b) WEIR__CAT_OF(a, b)
-#define WEIR__CAT_OF(a, b) a##b
-#define WEIR__EACH(t, ...) WEIR__CAT(WEIR__EACH_, WEIR__COUNT(__VA_ARGS__))(t, __VA_ARGS__)
-
-#endif /* __cplusplus */
+             : WEIR_KIND_STR, weir_wall                                                            \
+             : WEIR_KIND_WALL, weir_uuid                                                           \
+             : WEIR_KIND_UUID, weir_decimal                                                        \
+             : WEIR_KIND_DECIMAL, weir_blob                                                        \
+             : WEIR_KIND_BLOB, weir_raw_json                                                       \
+             : WEIR_KIND_RAW_JSON, default                                                         \
+             : (weir_kind)(WEIR__IS_POINTER(x) * WEIR_KIND_OPTIONAL))
+#define WEIR__IS_POINTER(x) (__builtin_classify_type(x) == 5)
+#endif
 
 #ifdef __cplusplus
 }
+
+template <class T, bool is_enum = __is_enum(T)> struct weir__kind_of {
+    static constexpr weir_kind kind = WEIR_KIND_OTHER;
+};
+template <class T> struct weir__kind_of<T &, false> : weir__kind_of<T> {
+};
+template <class T> struct weir__kind_of<T, true> : weir__kind_of<__underlying_type(T)> {
+};
+template <class T> struct weir__kind_of<T *, false> {
+    static constexpr weir_kind kind = WEIR_KIND_OPTIONAL;
+};
+#define WEIR__KIND_IS(type, of_kind)                                                               \
+    template <> struct weir__kind_of<type, false> {                                                \
+        static constexpr weir_kind kind = of_kind;                                                 \
+    }
+WEIR__KIND_IS(bool, WEIR_KIND_BOOL);
+WEIR__KIND_IS(signed char, WEIR_KIND_INT);
+WEIR__KIND_IS(short, WEIR_KIND_INT);
+WEIR__KIND_IS(int, WEIR_KIND_INT);
+WEIR__KIND_IS(long, WEIR_KIND_INT);
+WEIR__KIND_IS(long long, WEIR_KIND_INT);
+WEIR__KIND_IS(unsigned char, WEIR_KIND_UINT);
+WEIR__KIND_IS(unsigned short, WEIR_KIND_UINT);
+WEIR__KIND_IS(unsigned, WEIR_KIND_UINT);
+WEIR__KIND_IS(unsigned long, WEIR_KIND_UINT);
+WEIR__KIND_IS(unsigned long long, WEIR_KIND_UINT);
+WEIR__KIND_IS(float, WEIR_KIND_FLOAT);
+WEIR__KIND_IS(double, WEIR_KIND_FLOAT);
+WEIR__KIND_IS(weir_str, WEIR_KIND_STR);
+WEIR__KIND_IS(weir_wall, WEIR_KIND_WALL);
+WEIR__KIND_IS(weir_uuid, WEIR_KIND_UUID);
+WEIR__KIND_IS(weir_decimal, WEIR_KIND_DECIMAL);
+WEIR__KIND_IS(weir_blob, WEIR_KIND_BLOB);
+WEIR__KIND_IS(weir_raw_json, WEIR_KIND_RAW_JSON);
+
+template <class T> struct weir__flag_of; /* other types are no flags */
+template <class T> struct weir__flag_of<T &> : weir__flag_of<T> {
+};
+template <> struct weir__flag_of<bool> {
+    static constexpr size_t bit = 0;
+};
+template <> struct weir__flag_of<weir_presence> {
+    static constexpr size_t bit = WEIR__PRESENT_TELLS_NULL;
+};
 #endif
+
 #endif

@@ -13,6 +13,7 @@
 #ifndef WEIR_ROUTE_H
 #define WEIR_ROUTE_H
 
+#include <stdint.h>
 #include <weir/ctx.h>
 
 #ifdef __cplusplus
@@ -53,14 +54,31 @@ typedef enum weir_method {
 #define WEIR_MIDDLEWARE_MAX 30
 
 /**
+ * For `.body_bytes_max`: bodies of any length. One that is read whole still has to fit into the
+ * request's memory; for weir_body_read there is no limit at all but the time-outs.
+ */
+#define WEIR_BODY_UNLIMITED SIZE_MAX
+
+/** On or off, where zero is to mean something else. */
+typedef enum weir_switch { WEIR_AS_ABOVE, WEIR_ON, WEIR_OFF } weir_switch;
+
+/**
  * What a group may be given behind its prefix: up to eight middleware, then options by name. Zero
  * means "as the group above".
  */
 typedef struct weir_group_options {
-    unsigned unused; /* the macros' */
+    size_t size; /* the macro's */
     weir_handler use0, use1, use2, use3, use4, use5, use6, use7;
-    weir_dur timeout;      /* of a request: its context's deadline, from its begin; 504 past it */
-    size_t body_bytes_max; /* of a request's body that is read whole; 413 past it */
+    /*
+     * Of a request: its context's deadline, from its begin; 504 past it. Once its body comes or its
+     * response leaves it is a limit of standing still: for every 16 KiB it begins anew, so a large
+     * file to a slow client is not cut. weir_no_timeout(): none. Less than a millisecond stops the
+     * start, because `.timeout = 5` is 5 ns: weir_ms(5) is what was meant.
+     */
+    weir_dur timeout;
+    size_t body_bytes_max; /* of a request's body, read whole or in pieces; 413 past it */
+    /* A client that shuts its sending side is not taken to be gone: see weir_app_options. */
+    weir_switch half_close;
 } weir_group_options;
 
 /**
@@ -68,15 +86,81 @@ typedef struct weir_group_options {
  * groups, then options by name. Zero means "as its group".
  */
 typedef struct weir_route_options {
-    weir_handler handler; /* the macros' */
+    size_t size;          /* the macro's */
+    weir_handler handler; /* the first behind the pattern */
     weir_handler use0, use1, use2, use3, use4, use5, use6, use7;
     weir_dur timeout;
     size_t body_bytes_max;
+    weir_switch half_close;
 } weir_route_options;
 
 #ifndef __cplusplus
+
 #define WEIR__GROUP(target)                                                                        \
     ((weir_group *)_Generic((target), weir_group * : (target), weir_app * : (target)))
+#define WEIR__CALL_ROUTES WEIR__CALL
+
+#else
+
+/* In C++ each argument is one of these by itself: a handler, or an option by its name. */
+struct weir__route_part {
+    weir_handler handler = nullptr;
+    weir_dur timeout = {0};
+    size_t body_bytes_max = 0;
+    weir_switch half_close = WEIR_AS_ABOVE;
+};
+
+extern "C++" {
+inline weir_group *weir__group_of(weir_group *group)
+{
+    return group;
+}
+inline weir_group *weir__group_of(weir_app *app)
+{
+    return reinterpret_cast<weir_group *>(app);
+}
+
+inline bool weir__put_handler(weir_handler handler, weir_handler &place)
+{
+    return handler != nullptr && place == nullptr && (place = handler) != nullptr;
+}
+template <class T> inline void weir__put_use(weir_handler h, T &o)
+{
+    (void)(weir__put_handler(h, o.use0) || weir__put_handler(h, o.use1) ||
+           weir__put_handler(h, o.use2) || weir__put_handler(h, o.use3) ||
+           weir__put_handler(h, o.use4) || weir__put_handler(h, o.use5) ||
+           weir__put_handler(h, o.use6) || weir__put_handler(h, o.use7));
+}
+inline void weir__put_handler_of(const weir__route_part &part, weir_group_options &o)
+{
+    weir__put_use(part.handler, o);
+}
+inline void weir__put_handler_of(const weir__route_part &part, weir_route_options &o)
+{
+    if (!weir__put_handler(part.handler, o.handler))
+        weir__put_use(part.handler, o);
+}
+template <class T> inline void weir__put(const weir__route_part &part, T &o)
+{
+    weir__put_handler_of(part, o);
+    if (part.timeout.ns != 0)
+        o.timeout = part.timeout;
+    if (part.body_bytes_max != 0)
+        o.body_bytes_max = part.body_bytes_max;
+    if (part.half_close != WEIR_AS_ABOVE)
+        o.half_close = part.half_close;
+}
+}
+
+#define WEIR__GROUP(target) weir__group_of(target)
+#define WEIR__CALL_ROUTES(fn, arguments, T, ...)                                                   \
+    (__extension__({                                                                               \
+        T weir__o = T();                                                                           \
+        weir__o.size = sizeof(T);                                                                  \
+        WEIR__EACH(WEIR__PUT, weir__o, __VA_ARGS__), fn(WEIR__UNPAREN arguments, &weir__o);        \
+    }))
+#define WEIR__PUT(o, part) weir__put(__extension__ weir__route_part{part}, o)
+
 #endif
 
 /**
@@ -86,16 +170,21 @@ typedef struct weir_route_options {
  *     weir_sec(5));
  *
  * target   a weir_app * or weir_group *
- * prefix   begins with '/', may have parameters; "" for middleware without a prefix
+ * prefix   begins with '/', may have parameters; "" for middleware without a prefix; copied
  * ...      middleware, then members of weir_group_options
  * returns  the group; never NULL: when there is no memory the start fails with that
  * owner    the application
  * context  before the start
  */
-#define weir_group_new(target, prefix, ...)                                                        \
-    weir_group_new_at(WEIR_HERE, WEIR__GROUP(target), (prefix), "" #__VA_ARGS__,                   \
-                      &(weir_group_options){.unused = 0, __VA_ARGS__})
-/** The function behind weir_group_new; `names` is the text of the arguments, for messages. */
+#define weir_group_new(target, ...) WEIR__GROUP_NEW(target, __VA_ARGS__, )
+#define WEIR__GROUP_NEW(target, prefix, ...)                                                       \
+    WEIR__CALL_ROUTES(weir_group_new_at,                                                           \
+                      (WEIR_HERE, WEIR__GROUP(target), (prefix), "" #__VA_ARGS__),                 \
+                      weir_group_options, __VA_ARGS__)
+/**
+ * The function behind weir_group_new; `names` is the text of the arguments, for messages, and kept:
+ * of static storage.
+ */
 WEIR_API weir_group *weir_group_new_at(const weir_site *site, weir_group *above, const char *prefix,
                                        const char *names, const weir_group_options *options)
     WEIR_MUST_USE WEIR_NEVER_NULL WEIR_NONNULL(2, 3);
@@ -111,39 +200,41 @@ WEIR_API weir_group *weir_group_new_at(const weir_site *site, weir_group *above,
  */
 #define weir_use(target, ...)                                                                      \
     weir_use_at(WEIR_HERE, WEIR__GROUP(target), "" #__VA_ARGS__,                                   \
-                (const weir_handler[]){__VA_ARGS__},                                               \
-                sizeof((const weir_handler[]){__VA_ARGS__}) / sizeof(weir_handler))
-/** The function behind weir_use. */
+                WEIR__LIST(weir_handler, __VA_ARGS__))
+/** The function behind weir_use; `handlers` are copied, `names` is kept: of static storage. */
 WEIR_API void weir_use_at(const weir_site *site, weir_group *group, const char *names,
                           const weir_handler *handlers, size_t count) WEIR_NONNULL(2);
 
 /**
  * Adds a route. A pattern is made of whole segments: a text, `:name` for one segment, or at its end
  * `*name` for all the rest. Texts go before parameters, parameters before the rest, whatever the
- * order of adding.
+ * order of adding. Texts are written as they are when decoded ("/café"); a colon or an asterisk in
+ * one has a backslash before it, in C two: "/v1/jobs\\:batch".
  *
  * target   a weir_app * or weir_group *
  * method   a weir_method
- * pattern  begins with '/'; "" is the group's prefix itself
+ * pattern  begins with '/'; "" is the group's prefix itself; copied
  * handler  a weir_handler
  * ...      middleware, then members of weir_route_options
  * context  before the start
  */
-#define weir_route(target, method, pattern, handler_, ...)                                         \
-    weir_route_at(WEIR_HERE, WEIR__GROUP(target), (method), (pattern), #handler_ "," #__VA_ARGS__, \
-                  &(weir_route_options){.handler = (handler_), __VA_ARGS__})
-/** The function behind weir_route and its short forms. */
+#define weir_route(target, method, pattern, ...)                                                   \
+    WEIR__ROUTE(target, method, pattern, "" #__VA_ARGS__, __VA_ARGS__, )
+#define WEIR__ROUTE(target, method, pattern, names, ...)                                           \
+    WEIR__CALL_ROUTES(weir_route_at, (WEIR_HERE, WEIR__GROUP(target), (method), (pattern), names), \
+                      weir_route_options, __VA_ARGS__)
+/** The function behind weir_route and its short forms; `names` is kept: of static storage. */
 WEIR_API void weir_route_at(const weir_site *site, weir_group *group, weir_method method,
                             const char *pattern, const char *names,
                             const weir_route_options *options) WEIR_NONNULL(2, 4);
 
 /** weir_route by method. */
-#define weir_get(target, pattern, ...) weir_route(target, WEIR_GET, pattern, __VA_ARGS__)
-#define weir_head(target, pattern, ...) weir_route(target, WEIR_HEAD, pattern, __VA_ARGS__)
-#define weir_post(target, pattern, ...) weir_route(target, WEIR_POST, pattern, __VA_ARGS__)
-#define weir_put(target, pattern, ...) weir_route(target, WEIR_PUT, pattern, __VA_ARGS__)
-#define weir_delete(target, pattern, ...) weir_route(target, WEIR_DELETE, pattern, __VA_ARGS__)
-#define weir_patch(target, pattern, ...) weir_route(target, WEIR_PATCH, pattern, __VA_ARGS__)
+#define weir_get(target, ...) weir_route(target, WEIR_GET, __VA_ARGS__)
+#define weir_head(target, ...) weir_route(target, WEIR_HEAD, __VA_ARGS__)
+#define weir_post(target, ...) weir_route(target, WEIR_POST, __VA_ARGS__)
+#define weir_put(target, ...) weir_route(target, WEIR_PUT, __VA_ARGS__)
+#define weir_delete(target, ...) weir_route(target, WEIR_DELETE, __VA_ARGS__)
+#define weir_patch(target, ...) weir_route(target, WEIR_PATCH, __VA_ARGS__)
 
 /** What to do with "/users/" where only "/users" is a route, or the other way round. */
 typedef enum weir_slash {
@@ -160,7 +251,7 @@ WEIR_API void weir_slash_policy_of(weir_group *group, weir_slash policy) WEIR_NO
 /** Answers what no route answers, behind the application's middleware, instead of a plain 404. */
 #define weir_fallback(target, handler)                                                             \
     weir_fallback_at(WEIR_HERE, WEIR__GROUP(target), (handler), #handler)
-/** The function behind weir_fallback. */
+/** The function behind weir_fallback; `name` is kept: of static storage. */
 WEIR_API void weir_fallback_at(const weir_site *site, weir_group *group, weir_handler handler,
                                const char *name) WEIR_NONNULL(2, 3);
 

@@ -23,14 +23,20 @@ typedef struct weir_socket weir_socket;
 
 /** What dialling may be given. */
 typedef struct weir_dial_options {
-    weir_dur timeout; /* for the connection to stand, never past the deadline; default 5 s */
+    size_t size; /* the macro's */
+    /*
+     * For the connection to stand, never past the deadline; default 5 s. Less than a millisecond is
+     * told in the log, once for each place: `.timeout = 5` is 5 ns.
+     */
+    weir_dur timeout;
 } weir_dial_options;
 
 /**
  * Connects to a program.
  *
- * where    "127.0.0.1:80", "[::1]:80", "localhost:80", "unix:/run/some.sock"; NUL-terminated,
- *          copied. Addresses are numbers: no name is looked up
+ * where    "127.0.0.1:80", "[::1]:80", "localhost:80", "unix:/run/some.sock", "unix:@name" (a
+ *          name of the kernel's, no file); NUL-terminated, copied. Addresses are numbers: no name
+ *          is looked up
  * ...      members of weir_dial_options
  * returns  the socket; never NULL. Where there is no connection every call on it returns why, and
  *          the error record says so: -ECONNREFUSED …, WEIR_ETIMEDOUT, WEIR_EINVALID for an address
@@ -38,16 +44,18 @@ typedef struct weir_dial_options {
  * owner    the context; the application's: the calling worker, until the service ends
  * context  fiber; waits, up to the time-out and the deadline of `c`
  */
-#define weir_dial(c, where, ...)                                                                   \
-    weir_dial_at(WEIR_HERE, (c), (where), &(weir_dial_options){__VA_ARGS__})
+#define weir_dial(c, ...) WEIR__DIAL(c, __VA_ARGS__, )
+#define WEIR__DIAL(c, where, ...)                                                                  \
+    WEIR__CALL(weir_dial_at, (WEIR_HERE, (c), (where)), weir_dial_options, __VA_ARGS__)
 /** The function behind weir_dial. */
 WEIR_API weir_socket *weir_dial_at(const weir_site *site, weir_ctx *c, const char *where,
                                    const weir_dial_options *options) WEIR_MUST_USE WEIR_NEVER_NULL
     WEIR_NONNULL(2, 3);
 
 /**
- * Receives what has come, at most `size` bytes, waiting while there is nothing.
+ * Receives what has come, waiting while there is nothing.
  *
+ * bytes    filled, `size` bytes at most; in place until the call returns
  * returns  how many; 0 when the peer sends no more; below 0 an error: -ECONNRESET …, which stays,
  *          so that a broken connection never looks like one that was ended; WEIR_ECLOSED when the
  *          socket has been closed, also meanwhile; the reason when `c` is cancelled (then nothing
@@ -62,6 +70,7 @@ WEIR_API ssize_t weir_socket_recv(weir_ctx *c, weir_socket *s, void *bytes,
 /**
  * Sends all of the bytes, waiting while the peer is slow.
  *
+ * bytes    read during the call, and not kept
  * returns  WEIR_OK when the kernel has them; an error as weir_socket_recv, -EPIPE among them. One
  *          after which a part has been sent stays, also when it was a cancellation: the peer has
  *          half a message

@@ -8,7 +8,8 @@
  *     return weir_rows_err(rows);
  *
  * Values take the place of the question marks by their C types: integers, bool, double, weir_str,
- * const char *, weir_blob, WEIR_NULL. There is no format string and no quoting, hence no injection.
+ * const char *, weir_wall, weir_uuid, weir_decimal, weir_blob, weir_raw_json, WEIR_NULL, and
+ * WEIR_OR_NULL of any of them. There is no format string and no quoting, hence no injection.
  *
  * Rows and transactions belong to the context. What could not be made may be used all the same: it
  * does nothing and returns its first error, so one check at the end is enough.
@@ -33,21 +34,30 @@ typedef struct weir_tx weir_tx;
 
 /* --- values ----------------------------------------------------------------------------------- */
 
-/**
- * Bytes for a BLOB, a weir_str is text: weir_exec(tx, "…", ((weir_blob){p, n})), in parentheses.
- */
-typedef struct weir_blob {
-    const void *ptr;
-    size_t len;
-} weir_blob;
-
 /** The type of WEIR_NULL. */
 typedef struct weir_null {
     char unused;
 } weir_null;
 
-/** NULL as a value of a query. An absent weir_str and a NULL const char * are NULL as well. */
+/**
+ * NULL as a value of a query. An absent weir_str, weir_blob or weir_raw_json is NULL as well, and
+ * so is a const char * that is NULL.
+ */
+#ifdef __cplusplus
+#define WEIR_NULL (weir_null{0})
+#else
 #define WEIR_NULL ((weir_null){0})
+#endif
+
+/**
+ * A value that may be NULL: weir_exec(tx, "…", WEIR_OR_NULL(in.has_age, in.age)).
+ *
+ * is_there  the bool or weir_presence of a model's `.present`
+ * value     of any of the types that a value can have; a struct literal in parentheses, as anywhere
+ *           among the values
+ */
+#define WEIR_OR_NULL(is_there, value)                                                              \
+    ((is_there) == WEIR_PRESENT ? WEIR_ARG(value) : weir_arg_null(WEIR_NULL))
 
 /** What a value of a query is. */
 typedef enum weir_arg_kind {
@@ -56,7 +66,11 @@ typedef enum weir_arg_kind {
     WEIR_ARG_DOUBLE,
     WEIR_ARG_TEXT,
     WEIR_ARG_BYTES,
-    WEIR_ARG_TOO_LARGE /* an unsigned integer over INT64_MAX: refused with -ERANGE */
+    WEIR_ARG_TOO_LARGE, /* an unsigned integer over INT64_MAX: refused with -ERANGE */
+    WEIR_ARG_WALL,
+    WEIR_ARG_UUID,
+    WEIR_ARG_DECIMAL,
+    WEIR_ARG_JSON
 } weir_arg_kind;
 
 /** A value of a query; made from its C type by the macros below. */
@@ -65,14 +79,20 @@ typedef struct weir_arg {
     union {
         int64_t i;
         double d;
-        weir_str s; /* text and bytes; borrowed for the call */
+        weir_str s; /* text, bytes and JSON; borrowed for the call */
+        weir_wall wall;
+        weir_uuid uuid;
+        weir_decimal decimal;
     } u;
 } weir_arg;
 
 /** The most values in one call. */
-#define WEIR_ARGS_MAX 32
+#define WEIR_ARGS_MAX 256
 
-/** Makers of values, one for each C type; WEIR_ARG picks. */
+/**
+ * Makers of values, one for each C type; WEIR_ARG picks. What a `v` points to is borrowed: it must
+ * outlive the value's last use, which is the call that it is given to.
+ */
 static inline weir_arg weir_arg_int(int64_t v)
 {
     weir_arg a;
@@ -122,6 +142,43 @@ static inline weir_arg weir_arg_null(weir_null v)
     return a;
 }
 
+/**
+ * The same for kinds that C has no type for, `v` borrowed as above; weir_arg_same for what is a
+ * value already.
+ */
+static inline weir_arg weir_arg_wall(weir_wall v)
+{
+    weir_arg a;
+    a.kind = WEIR_ARG_WALL;
+    a.u.wall = v;
+    return a;
+}
+static inline weir_arg weir_arg_uuid(weir_uuid v)
+{
+    weir_arg a;
+    a.kind = WEIR_ARG_UUID;
+    a.u.uuid = v;
+    return a;
+}
+static inline weir_arg weir_arg_decimal(weir_decimal v)
+{
+    weir_arg a;
+    a.kind = WEIR_ARG_DECIMAL;
+    a.u.decimal = v;
+    return a;
+}
+static inline weir_arg weir_arg_json(weir_raw_json v)
+{
+    weir_arg a;
+    a.kind = v.text.ptr != NULL ? WEIR_ARG_JSON : WEIR_ARG_NULL;
+    a.u.s = v.text;
+    return a;
+}
+static inline weir_arg weir_arg_same(weir_arg v)
+{
+    return v;
+}
+
 /** Where a query runs: on the database, or in a transaction. */
 typedef struct weir_source {
     weir_db *db;
@@ -160,9 +217,14 @@ static inline weir_source weir_source_tx(weir_tx *tx)
              : weir_arg_double, weir_str                                                           \
              : weir_arg_str, char *                                                                \
              : weir_arg_text, const char *                                                         \
-             : weir_arg_text, weir_blob                                                           \
-             : weir_arg_bytes, weir_null                                                           \
-             : weir_arg_null)(x)
+             : weir_arg_text, weir_wall                                                            \
+             : weir_arg_wall, weir_uuid                                                            \
+             : weir_arg_uuid, weir_decimal                                                         \
+             : weir_arg_decimal, weir_blob                                                         \
+             : weir_arg_bytes, weir_raw_json                                                       \
+             : weir_arg_json, weir_null                                                            \
+             : weir_arg_null, weir_arg                                                             \
+             : weir_arg_same)(x)
 
 /** Where a query runs, from a weir_db * or a weir_tx *. */
 #define weir_source_of(x) _Generic((x), weir_db * : weir_source_db, weir_tx * : weir_source_tx)(x)
@@ -178,7 +240,8 @@ static inline weir_source weir_source_tx(weir_tx *tx)
  *
  * from     a weir_db *, or the weir_tx * of a transaction of this fiber
  * ...      the statement (one, a const char * that may be built; literals are found faster), then a
- *          value for each of its parameters, copied
+ *          value for each of its parameters, up to 256. Both are copied: what they point to may be
+ *          changed when the call is over
  * returns  the rows; never NULL: where it failed, rows without any, whose weir_rows_err says why
  * errors   WEIR_ELIMIT and WEIR_ETIMEDOUT (no connection came free; status 503), WEIR_EDB (the
  *          statement is wrong, or writes outside of a transaction), WEIR_EINVALID (the number of
@@ -192,7 +255,10 @@ static inline weir_source weir_source_tx(weir_tx *tx)
 /** The same with a cap: past `rows_max` rows the rows end with WEIR_ELIMIT. */
 #define weir_query_max(c, from, rows_max, ...)                                                     \
     weir_query_at(WEIR_HERE, (c), weir_source_of(from), (rows_max), WEIR__SQL(__VA_ARGS__))
-/** The function behind both; `rows_max` 0 is the database's. */
+/**
+ * The function behind both; `rows_max` 0 is the database's. `sql` and what `args` point to are
+ * copied.
+ */
 WEIR_API weir_rows *weir_query_at(const weir_site *site, weir_ctx *c, weir_source from,
                                   uint64_t rows_max, const char *sql, const weir_arg *args,
                                   size_t count) WEIR_MUST_USE WEIR_NEVER_NULL WEIR_NONNULL(2, 5);
@@ -201,22 +267,23 @@ WEIR_API weir_rows *weir_query_at(const weir_site *site, weir_ctx *c, weir_sourc
  * Reads the next row into `out`, or reports that there is none.
  *
  * rows     result of weir_query; NULL is allowed and yields false
- * T        a type with a model, or of one value: int64_t, int32_t, uint32_t, uint64_t, double,
- *          bool, weir_str
+ * T        a type with a model, or of one value: bool, the integers of 8 to 64 bits, float, double,
+ *          weir_str, weir_wall, weir_uuid, weir_decimal, weir_blob, weir_raw_json
  * out      filled by column name; members without a column keep their value. A column without a
- *          member is an error, and so is NULL for a number without `.present`; a text becomes
- *          absent
+ *          member is an error, and so is NULL for what has no NULL of its own and no `.present`; a
+ *          text, bytes and raw JSON become absent
  * returns  true while `out` holds a row; false at the end and on error
  * errors   sticky, see weir_rows_err: WEIR_EDBTYPE (column and member are named), WEIR_ELIMIT (the
  *          cap), WEIR_ETOOLARGE (a value over value_bytes_max), WEIR_EDB, the reason when `c` is
  *          cancelled
- * owner    texts in `out` are borrowed from `rows` until the next call
+ * owner    texts, bytes and raw JSON in `out` are borrowed from `rows` until the next call, or its
+ *          end; all else is in `out`
  * context  fiber, may wait
  */
 #define weir_rows_next(rows, T, out)                                                               \
     weir_rows_next_at((rows), &weir_model_##T, (1 ? (out) : (T *)0))
 /** The function behind weir_rows_next. */
-WEIR_API bool weir_rows_next_at(weir_rows *rows, const weir_model *model, void *out)
+WEIR_API bool weir_rows_next_at(weir_rows *rows, const weir_model *model, void *out) WEIR_MUST_USE
     WEIR_NONNULL(2, 3);
 
 /**
@@ -233,7 +300,7 @@ WEIR_API void weir_rows_close(weir_rows *rows);
  *     weir_err err = weir_query_one(c, db, user, &u,
  *                                   "SELECT name, email FROM users WHERE id = ?", id);
  *
- * out      as in weir_rows_next, but texts are copied into the context's memory
+ * out      as in weir_rows_next, but texts, bytes and raw JSON are copied into the context's memory
  * returns  WEIR_OK; WEIR_ENOTFOUND when there is no row (not raised, `out` is untouched); errors as
  *          of weir_query and weir_rows_next
  * context  fiber, may wait
@@ -241,7 +308,9 @@ WEIR_API void weir_rows_close(weir_rows *rows);
 #define weir_query_one(c, from, T, out, ...)                                                       \
     weir_query_one_at(WEIR_HERE, (c), weir_source_of(from), &weir_model_##T, (1 ? (out) : (T *)0), \
                       WEIR__SQL(__VA_ARGS__))
-/** The function behind weir_query_one. */
+/**
+ * The function behind weir_query_one. `sql` and `args` are read during the call, and not kept.
+ */
 WEIR_API weir_err weir_query_one_at(const weir_site *site, weir_ctx *c, weir_source from,
                                     const weir_model *model, void *out, const char *sql,
                                     const weir_arg *args, size_t count) WEIR_MUST_USE
@@ -267,12 +336,13 @@ WEIR_API weir_tx *weir_begin_at(const weir_site *site, weir_ctx *c,
  *
  *     weir_exec(tx, "INSERT INTO users(name, age) VALUES (?, ?)", in.name, in.age);
  *
+ * ...      as for weir_query; texts and bytes are read during the call, and not kept
  * returns  WEIR_OK, or the transaction's first error (weir_commit returns it too, so it need not be
  *          looked at here): WEIR_ECONSTRAINT, WEIR_EBUSY, WEIR_EDB, WEIR_EINVALID, the reason …
  * context  the fiber that began it; waits
  */
 #define weir_exec(tx, ...) weir_exec_at(WEIR_HERE, (tx), WEIR__SQL(__VA_ARGS__))
-/** The function behind weir_exec. */
+/** The function behind weir_exec. `sql` and `args` are read during the call, and not kept. */
 WEIR_API weir_err weir_exec_at(const weir_site *site, weir_tx *tx, const char *sql,
                                const weir_arg *args, size_t count) WEIR_NONNULL(2, 3);
 
@@ -312,20 +382,26 @@ typedef struct weir_result {
  *     weir_err err = weir_db_exec(c, db, NULL, "DELETE FROM sessions WHERE ends < ?", now);
  *
  * result   filled on success; may be NULL
+ * ...      as for weir_exec
  * returns  WEIR_OK, or an error as weir_exec: then nothing was changed
  * context  fiber; waits
  */
 #define weir_db_exec(c, db, result, ...)                                                           \
-    weir_db_exec_at(WEIR_HERE, (c), (db), (result), WEIR__SQL(__VA_ARGS__))
-/** The function behind weir_db_exec. */
+    weir_db_exec_at(WEIR_HERE, (c), (db), (result), sizeof(weir_result), WEIR__SQL(__VA_ARGS__))
+/**
+ * The function behind weir_db_exec; of `result` so many bytes are filled. `sql` and `args` are read
+ * during the call, and not kept.
+ */
 WEIR_API weir_err weir_db_exec_at(const weir_site *site, weir_ctx *c, weir_db *db,
-                                  weir_result *result, const char *sql, const weir_arg *args,
-                                  size_t count) WEIR_MUST_USE WEIR_NONNULL(2, 3, 5);
+                                  weir_result *result, size_t result_size, const char *sql,
+                                  const weir_arg *args, size_t count) WEIR_MUST_USE
+    WEIR_NONNULL(2, 3, 6);
 
 /**
  * Runs a script of statements without values (a schema, sample data) in one transaction.
  *
- * sql      statements parted by semicolons; not BEGIN, COMMIT or ROLLBACK
+ * sql      statements parted by semicolons; not BEGIN, COMMIT or ROLLBACK; read during the call,
+ *          and not kept
  * returns  WEIR_OK; an error as weir_exec, the record names the statement: then nothing was changed
  * context  fiber; waits
  */
@@ -339,82 +415,86 @@ WEIR_API weir_err weir_exec_script_at(const weir_site *site, weir_ctx *c, weir_d
 /** WEIR_OK, or why the database could not be opened; every use of it returns that. */
 WEIR_API weir_err weir_db_err(const weir_db *db) WEIR_NONNULL(1);
 
-/** Its name in messages and metrics: the file's name. Borrowed from the database. */
+/** Its name in messages and metrics: the file's name. Borrowed from the database, for its life. */
 WEIR_API const char *weir_db_name(const weir_db *db) WEIR_NEVER_NULL WEIR_NONNULL(1);
 
 /**
- * The numbers of its connections: those that read, and the one that writes. Either may be NULL. Any
- * thread.
+ * The numbers of its connections: those that read, and the one that writes. `readers` and `writer`
+ * are filled; either may be NULL. Any thread.
  */
-WEIR_API void weir_db_stats(weir_db *db, weir_pool_stats *readers, weir_pool_stats *writer)
-    WEIR_NONNULL(1);
-
-#ifndef __cplusplus
+#define weir_db_stats(db, readers, writer)                                                         \
+    weir_db_stats_at((db), (readers), (writer), sizeof(weir_pool_stats))
+/** The function behind weir_db_stats; of each so many bytes are filled. */
+WEIR_API void weir_db_stats_at(weir_db *db, weir_pool_stats *readers, weir_pool_stats *writer,
+                               size_t stats_size) WEIR_NONNULL(1);
 
 /* What follows is how the macros are made; nothing in it is for use. */
 
 /* The statement, an array of values, their number. */
 #define WEIR__SQL(...)                                                                             \
-    WEIR__SQL_CAT(WEIR__SQL_, WEIR__SQL_PICK(__VA_ARGS__, WEIR__SQL_COUNTS))(__VA_ARGS__)
-#define WEIR__SQL_CAT(a, b) WEIR__SQL_CAT_(a, b)
-#define WEIR__SQL_CAT_(a, b) a##b
-#define WEIR__SQL_PICK(...) WEIR__SQL_PICK_(__VA_ARGS__)
+    WEIR__EACH_ONE_OR_MORE(WEIR__SQL_NONE, WEIR__SQL_SOME, __VA_ARGS__)(__VA_ARGS__)
 #define WEIR__SQL_NONE(sql) (sql), NULL, 0
-#define WEIR__SQL_SOME(sql, ...)                                                                   \
-    (sql), (const weir_arg[]){WEIR__SQL_EACH(__VA_ARGS__)},                                        \
-        sizeof((const weir_arg[]){WEIR__SQL_EACH(__VA_ARGS__)}) / sizeof(weir_arg)
-#define WEIR__SQL_COUNTS                                                                           \
-    SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME,      \
-        SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME, SOME,  \
-        SOME, SOME, NONE, NONE
-#define WEIR__SQL_PICK_(_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16,     \
-                        _17, _18, _19, _20, _21, _22, _23, _24, _25, _26, _27, _28, _29, _30, _31, \
-                        _32, _33, pick, ...)                                                       \
-    pick
-#define WEIR__SQL_EACH(...) WEIR__SQL_CAT(WEIR__SQL_A, WEIR__SQL_NUM(__VA_ARGS__))(__VA_ARGS__)
-#define WEIR__SQL_NUM(...)                                                                         \
-    WEIR__SQL_NUM_(__VA_ARGS__, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17,    \
-                   16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, )
-#define WEIR__SQL_NUM_(_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16, _17, \
-                       _18, _19, _20, _21, _22, _23, _24, _25, _26, _27, _28, _29, _30, _31, _32,  \
-                       pick, ...)                                                                  \
-    pick
-#define WEIR__SQL_A1(x) WEIR_ARG(x)
-#define WEIR__SQL_A2(x, ...) WEIR_ARG(x), WEIR__SQL_A1(__VA_ARGS__)
-#define WEIR__SQL_A3(x, ...) WEIR_ARG(x), WEIR__SQL_A2(__VA_ARGS__)
-#define WEIR__SQL_A4(x, ...) WEIR_ARG(x), WEIR__SQL_A3(__VA_ARGS__)
-#define WEIR__SQL_A5(x, ...) WEIR_ARG(x), WEIR__SQL_A4(__VA_ARGS__)
-#define WEIR__SQL_A6(x, ...) WEIR_ARG(x), WEIR__SQL_A5(__VA_ARGS__)
-#define WEIR__SQL_A7(x, ...) WEIR_ARG(x), WEIR__SQL_A6(__VA_ARGS__)
-#define WEIR__SQL_A8(x, ...) WEIR_ARG(x), WEIR__SQL_A7(__VA_ARGS__)
-#define WEIR__SQL_A9(x, ...) WEIR_ARG(x), WEIR__SQL_A8(__VA_ARGS__)
-#define WEIR__SQL_A10(x, ...) WEIR_ARG(x), WEIR__SQL_A9(__VA_ARGS__)
-#define WEIR__SQL_A11(x, ...) WEIR_ARG(x), WEIR__SQL_A10(__VA_ARGS__)
-#define WEIR__SQL_A12(x, ...) WEIR_ARG(x), WEIR__SQL_A11(__VA_ARGS__)
-#define WEIR__SQL_A13(x, ...) WEIR_ARG(x), WEIR__SQL_A12(__VA_ARGS__)
-#define WEIR__SQL_A14(x, ...) WEIR_ARG(x), WEIR__SQL_A13(__VA_ARGS__)
-#define WEIR__SQL_A15(x, ...) WEIR_ARG(x), WEIR__SQL_A14(__VA_ARGS__)
-#define WEIR__SQL_A16(x, ...) WEIR_ARG(x), WEIR__SQL_A15(__VA_ARGS__)
-#define WEIR__SQL_A17(x, ...) WEIR_ARG(x), WEIR__SQL_A16(__VA_ARGS__)
-#define WEIR__SQL_A18(x, ...) WEIR_ARG(x), WEIR__SQL_A17(__VA_ARGS__)
-#define WEIR__SQL_A19(x, ...) WEIR_ARG(x), WEIR__SQL_A18(__VA_ARGS__)
-#define WEIR__SQL_A20(x, ...) WEIR_ARG(x), WEIR__SQL_A19(__VA_ARGS__)
-#define WEIR__SQL_A21(x, ...) WEIR_ARG(x), WEIR__SQL_A20(__VA_ARGS__)
-#define WEIR__SQL_A22(x, ...) WEIR_ARG(x), WEIR__SQL_A21(__VA_ARGS__)
-#define WEIR__SQL_A23(x, ...) WEIR_ARG(x), WEIR__SQL_A22(__VA_ARGS__)
-#define WEIR__SQL_A24(x, ...) WEIR_ARG(x), WEIR__SQL_A23(__VA_ARGS__)
-#define WEIR__SQL_A25(x, ...) WEIR_ARG(x), WEIR__SQL_A24(__VA_ARGS__)
-#define WEIR__SQL_A26(x, ...) WEIR_ARG(x), WEIR__SQL_A25(__VA_ARGS__)
-#define WEIR__SQL_A27(x, ...) WEIR_ARG(x), WEIR__SQL_A26(__VA_ARGS__)
-#define WEIR__SQL_A28(x, ...) WEIR_ARG(x), WEIR__SQL_A27(__VA_ARGS__)
-#define WEIR__SQL_A29(x, ...) WEIR_ARG(x), WEIR__SQL_A28(__VA_ARGS__)
-#define WEIR__SQL_A30(x, ...) WEIR_ARG(x), WEIR__SQL_A29(__VA_ARGS__)
-#define WEIR__SQL_A31(x, ...) WEIR_ARG(x), WEIR__SQL_A30(__VA_ARGS__)
-#define WEIR__SQL_A32(x, ...) WEIR_ARG(x), WEIR__SQL_A31(__VA_ARGS__)
+#define WEIR__SQL_ARG(unused, x) WEIR_ARG(x)
 
-#endif /* __cplusplus */
+#ifndef __cplusplus
+#define WEIR__SQL_SOME(sql, ...)                                                                   \
+    (sql), (const weir_arg[]){WEIR__EACH(WEIR__SQL_ARG, , __VA_ARGS__)},                           \
+        WEIR__EACH_COUNT(__VA_ARGS__)
+#else
+#define WEIR__SQL_SOME(sql, ...)                                                                   \
+    (sql),                                                                                         \
+        (weir__args<WEIR__EACH_COUNT(__VA_ARGS__)>{{WEIR__EACH(WEIR__SQL_ARG, , __VA_ARGS__)}})    \
+            .items,                                                                                \
+        WEIR__EACH_COUNT(__VA_ARGS__)
+/** As above. */
+#define WEIR_ARG(x) weir__arg_of(x)
+/** As above. */
+#define weir_source_of(x) weir__source_of(x)
+#endif
 
 #ifdef __cplusplus
+}
+
+/* Values of a statement, which live as long as the call. */
+template <size_t count> struct weir__args {
+    weir_arg items[count];
+};
+
+#define WEIR__ARG_OF(type, make)                                                                   \
+    static inline weir_arg weir__arg_of(type v)                                                    \
+    {                                                                                              \
+        return make(v);                                                                            \
+    }
+WEIR__ARG_OF(bool, weir_arg_int)
+WEIR__ARG_OF(signed char, weir_arg_int)
+WEIR__ARG_OF(short, weir_arg_int)
+WEIR__ARG_OF(int, weir_arg_int)
+WEIR__ARG_OF(long, weir_arg_int)
+WEIR__ARG_OF(long long, weir_arg_int)
+WEIR__ARG_OF(unsigned char, weir_arg_uint)
+WEIR__ARG_OF(unsigned short, weir_arg_uint)
+WEIR__ARG_OF(unsigned, weir_arg_uint)
+WEIR__ARG_OF(unsigned long, weir_arg_uint)
+WEIR__ARG_OF(unsigned long long, weir_arg_uint)
+WEIR__ARG_OF(float, weir_arg_double)
+WEIR__ARG_OF(double, weir_arg_double)
+WEIR__ARG_OF(weir_str, weir_arg_str)
+WEIR__ARG_OF(const char *, weir_arg_text)
+WEIR__ARG_OF(weir_wall, weir_arg_wall)
+WEIR__ARG_OF(weir_uuid, weir_arg_uuid)
+WEIR__ARG_OF(weir_decimal, weir_arg_decimal)
+WEIR__ARG_OF(weir_blob, weir_arg_bytes)
+WEIR__ARG_OF(weir_raw_json, weir_arg_json)
+WEIR__ARG_OF(weir_null, weir_arg_null)
+WEIR__ARG_OF(weir_arg, weir_arg_same)
+
+static inline weir_source weir__source_of(weir_db *db)
+{
+    return weir_source_db(db);
+}
+static inline weir_source weir__source_of(weir_tx *tx)
+{
+    return weir_source_tx(tx);
 }
 #endif
 #endif

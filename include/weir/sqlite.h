@@ -12,9 +12,13 @@
 extern "C" {
 #endif
 
-/** What a database may be given; zero means the default. */
+/**
+ * What a database may be given; zero means the default. Strings are copied. Settings are made here:
+ * statements that would change a connection for its next user (PRAGMA x = y, ATTACH, CREATE TEMP …,
+ * BEGIN, COMMIT) are refused with WEIR_EDB.
+ */
 typedef struct weir_sqlite_options {
-    unsigned unused;        /* the macro's */
+    size_t size;            /* the macro's */
     const char *path;       /* the file; must be given. Not ":memory:" */
     bool create;            /* make the file when it is not there */
     weir_pool_options pool; /* of the connections that read; default max_open 16 */
@@ -25,6 +29,12 @@ typedef struct weir_sqlite_options {
     uint32_t value_bytes_max; /* of one text, BLOB or row, read or written, and of one statement;
                                  1 KiB to 1 GiB less one; default 1 MiB */
     uint32_t cache_bytes;     /* of a connection; 64 KiB to 1 GiB; default 2 MiB */
+    uint64_t wal_bytes_max;   /* of the log of writes; 1 MiB to 1 TiB; default 64 MiB. Past it each
+                               commit waits up to 100 ms for those that read, and the log says
+                               whose query is the oldest */
+    bool
+        sync_full; /* each commit is on the disk before it is acknowledged. Default: it survives the
+                       process's end, but a power cut may take the last ones */
     uint64_t mmap_bytes; /* of the file, mapped by each connection; up to 1 TiB; default 256 MiB */
 } weir_sqlite_options;
 
@@ -45,8 +55,9 @@ typedef struct weir_sqlite_options {
  * owner    the context; its end closes the connections
  * context  fiber; waits
  */
-#define weir_sqlite_open(c, ...)                                                                   \
-    weir_sqlite_open_at(WEIR_HERE, (c), &(weir_sqlite_options){.unused = 0, __VA_ARGS__})
+#define weir_sqlite_open(...) WEIR__SQLITE_OPEN(__VA_ARGS__, )
+#define WEIR__SQLITE_OPEN(c, ...)                                                                  \
+    WEIR__CALL(weir_sqlite_open_at, (WEIR_HERE, (c)), weir_sqlite_options, __VA_ARGS__)
 /** The function behind weir_sqlite_open. */
 WEIR_API weir_db *weir_sqlite_open_at(const weir_site *site, weir_ctx *c,
                                       const weir_sqlite_options *options)

@@ -1,7 +1,8 @@
 /*
  * Borrowed strings. A weir_str is a view: it never owns its bytes, need not end in NUL, and may
  * hold any byte, NUL included. What it points to must outlive it; who owns that is said where one
- * is handed out. All functions here may be called anywhere; none allocates or waits.
+ * is handed out. All functions here may be called anywhere; none allocates or waits. What they are
+ * given (`s`, `a`, `b`, `prefix`) is read during the call, and not kept.
  */
 #ifndef WEIR_STR_H
 #define WEIR_STR_H
@@ -37,7 +38,7 @@ typedef struct weir_str {
 #define WEIR_STR_FMT "%.*s"
 #define WEIR_STR_ARG(s) (int)(s).len, (s).ptr
 
-/** A view of a C string; NULL yields the absent string. */
+/** A view of `cstr`, which is borrowed, not copied; NULL yields the absent string. */
 static inline weir_str weir_str_from(const char *cstr)
 {
     weir_str s = {cstr, cstr != NULL ? strlen(cstr) : 0};

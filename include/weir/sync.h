@@ -141,6 +141,7 @@ WEIR_API weir_err weir_wait_group_wait(weir_ctx *c, weir_wait_group *g) WEIR_MUS
  * Calls `fn(c, arg)` unless that was done before; who comes meanwhile waits. When it fails or
  * panics, the next caller tries again, one of those who wait first.
  *
+ * arg      given to `fn` during the call, and not kept; NULL is allowed
  * returns  WEIR_OK when it is done; what `fn` returned to this caller; the reason; -EDEADLK from
  *          within `fn` itself; WEIR_ECLOSED, -ENOMEM
  * context  fiber; may wait, up to the deadline of `c`, and in `fn`

@@ -14,7 +14,8 @@
  * assertion may leave by longjmp. weir_test_everywhere lets a request fail at each place where the
  * world can let it fail.
  *
- * Not part of <weir/weir.h>: tests include it, services do not.
+ * Not part of <weir/weir.h>, nor of the library of services: tests include it, and are linked with
+ * what `pkg-config --libs weir-test` says.
  */
 #ifndef WEIR_TEST_H
 #define WEIR_TEST_H
@@ -63,9 +64,9 @@ weir_test *weir__test_to_close(void) WEIR_ENDED_BY(weir_test_close);
 
 /* --- requests ----------------------------------------------------------------------------- */
 
-/** What a request has besides its method and its target. */
+/** What a request has besides its method and its target. Read during the call, and not kept. */
 typedef struct weir_test_options {
-    unsigned unused;     /* the macro's */
+    size_t size;         /* the macro's */
     const char *headers; /* lines, parted by '\n': "Accept: text/plain\nX-Token: 7" */
     const char *json;    /* the body, with its Content-Type */
     weir_str body;       /* the body as it is, where there is no `json` */
@@ -91,18 +92,23 @@ typedef struct weir_test_reply {
  *     weir_test_request(t, "PUT", "/users/7", .json = "{…}", .headers = "X-Token: 7")
  *
  * t        an open test
+ * method, target  read during the call, and not kept
  * ...      members of weir_test_options
  * returns  the reply; after an hour of virtual time without one, status 0
  * context  outside of fibers
  */
-#define weir_test_request(t, method, target, ...)                                                  \
-    weir_test_request_of((t), (method), (target), &(weir_test_options){.unused = 0, __VA_ARGS__})
+#define weir_test_request(t, method, ...) WEIR__TEST_REQUEST(t, method, __VA_ARGS__, )
+#define WEIR__TEST_REQUEST(t, method, target, ...)                                                 \
+    WEIR__CALL(weir_test_request_of, ((t), (method), (target)), weir_test_options, __VA_ARGS__)
 /** The function behind weir_test_request. */
 WEIR_API weir_test_reply weir_test_request_of(weir_test *t, const char *method, const char *target,
                                               const weir_test_options *options)
     WEIR_NONNULL(1, 2, 3);
 
-/** The first header of that name, in any case; absent when there is none. Borrowed as `r`. */
+/**
+ * The first header of that name, in any case; absent when there is none. Borrowed from what `r`
+ * points to; `name` is read during the call.
+ */
 WEIR_API weir_str weir_test_header(const weir_test_reply *r, const char *name) WEIR_NONNULL(1, 2);
 
 /* --- the service from inside -------------------------------------------------------------- */
@@ -111,6 +117,7 @@ WEIR_API weir_str weir_test_header(const weir_test_reply *r, const char *name) W
  * Runs a function in a fiber of the service with a context of its own, and waits for its end: to
  * prepare a database, to look at it, to test a function that wants a context.
  *
+ * arg      given to `fn` during the call, and not kept
  * returns  what `fn` returned; WEIR_EPANIC when it panicked. What an error's record says is in
  *          weir_test_log
  * context  outside of fibers
@@ -137,7 +144,7 @@ WEIR_API const char *weir_test_log(const weir_test *t) WEIR_NEVER_NULL WEIR_NONN
 
 /** What is to be tried everywhere: a request to a service, or a function. */
 typedef struct weir_test_plan {
-    unsigned unused;  /* the macro's */
+    size_t size;      /* the macro's */
     const char *name; /* in reports and WEIR_TEST_REPLAY; default: the request, or the place */
 
     /*
@@ -171,6 +178,7 @@ typedef struct weir_test_report {
     unsigned waits, gone; /* runs in which a wait was cancelled, the client left at a wait */
     unsigned allocations; /* runs in which an allocation failed */
     unsigned calls;       /* runs in which a system call failed, once for each of its errors */
+    unsigned refusals;    /* runs in which a limit was reached: WEIR_ELIMIT */
     unsigned orders;      /* runs in another order of fibers */
     unsigned skipped;     /* that runs_max left out */
     unsigned failures;    /* runs that were not as they must be */
@@ -181,8 +189,10 @@ typedef struct weir_test_report {
  * Runs a request, or a function, in every way in which the world can let it fail, one at a time: at
  * its first, second, … last wait its context is cancelled, and the client leaves; its first, …
  * allocation fails; its first, … system call fails, with each error that this call may have; the
- * fibers that are ready take their turns in every other order, up to runs_max and then at random.
- * Each run has an application of its own, so it is the same when it is repeated alone.
+ * first, … time that load may be refused (a fiber, background work, a timer, a subscription, an
+ * offloaded call, a place in a pool's line) the limit is reached; the fibers that are ready take
+ * their turns in every other order, up to runs_max and then at random. Each run has an application
+ * of its own, so it is the same when it is repeated alone.
  *
  * After each run there must be: an answer that is whole, or a connection that was visibly cut; no
  * status that blames the client where the run without a failure did not; no fiber, context, lease,
@@ -206,9 +216,10 @@ typedef struct weir_test_report {
  * limits   single-threaded: weir_offload runs its call at once, and other threads are not failed
  * context  outside of fibers, no test open
  */
-#define weir_test_everywhere(...)                                                                  \
-    weir_test_everywhere_at(WEIR_HERE, &(weir_test_plan){.unused = 0, __VA_ARGS__})
-/** The function behind weir_test_everywhere. */
+#define weir_test_everywhere(...) WEIR__TEST_EVERYWHERE(__VA_ARGS__, )
+#define WEIR__TEST_EVERYWHERE(...)                                                                 \
+    WEIR__CALL(weir_test_everywhere_at, (WEIR_HERE), weir_test_plan, __VA_ARGS__)
+/** The function behind weir_test_everywhere; `plan` is read during the call, and not kept. */
 WEIR_API weir_test_report weir_test_everywhere_at(const weir_site *site, const weir_test_plan *plan)
     WEIR_NONNULL(2);
 

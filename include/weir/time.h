@@ -13,7 +13,11 @@
 extern "C" {
 #endif
 
-/** A length of time in nanoseconds. Zero means "the default" in option structs. */
+/**
+ * A length of time in nanoseconds. Zero means "the default" in option structs. Made by weir_ms(5)
+ * and the like; a plain 5 in an option is 5 ns, which -Wmissing-braces (in -Wall) tells of, and
+ * which is refused at the start or told in the log, as each option says.
+ */
 typedef struct weir_dur {
     int64_t ns;
 } weir_dur;
@@ -36,6 +40,13 @@ static inline weir_dur weir_dur_of(int64_t n, int64_t unit_ns)
     weir_dur d;
     if (__builtin_mul_overflow(n, unit_ns, &d.ns))
         d.ns = n < 0 ? INT64_MIN : INT64_MAX;
+    return d;
+}
+
+/** For options that are time-outs: none. */
+static inline weir_dur weir_no_timeout(void)
+{
+    weir_dur d = {-1};
     return d;
 }
 

@@ -33,15 +33,15 @@ typedef struct weir_timer {
  * fn       its result is logged when it is an error, as a panic is; it counts for no weir_join,
  *          which however waits for a run that has begun. When there is no fiber to be had (see
  *          WEIR_GO) it is tried again every 10 ms
- * arg      must outlive `c`, as for WEIR_GO
- * out      may be NULL; the timer's name
+ * arg      kept, not copied; must outlive `c`, as for WEIR_GO
+ * out      may be NULL; filled: the timer's name
  * returns  WEIR_OK; WEIR_ELIMIT past 4 Mi timers of a worker; -ENOMEM; WEIR_ECLOSED when `c` is
  *          ending; the reason when it is cancelled
  * context  fiber; does not wait
  */
 #define weir_timer_after(c, delay, fn, arg, out)                                                   \
     weir_timer_after_at(WEIR_HERE, (c), (delay), (fn), #fn, (arg), (out))
-/** The function behind weir_timer_after; `name` is of static storage. */
+/** The function behind weir_timer_after; `name` is kept: of static storage. */
 WEIR_API weir_err weir_timer_after_at(const weir_site *site, weir_ctx *c, weir_dur delay,
                                       weir_fiber_fn fn, const char *name, void *arg,
                                       weir_timer *out) WEIR_MUST_USE WEIR_NONNULL(2, 4);
@@ -56,7 +56,10 @@ WEIR_API weir_err weir_timer_after_at(const weir_site *site, weir_ctx *c, weir_d
  */
 #define weir_timer_every(c, period, fn, arg, out)                                                  \
     weir_timer_every_at(WEIR_HERE, (c), (period), (fn), #fn, (arg), (out))
-/** The function behind weir_timer_every. */
+/**
+ * The function behind weir_timer_every; `name`, `arg` and `out` as for weir_timer_after: `name` and
+ * `arg` are kept, `out` is filled.
+ */
 WEIR_API weir_err weir_timer_every_at(const weir_site *site, weir_ctx *c, weir_dur period,
                                       weir_fiber_fn fn, const char *name, void *arg,
                                       weir_timer *out) WEIR_MUST_USE WEIR_NONNULL(2, 4);

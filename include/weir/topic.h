@@ -29,6 +29,7 @@ typedef enum weir_topic_policy {
 
 /** What a topic may be given. */
 typedef struct weir_topic_options {
+    size_t size;              /* the macro's */
     size_t capacity;          /* elements in each queue, 1 to 65,536; default 64 */
     weir_topic_policy policy; /* default WEIR_TOPIC_DROP_OLDEST */
     uint32_t subscribers_max; /* 1 to 65,536; default 1,024. Publishing costs a copy for each */
@@ -44,8 +45,9 @@ typedef struct weir_topic_options {
  * errors   an option or element (1 to 4096 bytes) out of range: misuse, panics
  * context  fiber; does not wait
  */
-#define weir_topic_new(c, T, ...)                                                                  \
-    weir_topic_new_at(WEIR_HERE, (c), sizeof(T), &(weir_topic_options){__VA_ARGS__})
+#define weir_topic_new(c, ...) WEIR__TOPIC_NEW(c, __VA_ARGS__, )
+#define WEIR__TOPIC_NEW(c, T, ...)                                                                 \
+    WEIR__CALL(weir_topic_new_at, (WEIR_HERE, (c), sizeof(T)), weir_topic_options, __VA_ARGS__)
 /** The function behind weir_topic_new. */
 WEIR_API weir_topic *weir_topic_new_at(const weir_site *site, weir_ctx *c, size_t elem_size,
                                        const weir_topic_options *options)
@@ -53,6 +55,7 @@ WEIR_API weir_topic *weir_topic_new_at(const weir_site *site, weir_ctx *c, size_
 
 /** What a subscription may be given; zero means "as its topic". */
 typedef struct weir_subscription_options {
+    size_t size; /* the macro's */
     size_t capacity;
     weir_topic_policy policy;
 } weir_subscription_options;
@@ -68,8 +71,9 @@ typedef struct weir_subscription_options {
  * owner    the context, and its memory holds the queue
  * context  fiber; does not wait
  */
-#define weir_subscribe(c, topic, ...)                                                              \
-    weir_subscribe_at(WEIR_HERE, (c), (topic), &(weir_subscription_options){__VA_ARGS__})
+#define weir_subscribe(c, ...) WEIR__SUBSCRIBE(c, __VA_ARGS__, )
+#define WEIR__SUBSCRIBE(c, topic, ...)                                                             \
+    WEIR__CALL(weir_subscribe_at, (WEIR_HERE, (c), (topic)), weir_subscription_options, __VA_ARGS__)
 /** The function behind weir_subscribe. */
 WEIR_API weir_subscription *weir_subscribe_at(const weir_site *site, weir_ctx *c, weir_topic *topic,
                                               const weir_subscription_options *options)
@@ -78,6 +82,9 @@ WEIR_API weir_subscription *weir_subscribe_at(const weir_site *site, weir_ctx *c
 /**
  * Gives each subscriber a copy of `*elem`. Never waits.
  *
+ * elem     copied; what it points to is not. To a topic of the application an address of this
+ *          request's memory or stack is misuse, and panics; what was never written counts, so begin
+ *          elements with `= {0}`
  * returns  WEIR_OK, also when nobody has subscribed or some have dropped something; -EAGAIN when a
  *          full queue's policy is WEIR_TOPIC_REFUSE: then nobody got it; WEIR_ECLOSED for a topic
  *          that is over; the reason when `c` is cancelled
@@ -89,6 +96,7 @@ WEIR_API weir_err weir_publish(weir_ctx *c, weir_topic *topic, const void *elem)
 /**
  * Receives the next element into `*elem`, waiting while there is none.
  *
+ * elem     filled on WEIR_OK only; in place until the call returns
  * returns  WEIR_OK; WEIR_ECLOSED when the queue is empty and the subscription or its topic is over;
  *          the reason when `c` is cancelled (then nothing was taken); why it could not be made
  * context  fiber of the subscription's worker; may wait, up to the deadline of `c`
@@ -96,7 +104,7 @@ WEIR_API weir_err weir_publish(weir_ctx *c, weir_topic *topic, const void *elem)
 WEIR_API weir_err weir_subscription_recv(weir_ctx *c, weir_subscription *s,
                                          void *elem) WEIR_MUST_USE WEIR_NONNULL(1, 2, 3);
 
-/** The same without waiting: -EAGAIN instead. */
+/** The same without waiting: -EAGAIN instead. `elem` is filled on WEIR_OK only. */
 WEIR_API weir_err weir_subscription_try_recv(weir_ctx *c, weir_subscription *s,
                                              void *elem) WEIR_MUST_USE WEIR_NONNULL(1, 2, 3);
 

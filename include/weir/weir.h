@@ -1,5 +1,6 @@
 /*
- * Everything of Weir in one include.
+ * Everything of Weir in one include. Names with two underscores (weir__x, WEIR__X) are how macros
+ * are made: no function behind them is in the library, and nothing of them is for use.
  */
 #ifndef WEIR_WEIR_H
 #define WEIR_WEIR_H
@@ -21,6 +22,7 @@
 #include <weir/mw.h>
 #include <weir/offload.h>
 #include <weir/pool.h>
+#include <weir/process.h>
 #include <weir/request.h>
 #include <weir/response.h>
 #include <weir/route.h>
@@ -32,5 +34,6 @@
 #include <weir/time.h>
 #include <weir/timer.h>
 #include <weir/topic.h>
+#include <weir/version.h>
 
 #endif

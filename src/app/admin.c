@@ -13,7 +13,10 @@
 #include "obs/foreign.h"
 #include "obs/metrics.h"
 
-enum { PAGE_BYTES_MAX = 64 << 20, PATIENCE_MS = 100 };
+enum {
+    PAGE_BYTES_MAX = 64 << 20,
+    PATIENCE_MS = 100,
+};
 
 static weir_app *app_of(weir_ctx *c)
 {
@@ -21,11 +24,11 @@ static weir_app *app_of(weir_ctx *c)
 }
 
 /* Responds with a buffer's text, which is freed. */
-static weir_err respond(weir_ctx *c, const char *type, weir_buf *page)
+static weir_err respond(weir_ctx *c, int status, const char *type, weir_buf *page)
 {
     weir_err err = page->err;
     if (err == WEIR_OK)
-        err = weir_bytes(c, 200, type, weir_buf_str(page));
+        err = weir_bytes(c, status, type, weir_buf_str(page));
     weir_buf_fini(page);
     return err;
 }
@@ -48,13 +51,45 @@ static weir_err show_health(weir_ctx *c)
     return weir_text(c, 200, "ok\n");
 }
 
+/* Names the workers that serve nobody; returns how many of those for traffic there are. */
+static unsigned name_stuck(const struct weir__runtime *rt, weir_time now, weir_buf *out)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < rt->options.workers; i++) {
+        int64_t ms = weir__worker_held(rt->workers[i], now).ns / 1000000;
+        if (ms < WEIR__APP_STUCK_MS)
+            continue;
+        weir_buf_printf(out, "%sworker %u is held by one fiber for %lld ms",
+                        count++ > 0 ? ", " : "", i, (long long)ms);
+    }
+    return count;
+}
+
+/* A service is ready while one of its workers is: who balances the load can do nothing better. */
+static weir_err show_workers(weir_ctx *c)
+{
+    const struct weir__runtime *rt = app_of(c)->rt;
+    weir_buf names, page;
+    weir_buf_init(&names, PAGE_BYTES_MAX);
+    weir_buf_init(&page, PAGE_BYTES_MAX);
+    unsigned stuck = name_stuck(rt, weir_now(), &names);
+    bool is_ready = stuck < rt->options.workers;
+    weir_buf_puts(&page, is_ready ? WEIR_S("ready") : WEIR_S("not ready"));
+    if (stuck > 0)
+        weir_buf_printf(&page, ": " WEIR_STR_FMT "; see /debug/fibers",
+                        WEIR_STR_ARG(weir_buf_str(&names)));
+    weir_buf_puts(&page, WEIR_S("\n"));
+    weir_buf_fini(&names);
+    return respond(c, is_ready ? 200 : 503, "text/plain; charset=utf-8", &page);
+}
+
 static weir_err show_ready(weir_ctx *c)
 {
     switch ((enum weir__app_state)atomic_load(&app_of(c)->state)) {
     case WEIR__APP_STARTING:
         return weir_text(c, 503, "not ready: starting\n");
     case WEIR__APP_READY:
-        return weir_text(c, 200, "ready\n");
+        return show_workers(c);
     case WEIR__APP_DRAINING:
     case WEIR__APP_ENDING:
         break;
@@ -67,17 +102,17 @@ static weir_err show_metrics(weir_ctx *c)
     weir_app *app = app_of(c);
     weir_buf page;
     weir_buf_init(&page, PAGE_BYTES_MAX);
-    /* Before the start is over this pointer may be set at any moment, afterwards it stands. */
-    if (atomic_load(&app->state) != WEIR__APP_STARTING)
+    if (atomic_load(&app->is_serving))
         weir__metrics_http(app->traffic.server, &page);
     weir__metrics_routes(&app->web, &page);
     weir__metrics_runtime(app->rt, &page);
     weir__metrics_longest_wait(weir__ctx_of(c), weir_ms(PATIENCE_MS), &page);
     weir__metrics_log(&page);
     weir__app_pool_metrics(&page);
+    weir__app_sqlite_metrics(&page);
     weir__metrics_foreign(&app->foreign, &page);
     weir__metrics_process(&page);
-    return respond(c, "text/plain; version=0.0.4; charset=utf-8", &page);
+    return respond(c, 200, "text/plain; version=0.0.4; charset=utf-8", &page);
 }
 
 static weir_err show_fibers(weir_ctx *c)
@@ -93,7 +128,7 @@ static weir_err show_fibers(weir_ctx *c)
         weir__fibers_text(&fibers, &page);
     weir__fibers_fini(&fibers);
     if (err == WEIR_OK)
-        return respond(c, is_json ? "application/json" : "text/plain; charset=utf-8", &page);
+        return respond(c, 200, is_json ? "application/json" : "text/plain; charset=utf-8", &page);
     weir_buf_fini(&page);
     return err;
 }
@@ -103,7 +138,7 @@ static weir_err show_descriptors(weir_ctx *c)
     weir_buf page;
     weir_buf_init(&page, PAGE_BYTES_MAX);
     weir__foreign_text(&app_of(c)->foreign, weir_now(), &page);
-    return respond(c, "text/plain; charset=utf-8", &page);
+    return respond(c, 200, "text/plain; charset=utf-8", &page);
 }
 
 void weir__app_admin_routes(weir_app *app)

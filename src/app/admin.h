@@ -10,4 +10,7 @@
 /* The numbers of every pool of the process. Any thread. */
 void weir__app_pool_metrics(weir_buf *out);
 
+/* The numbers of every SQLite database. Any thread. */
+void weir__app_sqlite_metrics(weir_buf *out);
+
 #endif

@@ -1,56 +1,28 @@
 /*
- * From the signal to the end: SIGTERM or SIGINT fails readiness, then nothing is accepted any more,
- * what runs may end in time, what does not is cancelled and listed. A second signal ends the
- * process at once.
+ * The drain: readiness has failed already (warden.c); after drain_delay nothing is accepted any
+ * more, what runs may end in time, what does not is cancelled and listed. Then the main fiber
+ * closes what is left (serve.c).
  *
- * Two hard things. The signals are read, and the drain is led, on the admin's worker, because any
- * other may be stuck in a handler. And a handler that never gives its worker away cannot be
- * cancelled at all, so a plain thread, the warden, ends the process when the drain has had its time
- * and some more; it says which worker was stuck in what.
- *
- * Signals are blocked in every thread before the first one is started, so that none is ever
- * delivered to a handler.
+ * The hard thing is that it must not need anything when it is wanted: it runs on the admin's
+ * worker, because any other may be stuck in a handler, in a fiber that is made when the service
+ * starts and waits at a gate, and what it cannot list for want of memory it cancels all the same.
+ * What cannot be cancelled, a handler that never gives its worker away, is named here and ended by
+ * the warden.
  */
-#include <errno.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/signalfd.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "app/app.h"
-#include "base/alloc.h"
 #include "obs/fibers.h"
 #include "rt/log.h"
-#include "rt/sys.h"
 #include "rt/symbol.h"
+#include "rt/thread.h"
 #include "rt/watchdog.h"
 
 enum {
-    CANCEL_GRACE_MS = 1000, /* from cancelling to the end of what was cancelled */
-    WARDEN_GRACE_MS = 5000, /* and then for closing pools */
-    LISTED_MAX = 100,       /* lines about what had to be cancelled */
-    STACK_DEPTH = 32,
+    CANCEL_GRACE_MS = 500, /* from cancelling to the end of what was cancelled */
+    LOOK_MS = 100,         /* for a worker to say what it runs */
+    LISTED_MAX = 100,      /* lines about what had to be cancelled */
     DETACHED_POLL_MS = 5,
-    SAME_SIGNAL_MS = 200, /* one sent to the process and to its group comes twice */
 };
-
-weir_err weir__app_block_signals(weir_app *app)
-{
-    static const int signals[] = {SIGTERM, SIGINT};
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    int err = pthread_sigmask(SIG_BLOCK, &set, NULL);
-    if (err != 0)
-        return -err;
-    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
-        return -errno;
-    app->signals = weir__sys_signalfd(2, signals);
-    return app->signals >= 0 ? WEIR_OK : app->signals;
-}
 
 /* --- what is still there -------------------------------------------------------------------- */
 
@@ -68,26 +40,36 @@ static void tell_work(const struct weir__dump_fiber *f, weir_time now, const cha
     weir_log(NULL, WEIR_LOG_WARN, "%s: " WEIR_STR_FMT, verb, WEIR_STR_ARG(weir_buf_str(&b)));
 }
 
-/*
- * Logs a line for each request and piece of background work that runs; returns how many there are.
- */
-static size_t list_work(weir_app *app, struct weir__ctx *c, const char *verb)
+static void tell_stuck(unsigned index, const struct weir__worker_facts *facts)
+{
+    char text[3000];
+    weir_buf b;
+    weir_buf_init_fixed(&b, text, sizeof text);
+    for (size_t i = 0; i < facts->depth; i++) {
+        if (i > 0)
+            weir_buf_puts(&b, WEIR_S(" < "));
+        weir__symbolise(facts->stack[i], &b);
+    }
+    weir_log(NULL, WEIR_LOG_WARN, "worker %u is stuck in " WEIR_STR_FMT, index,
+             WEIR_STR_ARG(weir_buf_str(&b)));
+}
+
+/* A line for each request, piece of background work and stuck worker. */
+static void list_work(weir_app *app, struct weir__ctx *c, const char *verb)
 {
     struct weir__fibers fibers;
-    if (weir__fibers_collect(c, weir_ms(200), &fibers) < 0) {
-        weir__fibers_fini(&fibers);
-        return 0;
-    }
+    weir_err err = weir__fibers_collect(c, weir_ms(LOOK_MS), &fibers);
     size_t count = 0;
-    for (unsigned i = 0; i < app->rt->options.workers; i++) {
+    for (unsigned i = 0; err == WEIR_OK && i < app->rt->options.workers; i++) {
         const struct weir__dump_fiber *f = fibers.workers[i].dump.first;
         for (; f != NULL; f = f->next) {
             if (is_work(f) && count++ < LISTED_MAX)
                 tell_work(f, fibers.now, verb);
         }
+        if (!fibers.workers[i].has_answered && fibers.workers[i].depth > 0)
+            tell_stuck(i, &fibers.workers[i]);
     }
     weir__fibers_fini(&fibers);
-    return count;
 }
 
 static uint64_t detached_running(const weir_app *app)
@@ -98,81 +80,16 @@ static uint64_t detached_running(const weir_app *app)
     return n;
 }
 
-/* --- the warden ----------------------------------------------------------------------------- */
-
-static void tell_stuck_worker(struct weir__worker *w)
+/* Known by counters, since a list needs memory. */
+static size_t count_work(const weir_app *app)
 {
-    void *stack[STACK_DEPTH];
-    size_t depth = weir__worker_snapshot_stack(w, stack, STACK_DEPTH, weir_ms(200));
-    if (depth == 0)
-        return;
-    dprintf(STDERR_FILENO, "worker %u is stuck in\n", w->index);
-    for (size_t i = 0; i < depth; i++) {
-        char text[512];
-        weir_buf b;
-        weir_buf_init_fixed(&b, text, sizeof text);
-        weir__symbolise(stack[i], &b);
-        dprintf(STDERR_FILENO, "    " WEIR_STR_FMT "\n", WEIR_STR_ARG(weir_buf_str(&b)));
-    }
+    struct weir__http_stats stats = {0};
+    if (atomic_load(&app->is_serving))
+        weir__http_server_stats(app->traffic.server, &stats);
+    return (size_t)(stats.active + detached_running(app));
 }
 
-static WEIR_NORETURN void end_by_force(weir_app *app, const char *why)
-{
-    (void)weir__log_flush(weir_ms(500));
-    dprintf(STDERR_FILENO, "%s: %s\n", app->settings.name, why);
-    for (unsigned i = 0; i < app->rt->worker_count; i++)
-        tell_stuck_worker(app->rt->workers[i]);
-    _exit(1);
-}
-
-static void *watch_the_drain(void *arg)
-{
-    weir_app *app = arg;
-    int64_t ns = app->settings.drain_delay.ns + app->settings.drain_timeout.ns +
-                 (CANCEL_GRACE_MS + WARDEN_GRACE_MS) * 1000000LL;
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    ns += until.tv_nsec;
-    until.tv_sec += ns / 1000000000;
-    until.tv_nsec = ns % 1000000000;
-    int err = 0;
-    pthread_mutex_lock(&app->warden_lock);
-    while (!app->is_over && err == 0)
-        err = pthread_cond_timedwait(&app->warden_wake, &app->warden_lock, &until);
-    bool is_over = app->is_over;
-    pthread_mutex_unlock(&app->warden_lock);
-    if (!is_over)
-        end_by_force(app, "the drain did not end in time; ended by force");
-    return NULL;
-}
-
-static void start_warden(weir_app *app)
-{
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&app->warden_wake, &attr);
-    pthread_condattr_destroy(&attr);
-    pthread_mutex_init(&app->warden_lock, NULL);
-    app->has_warden = pthread_create(&app->warden, NULL, watch_the_drain, app) == 0;
-}
-
-void weir__app_signals_over(weir_app *app)
-{
-    if (app->has_warden) {
-        pthread_mutex_lock(&app->warden_lock);
-        app->is_over = true;
-        pthread_cond_signal(&app->warden_wake);
-        pthread_mutex_unlock(&app->warden_lock);
-        pthread_join(app->warden, NULL);
-        app->has_warden = false;
-    }
-    if (app->signals >= 0)
-        (void)weir__sys_close(app->signals);
-    app->signals = -1;
-}
-
-/* --- the drain ------------------------------------------------------------------------------ */
+/* --- waiting -------------------------------------------------------------------------------- */
 
 /* Background work has no list to wait on: it is counted by its worker. */
 static weir_err wait_detached(weir_app *app, struct weir__ctx *c, weir_time until)
@@ -190,104 +107,173 @@ static weir_err wait_detached(weir_app *app, struct weir__ctx *c, weir_time unti
 static weir_err wait_all(weir_app *app, struct weir__ctx *c, weir_time until)
 {
     weir_err err = WEIR_OK;
-    if (app->traffic.server != NULL)
+    if (atomic_load(&app->is_serving))
         err = weir__http_server_wait_closed(app->traffic.server, c, until);
     return err == WEIR_OK ? wait_detached(app, c, until) : err;
 }
 
-static void cancel_what_is_left(weir_app *app, struct weir__ctx *c)
+/* --- cancelling ----------------------------------------------------------------------------- */
+
+/* What the program's start waits for is a wait of the first worker's root. */
+static void cancel_start(struct weir__task *t)
 {
-    atomic_store(&app->cancelled, list_work(app, c, "cancelled by the drain"));
-    if (app->traffic.server != NULL)
+    (void)t;
+    weir__ctx_cancel(weir__self->root, WEIR_REASON_SHUTDOWN);
+}
+
+static void cut_the_start(weir_app *app)
+{
+    weir_log(NULL, WEIR_LOG_WARN, "cancelled by the drain: the start, which is not over");
+    atomic_store(&app->is_start_cut, true);
+    app->cancel_start.run = cancel_start;
+    weir__post(app->rt->workers[0], &app->cancel_start);
+}
+
+static void cut(weir_app *app, struct weir__ctx *c, bool is_started)
+{
+    size_t count = count_work(app);
+    atomic_store(&app->cancelled, count);
+    if (count > 0)
+        list_work(app, c, "cancelled by the drain");
+    if (!is_started)
+        cut_the_start(app);
+    if (atomic_load(&app->is_serving))
         weir__http_server_cancel_all(app->traffic.server, c, WEIR_REASON_SHUTDOWN);
     weir_time until = weir_time_add(weir__worker_now(weir__self), weir_ms(CANCEL_GRACE_MS));
-    if (app->traffic.server != NULL &&
+    if (atomic_load(&app->is_serving) &&
         weir__http_server_wait_closed(app->traffic.server, c, until) < 0)
-        (void)list_work(app, c, "does not end");
+        list_work(app, c, "does not end");
 }
+
+/* --- its steps ------------------------------------------------------------------------------ */
 
 static void drain(weir_app *app, struct weir__ctx *c)
 {
-    weir_dur patience = app->settings.drain_timeout;
-    atomic_store(&app->state, WEIR__APP_DRAINING);
-    weir_err err =
-        weir__gate_wait(c, &app->started, weir_time_add(weir__worker_now(weir__self), patience));
-    if (err == WEIR_OK && app->settings.drain_delay.ns > 0)
-        err = weir_sleep(weir__ctx_handle(c), app->settings.drain_delay);
-    if (app->traffic.server != NULL)
+    weir__notify(&app->inherited, "STOPPING=1");
+    weir_time cut_at = {atomic_load(&app->cut_at_ns)};
+    weir_dur delay =
+        weir_time_sub((weir_time){atomic_load(&app->stop_at_ns)}, weir__worker_now(weir__self));
+    weir_err err = weir__gate_wait(c, &app->started, cut_at);
+    bool is_started = err == WEIR_OK;
+    if (atomic_load(&app->is_serving))
+        weir__http_server_announce_end(app->traffic.server);
+    if (is_started && delay.ns > 0)
+        err = weir_sleep(weir__ctx_handle(c), delay);
+    if (atomic_load(&app->is_serving))
         weir__http_server_drain(app->traffic.server, c);
-    weir_time until = weir_time_add(weir__worker_now(weir__self), patience);
-    if (err < 0 || wait_all(app, c, until) < 0)
-        cancel_what_is_left(app, c);
+    if (err < 0 || wait_all(app, c, cut_at) < 0)
+        cut(app, c, is_started);
     atomic_store(&app->state, WEIR__APP_ENDING);
     weir__gate_open(&app->ended);
 }
 
-/* --- reading the signals -------------------------------------------------------------------- */
-
-/* 0: none there. */
-static unsigned read_signal(int fd)
-{
-    struct signalfd_siginfo info;
-    ssize_t n = weir__sys_read(fd, &info, sizeof info);
-    return n == (ssize_t)sizeof info ? info.ssi_signo : 0;
-}
-
-static weir_err run_drain(weir_ctx *c, void *app)
-{
-    drain(app, weir__ctx_of(c));
-    return WEIR_OK;
-}
-
-static void on_first_signal(weir_app *app, struct weir__ctx *c, unsigned number)
-{
-    weir_log(NULL, WEIR_LOG_INFO, "%s: draining, for at most %lld ms",
-             number == SIGTERM ? "SIGTERM" : "SIGINT",
-             (long long)(app->settings.drain_timeout.ns / 1000000));
-    start_warden(app);
-    if (WEIR_GO(weir__ctx_handle(c), run_drain, app) < 0)
-        end_by_force(app, "no memory for the drain");
-}
-
-/* A fiber of the admin's worker, ended by the worker's end. */
-static void watch(void *arg)
+/* A fiber of the admin's worker from the start on; ended by the worker's end. */
+static void wait_for_the_end(void *arg)
 {
     weir_app *app = arg;
     struct weir__ctx *root = weir__self->root;
-    weir_time first = weir_never();
-    while (weir__wait_fd(root, app->signals, WEIR__READABLE, weir_never()) == WEIR_OK) {
-        unsigned number = read_signal(app->signals);
-        int64_t now = weir__worker_now(weir__self).ns;
-        if (number == 0)
-            continue;
-        if (first.ns == weir_never().ns) {
-            first.ns = now;
-            on_first_signal(app, root, number);
-        } else if (now - first.ns > SAME_SIGNAL_MS * 1000000LL) {
-            end_by_force(app, "a second signal; ended at once");
-        }
-    }
+    if (weir__gate_wait(root, &app->asked, weir_never()) == WEIR_OK)
+        drain(app, root);
 }
 
-struct start_watch {
-    struct weir__task task;
+static void prepare_here(struct weir__worker *w, void *arg)
+{
+    weir_app *app = arg;
+    if (w->index == w->runtime->worker_count - 1)
+        app->is_drain_ready =
+            weir__fiber_start(w, wait_for_the_end, app, "drain", NULL, w->root) != NULL;
+}
+
+weir_err weir__app_prepare_drain(weir_app *app, struct weir__ctx *c)
+{
+    weir_err err = weir__on_each_worker(c, prepare_here, app, weir_sec(10));
+    return err == WEIR_OK && !app->is_drain_ready ? -ENOMEM : err;
+}
+
+/* --- reading again -------------------------------------------------------------------------- */
+
+struct reload {
     weir_app *app;
 };
 
-static void start_watch(struct weir__task *t)
+/* Once more when it was asked for meanwhile. */
+static weir_err reload_all(weir_ctx *c, void *arg)
 {
-    struct start_watch *s = WEIR_CONTAINER(t, struct start_watch, task);
-    if (weir__fiber_start(weir__self, watch, s->app, "signals", NULL, weir__self->root) == NULL)
-        end_by_force(s->app, "no memory for the fiber that reads signals");
-    weir__free(s);
+    weir_app *app = ((const struct reload *)arg)->app;
+    unsigned asked;
+    do {
+        asked = atomic_load(&app->reloads_asked);
+        (void)weir__reload_all(c);
+    } while (weir_check(c) == WEIR_OK && atomic_fetch_sub(&app->reloads_asked, asked) != asked);
+    return WEIR_OK;
 }
 
-weir_err weir__app_watch_signals(weir_app *app)
+/*
+ * On the first worker's own stack. As background work, so that a drain waits for it, and cancels
+ * it.
+ */
+static void start_reload(struct weir__task *t)
 {
-    struct start_watch *s = weir__malloc(sizeof *s);
-    if (s == NULL)
-        return -ENOMEM;
-    *s = (struct start_watch){.task = {.run = start_watch}, .app = app};
-    weir__post(app->rt->workers[app->rt->worker_count - 1], &s->task);
-    return WEIR_OK;
+    struct reload reload = {WEIR_CONTAINER(t, weir_app, reload_task)};
+    weir_ctx *root = weir__ctx_handle(weir__self->root);
+    weir_err err = weir_detach(root, reload_all, &reload, sizeof reload);
+    if (err == WEIR_OK)
+        return;
+    atomic_store(&reload.app->reloads_asked, 0);
+    weir_log(NULL, WEIR_LOG_ERROR, "SIGHUP: cannot reload: %s", weir_strerror(err));
+}
+
+/* --- from the warden ------------------------------------------------------------------------ */
+
+/*
+ * Telling a worker is two steps: what it is told, and that it was told. It may have done all of it
+ * before the second one, and the runtime may be over (A6).
+ */
+static bool reach(weir_app *app)
+{
+    weir__lock_take(&app->reach);
+    if (!app->has_let_go)
+        return true;
+    weir__lock_give(&app->reach);
+    return false;
+}
+
+void weir__app_ask_for_the_end(weir_app *app)
+{
+    if (!reach(app))
+        return;
+    weir__gate_open(&app->asked);
+    weir__lock_give(&app->reach);
+}
+
+void weir__app_reload(weir_app *app)
+{
+    weir_log(NULL, WEIR_LOG_INFO, "SIGHUP: reloading");
+    if (atomic_fetch_add(&app->reloads_asked, 1) > 0)
+        return; /* who reloads will do it again */
+    if (!reach(app))
+        return;
+    app->reload_task.run = start_reload;
+    weir__post(app->rt->workers[0], &app->reload_task);
+    weir__lock_give(&app->reach);
+}
+
+/* As /readyz: it is not alive when nobody is served by any of its workers. */
+bool weir__app_is_alive(weir_app *app)
+{
+    unsigned stuck = 0, count = 0;
+    if (atomic_load(&app->state) != WEIR__APP_READY || !reach(app))
+        return true; /* starts and ends have limits of their own */
+    for (; count < app->rt->options.workers; count++)
+        stuck += weir__worker_held(app->rt->workers[count], weir__clock()).ns >=
+                 WEIR__APP_STUCK_MS * 1000000LL;
+    weir__lock_give(&app->reach);
+    return stuck < count;
+}
+
+void weir__app_let_go(weir_app *app)
+{
+    weir__lock_take(&app->reach);
+    app->has_let_go = true;
+    weir__lock_give(&app->reach);
 }

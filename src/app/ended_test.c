@@ -6,64 +6,9 @@
  *
  * The dead things are those of a request that has been answered: its handler leaves them behind.
  */
-#include "web/web_test_kit.h"
+#include "app/public_things.h"
 
-#include <glob.h>
-#include <unistd.h>
-
-#include <weir/weir.h>
-
-WEIR_HANDLE(anything, int);
-
-static struct things {
-    weir_ctx *c;
-    weir_chan *chan;
-    weir_mutex *mutex;
-    weir_sem *sem;
-    weir_cond *cond;
-    weir_wait_group *group;
-    weir_once *once;
-    weir_stream *stream;
-    weir_db *db;
-    weir_rows *rows;
-    weir_tx *tx;
-    weir_file *file;
-    weir_socket *socket;
-    weir_topic *topic;
-    weir_subscription *subscription;
-} live, dead;
-
-static const weir_key number_key = {"number", sizeof(int)};
-static int number;
-static int64_t big;
-static double real;
-static bool truth;
-static weir_str text;
-static char folder[] = "/tmp/weir-ended-XXXXXX";
-
-/* What a constructor returns is of no interest: it must not return. */
-static void use(const void *p)
-{
-    __asm__ volatile("" ::"r"(p) : "memory");
-}
-
-static weir_err nothing(weir_ctx *c, void *arg)
-{
-    (void)c, (void)arg;
-    return WEIR_OK;
-}
-
-static weir_err compute(void *arg)
-{
-    (void)arg;
-    return WEIR_OK;
-}
-
-static int select_one(weir_ctx *c, weir_chan *ch)
-{
-    weir_select_case arms[] = {{.chan = ch, .recv = &number}};
-    return weir_select(c, arms, 1, weir_ms(0), NULL);
-}
+#include "app/declared_testing.h"
 
 /* --- the rows ----------------------------------------------------------------------------- */
 
@@ -93,29 +38,6 @@ static const struct row rows[] = {
 
 /* --- what is left behind ------------------------------------------------------------------ */
 
-static void make_things(struct things *t, weir_ctx *c, const char *db_name)
-{
-    static char path[128];
-    t->c = c;
-    t->chan = weir_chan_new(c, int, 4);
-    t->mutex = weir_mutex_new(c);
-    t->sem = weir_sem_new(c, 4);
-    t->cond = weir_cond_new(c);
-    t->group = weir_wait_group_new(c);
-    t->once = weir_once_new(c);
-    snprintf(path, sizeof path, "%s/%s.db", folder, db_name);
-    t->db = weir_sqlite_open(c, .path = path, .create = true, .pool = {.max_open = 2});
-    assert_int_equal(weir_db_err(t->db), WEIR_OK);
-    t->rows = weir_query(c, t->db, "SELECT 1");
-    t->file = weir_file_temp(c);
-    t->socket = weir_dial(c, "no address");
-    t->topic = weir_topic_new(c, int);
-    t->subscription = weir_subscribe(c, t->topic);
-    weir_error_clear(c);
-    t->tx = weir_begin(c, t->db);
-    assert_int_equal(weir_exec(t->tx, "CREATE TABLE IF NOT EXISTS t(i INTEGER)"), WEIR_OK);
-}
-
 static weir_err leave_behind(weir_ctx *c)
 {
     make_things(&dead, c, "dead");
@@ -138,25 +60,11 @@ static weir_err call_row(weir_ctx *c, void *arg)
     return WEIR_OK;
 }
 
-/* The function as those who read the message call it: the macro's name, where there is one. */
-static const char *name_of(const char *function)
-{
-    static char name[64];
-    if (strcmp(function, "weir_go_at") == 0)
-        return "WEIR_GO";
-    if (strcmp(function, "weir_join_as") == 0)
-        return "weir_join";
-    snprintf(name, sizeof name, "%s", function);
-    size_t n = strlen(name);
-    if (strcmp(name + n - 3, "_at") == 0)
-        name[n - 3] = '\0';
-    return name;
-}
-
 static bool says(const char *message, const struct row *r)
 {
     char beginning[160];
-    snprintf(beginning, sizeof beginning, "%s: the %s ", name_of(r->function), r->argument);
+    snprintf(beginning, sizeof beginning, "%s: the %s ", declared_as_called(r->function),
+             r->argument);
     return strncmp(message, beginning, strlen(beginning)) == 0 &&
            strstr(message, "has ended") != NULL;
 }
@@ -210,7 +118,7 @@ static void test_the_dead_are_noticed_by_every_function(void **state)
 
 static weir_chan *channel_of(weir_ctx *c, size_t capacity)
 {
-    weir_ctx *sub = weir_ctx_open(c);
+    WEIR_SCOPE(sub, c);
     weir_chan *ch = weir_chan_new(sub, int, capacity);
     assert_int_equal(weir_chan_send(sub, ch, &number), WEIR_OK);
     (void)weir_ctx_close(sub);
@@ -221,7 +129,7 @@ static weir_err takes_its_place(weir_ctx *c, void *arg)
 {
     (void)arg;
     weir_chan *old = channel_of(c, 4);
-    weir_ctx *sub = weir_ctx_open(c);
+    WEIR_SCOPE(sub, c);
     weir_chan *new = weir_chan_new(sub, int, 4);
     const uintptr_t address = 0xffffffffffffULL;
     assert_int_equal((uintptr_t)old & address, (uintptr_t) new &address);
@@ -261,57 +169,21 @@ static bool is_listed(const char *name, size_t len)
     return false;
 }
 
-/* The functions of a header: after WEIR_API, up to the semicolon, the first "weir_…(". */
-static int check_header(const char *path, size_t *functions)
+static void check_listed(const struct declared *d, void *missing)
 {
-    static char source[1 << 20];
-    FILE *f = fopen(path, "r");
-    assert_non_null(f);
-    source[fread(source, 1, sizeof source - 1, f)] = '\0';
-    fclose(f);
-    int missing = 0;
-    for (char *at = source; (at = strstr(at, "\nWEIR_API ")) != NULL; at++) {
-        char *end = strchr(at, ';'), *paren = strchr(at, '(');
-        if (paren == NULL || paren > end || strncmp(at + 10, "extern", 6) == 0)
-            continue; /* no function */
-        while (strncmp(at, "weir_", 5) != 0 || strcspn(at, " *(") != (size_t)(paren - at)) {
-            at++;
-            if (at >= paren) /* an attribute comes first */
-                paren = strchr(paren + 1, '(');
-            assert_true(paren != NULL && paren < end);
-        }
-        ++*functions;
-        if (!is_listed(at, (size_t)(paren - at))) {
-            print_error("%.*s (%s) has no row in ended_calls.h\n", (int)(paren - at), at, path);
-            missing++;
-        }
-    }
-    return missing;
+    if (is_listed(d->name, (size_t)d->name_len))
+        return;
+    print_error("%.*s (%s) has no row in ended_calls.h\n", d->name_len, d->name, d->header);
+    ++*(int *)missing;
 }
 
 static void test_no_public_function_is_without_a_row(void **state)
 {
     (void)state;
-    char pattern[512];
-    glob_t found;
-    const char *root = getenv("WEIR_SOURCE");
-    size_t functions = 0;
     int missing = 0;
-    snprintf(pattern, sizeof pattern, "%s/include/weir/*.h", root != NULL ? root : ".");
-    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
-    for (size_t i = 0; i < found.gl_pathc; i++)
-        missing += check_header(found.gl_pathv[i], &functions);
-    globfree(&found);
+    size_t functions = declared_each(check_listed, &missing);
     assert_int_equal(missing, 0);
     assert_in_range(functions, 120, ROWS); /* the scan sees them */
-}
-
-static int clean_up(void **state)
-{
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
 }
 
 int main(void)

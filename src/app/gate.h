@@ -16,7 +16,7 @@ struct weir__gate {
 
 void weir__gate_init(struct weir__gate *g, const char *name);
 
-/* Opens it and wakes all who wait; from any thread. Idempotent. */
+/* Opens it and wakes all who wait; from any thread, while their workers are there. Idempotent. */
 void weir__gate_open(struct weir__gate *g);
 
 /* Waits until it is open: WEIR_OK, WEIR_ETIMEDOUT past `until`, the reason. Fiber. */

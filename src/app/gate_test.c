@@ -27,7 +27,7 @@ static weir_err opens_for_all(weir_ctx *c, void *arg)
     (void)arg;
     weir__gate_init(&gate, "test");
     passed = 0;
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     for (int i = 0; i < 3; i++)
         assert_int_equal(WEIR_GO(group, passes, NULL), WEIR_OK);
     assert_int_equal(weir_sleep(c, weir_sec(1)), WEIR_OK);
@@ -45,7 +45,7 @@ static weir_err gives_up(weir_ctx *c, void *arg)
     weir__gate_init(&gate, "test");
     weir_time soon = weir_time_add(weir_now(), weir_ms(50));
     assert_int_equal(weir__gate_wait(weir__ctx_of(c), &gate, soon), WEIR_ETIMEDOUT);
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(WEIR_GO(group, passes, NULL), WEIR_OK);
     assert_int_equal(weir_sleep(c, weir_ms(1)), WEIR_OK);
     weir_cancel(group);

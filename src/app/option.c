@@ -39,6 +39,10 @@ void weir__mistake(struct weir__mistakes *m, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(line, sizeof line, format, args);
     va_end(args);
+    for (char *p = line; *p != '\0'; p++) {
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            *p = '?'; /* what was found may be anything, and this is for a terminal */
+    }
     weir_buf_puts(&m->lines, weir_str_from(line));
     weir_buf_putc(&m->lines, '\n');
     m->count++;
@@ -296,6 +300,17 @@ static void check_initialiser(const weir_option *o, struct weir__mistakes *m)
     const char *allowed = o->check != NULL ? o->check(*o->text) : NULL;
     if (allowed != NULL || (o->one_of != NULL && !is_one_of(o, *o->text)))
         refuse(o, WEIR__FROM_INITIALISER, *o->text, allowed, m);
+}
+
+void weir__option_refuse(const struct weir__option_set *set, size_t i, const char *allowed,
+                         struct weir__mistakes *m)
+{
+    char text[64];
+    weir_buf b;
+    weir_buf_init_fixed(&b, text, sizeof text - 1);
+    weir__duration_print(*set->options[i].duration, &b);
+    text[b.len] = '\0';
+    refuse(&set->options[i], (enum weir__option_source)set->sources[i], text, allowed, m);
 }
 
 /* --- reading -------------------------------------------------------------------------------- */

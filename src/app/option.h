@@ -38,6 +38,10 @@ void weir__option_add(struct weir__option_set *set, const weir_option *option,
 void weir__options_read(struct weir__option_set *set, int argc, char **argv,
                         struct weir__mistakes *m);
 
+/* Adds that the value of the `i`-th option, a duration, is not allowed; `allowed` says what is. */
+void weir__option_refuse(const struct weir__option_set *set, size_t i, const char *allowed,
+                         struct weir__mistakes *m);
+
 /* The help text; to be called before weir__options_read, while the defaults are there. */
 void weir__options_help(const struct weir__option_set *set, const char *program, weir_buf *out);
 

@@ -1,7 +1,8 @@
 /*
- * A look at the machine before the service listens: settings of the kernel that are fine on a
- * desktop and too small for a service with many connections. What is too small is said in the log,
- * with the command that changes it; nothing is changed, and nothing stops the start. (The limit of
+ * A look at the program and the machine before the service listens: how that was compiled, and
+ * settings of the kernel that are fine on a desktop and too small for a service with many
+ * connections. What is amiss is said in the log, once, with the command that changes it; nothing is
+ * changed, and nothing stops the start. (The limit of
  * descriptors is the process' own: app.c raises it, and refuses a number of connections that it
  * does not allow.)
  */
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 
 #include "app/app.h"
+#include "base/sanitizer.h"
 #include "rt/log.h"
 #include "rt/sys.h"
 
@@ -34,9 +36,24 @@ static int read_numbers(const char *path, long out[2])
     return count;
 }
 
-void weir__app_preflight(void)
+/* How the program was built. */
+static void look_at_program(const weir_app *app)
+{
+    if (app->settings.built_with == 0)
+        weir_log(NULL, WEIR_LOG_WARN,
+                 "this program was built without the flags of weir.pc: a large frame can step over "
+                 "its stack's guard into another request's, a fault runs no clean-ups, stacks in "
+                 "reports are short; compile all of it with $(pkg-config --cflags weir)");
+    if (!weir__lsan_sees_fibers())
+        weir_log(NULL, WEIR_LOG_WARN,
+                 "LeakSanitizer alone finds no leak in a handler unless the environment has "
+                 "LSAN_OPTIONS=fast_unwind_on_malloc=0; with AddressSanitizer it does");
+}
+
+void weir__app_preflight(const weir_app *app)
 {
     long n[2];
+    look_at_program(app);
     if (read_numbers("/proc/sys/net/core/somaxconn", n) >= 1 && n[0] < BACKLOG_WANTED)
         weir_log(NULL, WEIR_LOG_WARN,
                  "at most %ld connections can wait to be accepted; sysctl net.core.somaxconn=%d",

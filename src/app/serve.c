@@ -8,29 +8,18 @@
  * reverse.
  */
 #include <stdio.h>
-#include <sys/socket.h>
+#include <string.h>
 
 #include "app/app.h"
 #include "base/assert.h"
 #include "rt/log.h"
 
-enum { MESSAGE_MAX = 512, CLOSE_GRACE_MS = 1000 };
+enum { MESSAGE_MAX = 512, CLOSE_GRACE_MS = 200 };
 
 /* One line for people; the log is for machines. */
 static void tell(const weir_app *app, const char *message)
 {
     fprintf(stderr, "%s: %s\n", app->settings.name, message);
-}
-
-/* "http://127.0.0.1:8080"; every address of the machine is shown as localhost. */
-static void print_url(const struct weir__endpoint *e, char *out, size_t size)
-{
-    static const uint8_t any[16] = {0};
-    char text[WEIR__ENDPOINT_TEXT_MAX];
-    (void)weir__endpoint_format(e, text);
-    if (memcmp(e->ip, any, e->family == AF_INET ? 4 : sizeof any) == 0)
-        snprintf(text, sizeof text, "localhost:%u", e->port);
-    snprintf(out, size, "http://%s", text);
 }
 
 weir_err weir__app_listen(struct weir__app_listener *l, const struct weir__http_server_options *o,
@@ -42,26 +31,55 @@ weir_err weir__app_listen(struct weir__app_listener *l, const struct weir__http_
     l->server = weir__http_server_new(rt, o, &table);
     if (l->server == NULL)
         return -ENOMEM;
-    struct weir__endpoint bound;
-    weir_err err = weir__http_server_listen(l->server, weir_str_from(where), &bound, message, size);
+    struct weir__listener opened;
+    weir_err err =
+        weir__http_server_listen(l->server, weir_str_from(where), &opened, message, size);
     if (err == WEIR_OK)
-        print_url(&bound, l->url, sizeof l->url);
+        memcpy(l->url, opened.url, sizeof l->url);
     return err;
 }
 
-void weir__app_close(struct weir__app_listener *l, struct weir__ctx *c)
+void weir__app_close(struct weir__http_server *s, struct weir__ctx *c, weir_dur patience)
 {
-    if (l->server == NULL)
-        return;
-    weir__http_server_drain(l->server, c);
-    weir_time until = weir_time_add(weir__worker_now(weir__self), weir_ms(CLOSE_GRACE_MS));
-    if (weir__http_server_wait_closed(l->server, c, until) < 0) {
-        weir__http_server_cancel_all(l->server, c, WEIR_REASON_SHUTDOWN);
-        weir_err err = weir__http_server_wait_closed(l->server, c, weir_never());
-        WEIR_ASSERT(err == WEIR_OK, "what was cancelled ends");
+    weir_time until = weir_time_add(weir__worker_now(weir__self), patience);
+    weir__http_server_drain(s, c);
+    if (weir__http_server_wait_closed(s, c, until) < 0) {
+        weir__http_server_cancel_all(s, c, WEIR_REASON_SHUTDOWN);
+        weir_err err = weir__http_server_wait_closed(s, c, weir_never());
+        WEIR_ASSERT(err == WEIR_OK, "what is waited for without an end has come");
     }
-    weir__http_server_free(l->server, c);
-    l->server = NULL;
+}
+
+/*
+ * Both are closed before either is freed: the admin's pages show the numbers of the other, and the
+ * last one that is read may be read now.
+ */
+static void close_both(weir_app *app, struct weir__ctx *c)
+{
+    struct weir__http_stats stats = {0};
+    struct weir__app_listener *all[] = {&app->traffic, &app->admin};
+    if (app->traffic.server != NULL)
+        weir__http_server_stats(app->traffic.server, &stats);
+    app->requests = stats.requests;
+    for (int i = 0; i < 2; i++) {
+        if (all[i]->server != NULL)
+            weir__app_close(all[i]->server, c, weir_ms(CLOSE_GRACE_MS));
+    }
+    atomic_store(&app->is_serving, false);
+    for (int i = 0; i < 2; i++) {
+        weir__http_server_free(all[i]->server, c);
+        all[i]->server = NULL;
+    }
+}
+
+/* One more that systemd has opened for us. */
+static weir_err listen_on_more(weir_app *app, int num, char *message, size_t size)
+{
+    char where[32];
+    struct weir__listener opened;
+    snprintf(where, sizeof where, "fd:%d", num);
+    return weir__http_server_listen(app->traffic.server, weir_str_from(where), &opened, message,
+                                    size);
 }
 
 /* Opens the port for traffic and lets it in. */
@@ -72,6 +90,9 @@ static weir_err open_traffic(weir_app *app, struct weir__ctx *c)
     weir__app_server_options(app, &options);
     weir_err err = weir__app_listen(&app->traffic, &options, &app->web, app->rt,
                                     app->settings.listen, message, sizeof message);
+    bool is_inherited = app->settings.listen == app->inherited.traffic;
+    for (int i = 0; err == WEIR_OK && is_inherited && i < app->inherited.more_count; i++)
+        err = listen_on_more(app, app->inherited.more[i], message, sizeof message);
     if (err < 0) {
         tell(app, message);
         return err;
@@ -79,6 +100,7 @@ static weir_err open_traffic(weir_app *app, struct weir__ctx *c)
     err = weir__http_server_start(app->traffic.server, c);
     if (err < 0)
         tell(app, "cannot begin to accept connections");
+    atomic_store(&app->is_serving, err == WEIR_OK);
     return err;
 }
 
@@ -104,19 +126,21 @@ static weir_err start_all(weir_app *app, weir_ctx *handle, struct weir__ctx *c)
     char message[MESSAGE_MAX] = "";
     weir_err err = weir__on_each_worker(c, weir__web_attach, &app->web, weir_sec(10));
     if (err == WEIR_OK)
-        err = weir__app_watch_signals(app);
+        err = weir__app_prepare_drain(app, c);
     if (err == WEIR_OK && strcmp(app->settings.admin, "off") != 0)
         err = weir__app_admin_start(app, c, message, sizeof message);
     if (err < 0) {
         tell(app, message[0] != '\0' ? message : weir_strerror(err));
         return err;
     }
-    weir__app_preflight();
+    weir__app_preflight(app);
     err = weir__app_run_start(app, handle, message, sizeof message);
     if (err < 0) {
         tell(app, message);
         return err;
     }
+    if (atomic_load(&app->state) != WEIR__APP_STARTING)
+        return WEIR_OK; /* it is to end already: nobody is let in */
     err = open_traffic(app, c);
     return err == WEIR_OK ? weir__app_audit_start(app, c) : err;
 }
@@ -128,6 +152,7 @@ static void say_ready(weir_app *app)
         printf(", admin on %s", app->admin.url);
     printf("\n");
     fflush(stdout);
+    weir__notify(&app->inherited, "READY=1");
     if (app->settings.ready != NULL)
         app->settings.ready(app->traffic.url, app->settings.arg);
     fflush(stdout);
@@ -146,11 +171,7 @@ weir_err weir__app_serve(weir_ctx *handle, void *arg)
     weir__gate_open(&app->started);
     if (err == WEIR_OK)
         err = weir__gate_wait(c, &app->ended, weir_never());
-    struct weir__http_stats stats = {0};
-    if (app->traffic.server != NULL)
-        weir__http_server_stats(app->traffic.server, &stats);
-    app->requests = stats.requests;
-    weir__app_close(&app->traffic, c);
-    weir__app_close(&app->admin, c);
+    weir__warden_hurry(app, app->settings.drain_timeout);
+    close_both(app, c);
     return err;
 }

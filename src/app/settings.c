@@ -3,9 +3,14 @@
  * default. The defaults of limits and time-outs are written here and handed down to the server and
  * the runtime, so that --help tells the truth.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
+#include <weir/version.h>
+
 #include "app/app.h"
+#include "base/sized.h"
+#include "base/slip.h"
 
 #define HOUR_NS 3600000000000LL
 #define GIB ((int64_t)1 << 30)
@@ -14,17 +19,14 @@ static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL}
 
 static const char *check_address(const char *text)
 {
-    struct weir__endpoint e;
-    return weir__endpoint_parse(weir_str_from(text), &e) == WEIR_OK
-               ? NULL
-               : ":PORT, IPv4:PORT or [IPv6]:PORT, with a port from 0 to 65535";
+    return weir__listener_check(weir_str_from(text));
 }
 
 static const char *check_admin(const char *text)
 {
     if (strcmp(text, "off") == 0 || check_address(text) == NULL)
         return NULL;
-    return "off, :PORT, IPv4:PORT or [IPv6]:PORT, with a port from 0 to 65535";
+    return "off, or an address as --listen has";
 }
 
 static void default_text(const char **value, const char *text)
@@ -64,6 +66,9 @@ static void set_defaults(weir_app_options *s, char **argv)
     default_duration(&s->write_timeout, weir_sec(30));
     default_duration(&s->idle_timeout, weir_sec(75));
     default_duration(&s->handler_timeout, weir_sec(30));
+    default_duration(&s->linger_timeout, weir_sec(30));
+    default_number(&s->linger_bytes_max, 256 << 20);
+    default_number(&s->requests_max, 10000);
     default_number(&s->head_bytes_max, 16 << 10);
     default_number(&s->body_bytes_max, 8 << 20);
     default_number(&s->request_memory_max, 64 << 20);
@@ -71,7 +76,29 @@ static void set_defaults(weir_app_options *s, char **argv)
     default_number(&s->detached_max, 1000);
 }
 
-static void add_options(weir_app *app)
+/* Those of the program, each as large as it was when that was compiled. */
+static void add_own(weir_app *app)
+{
+    const char *given = (const char *)app->settings.options;
+    size_t stride = app->settings.option_size;
+    if (given != NULL && stride < offsetof(weir_option, help)) {
+        weir__mistake(&app->mistakes, "weir_app_new: .options without .option_size, which the "
+                                      "macro sets");
+        return;
+    }
+    for (; given != NULL && ((const weir_option *)given)->name != NULL; given += stride) {
+        weir_option o;
+        if (!weir__sized_copy(&o, sizeof o, given, stride))
+            weir__mistake(&app->mistakes,
+                          ".options: \"%s\" has what this library does not know: the program was "
+                          "compiled with a newer Weir",
+                          o.name);
+        weir__option_add(&app->options, &o, &app->mistakes);
+    }
+}
+
+/* Adds all; how many are Weir's own, which are the first. */
+static size_t add_options(weir_app *app)
 {
     weir_app_options *s = &app->settings;
     const weir_option table[] = {
@@ -84,6 +111,8 @@ static void add_options(weir_app *app)
          .number = &s->offload_threads, .max = 1024},
         {"log-level", "the least that is logged", .text = &s->log_level, .one_of = log_levels},
         {"contain-faults", "a fault in a handler is a panic", .toggle = &s->contain_faults},
+        {"trap-ended", "memory of requests that have ended faults when it is touched: for tests",
+         .toggle = &s->trap_ended},
         {"drain-delay", "from SIGTERM to no longer accepting", .duration = &s->drain_delay,
          .max = HOUR_NS},
         {"drain-timeout", "for requests to end before they are cancelled",
@@ -102,10 +131,18 @@ static void add_options(weir_app *app)
          .max = 24 * HOUR_NS},
         {"handler-timeout", "for a request's handler; 0: none", .duration = &s->handler_timeout,
          .max = 24 * HOUR_NS},
+        {"linger-timeout", "for a client to end after its last answer; 0: it is not waited for",
+         .duration = &s->linger_timeout, .max = HOUR_NS},
+        {"linger-bytes-max", "of what it sends meanwhile, which is thrown away",
+         .number = &s->linger_bytes_max, .min = 1, .max = 1024 * GIB},
         {"connections-max", "open at a time; 0: 100000, or what the system allows",
          .number = &s->connections_max, .max = 10000000},
+        {"requests-max", "on a connection", .number = &s->requests_max, .min = 1,
+         .max = UINT32_MAX},
+        {"half-close", "a client that shuts its sending side is not taken to be gone",
+         .toggle = &s->half_close},
         {"head-bytes-max", "of a request's head", .number = &s->head_bytes_max, .min = 1024,
-         .max = 1 << 20},
+         .max = WEIR_HTTP1_HEAD_BYTES_MAX},
         {"body-bytes-max", "of a request's body, unless its route says otherwise",
          .number = &s->body_bytes_max, .min = 1, .max = 1024 * GIB},
         {"request-memory-max", "of all that a request allocates", .number = &s->request_memory_max,
@@ -116,16 +153,34 @@ static void add_options(weir_app *app)
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         weir__option_add(&app->options, &table[i], &app->mistakes);
-    for (const weir_option *o = s->options; o != NULL && o->name != NULL; o++)
-        weir__option_add(&app->options, o, &app->mistakes);
+    size_t own = app->options.count;
+    add_own(app);
+    return own;
+}
+
+/* Times of Weir's own are 0 or from a millisecond on: `.stall = 5` is 5 ns, and meant 5 ms. */
+static void check_slips(weir_app *app, size_t own)
+{
+    char allowed[96];
+    for (size_t i = 0; i < own; i++) {
+        const weir_dur *d = app->options.options[i].duration;
+        if (d == NULL || !weir__dur_is_slip(*d))
+            continue;
+        (void)snprintf(allowed, sizeof allowed,
+                       "1ms or more; weir_ms(%lld) when milliseconds are meant", (long long)d->ns);
+        weir__option_refuse(&app->options, i, allowed, &app->mistakes);
+    }
 }
 
 void weir__app_read_settings(weir_app *app)
 {
     set_defaults(&app->settings, app->argv);
-    add_options(app);
-    if (!weir__options_want(app->argc, app->argv, "--help"))
-        weir__options_read(&app->options, app->argc, app->argv, &app->mistakes);
+    weir__inherited_addresses(&app->inherited, &app->settings);
+    size_t own = add_options(app);
+    if (weir__options_want(app->argc, app->argv, "--help"))
+        return;
+    weir__options_read(&app->options, app->argc, app->argv, &app->mistakes);
+    check_slips(app, own);
 }
 
 /* What zero means to the server: its default, which is not what it means here. */
@@ -145,7 +200,11 @@ void weir__app_server_options(const weir_app *app, struct weir__http_server_opti
         .write_timeout = or_none(s->write_timeout),
         .idle_timeout = or_none(s->idle_timeout),
         .handler_timeout = or_none(s->handler_timeout),
+        .linger_timeout = or_none(s->linger_timeout),
+        .linger_bytes_max = (uint64_t)s->linger_bytes_max,
         .connections_max = (uint32_t)s->connections_max,
+        .requests_max = s->requests_max,
+        .is_half_close_served = s->half_close,
     };
 }
 

@@ -5,7 +5,7 @@
  *
  * The hard thing is to find use after the end: under AddressSanitizer the free tail of a chunk and
  * every cached chunk are poisoned, so a stale pointer into an ended arena is reported although the
- * memory was never freed.
+ * memory was never freed. While the trap is on (trap.h) chunks and blocks come from there.
  *
  * The cache is bounded by WEIR__ARENA_CACHE_BYTES_MAX and freed when its thread ends.
  */
@@ -18,6 +18,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/trap.h"
 
 struct weir__arena_chunk {
     struct weir__arena_chunk *next;
@@ -63,8 +64,12 @@ static struct weir__arena_chunk *chunk_take(size_t size)
 {
     int tier = class_of(size);
     struct weir__arena_chunk *chunk = tier >= 0 ? cache.free[tier] : NULL;
+    if (WEIR_UNLIKELY(weir__trap_is_on) && (chunk = weir__trap_take(size)) != NULL) {
+        chunk->size = size;
+        return chunk;
+    }
     if (chunk != NULL) {
-        WEIR_ASAN_UNPOISON(chunk, HEAD);
+        weir__unpoison(chunk, HEAD);
         cache.free[tier] = chunk->next;
         cache.bytes -= size;
         return chunk;
@@ -77,14 +82,19 @@ static struct weir__arena_chunk *chunk_take(size_t size)
 
 static void chunk_free(struct weir__arena_chunk *chunk)
 {
-    WEIR_ASAN_UNPOISON(chunk, chunk->size);
-    weir__free(chunk);
+    weir__unpoison(chunk, chunk->size);
+    if (WEIR_UNLIKELY(weir__trap_holds(chunk)))
+        weir__trap_give(chunk, chunk->size);
+    else
+        weir__free(chunk);
 }
 
 static void chunk_give(struct weir__arena_chunk *chunk)
 {
     int tier = class_of(chunk->size);
-    if (tier < 0 || cache.bytes + chunk->size > WEIR__ARENA_CACHE_BYTES_MAX) {
+    /* No cache where memory is watched: uses after the end show, and nothing points to leaks. */
+    if (tier < 0 || weir__trap_is_on || weir__is_watched ||
+        cache.bytes + chunk->size > WEIR__ARENA_CACHE_BYTES_MAX) {
         chunk_free(chunk);
         return;
     }
@@ -95,7 +105,7 @@ static void chunk_give(struct weir__arena_chunk *chunk)
     chunk->next = cache.free[tier];
     cache.free[tier] = chunk;
     cache.bytes += chunk->size;
-    WEIR_ASAN_POISON(chunk, chunk->size);
+    weir__poison(chunk, chunk->size);
 }
 
 void weir__arena_init(struct weir__arena *a, void *first, size_t first_size, size_t bytes_max)
@@ -125,6 +135,16 @@ static bool fits_budget(const struct weir__arena *a, size_t size)
             return false;
     }
     return true;
+}
+
+size_t weir__arena_left(const struct weir__arena *a)
+{
+    size_t left = SIZE_MAX;
+    for (; a != NULL; a = a->outer) {
+        size_t here = a->bytes_used < a->bytes_max ? a->bytes_max - a->bytes_used : 0;
+        left = here < left ? here : left;
+    }
+    return left;
 }
 
 static void charge(struct weir__arena *a, size_t size)
@@ -172,7 +192,7 @@ void *weir__arena_alloc_slow(struct weir__arena *a, size_t size, size_t align)
         a->is_over_budget = true;
         return NULL;
     }
-    bool is_in_chunk = need <= PIECE_MAX && WEIR_LIKELY(!is_single);
+    bool is_in_chunk = need <= PIECE_MAX && WEIR_LIKELY(!is_single && !weir__is_watched);
     size_t chunk_size = is_in_chunk ? next_chunk_size(a, need) : 0;
     if (chunk_size == 0) {
         struct weir__arena_chunk *block = add_chunk(a, need + HEAD);
@@ -183,10 +203,10 @@ void *weir__arena_alloc_slow(struct weir__arena *a, size_t size, size_t align)
         return NULL;
     a->at = (char *)chunk + HEAD;
     a->end = (char *)chunk + chunk_size;
-    WEIR_ASAN_POISON(a->at, chunk_size - HEAD);
+    weir__poison(a->at, chunk_size - HEAD);
     char *p = align_up(a->at, align);
     a->at = p + size;
-    WEIR_ASAN_UNPOISON(p, size);
+    weir__unpoison(p, size);
     return p;
 }
 
@@ -196,6 +216,19 @@ static bool is_latest_block(const struct weir__arena *a, const void *p)
     const struct weir__arena_chunk *head = a->chunks;
     return head != NULL && (const char *)p == (const char *)head + HEAD &&
            a->end != (const char *)head + head->size && class_of(head->size) < 0;
+}
+
+/* A block of another size in its place; NULL: it stays as it is. */
+static struct weir__arena_chunk *resize(struct weir__arena_chunk *block, size_t size)
+{
+    if (WEIR_LIKELY(!weir__trap_holds(block)))
+        return weir__realloc(block, size);
+    struct weir__arena_chunk *moved = weir__trap_take(size);
+    if (moved == NULL)
+        return NULL;
+    memcpy(moved, block, block->size);
+    weir__trap_give(block, block->size);
+    return moved;
 }
 
 static void *grow_block(struct weir__arena *a, size_t new_size)
@@ -209,7 +242,7 @@ static void *grow_block(struct weir__arena *a, size_t new_size)
         return NULL;
     }
     size_t old = head->size;
-    head = weir__realloc(head, size);
+    head = resize(head, size);
     if (head == NULL)
         return NULL;
     head->size = size;
@@ -225,7 +258,7 @@ void *weir__arena_grow(struct weir__arena *a, void *p, size_t old_size, size_t n
     if (new_size <= old_size)
         return p;
     if ((char *)p + old_size == a->at && new_size - old_size <= (size_t)(a->end - a->at)) {
-        WEIR_ASAN_UNPOISON(a->at, new_size - old_size);
+        weir__unpoison(a->at, new_size - old_size);
         a->at += new_size - old_size;
         return p;
     }
@@ -271,6 +304,17 @@ weir_str weir__arena_printf(struct weir__arena *a, const char *format, ...)
     return text;
 }
 
+size_t weir__arena_piece(const struct weir__arena *a, size_t nth, const void **at)
+{
+    for (const struct weir__arena_chunk *chunk = a->chunks; chunk != NULL; chunk = chunk->next) {
+        if (nth-- == 0) {
+            *at = chunk;
+            return chunk->size;
+        }
+    }
+    return 0;
+}
+
 size_t weir__arena_cached_bytes(void)
 {
     return cache.bytes;
@@ -281,7 +325,7 @@ void weir__arena_trim(void)
     for (int tier = 0; tier < CLASSES; tier++) {
         while (cache.free[tier] != NULL) {
             struct weir__arena_chunk *chunk = cache.free[tier];
-            WEIR_ASAN_UNPOISON(chunk, HEAD);
+            weir__unpoison(chunk, HEAD);
             cache.free[tier] = chunk->next;
             chunk_free(chunk);
         }

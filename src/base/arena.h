@@ -12,7 +12,7 @@
 #include <weir/api.h>
 #include <weir/str.h>
 
-#include "base/asan.h"
+#include "base/sanitizer.h"
 
 struct weir__arena_chunk;
 
@@ -54,7 +54,7 @@ static inline void *weir__arena_alloc_aligned(struct weir__arena *a, size_t size
     uintptr_t at = ((uintptr_t)a->at + align - 1) & ~(uintptr_t)(align - 1);
     if (WEIR_LIKELY(at < (uintptr_t)a->end && size <= (uintptr_t)a->end - at)) {
         a->at = (char *)(at + size);
-        WEIR_ASAN_UNPOISON(at, size);
+        weir__unpoison((const void *)at, size);
         return (void *)at;
     }
     return weir__arena_alloc_slow(a, size, align);
@@ -72,11 +72,17 @@ static inline void *weir__arena_alloc(struct weir__arena *a, size_t size)
  */
 void *weir__arena_grow(struct weir__arena *a, void *p, size_t old_size, size_t new_size);
 
+/* Bytes that it may still take: the least of its own budget and those around it. */
+size_t weir__arena_left(const struct weir__arena *a);
+
 /* A copy of `s` with a NUL behind it; the absent string on failure. */
 weir_str weir__arena_str(struct weir__arena *a, weir_str s);
 
 /* Text made as by printf, with a NUL behind it; the absent string on failure. */
 weir_str weir__arena_printf(struct weir__arena *a, const char *format, ...) WEIR_PRINTF(2, 3);
+
+/* The bytes of its `nth` piece, and where that is; 0: it has no more. */
+size_t weir__arena_piece(const struct weir__arena *a, size_t nth, const void **at);
 
 /*
  * Bytes of chunks that the calling thread keeps for its next arenas, at most

@@ -9,21 +9,26 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/given.h"
 
 enum { FIRST_CAP = 256 };
 
 void weir_buf_init(weir_buf *b, size_t bytes_max)
 {
+    weir__given(b, "the buffer");
     *b = (weir_buf){.bytes_max = bytes_max};
 }
 
 void weir_buf_init_fixed(weir_buf *b, char *bytes, size_t size)
 {
+    weir__given(b, "the buffer");
+    weir__given_some(bytes, size, "the memory");
     *b = (weir_buf){.ptr = bytes, .cap = size, .bytes_max = size, .is_fixed = true};
 }
 
 void weir_buf_fini(weir_buf *b)
 {
+    weir__given(b, "the buffer");
     if (!b->is_fixed)
         weir__free(b->ptr);
     if (b->is_fixed)
@@ -58,6 +63,7 @@ static char *grow(weir_buf *b, size_t n)
 
 char *weir_buf_reserve(weir_buf *b, size_t n)
 {
+    weir__given(b, "the buffer");
     if (WEIR_UNLIKELY(b->err != WEIR_OK))
         return NULL;
     if (WEIR_LIKELY(n <= b->cap - b->len && (b->ptr != NULL || b->is_fixed)))
@@ -67,6 +73,8 @@ char *weir_buf_reserve(weir_buf *b, size_t n)
 
 void weir_buf_add(weir_buf *b, const void *bytes, size_t n)
 {
+    weir__given(b, "the buffer");
+    weir__given_some(bytes, n, "the data");
     char *at = n != 0 ? weir_buf_reserve(b, n) : NULL;
     if (at == NULL)
         return;
@@ -76,16 +84,20 @@ void weir_buf_add(weir_buf *b, const void *bytes, size_t n)
 
 void weir_buf_puts(weir_buf *b, weir_str s)
 {
+    weir__given(b, "the buffer");
     weir_buf_add(b, s.ptr, s.len);
 }
 
 void weir_buf_putc(weir_buf *b, char ch)
 {
+    weir__given(b, "the buffer");
     weir_buf_add(b, &ch, 1);
 }
 
 void weir_buf_printf(weir_buf *b, const char *format, ...)
 {
+    weir__given(b, "the buffer");
+    weir__given(format, "the format");
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);

@@ -37,6 +37,8 @@ static const char *weir_error_text(weir_err err)
         return "resource busy";
     case WEIR_EFAIL:
         return "handler failed";
+    case WEIR_ETHREAD:
+        return "for fibers only";
     }
     return "unknown error";
 }

@@ -13,350 +13,11 @@
  */
 #include "base/json_decode.h"
 
-#include <stdio.h>
-
-#include "base/json_keys.h"
-#include "base/json_scan.h"
+#include "base/json_decode_inside.h"
 #include "base/num.h"
-#include "base/utf8.h"
-#include "base/validate.h"
+#include "base/value.h"
 
-enum { BYTES_MAX_DEFAULT = 1 << 20, QUOTE_MAX = 32 };
-
-struct decoder {
-    const char *end;
-    uint32_t depth, depth_max;
-    struct weir__json_keys unknown;
-    struct weir__report report;
-};
-
-/* --- errors ----------------------------------------------------------------------------------- */
-
-/* Broken syntax: the only error that is then reported. */
-static const char *broken(struct decoder *d, const char *p, const char *what)
-{
-    if (d->report.errors != NULL)
-        d->report.errors->count = d->report.errors->total = 0;
-    const char *line = d->report.text;
-    unsigned lines = 1;
-    for (const char *q = line; (q = memchr(q, '\n', (size_t)(p - q))) != NULL; line = ++q)
-        lines++;
-    d->report.at = p;
-    weir__report_add(&d->report, NULL, "is not JSON: %s at line %u, column %zu", what, lines,
-                     (size_t)(p - line) + 1);
-    return NULL;
-}
-
-static const char *unexpected(struct decoder *d, const char *p, const char *what)
-{
-    return broken(d, p, p == d->end ? "it ends too early" : what);
-}
-
-static const char *no_memory(struct decoder *d)
-{
-    weir__report_no_memory(&d->report);
-    return NULL;
-}
-
-/* --- tokens ----------------------------------------------------------------------------------- */
-
-/* The byte at `p`; 0, which no token begins with, at the end. */
-static inline char peek(const struct decoder *d, const char *p)
-{
-    return WEIR_LIKELY(p < d->end) ? *p : '\0';
-}
-
-static inline const char *skip_blanks(const struct decoder *d, const char *p)
-{
-    while (p < d->end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
-        p++;
-    return p;
-}
-
-/* Checks \uXXXX, and its second half where it is a surrogate; `p` is at the backslash. */
-static const char *check_unicode_escape(struct decoder *d, const char *p)
-{
-    int32_t unit = weir__json_hex4(p + 2, d->end);
-    if (unit < 0)
-        return unexpected(d, p, "an escape without four hexadecimal digits");
-    if (unit < 0xd800 || unit > 0xdfff)
-        return p + 6;
-    int32_t second =
-        d->end - p >= 12 && p[6] == '\\' && p[7] == 'u' ? weir__json_hex4(p + 8, d->end) : -1;
-    if (unit > 0xdbff || second < 0xdc00 || second > 0xdfff)
-        return broken(d, p, "a surrogate without its other half");
-    return p + 12;
-}
-
-static const char *check_escape(struct decoder *d, const char *p)
-{
-    switch (peek(d, p + 1)) {
-    case '"':
-    case '\\':
-    case '/':
-    case 'b':
-    case 'f':
-    case 'n':
-    case 'r':
-    case 't':
-        return p + 2;
-    case 'u':
-        return check_unicode_escape(d, p);
-    default:
-        return broken(d, p, "an escape that JSON does not have");
-    }
-}
-
-/* From behind the opening quote to the closing one; checks escapes and UTF-8. */
-static inline const char *scan_string(struct decoder *d, const char *start, bool *has_escape)
-{
-    unsigned high = 0;
-    const char *p = start;
-    *has_escape = false;
-    while ((p = weir__json_scan(p, d->end, &high)) < d->end && *p != '"') {
-        if (*p != '\\')
-            return broken(d, p, "a control character in a string");
-        *has_escape = true;
-        p = check_escape(d, p);
-        if (p == NULL)
-            return NULL;
-    }
-    if (p == d->end)
-        return broken(d, p, "it ends too early");
-    if (WEIR_UNLIKELY(high != 0)) {
-        size_t valid = weir__utf8_valid_prefix(start, (size_t)(p - start));
-        if (valid != (size_t)(p - start))
-            return broken(d, start + valid, "a string that is not UTF-8");
-    }
-    return p;
-}
-
-/* Writes what one checked escape stands for; moves both places on. */
-static void unescape_one(const char **from, char **to)
-{
-    static const char plain[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
-    const char *p = *from;
-    if (p[1] != 'u') {
-        *(*to)++ = meant[strchr(plain, p[1]) - plain];
-        *from += 2;
-        return;
-    }
-    uint32_t unit = (uint32_t)weir__json_hex4(p + 2, p + 6);
-    *from += 6;
-    if (unit >= 0xd800 && unit <= 0xdbff) {
-        uint32_t second = (uint32_t)weir__json_hex4(p + 8, p + 12);
-        unit = 0x10000 + ((unit - 0xd800) << 10) + (second - 0xdc00);
-        *from += 6;
-    }
-    *to += weir__utf8_put(*to, unit);
-}
-
-/* A copy of a checked string without its escapes; it is never longer. */
-static bool unescape(struct decoder *d, weir_str *s)
-{
-    char *copy = weir__arena_alloc_aligned(d->report.arena, s->len, 1);
-    if (copy == NULL) {
-        no_memory(d);
-        return false;
-    }
-    const char *from = s->ptr, *end = s->ptr + s->len;
-    char *to = copy;
-    while (from < end) {
-        const char *slash = memchr(from, '\\', (size_t)(end - from));
-        size_t n = (size_t)((slash != NULL ? slash : end) - from);
-        memcpy(to, from, n);
-        from += n;
-        to += n;
-        if (from < end)
-            unescape_one(&from, &to);
-    }
-    *s = (weir_str){copy, (size_t)(to - copy)};
-    return true;
-}
-
-/* Reads a string; `p` is at its opening quote. */
-static inline const char *read_string(struct decoder *d, const char *p, weir_str *out)
-{
-    bool has_escape;
-    const char *end = scan_string(d, p + 1, &has_escape);
-    if (end == NULL)
-        return NULL;
-    *out = (weir_str){p + 1, (size_t)(end - p - 1)};
-    if (WEIR_UNLIKELY(has_escape) && !unescape(d, out))
-        return NULL;
-    return end + 1;
-}
-
-static const char *read_literal(struct decoder *d, const char *p, const char *word, size_t n)
-{
-    if ((size_t)(d->end - p) < n || memcmp(p, word, n) != 0)
-        return unexpected(d, p, "a word that is not true, false or null");
-    return p + n;
-}
-
-/* The place behind a number, by the grammar alone. */
-static const char *skip_number(struct decoder *d, const char *p)
-{
-    p += *p == '-';
-    if (!weir__json_is_digit(peek(d, p)))
-        return unexpected(d, p, "a number without digits");
-    if (*p == '0' && weir__json_is_digit(peek(d, p + 1)))
-        return broken(d, p, "a number that begins with 0");
-    while (weir__json_is_digit(peek(d, p)))
-        p++;
-    if (peek(d, p) == '.') {
-        if (!weir__json_is_digit(peek(d, ++p)))
-            return unexpected(d, p, "a number without digits behind its point");
-        while (weir__json_is_digit(peek(d, p)))
-            p++;
-    }
-    if ((peek(d, p) | 0x20) == 'e') {
-        p++;
-        if (peek(d, p) == '+' || peek(d, p) == '-')
-            p++;
-        if (!weir__json_is_digit(peek(d, p)))
-            return unexpected(d, p, "a number without digits in its exponent");
-        while (weir__json_is_digit(peek(d, p)))
-            p++;
-    }
-    return p;
-}
-
-/* --- skipping values -------------------------------------------------------------------------- */
-
-static const char *skip_string(struct decoder *d, const char *p)
-{
-    bool has_escape;
-    p = scan_string(d, p + 1, &has_escape);
-    return p != NULL ? p + 1 : NULL;
-}
-
-static const char *skip_scalar(struct decoder *d, const char *p)
-{
-    switch (peek(d, p)) {
-    case '"':
-        return skip_string(d, p);
-    case 't':
-        return read_literal(d, p, "true", 4);
-    case 'f':
-        return read_literal(d, p, "false", 5);
-    case 'n':
-        return read_literal(d, p, "null", 4);
-    default:
-        break;
-    }
-    if (peek(d, p) == '-' || weir__json_is_digit(peek(d, p)))
-        return skip_number(d, p);
-    return unexpected(d, p, "a value is expected");
-}
-
-/* Behind a key there is a colon. */
-static const char *read_colon(struct decoder *d, const char *p)
-{
-    p = skip_blanks(d, p);
-    if (peek(d, p) != ':')
-        return unexpected(d, p, "':' is expected");
-    return skip_blanks(d, p + 1);
-}
-
-/* Containers that are open in a value that is being skipped. */
-struct skipped {
-    uint64_t objects; /* a bit for each: it is an object */
-    unsigned level;
-    const struct weir__path *path;          /* of the whole value */
-    const char *begun[WEIR_JSON_DEPTH_MAX]; /* where each is in the text */
-};
-
-/* Notes a key that no model knows, at `at`, in the object at `object`. False: it is over. */
-static bool note_key(struct decoder *d, const char *object, uint32_t depth, weir_str key,
-                     const char *at, const struct weir__path *path)
-{
-    weir_err err = weir__json_keys_add(&d->unknown, d->report.arena, object, depth, key);
-    d->report.at = at;
-    if (err == WEIR_EINVALID && depth == d->depth)
-        weir__report_add(&d->report, path, "is given twice");
-    else if (err == WEIR_EINVALID)
-        weir__report_add(&d->report, path, "has a key twice: %.*s%s",
-                         key.len > QUOTE_MAX ? QUOTE_MAX : (int)key.len, key.ptr,
-                         key.len > QUOTE_MAX ? "…" : "");
-    else if (err == WEIR_ELIMIT)
-        broken(d, at, "an object with too many unknown keys");
-    else if (err < 0)
-        no_memory(d);
-    return err == WEIR_OK || err == WEIR_EINVALID;
-}
-
-static const char *skip_key(struct decoder *d, const char *p, const struct skipped *s)
-{
-    weir_str key;
-    p = skip_blanks(d, p);
-    if (peek(d, p) != '"')
-        return unexpected(d, p, "a key is expected");
-    const char *at = p;
-    p = read_string(d, p, &key);
-    if (p == NULL || !note_key(d, s->begun[s->level - 1], d->depth + s->level, key, at, s->path))
-        return NULL;
-    return read_colon(d, p);
-}
-
-static const char *too_deep(struct decoder *d, const char *p)
-{
-    char what[64];
-    snprintf(what, sizeof what, "nesting over %u levels", (unsigned)d->depth_max);
-    return broken(d, p, what);
-}
-
-/*
- * Behind a value in a container that is being skipped: goes on to where the next value is due, or
- * closes containers until none is left.
- */
-static const char *skip_to_next(struct decoder *d, const char *p, struct skipped *s)
-{
-    while (s->level > 0) {
-        bool is_object = (s->objects >> (s->level - 1) & 1) != 0;
-        p = skip_blanks(d, p);
-        char ch = peek(d, p);
-        if (ch == ',')
-            return is_object ? skip_key(d, p + 1, s) : skip_blanks(d, p + 1);
-        if (ch != (is_object ? '}' : ']'))
-            return unexpected(d, p,
-                              is_object ? "',' or '}' is expected" : "',' or ']' is expected");
-        p++;
-        s->level--;
-    }
-    return p;
-}
-
-/* Skips any value, its syntax checked, without recursion; `p` is at its first byte. */
-static const char *skip_value(struct decoder *d, const char *p, const struct weir__path *path)
-{
-    struct skipped s;
-    s.objects = 0;
-    s.level = 0;
-    s.path = path;
-    do {
-        char ch = peek(d, p);
-        if (ch != '{' && ch != '[') {
-            p = skip_scalar(d, p);
-        } else if (d->depth + s.level >= d->depth_max) {
-            return too_deep(d, p);
-        } else {
-            bool is_object = ch == '{';
-            s.objects = (s.objects & ~((uint64_t)1 << s.level)) | (uint64_t)is_object << s.level;
-            s.begun[s.level++] = p;
-            p = skip_blanks(d, p + 1);
-            if (peek(d, p) != (is_object ? '}' : ']')) {
-                p = is_object ? skip_key(d, p, &s) : p;
-                continue;
-            }
-            p++;
-            s.level--;
-        }
-        if (p != NULL)
-            p = skip_to_next(d, p, &s);
-    } while (p != NULL && s.level > 0);
-    return p;
-}
+enum { BYTES_MAX_DEFAULT = 1 << 20 };
 
 /* --- values ----------------------------------------------------------------------------------- */
 
@@ -392,12 +53,14 @@ static const char *wrong_type(struct decoder *d, const char *p, const struct wei
 }
 
 static const char *read_null(struct decoder *d, const char *p, const struct weir__path *path,
-                             const struct weir__member *m)
+                             const struct weir__member *m, void *object)
 {
     const char *behind = read_literal(d, p, "null", 4);
     bool is_item = path == NULL || path->member == NULL;
     if (behind != NULL && (is_item || (m->rules & WEIR__RULE_REQUIRED) != 0))
         weir__report_add(&d->report, path, "must not be null");
+    else if (behind != NULL)
+        weir__member_mark_null(m, object);
     return behind;
 }
 
@@ -495,6 +158,56 @@ static const char *read_object(struct decoder *d, const char *p, const weir_mode
                                void *object, const struct weir__path *up);
 static const char *read_array(struct decoder *d, const char *p, const struct weir__member *m,
                               struct weir__array *a, const struct weir__path *path);
+static const char *read_map(struct decoder *d, const char *p, const struct weir__member *m,
+                            struct weir__array *a, const struct weir__path *path);
+
+/* A point of time, a UUID, bytes: strings. A decimal: a string, or a number. */
+static const char *read_text_value(struct decoder *d, const char *p, const struct weir__path *path,
+                                   const struct weir__member *m, void *object)
+{
+    char ch = peek(d, p);
+    weir_str s;
+    const char *behind;
+    if (ch == '"') {
+        behind = read_string(d, p, &s);
+    } else if (m->kind == WEIR_KIND_DECIMAL && (ch == '-' || weir__json_is_digit(ch))) {
+        behind = skip_number(d, p);
+        s = (weir_str){p, behind != NULL ? (size_t)(behind - p) : 0};
+    } else {
+        return wrong_type(d, p, path,
+                          m->kind == WEIR_KIND_DECIMAL ? "a number or a string" : "a string");
+    }
+    if (behind != NULL && weir__value_bind(&d->report, path, m, s, object))
+        weir__member_mark(m, object, true);
+    return behind;
+}
+
+/* Whatever JSON is there, as the text that it is. */
+static const char *read_raw(struct decoder *d, const char *p, const struct weir__path *path,
+                            const struct weir__member *m, void *object)
+{
+    const char *behind = skip_value(d, p, path);
+    if (behind == NULL)
+        return NULL;
+    d->report.at = p;
+    if (weir__value_set_json(&d->report, path, m, (weir_str){p, (size_t)(behind - p)}, object))
+        weir__member_mark(m, object, true);
+    return behind;
+}
+
+/* The struct behind a pointer, in the arena. */
+static const char *read_optional(struct decoder *d, const char *p, const struct weir__path *path,
+                                 const struct weir__member *m, void **out)
+{
+    if (peek(d, p) != '{')
+        return wrong_type(d, p, path, "an object");
+    void *object = weir__arena_alloc(d->report.arena, m->sub->size);
+    if (object == NULL)
+        return no_memory(d);
+    memset(object, 0, m->sub->size);
+    *out = object;
+    return read_object(d, p, m->sub, object, path);
+}
 
 static const char *read_nested(struct decoder *d, const char *p, const struct weir__path *path,
                                const struct weir__member *m, void *object)
@@ -502,12 +215,34 @@ static const char *read_nested(struct decoder *d, const char *p, const struct we
     void *at = (char *)object + m->offset;
     if (m->kind == WEIR_KIND_ARRAY)
         p = peek(d, p) == '[' ? read_array(d, p, m, at, path) : wrong_type(d, p, path, "an array");
+    else if (m->kind == WEIR_KIND_MAP)
+        p = peek(d, p) == '{' ? read_map(d, p, m, at, path) : wrong_type(d, p, path, "an object");
+    else if (m->kind == WEIR_KIND_OPTIONAL)
+        p = read_optional(d, p, path, m, at);
     else
         p = peek(d, p) == '{' ? read_object(d, p, m->sub, at, path)
                               : wrong_type(d, p, path, "an object");
     if (p != NULL)
         weir__member_mark(m, object, true);
     return p;
+}
+
+/* The kinds that are rare. */
+static __attribute__((noinline)) const char *read_rare(struct decoder *d, const char *p,
+                                                       const struct weir__path *path,
+                                                       const struct weir__member *m, void *object)
+{
+    switch (m->kind) {
+    case WEIR_KIND_WALL:
+    case WEIR_KIND_UUID:
+    case WEIR_KIND_DECIMAL:
+    case WEIR_KIND_BLOB:
+        return read_text_value(d, p, path, m, object);
+    case WEIR_KIND_RAW_JSON:
+        return read_raw(d, p, path, m, object);
+    default:
+        return read_nested(d, p, path, m, object);
+    }
 }
 
 /* Reads the value of a member of `object`; `p` is at its first byte. */
@@ -520,7 +255,7 @@ static inline const char *read_value(struct decoder *d, const char *p,
     if (WEIR_LIKELY(m->kind == WEIR_KIND_STR && ch == '"'))
         return read_text(d, p, path, m, object);
     if (WEIR_UNLIKELY(ch == 'n'))
-        return read_null(d, p, path, m);
+        return read_null(d, p, path, m, object);
     bool is_number = ch == '-' || weir__json_is_digit(ch);
     switch (m->kind) {
     case WEIR_KIND_BOOL:
@@ -534,8 +269,11 @@ static inline const char *read_value(struct decoder *d, const char *p,
         return is_number ? read_float(d, p, path, m, object) : wrong_type(d, p, path, "a number");
     case WEIR_KIND_STR:
         return wrong_type(d, p, path, "a string");
-    default:
+    case WEIR_KIND_MODEL:
+    case WEIR_KIND_ARRAY:
         return read_nested(d, p, path, m, object);
+    default:
+        return read_rare(d, p, path, m, object);
     }
 }
 
@@ -591,11 +329,12 @@ static const char *skip_member(struct decoder *d, const char *at, const char *p,
 
 /* Reads one member, key and value; *next is the one that is expected, and moves on. */
 static inline const char *read_member(struct decoder *d, const char *p,
-                                      const struct weir__model_tables *t, uint32_t *next,
-                                      uint32_t *seen, const char *start, void *object,
+                                      const struct weir__model_tables *t,
+                                      const struct weir__member **next,
+                                      struct weir__member_set *set, const char *start, void *object,
                                       const struct weir__path *up)
 {
-    const struct weir__member *m = &t->members[*next];
+    const struct weir__member *m = *next;
     const char *at = p;
     weir_str key = {0};
     if (WEIR_LIKELY(is_key_of(d, p, m))) {
@@ -608,11 +347,11 @@ static inline const char *read_member(struct decoder *d, const char *p,
     struct weir__path path = {.up = up, .member = m, .key = key};
     if (WEIR_UNLIKELY(m == NULL))
         return skip_member(d, at, p, &path, t->model, start);
-    uint32_t bit = (uint32_t)1 << m->index;
-    if (WEIR_UNLIKELY((*seen & bit) != 0))
+    uint64_t *seen = &set->word[m->word];
+    if (WEIR_UNLIKELY((*seen & m->bit) != 0))
         return refuse_member(d, at, p, &path, "is given twice");
-    *seen |= bit;
-    *next = m->index + 1u < t->count ? m->index + 1u : 0;
+    *seen |= m->bit;
+    *next = m->next;
     return read_value(d, p, &path, m, object);
 }
 
@@ -621,13 +360,15 @@ static const char *read_object(struct decoder *d, const char *p, const weir_mode
 {
     const struct weir__model_tables *t = weir__model_tables(model);
     const char *start = p;
-    uint32_t next = 0, seen = 0;
+    const struct weir__member *next;
+    struct weir__member_set seen = {{0}};
 
     if (t == NULL)
         return no_memory(d);
     if (d->depth >= d->depth_max)
         return too_deep(d, p);
     d->depth++;
+    next = t->members;
     p = skip_blanks(d, p + 1);
     if (peek(d, p) != '}') {
         for (;;) {
@@ -645,9 +386,9 @@ static const char *read_object(struct decoder *d, const char *p, const weir_mode
         }
     }
     d->depth--;
-    if (WEIR_UNLIKELY((t->required & ~seen) != 0)) {
+    if (WEIR_UNLIKELY(weir__tables_lack(t, &seen))) {
         d->report.at = start;
-        weir__check_required(&d->report, up, t, ~seen);
+        weir__check_required(&d->report, up, t, &seen);
     }
     return p + 1;
 }
@@ -656,13 +397,17 @@ static const char *read_item(struct decoder *d, const char *p, const struct weir
                              const weir_model *model, const struct weir__model_tables *t,
                              void *item)
 {
-    if (model->is_scalar)
-        return read_value(d, p, path, &t->members[0], item);
+    const struct weir__member *m = &t->members[0];
+    if (model->is_scalar) {
+        if (WEIR_UNLIKELY(m->kind == WEIR_KIND_RAW_JSON))
+            return read_raw(d, p, path, m, item); /* of which null is one */
+        return read_value(d, p, path, m, item);
+    }
     d->report.at = p;
     if (WEIR_LIKELY(peek(d, p) == '{'))
         return read_object(d, p, model, item, path);
     if (peek(d, p) == 'n')
-        return read_null(d, p, path, &t->members[0]);
+        return read_null(d, p, path, m, item);
     return wrong_type(d, p, path, "an object");
 }
 
@@ -712,6 +457,69 @@ static const char *read_array(struct decoder *d, const char *p, const struct wei
     d->depth--;
     d->report.at = start;
     weir__check_items(&d->report, path, m, count);
+    return p + 1;
+}
+
+/* Reads one entry of a map, key and value; its key may not be there already. */
+static const char *read_entry(struct decoder *d, const char *p, const struct weir__member *m,
+                              const struct weir__model_tables *t, struct weir__array *a,
+                              const struct weir__path *up, const char *start)
+{
+    const char *at = p;
+    struct weir__path path = {.up = up};
+    size_t before = d->report.total;
+    if (peek(d, p) != '"')
+        return unexpected(d, p, "a key is expected");
+    p = read_string(d, p, &path.key);
+    if (p == NULL || !note_key(d, start, d->depth, path.key, at, &path))
+        return NULL;
+    p = read_colon(d, p);
+    if (p == NULL || d->report.total != before)
+        return p != NULL ? skip_value(d, p, &path) : NULL;
+    char *entry = weir__array_next(&d->report, a, weir__member_stride(m));
+    if (entry == NULL)
+        return NULL;
+    *(weir_str *)(void *)entry = path.key;
+    a->len++;
+    return read_item(d, p, &path, m->sub, t, entry + weir__member_value_at(m));
+}
+
+/* The entries of a map up to its '}'; what is past the map's maximum is reported at the end. */
+static const char *read_entries(struct decoder *d, const char *p, const struct weir__member *m,
+                                struct weir__array *a, const struct weir__path *path,
+                                const char *start)
+{
+    const struct weir__model_tables *t = weir__model_tables(m->sub);
+    if (t == NULL)
+        return no_memory(d);
+    for (;;) {
+        p = read_entry(d, p, m, t, a, path, start);
+        if (p == NULL)
+            return NULL;
+        p = skip_blanks(d, p);
+        if (peek(d, p) == '}')
+            return p;
+        if (peek(d, p) != ',')
+            return unexpected(d, p, "',' or '}' is expected");
+        p = skip_blanks(d, p + 1);
+    }
+}
+
+static const char *read_map(struct decoder *d, const char *p, const struct weir__member *m,
+                            struct weir__array *a, const struct weir__path *path)
+{
+    const char *start = p;
+    if (d->depth >= d->depth_max)
+        return too_deep(d, p);
+    d->depth++;
+    p = skip_blanks(d, p + 1);
+    if (peek(d, p) != '}')
+        p = read_entries(d, p, m, a, path, start);
+    if (p == NULL)
+        return NULL;
+    d->depth--;
+    d->report.at = start;
+    weir__check_items(&d->report, path, m, a->len);
     return p + 1;
 }
 
@@ -780,4 +588,14 @@ weir_err weir__json_decode_array(struct weir__arena *arena, weir_str text,
     *out_ptr = a.ptr;
     *out_len = a.len;
     return err;
+}
+
+bool weir__json_is_value(weir_str text)
+{
+    if (text.ptr == NULL)
+        return false;
+    struct decoder d = {.end = text.ptr + text.len, .depth_max = WEIR_JSON_DEPTH_MAX};
+    d.report.text = d.report.at = text.ptr;
+    const char *p = skip_value(&d, skip_blanks(&d, text.ptr), NULL);
+    return p != NULL && skip_blanks(&d, p) == d.end;
 }

@@ -120,6 +120,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_array(text, weir_model_of(double));
     check_array(text, weir_model_of(uint64_t));
     check_array(text, weir_model_of(point));
+    check_array(text, weir_model_of(weir_wall));
+    check_array(text, weir_model_of(weir_decimal));
+    check_array(text, weir_model_of(weir_blob));
+    check_array(text, weir_model_of(weir_raw_json));
     check_limits(text, &dice);
     weir__arena_fini(&arena);
     free(bytes);

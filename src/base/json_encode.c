@@ -13,10 +13,13 @@
 #include <math.h>
 
 #include "base/assert.h"
+#include "base/given.h"
+#include "base/json_decode.h"
 #include "base/json_scan.h"
 #include "base/model.h"
 #include "base/num.h"
 #include "base/utf8.h"
+#include "base/value.h"
 
 #define EVERY_BYTE(b) (0x0101010101010101u * (b))
 
@@ -230,6 +233,9 @@ static void put_object(struct weir__json_writer *w, const weir_model *model, con
 static inline void put_value(struct weir__json_writer *w, const struct weir__member *m,
                              const void *object);
 
+static __attribute__((noinline)) void put_rare(struct weir__json_writer *w,
+                                               const struct weir__member *m, const void *object);
+
 static void put_items(struct weir__json_writer *w, const weir_model *model,
                       const struct weir__array *a)
 {
@@ -282,8 +288,102 @@ static inline void put_value(struct weir__json_writer *w, const struct weir__mem
         put_items(w, m->sub, at);
         break;
     default:
+        put_rare(w, m, object);
         break;
     }
+}
+
+static void put_blob(struct weir__json_writer *w, const weir_blob *b)
+{
+    const unsigned char *p = b->ptr;
+    put_char(w, '"');
+    for (size_t left = b->len; left > 0 && w->err == WEIR_OK;) {
+        char text[64];
+        size_t n = left < 48 ? left : 48;
+        weir__base64_put(text, p, n);
+        put_bytes(w, text, (n + 2) / 3 * 4);
+        p += n;
+        left -= n;
+    }
+    put_char(w, '"');
+}
+
+/* A point of time, a UUID, a decimal: as their texts; null for a time that has none. */
+static void put_text_value(struct weir__json_writer *w, const struct weir__member *m,
+                           const void *object)
+{
+    char text[WEIR__VALUE_TEXT_MAX];
+    size_t n = weir__value_put(m, object, text);
+    if (n == 0) {
+        put_null(w);
+        return;
+    }
+    put_char(w, '"');
+    put_bytes(w, text, n);
+    put_char(w, '"');
+}
+
+static void put_raw(struct weir__json_writer *w, weir_str text)
+{
+    if (weir__json_is_value(text))
+        put_bytes(w, text.ptr, text.len);
+    else
+        fail(w, WEIR_EINVALID);
+}
+
+static void put_map(struct weir__json_writer *w, const struct weir__member *m,
+                    const struct weir__array *a)
+{
+    const struct weir__model_tables *t = weir__model_tables(m->sub);
+    size_t stride = weir__member_stride(m), value_at = weir__member_value_at(m);
+    if (t == NULL) {
+        fail(w, -ENOMEM);
+        return;
+    }
+    put_char(w, '{');
+    for (size_t i = 0; i < a->len && w->err == WEIR_OK; i++) {
+        const char *entry = (const char *)a->ptr + i * stride;
+        if (i != 0)
+            put_char(w, ',');
+        put_string(w, *(const weir_str *)(const void *)entry);
+        put_char(w, ':');
+        if (m->sub->is_scalar)
+            put_value(w, &t->members[0], entry + value_at);
+        else
+            put_object(w, m->sub, entry + value_at);
+    }
+    put_char(w, '}');
+}
+
+static void put_rare(struct weir__json_writer *w, const struct weir__member *m, const void *object)
+{
+    const void *at = (const char *)object + m->offset;
+    switch (m->kind) {
+    case WEIR_KIND_WALL:
+    case WEIR_KIND_UUID:
+    case WEIR_KIND_DECIMAL:
+        put_text_value(w, m, object);
+        break;
+    case WEIR_KIND_BLOB:
+        ((const weir_blob *)at)->ptr != NULL ? put_blob(w, at) : put_null(w);
+        break;
+    case WEIR_KIND_RAW_JSON:
+        ((const weir_str *)at)->ptr != NULL ? put_raw(w, *(const weir_str *)at) : put_null(w);
+        break;
+    case WEIR_KIND_OPTIONAL:
+        at = *(const void *const *)at;
+        at != NULL ? put_object(w, m->sub, at) : put_null(w);
+        break;
+    default:
+        put_map(w, m, at);
+        break;
+    }
+}
+
+static bool is_zero(const void *p, size_t size)
+{
+    const char *bytes = p;
+    return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
 }
 
 /* True when `omit_empty` leaves the member out. */
@@ -299,19 +399,30 @@ static bool is_empty(const struct weir__member *m, const void *object)
     case WEIR_KIND_FLOAT:
         return fpclassify(weir__member_get_float(m, object)) == FP_ZERO;
     case WEIR_KIND_STR:
+    case WEIR_KIND_BLOB:
+    case WEIR_KIND_RAW_JSON:
         return ((const weir_str *)at)->len == 0;
     case WEIR_KIND_ARRAY:
+    case WEIR_KIND_MAP:
         return ((const struct weir__array *)at)->len == 0;
+    case WEIR_KIND_WALL:
+    case WEIR_KIND_UUID:
+    case WEIR_KIND_OPTIONAL:
+        return is_zero(at, m->size);
+    case WEIR_KIND_DECIMAL:
+        return weir_decimal_cmp(*(const weir_decimal *)at, (weir_decimal){.scale = 0}) == 0;
     default:
         return false;
     }
 }
 
-static inline bool is_left_out(const struct weir__member *m, const void *object)
+/* What is written of a member that has a flag or `omit_empty`: nothing, its value, or null. */
+static weir_presence look_at(const struct weir__member *m, const void *object)
 {
-    if (m->present != 0 && !*((const bool *)object + m->present - 1))
-        return true;
-    return WEIR_UNLIKELY((m->rules & WEIR__RULE_OMIT_EMPTY) != 0) && is_empty(m, object);
+    weir_presence p = m->present != 0 ? weir__member_presence(m, object) : WEIR_PRESENT;
+    if (p == WEIR_PRESENT && (m->rules & WEIR__RULE_OMIT_EMPTY) != 0 && is_empty(m, object))
+        return WEIR_ABSENT;
+    return p;
 }
 
 /* Copies `,"name":`, with what its first byte is to be. */
@@ -338,13 +449,19 @@ static void put_object(struct weir__json_writer *w, const weir_model *model, con
         fail(w, -ENOMEM);
         return;
     }
-    for (uint32_t i = 0; i < t->count; i++) {
-        const struct weir__member *m = &t->members[i];
-        if (is_left_out(m, object))
+    const struct weir__member *m = t->members, *end = m + t->count;
+    for (; m < end; m++) {
+        weir_presence p = WEIR_PRESENT;
+        if (WEIR_UNLIKELY((m->rules & (WEIR__RULE_FLAG | WEIR__RULE_OMIT_EMPTY)) != 0))
+            p = look_at(m, object);
+        if (p == WEIR_ABSENT)
             continue;
         put_fragment(w, m, first);
         first = ',';
-        put_value(w, m, object);
+        if (WEIR_LIKELY(p != WEIR_IS_NULL))
+            put_value(w, m, object);
+        else
+            put_null(w);
     }
     if (first == '{')
         put_char(w, '{');
@@ -533,6 +650,9 @@ weir_err weir__json_writer_fini_buf(struct weir__json_writer *w)
 
 weir_err weir_json_encode(weir_buf *out, const weir_model *model, const void *object)
 {
+    weir__given(out, "the buffer");
+    weir__given(model, "the model");
+    weir__given(object, "the object");
     struct weir__json_writer w;
     weir__json_writer_init_buf(&w, out);
     put_object(&w, model, object);

@@ -33,13 +33,25 @@ typedef struct {
     WEIR_ARRAY(weir_str) names;
     WEIR_ARRAY(double) ratios;
     WEIR_ARRAY(int64_t) longs;
+    weir_wall time;
+    weir_uuid id;
+    weir_decimal price;
+    weir_blob data;
+    weir_raw_json raw;
+    weir_str note;
+    weir_presence note_is;
+    WEIR_MAP(double) rates;
+    point *far;
 } thing;
 WEIR_MODEL(thing, (b), (i8), (i16, .omit_empty = true), (i64), (u8), (u64), (f),
            (d, .omit_empty = true), (s, .json = "a-key-of-more-than-sixteen-bytes"),
            (opt, .present = weir_flag_of(thing, has_opt)), (at, .model = weir_model_of(point)),
            (points, .array_of = weir_model_of(point)), (names, .array_of = weir_model_of(weir_str)),
            (ratios, .array_of = weir_model_of(double)),
-           (longs, .array_of = weir_model_of(int64_t), .omit_empty = true));
+           (longs, .array_of = weir_model_of(int64_t), .omit_empty = true),
+           (time, .omit_empty = true), (id), (price), (data), (raw),
+           (note, .present = weir_flag_of(thing, note_is)),
+           (rates, .map_of = weir_model_of(double)), (far, .model = weir_model_of(point)));
 
 /* ---- values of the input ---- */
 
@@ -67,6 +79,11 @@ struct storage {
     weir_str names[ITEMS_MAX];
     double ratios[ITEMS_MAX];
     int64_t longs[ITEMS_MAX];
+    struct {
+        weir_str key;
+        double value;
+    } rates[ITEMS_MAX];
+    point far;
 };
 
 static point some_point(struct fuzz_input *in)
@@ -74,6 +91,50 @@ static point some_point(struct fuzz_input *in)
     point p = {(int32_t)fuzz_u64(in), 0};
     p.y = some_double(in);
     return p;
+}
+
+/* Bytes that are no decimal too: what was never read may be anything. */
+static weir_decimal some_decimal(struct fuzz_input *in)
+{
+    weir_decimal d = {.scale = fuzz_byte(in), .is_negative = false};
+    for (int i = 0; i < 8; i++)
+        d.groups[i] = (uint32_t)fuzz_u64(in) % 1000000000;
+    d.groups[7] %= 100; /* 65 digits */
+    d.scale %= WEIR_DECIMAL_DIGITS_MAX + 1;
+    if (d.groups[0] % 2 == 1)
+        d.is_negative = true;
+    return d;
+}
+
+/* Keys that are there once, which is the program's to see to. */
+static void fill_rates(thing *t, struct storage *store, struct fuzz_input *in)
+{
+    static const char *const keys[ITEMS_MAX] = {"",  "a",  "b\"",           "c/d",
+                                                "~", "\n", "long long key", "h"};
+    t->rates.ptr = (void *)store->rates;
+    for (size_t n = fuzz_byte(in) % ITEMS_MAX; t->rates.len < n; t->rates.len++) {
+        double d = some_double(in);
+        store->rates[t->rates.len].key = weir_str_from(keys[t->rates.len]);
+        store->rates[t->rates.len].value = isfinite(d) ? d : 0;
+    }
+}
+
+static void fill_values(thing *t, struct storage *store, struct fuzz_input *in)
+{
+    static const char *const raw[] = {NULL, "1", "null", "[1,{\"a\":null}]", "\"x\"", " true "};
+    unsigned what = fuzz_byte(in);
+    weir_str data = some_text(in);
+    t->time.us = (int64_t)fuzz_u64(in) >> (what % 32);
+    uint64_t id[2] = {fuzz_u64(in), fuzz_u64(in)};
+    memcpy(t->id.bytes, id, sizeof t->id.bytes);
+    t->price = some_decimal(in);
+    t->data = (weir_blob){data.ptr, data.len};
+    t->raw.text = weir_str_from(raw[what % 6]);
+    t->note_is = (weir_presence)(what % 3);
+    t->note = some_text(in);
+    fill_rates(t, store, in);
+    store->far = some_point(in);
+    t->far = what % 2 == 0 ? &store->far : NULL;
 }
 
 static void fill(thing *t, struct storage *store, struct fuzz_input *in)
@@ -107,6 +168,7 @@ static void fill(thing *t, struct storage *store, struct fuzz_input *in)
         weir_str s = some_text(in);
         store->names[t->names.len] = s.ptr != NULL ? s : (weir_str){"", 0};
     }
+    fill_values(t, store, in);
 }
 
 /* ---- comparing with what was read again ---- */
@@ -141,8 +203,43 @@ static bool same_point(point wrote, point read)
     return wrote.x == read.x && same_double(wrote.y, read.y);
 }
 
+static bool same_time(weir_wall wrote, weir_wall read)
+{
+    return wrote.us >= WEIR_WALL_MIN && wrote.us <= WEIR_WALL_MAX ? wrote.us == read.us
+                                                                  : read.us == 0;
+}
+
+static void check_same_values(const thing *a, const thing *b)
+{
+    FUZZ_CHECK(same_time(a->time, b->time), "a time");
+    FUZZ_CHECK(weir_uuid_cmp(a->id, b->id) == 0, "a UUID");
+    FUZZ_CHECK(weir_decimal_cmp(a->price, b->price) == 0 && a->price.scale == b->price.scale,
+               "a decimal");
+    FUZZ_CHECK((a->data.ptr == NULL) == (b->data.ptr == NULL) && a->data.len == b->data.len &&
+                   (a->data.len == 0 || memcmp(a->data.ptr, b->data.ptr, a->data.len) == 0),
+               "bytes");
+    weir_str raw = weir_str_trim(a->raw.text);
+    FUZZ_CHECK(weir_str_eq(raw, WEIR_S("null")) ? b->raw.text.ptr == NULL
+                                                : weir_str_eq(raw, b->raw.text),
+               "raw JSON");
+    if (a->note_is == WEIR_PRESENT && a->note.ptr != NULL)
+        FUZZ_CHECK(b->note_is == WEIR_PRESENT && same_text(a->note, b->note), "a note");
+    else
+        FUZZ_CHECK(b->note_is == (a->note_is == WEIR_PRESENT ? WEIR_IS_NULL : a->note_is),
+                   "a note that is null");
+    FUZZ_CHECK(a->rates.len == b->rates.len, "the length of a map");
+    for (size_t i = 0; i < a->rates.len; i++)
+        FUZZ_CHECK(weir_str_eq(a->rates.ptr[i].key, b->rates.ptr[i].key) &&
+                       same_double(a->rates.ptr[i].value, b->rates.ptr[i].value),
+                   "rate %zu", i);
+    FUZZ_CHECK((a->far == NULL) == (b->far == NULL) &&
+                   (a->far == NULL || same_point(*a->far, *b->far)),
+               "a struct behind a pointer");
+}
+
 static void check_same(const thing *a, const thing *b)
 {
+    check_same_values(a, b);
     FUZZ_CHECK(a->b == b->b && a->i8 == b->i8 && a->i16 == b->i16 && a->i64 == b->i64 &&
                    a->u8 == b->u8 && a->u64 == b->u64,
                "an integer");

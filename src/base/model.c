@@ -10,14 +10,13 @@
 
 #include <float.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/assert.h"
 #include "base/utf8.h"
+#include "base/value.h"
 
 enum { KEY_BYTES_MAX = 200 };
 
@@ -27,21 +26,44 @@ enum { KEY_BYTES_MAX = 200 };
                                             .kind = (of_kind),                                     \
                                             .min = -__builtin_infl(),                              \
                                             .max = __builtin_infl()};                              \
-    static void *tables_##type;                                                                    \
+    static weir_model_link link_##type;                                                            \
     const weir_model weir_model_##type = {.name = #type,                                           \
                                           .size = sizeof(type),                                    \
                                           .fields = &field_##type,                                 \
                                           .field_count = 1,                                        \
+                                          .field_size = sizeof(weir_field),                        \
                                           .is_scalar = true,                                       \
-                                          .tables = &tables_##type}
+                                          .link = &link_##type}
 
 SCALAR_MODEL(bool, WEIR_KIND_BOOL);
+SCALAR_MODEL(int8_t, WEIR_KIND_INT);
+SCALAR_MODEL(uint8_t, WEIR_KIND_UINT);
+SCALAR_MODEL(int16_t, WEIR_KIND_INT);
+SCALAR_MODEL(uint16_t, WEIR_KIND_UINT);
 SCALAR_MODEL(int32_t, WEIR_KIND_INT);
 SCALAR_MODEL(uint32_t, WEIR_KIND_UINT);
 SCALAR_MODEL(int64_t, WEIR_KIND_INT);
 SCALAR_MODEL(uint64_t, WEIR_KIND_UINT);
+SCALAR_MODEL(float, WEIR_KIND_FLOAT);
 SCALAR_MODEL(double, WEIR_KIND_FLOAT);
 SCALAR_MODEL(weir_str, WEIR_KIND_STR);
+SCALAR_MODEL(weir_wall, WEIR_KIND_WALL);
+SCALAR_MODEL(weir_uuid, WEIR_KIND_UUID);
+SCALAR_MODEL(weir_decimal, WEIR_KIND_DECIMAL);
+SCALAR_MODEL(weir_blob, WEIR_KIND_BLOB);
+SCALAR_MODEL(weir_raw_json, WEIR_KIND_RAW_JSON);
+
+/*
+ * A field as this library knows it: programs may have been compiled with fewer options. What their
+ * options do not have is none.
+ */
+static weir_field field_at(const weir_model *model, size_t i)
+{
+    weir_field f = {.min = -__builtin_infl(), .max = __builtin_infl()};
+    size_t size = model->field_size < sizeof f ? model->field_size : sizeof f;
+    memcpy(&f, (const char *)model->fields + i * model->field_size, size);
+    return f;
+}
 
 static weir_str key_of(const weir_field *f)
 {
@@ -53,13 +75,31 @@ static weir_kind kind_of(const weir_field *f)
     if (f->kind != WEIR_KIND_OTHER)
         return f->kind;
     return f->array_of != NULL ? WEIR_KIND_ARRAY
+           : f->map_of != NULL ? WEIR_KIND_MAP
            : f->model != NULL  ? WEIR_KIND_MODEL
                                : WEIR_KIND_OTHER;
 }
 
+static const weir_model *sub_of(const weir_field *f)
+{
+    return f->model != NULL ? f->model : f->array_of != NULL ? f->array_of : f->map_of;
+}
+
 static bool is_number(weir_kind kind)
 {
-    return kind == WEIR_KIND_INT || kind == WEIR_KIND_UINT || kind == WEIR_KIND_FLOAT;
+    return kind == WEIR_KIND_INT || kind == WEIR_KIND_UINT || kind == WEIR_KIND_FLOAT ||
+           kind == WEIR_KIND_DECIMAL;
+}
+
+static bool has_len(weir_kind kind)
+{
+    return kind == WEIR_KIND_STR || kind == WEIR_KIND_BLOB || kind == WEIR_KIND_RAW_JSON ||
+           kind == WEIR_KIND_ARRAY || kind == WEIR_KIND_MAP;
+}
+
+static size_t present_of(const weir_field *f)
+{
+    return f->present & ~WEIR__PRESENT_TELLS_NULL;
 }
 
 /* --- checking a definition: each rule is a sentence, or NULL --------------------------------- */
@@ -78,25 +118,43 @@ static const char *key_error(const weir_field *f)
 static const char *type_error(const weir_field *f)
 {
     weir_kind kind = kind_of(f);
-    if (kind == WEIR_KIND_OTHER)
-        return "its type is not one a model can hold; a struct needs .model, an array .array_of";
-    if (f->kind != WEIR_KIND_OTHER && (f->model != NULL || f->array_of != NULL))
-        return ".model and .array_of are for structs and arrays only";
-    if (f->model != NULL && f->array_of != NULL)
-        return ".model and .array_of exclude each other";
+    int count = (f->model != NULL) + (f->array_of != NULL) + (f->map_of != NULL);
+    if (count > 1)
+        return ".model, .array_of and .map_of exclude each other";
+    if (kind == WEIR_KIND_OTHER || (kind == WEIR_KIND_OPTIONAL && count == 0))
+        return "its type is not one a model can hold; a struct and a pointer to one need .model, "
+               "an array .array_of, a map .map_of";
+    if (kind == WEIR_KIND_OPTIONAL && f->model == NULL)
+        return f->array_of != NULL ? ".array_of needs a member made with WEIR_ARRAY"
+                                   : ".map_of needs a member made with WEIR_MAP";
+    if (f->kind != WEIR_KIND_OTHER && f->kind != WEIR_KIND_OPTIONAL && count != 0)
+        return ".model, .array_of and .map_of are for structs, arrays and maps only";
     if (kind == WEIR_KIND_ARRAY && f->size != sizeof(struct weir__array))
         return ".array_of needs a member made with WEIR_ARRAY";
-    if (f->model != NULL && (f->model->is_scalar || f->model->size != f->size))
+    if (kind == WEIR_KIND_MAP && f->size != sizeof(struct weir__map_member))
+        return ".map_of needs a member made with WEIR_MAP";
+    if (f->model != NULL && f->model->is_scalar)
+        return ".model is not the model of a struct";
+    if (kind == WEIR_KIND_MODEL && f->model != NULL && f->model->size != f->size)
         return ".model is the model of another type";
     return NULL;
+}
+
+/*
+ * As doubles: what ends a long double's range is itself infinite where long double has no 80 bits,
+ * under valgrind. Bounds past a double's range are none.
+ */
+static bool has_bounds(const weir_field *f)
+{
+    return !isinf((double)f->min) || !isinf((double)f->max);
 }
 
 static const char *range_error(const weir_field *f)
 {
     weir_kind kind = kind_of(f);
-    if (!is_number(kind) && (!isinf(f->min) || !isinf(f->max)))
+    if (!is_number(kind) && has_bounds(f))
         return ".min and .max are for numbers";
-    if (isnan(f->min) || isnan(f->max) || f->min > f->max)
+    if (!(f->min <= f->max))
         return ".min is over .max";
     long double type_max = __builtin_ldexpl(1, (int)f->size * 8 - (kind == WEIR_KIND_INT));
     if (kind == WEIR_KIND_INT && (f->min >= type_max || f->max < -type_max))
@@ -113,8 +171,8 @@ static const char *range_error(const weir_field *f)
 static const char *option_error(const weir_field *f)
 {
     weir_kind kind = kind_of(f);
-    if (kind != WEIR_KIND_STR && kind != WEIR_KIND_ARRAY && (f->len_min != 0 || f->len_max != 0))
-        return ".len_min and .len_max are for texts and arrays";
+    if (!has_len(kind) && (f->len_min != 0 || f->len_max != 0))
+        return ".len_min and .len_max are for texts, bytes, raw JSON, arrays and maps";
     if (f->len_max != 0 && f->len_min > f->len_max)
         return ".len_min is over .len_max";
     if (kind != WEIR_KIND_STR &&
@@ -123,27 +181,21 @@ static const char *option_error(const weir_field *f)
     return NULL;
 }
 
-static const char *field_error(const weir_model *model, const weir_field *f)
+static const char *place_error(const weir_model *model, const weir_field *f)
 {
-    const char *error = model->is_scalar ? NULL : key_error(f);
-    if (error == NULL)
-        error = type_error(f);
-    if (error == NULL)
-        error = range_error(f);
-    if (error == NULL)
-        error = option_error(f);
-    if (error == NULL && (size_t)f->offset + f->size > model->size)
-        error = "it lies outside its struct";
-    if (error == NULL && f->present > model->size)
-        error = ".present lies outside the struct";
-    return error;
+    if ((size_t)f->offset + f->size > model->size)
+        return "it lies outside its struct";
+    return present_of(f) > model->size ? ".present lies outside the struct" : NULL;
 }
 
 static const char *duplicate_error(const weir_model *model, size_t i)
 {
-    for (size_t j = 0; j < i; j++)
-        if (weir_str_eq(key_of(&model->fields[i]), key_of(&model->fields[j])))
+    weir_field f = field_at(model, i);
+    for (size_t j = 0; j < i; j++) {
+        weir_field other = field_at(model, j);
+        if (weir_str_eq(key_of(&f), key_of(&other)))
             return "another member has the same JSON key";
+    }
     return NULL;
 }
 
@@ -160,49 +212,59 @@ static weir_err compile_pattern(const weir_field *f, regex_t *regex, char *text,
     return WEIR_EINVALID;
 }
 
-static weir_err pattern_error(const weir_field *f, char *text, size_t size)
+static const char *pattern_error(const weir_field *f, char *text, size_t size)
 {
     regex_t regex;
     if (f->pattern == NULL)
-        return WEIR_OK;
+        return NULL;
     weir_err err = compile_pattern(f, &regex, text, size);
     if (err == WEIR_OK)
         regfree(&regex);
-    return err == WEIR_EINVALID ? err : WEIR_OK;
+    return err == WEIR_EINVALID ? text : NULL;
 }
 
-static weir_err check_field(const weir_model *model, size_t i, char *text, size_t size)
+/* A line of the report; without an error, none. */
+static size_t add_mistake(weir_buf *report, const weir_model *model, const weir_field *f,
+                          const char *error)
 {
-    const weir_field *f = &model->fields[i];
-    char pattern_text[200];
-    const char *error = field_error(model, f);
     if (error == NULL)
-        error = duplicate_error(model, i);
-    if (error == NULL && pattern_error(f, pattern_text, sizeof pattern_text) < 0)
-        error = pattern_text;
-    if (error != NULL) {
-        snprintf(text, size, "model %s, member " WEIR_STR_FMT ": %s", model->name,
-                 WEIR_STR_ARG(f->name), error);
-        return WEIR_EINVALID;
-    }
-    if (f->model != NULL)
-        return weir__model_check(f->model, text, size);
-    return f->array_of != NULL ? weir__model_check(f->array_of, text, size) : WEIR_OK;
+        return 0;
+    if (model->file != NULL)
+        weir_buf_printf(report, "%s:%d: ", model->file, model->line);
+    weir_buf_printf(report, "model %s", model->name);
+    if (f != NULL)
+        weir_buf_printf(report, ", member " WEIR_STR_FMT, WEIR_STR_ARG(f->name));
+    weir_buf_printf(report, ": %s\n", error);
+    return 1;
 }
 
-weir_err weir__model_check(const weir_model *model, char *text, size_t size)
+static size_t check_field(const weir_model *model, size_t i, weir_buf *report)
 {
-    if (model->field_count < 1 || model->field_count > WEIR_MODEL_FIELDS_MAX) {
-        snprintf(text, size, "model %s: it must have 1 to %d members", model->name,
-                 WEIR_MODEL_FIELDS_MAX);
-        return WEIR_EINVALID;
+    weir_field f = field_at(model, i);
+    char text[200];
+    const char *type = type_error(&f);
+    size_t count = add_mistake(report, model, &f, type);
+    if (!model->is_scalar)
+        count += add_mistake(report, model, &f, key_error(&f));
+    count += add_mistake(report, model, &f, duplicate_error(model, i));
+    count += add_mistake(report, model, &f, place_error(model, &f));
+    if (type != NULL)
+        return count; /* what its options may be is not known */
+    count += add_mistake(report, model, &f, range_error(&f));
+    count += add_mistake(report, model, &f, option_error(&f));
+    return count + add_mistake(report, model, &f, pattern_error(&f, text, sizeof text));
+}
+
+weir_err weir__model_check(const weir_model *model, weir_buf *report)
+{
+    size_t count = 0, members = model->field_count;
+    if (members < 1 || members > WEIR_MODEL_FIELDS_MAX) {
+        count += add_mistake(report, model, NULL, "it must have 1 to 128 members");
+        members = 0;
     }
-    for (size_t i = 0; i < model->field_count; i++) {
-        weir_err err = check_field(model, i, text, size);
-        if (err < 0)
-            return err;
-    }
-    return WEIR_OK;
+    for (size_t i = 0; i < members; i++)
+        count += check_field(model, i, report);
+    return count == 0 ? WEIR_OK : WEIR_EINVALID;
 }
 
 /* --- making the tables ----------------------------------------------------------------------- */
@@ -252,7 +314,7 @@ static void set_bounds(struct weir__member *m, const weir_field *f)
     } else if (m->kind == WEIR_KIND_FLOAT) {
         m->bound.f.min = float_bound(f->min, f->size);
         m->bound.f.max = float_bound(f->max, f->size);
-    } else {
+    } else if (m->kind != WEIR_KIND_DECIMAL) {
         m->bound.len.min = f->len_min;
         m->bound.len.max = f->len_max != 0 ? f->len_max : SIZE_MAX;
     }
@@ -269,6 +331,10 @@ static uint8_t rules_of(const weir_field *f)
         rules |= WEIR__RULE_REQUIRED;
     if (f->omit_empty)
         rules |= WEIR__RULE_OMIT_EMPTY;
+    if (f->present != 0)
+        rules |= WEIR__RULE_FLAG;
+    if ((f->present & WEIR__PRESENT_TELLS_NULL) != 0)
+        rules |= WEIR__RULE_TELLS_NULL;
     return rules;
 }
 
@@ -320,31 +386,55 @@ static void enter(uint8_t slots[WEIR__MEMBER_SLOTS], weir_str name, size_t index
     slots[i] = (uint8_t)(index + 1);
 }
 
+/* What a decimal member is held to, in memory of its own. */
+static weir_err set_decimal_bounds(struct weir__member *m, const weir_field *f)
+{
+    if (m->kind != WEIR_KIND_DECIMAL || !has_bounds(f))
+        return WEIR_OK;
+    weir_decimal *bounds = weir__malloc(2 * sizeof *bounds);
+    if (bounds == NULL)
+        return -ENOMEM;
+    m->decimals = bounds;
+    m->bound.d.min = weir__decimal_bound(f->min, &bounds[0]) ? &bounds[0] : NULL;
+    m->bound.d.max = weir__decimal_bound(f->max, &bounds[1]) ? &bounds[1] : NULL;
+    return WEIR_OK;
+}
+
+static weir_err fill_member(struct weir__member *m, const weir_field *f, size_t i)
+{
+    *m = (struct weir__member){
+        .kind = (uint8_t)kind_of(f),
+        .rules = rules_of(f),
+        .index = (uint8_t)i,
+        .word = (uint8_t)(i / 64),
+        .bit = (uint64_t)1 << i % 64,
+        .offset = f->offset,
+        .size = f->size,
+        .present = (uint32_t)present_of(f),
+        .sub = sub_of(f),
+        .field = f,
+    };
+    set_bounds(m, f);
+    weir_err err = set_decimal_bounds(m, f);
+    return err == WEIR_OK ? set_regex(m, f) : err;
+}
+
 static weir_err fill(struct weir__model_tables *t, const weir_model *model, char *text)
 {
     t->model = model;
     t->count = (uint32_t)model->field_count;
     for (size_t i = 0; i < model->field_count; i++) {
-        const weir_field *f = &model->fields[i];
+        weir_field *f = &t->fields[i];
         struct weir__member *m = &t->members[i];
-        *m = (struct weir__member){
-            .kind = (uint8_t)kind_of(f),
-            .rules = rules_of(f),
-            .index = (uint8_t)i,
-            .offset = f->offset,
-            .size = f->size,
-            .present = (uint32_t)f->present,
-            .sub = f->model != NULL ? f->model : f->array_of,
-            .field = f,
-        };
-        set_bounds(m, f);
+        *f = field_at(model, i);
+        if (fill_member(m, f, i) < 0)
+            return -ENOMEM;
+        m->next = &t->members[i + 1 < model->field_count ? i + 1 : 0];
         text += set_key(m, key_of(f), text);
         enter(t->by_key, key_of(f), i);
         enter(t->by_name, f->name, i);
         if (f->required)
-            t->required |= (uint32_t)1 << i;
-        if (set_regex(m, f) < 0)
-            return -ENOMEM;
+            t->required.word[m->word] |= m->bit;
     }
     return WEIR_OK;
 }
@@ -356,17 +446,20 @@ static void tables_free(struct weir__model_tables *t)
             regfree(t->members[i].regex);
             weir__free(t->members[i].regex);
         }
+        weir__free(t->members[i].decimals);
     }
     weir__free(t);
 }
 
 static void check_or_die(const weir_model *model)
 {
-    char text[400], line[480];
-    if (weir__model_check(model, text, sizeof text) == WEIR_OK)
+    char text[4096];
+    weir_buf report;
+    weir_buf_init_fixed(&report, text, sizeof text);
+    weir_buf_puts(&report, WEIR_S("weir: wrong definition:\n"));
+    if (weir__model_check(model, &report) == WEIR_OK)
         return;
-    int n = snprintf(line, sizeof line, "weir: wrong definition: %s\n", text);
-    if (write(STDERR_FILENO, line, (size_t)n) < 0)
+    if (write(STDERR_FILENO, report.ptr, report.len) < 0)
         abort();
     abort();
 }
@@ -376,20 +469,24 @@ const struct weir__model_tables *weir__model_build(const weir_model *model)
     check_or_die(model);
     size_t members = sizeof(struct weir__model_tables);
     members += model->field_count * sizeof(struct weir__member);
-    size_t text = 0;
-    for (size_t i = 0; i < model->field_count; i++)
-        text += key_of(&model->fields[i]).len + 4;
+    members = (members + 15) & ~(size_t)15;
+    size_t fields = model->field_count * sizeof(weir_field), text = 0;
+    for (size_t i = 0; i < model->field_count; i++) {
+        weir_field f = field_at(model, i);
+        text += key_of(&f).len + 4;
+    }
 
     /* 16 spare bytes: the encoder copies fragments by 16, past their end */
-    struct weir__model_tables *t = weir__calloc(1, members + text + 16);
+    struct weir__model_tables *t = weir__calloc(1, members + fields + text + 16);
     if (t == NULL)
         return NULL;
-    if (fill(t, model, (char *)t + members) < 0) {
+    t->fields = (weir_field *)(void *)((char *)t + members);
+    if (fill(t, model, (char *)t + members + fields) < 0) {
         tables_free(t);
         return NULL;
     }
     void *none = NULL;
-    if (!__atomic_compare_exchange_n(model->tables, &none, t, false, __ATOMIC_ACQ_REL,
+    if (!__atomic_compare_exchange_n(&model->link->tables, &none, t, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_ACQUIRE)) {
         tables_free(t);
         return none;
@@ -426,150 +523,4 @@ const struct weir__member *weir__model_find_name(const weir_model *model, weir_s
             return m;
     }
     return NULL;
-}
-
-/* --- reading and writing members -------------------------------------------------------------- */
-
-static const void *at_const(const struct weir__member *m, const void *object)
-{
-    return (const char *)object + m->offset;
-}
-
-static void *at(const struct weir__member *m, void *object)
-{
-    return (char *)object + m->offset;
-}
-
-int64_t weir__member_get_int(const struct weir__member *m, const void *object)
-{
-    const void *p = at_const(m, object);
-    switch (m->size) {
-    case 1:
-        return *(const int8_t *)p;
-    case 2:
-        return *(const int16_t *)p;
-    case 4:
-        return *(const int32_t *)p;
-    default:
-        return *(const int64_t *)p;
-    }
-}
-
-uint64_t weir__member_get_uint(const struct weir__member *m, const void *object)
-{
-    const void *p = at_const(m, object);
-    switch (m->size) {
-    case 1:
-        return *(const uint8_t *)p;
-    case 2:
-        return *(const uint16_t *)p;
-    case 4:
-        return *(const uint32_t *)p;
-    default:
-        return *(const uint64_t *)p;
-    }
-}
-
-double weir__member_get_float(const struct weir__member *m, const void *object)
-{
-    const void *p = at_const(m, object);
-    return m->size == sizeof(float) ? (double)*(const float *)p : *(const double *)p;
-}
-
-void weir__member_put_int(const struct weir__member *m, void *object, uint64_t value)
-{
-    void *p = at(m, object);
-    switch (m->size) {
-    case 1:
-        *(uint8_t *)p = (uint8_t)value;
-        break;
-    case 2:
-        *(uint16_t *)p = (uint16_t)value;
-        break;
-    case 4:
-        *(uint32_t *)p = (uint32_t)value;
-        break;
-    default:
-        *(uint64_t *)p = value;
-        break;
-    }
-}
-
-/* True when an integer of the member's size holds `v`; `v` below 0 is for signed ones only. */
-static bool fits(const struct weir__member *m, int64_t v)
-{
-    unsigned bits = m->size * 8;
-    if (m->kind == WEIR_KIND_UINT)
-        return v >= 0 && (bits == 64 || v < (int64_t)1 << bits);
-    return bits == 64 || (v >= -((int64_t)1 << (bits - 1)) && v < (int64_t)1 << (bits - 1));
-}
-
-static weir_err put_float(const struct weir__member *m, void *object, double v)
-{
-    if (m->size == sizeof(float)) {
-        if (isfinite(v) && !isfinite((float)v))
-            return -ERANGE;
-        *(float *)at(m, object) = (float)v;
-    } else {
-        *(double *)at(m, object) = v;
-    }
-    weir__member_mark(m, object, true);
-    return WEIR_OK;
-}
-
-static bool is_exact(const struct weir__member *m, int64_t v)
-{
-    double d = m->size == sizeof(float) ? (double)(float)v : (double)v;
-    return d < 0x1p63 && (int64_t)d == v;
-}
-
-weir_err weir__field_set_int(const struct weir__member *m, void *object, int64_t v)
-{
-    switch (m->kind) {
-    case WEIR_KIND_BOOL:
-        if (v != 0 && v != 1)
-            return -ERANGE;
-        *(bool *)at(m, object) = v != 0;
-        break;
-    case WEIR_KIND_INT:
-    case WEIR_KIND_UINT:
-        if (!fits(m, v))
-            return -ERANGE;
-        weir__member_put_int(m, object, (uint64_t)v);
-        break;
-    case WEIR_KIND_FLOAT:
-        return is_exact(m, v) ? put_float(m, object, (double)v) : -ERANGE;
-    default:
-        return WEIR_EINVALID;
-    }
-    weir__member_mark(m, object, true);
-    return WEIR_OK;
-}
-
-weir_err weir__field_set_double(const struct weir__member *m, void *object, double v)
-{
-    if (m->kind == WEIR_KIND_FLOAT)
-        return put_float(m, object, v);
-    if (m->kind != WEIR_KIND_INT && m->kind != WEIR_KIND_UINT)
-        return WEIR_EINVALID;
-    if (!(v >= -0x1p63 && v < 0x1p63))
-        return -ERANGE;
-    if ((double)(int64_t)v != v)
-        return WEIR_EINVALID;
-    return weir__field_set_int(m, object, (int64_t)v);
-}
-
-weir_err weir__field_set_text(const struct weir__member *m, void *object, weir_str v)
-{
-    if (m->kind != WEIR_KIND_STR)
-        return WEIR_EINVALID;
-    *(weir_str *)at(m, object) = v;
-    weir__member_mark(m, object, true);
-    return WEIR_OK;
-}
-
-void weir__field_set_null(const struct weir__member *m, void *object)
-{
-    memset(at(m, object), 0, m->size);
-    weir__member_mark(m, object, false);
 }

@@ -16,7 +16,7 @@
 #include "base/model.h"
 #include "base/validate.h"
 
-enum { BYTES_MAX = 2048, MEMBERS_MAX = 8, SLOT = 32, MEMORY_MAX = 4 << 20, TEXT_MAX = 1 << 20 };
+enum { BYTES_MAX = 2048, MEMBERS_MAX = 8, SLOT = 48, MEMORY_MAX = 4 << 20, TEXT_MAX = 1 << 20 };
 
 typedef struct {
     int8_t x;
@@ -32,7 +32,7 @@ WEIR_MODEL_STRICT(point, (x, .required = true, .min = -5),
 struct drawn {
     weir_field fields[MEMBERS_MAX];
     weir_model model;
-    void *tables;
+    weir_model_link link;
     bool is_marked; /* whether a member was there can be told of each */
     bool is_whole;  /* what is required is never left out */
 };
@@ -40,28 +40,38 @@ struct drawn {
 static const struct {
     weir_kind kind;
     uint32_t size;
-    const weir_model *model, *array_of;
+    const weir_model *model, *array_of, *map_of;
 } kinds[] = {
-    {WEIR_KIND_BOOL, sizeof(bool), NULL, NULL},
-    {WEIR_KIND_INT, 1, NULL, NULL},
-    {WEIR_KIND_INT, 2, NULL, NULL},
-    {WEIR_KIND_INT, 4, NULL, NULL},
-    {WEIR_KIND_INT, 8, NULL, NULL},
-    {WEIR_KIND_UINT, 1, NULL, NULL},
-    {WEIR_KIND_UINT, 2, NULL, NULL},
-    {WEIR_KIND_UINT, 4, NULL, NULL},
-    {WEIR_KIND_UINT, 8, NULL, NULL},
-    {WEIR_KIND_FLOAT, sizeof(float), NULL, NULL},
-    {WEIR_KIND_FLOAT, sizeof(double), NULL, NULL},
-    {WEIR_KIND_STR, sizeof(weir_str), NULL, NULL},
-    {WEIR_KIND_STR, sizeof(weir_str), NULL, NULL},
-    {WEIR_KIND_OTHER, sizeof(point), weir_model_of(point), NULL},
-    {WEIR_KIND_OTHER, sizeof(struct weir__array), NULL, weir_model_of(weir_str)},
-    {WEIR_KIND_OTHER, sizeof(struct weir__array), NULL, weir_model_of(int32_t)},
-    {WEIR_KIND_OTHER, sizeof(struct weir__array), NULL, weir_model_of(double)},
-    {WEIR_KIND_OTHER, sizeof(struct weir__array), NULL, weir_model_of(point)},
-    {WEIR_KIND_OTHER, 8, NULL, NULL},                 /* wrong: nobody says what it is */
-    {WEIR_KIND_OTHER, 8, weir_model_of(point), NULL}, /* wrong: of another size */
+    {WEIR_KIND_BOOL, sizeof(bool), NULL, NULL, NULL},
+    {WEIR_KIND_INT, 1, NULL, NULL, NULL},
+    {WEIR_KIND_INT, 2, NULL, NULL, NULL},
+    {WEIR_KIND_INT, 4, NULL, NULL, NULL},
+    {WEIR_KIND_INT, 8, NULL, NULL, NULL},
+    {WEIR_KIND_UINT, 1, NULL, NULL, NULL},
+    {WEIR_KIND_UINT, 2, NULL, NULL, NULL},
+    {WEIR_KIND_UINT, 4, NULL, NULL, NULL},
+    {WEIR_KIND_UINT, 8, NULL, NULL, NULL},
+    {WEIR_KIND_FLOAT, sizeof(float), NULL, NULL, NULL},
+    {WEIR_KIND_FLOAT, sizeof(double), NULL, NULL, NULL},
+    {WEIR_KIND_STR, sizeof(weir_str), NULL, NULL, NULL},
+    {WEIR_KIND_STR, sizeof(weir_str), NULL, NULL, NULL},
+    {WEIR_KIND_OTHER, sizeof(point), weir_model_of(point), NULL, NULL},
+    {WEIR_KIND_OTHER, sizeof(struct weir__array), NULL, weir_model_of(weir_str), NULL},
+    {WEIR_KIND_OTHER, sizeof(struct weir__array), NULL, weir_model_of(int32_t), NULL},
+    {WEIR_KIND_OTHER, sizeof(struct weir__array), NULL, weir_model_of(double), NULL},
+    {WEIR_KIND_OTHER, sizeof(struct weir__array), NULL, weir_model_of(point), NULL},
+    {WEIR_KIND_OTHER, 8, NULL, NULL, NULL},                 /* wrong: nobody says what it is */
+    {WEIR_KIND_OTHER, 8, weir_model_of(point), NULL, NULL}, /* wrong: of another size */
+    {WEIR_KIND_WALL, sizeof(weir_wall), NULL, NULL, NULL},
+    {WEIR_KIND_UUID, sizeof(weir_uuid), NULL, NULL, NULL},
+    {WEIR_KIND_DECIMAL, sizeof(weir_decimal), NULL, NULL, NULL},
+    {WEIR_KIND_BLOB, sizeof(weir_blob), NULL, NULL, NULL},
+    {WEIR_KIND_RAW_JSON, sizeof(weir_raw_json), NULL, NULL, NULL},
+    {WEIR_KIND_OPTIONAL, sizeof(point *), weir_model_of(point), NULL, NULL},
+    {WEIR_KIND_OTHER, sizeof(struct weir__map_member), NULL, NULL, weir_model_of(point)},
+    {WEIR_KIND_OTHER, sizeof(struct weir__map_member), NULL, NULL, weir_model_of(weir_decimal)},
+    {WEIR_KIND_OTHER, sizeof(struct weir__array), NULL, weir_model_of(weir_wall), NULL},
+    {WEIR_KIND_OTHER, sizeof(struct weir__array), NULL, NULL, weir_model_of(point)}, /* wrong */
 };
 
 static const weir_str names[] = {
@@ -122,10 +132,12 @@ static weir_field some_field(struct fuzz_input *in, unsigned index, bool *is_mar
     f.size = kinds[kind].size;
     f.model = kinds[kind].model;
     f.array_of = kinds[kind].array_of;
+    f.map_of = kinds[kind].map_of;
     f.required = flags & 1;
     f.omit_empty = (flags & 2) != 0;
     if ((flags & 4) == 0)
-        f.present = (size_t)MEMBERS_MAX * SLOT + index + 1;
+        f.present = ((size_t)MEMBERS_MAX * SLOT + index + 1) |
+                    ((flags & 32) != 0 ? WEIR__PRESENT_TELLS_NULL : 0);
     if ((flags & 8) != 0) {
         f.min = bounds[min % COUNT(bounds)];
         f.max = bounds[max % COUNT(bounds)];
@@ -148,7 +160,8 @@ static void draw(struct drawn *d, struct fuzz_input *in)
 {
     unsigned first = fuzz_byte(in);
     *d = (struct drawn){.is_marked = true, .is_whole = true};
-    d->model = (weir_model){.name = "drawn", .fields = d->fields, .tables = &d->tables};
+    d->model = (weir_model){.name = "drawn", .fields = d->fields, .link = &d->link};
+    d->model.field_size = sizeof d->fields[0];
     d->model.size = (size_t)MEMBERS_MAX * SLOT + MEMBERS_MAX;
     d->model.field_count = 1 + first % MEMBERS_MAX;
     d->model.is_strict = (first & 0x80) != 0;
@@ -159,11 +172,12 @@ static void draw(struct drawn *d, struct fuzz_input *in)
 /* The tables of real models stay for ever. */
 static void drawn_free(struct drawn *d)
 {
-    struct weir__model_tables *t = d->tables;
+    struct weir__model_tables *t = d->link.tables;
     for (uint32_t i = 0; t != NULL && i < t->count; i++) {
         if (t->members[i].regex != NULL)
             regfree(t->members[i].regex);
         weir__free(t->members[i].regex);
+        weir__free(t->members[i].decimals);
     }
     weir__free(t);
 }
@@ -205,15 +219,25 @@ static bool is_listed(const char *const *list, weir_str s)
     return *list != NULL;
 }
 
+/* False when its flag says that it was not, or was null. */
+static bool is_there(const weir_field *f, const char *object)
+{
+    size_t at = f->present & ~WEIR__PRESENT_TELLS_NULL;
+    return at == 0 || object[at - 1] == WEIR_PRESENT;
+}
+
 /* A member that was there obeys what its field says, one option at a time. */
 static void check_obeyed(const weir_field *f, const char *object)
 {
     const struct weir__array *a = (const void *)(object + f->offset);
     const weir_str *s = (const void *)(object + f->offset);
-    size_t len = f->array_of != NULL ? a->len : f->kind == WEIR_KIND_STR ? slow_count(*s) : 0;
-    if (f->present != 0 && !*((const bool *)object + f->present - 1))
+    bool has_items = f->array_of != NULL || f->map_of != NULL;
+    size_t len = has_items ? a->len : f->kind == WEIR_KIND_STR ? slow_count(*s) : s->len;
+    bool has_len = has_items || f->kind == WEIR_KIND_STR || f->kind == WEIR_KIND_BLOB ||
+                   f->kind == WEIR_KIND_RAW_JSON;
+    if (!is_there(f, object))
         return;
-    if (f->array_of != NULL || f->kind == WEIR_KIND_STR) {
+    if (has_len) {
         FUZZ_CHECK(len >= f->len_min, "%zu, at least %zu", len, f->len_min);
         FUZZ_CHECK(f->len_max == 0 || len <= f->len_max, "%zu, at most %zu", len, f->len_max);
     }
@@ -228,7 +252,7 @@ static void check_obeyed(const weir_field *f, const char *object)
 static void check_in_bounds(const weir_field *f, const struct weir__member *m, const char *object)
 {
     long double v = 0, min = f->min, max = f->max;
-    if (f->present != 0 && !*((const bool *)object + f->present - 1))
+    if (!is_there(f, object))
         return;
     if (f->kind == WEIR_KIND_INT)
         v = weir__member_get_int(m, object);
@@ -327,7 +351,7 @@ static void check_names(const struct drawn *d)
 
 static void check_set_int(const struct weir__member *m, char *object, int64_t n)
 {
-    if (weir__field_set_int(m, object, n) != WEIR_OK)
+    if (weir__field_set_int(m, object, n) != WEIR_OK || m->kind >= WEIR_KIND_WALL)
         return;
     double read = m->kind == WEIR_KIND_FLOAT ? weir__member_get_float(m, object) : 0;
     int64_t held = m->kind == WEIR_KIND_FLOAT  ? (int64_t)read
@@ -353,7 +377,8 @@ static void check_set(const struct drawn *d, uint64_t bits)
                 check_set_int(m, object, -((int64_t)1 << shift) + by);
             }
         }
-        if (weir__field_set_double(m, object, v) == WEIR_OK && isfinite(v)) {
+        if (weir__field_set_double(m, object, v) == WEIR_OK && isfinite(v) &&
+            m->kind < WEIR_KIND_WALL) {
             read = m->kind == WEIR_KIND_FLOAT ? weir__member_get_float(m, object)
                    : m->kind == WEIR_KIND_INT ? (double)weir__member_get_int(m, object)
                                               : (double)weir__member_get_uint(m, object);
@@ -363,21 +388,25 @@ static void check_set(const struct drawn *d, uint64_t bits)
         weir__field_set_null(m, object);
     }
     for (size_t i = 0; i < d->model.size; i++)
-        FUZZ_CHECK(object[i] == 0, "byte %zu is not what it was", i);
+        FUZZ_CHECK(object[i] == 0 || (i >= (size_t)MEMBERS_MAX * SLOT && object[i] == WEIR_IS_NULL),
+                   "byte %zu is not what it was", i);
     free(object);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct drawn d;
-    char why[400] = "";
+    static char why[16 << 10];
     struct fuzz_input in = {data, data + size};
     if (size > BYTES_MAX)
         return 0;
     draw(&d, &in);
-    if (weir__model_check(&d.model, why, sizeof why) != WEIR_OK) {
-        FUZZ_CHECK(strstr(why, "model ") == why && memchr(why, '\0', sizeof why) != NULL, "%s",
-                   why);
+    weir_buf report;
+    weir_buf_init_fixed(&report, why, sizeof why);
+    if (weir__model_check(&d.model, &report) != WEIR_OK) {
+        weir_str lines = weir_buf_str(&report);
+        FUZZ_CHECK(weir_str_starts(lines, WEIR_S("model drawn")) && why[lines.len - 1] == '\n',
+                   WEIR_STR_FMT, WEIR_STR_ARG(lines));
         return 0;
     }
     size_t n = (size_t)(in.end - in.at);

@@ -54,10 +54,24 @@ WEIR_MODEL(all_kinds, (flag), (i8, .min = -100.5, .max = 99.5), (i16), (i32), (i
 typedef struct {
     int a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15;
     int b0, b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15;
+    int c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15;
+    int d0, d1, d2, d3, d4, d5, d6, d7, d8, d9, d10, d11, d12, d13, d14, d15;
+    int e0, e1, e2, e3, e4, e5, e6, e7, e8, e9, e10, e11, e12, e13, e14, e15;
+    int f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15;
+    int g0, g1, g2, g3, g4, g5, g6, g7, g8, g9, g10, g11, g12, g13, g14, g15;
+    int h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10, h11, h12, h13, h14, h15;
 } widest;
-WEIR_MODEL(widest, (a0), (a1), (a2), (a3), (a4), (a5), (a6), (a7), (a8), (a9), (a10), (a11), (a12),
-           (a13), (a14), (a15), (b0), (b1), (b2), (b3), (b4), (b5), (b6), (b7), (b8), (b9), (b10),
-           (b11), (b12), (b13), (b14), (b15, .required = true));
+WEIR_MODEL(widest, (a0), (a1), (a2), (a3), (a4), (a5), (a6), (a7), (a8), (a9), (a10), (a11),
+           (a12), (a13), (a14), (a15), (b0), (b1), (b2), (b3), (b4), (b5), (b6), (b7), (b8),
+           (b9), (b10), (b11), (b12), (b13), (b14), (b15), (c0), (c1), (c2), (c3), (c4), (c5),
+           (c6), (c7), (c8), (c9), (c10), (c11), (c12), (c13), (c14), (c15), (d0), (d1), (d2),
+           (d3), (d4), (d5), (d6), (d7), (d8), (d9), (d10), (d11), (d12), (d13), (d14), (d15),
+           (e0), (e1), (e2), (e3), (e4), (e5), (e6), (e7), (e8), (e9), (e10), (e11), (e12),
+           (e13), (e14), (e15), (f0), (f1), (f2), (f3), (f4), (f5), (f6), (f7), (f8), (f9),
+           (f10), (f11), (f12), (f13), (f14), (f15), (g0), (g1), (g2), (g3), (g4), (g5), (g6),
+           (g7), (g8), (g9), (g10), (g11), (g12), (g13), (g14), (g15), (h0), (h1), (h2), (h3),
+           (h4), (h5), (h6), (h7), (h8), (h9), (h10), (h11), (h12), (h13), (h14), (h15, .required
+           = true));
 
 static const struct weir__member *find(const weir_model *model, const char *key)
 {
@@ -147,7 +161,8 @@ static void members_are_found_by_key_and_by_name(void **state)
         assert_int_equal(weir__model_find(weir_model_of(widest), name)->index, i);
         assert_int_equal(weir__model_find_name(weir_model_of(widest), name)->index, i);
     }
-    assert_true(weir__model_tables(weir_model_of(widest))->required == (uint32_t)1 << 31);
+    const struct weir__model_tables *t = weir__model_tables(weir_model_of(widest));
+    assert_true(t->required.word[0] == 0 && t->required.word[1] == (uint64_t)1 << 63);
 }
 
 /* --- wrong definitions ----------------------------------------------------------------------- */
@@ -164,7 +179,7 @@ typedef struct {
 
 WEIR_MODEL(wrong, (c));
 typedef wrong wrong1, wrong2, wrong3, wrong4, wrong5, wrong6, wrong7, wrong8, wrong10, wrong11,
-    wrong12, wrong13, wrong14, wrong15, wrong16, wrong17, wrong18, wrong19, wrong20;
+    wrong12, wrong13, wrong14, wrong16, wrong17, wrong18, wrong19, wrong20, wrong21;
 WEIR_MODEL(wrong1, (n, .min = 5, .max = 4));
 WEIR_MODEL(wrong2, (s, .min = 5));
 WEIR_MODEL(wrong3, (n, .len_max = 5));
@@ -178,12 +193,35 @@ WEIR_MODEL(wrong11, (home, .model = weir_model_of(wrong1)));
 WEIR_MODEL(wrong12, (s, .json = ""));
 WEIR_MODEL(wrong13, (c, .array_of = weir_model_of(address)));
 WEIR_MODEL(wrong14, (n, .min = 1e10));
-WEIR_MODEL(wrong15, (items, .array_of = weir_model_of(wrong2)));
 WEIR_MODEL(wrong16, (home, .model = weir_model_of(weir_str)));
 WEIR_MODEL(wrong17, (s, .json = "\xff"));
 WEIR_MODEL(wrong18, (s, .present = 10000));
 WEIR_MODEL(wrong19, (f, .min = 1e300));
 WEIR_MODEL(wrong20, (d, .max = -__builtin_infl()));
+
+WEIR_MODEL(wrong21, (s, .min = 1, .len_min = 3, .len_max = 2), (n, .one_of = WEIR_ONE_OF("x")));
+
+/* The first mistake without its place, "" for none. */
+static size_t mistake_count;
+static const char *mistakes_of(const weir_model *model)
+{
+    static char text[2048];
+    weir_buf report;
+    weir_buf_init_fixed(&report, text, sizeof text);
+    weir_err err = weir__model_check(model, &report);
+    assert_int_equal(err, report.len == 0 ? WEIR_OK : WEIR_EINVALID);
+    mistake_count = 0;
+    for (size_t i = 0; i < report.len; i++)
+        mistake_count += text[i] == '\n';
+    text[report.len] = '\0';
+    text[strcspn(text, "\n")] = '\0';
+    if (report.len == 0)
+        return text;
+    char place[200];
+    int n = snprintf(place, sizeof place, "%s:%d: ", model->file, model->line);
+    assert_memory_equal(text, place, (size_t)n);
+    return text + n;
+}
 
 static void wrong_definitions_are_named(void **state)
 {
@@ -193,40 +231,65 @@ static void wrong_definitions_are_named(void **state)
         const char *text;
     } cases[] = {
         {&weir_model_wrong, "model wrong, member c: its type is not one a model can hold; a "
-                            "struct needs .model, an array .array_of"},
+                            "struct and a pointer to one need .model, an array .array_of, a map "
+                            ".map_of"},
         {&weir_model_wrong1, "model wrong1, member n: .min is over .max"},
         {&weir_model_wrong2, "model wrong2, member s: .min and .max are for numbers"},
-        {&weir_model_wrong3, "model wrong3, member n: .len_min and .len_max are for texts and "
-                             "arrays"},
+        {&weir_model_wrong3, "model wrong3, member n: .len_min and .len_max are for texts, "
+                             "bytes, raw JSON, arrays and maps"},
         {&weir_model_wrong4, "model wrong4, member s: .len_min is over .len_max"},
         {&weir_model_wrong5, "model wrong5, member n: .format, .one_of and .pattern are for texts"},
         {&weir_model_wrong7, "model wrong7, member m: another member has the same JSON key"},
         {&weir_model_wrong8, "model wrong8, member s: the JSON key has a quote, a backslash or a "
                              "control character"},
-        {&weir_model_wrong10, "model wrong10, member n: .model and .array_of are for structs and "
-                              "arrays only"},
+        {&weir_model_wrong10, "model wrong10, member n: .model, .array_of and .map_of are for "
+                              "structs, arrays and maps only"},
         {&weir_model_wrong12, "model wrong12, member s: the JSON key must have 1 to 200 bytes"},
         {&weir_model_wrong13, "model wrong13, member c: .array_of needs a member made with "
                               "WEIR_ARRAY"},
         {&weir_model_wrong14, "model wrong14, member n: .min and .max allow no value of its type"},
-        {&weir_model_wrong15, "model wrong2, member s: .min and .max are for numbers"},
-        {&weir_model_wrong16, "model wrong16, member home: .model is the model of another type"},
+        {&weir_model_wrong16, "model wrong16, member home: .model is not the model of a struct"},
         {&weir_model_wrong17, "model wrong17, member s: the JSON key is not UTF-8"},
         {&weir_model_wrong18, "model wrong18, member s: .present lies outside the struct"},
         {&weir_model_wrong19, "model wrong19, member f: .min and .max allow no value of its type"},
         {&weir_model_wrong20, "model wrong20, member d: .min and .max allow no value of its type"},
     };
-    char text[400];
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        assert_int_equal(weir__model_check(cases[i].model, text, sizeof text), WEIR_EINVALID);
-        assert_string_equal(text, cases[i].text);
-    }
-    assert_int_equal(weir__model_check(&weir_model_wrong6, text, sizeof text), WEIR_EINVALID);
-    assert_non_null(strstr(text, "member s: .pattern (unclosed: "));
-    assert_int_equal(weir__model_check(weir_model_of(all_kinds), text, sizeof text), WEIR_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_string_equal(mistakes_of(cases[i].model), cases[i].text);
+    assert_non_null(strstr(mistakes_of(&weir_model_wrong6), "member s: .pattern (unclosed: "));
+    assert_string_equal(mistakes_of(weir_model_of(all_kinds)), "");
     /* edges and address have the same size, which no check can tell apart; wrong1 has not. */
-    assert_int_equal(weir__model_check(&weir_model_wrong11, text, sizeof text), WEIR_EINVALID);
-    assert_non_null(strstr(text, ".model is the model of another type"));
+    assert_non_null(
+        strstr(mistakes_of(&weir_model_wrong11), ".model is the model of another type"));
+}
+
+/* Every mistake of every model, in the order of their places; a place that is there twice is told
+ * once. */
+static void all_mistakes_are_found_at_once(void **state)
+{
+    (void)state;
+    weir_buf report;
+    weir_model_link link = {0};
+    weir_model twin = weir_model_wrong2; /* as in a header that two files include */
+    twin.link = &link;
+    weir_model_register(&twin);
+    weir_model_register(&twin);
+    weir_buf_init(&report, 64 << 10);
+    assert_int_equal(weir__models_check(&report), WEIR_EINVALID);
+    weir_buf_putc(&report, '\0');
+    int last = 0, count = 0;
+    for (char *line = strtok(report.ptr, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        int at = 0;
+        assert_int_equal(sscanf(line, "%*[^:]:%d: model ", &at), 1);
+        assert_true(at >= last);
+        last = at;
+        count += strstr(line, "model wrong2,") != NULL;
+    }
+    assert_int_equal(count, 1);
+    weir_buf_fini(&report);
+    assert_string_equal(mistakes_of(&weir_model_wrong21),
+                        "model wrong21, member s: .min and .max are for numbers");
+    assert_int_equal(mistake_count, 3); /* of two members, all at once */
 }
 
 static void a_wrong_definition_ends_the_process(void **state)
@@ -250,7 +313,7 @@ static void a_wrong_definition_ends_the_process(void **state)
     close(fds[0]);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-    assert_non_null(strstr(text, "weir: wrong definition: model wrong1, member n: .min is over"));
+    assert_non_null(strstr(text, ": model wrong1, member n: .min is over"));
 }
 
 /* --- first use -------------------------------------------------------------------------------- */
@@ -377,6 +440,7 @@ int main(void)
         cmocka_unit_test(bounds_are_exact_over_64_bits),
         cmocka_unit_test(members_are_found_by_key_and_by_name),
         cmocka_unit_test(wrong_definitions_are_named),
+        cmocka_unit_test(all_mistakes_are_found_at_once),
         cmocka_unit_test(a_wrong_definition_ends_the_process),
         cmocka_unit_test(tables_need_memory_only_once),
         cmocka_unit_test(many_threads_may_be_first),

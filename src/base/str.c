@@ -4,6 +4,8 @@
  */
 #include <weir/str.h>
 
+#include "base/given.h"
+
 int weir_str_cmp(weir_str a, weir_str b)
 {
     size_t n = a.len < b.len ? a.len : b.len;
@@ -47,6 +49,7 @@ weir_str weir_str_trim(weir_str s)
 
 weir_err weir_str_i64(weir_str s, int64_t *out)
 {
+    weir__given(out, "the result");
     bool negative = s.len > 0 && s.ptr[0] == '-';
     uint64_t n = 0;
     bool too_large = false;

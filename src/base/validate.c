@@ -11,8 +11,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/json_decode.h"
 #include "base/num.h"
 #include "base/utf8.h"
+#include "base/value.h"
 
 enum { MESSAGE_BYTES_MAX = 400, PATTERN_INPUT_MAX = 4096, EMAIL_BYTES_MAX = 254 };
 
@@ -193,8 +195,8 @@ bool weir__check_float(struct weir__report *r, const struct weir__path *path,
 
 /* --- texts and arrays ------------------------------------------------------------------------- */
 
-static bool report_len(struct weir__report *r, const struct weir__path *path,
-                       const struct weir__member *m, size_t len, const char *what)
+bool weir__report_len(struct weir__report *r, const struct weir__path *path,
+                      const struct weir__member *m, size_t len, const char *what)
 {
     bool is_short = len < m->bound.len.min;
     size_t bound = is_short ? m->bound.len.min : m->bound.len.max;
@@ -212,7 +214,7 @@ static bool check_len(struct weir__report *r, const struct weir__path *path,
     size_t count = weir__utf8_count(s);
     if (count >= m->bound.len.min && count <= m->bound.len.max)
         return true;
-    return report_len(r, path, m, count, "character");
+    return weir__report_len(r, path, m, count, "character");
 }
 
 bool weir__check_items(struct weir__report *r, const struct weir__path *path,
@@ -220,7 +222,7 @@ bool weir__check_items(struct weir__report *r, const struct weir__path *path,
 {
     if (WEIR_LIKELY(count >= m->bound.len.min && count <= m->bound.len.max))
         return true;
-    return report_len(r, path, m, count, "item");
+    return weir__report_len(r, path, m, count, "item");
 }
 
 /* What addresses are made of: 1, RFC 5322 "atext", besides dots the local part; 2, domains. */
@@ -359,11 +361,15 @@ bool weir__check_text(struct weir__report *r, const struct weir__path *path,
 }
 
 void weir__check_required(struct weir__report *r, const struct weir__path *path,
-                          const struct weir__model_tables *t, uint32_t missing)
+                          const struct weir__model_tables *t, const struct weir__member_set *seen)
 {
-    for (uint32_t rest = missing & t->required; rest != 0; rest &= rest - 1) {
-        struct weir__path at = {.up = path, .member = &t->members[__builtin_ctz(rest)]};
-        weir__report_add(r, &at, "is required");
+    for (uint32_t word = 0; word < WEIR__MEMBER_WORDS; word++) {
+        uint64_t rest = t->required.word[word] & ~seen->word[word];
+        for (; rest != 0; rest &= rest - 1) {
+            uint32_t i = word * 64 + (uint32_t)__builtin_ctzll(rest);
+            struct weir__path at = {.up = path, .member = &t->members[i]};
+            weir__report_add(r, &at, "is required");
+        }
     }
 }
 
@@ -372,22 +378,36 @@ void weir__check_required(struct weir__report *r, const struct weir__path *path,
 static void check_object(struct weir__report *r, const struct weir__path *up,
                          const weir_model *model, const void *object);
 
-static void check_array(struct weir__report *r, const struct weir__path *path,
+static void check_items(struct weir__report *r, const struct weir__path *path,
                         const struct weir__member *m, const struct weir__array *a)
 {
+    size_t stride = weir__member_stride(m), value_at = weir__member_value_at(m);
     weir__check_items(r, path, m, a->len);
     for (size_t i = 0; i < a->len && !m->sub->is_scalar; i++) {
+        const void *item = (const char *)a->ptr + i * stride;
         struct weir__path at = {.up = path, .index = i};
-        check_object(r, &at, m->sub, (const char *)a->ptr + i * m->sub->size);
+        if (m->kind == WEIR_KIND_MAP)
+            at.key = *(const weir_str *)item;
+        check_object(r, &at, m->sub, (const char *)item + value_at);
     }
 }
 
 static bool is_absent(const struct weir__member *m, const void *object)
 {
+    const void *at = (const char *)object + m->offset;
     if (m->present != 0)
-        return !*((const bool *)object + m->present - 1);
-    return m->kind == WEIR_KIND_STR &&
-           ((const weir_str *)(const void *)((const char *)object + m->offset))->ptr == NULL;
+        return weir__member_presence(m, object) != WEIR_PRESENT;
+    switch (m->kind) {
+    case WEIR_KIND_STR:
+    case WEIR_KIND_RAW_JSON:
+        return ((const weir_str *)at)->ptr == NULL;
+    case WEIR_KIND_BLOB:
+        return ((const weir_blob *)at)->ptr == NULL;
+    case WEIR_KIND_OPTIONAL:
+        return *(const void *const *)at == NULL;
+    default:
+        return false;
+    }
 }
 
 static void check_member(struct weir__report *r, const struct weir__path *path,
@@ -411,7 +431,17 @@ static void check_member(struct weir__report *r, const struct weir__path *path,
         check_object(r, path, m->sub, at);
         break;
     case WEIR_KIND_ARRAY:
-        check_array(r, path, m, at);
+    case WEIR_KIND_MAP:
+        check_items(r, path, m, at);
+        break;
+    case WEIR_KIND_OPTIONAL:
+        if (*(const void *const *)at != NULL)
+            check_object(r, path, m->sub, *(const void *const *)at);
+        break;
+    case WEIR_KIND_DECIMAL:
+    case WEIR_KIND_BLOB:
+    case WEIR_KIND_RAW_JSON:
+        weir__value_check(r, path, m, object);
         break;
     default:
         break;
@@ -431,8 +461,8 @@ static void check_object(struct weir__report *r, const struct weir__path *up,
         struct weir__path path = {.up = up, .member = m};
         if (!is_absent(m, object))
             check_member(r, &path, m, object);
-        else
-            weir__check_required(r, up, t, (uint32_t)1 << i);
+        else if ((m->rules & WEIR__RULE_REQUIRED) != 0)
+            weir__report_add(r, &path, "is required");
     }
 }
 
@@ -467,12 +497,27 @@ void *weir__array_next(struct weir__report *r, struct weir__array *a, size_t ite
     return item;
 }
 
+weir_err weir__text_bool(weir_str text, bool *out)
+{
+    static const weir_str words[] = {{"false", 5}, {"true", 4}, {"0", 1},
+                                     {"1", 1},     {"off", 3},  {"on", 2}};
+    bool is_true = text.ptr == NULL;
+    for (size_t i = 0; text.ptr != NULL; i++) {
+        if (i == sizeof words / sizeof words[0])
+            return WEIR_EINVALID;
+        is_true = i % 2 == 1;
+        if (weir_str_eq(text, words[i]))
+            break;
+    }
+    *out = is_true;
+    return WEIR_OK;
+}
+
 static bool bind_bool(struct weir__report *r, const struct weir__path *path, weir_str text,
                       bool *out)
 {
-    bool is_true = weir_str_eq(text, WEIR_S("true")) || weir_str_eq(text, WEIR_S("1")) ||
-                   weir_str_eq(text, WEIR_S("on"));
-    if (!is_true && !weir_str_eq(text, WEIR_S("false")) && !weir_str_eq(text, WEIR_S("0"))) {
+    bool is_true;
+    if (weir__text_bool(text, &is_true) < 0) {
         weir__report_add(r, path, "must be true or false");
         return false;
     }
@@ -526,7 +571,19 @@ static bool bind_str(struct weir__report *r, const struct weir__path *path,
         weir__report_add(r, path, "must be UTF-8 text");
         return false;
     }
-    return weir__check_text(r, path, m, text) && weir__field_set_text(m, object, text) == WEIR_OK;
+    if (!weir__check_text(r, path, m, text))
+        return false;
+    *(weir_str *)(void *)((char *)object + m->offset) = text;
+    return true;
+}
+
+static bool bind_json(struct weir__report *r, const struct weir__path *path,
+                      const struct weir__member *m, weir_str text, void *object)
+{
+    if (weir__json_is_value(text)) /* blanks around it are allowed, and no part of it */
+        return weir__value_set_json(r, path, m, weir_str_trim(text), object);
+    weir__report_add(r, path, "must be JSON");
+    return false;
 }
 
 static bool bind_item(struct weir__report *r, const struct weir__path *path,
@@ -545,6 +602,13 @@ static bool bind_value(struct weir__report *r, const struct weir__path *path,
         return bind_float(r, path, m, text, object);
     case WEIR_KIND_STR:
         return bind_str(r, path, m, text, object);
+    case WEIR_KIND_WALL:
+    case WEIR_KIND_UUID:
+    case WEIR_KIND_DECIMAL:
+    case WEIR_KIND_BLOB:
+        return weir__value_bind(r, path, m, text, object);
+    case WEIR_KIND_RAW_JSON:
+        return bind_json(r, path, m, text, object);
     case WEIR_KIND_ARRAY:
         if (!m->sub->is_scalar)
             break;
@@ -595,10 +659,9 @@ void weir__bind_begin(struct weir__binder *b, struct weir__arena *arena, const w
     memset(object, 0, model->size);
 }
 
-void weir__bind_text(struct weir__binder *b, weir_str key, weir_str text)
+/* The member of a key that may still be given; NULL when there is none, reported if it must be. */
+static const struct weir__member *take_member(struct weir__binder *b, weir_str key)
 {
-    if (b->err < 0)
-        return;
     const struct weir__member *m = weir__tables_find(b->tables, key);
     if (m == NULL) {
         struct weir__path path = {.key = key.ptr != NULL ? key : WEIR_S("")};
@@ -606,29 +669,46 @@ void weir__bind_text(struct weir__binder *b, weir_str key, weir_str text)
             weir__report_add(&b->report, &path, "is not known");
         else if (b->tables->model->is_strict)
             weir__report_add(&b->report, NULL, "has a key that is not UTF-8");
-        return;
+        return NULL;
     }
-    uint32_t bit = (uint32_t)1 << m->index;
-    if ((b->seen & bit) != 0 && m->kind != WEIR_KIND_ARRAY) {
+    uint64_t *seen = &b->seen.word[m->word];
+    if ((*seen & m->bit) != 0 && m->kind != WEIR_KIND_ARRAY) {
         struct weir__path path = {.member = m};
         weir__report_add(&b->report, &path, "is given twice");
-        return;
+        return NULL;
     }
-    b->seen |= bit;
+    *seen |= m->bit;
+    return m;
+}
+
+void weir__bind_text(struct weir__binder *b, weir_str key, weir_str text)
+{
+    const struct weir__member *m = b->err < 0 ? NULL : take_member(b, key);
+    if (m == NULL)
+        return;
     weir_err err = weir__model_bind_text(&b->report, m, text, b->object);
     if (err < 0 && err != WEIR_EINVALID)
         b->err = err;
+}
+
+void weir__bind_bad(struct weir__binder *b, weir_str key, const char *what)
+{
+    const struct weir__member *m = b->err < 0 ? NULL : take_member(b, key);
+    struct weir__path path = {.member = m, .key = weir__utf8_is_valid(key) ? key : WEIR_S("")};
+    if (b->err == WEIR_OK)
+        weir__report_add(&b->report, &path, "%s", what);
 }
 
 weir_err weir__bind_end(struct weir__binder *b)
 {
     if (b->err < 0)
         return b->err;
-    weir__check_required(&b->report, NULL, b->tables, ~b->seen);
+    if (WEIR_UNLIKELY(weir__tables_lack(b->tables, &b->seen)))
+        weir__check_required(&b->report, NULL, b->tables, &b->seen);
     for (uint32_t i = 0; i < b->tables->count; i++) {
         const struct weir__member *m = &b->tables->members[i];
         struct weir__path path = {.member = m};
-        if (m->kind == WEIR_KIND_ARRAY && (b->seen & (uint32_t)1 << i) != 0)
+        if (m->kind == WEIR_KIND_ARRAY && (b->seen.word[m->word] & m->bit) != 0)
             weir__check_items(&b->report, &path, m,
                               ((struct weir__array *)(void *)((char *)b->object + m->offset))->len);
     }

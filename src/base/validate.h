@@ -11,9 +11,10 @@
 /* Where an error is: a chain from the value outwards, on the stack. */
 struct weir__path {
     const struct weir__path *up;
-    const struct weir__member *member; /* NULL: an array's item, at `index` */
+    const struct weir__member
+        *member; /* NULL: an item, of a map at `key`, of an array at `index` */
     size_t index;
-    weir_str key; /* when there is no member of that name */
+    weir_str key; /* also when there is no member of that name */
 };
 
 /*
@@ -55,15 +56,19 @@ bool weir__check_items(struct weir__report *r, const struct weir__path *path,
 void weir__report_past_range(struct weir__report *r, const struct weir__path *path,
                              const struct weir__member *m, bool is_negative);
 
+/* Reports a length outside of its bounds; `what` is one of what is counted. False. */
+bool weir__report_len(struct weir__report *r, const struct weir__path *path,
+                      const struct weir__member *m, size_t len, const char *what);
+
 /*
  * Room for one more item behind the `len` of an array that grows by doubling (from 4), zeroed;
  * NULL when memory failed, which is noted.
  */
 void *weir__array_next(struct weir__report *r, struct weir__array *a, size_t item_size);
 
-/* Reports what of the members in `missing` (a bit each) is required. */
+/* Reports what is required and is not among `seen`. */
 void weir__check_required(struct weir__report *r, const struct weir__path *path,
-                          const struct weir__model_tables *t, uint32_t missing);
+                          const struct weir__model_tables *t, const struct weir__member_set *seen);
 
 /*
  * Checks a whole struct, nested ones and arrays included. WEIR_OK, WEIR_EINVALID with `errors`
@@ -74,8 +79,16 @@ WEIR_MUST_USE weir_err weir__model_validate(struct weir__arena *arena, const wei
                                             const void *object, weir_json_errors *errors);
 
 /*
+ * A boolean as text: true, 1, on, and the absent string (a name without a value); false, 0, off.
+ * WEIR_EINVALID for another; `out` is set on success only.
+ */
+WEIR_MUST_USE weir_err weir__text_bool(weir_str text, bool *out);
+
+/*
  * Binding texts to members: begin, a text for each key, end. The object is zeroed at the start; a
- * text for an array member of scalars adds an item. Texts of members are views of what is given.
+ * text for an array member of scalars adds an item. Texts and raw JSON of members are views of what
+ * is given, bytes are in the arena. The absent text is a key without a value ("?on"), which is true
+ * as a boolean and "" as a text.
  * `end` reports what is missing, too short or too long, and returns WEIR_OK, WEIR_EINVALID,
  * WEIR_EBUDGET or -ENOMEM.
  */
@@ -83,13 +96,16 @@ struct weir__binder {
     struct weir__report report;
     const struct weir__model_tables *tables;
     void *object;
-    uint32_t seen;
+    struct weir__member_set seen;
     weir_err err;
 };
 
 void weir__bind_begin(struct weir__binder *b, struct weir__arena *arena, const weir_model *model,
                       void *object, weir_json_errors *errors);
 void weir__bind_text(struct weir__binder *b, weir_str key, weir_str text);
+
+/* In place of weir__bind_text: the key was given, with a value that is wrong as `what` says. */
+void weir__bind_bad(struct weir__binder *b, weir_str key, const char *what);
 WEIR_MUST_USE weir_err weir__bind_end(struct weir__binder *b);
 
 /*

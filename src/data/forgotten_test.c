@@ -130,7 +130,7 @@ static weir_err go(weir_ctx *c, void *arg)
 static void run_way(weir_ctx *c, struct store *s, size_t way, bool is_twin)
 {
     struct try t = {s, way, is_twin};
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(WEIR_GO(group, go, &t), WEIR_OK);
     assert_int_equal(weir_join(group), WEIR_OK);
     assert_int_equal(weir_ctx_close(group), WEIR_OK);

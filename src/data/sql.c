@@ -11,7 +11,10 @@
  */
 #include "data/sql.h"
 
+#include "base/given.h"
+#include "base/sized.h"
 #include "rt/fiber.h"
+#include "rt/outside.h"
 #include "rt/panic.h"
 #include "rt/worker.h"
 
@@ -97,15 +100,30 @@ static void finish(weir_rows *r)
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
+/*
+ * Something is asked of a transaction that has ended: that is its error from now on, lest a commit
+ * that follows says that all went well.
+ */
+static weir_err refuse_ended(weir_tx *tx, const weir_site *site, const char *function)
+{
+    if (tx->err == WEIR_OK)
+        tx->err = weir_raise_at(site, weir__ctx_handle(tx->c), WEIR_ECLOSED, 0,
+                                "%s: %s: the transaction that began at %s:%d has ended already",
+                                tx->db->name, function, tx->site->file, tx->site->line);
+    return tx->err;
+}
+
 /* What can be said before a driver is asked. */
-static weir_err check_source(const weir_rows *r, const char *sql)
+static weir_err check_source(const weir_rows *r)
 {
     if (r->tx == NULL)
         return r->db->err;
     check_fiber(r->tx->fiber, r->tx->site, "weir_query");
     if (r->tx->err != WEIR_OK)
         return r->tx->err;
-    return r->tx->state == WEIR__TX_ENDED || sql == NULL ? WEIR_ECLOSED : WEIR_OK;
+    if (r->tx->state == WEIR__TX_ENDED)
+        return refuse_ended(r->tx, r->site, "weir_query");
+    return WEIR_OK;
 }
 
 static void open_rows(weir_rows *r, const weir_site *site, struct weir__ctx *c, weir_source from,
@@ -119,9 +137,11 @@ static void open_rows(weir_rows *r, const weir_site *site, struct weir__ctx *c, 
     r->tx = from.tx;
     weir__list_init(&r->in_tx);
     weir__own(c, &r->owned, &rows_type, site);
-    r->err = check_source(r, sql);
+    r->err = check_source(r);
     if (WEIR_LIKELY(r->err == WEIR_OK))
         r->err = r->driver->query(r, sql, args, count);
+    else
+        (void)weir__later_refused(r->err);
     if (WEIR_UNLIKELY(r->err != WEIR_OK))
         finish(r);
 }
@@ -129,11 +149,16 @@ static void open_rows(weir_rows *r, const weir_site *site, struct weir__ctx *c, 
 weir_rows *weir_query_at(const weir_site *site, weir_ctx *handle, weir_source from,
                          uint64_t rows_max, const char *sql, const weir_arg *args, size_t count)
 {
+    WEIR__FIBERS_ONLY(weir__outside_nothing());
+    weir__given(sql, "the statement");
+    weir__given_some(args, count, "the array of values");
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_query");
     from = source_of(from, "weir_query");
     weir_rows *r = db_behind(from) != NULL ? weir__ctx_object(c, sizeof *r) : NULL;
-    if (r == NULL)
+    if (r == NULL) {
+        (void)weir__later_refused(-ENOMEM);
         return &rows_without_memory;
+    }
     r->max = rows_max;
     r->copies_args = true;
     weir__token_open(&r->token, c, WEIR__KIND_ROWS);
@@ -143,8 +168,10 @@ weir_rows *weir_query_at(const weir_site *site, weir_ctx *handle, weir_source fr
 
 static bool next(weir_rows *r, const weir_model *model, void *out)
 {
-    if (WEIR_UNLIKELY(r->is_finished))
+    if (WEIR_UNLIKELY(r->is_finished)) {
+        (void)weir__later_refused(r->err < 0 ? r->err : WEIR_ECLOSED);
         return false;
+    }
     check_fiber(r->fiber, r->site, "weir_rows_next");
     int rc = r->driver->next(r, model, out);
     if (WEIR_LIKELY(rc > 0))
@@ -157,11 +184,15 @@ static bool next(weir_rows *r, const weir_model *model, void *out)
 
 bool weir_rows_next_at(weir_rows *rows, const weir_model *model, void *out)
 {
+    WEIR__FIBERS_ONLY(false);
+    weir__given(model, "the model");
+    weir__given(out, "the object");
     return rows != NULL && next(rows_of(rows, "weir_rows_next"), model, out);
 }
 
 weir_err weir_rows_err(weir_rows *rows)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     if (rows == NULL)
         return WEIR_OK;
     weir_rows *r = rows_of(rows, __func__);
@@ -174,6 +205,7 @@ weir_err weir_rows_err(weir_rows *rows)
 
 void weir_rows_close(weir_rows *rows)
 {
+    WEIR__FIBERS_ONLY();
     weir_rows *r = rows != NULL ? rows_of(rows, __func__) : NULL;
     if (r == NULL || r->is_finished)
         return;
@@ -196,6 +228,11 @@ weir_err weir_query_one_at(const weir_site *site, weir_ctx *handle, weir_source 
                            const weir_model *model, void *out, const char *sql,
                            const weir_arg *args, size_t count)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(model, "the model");
+    weir__given(out, "the object");
+    weir__given(sql, "the statement");
+    weir__given_some(args, count, "the array of values");
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_query_one");
     from = source_of(from, "weir_query_one");
     if (db_behind(from) == NULL)
@@ -238,7 +275,7 @@ static void open_tx(weir_tx *tx, const weir_site *site, struct weir__ctx *c, wei
     tx->fiber = weir__self->current;
     weir__list_init(&tx->rows);
     weir__own(c, &tx->owned, &tx_type, site);
-    tx->err = db->err != WEIR_OK ? db->err : tx->driver->begin(tx);
+    tx->err = db->err != WEIR_OK ? weir__later_refused(db->err) : tx->driver->begin(tx);
 }
 
 /* Ends it, whatever its state, with its first error or how the commit went. */
@@ -263,11 +300,14 @@ static void leave_tx(weir_tx *tx)
 
 weir_tx *weir_begin_at(const weir_site *site, weir_ctx *handle, weir_db *db)
 {
+    WEIR__FIBERS_ONLY(weir__outside_nothing());
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_begin");
     db = db_of(db, "weir_begin");
     weir_tx *tx = weir__ctx_object(c, sizeof *tx);
-    if (tx == NULL)
+    if (tx == NULL) {
+        (void)weir__later_refused(-ENOMEM);
         return &tx_without_memory;
+    }
     weir__token_open(&tx->token, c, WEIR__KIND_TX);
     open_tx(tx, site, c, db);
     if (tx->err != WEIR_OK)
@@ -278,27 +318,32 @@ weir_tx *weir_begin_at(const weir_site *site, weir_ctx *handle, weir_db *db)
 weir_err weir_exec_at(const weir_site *site, weir_tx *tx, const char *sql, const weir_arg *args,
                       size_t count)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(sql, "the statement");
+    weir__given_some(args, count, "the array of values");
     tx = tx_of(tx, "weir_exec");
     if (tx->state == WEIR__TX_ENDED)
-        return tx->err != WEIR_OK ? tx->err : WEIR_ECLOSED;
+        return weir__later_refused(refuse_ended(tx, site, "weir_exec"));
     check_fiber(tx->fiber, tx->site, "weir_exec");
     tx->changes = 0;
-    if (tx->err == WEIR_OK)
-        tx->err = tx->driver->exec(tx, site, sql, args, count);
-    return tx->err;
+    if (tx->err < 0)
+        return weir__later_refused(tx->err);
+    return tx->err = tx->driver->exec(tx, site, sql, args, count);
 }
 
 weir_err weir_commit_at(const weir_site *site, weir_tx *tx)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     tx = tx_of(tx, "weir_commit");
     if (tx->state == WEIR__TX_ENDED)
-        return tx->err;
+        return weir__later_refused(tx->err);
     check_fiber(tx->fiber, tx->site, "weir_commit");
     return end_tx(tx, site, true);
 }
 
 void weir_rollback(weir_tx *tx)
 {
+    WEIR__FIBERS_ONLY();
     tx = tx_of(tx, __func__);
     if (tx->state == WEIR__TX_ENDED)
         return;
@@ -310,22 +355,28 @@ void weir_rollback(weir_tx *tx)
 
 int64_t weir_changes(const weir_tx *tx)
 {
+    WEIR__FIBERS_ONLY(0);
     return tx_of(tx, __func__)->changes;
 }
 
 int64_t weir_last_insert_id(const weir_tx *tx)
 {
+    WEIR__FIBERS_ONLY(0);
     return tx_of(tx, __func__)->last_id;
 }
 
 weir_err weir_tx_err(const weir_tx *tx)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     return tx_of(tx, __func__)->err;
 }
 
 weir_err weir_db_exec_at(const weir_site *site, weir_ctx *handle, weir_db *db, weir_result *result,
-                         const char *sql, const weir_arg *args, size_t count)
+                         size_t result_size, const char *sql, const weir_arg *args, size_t count)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(sql, "the statement");
+    weir__given_some(args, count, "the array of values");
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_db_exec");
     db = db_of(db, "weir_db_exec");
     weir_tx tx __attribute__((cleanup(leave_tx))) = {.is_auto = true};
@@ -334,12 +385,15 @@ weir_err weir_db_exec_at(const weir_site *site, weir_ctx *handle, weir_db *db, w
         tx.err = tx.driver->exec(&tx, site, sql, args, count);
     weir_err err = end_tx(&tx, site, true);
     if (err == WEIR_OK && result != NULL)
-        *result = (weir_result){tx.changes, tx.last_id};
+        weir__sized_fill(result, result_size, &(weir_result){tx.changes, tx.last_id},
+                         sizeof *result);
     return err;
 }
 
 weir_err weir_exec_script_at(const weir_site *site, weir_ctx *handle, weir_db *db, const char *sql)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(sql, "the script");
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_exec_script");
     db = db_of(db, "weir_exec_script");
     weir_tx tx __attribute__((cleanup(leave_tx))) = {.is_auto = false};
@@ -353,21 +407,26 @@ weir_err weir_exec_script_at(const weir_site *site, weir_ctx *handle, weir_db *d
 
 weir_err weir_db_err(const weir_db *db)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     return db_of(db, __func__)->err;
 }
 
 const char *weir_db_name(const weir_db *db)
 {
+    WEIR__FIBERS_ONLY("(no name)");
     return db_of(db, __func__)->name;
 }
 
-void weir_db_stats(weir_db *db, weir_pool_stats *readers, weir_pool_stats *writer)
+void weir_db_stats_at(weir_db *db, weir_pool_stats *readers, weir_pool_stats *writer,
+                      size_t stats_size)
 {
-    db = db_of(db, __func__);
-    if (readers != NULL)
-        *readers = (weir_pool_stats){.name = db->name};
-    if (writer != NULL)
-        *writer = (weir_pool_stats){.name = db->name};
+    WEIR__FIBERS_ONLY();
+    db = db_of(db, "weir_db_stats");
+    weir_pool_stats reads = {.name = db->name}, writes = {.name = db->name};
     if (db->err == WEIR_OK)
-        db->driver->stats(db, readers, writer);
+        db->driver->stats(db, readers != NULL ? &reads : NULL, writer != NULL ? &writes : NULL);
+    if (readers != NULL)
+        weir__sized_fill(readers, stats_size, &reads, sizeof reads);
+    if (writer != NULL)
+        weir__sized_fill(writer, stats_size, &writes, sizeof writes);
 }

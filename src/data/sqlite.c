@@ -9,11 +9,15 @@
 #include "data/sqlite.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
+#include "rt/outside.h"
+#include "rt/sized.h"
 #include "rt/sys.h"
 #include "rt/worker.h"
 
@@ -25,7 +29,7 @@
 #define SEC (1000 * MS)
 #define QUEUE_MAX 100000
 #define READERS 16
-#define LINE_MAX 10000 /* transactions in line */
+#define IN_LINE_MAX 10000 /* transactions in line */
 
 const struct weir__sql_driver weir__sqlite_driver;
 
@@ -78,6 +82,9 @@ static weir_err settle_options(weir_sqlite_options *o, const char *name, weir_bu
                                                GIB - 1, 1, "bytes");
     o->cache_bytes = (uint32_t)check_range(&k, "cache_bytes", o->cache_bytes, 2 * MIB, 64 * KIB,
                                            GIB, 1, "bytes");
+    int64_t wal = o->wal_bytes_max > INT64_MAX ? INT64_MAX : (int64_t)o->wal_bytes_max;
+    o->wal_bytes_max =
+        (uint64_t)check_range(&k, "wal_bytes_max", wal, 64 * MIB, MIB, TIB, 1, "bytes");
     int64_t mapped = o->mmap_bytes > INT64_MAX ? INT64_MAX : (int64_t)o->mmap_bytes;
     o->mmap_bytes = (uint64_t)check_range(&k, "mmap_bytes", mapped, 256 * MIB, 1, TIB, 1, "bytes");
     if (o->pool.max_open == 0)
@@ -132,9 +139,34 @@ static void configure_library(void)
     know_files();
 }
 
+/* All that are open, for who reads their numbers. */
+static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct weir__list list = {&list, &list}; /* weir__sqlite.registered */
+
+void weir__sqlite_each(void (*fn)(const char *name, uint64_t wal_bytes, void *arg), void *arg)
+{
+    pthread_mutex_lock(&list_lock);
+    WEIR_LIST_EACH(node, &list) {
+        struct weir__sqlite *db = WEIR_CONTAINER(node, struct weir__sqlite, registered);
+        fn(db->name, atomic_load_explicit(&db->wal_bytes, memory_order_relaxed), arg);
+    }
+    pthread_mutex_unlock(&list_lock);
+}
+
+static void enlist(struct weir__sqlite *db, bool is_open)
+{
+    pthread_mutex_lock(&list_lock);
+    if (is_open)
+        weir__list_push_back(&list, &db->registered);
+    else
+        weir__list_remove(&db->registered);
+    pthread_mutex_unlock(&list_lock);
+}
+
 static void release_db(struct weir__owned *o)
 {
     struct weir__sqlite *db = WEIR_CONTAINER(o, struct weir__sqlite, owned);
+    enlist(db, false);
     weir__offload_pool_free(db->thread);
     db->thread = NULL;
     if (db->db.err == WEIR_OK)
@@ -147,13 +179,25 @@ static const char *base_name(const char *path)
     return slash != NULL ? slash + 1 : path != NULL ? path : "(no path)";
 }
 
-static char *copy_text(struct weir__ctx *c, const char *a, const char *b)
+static char *joined(struct weir__ctx *c, const char *a, const char *b, const char *end)
 {
-    size_t size = strlen(a) + strlen(b) + 1;
+    size_t size = strlen(a) + strlen(b) + strlen(end) + 1;
     char *copy = weir__ctx_object(c, size);
     if (copy != NULL)
-        (void)snprintf(copy, size, "%s%s", a, b);
+        (void)snprintf(copy, size, "%s%s%s", a, b, end);
     return copy;
+}
+
+/*
+ * The path as it is meant now: connections are opened later too, when the process may have gone to
+ * another directory.
+ */
+static char *absolute(struct weir__ctx *c, const char *path)
+{
+    char folder[PATH_MAX];
+    if (path[0] == '/' || path[0] == '\0' || getcwd(folder, sizeof folder) == NULL)
+        return joined(c, path, "", "");
+    return joined(c, folder, "/", path);
 }
 
 /* Released in reverse: the readers, the writer (which writes the WAL back), the thread. */
@@ -162,12 +206,13 @@ static weir_err make_parts(struct weir__sqlite *db, struct weir__ctx *c, const w
     static const struct weir__owned_type type = {.name = "database", .release = release_db};
     weir_pool_options one = {.max_open = 1,
                              .min_idle = 1,
-                             .waiters_max = LINE_MAX,
+                             .waiters_max = IN_LINE_MAX,
                              .wait_max = db->o.pool.wait_max,
                              .max_lifetime = weir_hour(24),
                              .idle_timeout = weir_hour(24),
                              .leak_threshold = db->o.tx_threshold};
     pthread_once(&once, configure_library);
+    enlist(db, true);
     weir__own(c, &db->owned, &type, site);
     db->thread = weir__offload_pool_new("sqlite writer", 1, QUEUE_MAX);
     if (db->thread == NULL)
@@ -194,10 +239,11 @@ static weir_err open_db(struct weir__sqlite *db, struct weir__ctx *c, const weir
     char bytes[1500];
     weir_buf mistakes;
     weir_buf_init_fixed(&mistakes, bytes, sizeof bytes);
-    db->name = copy_text(c, base_name(db->o.path), "");
-    db->writer_name = copy_text(c, base_name(db->o.path), " writer");
-    db->path = copy_text(c, db->o.path != NULL ? db->o.path : "", "");
-    if (db->name == NULL || db->writer_name == NULL || db->path == NULL)
+    db->name = joined(c, base_name(db->o.path), "", "");
+    db->writer_name = joined(c, base_name(db->o.path), " writer", "");
+    db->path = absolute(c, db->o.path != NULL ? db->o.path : "");
+    db->wal_path = db->path != NULL ? joined(c, db->path, "-wal", "") : NULL;
+    if (db->name == NULL || db->writer_name == NULL || db->wal_path == NULL)
         return -ENOMEM;
     db->db.name = db->name;
     if (settle_options(&db->o, db->name, &mistakes) != WEIR_OK) {
@@ -221,12 +267,15 @@ static struct weir__sqlite db_without_memory = {.db = {.token = WEIR__TOKEN_STAT
 weir_db *weir_sqlite_open_at(const weir_site *site, weir_ctx *handle,
                              const weir_sqlite_options *options)
 {
+    WEIR__FIBERS_ONLY(weir__outside_nothing());
+    weir_sqlite_options room;
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_sqlite_open");
     struct weir__sqlite *db = weir__ctx_object(c, sizeof *db);
     if (db == NULL)
         return &db_without_memory.db;
     weir__token_open(&db->db.token, c, WEIR__KIND_DB);
-    db->o = *options;
+    db->o = *(const weir_sqlite_options *)weir__options(options, &room, sizeof room,
+                                                        "weir_sqlite_open");
     db->db.driver = &weir__sqlite_driver;
     db->db.name = "(no name)";
     db->db.err = open_db(db, c, site);

@@ -15,6 +15,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -30,6 +31,8 @@
     64 /* 32 KB, where SQLite's default would be 120 KB for each of many readers */
 #define STEPS_BETWEEN_LOOKS 1000
 #define NAP_MS_MAX 50
+#define SYNC_NORMAL 1 /* of PRAGMA synchronous */
+#define SYNC_FULL 2
 
 /* --- handlers --------------------------------------------------------------------------------- */
 
@@ -116,6 +119,8 @@ weir_err weir__sqlite_error(struct weir__sqlite_conn *conn, int rc, const char *
     const char *what = conn->db != NULL ? sqlite3_errmsg(conn->db) : sqlite3_errstr(rc);
     if ((rc & 0xff) == SQLITE_BUSY)
         what = "another process holds it locked";
+    else if (rc == SQLITE_AUTH && conn->refused[0] != '\0')
+        what = conn->refused;
     int n = snprintf(message, WEIR__SQLITE_MESSAGE, "%s: %s", conn->owner->name, what);
     if (sql != NULL && n > 0 && n < WEIR__SQLITE_MESSAGE)
         snprintf(message + n, (size_t)(WEIR__SQLITE_MESSAGE - n), " in: %.160s", sql);
@@ -210,7 +215,7 @@ static weir_err refuse_code(struct weir__sqlite_conn *conn, int rc, char *messag
 /* Only the writer can change a file's mode, and only it must know that the file is writable. */
 static weir_err set_up_writer(struct weir__sqlite_conn *conn, char *message)
 {
-    char mode[32] = "", encoding[32] = "";
+    char mode[32] = "", encoding[32] = "", page[32] = "";
     int rc = ask(conn->db, "PRAGMA journal_mode=WAL", mode, sizeof mode);
     if (rc == SQLITE_OK)
         rc = ask(conn->db, "PRAGMA encoding", encoding, sizeof encoding);
@@ -223,6 +228,11 @@ static weir_err set_up_writer(struct weir__sqlite_conn *conn, char *message)
                       "its file system does not allow WAL mode, it stays in mode ", mode);
     if (strcmp(encoding, "UTF-8") != 0)
         return refuse(conn->owner, message, WEIR_EDB, "its texts are not UTF-8 but ", encoding);
+    rc = ask(conn->db, "PRAGMA page_size", page, sizeof page);
+    if (rc != SQLITE_OK)
+        return refuse_code(conn, rc, message);
+    weir__sqlite_watch_wal(conn, atoi(page));
+    weir__sqlite_file_note(conn->owner);
     return WEIR_OK;
 }
 
@@ -245,7 +255,10 @@ static weir_err set_up(struct weir__sqlite_conn *conn, char *message)
     if (rc == SQLITE_OK)
         rc = run_pragma(conn->db, "PRAGMA cache_size=-%lld", (long long)(o->cache_bytes / 1024));
     if (rc == SQLITE_OK)
-        rc = run_pragma(conn->db, "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON", 0);
+        rc = run_pragma(conn->db, "PRAGMA synchronous=%lld; PRAGMA foreign_keys=ON",
+                        o->sync_full ? SYNC_FULL : SYNC_NORMAL);
+    if (rc == SQLITE_OK)
+        rc = weir__sqlite_guard(conn);
     return rc == SQLITE_OK ? WEIR_OK : refuse_code(conn, rc, message);
 }
 
@@ -253,9 +266,15 @@ weir_err weir__sqlite_connect(struct weir__sqlite *db, bool is_writer,
                               struct weir__sqlite_conn **out, char *message)
 {
     struct weir__sqlite_conn *conn = *out;
+    bool is_first = db->file.ino == 0;
+    if (!is_first) {
+        weir_err gone = weir__sqlite_file_check(db, message);
+        if (gone != WEIR_OK)
+            return gone;
+    }
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
     flags |= !is_writer ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-    flags |= is_writer && db->o.create ? SQLITE_OPEN_CREATE : 0;
+    flags |= is_writer && is_first && db->o.create ? SQLITE_OPEN_CREATE : 0;
     conn->owner = db;
     conn->is_writer = is_writer;
     weir__list_init(&conn->cached);
@@ -271,6 +290,13 @@ weir_err weir__sqlite_connect(struct weir__sqlite *db, bool is_writer,
 void weir__sqlite_disconnect(struct weir__sqlite_conn *conn)
 {
     weir__sqlite_drop_all(conn);
+    /* The WAL must not be folded into, nor taken along with, a file that only bears the name. */
+    if (weir__sqlite_file_is_there(conn->owner)) {
+        if (conn->is_writer)
+            weir__sqlite_file_forget_wal(conn->owner);
+    } else {
+        (void)sqlite3_db_config(conn->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    }
     int rc = sqlite3_close(conn->db);
     WEIR_ASSERT(rc == SQLITE_OK, "S3: a connection is closed without statements");
 }

@@ -79,7 +79,7 @@ static weir_err occupy(weir_ctx *c, void *arg)
 
 static weir_err run(weir_ctx *c, struct plan p)
 {
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(WEIR_GO(group, occupy, &p), WEIR_OK);
     assert_int_equal(WEIR_GO(group, run_plan, &p), WEIR_OK);
     weir_err err = weir_join(group);
@@ -125,7 +125,7 @@ static weir_err opens_without_memory(weir_ctx *c, void *arg)
     weir_err err = -ENOMEM;
     for (uint64_t n = 1; err != WEIR_OK; n++) {
         assert_true(n < NTH_MAX);
-        weir_ctx *inner = weir_ctx_open(c);
+        WEIR_SCOPE(inner, c);
         weir__alloc_fail_nth(n);
         weir_db *db = weir_sqlite_open(inner, .path = f->path, .create = true);
         weir__alloc_fail_nth(0);

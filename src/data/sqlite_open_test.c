@@ -38,9 +38,13 @@ static weir_err names_what_is_missing(weir_ctx *c, void *arg)
     snprintf(path, sizeof path, "%s/no/such/x.db", f->folder);
     snprintf(part, sizeof part, "cannot open %s: the directory %s/no/such: No such file", path,
              f->folder);
-    refuses(c, &(weir_sqlite_options){.path = path, .create = true}, WEIR_ENOTFOUND, part);
+    refuses(
+        c,
+        &(weir_sqlite_options){.size = sizeof(weir_sqlite_options), .path = path, .create = true},
+        WEIR_ENOTFOUND, part);
     snprintf(part, sizeof part, "cannot open %s: there is no such file (.create", f->path);
-    refuses(c, &(weir_sqlite_options){.path = f->path}, WEIR_ENOTFOUND, part);
+    refuses(c, &(weir_sqlite_options){.size = sizeof(weir_sqlite_options), .path = f->path},
+            WEIR_ENOTFOUND, part);
     snprintf(part, sizeof part, "cannot open %s: ", f->folder);
     weir_db *db = weir_sqlite_open(c, .path = f->folder);
     assert_int_not_equal(weir_db_err(db), WEIR_OK);
@@ -58,7 +62,8 @@ static weir_err names_a_stranger(weir_ctx *c, void *arg)
         assert_int_equal(write(fd, "this is no database\n", 20), 20);
     close(fd);
     snprintf(part, sizeof part, "cannot open %s: it is not an SQLite database", f->path);
-    refuses(c, &(weir_sqlite_options){.path = f->path}, WEIR_EDB, part);
+    refuses(c, &(weir_sqlite_options){.size = sizeof(weir_sqlite_options), .path = f->path},
+            WEIR_EDB, part);
     return WEIR_OK;
 }
 SIM_TEST(names_a_stranger)
@@ -71,8 +76,10 @@ static weir_err names_a_lock(weir_ctx *c, void *arg)
     assert_int_equal(sqlite3_exec(s, "CREATE TABLE t(x); BEGIN EXCLUSIVE", NULL, NULL, NULL), 0);
     snprintf(part, sizeof part, "cannot open %s: another process holds it locked", f->path);
     int64_t before = weir_now().ns;
-    refuses(c, &(weir_sqlite_options){.path = f->path, .busy_timeout = weir_ms(300)}, WEIR_EBUSY,
-            part);
+    refuses(c,
+            &(weir_sqlite_options){
+                .size = sizeof(weir_sqlite_options), .path = f->path, .busy_timeout = weir_ms(300)},
+            WEIR_EBUSY, part);
     assert_in_range((weir_now().ns - before) / 1000000, 300, 302);
     assert_int_equal(sqlite3_close(s), SQLITE_OK);
     return WEIR_OK;
@@ -94,8 +101,8 @@ static weir_err lists_all_mistakes(weir_ctx *c, void *arg)
     assert_non_null(strstr(text, "max_open is 20000; allowed: 1 to 10000"));
     assert_non_null(strstr(text, "min_idle is 3; allowed: 0 to 2"));
     weir_error_clear(c);
-    refuses(c, &(weir_sqlite_options){.path = ":memory:"}, WEIR_EINVALID,
-            "give the path of a file");
+    refuses(c, &(weir_sqlite_options){.size = sizeof(weir_sqlite_options), .path = ":memory:"},
+            WEIR_EINVALID, "give the path of a file");
     return WEIR_OK;
 }
 SIM_TEST(lists_all_mistakes)
@@ -120,12 +127,12 @@ static weir_err waits_for_others(weir_ctx *c, void *arg)
     assert_int_equal(weir_db_exec(c, db, NULL, "DELETE FROM users"), WEIR_EBUSY);
     assert_error(c, WEIR_EBUSY, "t.db: another process holds it locked");
     assert_in_range((weir_now().ns - before) / 1000000, 1000, 1002);
-    weir_ctx *hasty = weir_ctx_open(c, .timeout = weir_ms(200));
+    WEIR_SCOPE(hasty, c, .timeout = weir_ms(200));
     assert_int_equal(weir_db_exec(hasty, db, NULL, "DELETE FROM users"), WEIR_ETIMEDOUT);
     (void)weir_ctx_close(hasty);
     weir_error_clear(c);
     assert_int_equal(count_users(c, db), 3); /* who reads does not wait */
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(WEIR_GO(group, lets_go, s), WEIR_OK);
     assert_int_equal(weir_db_exec(c, db, NULL, "UPDATE users SET age = 1"), WEIR_OK);
     assert_int_equal(weir_join(group), WEIR_OK);

@@ -38,9 +38,12 @@ static weir_err get_conn(weir_rows *r)
         if (WEIR_LIKELY(err == WEIR_OK))
             r->conn = weir__lease_resource(&r->lease, "weir_query");
     }
-    if (WEIR_LIKELY(err == WEIR_OK))
-        weir__sqlite_begin_work(r->conn, r->c);
-    return err;
+    if (WEIR_UNLIKELY(err != WEIR_OK))
+        return err;
+    weir__sqlite_begin_work(r->conn, r->c);
+    char message[WEIR__SQLITE_MESSAGE];
+    err = weir__sqlite_file_look(db, message);
+    return WEIR_LIKELY(err == WEIR_OK) ? err : raise_in(r, err, message);
 }
 
 static weir_err refuse_write(weir_rows *r, const char *sql)
@@ -66,6 +69,9 @@ weir_err weir__sqlite_query(weir_rows *r, const char *sql, const weir_arg *args,
     if (WEIR_UNLIKELY(err != WEIR_OK))
         return raise_in(r, err, message);
     r->stmt = stmt;
+    err = weir__sqlite_check_use(r->conn, stmt, r->tx != NULL, message);
+    if (WEIR_UNLIKELY(err != WEIR_OK))
+        return raise_in(r, err, message);
     err = weir__sqlite_bind(r->conn, stmt, args, count, r->copies_args, message);
     if (WEIR_UNLIKELY(err != WEIR_OK))
         return raise_in(r, err, message);
@@ -115,8 +121,8 @@ static const struct weir__member *member_of(weir_rows *r, const weir_model *mode
         (void)refuse_column(r, name, model->name, "has no member of that name");
         return NULL;
     }
-    if (m->kind == WEIR_KIND_MODEL || m->kind == WEIR_KIND_ARRAY) {
-        (void)refuse_column(r, name, model->name, "has a struct or an array of that name");
+    if (m->sub != NULL) {
+        (void)refuse_column(r, name, model->name, "has a struct, an array or a map of that name");
         return NULL;
     }
     return m;
@@ -130,8 +136,34 @@ static weir_err check_count(weir_rows *r, const weir_model *model, int count)
     if (model->is_scalar && count != 1)
         return refuse_column(r, sqlite3_column_name(stmt->s, 1), model->name, "is one value");
     if (count > WEIR_MODEL_FIELDS_MAX)
-        return refuse_column(r, "33", model->name, "has room for 32 columns");
+        return refuse_column(r, "129", model->name, "has room for 128 columns");
     return WEIR_OK;
+}
+
+/* Room for the ways of so many columns. */
+static weir_err reserve_columns(struct weir__sqlite_plan *p, int count)
+{
+    if (count <= p->room)
+        return WEIR_OK;
+    struct weir__sqlite_column *columns = weir__malloc((size_t)count * sizeof *columns);
+    if (columns == NULL)
+        return -ENOMEM;
+    weir__free(p->columns);
+    p->columns = columns;
+    p->room = count;
+    return WEIR_OK;
+}
+
+/* A member that two columns are for gets the last one's value, and nobody sees it: no plan. */
+static const char *column_twice(const struct weir__sqlite_plan *p, sqlite3_stmt *s, int count)
+{
+    for (int i = 1; i < count; i++) {
+        for (int k = 0; k < i; k++) {
+            if (p->columns[i].offset == p->columns[k].offset)
+                return sqlite3_column_name(s, i);
+        }
+    }
+    return NULL;
 }
 
 static weir_err make_plan(weir_rows *r, const weir_model *model, int reprepares)
@@ -144,6 +176,8 @@ static weir_err make_plan(weir_rows *r, const weir_model *model, int reprepares)
     if (t == NULL)
         return -ENOMEM;
     weir_err err = check_count(r, model, count);
+    if (err == WEIR_OK)
+        err = reserve_columns(p, count);
     for (int i = 0; err == WEIR_OK && i < count; i++) {
         const struct weir__member *m = member_of(r, model, t, i);
         if (m == NULL)
@@ -152,6 +186,10 @@ static weir_err make_plan(weir_rows *r, const weir_model *model, int reprepares)
     }
     if (err != WEIR_OK)
         return err;
+    const char *twice = column_twice(p, stmt->s, count);
+    if (twice != NULL)
+        return refuse_column(r, twice, model->name,
+                             "would be filled by two columns: give one of them another name (AS),");
     p->count = count;
     p->reprepares = reprepares;
     p->model = model;
@@ -179,10 +217,11 @@ static const char *type_name(int type)
 
 static const char *member_name(const struct weir__member *m)
 {
-    static const char *const names[] = {"a struct",        "a bool",           "an integer",
-                                        "an unsigned one", "a floating point", "a text",
-                                        "a struct",        "an array"};
-    return m->kind <= WEIR_KIND_ARRAY ? names[m->kind] : "?";
+    static const char *const names[] = {
+        "a struct",  "a bool",   "an integer", "an unsigned one", "a floating point",
+        "a text",    "a struct", "an array",   "a point of time", "a UUID",
+        "a decimal", "bytes",    "raw JSON"};
+    return m->kind <= WEIR_KIND_RAW_JSON ? names[m->kind] : "?";
 }
 
 static weir_err refuse_value(weir_rows *r, int i, int type, weir_err why)
@@ -196,19 +235,33 @@ static weir_err refuse_value(weir_rows *r, int i, int type, weir_err why)
     snprintf(message, sizeof message,
              "%s: column %s is %s%s, member %.*s of %s is %s of %u bytes%s", r->db->name,
              sqlite3_column_name(stmt->s, i), type_name(type),
-             why == -ERANGE ? " out of range" : "", (int)m->field->name.len, m->field->name.ptr,
-             stmt->plan.model->name, member_name(m), m->size, hint);
+             why == -ERANGE                                     ? " out of range"
+             : m->kind > WEIR_KIND_ARRAY && type == SQLITE_TEXT ? " that is none"
+                                                                : "",
+             (int)m->field->name.len, m->field->name.ptr, stmt->plan.model->name, member_name(m),
+             m->size, hint);
     return raise_in(r, WEIR_EDBTYPE, message);
 }
 
-static weir_err put_text(weir_rows *r, sqlite3_value *v, weir_str *out)
+/* True for a member that keeps a view of what it is given. */
+static bool is_view(const struct weir__member *m)
+{
+    return m->kind == WEIR_KIND_STR || m->kind == WEIR_KIND_BLOB || m->kind == WEIR_KIND_RAW_JSON;
+}
+
+static bool takes_text(const struct weir__member *m)
+{
+    return m->kind == WEIR_KIND_STR || m->kind >= WEIR_KIND_WALL;
+}
+
+static weir_err put_text(weir_rows *r, sqlite3_value *v, bool copies, weir_str *out)
 {
     /* As bytes: a text is copied when it is asked for with a NUL behind it. */
     const char *p = sqlite3_value_blob(v);
     size_t n = (size_t)sqlite3_value_bytes(v);
     if (p == NULL)
         p = "";
-    if (r->copies_texts) {
+    if (copies) {
         char *copy = weir__ctx_object(r->c, n + 1);
         if (copy == NULL)
             return -ENOMEM;
@@ -232,12 +285,15 @@ static weir_err put_other(weir_rows *r, const struct weir__member *m, sqlite3_va
         return weir__field_set_double(m, out, sqlite3_value_double(v));
     case SQLITE_TEXT:
     case SQLITE_BLOB:
-        if (m->kind != WEIR_KIND_STR)
+        if (!takes_text(m))
             return WEIR_EINVALID;
-        err = put_text(r, v, &text);
-        return err == WEIR_OK ? weir__field_set_text(m, out, text) : err;
+        err = put_text(r, v, r->copies_texts && is_view(m), &text);
+        if (err != WEIR_OK)
+            return err;
+        return type == SQLITE_TEXT ? weir__field_set_text(m, out, text)
+                                   : weir__field_set_bytes(m, out, text);
     default:
-        if (m->present == 0 && m->kind != WEIR_KIND_STR)
+        if (m->present == 0 && !is_view(m))
             return WEIR_EINVALID;
         weir__field_set_null(m, out);
         return WEIR_OK;
@@ -269,7 +325,7 @@ static weir_err put_column(weir_rows *r, const struct weir__sqlite_column *col, 
     case WEIR__OP_STR:
         if (WEIR_UNLIKELY(type != SQLITE_TEXT && type != SQLITE_BLOB))
             break;
-        return put_text(r, v, (weir_str *)at);
+        return put_text(r, v, r->copies_texts, (weir_str *)at);
     default:
         break;
     }

@@ -6,7 +6,7 @@
 
 #include <stdatomic.h>
 
-#include "base/asan.h"
+#include "base/sanitizer.h"
 #include "rt/runtime.h"
 #include "rt/worker.h"
 #include <weir/sync.h>
@@ -73,7 +73,7 @@ static weir_err asks_endlessly(weir_ctx *c, void *arg)
 static weir_err long_query_yields(weir_ctx *app, void *arg)
 {
     struct race r = {.db = open_users(app, arg)};
-    weir_ctx *group = weir_ctx_open(app);
+    WEIR_SCOPE(group, app);
     assert_int_equal(WEIR_GO(group, asks_endlessly, &r), WEIR_OK);
     while (r.turns < 20 && !r.is_over) {
         assert_int_equal(weir_yield(app), WEIR_OK);
@@ -93,7 +93,7 @@ static weir_err deadline_ends_a_query(weir_ctx *app, void *arg)
 {
     weir_db *db = open_users(app, arg);
     int64_t n;
-    weir_ctx *c = weir_ctx_open(app, .timeout = weir_ms(20));
+    WEIR_SCOPE(c, app, .timeout = weir_ms(20));
     weir_rows *rows = weir_query(c, db, endless);
     assert_false(weir_rows_next(rows, int64_t, &n));
     assert_int_equal(weir_rows_err(rows), WEIR_ETIMEDOUT);
@@ -107,7 +107,7 @@ RUNTIME_TEST(deadline_ends_a_query, 1)
 static weir_err deadline_ends_a_write(weir_ctx *app, void *arg)
 {
     weir_db *db = open_users(app, arg);
-    weir_ctx *c = weir_ctx_open(app, .timeout = weir_ms(20));
+    WEIR_SCOPE(c, app, .timeout = weir_ms(20));
     weir_tx *tx = weir_begin(c, db);
     weir_exec(tx, "DELETE FROM users");
     weir_exec(tx, "INSERT INTO users(name) WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL"
@@ -127,7 +127,7 @@ RUNTIME_TEST(deadline_ends_a_write, 1)
 #ifdef __SANITIZE_THREAD__
 #define IS_SANITIZED 1
 #else
-#define IS_SANITIZED WEIR_HAS_ASAN
+#define IS_SANITIZED weir__has_asan()
 #endif
 
 typedef struct {
@@ -149,7 +149,7 @@ static long resident_kib(void)
 static int64_t read_lines(weir_ctx *app, weir_db *db, int64_t count)
 {
     int64_t n = 0;
-    weir_ctx *c = weir_ctx_open(app);
+    WEIR_SCOPE(c, app);
     weir_rows *rows = weir_query(c, db,
                                  "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n"
                                  " WHERE i < ?) SELECT i id, 'line ' || i text FROM n",
@@ -200,7 +200,7 @@ static weir_err reads_the_sum(weir_ctx *c, void *arg)
             bool is_good = weir_rows_err(rows) == WEIR_OK && sum == ACCOUNTS * 100;
             atomic_fetch_add(is_good ? &b->reads : &b->wrong, 1);
         }
-        (void)weir_yield(c);
+        (void)!weir_yield(c);
     }
     weir_wait_group_done(c, b->running);
     return WEIR_OK;

@@ -8,11 +8,14 @@
  */
 #include "data/sqlite.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/json_decode.h"
 #include "base/map.h"
+#include "base/value.h"
 
 static struct weir__sqlite_stmt **place_of(struct weir__sqlite_conn *conn, const char *sql)
 {
@@ -28,6 +31,7 @@ static struct weir__sqlite_stmt *stmt_of(struct weir__list *in_cache)
 static void free_stmt(struct weir__sqlite_stmt *stmt)
 {
     sqlite3_finalize(stmt->s);
+    weir__free(stmt->plan.columns);
     weir__free(stmt);
 }
 
@@ -69,25 +73,41 @@ static struct weir__sqlite_stmt *find_text(struct weir__sqlite_conn *conn, const
     return NULL;
 }
 
-/* Only blanks and semicolons may follow the one statement of a call. */
-static bool is_single(const char *tail)
+/* Whether nothing but blanks, semicolons and comments is left: SQLite knows best what is one. */
+static bool is_single(struct weir__sqlite_conn *conn, const char *tail)
 {
-    return tail == NULL || tail[strspn(tail, " \t\r\n;")] == '\0';
+    while (tail != NULL && tail[strspn(tail, " \t\r\n;")] != '\0') {
+        sqlite3_stmt *more = NULL;
+        const char *rest = NULL;
+        int rc = sqlite3_prepare_v3(conn->db, tail, -1, 0, &more, &rest);
+        (void)sqlite3_finalize(more);
+        if (rc != SQLITE_OK || more != NULL)
+            return false;
+        tail = rest != tail ? rest : NULL;
+    }
+    return true;
+}
+
+static weir_err refuse_count(struct weir__sqlite_conn *conn, const char *sql, const char *what,
+                             char *message)
+{
+    snprintf(message, WEIR__SQLITE_MESSAGE, "%s: %s: %.160s", conn->owner->name, what, sql);
+    return WEIR_EDB;
 }
 
 static weir_err prepare(struct weir__sqlite_conn *conn, const char *sql,
                         struct weir__sqlite_stmt *stmt, char *message)
 {
     const char *tail = NULL;
-    int rc = sqlite3_prepare_v3(conn->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt->s, &tail);
+    int rc = weir__sqlite_compile(conn, sql, SQLITE_PREPARE_PERSISTENT, &stmt->s, &tail);
     if (rc != SQLITE_OK)
         return weir__sqlite_error(conn, rc, sql, message);
-    if (stmt->s == NULL || !is_single(tail)) {
-        snprintf(message, WEIR__SQLITE_MESSAGE,
-                 "%s: one statement a call (weir_exec_script runs several): %.160s",
-                 conn->owner->name, sql);
-        return WEIR_EDB;
-    }
+    if (stmt->s == NULL)
+        return refuse_count(conn, sql, "there is no statement in", message);
+    stmt->wants_tx = conn->wants_tx;
+    if (!is_single(conn, tail))
+        return refuse_count(conn, sql, "one statement a call (weir_exec_script runs several)",
+                            message);
     stmt->params = sqlite3_bind_parameter_count(stmt->s);
     stmt->reads_only = sqlite3_stmt_readonly(stmt->s) != 0;
     return WEIR_OK;
@@ -161,6 +181,18 @@ weir_err weir__sqlite_prepare(struct weir__sqlite_conn *conn, const char *sql,
     return WEIR_OK;
 }
 
+weir_err weir__sqlite_check_use(struct weir__sqlite_conn *conn,
+                                const struct weir__sqlite_stmt *stmt, bool is_in_tx, char *message)
+{
+    if (WEIR_LIKELY(!stmt->wants_tx || is_in_tx))
+        return WEIR_OK;
+    snprintf(message, WEIR__SQLITE_MESSAGE,
+             "%s: that belongs into a transaction (weir_begin), and would be its next user's "
+             "outside of one: %.160s",
+             conn->owner->name, stmt->text);
+    return WEIR_EDB;
+}
+
 void weir__sqlite_put(struct weir__sqlite_conn *conn, struct weir__sqlite_stmt *stmt)
 {
     (void)conn;
@@ -174,6 +206,20 @@ void weir__sqlite_put(struct weir__sqlite_conn *conn, struct weir__sqlite_stmt *
 
 /* --- values ----------------------------------------------------------------------------------- */
 
+/* What SQLite has no type for: points of time in the form of its own functions, UUIDs, decimals. */
+static int bind_as_text(sqlite3_stmt *s, int n, const weir_arg *a)
+{
+    char text[WEIR__VALUE_TEXT_MAX];
+    size_t len;
+    if (a->kind == WEIR_ARG_WALL)
+        len = weir__wall_put_sql(a->u.wall, text);
+    else if (a->kind == WEIR_ARG_UUID)
+        len = weir_uuid_text(a->u.uuid, text);
+    else
+        len = weir_decimal_text(a->u.decimal, text);
+    return sqlite3_bind_text(s, n, text, (int)len, SQLITE_TRANSIENT);
+}
+
 static int bind_one(sqlite3_stmt *s, int n, const weir_arg *a, sqlite3_destructor_type how)
 {
     switch (a->kind) {
@@ -185,11 +231,34 @@ static int bind_one(sqlite3_stmt *s, int n, const weir_arg *a, sqlite3_destructo
         return sqlite3_bind_text64(s, n, a->u.s.ptr, a->u.s.len, how, SQLITE_UTF8);
     case WEIR_ARG_BYTES:
         return sqlite3_bind_blob64(s, n, a->u.s.ptr, a->u.s.len, how);
+    case WEIR_ARG_JSON:
+        return sqlite3_bind_text64(s, n, a->u.s.ptr, a->u.s.len, how, SQLITE_UTF8);
+    case WEIR_ARG_WALL:
+    case WEIR_ARG_UUID:
+    case WEIR_ARG_DECIMAL:
+        return bind_as_text(s, n, a);
     case WEIR_ARG_NULL:
     case WEIR_ARG_TOO_LARGE:
         break;
     }
     return sqlite3_bind_null(s, n);
+}
+
+/* What no column can hold as it is; NULL when the value is fine. */
+static const char *refusal(const weir_arg *a)
+{
+    switch (a->kind) {
+    case WEIR_ARG_TOO_LARGE:
+        return "over 2^63 - 1";
+    case WEIR_ARG_WALL:
+        if (a->u.wall.us < WEIR_WALL_MIN || a->u.wall.us > WEIR_WALL_MAX)
+            return "outside of the years 1 to 9999";
+        return NULL;
+    case WEIR_ARG_JSON:
+        return weir__json_is_value(a->u.s) ? NULL : "not JSON";
+    default:
+        return NULL;
+    }
 }
 
 weir_err weir__sqlite_bind(struct weir__sqlite_conn *conn, struct weir__sqlite_stmt *stmt,
@@ -202,10 +271,18 @@ weir_err weir__sqlite_bind(struct weir__sqlite_conn *conn, struct weir__sqlite_s
         return WEIR_EINVALID;
     }
     for (size_t i = 0; i < count; i++) {
-        if (WEIR_UNLIKELY(args[i].kind == WEIR_ARG_TOO_LARGE)) {
-            snprintf(message, WEIR__SQLITE_MESSAGE, "%s: value %zu is over 2^63 - 1 in: %.160s",
+        const char *wrong;
+        if (WEIR_UNLIKELY(args[i].kind >= WEIR_ARG_TOO_LARGE) && (wrong = refusal(&args[i]))) {
+            snprintf(message, WEIR__SQLITE_MESSAGE, "%s: value %zu is %s in: %.160s",
+                     conn->owner->name, i + 1, wrong, stmt->text);
+            return args[i].kind == WEIR_ARG_JSON ? WEIR_EINVALID : -ERANGE;
+        }
+        if (WEIR_UNLIKELY(args[i].kind == WEIR_ARG_DOUBLE && isnan(args[i].u.d))) {
+            snprintf(message, WEIR__SQLITE_MESSAGE,
+                     "%s: value %zu is not a number (NaN), which would be stored as NULL: give "
+                     "WEIR_NULL if that is meant, in: %.160s",
                      conn->owner->name, i + 1, stmt->text);
-            return -ERANGE;
+            return -EDOM;
         }
         int rc = bind_one(stmt->s, (int)i + 1, &args[i], how);
         if (WEIR_UNLIKELY(rc != SQLITE_OK))

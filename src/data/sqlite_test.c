@@ -87,6 +87,20 @@ static weir_err passes_values(weir_ctx *c, void *arg)
 }
 SIM_TEST(passes_values)
 
+static weir_err refuses_values(weir_ctx *c, void *arg)
+{
+    weir_db *db = open_users(c, arg);
+    weir_str s;
+    weir_wall late = {WEIR_WALL_MAX + 1};
+    weir_raw_json broken = {WEIR_S("{")};
+    assert_int_equal(weir_query_one(c, db, weir_str, &s, "SELECT ?", late), -ERANGE);
+    assert_error(c, -ERANGE, "value 1 is outside of the years 1 to 9999");
+    assert_int_equal(weir_query_one(c, db, weir_str, &s, "SELECT ?", broken), WEIR_EINVALID);
+    assert_error(c, WEIR_EINVALID, "value 1 is not JSON");
+    return WEIR_OK;
+}
+SIM_TEST(refuses_values)
+
 static weir_err copies_streamed_values(weir_ctx *c, void *arg)
 {
     weir_db *db = open_users(c, arg);
@@ -450,7 +464,7 @@ static weir_err waits_for_a_turn(weir_ctx *c, void *arg)
     int64_t age;
     assert_int_equal(weir_query_one(c, tx, int64_t, &age, "SELECT age FROM users WHERE id = 1"),
                      WEIR_OK);
-    (void)weir_sleep(c, weir_ms(5));
+    (void)!weir_sleep(c, weir_ms(5));
     weir_exec(tx, "UPDATE users SET age = ? WHERE id = 1", age + 1);
     return weir_commit(tx);
 }
@@ -458,7 +472,7 @@ static weir_err waits_for_a_turn(weir_ctx *c, void *arg)
 static weir_err takes_turns(weir_ctx *c, void *arg)
 {
     weir_db *db = open_users(c, arg);
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     for (int i = 0; i < 20; i++)
         assert_int_equal(WEIR_GO(group, waits_for_a_turn, db), WEIR_OK);
     assert_int_equal(weir_join(group), WEIR_OK);
@@ -516,7 +530,11 @@ static weir_err finds_what_is_dirty(weir_ctx *c, void *arg)
 {
     weir_pool_stats writer;
     weir_db *db = open_users(c, arg);
-    assert_int_equal(weir_db_exec(c, db, NULL, "BEGIN"), WEIR_OK);
+    struct weir__pool *pool =
+        ((struct weir__sqlite *)weir__token_object(db, WEIR__KIND_DB))->writer;
+    const struct weir__sqlite_conn *conn = pool->slots[0].resource;
+    assert_int_equal(sqlite3_exec(conn->db, "BEGIN", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(weir_db_exec(c, db, NULL, "SELECT 1"), WEIR_OK);
     weir_db_stats(db, NULL, &writer);
     assert_int_equal(writer.closed[WEIR_POOL_CLOSED_BROKEN], 1);
     assert_int_equal(weir_db_exec(c, db, NULL, "DELETE FROM users"), WEIR_OK);
@@ -579,9 +597,9 @@ static weir_err fails_in_the_middle(weir_ctx *c, void *arg)
 static uint64_t reports_of(weir_ctx *c, weir_db *db, weir_fiber_fn fn)
 {
     uint64_t before = weir__leak_total();
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(WEIR_GO(group, fn, db), WEIR_OK);
-    (void)weir_join(group);
+    (void)!weir_join(group);
     (void)weir_ctx_close(group);
     weir_error_clear(c);
     assert_nothing_out(db);
@@ -629,7 +647,7 @@ static weir_err waits_for_ever(weir_ctx *c, void *arg)
 {
     weir_tx *tx = weir_begin(c, (weir_db *)arg);
     weir_exec(tx, "DELETE FROM users");
-    (void)weir_sleep(c, weir_hour(1));
+    (void)!weir_sleep(c, weir_hour(1));
     assert_int_equal(weir_exec(tx, "DELETE FROM users"), WEIR_ETIMEDOUT);
     return weir_commit(tx);
 }
@@ -637,7 +655,7 @@ static weir_err waits_for_ever(weir_ctx *c, void *arg)
 static weir_err is_cancelled(weir_ctx *c, void *arg)
 {
     weir_db *db = open_users(c, arg);
-    weir_ctx *group = weir_ctx_open(c, .timeout = weir_ms(100));
+    WEIR_SCOPE(group, c, .timeout = weir_ms(100));
     assert_int_equal(WEIR_GO(group, waits_for_ever, db), WEIR_OK);
     assert_int_equal(weir_join(group), WEIR_ETIMEDOUT);
     (void)weir_ctx_close(group);
@@ -652,7 +670,7 @@ static weir_err uses_rows(weir_ctx *c, void *arg)
 {
     user u;
     (void)c;
-    (void)weir_rows_next((weir_rows *)arg, user, &u);
+    (void)!weir_rows_next((weir_rows *)arg, user, &u);
     return WEIR_OK;
 }
 
@@ -680,13 +698,13 @@ static weir_err rows_know_their_fiber(weir_ctx *c, void *arg)
 {
     weir_db *db = open_users(c, arg);
     weir_rows *rows = weir_query(c, db, "SELECT id FROM users");
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(WEIR_GO(group, protects_rows, rows), WEIR_OK);
     assert_int_equal(weir_join(group), WEIR_OK);
     (void)weir_ctx_close(group);
     weir_rows_close(rows);
     weir_tx *tx = weir_begin(c, db);
-    group = weir_ctx_open(c);
+    group = weir_ctx_enter(c);
     assert_int_equal(WEIR_GO(group, protects_tx, tx), WEIR_OK);
     assert_int_equal(weir_join(group), WEIR_OK);
     (void)weir_ctx_close(group);
@@ -715,7 +733,7 @@ static weir_err runs_too_early(weir_ctx *c, void *db)
 static weir_err panics_leave_nothing_on_the_stack(weir_ctx *c, void *arg)
 {
     static const weir_fiber_fn calls[] = {queries_too_early, executes_too_early, runs_too_early};
-    weir_ctx *inner = weir_ctx_open(c);
+    WEIR_SCOPE(inner, c);
     weir_db *db = open_users(inner, arg);
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
         assert_int_equal(weir_protect(c, calls[i], db), WEIR_EPANIC);
@@ -734,6 +752,7 @@ int main(void)
         FILE_TEST(reads_rows),
         FILE_TEST(reads_one),
         FILE_TEST(passes_values),
+        FILE_TEST(refuses_values),
         FILE_TEST(copies_streamed_values),
         FILE_TEST(caps_rows),
         FILE_TEST(allocates_nothing),

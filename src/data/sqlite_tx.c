@@ -72,7 +72,9 @@ static weir_err begin_first(struct job *j)
 {
     if (!j->begins)
         return WEIR_OK;
-    weir_err err = step_all(j, "BEGIN IMMEDIATE");
+    weir_err err = weir__sqlite_file_check(j->db, j->message);
+    if (err == WEIR_OK)
+        err = step_all(j, "BEGIN IMMEDIATE");
     if (err == WEIR_OK)
         j->tx->state = WEIR__TX_BEGUN;
     return err;
@@ -98,6 +100,18 @@ static weir_err step_to_end(struct job *j, struct weir__sqlite_stmt *stmt)
     return WEIR_OK;
 }
 
+/*
+ * It has been written: into which file? Only after the fact can that be said for certain. Then the
+ * size of the WAL is looked after.
+ */
+static weir_err after_commit(struct job *j)
+{
+    weir_err err = weir__sqlite_file_check(j->db, j->message);
+    if (err == WEIR_OK)
+        weir__sqlite_bound_wal(j->conn);
+    return err;
+}
+
 static weir_err do_exec(void *arg)
 {
     struct job *j = arg;
@@ -105,14 +119,18 @@ static weir_err do_exec(void *arg)
     if (j->tx->state == WEIR__TX_OPEN)
         sqlite3_set_last_insert_rowid(j->conn->db, 0);
     weir_err err = begin_first(j);
+    if (err == WEIR_OK && j->tx->is_auto)
+        err = weir__sqlite_file_check(j->db, j->message);
     if (err == WEIR_OK)
         err = weir__sqlite_prepare(j->conn, j->sql, &stmt, j->message);
+    if (err == WEIR_OK)
+        err = weir__sqlite_check_use(j->conn, stmt, !j->tx->is_auto, j->message);
     if (err == WEIR_OK)
         err = weir__sqlite_bind(j->conn, stmt, j->args, j->count, false, j->message);
     if (err == WEIR_OK)
         err = step_to_end(j, stmt);
     weir__sqlite_put(j->conn, stmt);
-    return err;
+    return err == WEIR_OK && j->tx->is_auto ? after_commit(j) : err;
 }
 
 static weir_err do_script(void *arg)
@@ -123,7 +141,7 @@ static weir_err do_script(void *arg)
     while (err == WEIR_OK && *sql != '\0') {
         sqlite3_stmt *s = NULL;
         const char *tail = sql;
-        int rc = sqlite3_prepare_v2(j->conn->db, sql, -1, &s, &tail);
+        int rc = weir__sqlite_compile(j->conn, sql, 0, &s, &tail);
         if (rc == SQLITE_OK && s != NULL)
             do
                 rc = sqlite3_step(s);
@@ -159,7 +177,7 @@ static weir_err do_commit(void *arg)
     weir_err err = step_all(j, "COMMIT");
     if (err != WEIR_OK && !sqlite3_get_autocommit(j->conn->db))
         (void)sqlite3_exec(j->conn->db, "ROLLBACK", NULL, NULL, NULL);
-    return err;
+    return err == WEIR_OK ? after_commit(j) : err;
 }
 
 static weir_err do_connect(void *arg)

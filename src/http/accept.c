@@ -9,6 +9,7 @@
  * pauses until a connection closes, or for PAUSE.
  */
 #include "base/alloc.h"
+#include "base/sanitizer.h"
 #include "http/conn.h"
 #include "rt/sys.h"
 
@@ -236,8 +237,12 @@ void weir__accept_stop(struct weir__http_worker *home)
         if (!fd->is_watched)
             continue;
         int num = weir__fd_unwatch(fd);
-        if (atomic_fetch_sub(&s->listener_users[i], 1) == 1)
-            home->worker->poller->close(home->worker, num);
+        weir__hands_over(&s->listener_users[i]);
+        if (atomic_fetch_sub(&s->listener_users[i], 1) != 1)
+            continue;
+        weir__takes_over(&s->listener_users[i]);
+        weir__local_remove(&s->files[i]);
+        home->worker->poller->close(home->worker, num);
     }
     if (home->reserve >= 0)
         weir__sys_close(home->reserve);

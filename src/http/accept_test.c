@@ -49,15 +49,15 @@ static weir_err two_workers(weir_ctx *c, void *arg)
     struct rig rig = {.ctx = c};
     struct weir__http_app app = {.serve = serve, .arg = &rig};
     struct weir__http_server_options options = {0};
-    struct weir__endpoint bound;
+    struct weir__listener opened;
     struct clients clients = {0};
     char message[200];
     (void)arg;
     rig.server = weir__http_server_new(weir__self->runtime, &options, &app);
-    assert_int_equal(weir__http_server_listen(rig.server, WEIR_S("127.0.0.1:0"), &bound, message,
+    assert_int_equal(weir__http_server_listen(rig.server, WEIR_S("127.0.0.1:0"), &opened, message,
                                               sizeof message),
                      0);
-    clients.port = bound.port;
+    clients.port = opened.bound.port;
     assert_int_equal(weir__http_server_start(rig.server, weir__ctx_of(c)), 0);
     assert_int_equal(weir_offload(c, talk, &clients), 0);
     assert_int_equal(clients.answered, CLIENTS);

@@ -13,8 +13,9 @@
 
 #define RATE 240          /* bytes a second: less is a client that holds the connection */
 #define PIECE_MIN 2048u   /* less room than this in the buffer: the body moves out */
-#define GROW_FIRST 16384u /* the first piece of memory for a body of unknown length */
+#define GROW_FIRST 49152u /* first memory for a body of unknown length: a block, which can grow */
 #define TRAILERS_MAX 8192u
+#define BLOCK_HEAD_MAX 64u /* what a block costs beside its bytes */
 
 static struct weir__http_in *input(const struct weir__exchange *x)
 {
@@ -112,6 +113,8 @@ static ssize_t receive(struct weir__exchange *x, struct weir__ctx *ctx, void *to
     x->is_reading = false;
     if (n > 0) {
         weir__counter_add(&c->home->count.bytes_in, (uint64_t)n);
+        if (x->ctx != NULL)
+            weir__exchange_progressed(x, (size_t)n);
         return n;
     }
     if (n == 0 || n == -ECONNRESET || n == -EPIPE)
@@ -157,9 +160,10 @@ static weir_err read_length_all(struct weir__exchange *x, weir_str *out)
     } else if (size <= x->home->server->in_bytes - in->at) {
         in->at = in->len;
     } else {
-        to = weir__ctx_alloc(x->ctx, size);
+        struct weir__arena *a = weir__ctx_arena(x->ctx);
+        to = weir__arena_alloc(a, size);
         if (to == NULL)
-            return fail(x, x->ctx->reason == WEIR_REASON_BUDGET ? WEIR_EBUDGET : -ENOMEM);
+            return fail(x, a->is_over_budget ? WEIR_EBUDGET : -ENOMEM);
         memcpy(to, in->bytes + in->at, have);
         in->at = in->len;
     }
@@ -283,13 +287,32 @@ struct gathered {
     bool has_moved;
 };
 
-static weir_err make_room(struct weir__exchange *x, struct gathered *g, size_t n)
+/*
+ * Twice as much as before, but no more than may come or than the request's memory has left: what is
+ * allowed of a body does not depend on how it is sent.
+ */
+static size_t next_cap(const struct weir__exchange *x, const struct gathered *g, size_t need,
+                       uint64_t max)
+{
+    size_t cap = g->cap < GROW_FIRST ? GROW_FIRST : g->cap;
+    while (cap < need)
+        cap *= 2;
+    size_t left = weir__arena_left(weir__ctx_arena(x->ctx));
+    size_t most = left > BLOCK_HEAD_MAX ? left - BLOCK_HEAD_MAX : 0;
+    size_t held = g->has_moved ? g->cap : 0;
+    most = most < SIZE_MAX - held ? most + held : SIZE_MAX;
+    if (max < most)
+        most = max > GROW_FIRST ? (size_t)max : GROW_FIRST;
+    if (cap > most)
+        cap = most > need ? most : need; /* the arena refuses what it has no room for */
+    return cap;
+}
+
+static weir_err make_room(struct weir__exchange *x, struct gathered *g, size_t n, uint64_t max)
 {
     if (g->has_moved && g->cap - g->len >= n)
         return WEIR_OK;
-    size_t cap = g->cap < GROW_FIRST ? GROW_FIRST : g->cap * 2;
-    while (cap < g->len + n)
-        cap *= 2;
+    size_t cap = next_cap(x, g, g->len + n, max);
     struct weir__arena *a = weir__ctx_arena(x->ctx);
     char *to = weir__arena_grow(a, g->has_moved ? g->bytes : NULL, g->has_moved ? g->cap : 0, cap);
     if (to == NULL)
@@ -305,7 +328,7 @@ static weir_err gather(struct weir__exchange *x, struct gathered *g, weir_str da
     if (g->len + data.len > max)
         return fail(x, WEIR_ETOOLARGE);
     if (g->has_moved) {
-        weir_err err = make_room(x, g, data.len);
+        weir_err err = make_room(x, g, data.len, max);
         if (err != WEIR_OK)
             return err;
     }
@@ -332,7 +355,7 @@ static weir_err read_chunked_all(struct weir__exchange *x, uint64_t max, weir_st
             break;
         uint32_t at = g.has_moved ? body_base(x) : (uint32_t)(g.bytes + g.len - in->bytes);
         if (!g.has_moved && x->home->server->in_bytes - at < PIECE_MIN) {
-            weir_err err = make_room(x, &g, PIECE_MIN);
+            weir_err err = make_room(x, &g, 1, max);
             if (err != WEIR_OK)
                 return err;
             at = body_base(x);
@@ -377,6 +400,11 @@ weir_err weir__exchange_read_all(struct weir__exchange *x, size_t max, weir_str 
         err = read_chunked_all(x, limit, out);
     x->body_err = err;
     return err;
+}
+
+uint64_t weir__exchange_body_max(const struct weir__exchange *x)
+{
+    return x->home->server->options.body_max;
 }
 
 int weir__exchange_body_status(weir_err err)

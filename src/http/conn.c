@@ -15,8 +15,7 @@
 
 #include <string.h>
 
-#define LINGER_TICKS 3            /* how long an answered client may go on sending */
-#define LINGER_BYTES (512u << 10) /* and how much */
+#define JUST_MADE_TICKS 2 /* a connection's client is about to ask; a drain waits so long for it */
 
 static void on_ready(struct weir__fd *fd, unsigned ready);
 static void receive(struct weir__http_conn *c);
@@ -47,6 +46,21 @@ void weir__conn_open(struct weir__http_worker *home, int num, const struct weir_
 {
     struct weir__http_conn *c = enter(home, num, peer);
     if (c != NULL && home->is_drained)
+        weir__conn_drain(c);
+}
+
+/* Nothing has come on it since it was made, not long ago. Not known without an idle time-out. */
+static bool is_just_made(const struct weir__http_conn *c)
+{
+    return c->requests == 0 &&
+           c->due >= weir__idle_after(c->home, c->home->idle_ticks) - JUST_MADE_TICKS;
+}
+
+void weir__conn_drain(struct weir__http_conn *c)
+{
+    if (is_just_made(c))
+        weir__idle_due(c, weir__idle_after(c->home, JUST_MADE_TICKS));
+    else
         weir__conn_close(c);
 }
 
@@ -97,39 +111,15 @@ void weir__conn_close(struct weir__http_conn *c)
     weir__server_closed_one(home->server);
 }
 
-/* --- lingering -------------------------------------------------------------------------------- */
-
-/*
- * Throws away what the client still sends, so that closing does not reset what it has not read yet.
- */
-static void linger(struct weir__http_conn *c)
-{
-    struct weir__http_in *in = weir__pool_in(c->home);
-    ssize_t n = -ENOMEM;
-    while (in != NULL && c->drained < LINGER_BYTES) {
-        n = weir__try_recv(&c->fd, in->bytes, c->home->server->in_bytes);
-        if (n <= 0)
-            break;
-        c->drained += (uint32_t)n;
-    }
-    if (in != NULL)
-        weir__pool_give_in(c->home, in);
-    if (n != -EAGAIN)
-        weir__conn_close(c);
-}
-
+/* The last answer has left. Who may still be sending must not be reset before it has read that. */
 static void finish(struct weir__http_conn *c)
 {
     bool may_have_more = c->is_dirty || (c->fd.ready & WEIR__READABLE) != 0;
     if (c->is_broken || c->is_reset_due || c->fd.num < 0 || !may_have_more ||
-        (c->fd.ready & WEIR__BROKEN) != 0) {
+        (c->fd.ready & WEIR__BROKEN) != 0)
         weir__conn_close(c);
-        return;
-    }
-    c->state = WEIR__CONN_LINGER;
-    weir__idle_due(c, weir__idle_after(c->home, LINGER_TICKS));
-    (void)c->home->worker->poller->shutdown(c->home->worker, c->fd.num);
-    linger(c);
+    else
+        weir__linger_begin(c);
 }
 
 /* --- half heads ------------------------------------------------------------------------------- */
@@ -357,8 +347,10 @@ static void not_yet(struct weir__http_conn *c, bool is_over)
     bool has_begun = c->in->at < c->in->len;
     bool is_kept = is_over || keep_partial(c, c->x, c->in);
     release(c);
-    if (is_over || !is_kept || (c->home->is_drained && !has_begun))
+    if (is_over || !is_kept)
         weir__conn_close(c);
+    else if (c->home->is_drained && !has_begun)
+        weir__conn_drain(c);
     else
         rest(c, has_begun);
 }
@@ -396,7 +388,7 @@ static void on_ready(struct weir__fd *fd, unsigned ready)
     if (c->state == WEIR__CONN_ACTIVE)
         weir__conn_peer_shut(c);
     else if (c->state == WEIR__CONN_LINGER)
-        linger(c);
+        weir__linger_on(c);
     else if (WEIR_LIKELY(!weir__late_is_possible(c->home)) || !weir__late_give(c, ready))
         receive(c);
 }
@@ -404,9 +396,12 @@ static void on_ready(struct weir__fd *fd, unsigned ready)
 void weir__conn_timed_out(struct weir__http_conn *c)
 {
     struct weir__http_counters *count = &c->home->count;
-    if (c->state != WEIR__CONN_HEAD) {
-        if (c->state == WEIR__CONN_REST)
-            weir__counter_add(&count->timeouts_idle, 1);
+    if (c->state == WEIR__CONN_LINGER) {
+        weir__linger_timed_out(c);
+        return;
+    }
+    if (c->state == WEIR__CONN_REST) {
+        weir__counter_add(&count->timeouts_idle, 1);
         weir__conn_close(c);
         return;
     }

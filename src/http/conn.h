@@ -6,6 +6,8 @@
  * N1: a connection is in exactly one bucket of its worker, from accept to close.
  * N2: `x` and `in` are set exactly while it is ACTIVE; only its fiber frees it then.
  * N3: output is sent before its fiber waits for anything (before_park).
+ * N5: whoever waits for the socket to take more is the connection's sender until that wait is over;
+ *     nobody else touches its output meanwhile.
  */
 #ifndef WEIR_HTTP_CONN_H
 #define WEIR_HTTP_CONN_H
@@ -44,6 +46,9 @@ struct weir__http_in {
     char bytes[];
 };
 
+/* For weir__exchange_piece: what its handler may have views of. */
+size_t weir__http_piece(const void *exchange, size_t nth, const void **at);
+
 #define WEIR__NO_CHUNK UINT32_MAX
 #define WEIR__CHUNK_HEAD 6 /* four hex digits and CRLF: a chunk is never larger than the buffer */
 
@@ -62,16 +67,18 @@ struct weir__http_conn {
     struct weir__http_in *in;
     struct weir__http_out *out;
     struct weir__http_partial *partial;
-    uint32_t due;      /* tick at which its state has lasted too long */
-    uint32_t look_at;  /* tick of its bucket; never after `due` */
-    uint32_t requests; /* so far */
-    uint8_t state;     /* enum weir__conn_state */
-    bool is_closing;   /* no further request is read */
-    bool is_broken;    /* nothing can be sent any more */
-    bool is_peer_shut; /* the peer has shut its side, or is gone */
-    bool is_reset_due; /* end it so that the peer sees an error */
-    bool is_dirty;     /* there may be bytes that nobody reads: linger when closing */
-    uint32_t drained;  /* bytes thrown away in LINGER */
+    struct weir__fiber *sender; /* N5: waits for the socket to take more; else NULL */
+    uint32_t due;               /* tick at which its state has lasted too long */
+    uint32_t look_at;           /* tick of its bucket; never after `due` */
+    uint32_t requests;          /* so far */
+    uint8_t state;              /* enum weir__conn_state */
+    bool is_closing;            /* no further request is read */
+    bool is_broken;             /* nothing can be sent any more */
+    bool is_peer_shut;          /* the peer has shut its side, or is gone */
+    bool is_reset_due;          /* end it so that the peer sees an error */
+    bool is_dirty;              /* there may be bytes that nobody reads: linger when closing */
+    uint32_t linger_until;      /* tick at which LINGER ends, whatever comes */
+    uint64_t lingered;          /* bytes thrown away in it */
     struct weir__endpoint peer;
 };
 
@@ -107,11 +114,16 @@ struct weir__http_worker {
     struct weir__http_in *free_ins;
     struct weir__http_out *free_outs;
     uint32_t free_exchange_count, free_in_count, free_out_count;
-    uint32_t tick;                   /* the second that is now */
-    bool is_draining;                /* every answer is its connection's last */
-    bool is_drained;                 /* no connection may be at rest */
+    uint32_t kept;    /* of each: WEIR__HTTP_POOL_KEPT; none where memory is watched or trapped */
+    uint32_t tick;    /* the second that is now */
+    bool is_ending;   /* every answer is its connection's last */
+    bool is_draining; /* and nobody is accepted any more */
+    bool is_drained;  /* no connection may be at rest */
     uint32_t idle_ticks, head_ticks; /* time-outs in ticks, rounded up; UINT32_MAX: none */
+    uint32_t linger_ticks;           /* 0: no lingering */
     struct weir__http1_date date;
+    uint32_t refused_tick; /* second of the log's last lines about refused heads; … */
+    uint32_t refused_lines, refused_unsaid; /* … how many, and how many had none */
     struct weir__http_counters count;
     struct weir__timer sweep; /* armed while a connection is open */
     struct weir__list buckets[WEIR__HTTP_BUCKETS];
@@ -125,7 +137,7 @@ struct weir__http_worker {
     uint32_t choice;           /* turns through the others */
     uint32_t late_moved;       /* of the events of poll number `late_poll`: handed to others */
     uint64_t late_poll;
-    struct weir__http_message stop, drain, cancel;
+    struct weir__http_message stop, end, drain, cancel, close;
 };
 
 struct weir__http_server {
@@ -136,7 +148,8 @@ struct weir__http_server {
     uint32_t in_bytes; /* size of an input buffer's bytes */
     unsigned first, count;
     int listeners[WEIR__HTTP_LISTENERS];
-    atomic_uint listener_users[WEIR__HTTP_LISTENERS]; /* workers that watch it */
+    struct weir__local_file files[WEIR__HTTP_LISTENERS]; /* of local ones */
+    atomic_uint listener_users[WEIR__HTTP_LISTENERS];    /* workers that watch it */
     unsigned listener_count;
     bool is_started;
     _Atomic uint32_t open; /* connections, those on their way included, and messages to workers */
@@ -160,6 +173,12 @@ void weir__conn_adopt(struct weir__http_worker *home, int num, const struct weir
 
 /* Gives back the struct of a connection at rest; returns its descriptor, open and unwatched. */
 int weir__conn_let_go(struct weir__http_conn *c);
+
+/*
+ * Nobody may be at rest any more: closes it. One that was just made has a moment to send its first
+ * request, for its client knows of nothing but a connection that was accepted.
+ */
+void weir__conn_drain(struct weir__http_conn *c);
 
 /* Closes it and gives it back. Not while it is ACTIVE, but by its fiber. */
 void weir__conn_close(struct weir__http_conn *c);
@@ -190,6 +209,16 @@ void weir__conn_serve(void *conn);
  */
 void weir__conn_peer_shut(struct weir__http_conn *c);
 
+/* --- the end in stages: linger.c -------------------------------------------------------------- */
+
+/* The last answer has left, and its client may be sending still. Ends the connection. */
+void weir__linger_begin(struct weir__http_conn *c);
+/* What comes from a client in LINGER is thrown away. */
+void weir__linger_on(struct weir__http_conn *c);
+void weir__linger_timed_out(struct weir__http_conn *c);
+/* The process ends: less patience. */
+void weir__linger_hurry(struct weir__http_conn *c);
+
 /* --- time: idle.c ----------------------------------------------------------------------------- */
 
 void weir__idle_init(struct weir__http_worker *home);
@@ -217,6 +246,33 @@ static inline uint32_t weir__idle_after(const struct weir__http_worker *home, ui
  */
 #define WEIR__OUT_ROOM_MAX (WEIR__HTTP_OUT_BYTES - 256u)
 weir_err weir__out_reserve(struct weir__http_conn *c, struct weir__ctx *ctx, size_t n);
+
+/* How a sender gets on, from its first wait on: write_timeout is for each WEIR__PROGRESS_BYTES. */
+struct weir__sending {
+    weir_time from; /* when it last got on by so much; 0: it has not had to wait */
+    uint64_t bytes; /* taken by the client since then */
+};
+
+/* The client has taken `n` bytes more. */
+void weir__sending_gets_on(struct weir__sending *s, size_t n);
+
+/*
+ * The socket takes no more: waits in `ctx` until it does, as the connection's sender. On an error
+ * (gone, too slow, the reason) the connection is broken, but for a reason when `is_resumable`: then
+ * another may send what is left.
+ */
+weir_err weir__out_wait(struct weir__http_conn *c, struct weir__ctx *ctx, struct weir__sending *s,
+                        bool is_resumable);
+
+/* The client took `n` bytes that did not lie in the output buffer. */
+void weir__out_taken(struct weir__http_conn *c, size_t n);
+
+/*
+ * Bytes of the request's body have come, or of its response have gone: it is not stuck. Its
+ * deadline moves on for every 16 KiB, so that who is merely slow is not cut off.
+ */
+#define WEIR__PROGRESS_BYTES (16u << 10)
+void weir__exchange_progressed(struct weir__exchange *x, size_t n);
 
 /* Sends all that is final, then `tail` (not copied; may be empty). May wait in `ctx`. */
 weir_err weir__out_flush(struct weir__http_conn *c, struct weir__ctx *ctx, weir_str tail);

@@ -329,6 +329,40 @@ static void test_drain_answers_all(void **state)
     run_rig(drain_answers_all, NULL);
 }
 
+/*
+ * Whoever has just connected is about to ask, and has a moment to; who never does is not waited
+ * for.
+ */
+static void drain_waits_for_the_first_request(struct rig *rig)
+{
+    bool over;
+    int silent = dial(rig);
+    wait_ms(rig, 5000);
+    int slow = dial(rig), mute = dial(rig);
+    wait_ms(rig, 1);
+    weir__http_server_drain(rig->server, weir__ctx_of(rig->ctx));
+    wait_ms(rig, 1);
+    (void)get(rig, silent, &over);
+    assert_true(over);
+    wait_ms(rig, 500);
+    char *text = ask(rig, slow, HELLO);
+    assert_has(text, "hello");
+    assert_has(text, "Connection: close");
+    weir__sim_close(slow);
+    wait_ms(rig, 1);
+    assert_int_equal(rig_stats(rig).open, 1);
+    weir_time until = weir_time_add(weir_now(), weir_sec(3));
+    assert_int_equal(weir__http_server_wait_closed(rig->server, weir__ctx_of(rig->ctx), until), 0);
+    (void)get(rig, mute, &over);
+    assert_true(over);
+}
+
+static void test_drain_waits_for_the_first_request(void **state)
+{
+    (void)state;
+    run_rig(drain_waits_for_the_first_request, NULL);
+}
+
 static void test_drain(void **state)
 {
     (void)state;
@@ -347,10 +381,25 @@ static void cancel(struct rig *rig)
     assert_has(text, "503 ");
 }
 
+/* Half a head is no request, and is not waited for. */
+static void cancel_half_a_head(struct rig *rig)
+{
+    bool over = false;
+    int client = dial(rig);
+    put(client, "GET / HT");
+    wait_ms(rig, 1);
+    weir__http_server_cancel_all(rig->server, weir__ctx_of(rig->ctx), WEIR_REASON_SHUTDOWN);
+    weir_time now = weir_now();
+    assert_string_equal(get(rig, client, &over), "");
+    assert_true(over);
+    assert_true(weir_now().ns - now.ns < 1000000000);
+}
+
 static void test_cancel(void **state)
 {
     (void)state;
     run_rig(cancel, NULL);
+    run_rig(cancel_half_a_head, NULL);
 }
 
 /* The end of a server closes whatever its connections are doing. */
@@ -621,6 +670,7 @@ int main(void)
         cmocka_unit_test(test_half_close_served),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_drain_answers_all),
+        cmocka_unit_test(test_drain_waits_for_the_first_request),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_end_with_all),
         cmocka_unit_test(test_no_descriptors),

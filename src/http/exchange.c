@@ -13,6 +13,19 @@
 #define EXTRA_MAX                                                                                  \
     (8u << 10) /* header lines of a response, in bytes; they must fit the output buffer */
 
+size_t weir__http_piece(const void *exchange, size_t nth, const void **at)
+{
+    const struct weir__exchange *x = exchange;
+    if (nth == 0) {
+        *at = x;
+        return sizeof *x;
+    }
+    if (nth > 1 || x->conn == NULL || x->conn->in == NULL)
+        return 0;
+    *at = x->conn->in;
+    return sizeof *x->conn->in + x->home->server->in_bytes;
+}
+
 weir_str weir__exchange_header(const struct weir__exchange *x, weir_str name)
 {
     int i = weir__http1_field_find(&x->head, x->bytes, name, 0);
@@ -29,6 +42,29 @@ const struct weir__endpoint *weir__exchange_peer(const struct weir__exchange *x)
 int64_t weir__exchange_date(const struct weir__exchange *x)
 {
     return x->home->date.second;
+}
+
+void weir__exchange_limit_time(struct weir__exchange *x, weir_dur timeout)
+{
+    struct weir__ctx *c = x->ctx, *parent = c->parent;
+    weir_time deadline = timeout.ns < 0 ? weir_never() : weir_time_add(x->began, timeout);
+    bool is_own = deadline.ns < parent->deadline.ns;
+    c->deadline = is_own ? deadline : parent->deadline;
+    c->deadline_owner = is_own ? c : parent->deadline_owner;
+    x->timeout = timeout;
+}
+
+/* Not more often than makes a difference: for each of the contexts below that costs a store. */
+void weir__exchange_progressed(struct weir__exchange *x, size_t n)
+{
+    struct weir__ctx *c = x->ctx;
+    x->progress += n < WEIR__PROGRESS_BYTES ? (uint32_t)n : WEIR__PROGRESS_BYTES;
+    if (x->progress < WEIR__PROGRESS_BYTES || x->timeout.ns <= 0)
+        return;
+    x->progress = 0;
+    weir_time deadline = weir_time_add(weir__self->now, x->timeout);
+    if (deadline.ns - c->deadline.ns > x->timeout.ns / 8)
+        weir__ctx_extend(c, deadline);
 }
 
 uint32_t weir__exchange_index(const struct weir__exchange *x)
@@ -54,12 +90,13 @@ static bool is_framing(weir_str name)
     return false;
 }
 
+/* What does not fit is no WEIR_ETOOLARGE: that is said of what the client sent, by a 413. */
 static weir_err make_room(struct weir__exchange *x, size_t n)
 {
     if (x->extra_len + n <= x->extra_cap)
         return WEIR_OK;
     if (x->extra_len + n > EXTRA_MAX)
-        return WEIR_ETOOLARGE;
+        return -EMSGSIZE;
     char *moved = weir__ctx_alloc(x->ctx, EXTRA_MAX);
     if (moved == NULL)
         return x->ctx->reason == WEIR_REASON_BUDGET ? WEIR_EBUDGET : -ENOMEM;
@@ -128,48 +165,72 @@ weir_str weir__exchange_header_added(const struct weir__exchange *x, weir_str wa
     return (weir_str){NULL, 0};
 }
 
-bool weir__exchange_header_remove(struct weir__exchange *x, weir_str wanted)
+/* Which lines are meant: those of a name, or of these the ones that `is` picks. */
+struct pick {
+    weir_str name;
+    bool (*is)(weir_str value, const void *arg);
+    const void *arg;
+};
+
+static bool is_picked(const struct pick *p, weir_str name, weir_str value)
+{
+    return weir_str_ieq(name, p->name) && (p->is == NULL || p->is(value, p->arg));
+}
+
+static bool remove_lines(struct weir__exchange *x, const struct pick *p)
 {
     weir_str name, value;
     bool was_there = false;
     if (x->is_started)
         return false;
     for (uint32_t at = 0, from = 0; next_line(x, &at, &name, &value); from = at) {
-        if (!weir_str_ieq(name, wanted))
+        if (!is_picked(p, name, value))
             continue;
         memmove(x->extra + from, x->extra + at, x->extra_len - at);
         x->extra_len -= at - from;
         at = from;
         was_there = true;
     }
-    if (was_there && weir_str_ieq(wanted, WEIR_S("Content-Type")))
+    if (was_there && weir_str_ieq(p->name, WEIR_S("Content-Type")))
         x->has_type = false;
     return was_there;
 }
 
-/* Bytes that lines of that name take. */
-static size_t bytes_of(const struct weir__exchange *x, weir_str wanted)
+bool weir__exchange_header_remove(struct weir__exchange *x, weir_str name)
+{
+    return remove_lines(x, &(struct pick){.name = name});
+}
+
+/* Bytes that the picked lines take. */
+static size_t bytes_of(const struct weir__exchange *x, const struct pick *p)
 {
     weir_str name, value;
     size_t bytes = 0;
     for (uint32_t at = 0; next_line(x, &at, &name, &value);) {
-        if (weir_str_ieq(name, wanted))
+        if (is_picked(p, name, value))
             bytes += line_bytes(name, value);
     }
     return bytes;
 }
 
-/* There is room before anything is taken out: when this fails, the lines are what they were. */
 weir_err weir__exchange_header_set(struct weir__exchange *x, weir_str name, weir_str value)
 {
+    return weir__exchange_header_replace(x, name, value, NULL, NULL);
+}
+
+/* There is room before anything is taken out: when this fails, the lines are what they were. */
+weir_err weir__exchange_header_replace(struct weir__exchange *x, weir_str name, weir_str value,
+                                       bool (*is)(weir_str value, const void *arg), const void *arg)
+{
+    const struct pick pick = {name, is, arg};
     weir_err err = check_line(x, name, value);
     if (err != WEIR_OK)
         return err;
-    size_t before = bytes_of(x, name), after = line_bytes(name, value);
+    size_t before = bytes_of(x, &pick), after = line_bytes(name, value);
     err = make_room(x, after > before ? after - before : 0);
     if (err != WEIR_OK)
         return err;
-    (void)weir__exchange_header_remove(x, name);
+    (void)remove_lines(x, &pick);
     put_line(x, name, value);
     return WEIR_OK;
 }

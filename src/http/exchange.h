@@ -30,6 +30,9 @@ struct weir__exchange {
     const char *bytes; /* the head's first byte */
     void *user;        /* of the room web; NULL at the start */
     weir_time began;   /* when it was taken up (the worker's clock after the poll) */
+    weir_dur timeout;  /* its context's: without progress once there is some; below 0: none */
+    uint32_t progress; /* bytes that have come or gone since the deadline was last moved on */
+    bool is_half_close_served; /* a client that shuts its sending side is not yet gone */
 
     /* the response so far */
     uint16_t status;       /* 0 until it is begun; 499: the client was gone before */
@@ -121,6 +124,12 @@ const struct weir__endpoint *weir__exchange_peer(const struct weir__exchange *x)
 /* The time that the response's Date says, in seconds of Unix. */
 int64_t weir__exchange_date(const struct weir__exchange *x);
 
+/*
+ * Its time limit in place of the server's; below 0: none. Before anything waits in its context, so
+ * that no timer is armed for another one yet.
+ */
+void weir__exchange_limit_time(struct weir__exchange *x, weir_dur timeout);
+
 /* Requests on this connection before this one. */
 uint32_t weir__exchange_index(const struct weir__exchange *x);
 
@@ -139,6 +148,9 @@ ssize_t weir__exchange_read(struct weir__exchange *x, void *buf, size_t len);
  */
 WEIR_MUST_USE weir_err weir__exchange_read_all(struct weir__exchange *x, size_t max, weir_str *out);
 
+/* The server's limit of a body's bytes. */
+uint64_t weir__exchange_body_max(const struct weir__exchange *x);
+
 /*
  * The status for an error of the two functions above: 413, 408, 400; 0 when no answer makes sense.
  */
@@ -155,13 +167,18 @@ weir_str weir__exchange_trailers(const struct weir__exchange *x);
 /*
  * Adds a header line to the response that is not yet begun. WEIR_EINVALID: not a name, not a value
  * (CR, LF, NUL), or a name that the server itself sets (Content-Length, Transfer-Encoding,
- * Connection, Date, Trailer); WEIR_ECLOSED: already begun; WEIR_EBUDGET, -ENOMEM. A Content-Type
- * given here is the one that is sent.
+ * Connection, Date, Trailer); -EMSGSIZE: all lines have over 8 KiB; WEIR_ECLOSED: already begun;
+ * WEIR_EBUDGET, -ENOMEM. A Content-Type given here is the one that is sent.
  */
 weir_err weir__exchange_header_add(struct weir__exchange *x, weir_str name, weir_str value);
 
 /* The same, replacing lines of that name that were added before. */
 weir_err weir__exchange_header_set(struct weir__exchange *x, weir_str name, weir_str value);
+
+/* The same, replacing those lines of that name whose value `is` picks. */
+weir_err weir__exchange_header_replace(struct weir__exchange *x, weir_str name, weir_str value,
+                                       bool (*is)(weir_str value, const void *arg),
+                                       const void *arg);
 
 /* Takes lines of that name out again; true when there was one. */
 bool weir__exchange_header_remove(struct weir__exchange *x, weir_str name);

@@ -7,9 +7,8 @@
 #include "base/assert.h"
 #include "http/conn.h"
 
-#include <time.h>
-
 #define SECOND 1000000000LL
+#define DATE_NS 1000000
 
 static uint32_t tick_of(const struct weir__worker *w)
 {
@@ -53,14 +52,17 @@ static void look_into(struct weir__http_worker *home, uint32_t tick)
         look(WEIR_CONTAINER(node, struct weir__http_conn, in_bucket));
 }
 
-/* The clock of the Date header is read here, once a second. */
+/*
+ * The clock of the Date header is read here, whenever its second begins. With `DATE_NS` more, for a
+ * timer may not be early.
+ */
 static void arm(struct weir__http_worker *home)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    weir__http1_date_update(&home->date, t.tv_sec);
-    weir__timer_arm(&home->worker->wheel, &home->sweep,
-                    weir_time_add(home->worker->now, weir_sec(1)));
+    struct weir__worker *w = home->worker;
+    int64_t wall = w->poller->wall(w);
+    weir__http1_date_update(&home->date, wall / SECOND);
+    weir_dur wait = weir_ns(SECOND - wall % SECOND + DATE_NS);
+    weir__timer_arm(&w->wheel, &home->sweep, weir_time_add(w->poller->now(w), wait));
 }
 
 static void on_sweep(struct weir__timer *t)
@@ -110,13 +112,13 @@ void weir__idle_due(struct weir__http_conn *c, uint32_t due)
 void weir__idle_each(struct weir__http_worker *home,
                      void (*fn)(struct weir__http_conn *c, void *arg), void *arg)
 {
-    for (size_t i = 0; i < WEIR__HTTP_BUCKETS; i++) {
-        struct weir__list all, *node;
-        weir__list_init(&all);
+    struct weir__list all, *node;
+    weir__list_init(&all);
+    for (size_t i = 0; i < WEIR__HTTP_BUCKETS; i++)
         weir__list_splice_back(&all, &home->buckets[i]);
-        while ((node = weir__list_pop_front(&all)) != NULL) {
-            weir__list_push_back(&home->buckets[i], node);
-            fn(WEIR_CONTAINER(node, struct weir__http_conn, in_bucket), arg);
-        }
+    while ((node = weir__list_pop_front(&all)) != NULL) {
+        struct weir__http_conn *c = WEIR_CONTAINER(node, struct weir__http_conn, in_bucket);
+        weir__list_push_back(&home->buckets[c->look_at % WEIR__HTTP_BUCKETS], node);
+        fn(c, arg); /* it may move it to any bucket, and is called once all the same */
     }
 }

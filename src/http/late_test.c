@@ -85,7 +85,8 @@ static void passage(struct rig *rig)
 static void passage_to_a_drained_worker(struct rig *rig)
 {
     int client = send_one(rig);
-    rig->server->homes[0]->is_draining = rig->server->homes[0]->is_drained = true;
+    rig->server->homes[0]->is_ending = rig->server->homes[0]->is_draining =
+        rig->server->homes[0]->is_drained = true;
     char *answer = get(rig, client, NULL);
     assert_has(answer, "\r\n\r\nhello");
     assert_has(answer, "Connection: close");
@@ -101,10 +102,10 @@ static void passage_of_nothing(struct rig *rig)
     struct weir__http_worker *home = rig->server->homes[0];
     struct weir__http_conn *c = NULL;
     int client = dial(rig);
-    wait_ms(rig, 1);
+    assert_has(ask(rig, client, HELLO), "hello");
     weir__idle_each(home, find, &c);
     assert_true(weir__late_send(c, home));
-    home->is_draining = home->is_drained = true;
+    home->is_ending = home->is_draining = home->is_drained = true;
     assert_true(is_over(rig, client));
 }
 
@@ -112,7 +113,8 @@ static void passage_after_a_cancel(struct rig *rig)
 {
     int client = send_one(rig);
     unsigned before = rig->done;
-    rig->server->homes[0]->is_draining = rig->server->homes[0]->is_drained = true;
+    rig->server->homes[0]->is_ending = rig->server->homes[0]->is_draining =
+        rig->server->homes[0]->is_drained = true;
     atomic_store(&rig->server->cancel_reason, WEIR_REASON_SHUTDOWN);
     assert_true(is_over(rig, client));
     assert_int_equal(rig->done, before);
@@ -259,15 +261,15 @@ static weir_err two_workers(weir_ctx *c, void *arg)
     struct stage st = {.holder = -1};
     struct weir__http_app app = {.serve = serve_where, .arg = &st};
     struct weir__http_server_options options = {.requests_max = REQUESTS_MAX};
-    struct weir__endpoint bound;
+    struct weir__listener opened;
     struct weir__http_stats stats;
     char message[200];
     (void)arg;
     st.server = weir__http_server_new(weir__self->runtime, &options, &app);
-    assert_int_equal(
-        weir__http_server_listen(st.server, WEIR_S("127.0.0.1:0"), &bound, message, sizeof message),
-        0);
-    st.port = bound.port;
+    assert_int_equal(weir__http_server_listen(st.server, WEIR_S("127.0.0.1:0"), &opened, message,
+                                              sizeof message),
+                     0);
+    st.port = opened.bound.port;
     assert_int_equal(weir__http_server_start(st.server, weir__ctx_of(c)), 0);
     assert_int_equal(weir_offload(c, play, &st), 0);
     assert_int_equal(st.lost, 0);

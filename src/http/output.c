@@ -6,13 +6,18 @@
  * The hard thing is a fiber that waits in the middle: what is final must leave before it
  * (weir__out_push), but an encoder may just be writing into the buffer (between window and commit),
  * so then nothing moves, and a chunk that is not ended stays.
+ *
+ * And the socket may take again what it has just refused, at any time. So who sends never waits
+ * with bytes in hand: it waits until the socket is writable, as the connection's sender (N5), and
+ * looks again at what there is to send. While there is a sender nobody else sends or adds.
  */
 #include "base/assert.h"
 #include "http/conn.h"
+#include "rt/panic.h"
+#include "rt/sys.h"
 
 #include <string.h>
 
-#define PROGRESS (16u << 10) /* what the client must take within one write_timeout */
 #define CAPACITY (WEIR__HTTP_OUT_BYTES - (uint32_t)sizeof(struct weir__http_out))
 #define TAIL 8u /* always left free: the end of a chunk and the last chunk */
 
@@ -49,11 +54,18 @@ static uint32_t final_end(const struct weir__http_conn *c)
     return is_window_open && out->chunk_at != WEIR__NO_CHUNK ? out->chunk_at : out->len;
 }
 
+void weir__out_taken(struct weir__http_conn *c, size_t n)
+{
+    weir__counter_add(&c->home->count.bytes_out, n);
+    if (c->x != NULL && c->x->ctx != NULL && c->x->is_started)
+        weir__exchange_progressed(c->x, n);
+}
+
 static void sent(struct weir__http_conn *c, size_t n)
 {
     struct weir__http_out *out = c->out;
     size_t here = out != NULL ? out->len - out->at : 0;
-    weir__counter_add(&c->home->count.bytes_out, n);
+    weir__out_taken(c, n);
     if (out != NULL) {
         out->at += (uint32_t)(n < here ? n : here);
         if (c->x != NULL && c->x->is_started && out->at > c->x->out_from)
@@ -91,7 +103,7 @@ static weir_err broke(struct weir__http_conn *c, weir_err err)
 void weir__out_push(struct weir__http_conn *c)
 {
     struct weir__http_out *out = c->out;
-    if (out == NULL || c->is_broken)
+    if (out == NULL || c->is_broken || c->sender != NULL)
         return;
     if (c->x == NULL || !c->x->is_window_open)
         weir__out_seal(c);
@@ -106,9 +118,99 @@ void weir__out_push(struct weir__http_conn *c)
     rewind_empty(c);
 }
 
-/* One send of what is left of both; waits when `is_wait`. */
-static ssize_t send_some(struct weir__http_conn *c, struct weir__ctx *ctx, weir_str tail,
-                         weir_time until)
+/* --- waiting ---------------------------------------------------------------------------------- */
+
+static weir_time patience(const struct weir__http_conn *c, const struct weir__sending *s)
+{
+    int64_t ns = c->home->server->options.write_timeout.ns;
+    if (ns < 0)
+        return weir_never();
+    return weir_time_add(s->from, weir_ns(ns));
+}
+
+/* What was taken quickly buys no time for later: who stops is cut one write_timeout after that. */
+void weir__sending_gets_on(struct weir__sending *s, size_t n)
+{
+    s->bytes += n;
+    if (s->bytes < WEIR__PROGRESS_BYTES)
+        return;
+    s->bytes = 0;
+    if (s->from.ns != 0)
+        s->from = weir__self->now;
+}
+
+static weir_err wait_writable(struct weir__http_conn *c, struct weir__ctx *ctx, weir_time until)
+{
+    struct weir__op op = {.kind = WEIR__OP_WRITABLE, .fd = &c->fd};
+    if ((c->fd.ready & WEIR__BROKEN) != 0)
+        return -EPIPE; /* it refuses, and will never be writable again */
+    c->fd.ready &= (uint8_t)~WEIR__WRITABLE;
+    c->sender = weir__self->current;
+    weir_err err = (weir_err)weir__io(ctx, &op, until);
+    c->sender = NULL;
+    return err;
+}
+
+/* N5: who finds another fiber sending has two of them write one response. */
+static void be_the_only_one(const struct weir__http_conn *c)
+{
+    if (WEIR_UNLIKELY(c->sender != NULL))
+        weir__misuse("a response", "another fiber is in the middle of sending it; one fiber at a "
+                                   "time writes a response");
+}
+
+/* How long to wait before looking at what the kernel has got rid of: a part of what is allowed. */
+static weir_dur slice_of(const struct weir__http_conn *c)
+{
+    weir_dur write = c->home->server->options.write_timeout;
+    weir_dur whole = c->x != NULL && c->x->ctx != NULL ? c->x->timeout : weir_no_timeout();
+    int64_t ns = write.ns > 0 ? write.ns : INT64_MAX;
+    ns = whole.ns > 0 && whole.ns < ns ? whole.ns : ns;
+    return (weir_dur){ns == INT64_MAX ? ns : ns / 3 + 1};
+}
+
+/*
+ * The kernel holds megabytes, and says that there is room when a third of them has gone: for a slow
+ * client that takes longer than any time limit. What its peer has acknowledged is progress too.
+ */
+static void see_progress(struct weir__http_conn *c, struct weir__sending *s, int *unsent)
+{
+    int now = weir__sys_unsent(c->fd.num);
+    if (now >= 0 && now < *unsent) {
+        weir__sending_gets_on(s, (size_t)(*unsent - now));
+        if (c->x != NULL && c->x->ctx != NULL && c->x->is_started)
+            weir__exchange_progressed(c->x, (size_t)(*unsent - now));
+    }
+    *unsent = now;
+}
+
+weir_err weir__out_wait(struct weir__http_conn *c, struct weir__ctx *ctx, struct weir__sending *s,
+                        bool is_resumable)
+{
+    int unsent = weir__sys_unsent(c->fd.num);
+    weir_err err = WEIR_OK;
+    if (s->from.ns == 0)
+        *s = (struct weir__sending){.from = weir__self->now};
+    for (bool is_late = false; !is_late; is_late = weir__self->now.ns >= patience(c, s).ns) {
+        weir_time look = weir_time_add(weir__self->now, slice_of(c));
+        err = wait_writable(c, ctx, weir_time_min(patience(c, s), look));
+        if (err != WEIR_ETIMEDOUT || ctx->reason != WEIR_REASON_NONE)
+            break;
+        see_progress(c, s, &unsent);
+    }
+    if (err == WEIR_OK)
+        return WEIR_OK;
+    if (ctx->reason == WEIR_REASON_NONE || err != weir__reason_err(ctx->reason))
+        return broke(c, err);
+    if (!is_resumable)
+        c->is_broken = c->is_closing = c->is_reset_due = true;
+    return err;
+}
+
+/* --- sending ---------------------------------------------------------------------------------- */
+
+/* One send of what is left of both, without a wait. */
+static ssize_t send_some(struct weir__http_conn *c, weir_str tail)
 {
     struct weir__http_out *out = c->out;
     struct iovec vec[2];
@@ -117,62 +219,38 @@ static ssize_t send_some(struct weir__http_conn *c, struct weir__ctx *ctx, weir_
         vec[n++] = (struct iovec){out->bytes + out->at, out->len - out->at};
     if (tail.len > 0)
         vec[n++] = (struct iovec){(void *)(uintptr_t)tail.ptr, tail.len};
-    if (until.ns != 0)
-        return weir__sendv(ctx, &c->fd, vec, n, until);
     return n == 1 ? weir__try_send(&c->fd, vec[0].iov_base, vec[0].iov_len)
                   : weir__try_sendv(&c->fd, vec, n);
 }
 
-static weir_time patience(const struct weir__http_conn *c, weir_time from, uint64_t done)
+static size_t left_in(const struct weir__http_out *out)
 {
-    int64_t ns = c->home->server->options.write_timeout.ns;
-    if (ns < 0)
-        return weir_never();
-    return weir_time_add(from, weir_dur_of((int64_t)(done / PROGRESS) + 1, ns));
-}
-
-/*
- * A wait that the context ended leaves the output whole, to be sent by another; but for a tail,
- * which is not ours.
- */
-static weir_err gave_up(struct weir__http_conn *c, const struct weir__ctx *ctx, weir_err err,
-                        bool has_tail)
-{
-    if (ctx->reason == WEIR_REASON_NONE || err != weir__reason_err(ctx->reason))
-        return broke(c, err);
-    if (has_tail)
-        c->is_broken = c->is_closing = c->is_reset_due = true;
-    return err;
+    return out != NULL ? out->len - out->at : 0;
 }
 
 weir_err weir__out_flush(struct weir__http_conn *c, struct weir__ctx *ctx, weir_str tail)
 {
-    struct weir__http_out *out = c->out;
-    weir_time from = {0}, until = {0};
-    size_t all = tail.len, done = 0, done_before = 0; /* before the first wait, at `from` */
+    struct weir__sending sending = {.bytes = 0};
     if (c->is_broken)
         return WEIR_ECLIENTGONE;
+    be_the_only_one(c);
     weir__out_seal(c);
-    if (out != NULL)
-        all += out->len - out->at;
-    while (done < all) {
-        size_t before = out != NULL ? out->len - out->at : 0;
-        ssize_t n = send_some(c, ctx, tail, until);
-        if (n == -EAGAIN && until.ns == 0) {
-            if (from.ns == 0) {
-                from = weir__self->now;
-                done_before = done;
-            }
-            until = patience(c, from, done - done_before);
+    while (left_in(c->out) + tail.len > 0) {
+        size_t before = left_in(c->out);
+        ssize_t n = send_some(c, tail);
+        if (n == -EAGAIN) {
+            /* What is in the buffer may be sent by another later; a tail is not ours. */
+            weir_err err = weir__out_wait(c, ctx, &sending, tail.len == 0);
+            if (err != WEIR_OK)
+                return err;
             continue;
         }
         if (n < 0)
-            return gave_up(c, ctx, (weir_err)n, tail.len > 0);
+            return broke(c, (weir_err)n);
         sent(c, (size_t)n);
-        done += (size_t)n;
+        weir__sending_gets_on(&sending, (size_t)n);
         size_t of_tail = (size_t)n > before ? (size_t)n - before : 0;
         tail = (weir_str){tail.ptr + of_tail, tail.len - of_tail};
-        until.ns = 0;
     }
     rewind_empty(c);
     return WEIR_OK;
@@ -183,6 +261,7 @@ weir_err weir__out_reserve(struct weir__http_conn *c, struct weir__ctx *ctx, siz
     WEIR_ASSERT(n <= WEIR__OUT_ROOM_MAX, "output: never more than a buffer at once");
     if (WEIR_UNLIKELY(c->is_broken))
         return WEIR_ECLIENTGONE;
+    be_the_only_one(c);
     if (c->out == NULL)
         c->out = weir__pool_out(c->home);
     if (WEIR_UNLIKELY(c->out == NULL))

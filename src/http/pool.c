@@ -3,12 +3,13 @@
  * newest first, of exchanges and buffers, which are warm and cost no malloc. Idle ones past a
  * maximum go back to the heap; a connection's struct stays in its slab until the server ends.
  *
- * Under AddressSanitizer what lies on a free list may not be touched, so that a use after the end
- * shows.
+ * A use after the end shows: in code that is instrumented what lies on a free list may not be
+ * touched, and where a program's sanitizer or valgrind watches the memory nothing is kept.
  */
 #include "base/alloc.h"
-#include "base/asan.h"
+#include "base/sanitizer.h"
 #include "base/assert.h"
+#include "base/trap.h"
 #include "http/conn.h"
 
 #define SLAB_BYTES (64u << 10)
@@ -39,7 +40,7 @@ struct weir__http_conn *weir__pool_conn(struct weir__http_worker *home)
     if (home->free_conns == NULL && !add_slab(home))
         return NULL;
     struct weir__http_conn *c = home->free_conns;
-    WEIR_ASAN_UNPOISON(c, sizeof *c);
+    weir__unpoison(c, sizeof *c);
     home->free_conns = (struct weir__http_conn *)(void *)c->in_bucket.next;
     return c;
 }
@@ -48,14 +49,14 @@ void weir__pool_give_conn(struct weir__http_worker *home, struct weir__http_conn
 {
     c->in_bucket.next = (struct weir__list *)(void *)home->free_conns;
     home->free_conns = c;
-    WEIR_ASAN_POISON(c, sizeof *c);
+    weir__poison(c, sizeof *c);
 }
 
 struct weir__exchange *weir__pool_exchange(struct weir__http_worker *home)
 {
     struct weir__exchange *x = home->free_exchanges;
     if (WEIR_LIKELY(x != NULL)) {
-        WEIR_ASAN_UNPOISON(x, sizeof *x);
+        weir__unpoison(x, sizeof *x);
         home->free_exchanges = x->next_free;
         home->free_exchange_count--;
         return x;
@@ -65,48 +66,66 @@ struct weir__exchange *weir__pool_exchange(struct weir__http_worker *home)
 
 void weir__pool_give_exchange(struct weir__http_worker *home, struct weir__exchange *x)
 {
-    if (home->free_exchange_count >= WEIR__HTTP_POOL_KEPT) {
+    if (home->free_exchange_count >= home->kept) {
         weir__free(x);
         return;
     }
     x->next_free = home->free_exchanges;
     home->free_exchanges = x;
     home->free_exchange_count++;
-    WEIR_ASAN_POISON(x, sizeof *x);
+    weir__poison(x, sizeof *x);
 }
 
-struct weir__http_in *weir__pool_in(struct weir__http_worker *home)
+static __attribute__((noinline)) struct weir__http_in *new_in(struct weir__http_worker *home)
 {
-    struct weir__http_in *in = home->free_ins;
-    if (WEIR_LIKELY(in != NULL)) {
-        WEIR_ASAN_UNPOISON(in, sizeof *in + home->server->in_bytes);
-        home->free_ins = in->next_free;
-        home->free_in_count--;
-    } else {
-        in = weir__malloc(sizeof *in + home->server->in_bytes);
-    }
+    size_t size = sizeof(struct weir__http_in) + home->server->in_bytes;
+    struct weir__http_in *in = weir__trap_is_on ? weir__trap_take(size) : NULL;
+    if (in == NULL)
+        in = weir__malloc(size);
     if (in != NULL)
         in->len = in->at = 0;
     return in;
 }
 
+struct weir__http_in *weir__pool_in(struct weir__http_worker *home)
+{
+    struct weir__http_in *in = home->free_ins;
+    if (WEIR_UNLIKELY(in == NULL))
+        return new_in(home);
+    weir__unpoison(in, sizeof *in + home->server->in_bytes);
+    home->free_ins = in->next_free;
+    home->free_in_count--;
+    in->len = in->at = 0;
+    return in;
+}
+
+/* Not to the others: there are enough of them, or it is the trap's. */
+static __attribute__((noinline)) void drop_in(struct weir__http_worker *home,
+                                              struct weir__http_in *in)
+{
+    if (weir__trap_holds(in))
+        weir__trap_give(in, sizeof *in + home->server->in_bytes);
+    else
+        weir__free(in);
+}
+
 void weir__pool_give_in(struct weir__http_worker *home, struct weir__http_in *in)
 {
-    if (home->free_in_count >= WEIR__HTTP_POOL_KEPT) {
-        weir__free(in);
+    if (WEIR_UNLIKELY(home->free_in_count >= home->kept)) {
+        drop_in(home, in);
         return;
     }
     in->next_free = home->free_ins;
     home->free_ins = in;
     home->free_in_count++;
-    WEIR_ASAN_POISON(in, sizeof *in + home->server->in_bytes);
+    weir__poison(in, sizeof *in + home->server->in_bytes);
 }
 
 struct weir__http_out *weir__pool_out(struct weir__http_worker *home)
 {
     struct weir__http_out *out = home->free_outs;
     if (WEIR_LIKELY(out != NULL)) {
-        WEIR_ASAN_UNPOISON(out, WEIR__HTTP_OUT_BYTES);
+        weir__unpoison(out, WEIR__HTTP_OUT_BYTES);
         home->free_outs = out->next_free;
         home->free_out_count--;
     } else {
@@ -119,14 +138,14 @@ struct weir__http_out *weir__pool_out(struct weir__http_worker *home)
 
 void weir__pool_give_out(struct weir__http_worker *home, struct weir__http_out *out)
 {
-    if (home->free_out_count >= WEIR__HTTP_POOL_KEPT) {
+    if (home->free_out_count >= home->kept) {
         weir__free(out);
         return;
     }
     out->next_free = home->free_outs;
     home->free_outs = out;
     home->free_out_count++;
-    WEIR_ASAN_POISON(out, WEIR__HTTP_OUT_BYTES);
+    weir__poison(out, WEIR__HTTP_OUT_BYTES);
 }
 
 void weir__pool_fini(struct weir__http_worker *home)
@@ -140,7 +159,7 @@ void weir__pool_fini(struct weir__http_worker *home)
     while (home->slabs != NULL) {
         struct weir__http_slab *slab = home->slabs;
         home->slabs = slab->next;
-        WEIR_ASAN_UNPOISON(slab, SLAB_BYTES);
+        weir__unpoison(slab, SLAB_BYTES);
         weir__free(slab);
     }
     home->free_conns = NULL;

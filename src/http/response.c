@@ -41,7 +41,7 @@ static void decide_last(struct weir__exchange *x)
 {
     const struct weir__http_conn *c = x->conn;
     int64_t max = x->home->server->options.requests_max;
-    x->is_last = x->is_last || !x->head.keep_alive || x->home->is_draining || c->is_closing ||
+    x->is_last = x->is_last || !x->head.keep_alive || x->home->is_ending || c->is_closing ||
                  x->is_close_delimited || (max > 0 && c->requests >= max) ||
                  weir__body_is_too_much(x);
 }
@@ -291,33 +291,26 @@ static weir_err copy_file(struct weir__exchange *x, int file, uint64_t at, uint6
     return WEIR_OK;
 }
 
-static weir_err wait_writable(struct weir__exchange *x)
-{
-    struct weir__http_conn *c = x->conn;
-    weir_dur patience = x->home->server->options.write_timeout;
-    struct weir__op op = {.kind = WEIR__OP_WRITABLE, .fd = &c->fd};
-    c->fd.ready &= (uint8_t)~WEIR__WRITABLE;
-    weir_time until = patience.ns < 0 ? weir_never() : weir_time_add(weir__self->now, patience);
-    return (weir_err)weir__io(x->ctx, &op, until);
-}
-
+/* Errors of the file come back as they are; those of the connection have broken it. */
 static weir_err splice_file(struct weir__exchange *x, int file, uint64_t at, uint64_t *left)
 {
     struct weir__http_conn *c = x->conn;
+    struct weir__sending sending = {.bytes = 0};
     weir_err err = weir__exchange_flush(x);
     off_t offset = (off_t)at;
     while (err == WEIR_OK && *left > 0) {
-        ssize_t n =
-            weir__sys_sendfile(c->fd.num, file, &offset, *left < 1u << 20 ? *left : 1u << 20);
+        size_t len = *left < 1u << 20 ? (size_t)*left : 1u << 20;
+        ssize_t n = weir__sys_sendfile(c->fd.num, file, &offset, len);
         if (n == -EAGAIN) {
-            err = wait_writable(x);
+            err = weir__out_wait(c, x->ctx, &sending, false);
             continue;
         }
         if (n <= 0)
             return n < 0 ? (weir_err)n : -EIO;
         *left -= (uint64_t)n;
+        weir__sending_gets_on(&sending, (size_t)n);
         count_body(x, (size_t)n);
-        weir__counter_add(&x->home->count.bytes_out, (uint64_t)n);
+        weir__out_taken(c, (size_t)n);
     }
     return err;
 }
@@ -384,7 +377,8 @@ void weir__exchange_abort(struct weir__exchange *x)
 bool weir__exchange_retract(struct weir__exchange *x)
 {
     struct weir__http_out *out = x->conn->out;
-    if (!x->is_started || x->is_aborted || !x->is_out_kept || out == NULL || x->conn->is_broken)
+    if (!x->is_started || x->is_aborted || !x->is_out_kept || out == NULL || x->conn->is_broken ||
+        x->conn->sender != NULL)
         return false;
     WEIR_ASSERT(out->at <= x->out_from && x->out_from <= out->len, "what was kept is still there");
     out->len = x->out_from;

@@ -10,7 +10,9 @@
  */
 #include "base/assert.h"
 #include "http/conn.h"
+#include "rt/log.h"
 #include "rt/panic.h"
+#include "rt/try.h"
 
 #include <string.h>
 
@@ -25,7 +27,7 @@ static bool is_waited_for(const struct weir__http_conn *c)
         return false; /* there is nothing to cancel */
     if ((c->fd.ready & WEIR__BROKEN) != 0)
         return true;
-    return c->is_peer_shut && !x->is_reading && !c->home->server->options.is_half_close_served;
+    return c->is_peer_shut && !x->is_reading && !x->is_half_close_served;
 }
 
 void weir__conn_peer_shut(struct weir__http_conn *c)
@@ -84,6 +86,8 @@ static bool begin(struct weir__http_conn *c)
     x->extra = x->extra_bytes;
     x->extra_cap = sizeof x->extra_bytes;
     x->began = home->worker->now;
+    x->timeout = home->server->options.handler_timeout;
+    x->is_half_close_served = home->server->options.is_half_close_served;
     weir__timer_init(&x->gone, on_gone);
     c->requests++;
     x->ctx = open_context(home);
@@ -153,6 +157,39 @@ static void answer_for_it(struct weir__exchange *x)
         weir__exchange_abort(x);
 }
 
+/*
+ * A line for a head that never became a request: no middleware sees it, so no access log has it.
+ * Whoever sends rubbish does not fill the log: LINES a second, then their number.
+ */
+static void log_refused(const struct weir__exchange *x)
+{
+    enum { LINES = 5 };
+    struct weir__http_worker *home = x->home;
+    char ip[WEIR__ENDPOINT_TEXT_MAX];
+    if (home->refused_tick != home->tick) {
+        home->refused_tick = home->tick;
+        home->refused_lines = 0;
+    }
+    if (home->refused_lines == LINES) {
+        home->refused_unsaid++;
+        return;
+    }
+    home->refused_lines++;
+    if (!weir__log_wants(WEIR_LOG_INFO))
+        return;
+    struct weir__log_line line;
+    weir__log_begin(&line, WEIR_LOG_INFO, WEIR_S("refused"), NULL, NULL);
+    weir__log_int(&line, "status", x->status);
+    weir__log_str(&line, "reason", weir_str_from(x->refused_why));
+    if (x->conn->peer.family != 0)
+        weir__log_str(&line, "client",
+                      (weir_str){ip, weir__endpoint_format_ip(&x->conn->peer, ip)});
+    if (home->refused_unsaid > 0)
+        weir__log_int(&line, "others", home->refused_unsaid);
+    home->refused_unsaid = 0;
+    weir__log_end(&line);
+}
+
 static void count(struct weir__exchange *x)
 {
     struct weir__http_counters *n = &x->home->count;
@@ -186,6 +223,8 @@ static void finish(struct weir__http_conn *c)
     if (WEIR_UNLIKELY(!x->is_complete))
         answer_for_it(x);
     count(x);
+    if (WEIR_UNLIKELY(x->is_refused))
+        log_refused(x);
     if (app->done != NULL)
         app->done(x, app->arg);
     x->ctx->is_ok = x->status < 500 && !x->has_failed && x->ctx->reason == WEIR_REASON_NONE;

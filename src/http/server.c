@@ -13,6 +13,8 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/sanitizer.h"
+#include "base/trap.h"
 #include "http/conn.h"
 #include "net/listener.h"
 #include "rt/sys.h"
@@ -46,6 +48,8 @@ static void set_defaults(struct weir__http_server_options *o)
     default_dur(&o->write_timeout, weir_sec(30));
     default_dur(&o->idle_timeout, weir_sec(75));
     default_dur(&o->handler_timeout, weir_sec(30));
+    default_dur(&o->linger_timeout, weir_sec(30));
+    o->linger_bytes_max = DEFAULT(o->linger_bytes_max, 256u << 20);
 }
 
 struct weir__http_server *weir__http_server_new(struct weir__runtime *rt,
@@ -55,6 +59,7 @@ struct weir__http_server *weir__http_server_new(struct weir__runtime *rt,
     struct weir__http_server *s = weir__calloc(1, sizeof *s);
     if (s == NULL)
         return NULL;
+    weir__exchange_piece = weir__http_piece;
     s->runtime = rt;
     s->options = *options;
     set_defaults(&s->options);
@@ -83,18 +88,32 @@ weir_err weir__http_server_adopt_listener(struct weir__http_server *s, int num)
     return WEIR_OK;
 }
 
-weir_err weir__http_server_listen(struct weir__http_server *s, weir_str where,
-                                  struct weir__endpoint *bound, char *message, size_t size)
+/*
+ * The kernel's share of the two limits: a client whose answer has left for the kernel, and that
+ * takes nothing of it, is nobody's here any more once the connection is closed.
+ */
+static weir_dur untaken_max(const struct weir__http_server_options *o)
 {
-    struct weir__listener_options options = {.backlog = (int)s->options.backlog};
-    int num = weir__listener_open(where, &options, bound, message, size);
-    if (num < 0)
-        return num;
-    weir_err err = weir__http_server_adopt_listener(s, num);
-    if (err != WEIR_OK) {
+    int64_t linger = o->linger_timeout.ns > 0 ? o->linger_timeout.ns : 0;
+    return o->write_timeout.ns > 0 ? weir_ns(o->write_timeout.ns + linger) : weir_ns(0);
+}
+
+weir_err weir__http_server_listen(struct weir__http_server *s, weir_str where,
+                                  struct weir__listener *opened, char *message, size_t size)
+{
+    struct weir__listener_options options = {.backlog = (int)s->options.backlog,
+                                             .untaken_max = untaken_max(&s->options)};
+    weir_err err = weir__listener_open(where, &options, opened, message, size);
+    if (err != WEIR_OK)
+        return err;
+    err = weir__http_server_adopt_listener(s, opened->num);
+    if (err == WEIR_OK) {
+        s->files[s->listener_count - 1] = opened->file;
+    } else {
+        weir__local_remove(&opened->file);
         snprintf(message, size, "listen on " WEIR_STR_FMT ": a server has at most %d addresses",
                  WEIR_STR_ARG(where), WEIR__HTTP_LISTENERS);
-        weir__sys_close(num);
+        weir__sys_close(opened->num);
     }
     return err;
 }
@@ -103,8 +122,10 @@ weir_err weir__http_server_listen(struct weir__http_server *s, weir_str where,
 
 void weir__server_closed_one(struct weir__http_server *s)
 {
+    weir__hands_over(&s->open);
     if (atomic_fetch_sub_explicit(&s->open, 1, memory_order_acq_rel) != 1)
         return;
+    weir__takes_over(&s->open);
     weir__lock_take(&s->lock);
     struct weir__wait *w = s->waiter;
     s->waiter = NULL;
@@ -164,11 +185,19 @@ static void on_stop(struct weir__task *t)
     received(message_of(t));
 }
 
-static void close_at_rest(struct weir__http_conn *c, void *arg)
+static void on_end(struct weir__task *t)
+{
+    message_of(t)->home->is_ending = true;
+    received(message_of(t));
+}
+
+static void drain_one(struct weir__http_conn *c, void *arg)
 {
     (void)arg;
     if (c->state == WEIR__CONN_REST)
-        weir__conn_close(c);
+        weir__conn_drain(c);
+    else if (c->state == WEIR__CONN_LINGER)
+        weir__linger_hurry(c);
 }
 
 /*
@@ -182,12 +211,12 @@ static void on_drain(struct weir__task *t)
     if (!home->is_draining) {
         weir__accept_rest(home);
         weir__accept_stop(home);
-        home->is_draining = true;
+        home->is_ending = home->is_draining = true;
         weir__post(home->worker, t);
         return;
     }
     home->is_drained = true;
-    weir__idle_each(home, close_at_rest, NULL);
+    weir__idle_each(home, drain_one, NULL);
     received(message_of(t));
 }
 
@@ -195,13 +224,36 @@ static void cancel_one(struct weir__http_conn *c, void *arg)
 {
     weir_reason reason = (weir_reason)atomic_load(&c->home->server->cancel_reason);
     (void)arg;
-    if (c->x != NULL && c->x->ctx != NULL && c->x->ctx->reason == WEIR_REASON_NONE)
+    if (c->state != WEIR__CONN_ACTIVE)
+        weir__conn_close(c);
+    else if (c->x != NULL && c->x->ctx != NULL && c->x->ctx->reason == WEIR_REASON_NONE)
         weir__ctx_cancel(c->x->ctx, reason);
 }
 
 static void on_cancel(struct weir__task *t)
 {
     weir__idle_each(message_of(t)->home, cancel_one, NULL);
+    received(message_of(t));
+}
+
+static void close_one(struct weir__http_conn *c, void *arg)
+{
+    (void)arg;
+    if (c->state != WEIR__CONN_ACTIVE) {
+        weir__conn_close(c);
+        return;
+    }
+    /* Its fiber is sending or draining: it finds the descriptor closed, and ends. */
+    c->is_closing = c->is_broken = true;
+    weir__fd_close(&c->fd);
+}
+
+static void on_close(struct weir__task *t)
+{
+    struct weir__http_worker *home = message_of(t)->home;
+    home->is_ending = home->is_draining = home->is_drained = true;
+    weir__accept_stop(home);
+    weir__idle_each(home, close_one, NULL);
     received(message_of(t));
 }
 
@@ -230,14 +282,19 @@ static struct weir__http_worker *new_home(struct weir__http_server *s, struct we
         return NULL;
     memset(home, 0, sizeof *home);
     home->server = s;
+    home->kept = weir__is_watched || weir__trap_is_on ? 0 : WEIR__HTTP_POOL_KEPT;
     home->worker = w;
     home->reserve = -1;
     home->idle_ticks = weir__idle_ticks(s->options.idle_timeout);
     home->head_ticks = weir__idle_ticks(s->options.head_timeout);
+    weir_dur linger = s->options.linger_timeout;
+    home->linger_ticks = linger.ns < 0 ? 0 : weir__idle_ticks(linger);
     weir__idle_init(home);
     prepare_message(&home->stop, home, on_stop);
+    prepare_message(&home->end, home, on_end);
     prepare_message(&home->drain, home, on_drain);
     prepare_message(&home->cancel, home, on_cancel);
+    prepare_message(&home->close, home, on_close);
     return home;
 }
 
@@ -273,8 +330,10 @@ weir_err weir__http_server_start(struct weir__http_server *s, struct weir__ctx *
 /* Listeners that no worker has ever watched. */
 static void close_unwatched(struct weir__http_server *s)
 {
-    for (unsigned i = 0; i < s->listener_count && !s->is_started; i++)
+    for (unsigned i = 0; i < s->listener_count && !s->is_started; i++) {
+        weir__local_remove(&s->files[i]);
         weir__self->poller->close(weir__self, s->listeners[i]);
+    }
     if (!s->is_started)
         s->listener_count = 0;
 }
@@ -285,6 +344,12 @@ void weir__http_server_stop_accepting(struct weir__http_server *s, struct weir__
     close_unwatched(s);
     for (unsigned i = s->first; s->is_started && i < s->first + s->count; i++)
         tell(s->homes[i], &s->homes[i]->stop);
+}
+
+void weir__http_server_announce_end(struct weir__http_server *s)
+{
+    for (unsigned i = s->first; s->is_started && i < s->first + s->count; i++)
+        tell(s->homes[i], &s->homes[i]->end);
 }
 
 void weir__http_server_drain(struct weir__http_server *s, struct weir__ctx *c)
@@ -304,29 +369,6 @@ void weir__http_server_cancel_all(struct weir__http_server *s, struct weir__ctx 
         tell(s->homes[i], &s->homes[i]->cancel);
 }
 
-static void close_one(struct weir__http_conn *c, void *arg)
-{
-    (void)arg;
-    if (c->state != WEIR__CONN_ACTIVE) {
-        weir__conn_close(c);
-        return;
-    }
-    /* Its fiber is sending or draining: it finds the descriptor closed, and ends. */
-    c->is_closing = c->is_broken = true;
-    weir__fd_close(&c->fd);
-}
-
-static void close_here(struct weir__worker *w, void *arg)
-{
-    struct weir__http_server *s = arg;
-    struct weir__http_worker *home = s->homes[w->index];
-    if (home == NULL)
-        return;
-    home->is_draining = home->is_drained = true;
-    weir__accept_stop(home);
-    weir__idle_each(home, close_one, NULL);
-}
-
 static void end_here(struct weir__worker *w, void *arg)
 {
     struct weir__http_server *s = arg;
@@ -339,19 +381,26 @@ static void end_here(struct weir__worker *w, void *arg)
     s->homes[w->index] = NULL;
 }
 
+weir_err weir__http_server_close(struct weir__http_server *s, struct weir__ctx *c)
+{
+    close_unwatched(s);
+    for (unsigned i = s->first; s->is_started && i < s->first + s->count; i++) {
+        if (s->homes[i] != NULL)
+            tell(s->homes[i], &s->homes[i]->close);
+    }
+    weir_time until = weir_time_add(weir__worker_now(weir__self), weir_sec(PATIENCE));
+    return weir__http_server_wait_closed(s, c, until);
+}
+
 void weir__http_server_free(struct weir__http_server *s, struct weir__ctx *c)
 {
     if (s == NULL)
         return;
-    close_unwatched(s);
-    if (s->is_started) {
-        weir_time until = weir_time_add(weir__self->now, weir_sec(PATIENCE));
-        bool is_over = weir__on_each_worker(c, close_here, s, weir_sec(PATIENCE)) == WEIR_OK &&
-                       weir__http_server_wait_closed(s, c, until) == WEIR_OK &&
-                       weir__on_each_worker(c, end_here, s, weir_sec(PATIENCE)) == WEIR_OK;
-        if (!is_over)
-            return; /* a worker is stuck in a handler: its memory is not taken away under it */
-    }
+    bool is_over =
+        weir__http_server_close(s, c) == WEIR_OK &&
+        (!s->is_started || weir__on_each_worker(c, end_here, s, weir_sec(PATIENCE)) == WEIR_OK);
+    if (!is_over)
+        return; /* a worker is stuck in a handler: its memory is not taken away under it */
     weir__free(s);
 }
 

@@ -6,20 +6,23 @@
 #define WEIR_HTTP_SERVER_H
 
 #include "http/exchange.h"
+#include "net/listener.h"
 #include "rt/runtime.h"
 
 /* Zero means the default; for time-outs and requests_max a value below 0 means "none". */
 struct weir__http_server_options {
-    uint32_t head_bytes_max;   /* 16 KiB */
-    uint32_t line_bytes_max;   /* 8 KiB */
-    uint32_t fields_max;       /* 100 */
-    uint64_t body_max;         /* 8 MiB: default of read_all */
-    uint64_t drain_max;        /* 256 KiB: of a body nobody read */
-    weir_dur head_timeout;     /* 10 s from the first byte to the last of a head */
-    weir_dur body_timeout;     /* 30 s for a piece of the body; 240 bytes/s over all after that */
-    weir_dur write_timeout;    /* 30 s for 16 KiB to be taken by the client */
-    weir_dur idle_timeout;     /* 75 s between requests */
-    weir_dur handler_timeout;  /* 30 s: the deadline of the request's context */
+    uint32_t head_bytes_max;  /* 16 KiB */
+    uint32_t line_bytes_max;  /* 8 KiB */
+    uint32_t fields_max;      /* 100 */
+    uint64_t body_max;        /* 8 MiB: default of read_all */
+    uint64_t drain_max;       /* 256 KiB: of a body nobody read */
+    weir_dur head_timeout;    /* 10 s from the first byte to the last of a head */
+    weir_dur body_timeout;    /* 30 s for a piece of the body; 240 bytes/s over all after that */
+    weir_dur write_timeout;   /* 30 s for 16 KiB to be taken by the client */
+    weir_dur idle_timeout;    /* 75 s between requests */
+    weir_dur handler_timeout; /* 30 s: the deadline of the request's context */
+    weir_dur linger_timeout;  /* 30 s for a client to end after its last answer; <0: no lingering */
+    uint64_t linger_bytes_max; /* 256 MiB: what it may send meanwhile, thrown away */
     int64_t requests_max;      /* 10,000 on a connection */
     uint32_t connections_max;  /* 100,000 in all; past it 503 */
     uint32_t backlog;          /* 4096 */
@@ -77,11 +80,11 @@ struct weir__http_server *weir__http_server_new(struct weir__runtime *rt,
 
 /*
  * Opens a listening socket; connections wait in its backlog until start. On failure -errno and one
- * line in `message` that names the address. `bound` (may be NULL) gets the address with the
- * kernel's port. At most 8 listeners.
+ * line in `message` that names the address. `opened` gets what is to be told of it: the server
+ * closes it, and takes a local one's file away. At most 8 listeners.
  */
 WEIR_MUST_USE weir_err weir__http_server_listen(struct weir__http_server *s, weir_str where,
-                                                struct weir__endpoint *bound, char *message,
+                                                struct weir__listener *opened, char *message,
                                                 size_t size);
 
 /*
@@ -100,12 +103,20 @@ WEIR_MUST_USE weir_err weir__http_server_start(struct weir__http_server *s, stru
 void weir__http_server_stop_accepting(struct weir__http_server *s, struct weir__ctx *c);
 
 /*
+ * From now on every answer says "Connection: close" and ends its connection, so that clients go
+ * elsewhere before they would be turned away; new ones are still accepted. Does not wait for it.
+ */
+void weir__http_server_announce_end(struct weir__http_server *s);
+
+/*
  * Stops accepting, closes connections at rest, answers what runs with "Connection: close". Does not
  * wait for it.
  */
 void weir__http_server_drain(struct weir__http_server *s, struct weir__ctx *c);
 
-/* Cancels all requests that run. */
+/*
+ * Cancels all requests that run, and closes what is open without one: half a head, a last answer.
+ */
 void weir__http_server_cancel_all(struct weir__http_server *s, struct weir__ctx *c,
                                   weir_reason reason);
 
@@ -113,7 +124,13 @@ void weir__http_server_cancel_all(struct weir__http_server *s, struct weir__ctx 
 WEIR_MUST_USE weir_err weir__http_server_wait_closed(struct weir__http_server *s,
                                                      struct weir__ctx *c, weir_time until);
 
-/* Closes all that is left. Fiber only; no request may run. Frees the server. */
+/*
+ * Closes all that is left, and waits for what runs to notice it; WEIR_ETIMEDOUT when a request does
+ * not. Needs no memory. Fiber only; after a drain. Its numbers may be read until it is freed.
+ */
+WEIR_MUST_USE weir_err weir__http_server_close(struct weir__http_server *s, struct weir__ctx *c);
+
+/* Closes it and frees it. Fiber only; no request may run, and nobody read its numbers. */
 void weir__http_server_free(struct weir__http_server *s, struct weir__ctx *c);
 
 /*

@@ -264,7 +264,7 @@ static void last_answer_is_not_reset(struct rig *rig)
     assert_string_equal(get(rig, client, &over), "");
     assert_true(over);
     assert_int_equal(rig_stats(rig).open, 1);
-    wait_ms(rig, 5000); /* but not for ever */
+    wait_ms(rig, 8000); /* but not for ever */
     assert_int_equal(rig_stats(rig).open, 0);
     assert_int_equal(rig->done, 1);
 }

@@ -107,6 +107,35 @@ static void serve_cut(struct weir__exchange *x, bool has_left)
         (void)weir__exchange_flush(x);
 }
 
+/* In a fiber of its own, more than a client takes at once. */
+static weir_err write_rows(weir_ctx *c, void *arg)
+{
+    struct weir__exchange *x = arg;
+    char row[6000];
+    (void)c;
+    for (char ch = 'a'; ch <= 'z'; ch++) {
+        memset(row, ch, sizeof row);
+        weir_err err = weir__exchange_write(x, (weir_str){row, sizeof row});
+        if (err != WEIR_OK)
+            return err;
+    }
+    return WEIR_OK;
+}
+
+/* Written by a child, or by two at once, while the handler has other waits. */
+static void serve_by_children(struct weir__exchange *x, struct rig *rig, int count)
+{
+    weir_ctx *c = weir__ctx_handle(x->ctx);
+    (void)weir__exchange_begin(x, 200, WEIR_S("text/plain"), -1);
+    for (int i = 0; i < count; i++)
+        assert_int_equal(WEIR_GO(c, write_rows, x), 0);
+    while (x->bytes_out < 26 * 6000 && x->ctx->reason == WEIR_REASON_NONE)
+        (void)!weir_sleep(c, weir_ms(3));
+    rig->last_err = weir_join(c);
+    if (rig->last_err == WEIR_OK)
+        (void)weir__exchange_end(x);
+}
+
 static void serve(struct weir__exchange *x, void *arg)
 {
     struct rig *rig = arg;
@@ -128,6 +157,10 @@ static void serve(struct weir__exchange *x, void *arg)
         serve_rows(x, rig);
     else if (AT("/sleep"))
         serve_sleep(x, rig);
+    else if (AT("/child"))
+        serve_by_children(x, rig, 1);
+    else if (AT("/children"))
+        serve_by_children(x, rig, 2);
     else if (AT("/empty"))
         (void)say(x, 204, WEIR_S("must not be sent"));
     else if (AT("/reset"))

@@ -7,6 +7,9 @@
 #include "web/web.h"
 #include <weir/mw.h>
 
+/* Of what a client chooses the length of, so that nothing behind it is lost (a line has 4 KiB). */
+enum { METHOD_BYTES = 64, PATH_BYTES = 1024 };
+
 static void add_peer(struct weir__log_line *line, const struct weir__endpoint *peer)
 {
     char text[WEIR__ENDPOINT_TEXT_MAX];
@@ -24,8 +27,8 @@ static void write_line(const struct weir__request *r)
         return;
     struct weir__log_line line;
     weir__log_begin(&line, level, WEIR_S("request"), NULL, weir__ctx_of(s.c));
-    weir__log_str(&line, "method", s.method);
-    weir__log_str(&line, "path", s.path);
+    weir__log_str_upto(&line, "method", s.method, METHOD_BYTES);
+    weir__log_str_upto(&line, "path", s.path, PATH_BYTES);
     weir__log_int(&line, "status", s.status);
     weir__log_str(&line, "reason", weir_str_from(weir__outcome_name(s.outcome)));
     weir__log_int(&line, "latency_us", s.latency.ns / 1000);
@@ -39,6 +42,7 @@ static void write_line(const struct weir__request *r)
 
 weir_err weir_mw_log(weir_ctx *c)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     weir__request_at_end(c, write_line);
     return weir_next(c);
 }

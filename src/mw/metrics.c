@@ -7,6 +7,7 @@
 
 weir_err weir_mw_metrics(weir_ctx *c)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     weir__request_at_end(c, weir__web_count);
     return weir_next(c);
 }

@@ -71,9 +71,12 @@ static void build_without_recover(weir_group *app)
 static const char *line_of(struct kit *k, const char *path)
 {
     weir_str want = weir_sprintf(k->c, "\"path\":\"%s\"", path);
+    assert_non_null(want.ptr);
     const char *log = kit_log(k), *at = strstr(log, want.ptr);
-    if (at == NULL || strstr(at + 1, want.ptr) != NULL)
+    if (at == NULL || strstr(at + 1, want.ptr) != NULL) {
         fail_msg("not one line for %s in:\n%s", path, log);
+        return log;
+    }
     while (at > log && at[-1] != '\n')
         at--;
     return weir_strdup(k->c, (weir_str){at, strcspn(at, "\n")}).ptr;
@@ -130,6 +133,66 @@ static void test_the_log_is_true_in_all_five_cases(void **state)
     kit_run(build_outside, use_five_cases);
     kit_run(build_inside, use_five_cases);
     kit_run(build_without_recover, use_five_cases);
+}
+
+/* A pattern near the longest that there is. */
+static char long_pattern[8 * 201 + 1];
+
+static void build_long(weir_group *app)
+{
+    weir_use(app, weir_mw_log, weir_mw_request_id);
+    for (size_t i = 0; i < 8; i++) {
+        long_pattern[i * 201] = '/';
+        memset(long_pattern + i * 201 + 1, 'p', 200);
+    }
+    weir_get(app, long_pattern, panicking);
+    weir_get(app, "/*rest", failing);
+}
+
+static void expect_whole(struct kit *k, const char *method, const char *path, int status)
+{
+    size_t before = strlen(kit_log(k));
+    const char *a = kit_ask(k, method, path, "X-Request-Id: r-17\r\n", "");
+    assert_int_equal(kit_status(a), status);
+    const char *line = strstr(kit_log(k) + before, "\"msg\":\"request\"");
+    assert_non_null(line);
+    line = weir_strdup(k->c, (weir_str){line, strcspn(line, "\n")}).ptr;
+    assert_int_equal(number_in(line, "\"status\""), status);
+    (void)number_in(line, "\"latency_us\"");
+    (void)number_in(line, "\"bytes_in\"");
+    (void)number_in(line, "\"bytes_out\"");
+    assert_non_null(strstr(line, "\"reason\":\""));
+    assert_non_null(strstr(line, "\"request_id\":\"r-17\""));
+    assert_non_null(strstr(line, "\"cut\":true"));
+}
+
+/* Whatever is long in a request (path, method, route), the line says how it ended. */
+static void use_long(struct kit *k)
+{
+    static const char fills[] = {'a', '"', '\\', '|'};
+    char *path = weir_alloc(k->c, 7001), *method = weir_alloc(k->c, 3001);
+    memset(method, 'M', 3000);
+    for (size_t i = 0; i < sizeof fills; i++) {
+        memset(path, fills[i], 7000);
+        path[0] = '/';
+        expect_whole(k, "GET", path, 409);
+        path[3000] = '\0';
+        expect_whole(k, method, path, 501);
+        path[3000] = fills[i];
+    }
+    expect_whole(k, "GET", long_pattern, 500);
+    const char *panic = strstr(kit_log(k), "panic in request: a bug");
+    assert_non_null(panic);
+    panic = weir_strdup(k->c, (weir_str){panic, strcspn(panic, "\n")}).ptr;
+    assert_non_null(strstr(panic, "stack: "));
+    assert_non_null(strstr(panic, "\"request_id\":\"r-17\""));
+    assert_non_null(strstr(panic, "\"route\":\"GET /ppp"));
+}
+
+static void test_a_long_path_leaves_the_rest_of_the_line(void **state)
+{
+    (void)state;
+    kit_run(build_long, use_long);
 }
 
 /* A middleware of the application that logs by itself, behind the stock one. */
@@ -228,6 +291,37 @@ static void test_request_ids(void **state)
     kit_run(build_inside, use_ids);
 }
 
+/* The id outlives the context that the middleware was called with. */
+static weir_err in_a_step(weir_ctx *c)
+{
+    weir_err err = WEIR_OK;
+    WEIR_WITH(step, c, .timeout = weir_sec(1))
+        err = weir_next(step);
+    WEIR_WITH(other, c) { /* in the same place */
+        void *bytes = weir_alloc(other, 256);
+        assert_non_null(bytes);
+        memset(bytes, 'x', 256);
+    }
+    return err;
+}
+
+static void build_in_a_step(weir_group *app)
+{
+    weir_use(app, weir_mw_log, in_a_step, weir_mw_request_id);
+    weir_get(app, "/id", show_id);
+}
+
+static void use_ids_in_a_step(struct kit *k)
+{
+    assert_int_equal(strlen(id_for(k, "")), 32);
+}
+
+static void test_a_request_id_lives_as_long_as_its_request(void **state)
+{
+    (void)state;
+    kit_run(build_in_a_step, use_ids_in_a_step);
+}
+
 /* --- recover ---------------------------------------------------------------------------------- */
 
 static char seen[64];
@@ -297,8 +391,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_log_is_true_in_all_five_cases),
         cmocka_unit_test(test_only_routes_with_the_middleware_are_logged),
+        cmocka_unit_test(test_a_long_path_leaves_the_rest_of_the_line),
         cmocka_unit_test(test_requests_are_counted_by_route),
         cmocka_unit_test(test_request_ids),
+        cmocka_unit_test(test_a_request_id_lives_as_long_as_its_request),
         cmocka_unit_test(test_recover_makes_an_error_of_a_panic),
         cmocka_unit_test(test_what_was_acquired_before_a_panic_is_released),
     };

@@ -14,6 +14,7 @@ static weir_err next(weir_ctx *c, void *arg)
 
 weir_err weir_mw_recover(weir_ctx *c)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     (void)weir__ctx_of(c);
     return weir_protect(c, next, NULL);
 }

@@ -50,10 +50,11 @@ static weir_str make(weir_ctx *c)
 
 weir_err weir_mw_request_id(weir_ctx *c)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     struct weir__request *r = weir__request_of(c);
     weir_str id = weir_header(c, "X-Request-Id");
     if (!is_sane(id))
-        id = make(c);
+        id = make(weir__ctx_handle(r->x->ctx)); /* `c` may end before the request does */
     r->x->ctx->request_id = id;
     weir__ctx_of(c)->request_id = id;
     if (id.ptr != NULL) {

@@ -53,6 +53,10 @@ weir_err weir__endpoint_parse(weir_str text, struct weir__endpoint *out)
 
 size_t weir__endpoint_format_ip(const struct weir__endpoint *a, char out[WEIR__ENDPOINT_TEXT_MAX])
 {
+    if (a->family == AF_UNIX) {
+        memcpy(out, "unix", sizeof "unix");
+        return strlen(out);
+    }
     if (a->family == 0 || inet_ntop(a->family, a->ip, out, WEIR__ENDPOINT_TEXT_MAX) == NULL)
         memcpy(out, "-", sizeof "-");
     return strlen(out);
@@ -62,6 +66,8 @@ size_t weir__endpoint_format(const struct weir__endpoint *a, char out[WEIR__ENDP
 {
     char ip[WEIR__ENDPOINT_TEXT_MAX];
     weir__endpoint_format_ip(a, ip);
+    if (a->family == AF_UNIX)
+        return weir__endpoint_format_ip(a, out);
     const char *form = a->family == AF_INET6 ? "[%s]:%u" : "%s:%u";
     static const uint8_t any[16];
     if (a->family == AF_INET6 && memcmp(a->ip, any, sizeof any) == 0)
@@ -88,7 +94,9 @@ void weir__endpoint_from_kernel(struct weir__endpoint *a, const struct sockaddr_
 {
     static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255};
     *a = (struct weir__endpoint){0};
-    if (from->ss_family == AF_INET) {
+    if (from->ss_family == AF_UNIX)
+        a->family = AF_UNIX;
+    else if (from->ss_family == AF_INET) {
         struct sockaddr_in four;
         memcpy(&four, from, sizeof four);
         a->family = AF_INET;

@@ -15,7 +15,7 @@
 struct weir__endpoint {
     uint8_t ip[16]; /* 4 bytes of it for IPv4 */
     uint16_t port;
-    uint8_t family; /* AF_INET, AF_INET6; 0: none (a simulated or a local socket) */
+    uint8_t family; /* AF_INET, AF_INET6; AF_UNIX: a local one, which is only "unix"; 0: none */
 };
 
 #define WEIR__ENDPOINT_TEXT_MAX 64 /* "[ffff:…]:65535" and its NUL fit */

@@ -20,6 +20,7 @@
 #include "rt/fiber.h"
 #include "rt/log.h"
 #include "rt/panic.h"
+#include "rt/scope.h"
 
 #define CLEANUP_NS 1000000000 /* how long closing or resetting one may wait */
 #define IDLE_SEARCH 8         /* idle ones looked at for one that this worker used last */
@@ -238,7 +239,7 @@ weir_err weir__pool_acquire(struct weir__pool *pool, struct weir__ctx *c, const 
 {
     struct weir__pool_slot *slot;
     lease->slot = NULL;
-    weir_err err = weir__ctx_check(c);
+    weir_err err = weir__may_wait(c);
     if (WEIR_UNLIKELY(err != WEIR_OK))
         return err;
     if (WEIR_UNLIKELY(!pool->is_shared))
@@ -246,8 +247,10 @@ weir_err weir__pool_acquire(struct weir__pool *pool, struct weir__ctx *c, const 
     weir__lock_take(&pool->lock);
     if (WEIR_UNLIKELY(pool->is_closing)) {
         weir__lock_give(&pool->lock);
-        return WEIR_ECLOSED;
+        return weir__wait_refused(WEIR_ECLOSED);
     }
+    if (WEIR_UNLIKELY(weir__is_refused("a pool's line")))
+        return weir__pool_refuse(pool, c, site);
     slot = take_now(pool);
     bool wants_kick = weir__pool_wants_kick(pool);
     if (WEIR_LIKELY(slot != NULL))

@@ -47,6 +47,15 @@ struct weir__lease {
 WEIR_MUST_USE weir_err weir__pool_options_settle(const char *name, weir_pool_options *o,
                                                  weir_buf *mistakes);
 
+/* The lease that is out for the longest time. */
+struct weir__pool_oldest {
+    const weir_site *site;
+    weir_dur held;
+};
+
+/* False: none is out. Any thread. */
+bool weir__pool_oldest(struct weir__pool *pool, weir_time now, struct weir__pool_oldest *out);
+
 /*
  * Makes a pool in `c`, whose end closes it. `name` and `driver` must outlive it. NULL: the error,
  * with its message, is in the record of `c`: WEIR_EINVALID for options, -ENOMEM. Opens nothing by

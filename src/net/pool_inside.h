@@ -112,6 +112,9 @@ struct weir__wait *weir__pool_settle(struct weir__pool_slot *slot);
 weir_err weir__pool_wait_in_line(struct weir__pool *pool, struct weir__ctx *c,
                                  const weir_site *site, struct weir__pool_slot **slot);
 
+/* The line is full: says so, raised. The lock is held at the call, and given in it. */
+weir_err weir__pool_refuse(struct weir__pool *pool, struct weir__ctx *c, const weir_site *site);
+
 /* Takes the first out of the line, for the caller to wake; NULL: nobody waits. Under the lock. */
 struct weir__pool_waiter *weir__pool_first_in_line(struct weir__pool *pool);
 

@@ -102,8 +102,11 @@ static void find_stuck(struct weir__pool_waiter *w, const struct weir__ctx *c)
     w->stuck[0] = weir__self->current;
     w->stuck_count = 1;
     for (; c != NULL && !weir__ctx_is_shared(c); c = c->parent) {
-        if (c->joiner != NULL && w->stuck_count < WEIR__POOL_STUCK_MAX)
-            w->stuck[w->stuck_count++] = c->joiner->fiber;
+        WEIR_LIST_EACH(node, &c->joiners) {
+            if (w->stuck_count < WEIR__POOL_STUCK_MAX)
+                w->stuck[w->stuck_count++] =
+                    WEIR_CONTAINER(node, struct weir__wait, in_object)->fiber;
+        }
     }
 }
 
@@ -230,15 +233,19 @@ static weir_err stand_in_line(struct weir__pool *pool, struct weir__ctx *c,
     return err;
 }
 
+weir_err weir__pool_refuse(struct weir__pool *pool, struct weir__ctx *c, const weir_site *site)
+{
+    pool->stats.refused++;
+    weir__lock_give(&pool->lock);
+    return weir__wait_refused(refuse_full(pool, c, site));
+}
+
 weir_err weir__pool_wait_in_line(struct weir__pool *pool, struct weir__ctx *c,
                                  const weir_site *site, struct weir__pool_slot **slot)
 {
     struct weir__pool_waiter w = {.worker = weir__self};
-    if (pool->stats.waiting >= pool->o.waiters_max) {
-        pool->stats.refused++;
-        weir__lock_give(&pool->lock);
-        return refuse_full(pool, c, site);
-    }
+    if (pool->stats.waiting >= pool->o.waiters_max)
+        return weir__pool_refuse(pool, c, site);
     find_stuck(&w, c);
     struct weir__pool_slot *held = find_deadlock(pool, &w);
     if (held != NULL) {
@@ -246,7 +253,7 @@ weir_err weir__pool_wait_in_line(struct weir__pool *pool, struct weir__ctx *c,
         copy_deadlock(&d, held);
         pool->stats.deadlocks++;
         weir__lock_give(&pool->lock);
-        return refuse_deadlock(pool, c, site, d.site, d.stack);
+        return weir__wait_refused(refuse_deadlock(pool, c, site, d.site, d.stack));
     }
     weir__wait_init(&w.wait, &wait_type, c, site, pool);
     weir__list_push_back(&pool->waiters, &w.wait.in_object);

@@ -38,7 +38,7 @@ static weir_err stand(weir_ctx *c, void *arg)
         return WEIR_OK;
     }
     p->line->order[p->line->count++] = p->number;
-    (void)weir_sleep(c, p->stays); /* one test cancels it */
+    (void)!weir_sleep(c, p->stays); /* one test cancels it */
     weir__lease_release(&a);
     return WEIR_OK;
 }
@@ -47,7 +47,7 @@ static weir_err stands_in_line(weir_ctx *c, void *arg)
 {
     struct line line = {.pool = FAKE_POOL(c, arg, .max_open = 1)};
     struct person people[10];
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     for (int i = 0; i < 10; i++) {
         people[i] = (struct person){&line, i, weir_ms(i), weir_ms(100)};
         assert_int_equal(WEIR_GO(group, stand, &people[i]), WEIR_OK);
@@ -75,7 +75,7 @@ static weir_err line_is_full(weir_ctx *c, void *arg)
 {
     struct line line = {.pool = FAKE_POOL(c, arg, .max_open = 1, .waiters_max = 2)};
     struct person people[4];
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     for (int i = 0; i < 3; i++) {
         people[i] = (struct person){&line, i, weir_ms(0), weir_ms(100)};
         assert_int_equal(WEIR_GO(group, stand, &people[i]), WEIR_OK);
@@ -108,11 +108,11 @@ static weir_err waits_too_long(weir_ctx *c, void *arg)
     struct line line = {.pool = pool};
     struct person first = {&line, 0, weir_ms(0), weir_sec(10)};
     struct weir__lease a;
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(WEIR_GO(group, stand, &first), WEIR_OK);
     assert_int_equal(weir_sleep(c, weir_ms(1)), WEIR_OK);
     int64_t before = NOW_MS();
-    weir_ctx *hasty = weir_ctx_open(c, .timeout = weir_ms(100));
+    WEIR_SCOPE(hasty, c, .timeout = weir_ms(100));
     assert_int_equal(ACQUIRE(hasty, pool, &a), WEIR_ETIMEDOUT);
     assert_int_equal(weir_last_error(hasty)->status, 503);
     assert_in_range(NOW_MS() - before, 100, 102);
@@ -150,7 +150,7 @@ static weir_err hands_room_on(weir_ctx *c, void *arg)
     struct fake *f = arg;
     struct line line = {.pool = FAKE_POOL(c, f, .max_open = 1)};
     struct person next = {&line, 0, weir_ms(1), weir_ms(1)};
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(WEIR_GO(group, break_it, &line), WEIR_OK);
     assert_int_equal(WEIR_GO(group, stand, &next), WEIR_OK);
     assert_int_equal(weir_join(group), WEIR_OK);
@@ -175,7 +175,7 @@ static weir_err is_cancelled_opening(weir_ctx *c, void *arg)
     f->open_takes = weir_ms(100);
     struct weir__pool *pool = FAKE_POOL(c, f, .max_open = 1);
     struct weir__lease a;
-    weir_ctx *hasty = weir_ctx_open(c, .timeout = weir_ms(10));
+    WEIR_SCOPE(hasty, c, .timeout = weir_ms(10));
     assert_int_equal(ACQUIRE(hasty, pool, &a), WEIR_ETIMEDOUT);
     (void)weir_ctx_close(hasty);
     assert_int_equal(stats_of(pool).open, 0);
@@ -196,7 +196,7 @@ static weir_err describes_the_line(weir_ctx *c, void *arg)
 {
     struct line line = {.pool = FAKE_POOL(c, arg, .max_open = 1)};
     struct person people[4];
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     for (int i = 0; i < 4; i++) {
         people[i] = (struct person){&line, i, weir_ms(i), weir_ms(100)};
         assert_int_equal(WEIR_GO(group, stand, &people[i]), WEIR_OK);
@@ -236,7 +236,7 @@ static weir_err closes(weir_ctx *c, void *arg)
     struct line line = {.pool = FAKE_POOL(c, f, .max_open = 2)};
     struct person people[3];
     struct weir__lease a;
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     for (int i = 0; i < 3; i++) {
         people[i] = (struct person){&line, i, weir_ms(i), weir_ms(100)};
         assert_int_equal(WEIR_GO(group, stand, &people[i]), WEIR_OK);
@@ -329,7 +329,7 @@ static weir_err hogs(weir_ctx *c, void *arg)
 {
     struct hog h[2];
     struct weir__pool *pool = FAKE_POOL(c, arg, .max_open = 2);
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     for (int i = 0; i < 2; i++) {
         h[i] = (struct hog){pool, 0};
         assert_int_equal(WEIR_GO(group, hold_and_want, &h[i]), WEIR_OK);
@@ -365,7 +365,7 @@ static weir_err parent_holds(weir_ctx *c, void *arg)
     struct hog h = {FAKE_POOL(c, arg, .max_open = 1), 0};
     struct weir__lease a;
     assert_int_equal(ACQUIRE(c, h.pool, &a), WEIR_OK);
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(WEIR_GO(group, child_wants, &h), WEIR_OK);
     assert_int_equal(weir_join(group), WEIR_OK);
     (void)weir_ctx_close(group);
@@ -386,7 +386,7 @@ static weir_err fan_out(weir_ctx *c, void *arg)
 {
     struct line line = {.pool = FAKE_POOL(c, arg, .max_open = 2)};
     struct person people[3];
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     for (int i = 0; i < 3; i++) {
         people[i] = (struct person){&line, i, weir_ms(0), weir_ms(10)};
         assert_int_equal(WEIR_GO(group, stand, &people[i]), WEIR_OK);
@@ -412,7 +412,7 @@ static weir_err holds_one_wants_another(weir_ctx *c, void *arg)
     struct person other = {&line, 0, weir_ms(0), weir_ms(50)};
     struct weir__lease a, b;
     assert_int_equal(ACQUIRE(c, line.pool, &a), WEIR_OK);
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(WEIR_GO(group, stand, &other), WEIR_OK);
     assert_int_equal(weir_sleep(c, weir_ms(1)), WEIR_OK);
     assert_int_equal(ACQUIRE(c, line.pool, &b), WEIR_OK);
@@ -456,7 +456,7 @@ static weir_err holds_the_only_one(weir_ctx *c, void *arg)
     *p = *(struct pair *)arg;
     p->done = weir_chan_new(c, int, 0);
     assert_int_equal(ACQUIRE(c, p->pool, &lease), WEIR_OK);
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(WEIR_GO(group, wants_one, p), WEIR_OK);
     p->results[0] = weir_chan_recv(c, p->done, &n);
     weir__lease_release(&lease);
@@ -492,7 +492,7 @@ static weir_err sees_one_served(weir_ctx *c, void *arg)
     const struct weir__ctx *top = weir__ctx_of(c)->top;
     struct weir__lease lease;
     *p = *(struct pair *)arg;
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(ACQUIRE(c, p->pool, &lease), WEIR_OK);
     assert_int_equal(WEIR_GO(group, wants_one, p), WEIR_OK);
     assert_int_equal(weir_yield(c), WEIR_OK);

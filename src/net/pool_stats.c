@@ -30,6 +30,22 @@ void weir__pool_stats(struct weir__pool *pool, weir_pool_stats *out)
     weir__lock_give(&pool->lock);
 }
 
+bool weir__pool_oldest(struct weir__pool *pool, weir_time now, struct weir__pool_oldest *out)
+{
+    const struct weir__pool_slot *oldest = NULL;
+    weir__lock_take(&pool->lock);
+    for (uint32_t i = 0; i < pool->o.max_open; i++) {
+        const struct weir__pool_slot *slot = &pool->slots[i];
+        if (slot->state == WEIR__SLOT_LEASED &&
+            (oldest == NULL || slot->leased.ns < oldest->leased.ns))
+            oldest = slot;
+    }
+    if (oldest != NULL)
+        *out = (struct weir__pool_oldest){oldest->site, {now.ns - oldest->leased.ns}};
+    weir__lock_give(&pool->lock);
+    return oldest != NULL;
+}
+
 void weir__pool_each(void (*fn)(const weir_pool_stats *stats, void *arg), void *arg)
 {
     pthread_mutex_lock(&list_lock);

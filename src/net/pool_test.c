@@ -112,7 +112,7 @@ static weir_err shares_a_lease(weir_ctx *c, void *arg)
     struct weir__pool *pool = FAKE_POOL(c, arg, .max_open = 1);
     struct weir__lease a;
     assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(WEIR_GO(group, use_of_other, &a), WEIR_OK);
     assert_int_equal(weir_join(group), WEIR_OK);
     (void)weir_ctx_close(group);
@@ -142,7 +142,7 @@ static weir_err runs_forgetful(weir_ctx *c, void *arg)
 {
     struct weir__pool *pool = FAKE_POOL(c, arg, .max_open = 1);
     for (int i = 0; i < 10; i++) {
-        weir_ctx *group = weir_ctx_open(c);
+        WEIR_SCOPE(group, c);
         assert_int_equal(WEIR_GO(group, forgets, pool), WEIR_OK);
         assert_int_equal(weir_join(group), WEIR_OK);
         (void)weir_ctx_close(group);
@@ -178,7 +178,7 @@ static weir_err fails_with_lease(weir_ctx *c, void *arg)
 static weir_err returns_early(weir_ctx *c, void *arg)
 {
     struct weir__pool *pool = FAKE_POOL(c, arg, .max_open = 1);
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(WEIR_GO(group, fails_with_lease, pool), WEIR_OK);
     assert_int_equal(weir_join(group), -EIO);
     (void)weir_ctx_close(group);
@@ -289,7 +289,7 @@ static weir_err is_cancelled(weir_ctx *c, void *arg)
     struct weir__lease a, b;
     assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
     weir__lease_release(&a);
-    weir_ctx *step = weir_ctx_open(c);
+    WEIR_SCOPE(step, c);
     weir_cancel(step);
     assert_int_equal(ACQUIRE(step, pool, &b), WEIR_ECANCELED);
     assert_null(b.slot);

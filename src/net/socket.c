@@ -8,14 +8,18 @@
  *
  * Owns the descriptor. Context: fibers of the worker that dialled.
  */
-#include <stddef.h>
 #include <string.h>
-#include <sys/un.h>
 
+#include "base/given.h"
 #include "net/endpoint.h"
+#include "net/local.h"
 #include "rt/busy.h"
+#include "rt/outside.h"
 #include "rt/panic.h"
+#include "rt/scope.h"
 #include "rt/runtime.h"
+#include "rt/sized.h"
+#include "rt/slip.h"
 #include <weir/fiber.h>
 #include <weir/socket.h>
 
@@ -61,6 +65,7 @@ static const struct weir__owned_type owned_type = {
 
 void weir_socket_close(weir_ctx *c, weir_socket *s)
 {
+    WEIR__FIBERS_ONLY();
     (void)weir__ctx_of(c);
     s = socket_of(s, __func__);
     if (!weir__busy_end(&s->busy, true))
@@ -73,26 +78,13 @@ void weir_socket_close(weir_ctx *c, weir_socket *s)
 
 /* --- dialling ----------------------------------------------------------------------------- */
 
-/* The kernel's form of "unix:/path"; 0: it does not fit. */
-static socklen_t local_address(const char *path, struct sockaddr_storage *out)
-{
-    struct sockaddr_un local = {.sun_family = AF_UNIX};
-    size_t n = strlen(path);
-    if (n == 0 || n >= sizeof local.sun_path)
-        return 0;
-    memcpy(local.sun_path, path, n);
-    memset(out, 0, sizeof *out);
-    memcpy(out, &local, sizeof local);
-    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + 1);
-}
-
 /* One address that can be connected to: with an IP and a port. 0: it is none. */
 static socklen_t address_of(const char *where, struct sockaddr_storage *out)
 {
     static const uint8_t any[16];
     struct weir__endpoint e;
-    if (strncmp(where, "unix:", 5) == 0)
-        return local_address(where + 5, out);
+    if (weir__local_is(weir_str_from(where)))
+        return weir__local_address(weir_str_from(where), out);
     if (weir__endpoint_parse(weir_str_from(where), &e) < 0 || e.port == 0 ||
         memcmp(e.ip, any, e.family == AF_INET ? 4 : sizeof any) == 0)
         return 0;
@@ -122,7 +114,7 @@ static weir_err connect_to(weir_ctx *c, weir_socket *s, struct sockaddr_storage 
 {
     struct weir__ctx *ctx = weir__ctx_of(c);
     struct weir__worker *w = weir__self;
-    weir_err err = weir__ctx_check(ctx);
+    weir_err err = weir__may_wait(ctx);
     if (err < 0)
         return err;
     int num = w->poller->socket(w, addr->ss_family);
@@ -150,14 +142,17 @@ static void tell(const weir_site *site, weir_ctx *c, weir_err err, const char *w
                         err != WEIR_EINVALID
                             ? weir_strerror(err)
                             : "not an address; write ip:port, [ip6]:port, localhost:port or "
-                              "unix:/path (no name is looked up)");
+                              "unix:/path, unix:@name (no name is looked up)");
 }
 
 weir_socket *weir_dial_at(const weir_site *site, weir_ctx *c, const char *where,
                           const weir_dial_options *options)
 {
+    WEIR__FIBERS_ONLY(weir__outside_nothing());
     if (where == NULL)
         weir__misuse("weir_dial", "the address is NULL");
+    weir_dial_options room;
+    options = weir__options(options, &room, sizeof room, "weir_dial");
     struct weir__ctx *owner = weir__ctx_local(weir__ctx_of_at(c, "weir_dial"));
     weir_socket *s = weir__waitq_new(owner, sizeof *s, KIND, &owned_type, site);
     if (s == NULL) {
@@ -171,9 +166,10 @@ weir_socket *weir_dial_at(const weir_site *site, weir_ctx *c, const char *where,
     if (s->where != NULL) {
         struct sockaddr_storage addr;
         socklen_t len = address_of(memcpy(s->where, where, size), &addr);
+        weir__slip_look(site, weir__ctx_of(c), "weir_dial: .timeout", options->timeout);
         weir_dur timeout = options->timeout.ns > 0 ? options->timeout : weir_ns(TIMEOUT_NS_DEFAULT);
         weir_time until = weir_time_add(weir__worker_now(weir__self), timeout);
-        s->err = len > 0 ? connect_to(c, s, &addr, len, until) : WEIR_EINVALID;
+        s->err = len > 0 ? connect_to(c, s, &addr, len, until) : weir__wait_refused(WEIR_EINVALID);
     }
     if (s->err < 0)
         tell(site, c, s->err, where);
@@ -182,6 +178,7 @@ weir_socket *weir_dial_at(const weir_site *site, weir_ctx *c, const char *where,
 
 weir_err weir_socket_err(const weir_socket *s)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     return socket_of(s, __func__)->err;
 }
 
@@ -190,14 +187,15 @@ weir_err weir_socket_err(const weir_socket *s)
 /* Each call begins with it, and ends with weir__busy_leave when it was WEIR_OK. */
 static weir_err enter(struct weir__ctx *c, weir_socket *s)
 {
-    weir_err err = weir__ctx_check(c);
-    if (err == WEIR_OK)
-        err = weir__busy_enter(&s->busy);
+    weir_err err = weir__may_wait(c);
+    if (err < 0)
+        return err;
+    err = weir__busy_enter(&s->busy);
     if (err == WEIR_OK && s->err < 0) {
         weir__busy_leave(&s->busy);
         err = s->err;
     }
-    return err;
+    return err < 0 ? weir__wait_refused(err) : WEIR_OK;
 }
 
 /* The same for calls of which one goes on at a time. */
@@ -236,6 +234,8 @@ static weir_err keep(weir_socket *s, weir_err err)
 
 ssize_t weir_socket_recv(weir_ctx *c, weir_socket *s, void *bytes, size_t size)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given_some(bytes, size, "the memory");
     struct weir__ctx *ctx = weir__ctx_of(c);
     s = socket_of(s, __func__);
     weir_err err = enter_alone(ctx, s, &s->is_receiving, "weir_socket_recv");
@@ -269,6 +269,8 @@ static weir_err send_all(struct weir__ctx *c, weir_socket *s, const char *bytes,
 
 weir_err weir_socket_send(weir_ctx *c, weir_socket *s, const void *bytes, size_t size)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given_some(bytes, size, "the data");
     struct weir__ctx *ctx = weir__ctx_of(c);
     s = socket_of(s, __func__);
     weir_err err = enter_alone(ctx, s, &s->is_sending, "weir_socket_send");
@@ -282,6 +284,7 @@ weir_err weir_socket_send(weir_ctx *c, weir_socket *s, const void *bytes, size_t
 
 weir_err weir_socket_shutdown(weir_ctx *c, weir_socket *s)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     (void)weir__ctx_of(c);
     s = socket_of(s, __func__);
     weir_err err = weir__waitq_state(&s->busy.q);

@@ -63,7 +63,7 @@ static weir_err serve(weir_ctx *c, void *arg)
     struct echo *e = arg;
     struct weir__fd fd;
     assert_int_equal(weir__fd_watch(&fd, e->listener, NULL), WEIR_OK);
-    weir_ctx *visits = weir_ctx_open(c);
+    WEIR_SCOPE(visits, c);
     for (;;) {
         struct weir__op op = {.kind = WEIR__OP_ACCEPT, .fd = &fd};
         ssize_t num = weir__io(weir__ctx_of(c), &op, weir_never());
@@ -82,13 +82,11 @@ static weir_err serve(weir_ctx *c, void *arg)
 }
 
 /* A context with a peer in it, which is at `where`. */
-static weir_ctx *open_echo(weir_ctx *c, struct echo *e, char where[32])
+static void open_echo(weir_ctx *peer, struct echo *e, char where[32])
 {
-    weir_ctx *peer = weir_ctx_open(c);
     *e = (struct echo){.listener = weir__sim_listen()};
     snprintf(where, 32, "127.0.0.1:%d", e->listener);
     assert_int_equal(WEIR_GO(peer, serve, e), WEIR_OK);
-    return peer;
 }
 
 /* All that comes until `size` bytes have. */
@@ -111,7 +109,8 @@ static weir_err echoes(weir_ctx *c, void *arg)
     struct echo e;
     char where[32], bytes[64] = "";
     size_t chop = *(size_t *)arg;
-    weir_ctx *peer = open_echo(c, &e, where);
+    WEIR_SCOPE(peer, c);
+    open_echo(peer, &e, where);
     weir__sim_chop(chop);
     weir_socket *s = weir_dial(c, where);
     assert_int_equal(weir_socket_err(s), WEIR_OK);
@@ -161,7 +160,9 @@ static weir_err flows(weir_ctx *c, void *arg)
     unsigned char *much = weir_alloc(c, MUCH);
     for (size_t i = 0; i < MUCH; i++)
         much[i] = (unsigned char)(i * 31 % 251);
-    weir_ctx *peer = open_echo(c, &e, where), *g = weir_ctx_open(c);
+    WEIR_SCOPE(peer, c);
+    open_echo(peer, &e, where);
+    WEIR_SCOPE(g, c);
     struct flow f = {.s = weir_dial(c, where)};
     assert_int_equal(WEIR_GO(g, drain_flow, &f), WEIR_OK);
     assert_int_equal(weir_socket_send(c, f.s, much, MUCH), WEIR_OK);
@@ -217,14 +218,15 @@ static weir_err does_not_connect(weir_ctx *c, void *arg)
     fails(c, "127.0.0.1:9", -ECONNREFUSED, "cannot dial 127.0.0.1:9: ");
     fails(c, "[::1]:9", -ECONNREFUSED, "[::1]:9");
     fails(c, "unix:/run/9", -ECONNREFUSED, "unix:/run/9");
-    weir_ctx *peer = open_echo(c, &e, where);
+    WEIR_SCOPE(peer, c);
+    open_echo(peer, &e, where);
     weir__sim_hold_connects(true);
     weir_time before = weir_now();
     fails(c, where, WEIR_ETIMEDOUT, where); /* its own time-out: the context goes on */
     assert_in_range(weir_time_sub(weir_now(), before).ns, 50000000, 53000000);
     snprintf(path, sizeof path, "unix:/run/%d", e.listener);
     fails(c, path, WEIR_ETIMEDOUT, path);
-    weir_ctx *hasty = weir_ctx_open(c, .timeout = weir_ms(20));
+    WEIR_SCOPE(hasty, c, .timeout = weir_ms(20));
     weir_socket *s = weir_dial(hasty, where);
     assert_int_equal(weir_socket_err(s), WEIR_ETIMEDOUT);
     assert_null(weir_last_error(hasty)); /* the deadline is not the network's fault */
@@ -242,7 +244,8 @@ static weir_err breaks(weir_ctx *c, void *arg)
     struct echo e;
     char where[32], byte;
     (void)arg;
-    weir_ctx *peer = open_echo(c, &e, where);
+    WEIR_SCOPE(peer, c);
+    open_echo(peer, &e, where);
     e.resets = true;
     weir_socket *s = weir_dial(c, where);
     assert_int_equal(weir_socket_send(c, s, "x", 1), WEIR_OK);
@@ -265,9 +268,11 @@ static weir_err is_given_up(weir_ctx *c, void *arg)
     struct echo e;
     char where[32], bytes[8];
     (void)arg;
-    weir_ctx *peer = open_echo(c, &e, where), *g = weir_ctx_open(c);
+    WEIR_SCOPE(peer, c);
+    open_echo(peer, &e, where);
+    WEIR_SCOPE(g, c);
     weir_socket *s = weir_dial(c, where);
-    weir_ctx *hasty = weir_ctx_open(c, .timeout = weir_ms(5));
+    WEIR_SCOPE(hasty, c, .timeout = weir_ms(5));
     assert_int_equal(weir_socket_recv(hasty, s, bytes, 8), WEIR_ETIMEDOUT);
     assert_int_equal(weir_socket_send(hasty, s, "x", 1), WEIR_ETIMEDOUT);
     (void)weir_ctx_close(hasty);
@@ -278,9 +283,9 @@ static weir_err is_given_up(weir_ctx *c, void *arg)
     assert_int_equal(weir_protect(c, recv_too, s), WEIR_EPANIC);
     weir_error_clear(c);
     size_t much = 1 << 20;
-    hasty = weir_ctx_open(c, .timeout = weir_ms(5));
+    hasty = weir_ctx_enter(c, .timeout = weir_ms(5));
     weir_socket *deaf = weir_dial(c, where);
-    weir_ctx *none = weir_ctx_open(c);
+    WEIR_SCOPE(none, c);
     char *bytes_of = weir_alloc(c, much);
     assert_int_equal(weir_socket_send(hasty, deaf, bytes_of, much), WEIR_ETIMEDOUT);
     assert_int_equal(weir_socket_err(deaf), WEIR_ETIMEDOUT); /* nobody has read what came back */
@@ -320,7 +325,10 @@ static weir_err ends_under_a_call(weir_ctx *c, void *arg)
     struct echo e;
     char where[32];
     bool by_hand = *(bool *)arg;
-    weir_ctx *peer = open_echo(c, &e, where), *owner = weir_ctx_open(c), *g = weir_ctx_open(c);
+    WEIR_SCOPE(peer, c);
+    open_echo(peer, &e, where);
+    WEIR_SCOPE(owner, c);
+    WEIR_SCOPE(g, c);
     struct waiting w = {.s = weir_dial(owner, where)};
     assert_int_equal(WEIR_GO(g, wait_for_bytes, &w), WEIR_OK);
     assert_int_equal(weir_yield(c), WEIR_OK);
@@ -339,7 +347,8 @@ static weir_err forgets(weir_ctx *c, void *arg)
     struct echo e;
     char where[32];
     (void)arg;
-    weir_ctx *peer = open_echo(c, &e, where);
+    WEIR_SCOPE(peer, c);
+    open_echo(peer, &e, where);
     size_t watched = weir__sim_watched();
     for (int i = 0; i < 1000; i++) {
         WEIR_WITH(turn, c) {
@@ -375,7 +384,9 @@ static weir_err one_exchange(weir_ctx *c, void *arg)
     struct plan *p = arg;
     struct echo e;
     char where[32], bytes[8];
-    weir_ctx *peer = open_echo(c, &e, where), *turn = weir_ctx_open(c);
+    WEIR_SCOPE(peer, c);
+    open_echo(peer, &e, where);
+    WEIR_SCOPE(turn, c);
     assert_int_equal(weir_yield(c), WEIR_OK);
     uint64_t waits = weir__wait_count();
     weir__alloc_fail_nth(p->alloc);
@@ -476,12 +487,12 @@ static void run_for_real(weir_fiber_fn fn, void *arg)
 static void listen_on_ip(struct real *r)
 {
     const struct weir__listener_options options = {0};
-    struct weir__endpoint bound;
+    struct weir__listener l;
     char message[128];
-    r->listener =
-        weir__listener_open(WEIR_S("127.0.0.1:0"), &options, &bound, message, sizeof message);
-    assert_true(r->listener >= 0);
-    (void)weir__endpoint_format(&bound, r->where);
+    assert_int_equal(
+        weir__listener_open(WEIR_S("127.0.0.1:0"), &options, &l, message, sizeof message), 0);
+    r->listener = l.num;
+    (void)weir__endpoint_format(&l.bound, r->where);
 }
 
 static void listen_on_path(struct real *r, char *path, size_t size)

@@ -59,8 +59,8 @@ weir_err weir__fibers_collect(struct weir__ctx *c, weir_dur patience, struct wei
         struct weir__worker_facts *facts = &out->workers[i];
         take_counters(rt->workers[i], out->now, facts);
         if (!facts->has_answered)
-            facts->depth = weir__worker_snapshot_stack(rt->workers[i], facts->stack,
-                                                       WEIR__STUCK_STACK_DEPTH, patience);
+            facts->depth = weir__worker_running_stack(rt->workers[i], facts->stack,
+                                                      WEIR__STUCK_STACK_DEPTH, patience);
     }
     return WEIR_OK;
 }

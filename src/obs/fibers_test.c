@@ -33,7 +33,7 @@ static weir_err looks(weir_ctx *c, void *arg)
 {
     (void)arg;
     channel = weir_chan_new(c, int, 0);
-    weir_ctx *group = weir_ctx_open(c, .timeout = weir_sec(60));
+    WEIR_SCOPE(group, c, .timeout = weir_sec(60));
     assert_int_equal(WEIR_GO(group, a_patient_fiber, NULL), WEIR_OK);
     assert_int_equal(weir_sleep(c, weir_ms(2500)), WEIR_OK);
     struct weir__fibers f;

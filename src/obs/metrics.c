@@ -220,6 +220,9 @@ void weir__metrics_runtime(struct weir__runtime *rt, weir_buf *out)
     weir__prom_gauge(out, "weir_offload_queued", "Calls that wait for a thread.", off.queued);
     weir__prom_counter(out, "weir_panics_total", "Panics, wherever they were caught.",
                        weir__panic_total());
+    weir__prom_counter(out, "weir_panics_untold_total",
+                       "Panics without a line in the log: too many of one place.",
+                       weir__panic_untold());
     put_leaks(out);
 }
 

@@ -8,13 +8,21 @@
  * recycled by the worker, never given back before its end, so that a context that starts and stops
  * timers for hours does not grow.
  *
+ * When there is no fiber for one that is due (too many, no memory), it stands in a line. The line
+ * is tried every RETRY_NS until some have failed, so that the tries are as many as the timers and a
+ * few a round, however long the line is; who has failed goes to its end, for another's context may
+ * have room where his has none.
+ *
  * Limits: 4 Mi alarms of a worker. Context: fibers of that worker.
  */
 #include "rt/alarm.h"
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/given.h"
+#include "rt/outside.h"
 #include "rt/panic.h"
+#include "rt/scope.h"
 #include "rt/worker.h"
 #include <weir/log.h>
 #include <weir/timer.h>
@@ -22,6 +30,7 @@
 #define SLAB_ALARMS 256u
 #define ALARMS_MAX (4u << 20)
 #define RETRY_NS 10000000
+#define RETRY_FAILURES_MAX 16 /* of a round */
 #define PERIOD_NS_MIN 1000000
 
 /* What it runs. */
@@ -40,8 +49,8 @@ struct alarm {
     weir_dur period; /* 0: once */
     weir_time due;
     bool is_running;
-    bool is_stopped; /* while it runs: the slot goes back afterwards */
-    bool was_told;   /* that no fiber could be had */
+    bool is_stopped;            /* while it runs: the slot goes back afterwards */
+    struct weir__list in_retry; /* weir__alarms.retry: it is due, and no fiber could be had */
     struct alarm *next_free;
 };
 
@@ -51,10 +60,16 @@ struct slab {
 };
 
 struct weir__alarms {
+    struct weir__worker *worker;
     struct slab *slabs;
     struct alarm *free;
     size_t slots;
+    struct weir__list retry;        /* alarm.in_retry, who waits longest first */
+    struct weir__timer retry_timer; /* armed while somebody is in it */
+    uint64_t tries;
 };
+
+static void retry(struct weir__timer *t);
 
 /* --- slots -------------------------------------------------------------------------------- */
 
@@ -76,13 +91,24 @@ static bool add_slab(struct weir__worker *w)
     return true;
 }
 
+static bool have_alarms(struct weir__worker *w)
+{
+    if (w->alarms != NULL)
+        return true;
+    w->alarms = weir__calloc(1, sizeof *w->alarms);
+    if (w->alarms == NULL)
+        return false;
+    w->alarms->worker = w;
+    weir__list_init(&w->alarms->retry);
+    weir__timer_init(&w->alarms->retry_timer, retry);
+    return true;
+}
+
 static weir_err take_slot(struct weir__worker *w, struct alarm **out)
 {
-    if (w->alarms == NULL)
-        w->alarms = weir__calloc(1, sizeof *w->alarms);
-    if (w->alarms == NULL)
+    if (!have_alarms(w))
         return -ENOMEM;
-    if (w->alarms->free == NULL && w->alarms->slots >= ALARMS_MAX)
+    if ((w->alarms->free == NULL && w->alarms->slots >= ALARMS_MAX) || weir__is_refused("timers"))
         return WEIR_ELIMIT;
     if (w->alarms->free == NULL && !add_slab(w))
         return -ENOMEM;
@@ -94,11 +120,15 @@ static weir_err take_slot(struct weir__worker *w, struct alarm **out)
 /* The alarm is over: disarmed, owned by nobody, its name dead. */
 static void give_slot(struct alarm *a)
 {
+    struct weir__alarms *all = a->worker->alarms;
     weir__timer_disarm(&a->timer);
+    weir__list_remove(&a->in_retry);
+    if (weir__list_empty(&all->retry))
+        weir__timer_disarm(&all->retry_timer);
     weir__disown(&a->owned);
     a->turn++;
-    a->next_free = a->worker->alarms->free;
-    a->worker->alarms->free = a;
+    a->next_free = all->free;
+    all->free = a;
 }
 
 void weir__alarms_free(struct weir__worker *w)
@@ -109,8 +139,14 @@ void weir__alarms_free(struct weir__worker *w)
         next = slab->next;
         weir__free(slab);
     }
+    weir__timer_disarm(&w->alarms->retry_timer);
     weir__free(w->alarms);
     w->alarms = NULL;
+}
+
+uint64_t weir__alarms_tries(const struct weir__worker *w)
+{
+    return w->alarms != NULL ? w->alarms->tries : 0;
 }
 
 /* --- firing ------------------------------------------------------------------------------- */
@@ -146,27 +182,69 @@ static void arm_next(struct alarm *a)
     weir__timer_arm(&w->wheel, &a->timer, a->due);
 }
 
+/* WEIR_OK also when nothing runs in its context any more, which has the record until its end. */
+static weir_err start_run(struct alarm *a)
+{
+    struct weir__ctx *c = a->owned.ctx;
+    if (c->is_closing || c->reason != WEIR_REASON_NONE)
+        return WEIR_OK;
+    a->worker->alarms->tries++;
+    weir_err err = weir__go_apart(a->owned.site, c, run, a, a->call.name);
+    a->is_running = err == WEIR_OK;
+    return err;
+}
+
+static void arm_retry(struct weir__alarms *all)
+{
+    weir__timer_arm(&all->worker->wheel, &all->retry_timer,
+                    weir_time_add(all->worker->now, weir_ns(RETRY_NS)));
+}
+
+/* Told once for all that stand in the line. */
+static void stand_in_line(struct alarm *a, weir_err err)
+{
+    struct weir__alarms *all = a->worker->alarms;
+    if (weir__list_empty(&all->retry)) {
+        weir_log_at(a->owned.site, weir__ctx_handle(a->owned.ctx), WEIR_LOG_WARN,
+                    "the timer's %s could not be started: %s; it is tried again", a->call.name,
+                    weir_strerror(err));
+        arm_retry(all);
+    }
+    weir__list_push_back(&all->retry, &a->in_retry);
+}
+
+static void retry(struct weir__timer *t)
+{
+    struct weir__alarms *all = WEIR_CONTAINER(t, struct weir__alarms, retry_timer);
+    struct weir__list line, *node;
+    int failures = 0;
+    weir__list_init(&line);
+    weir__list_splice_back(&line, &all->retry);
+    while (failures < RETRY_FAILURES_MAX && (node = weir__list_pop_front(&line)) != NULL) {
+        struct alarm *a = WEIR_CONTAINER(node, struct alarm, in_retry);
+        if (start_run(a) < 0) {
+            weir__list_push_back(&all->retry, &a->in_retry);
+            failures++;
+        }
+    }
+    weir__list_splice_back(&line, &all->retry); /* behind those that were not tried */
+    weir__list_splice_back(&all->retry, &line);
+    if (!weir__list_empty(&all->retry))
+        arm_retry(all);
+}
+
 static void fire(struct weir__timer *t)
 {
     struct alarm *a = WEIR_CONTAINER(t, struct alarm, timer);
     struct weir__ctx *c = a->owned.ctx;
-    weir_err err = WEIR_OK;
     if (c->is_closing || c->reason != WEIR_REASON_NONE)
-        return; /* nothing runs in it any more; it has the record until its end */
-    if (!a->is_running) {
-        err = weir__go_apart(a->owned.site, c, run, a, a->call.name);
-        a->is_running = err == WEIR_OK;
-    }
-    if (err < 0 && !a->was_told) {
-        weir_log_at(a->owned.site, weir__ctx_handle(c), WEIR_LOG_WARN,
-                    "the timer's %s could not be started: %s", a->call.name, weir_strerror(err));
-        a->was_told = true;
-    }
+        return;
+    bool stands = !weir__list_empty(&a->in_retry); /* a period is over, and it still does */
+    weir_err err = a->is_running || stands ? WEIR_OK : start_run(a);
+    if (err < 0)
+        stand_in_line(a, err);
     if (a->period.ns != 0)
         arm_next(a);
-    else if (err < 0)
-        weir__timer_arm(&a->worker->wheel, &a->timer,
-                        weir_time_add(a->worker->now, weir_ns(RETRY_NS)));
 }
 
 static void release(struct weir__owned *o)
@@ -201,10 +279,11 @@ static weir_err start(const weir_site *site, struct weir__ctx *c, struct call ca
     if (out != NULL)
         *out = err == WEIR_OK ? (weir_timer){a, a->turn} : (weir_timer){NULL, 0};
     if (err != WEIR_OK)
-        return err;
+        return weir__call_refused(err);
     a->call = call;
     a->period = period;
-    a->is_running = a->is_stopped = a->was_told = false;
+    a->is_running = a->is_stopped = false;
+    weir__list_init(&a->in_retry);
     a->due = weir_time_add(weir__worker_now(w), delay.ns > 0 ? delay : (weir_dur){0});
     weir__timer_init(&a->timer, fire);
     weir__own(c, &a->owned, &owned_type, site);
@@ -215,6 +294,8 @@ static weir_err start(const weir_site *site, struct weir__ctx *c, struct call ca
 weir_err weir_timer_after_at(const weir_site *site, weir_ctx *c, weir_dur delay, weir_fiber_fn fn,
                              const char *name, void *arg, weir_timer *out)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(fn, "the function");
     struct weir__ctx *ctx = weir__ctx_local(weir__ctx_of_at(c, "weir_timer_after"));
     weir__refuse_short_lived(ctx, arg, "weir_timer_after");
     return start(site, ctx, (struct call){fn, arg, name}, delay, (weir_dur){0}, out);
@@ -223,6 +304,8 @@ weir_err weir_timer_after_at(const weir_site *site, weir_ctx *c, weir_dur delay,
 weir_err weir_timer_every_at(const weir_site *site, weir_ctx *c, weir_dur period, weir_fiber_fn fn,
                              const char *name, void *arg, weir_timer *out)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(fn, "the function");
     struct weir__ctx *ctx = weir__ctx_local(weir__ctx_of_at(c, "weir_timer_every"));
     weir__refuse_short_lived(ctx, arg, "weir_timer_every");
     if (period.ns < PERIOD_NS_MIN)
@@ -233,6 +316,7 @@ weir_err weir_timer_every_at(const weir_site *site, weir_ctx *c, weir_dur period
 
 bool weir_timer_stop(weir_ctx *c, weir_timer t)
 {
+    WEIR__FIBERS_ONLY(false);
     struct alarm *a = t.slot;
     (void)weir__ctx_of(c);
     if (a != NULL && a->worker != weir__self)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "rt/alarm.h"
 #include "rt/log.h"
 #include "rt/sim.h"
 #include <weir/chan.h>
@@ -54,7 +55,7 @@ static weir_err runs_once(weir_ctx *c, void *arg)
 {
     struct tally t = {.err = WEIR_OK};
     (void)arg;
-    weir_ctx *g = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
     begin(&t);
     assert_int_equal(weir_timer_after(g, weir_ms(20), note, &t, &t.timer), WEIR_OK);
     assert_int_equal(weir_sleep(c, weir_ms(19)), WEIR_OK);
@@ -73,7 +74,7 @@ static weir_err runs_on_a_grid(weir_ctx *c, void *arg)
 {
     struct tally t = {.takes = weir_ms(3)};
     (void)arg;
-    weir_ctx *g = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
     begin(&t);
     assert_int_equal(weir_timer_every(g, weir_ms(10), note, &t, &t.timer), WEIR_OK);
     assert_int_equal(weir_sleep(c, weir_ms(105)), WEIR_OK);
@@ -92,7 +93,7 @@ static weir_err leaves_times_out(weir_ctx *c, void *arg)
 {
     struct tally t = {.takes = weir_ms(25)};
     (void)arg;
-    weir_ctx *g = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
     begin(&t);
     assert_int_equal(weir_timer_every(g, weir_ms(10), note, &t, NULL), WEIR_OK);
     assert_int_equal(weir_sleep(c, weir_ms(99)), WEIR_OK);
@@ -116,7 +117,7 @@ static weir_err stops_in_every_state(weir_ctx *c, void *arg)
 {
     struct tally t = {.takes = weir_ms(10)};
     (void)arg;
-    weir_ctx *g = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
     begin(&t);
     assert_int_equal(weir_timer_after(g, weir_ms(5), note, &t, &t.timer), WEIR_OK);
     assert_true(weir_timer_stop(c, t.timer)); /* before it runs */
@@ -168,7 +169,7 @@ static weir_err ends_with_its_context(weir_ctx *c, void *arg)
 {
     struct tally t = {.takes = weir_sec(10)};
     int64_t wait_ms = *(int *)arg;
-    weir_ctx *g = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
     begin(&t);
     assert_int_equal(weir_timer_every(g, weir_ms(10), note, &t, &t.timer), WEIR_OK);
     assert_int_equal(weir_timer_after(g, weir_ms(10), note, &t, NULL), WEIR_OK);
@@ -189,7 +190,7 @@ static weir_err starts_nothing_when_cancelled(weir_ctx *c, void *arg)
 {
     struct tally t = {.err = WEIR_OK};
     (void)arg;
-    weir_ctx *g = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
     begin(&t);
     assert_int_equal(weir_timer_every(g, weir_ms(10), note, &t, NULL), WEIR_OK);
     assert_int_equal(weir_timer_after(g, weir_ms(10), note, &t, NULL), WEIR_OK);
@@ -201,7 +202,7 @@ static weir_err starts_nothing_when_cancelled(weir_ctx *c, void *arg)
     (void)weir_ctx_close(g);
     /* The deadline of the context is the run's as well. */
     t.takes = weir_sec(10);
-    g = weir_ctx_open(c, .timeout = weir_ms(50));
+    g = weir_ctx_enter(c, .timeout = weir_ms(50));
     assert_int_equal(weir_timer_after(g, weir_ms(10), note, &t, NULL), WEIR_OK);
     assert_int_equal(weir_join(g), WEIR_OK);
     assert_int_equal(weir_sleep(c, weir_ms(60)), WEIR_OK);
@@ -245,7 +246,7 @@ static weir_err errors_are_logged(weir_ctx *c, void *arg)
 {
     int runs = 0;
     (void)arg;
-    weir_ctx *g = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
     assert_int_equal(weir_timer_every(g, weir_ms(10), fails, &runs, NULL), WEIR_OK);
     assert_int_equal(weir_timer_every(g, weir_ms(10), panics, &runs, NULL), WEIR_OK);
     assert_int_equal(WEIR_GO(g, idles, NULL), WEIR_OK);
@@ -275,7 +276,7 @@ static weir_err waits_for_a_fiber(weir_ctx *c, void *arg)
 {
     struct tally t = {.err = WEIR_OK};
     (void)arg;
-    weir_ctx *g = weir_ctx_open(c, .fibers_max = 1);
+    WEIR_SCOPE(g, c, .fibers_max = 1);
     begin(&t);
     assert_int_equal(WEIR_GO(g, idles, NULL), WEIR_OK);
     assert_int_equal(weir_timer_after(g, weir_ms(10), note, &t, NULL), WEIR_OK);
@@ -298,6 +299,41 @@ static void test_without_a_fiber_it_waits_for_one(void **state)
     char *told = strstr(bytes, "could not be started");
     assert_non_null(told);
     assert_null(strstr(told + 1, "could not be started")); /* once */
+}
+
+/* --- many at once --------------------------------------------------------------------------- */
+
+enum { MANY = 5000 };
+
+static weir_err takes_a_moment(weir_ctx *c, void *arg)
+{
+    int *runs = arg;
+    ++*runs;
+    return weir_sleep(c, weir_ms(1));
+}
+
+/*
+ * Far more are due than there may be fibers: each is tried when it is due, and when it is its turn.
+ */
+static weir_err many_are_due(weir_ctx *c, void *arg)
+{
+    static int runs;
+    runs = 0;
+    (void)arg;
+    uint64_t before = weir__alarms_tries(weir__self);
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(weir_timer_after(c, weir_ms(10), takes_a_moment, &runs, NULL), WEIR_OK);
+    while (runs < MANY)
+        assert_int_equal(weir_sleep(c, weir_ms(10)), WEIR_OK);
+    assert_in_range(weir__alarms_tries(weir__self) - before, MANY, 2 * MANY + MANY / 4);
+    return weir_join(c);
+}
+
+static void test_many_at_once_cost_two_tries_each(void **state)
+{
+    (void)state;
+    struct weir__runtime_options options = {.fibers_max = 200};
+    assert_int_equal(weir__sim_run_with(&options, many_are_due, NULL), WEIR_OK);
 }
 
 /* --- misuse ------------------------------------------------------------------------------- */
@@ -342,7 +378,7 @@ static weir_err without_memory(weir_ctx *c, void *arg)
 {
     int *whole = arg;
     struct tally t = {.err = WEIR_OK};
-    weir_ctx *g = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
     begin(&t);
     for (uint64_t n = 1; *whole == 0; n++) {
         weir__alloc_fail_nth(n);
@@ -362,12 +398,12 @@ static weir_err story(weir_ctx *c, void *arg)
 {
     struct tally t = {.takes = weir_ms(4)};
     (void)arg;
-    weir_ctx *g = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
     begin(&t);
     assert_int_equal(weir_timer_every(g, weir_ms(3), note, &t, &t.timer), WEIR_OK);
     weir_err err = weir_sleep(c, weir_ms(10));
     (void)weir_timer_stop(c, t.timer);
-    (void)weir_join(g);
+    (void)!weir_join(g);
     assert_int_equal(t.ended, t.runs);
     (void)weir_ctx_close(g);
     assert_true(err == WEIR_OK || err == WEIR_ECANCELED);
@@ -377,7 +413,7 @@ static weir_err story(weir_ctx *c, void *arg)
 static weir_err cancel_nth(weir_ctx *c, void *arg)
 {
     uint64_t *nth = arg;
-    weir_ctx *sub = weir_ctx_open(c);
+    WEIR_SCOPE(sub, c);
     uint64_t before = weir__wait_count();
     weir__wait_cancel_nth(*nth);
     weir_err err = story(sub, NULL);
@@ -408,7 +444,7 @@ static weir_err starts_a_million(weir_ctx *c, void *arg)
 {
     weir_timer t;
     (void)arg;
-    weir_ctx *g = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
     assert_int_equal(weir_timer_after(g, weir_sec(1), note, NULL, &t), WEIR_OK);
     assert_true(weir_timer_stop(c, t));
     struct weir__alloc_stats before = weir__alloc_stats();
@@ -428,7 +464,7 @@ static weir_err holds_many(weir_ctx *c, void *arg)
     begin(&t);
     for (int round = 0; round < 2; round++) {
         struct weir__alloc_stats before = weir__alloc_stats();
-        weir_ctx *g = weir_ctx_open(c);
+        WEIR_SCOPE(g, c);
         for (int i = 0; i < 100000; i++)
             assert_int_equal(
                 weir_timer_after(g, weir_sec(1 + i % 1000), note, weir_alloc(c, 1), NULL), WEIR_OK);
@@ -454,6 +490,7 @@ int main(void)
         cmocka_unit_test(test_L37_they_go_with_their_context),
         cmocka_unit_test(test_a_failed_run_is_logged_and_no_more),
         cmocka_unit_test(test_without_a_fiber_it_waits_for_one),
+        cmocka_unit_test(test_many_at_once_cost_two_tries_each),
         cmocka_unit_test(test_misuse_panics),
         cmocka_unit_test(test_whatever_fails_none_is_left),
         cmocka_unit_test(test_D5_a_million_leave_memory_as_it_was),

@@ -80,7 +80,8 @@ static void settle(weir_ctx *c)
 static weir_err ends_by_hand(weir_ctx *c, void *arg)
 {
     (void)arg;
-    weir_ctx *g = weir_ctx_open(c), *of_calls = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
+    WEIR_SCOPE(of_calls, c);
     struct story s = {.t = new_thing(g), .go = weir_chan_new(c, int64_t, 0)};
     for (int i = 0; i < 2; i++)
         assert_int_equal(WEIR_GO(of_calls, call, &s), WEIR_OK);
@@ -120,7 +121,8 @@ static weir_err let_go_later(weir_ctx *c, void *arg)
 static weir_err ends_with_its_context(weir_ctx *c, void *arg)
 {
     bool by_hand_first = *(bool *)arg;
-    weir_ctx *owner = weir_ctx_open(c), *g = weir_ctx_open(c);
+    WEIR_SCOPE(owner, c);
+    WEIR_SCOPE(g, c);
     struct story s = {.t = new_thing(owner), .go = weir_chan_new(c, int64_t, 0)};
     assert_int_equal(WEIR_GO(g, call, &s), WEIR_OK);
     settle(c);
@@ -129,7 +131,7 @@ static weir_err ends_with_its_context(weir_ctx *c, void *arg)
     assert_int_equal(WEIR_GO(g, let_go_later, &s), WEIR_OK);
     (void)weir_ctx_close(owner); /* release says the rest */
     assert_int_equal(s.called, 1);
-    (void)weir_join_as(g, WEIR_JOIN_ALL);
+    (void)!weir_join_as(g, WEIR_JOIN_ALL);
     (void)weir_ctx_close(g);
     return WEIR_OK;
 }

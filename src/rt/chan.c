@@ -9,14 +9,18 @@
  * first.
  *
  * Owns its ring, in the memory of its context; the end of the context closes it. A fiber of another
- * context that waited is woken by that and touches the channel no more.
+ * context that waited is woken by that and touches the channel no more. Channels of the application
+ * lie where every thread may look for them (chan_post.c).
  * Limits: elements of 1 to 4096 bytes, 1 Mi of them.
  */
 #include "rt/chan.h"
 
 #include "base/assert.h"
+#include "base/given.h"
 #include "rt/deadlock.h"
+#include "rt/outside.h"
 #include "rt/panic.h"
+#include "rt/scope.h"
 
 #define ELEM_SIZE_MAX 4096u
 #define CAPACITY_MAX (1u << 20)
@@ -28,6 +32,10 @@
 static weir_chan no_memory = {
     .token = WEIR__TOKEN_STATIC(WEIR__KIND_CHAN), .is_closed = true, .elem_size = 1};
 
+static weir_chan *new_local(struct weir__ctx *c, size_t elem_size, size_t capacity,
+                            const weir_site *site);
+static weir_chan *new_shared(struct weir__ctx *c, size_t elem_size, size_t capacity,
+                             const weir_site *site);
 static void release(struct weir__owned *o);
 static void describe_owned(const struct weir__owned *o, weir_buf *out);
 static const struct weir__owned_type owned_type = {
@@ -35,19 +43,23 @@ static const struct weir__owned_type owned_type = {
 
 weir_chan *weir_chan_new_at(const weir_site *site, weir_ctx *c, size_t elem_size, size_t capacity)
 {
+    WEIR__FIBERS_ONLY(weir__outside_nothing());
     if (elem_size == 0 || elem_size > ELEM_SIZE_MAX || capacity > CAPACITY_MAX)
         weir__misuse("weir_chan_new",
                      "%zu elements of %zu bytes: at most %u of 1 to %u bytes; send ids or pointers",
                      capacity, elem_size, CAPACITY_MAX, ELEM_SIZE_MAX);
     struct weir__ctx *ctx = weir__ctx_of_at(c, "weir_chan_new");
-    weir_chan *ch = weir__ctx_object(ctx, weir__chan_bytes(elem_size, capacity));
+    weir_chan *ch = weir__ctx_is_shared(ctx) ? new_shared(ctx, elem_size, capacity, site)
+                                             : new_local(ctx, elem_size, capacity, site);
     if (ch == NULL)
         return &no_memory;
-    weir__chan_init(ch, ctx, elem_size, capacity, weir__ctx_is_shared(ctx), site);
-    if (ctx->top != NULL)
-        ch->home = ctx->top;
     weir__own(ctx, &ch->owned, &owned_type, site);
     return weir__token_handle(&ch->token);
+}
+
+bool weir__chan_is_without_memory(const weir_chan *ch)
+{
+    return ch == &no_memory;
 }
 
 static size_t slots_for(size_t capacity)
@@ -63,10 +75,13 @@ size_t weir__chan_bytes(size_t elem_size, size_t capacity)
     return sizeof(weir_chan) + slots_for(capacity) * elem_size;
 }
 
-void weir__chan_init(weir_chan *ch, struct weir__ctx *c, size_t elem_size, size_t capacity,
-                     bool is_shared, const weir_site *site)
+/* All but the token and the lock. */
+static void fill(weir_chan *ch, size_t elem_size, size_t capacity, bool is_shared,
+                 const weir_site *site)
 {
-    weir__token_open(&ch->token, c, WEIR__KIND_CHAN);
+    ch->is_closed = false;
+    ch->head = ch->tail = 0;
+    ch->ring = (char *)(ch + 1);
     ch->is_shared = is_shared;
     ch->elem_size = (uint32_t)elem_size;
     ch->capacity = (uint32_t)capacity;
@@ -75,8 +90,42 @@ void weir__chan_init(weir_chan *ch, struct weir__ctx *c, size_t elem_size, size_
     ch->worker = is_shared ? NULL : weir__self;
     weir__list_init(&ch->senders);
     weir__list_init(&ch->receivers);
-    weir__lock_init(&ch->lock);
     ch->site = site;
+}
+
+void weir__chan_init(weir_chan *ch, struct weir__ctx *c, size_t elem_size, size_t capacity,
+                     bool is_shared, const weir_site *site)
+{
+    fill(ch, elem_size, capacity, is_shared, site);
+    weir__lock_init(&ch->lock);
+    weir__token_open(&ch->token, c, WEIR__KIND_CHAN);
+}
+
+/* In the memory of its context. NULL: there is none. */
+static weir_chan *new_local(struct weir__ctx *c, size_t elem_size, size_t capacity,
+                            const weir_site *site)
+{
+    weir_chan *ch = weir__ctx_object(c, weir__chan_bytes(elem_size, capacity));
+    if (ch == NULL)
+        return NULL;
+    weir__chan_init(ch, c, elem_size, capacity, false, site);
+    if (c->top != NULL)
+        ch->home = c->top;
+    return ch;
+}
+
+/* In a slot, with a ring that ends after it: every thread may send to it (chan_post.c). */
+static weir_chan *new_shared(struct weir__ctx *c, size_t elem_size, size_t capacity,
+                             const weir_site *site)
+{
+    char *ring = weir__ctx_object(c, slots_for(capacity) * elem_size);
+    weir_chan *ch = ring != NULL ? weir__chan_slot_take() : NULL;
+    if (ch == NULL)
+        return NULL;
+    fill(ch, elem_size, capacity, true, site);
+    ch->ring = ring;
+    weir__chan_slot_open(ch);
+    return ch;
 }
 
 weir_chan *weir__chan_of(const weir_chan *handle, const char *function)
@@ -88,6 +137,13 @@ weir_chan *weir__chan_of(const weir_chan *handle, const char *function)
                      "application's context to use it from all",
                      ch->site->file, ch->site->line);
     return ch;
+}
+
+void weir__chan_refuse_kept(const weir_chan *ch, const struct weir__ctx *c, const void *elem,
+                            const char *function)
+{
+    if (ch->home != c->top && elem != NULL)
+        weir__refuse_kept(c, elem, ch->elem_size, function);
 }
 
 void weir__chan_note_use(const weir_chan *ch, bool is_send)
@@ -315,11 +371,14 @@ __attribute__((noinline)) static weir_err do_slowly(struct weir__ctx *c, weir_ch
     static const char *const names[2][2] = {{"weir_chan_try_recv", "weir_chan_recv"},
                                             {"weir_chan_try_send", "weir_chan_send"}};
     weir_chan *ch = weir__chan_of(handle, names[is_send][may_wait]);
-    weir_err err = weir__ctx_check_fast(c);
+    weir__given_to(names[is_send][may_wait], elem, "the element");
+    weir_err err = may_wait ? weir__may_wait(c) : weir__ctx_check_fast(c);
     if (err < 0)
-        return err;
+        return may_wait ? err : weir__call_refused(err);
     if (WEIR_UNLIKELY(ch->home != c->top))
         weir__chan_note_use(ch, is_send);
+    if (is_send)
+        weir__chan_refuse_kept(ch, c, elem, names[is_send][may_wait]);
     struct weir__chan_party *served = NULL;
     weir__chan_lock(ch);
     err = is_send ? put(ch, elem, &served) : take(ch, elem, &served);
@@ -328,25 +387,29 @@ __attribute__((noinline)) static weir_err do_slowly(struct weir__ctx *c, weir_ch
     weir__chan_unlock(ch);
     if (served != NULL)
         weir__wake(&served->wait, WEIR_OK);
-    return err;
+    return err < 0 && may_wait ? weir__wait_refused(err) : err;
 }
 
 weir_err weir_chan_try_send(weir_ctx *c, weir_chan *ch, const void *elem)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     return do_slowly(weir__ctx_of(c), ch, (void *)(uintptr_t)elem, true, false);
 }
 
 weir_err weir_chan_try_recv(weir_ctx *c, weir_chan *ch, void *elem)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     return do_slowly(weir__ctx_of(c), ch, elem, false, false);
 }
 
 weir_err weir_chan_send(weir_ctx *c, weir_chan *handle, const void *elem)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     struct weir__ctx *ctx = weir__ctx_of(c);
     weir_chan *ch = weir__token_object(handle, WEIR__KIND_CHAN);
     if (WEIR_LIKELY(is_local(ch, ctx) && ctx->reason == WEIR_REASON_NONE && !ch->is_closed &&
-                    weir__list_empty(&ch->receivers) && length(ch) < ch->capacity)) {
+                    weir__list_empty(&ch->receivers) && length(ch) < ch->capacity &&
+                    elem != NULL)) {
         copy_elem(slot_of(ch, ch->tail), elem, ch->elem_size);
         ch->tail++;
         return WEIR_OK;
@@ -356,10 +419,11 @@ weir_err weir_chan_send(weir_ctx *c, weir_chan *handle, const void *elem)
 
 weir_err weir_chan_recv(weir_ctx *c, weir_chan *handle, void *elem)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     struct weir__ctx *ctx = weir__ctx_of(c);
     weir_chan *ch = weir__token_object(handle, WEIR__KIND_CHAN);
     if (WEIR_LIKELY(is_local(ch, ctx) && ctx->reason == WEIR_REASON_NONE && length(ch) > 0 &&
-                    weir__list_empty(&ch->senders))) {
+                    weir__list_empty(&ch->senders) && elem != NULL)) {
         copy_elem(elem, slot_of(ch, ch->head), ch->elem_size);
         ch->head++;
         return WEIR_OK;
@@ -397,6 +461,7 @@ void weir__chan_close(weir_chan *ch)
 
 void weir_chan_close(weir_ctx *c, weir_chan *handle)
 {
+    WEIR__FIBERS_ONLY();
     (void)weir__ctx_of(c);
     weir_chan *ch = weir__chan_of(handle, "weir_chan_close");
     if (ch != &no_memory)
@@ -405,7 +470,10 @@ void weir_chan_close(weir_ctx *c, weir_chan *handle)
 
 static void release(struct weir__owned *o)
 {
-    weir__chan_close(WEIR_CONTAINER(o, weir_chan, owned));
+    weir_chan *ch = WEIR_CONTAINER(o, weir_chan, owned);
+    weir__chan_close(ch);
+    if (ch->is_slot)
+        weir__chan_slot_give(ch);
 }
 
 static void describe_owned(const struct weir__owned *o, weir_buf *out)
@@ -416,6 +484,7 @@ static void describe_owned(const struct weir__owned *o, weir_buf *out)
 
 size_t weir_chan_len(const weir_chan *handle)
 {
+    WEIR__FIBERS_ONLY(0);
     weir_chan *ch = weir__chan_of(handle, "weir_chan_len");
     weir__chan_lock(ch);
     size_t len = length(ch);

@@ -7,6 +7,8 @@
  * N2: a waiter is linked into its channel's queue or nowhere; its party unlinks all of them before
  *     it leaves.
  * N3: a closed channel has no waiters.
+ * N4: the end of a channel of the application waits for those who are about to wake whom they sent
+ *     to (chan_post.c).
  */
 #ifndef WEIR_RT_CHAN_H
 #define WEIR_RT_CHAN_H
@@ -21,7 +23,7 @@
 
 /* Behind the handle. In here a weir_chan * is the address, once weir__chan_of was asked. */
 struct weir_chan {
-    struct weir__token token;
+    _Alignas(16) struct weir__token token;
     bool is_closed;
     bool is_shared; /* of the application's context: `lock` guards all below */
     uint32_t elem_size;
@@ -33,7 +35,12 @@ struct weir_chan {
     struct weir__lock lock;
     struct weir__owned owned;
     const weir_site *site;
-    _Alignas(16) char ring[];
+    char *ring; /* behind it, or on its own */
+    /* Of the application's (chan_post.c): */
+    bool is_slot;
+    uint16_t last_tag;
+    atomic_uint posts; /* under way past the lock: N4 */
+    weir_chan *next_free;
 };
 
 struct weir__chan_party {
@@ -62,10 +69,21 @@ size_t weir__chan_bytes(size_t elem_size, size_t capacity);
 
 /*
  * Makes a channel in zeroed memory of that size of `c`. Shared: under its lock; else for this
- * worker.
+ * worker. A slot is made one by weir__chan_slot_open, when its ring is set.
  */
 void weir__chan_init(weir_chan *ch, struct weir__ctx *c, size_t elem_size, size_t capacity,
                      bool is_shared, const weir_site *site);
+
+/*
+ * Slots for channels of the application (chan_post.c), not zeroed but for `posts`. Take: NULL,
+ * there is no memory. Open: from now on there is a channel, with a new tag. Give: it has ended.
+ */
+weir_chan *weir__chan_slot_take(void);
+void weir__chan_slot_open(weir_chan *ch);
+void weir__chan_slot_give(weir_chan *ch);
+
+/* What weir_chan_new has returned where there was no memory. */
+bool weir__chan_is_without_memory(const weir_chan *ch);
 
 /* No further elements; who waits is woken. Idempotent. */
 void weir__chan_close(weir_chan *ch);
@@ -78,6 +96,10 @@ weir_chan *weir__chan_of(const weir_chan *handle, const char *function);
  * out. Not needed with a context of its `home`.
  */
 void weir__chan_note_use(const weir_chan *ch, bool is_send);
+
+/* What is sent to another tree of contexts: misuse if it leads into the memory of `c`'s own. */
+void weir__chan_refuse_kept(const weir_chan *ch, const struct weir__ctx *c, const void *elem,
+                            const char *function);
 
 /*
  * Does it if that needs no wait: WEIR_OK, WEIR_ECLOSED, -EAGAIN. A party that was served by it is

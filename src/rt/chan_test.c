@@ -92,7 +92,7 @@ static weir_err recv_all(weir_ctx *c, void *arg)
 static weir_err meet(weir_ctx *c, bool receiver_first, size_t capacity)
 {
     struct pipe p = {.n = 0};
-    weir_ctx *g = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
     p.ch = weir_chan_new(g, int64_t, capacity);
     assert_int_equal(WEIR_GO(g, receiver_first ? recv_all : send_1_to_5, &p), WEIR_OK);
     assert_int_equal(WEIR_GO(g, receiver_first ? send_1_to_5 : recv_all, &p), WEIR_OK);
@@ -154,7 +154,7 @@ static weir_err first_come_first_served(weir_ctx *c, void *arg)
     (void)arg;
     struct queue q = {.n = 0};
     struct member m[4];
-    weir_ctx *g = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
     q.ch = weir_chan_new(g, int64_t, 0);
     for (int i = 0; i < 4; i++) {
         m[i] = (struct member){&q, i, 1};
@@ -190,7 +190,7 @@ static weir_err close_wakes(weir_ctx *c, void *arg)
     (void)arg;
     struct queue full = {.n = 0}, empty = {.n = 0};
     struct member m[4];
-    weir_ctx *g = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
     full.ch = weir_chan_new(g, int64_t, 1);
     empty.ch = weir_chan_new(g, int64_t, 1);
     int64_t v = 7;
@@ -225,7 +225,8 @@ static weir_err end_closes(weir_ctx *c, void *arg)
     (void)arg;
     struct queue q = {.n = 0};
     struct member m = {&q, 1, 1};
-    weir_ctx *others = weir_ctx_open(c), *owner = weir_ctx_open(c);
+    WEIR_SCOPE(others, c);
+    WEIR_SCOPE(owner, c);
     q.ch = weir_chan_new(owner, int64_t, 0);
     assert_int_equal(WEIR_GO(others, recv_one, &m), WEIR_OK);
     settle(c);
@@ -248,13 +249,15 @@ static weir_err nothing_is_lost(weir_ctx *c, void *arg)
     struct member m[3];
     int64_t v = 5;
     q.ch = weir_chan_new(c, int64_t, 0);
-    weir_ctx *hasty = weir_ctx_open(c, .timeout = weir_ms(10));
+    WEIR_SCOPE(hasty, c, .timeout = weir_ms(10));
     assert_int_equal(weir_chan_recv(hasty, q.ch, &v), WEIR_ETIMEDOUT); /* L06 */
     assert_int_equal(weir_chan_send(hasty, q.ch, &v), WEIR_ETIMEDOUT); /* L07 */
     assert_int_equal(weir_chan_try_recv(c, q.ch, &v), -EAGAIN);
     (void)weir_ctx_close(hasty);
 
-    weir_ctx *g = weir_ctx_open(c), *cancelled = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
+
+    WEIR_SCOPE(cancelled, c);
     for (int i = 0; i < 3; i++) {
         m[i] = (struct member){&q, i, 1};
         assert_int_equal(WEIR_GO(i == 0 ? cancelled : g, recv_one, &m[i]), WEIR_OK);
@@ -281,7 +284,7 @@ static weir_err cancelled_at_once(weir_ctx *c, void *arg)
 {
     (void)arg;
     weir_chan *ch = weir_chan_new(c, int64_t, 4);
-    weir_ctx *sub = weir_ctx_open(c);
+    WEIR_SCOPE(sub, c);
     int64_t v = 1;
     weir_cancel(sub);
     assert_int_equal(weir_chan_send(sub, ch, &v), WEIR_ECANCELED);
@@ -303,7 +306,7 @@ static void test_a_cancelled_context_does_nothing(void **state)
 static weir_err poor(weir_ctx *c, void *arg)
 {
     (void)arg;
-    weir_ctx *small = weir_ctx_open(c, .memory_max = 1000);
+    WEIR_SCOPE(small, c, .memory_max = 1000);
     weir_chan *ch = weir_chan_new(small, int64_t, 100000);
     int64_t v = 1;
     assert_non_null(ch);

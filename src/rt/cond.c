@@ -7,7 +7,9 @@
  * then is held by somebody who hangs, and the caller panics, for it could not know what it holds.
  */
 #include "rt/mutex.h"
+#include "rt/outside.h"
 #include "rt/panic.h"
+#include "rt/scope.h"
 #include "rt/waitq.h"
 
 #define KIND WEIR__KIND_COND
@@ -23,6 +25,7 @@ static const struct weir__owned_type cond_type = {.name = "condition",
 
 weir_cond *weir_cond_new_at(const weir_site *site, weir_ctx *c)
 {
+    WEIR__FIBERS_ONLY(weir__outside_nothing());
     weir_cond *cond = weir__waitq_new(weir__ctx_of(c), sizeof *cond, KIND, &cond_type, site);
     return cond != NULL ? weir__token_handle(&cond->q.token) : &no_memory;
 }
@@ -51,14 +54,16 @@ static weir_err lock_again(weir_ctx *handle, weir_mutex *m, const weir_site *sit
 
 weir_err weir_cond_wait(weir_ctx *c, weir_cond *cond, weir_mutex *m)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     struct weir__ctx *ctx = weir__ctx_of(c);
     cond = weir__waitq_of(cond, KIND, "weir_cond_wait", "the condition");
     const weir_site *site = weir__mutex_must_hold(ctx, m, "weir_cond_wait");
-    weir_err err = weir__ctx_check(ctx);
-    if (err == WEIR_OK)
-        err = weir__waitq_state(&cond->q);
+    weir_err err = weir__may_wait(ctx);
     if (err < 0)
         return err;
+    err = weir__waitq_state(&cond->q);
+    if (err < 0)
+        return weir__wait_refused(err);
     struct weir__waiter me;
     weir__waitq_lock(&cond->q);
     weir__waitq_enqueue(&cond->q, &me, &wait_type, ctx, site);
@@ -74,6 +79,7 @@ weir_err weir_cond_wait(weir_ctx *c, weir_cond *cond, weir_mutex *m)
 
 void weir_cond_signal(weir_ctx *c, weir_cond *cond)
 {
+    WEIR__FIBERS_ONLY();
     (void)weir__ctx_of(c);
     cond = weir__waitq_of(cond, KIND, "weir_cond_signal", "the condition");
     if (cond->q.state != WEIR__WAITQ_OPEN)
@@ -88,6 +94,7 @@ void weir_cond_signal(weir_ctx *c, weir_cond *cond)
 
 void weir_cond_broadcast(weir_ctx *c, weir_cond *cond)
 {
+    WEIR__FIBERS_ONLY();
     (void)weir__ctx_of(c);
     cond = weir__waitq_of(cond, KIND, "weir_cond_broadcast", "the condition");
     if (cond->q.state != WEIR__WAITQ_OPEN)

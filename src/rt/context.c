@@ -17,7 +17,9 @@
 #include "base/assert.h"
 #include "rt/panic.h"
 #include "rt/runtime.h"
+#include "rt/scope.h"
 #include "rt/sys.h"
+#include "rt/try.h"
 
 #define SLAB_BYTES (64u << 10)
 #define FIBERS_MAX_DEFAULT 10000
@@ -117,7 +119,7 @@ static void init(struct weir__ctx *c, const weir_site *site)
     c->error = NULL;
     c->values = NULL;
     c->tokens = NULL;
-    c->joiner = NULL;
+    weir__list_init(&c->joiners);
     c->join_err = WEIR_OK;
     c->join_oks = 0;
     c->join_mode = WEIR_JOIN_ALL;
@@ -127,6 +129,8 @@ static void init(struct weir__ctx *c, const weir_site *site)
     c->exchange = NULL;
     c->opener = NULL;
     c->opened_sp = NULL;
+    c->is_opened = c->is_scope = c->is_unwound = c->is_abandoned = false;
+    c->depth = 0;
 }
 
 struct weir__ctx *weir__ctx_new_top(struct weir__worker *w, struct weir__ctx *parent,
@@ -168,7 +172,7 @@ struct weir__ctx *weir__ctx_new(struct weir__ctx *parent, weir_time deadline, si
         c->deadline_owner = c;
     }
     c->opener = w->current;
-    c->opened_sp = __builtin_frame_address(0);
+    c->depth = (uint16_t)(parent->depth + 1);
     bool is_top = parent == w->root;
     c->top = is_top ? c : parent->top;
     size_t most = is_top ? w->runtime->options.request_memory_max : SIZE_MAX;
@@ -201,21 +205,71 @@ static bool shield_holds(const struct weir__ctx *c)
     return c->is_shielded && weir__self->now.ns < c->shield_until.ns;
 }
 
-void weir__ctx_cancel(struct weir__ctx *c, weir_reason reason)
+/* It alone: who waits in it fails, unless a shield holds. */
+static void cancel_one(struct weir__ctx *c, weir_reason reason)
 {
     if (c->reason == WEIR_REASON_NONE)
         c->reason = (uint8_t)reason;
     weir__timer_disarm(&c->timer);
-    if (!shield_holds(c)) {
-        WEIR_LIST_EACH(node, &c->waits)
-            weir__wait_abort(WEIR_CONTAINER(node, struct weir__wait, in_ctx),
-                             weir__reason_err(c->reason));
+    if (shield_holds(c))
+        return;
+    WEIR_LIST_EACH(node, &c->waits)
+        weir__wait_abort(WEIR_CONTAINER(node, struct weir__wait, in_ctx),
+                         weir__reason_err(c->reason));
+}
+
+/* The first of a list of siblings, from `node` on, that is not cancelled yet; NULL: none is. */
+static struct weir__ctx *first_alive(struct weir__list *node, const struct weir__list *end)
+{
+    for (; node != end; node = node->next) {
+        struct weir__ctx *c = WEIR_CONTAINER(node, struct weir__ctx, sibling);
+        if (c->reason == WEIR_REASON_NONE)
+            return c;
     }
-    WEIR_LIST_EACH(node, &c->children) {
-        struct weir__ctx *child = WEIR_CONTAINER(node, struct weir__ctx, sibling);
-        if (child->reason == WEIR_REASON_NONE)
-            weir__ctx_cancel(child, c->reason);
+    return NULL;
+}
+
+/* Without recursion, since programs decide how deep contexts lie. */
+void weir__ctx_cancel(struct weir__ctx *top, weir_reason reason)
+{
+    cancel_one(top, reason);
+    struct weir__ctx *c = top, *next = first_alive(c->children.next, &c->children);
+    while (next != NULL || c != top) {
+        if (next == NULL) {
+            next = first_alive(c->sibling.next, &c->parent->children);
+            c = c->parent;
+            continue;
+        }
+        cancel_one(next, c->reason);
+        c = next;
+        next = first_alive(c->children.next, &c->children);
     }
+}
+
+/* The next of the contexts below `top`, parents first; NULL after the last. Without recursion. */
+static struct weir__ctx *next_below(const struct weir__ctx *top, struct weir__ctx *c)
+{
+    if (!weir__list_empty(&c->children))
+        return WEIR_CONTAINER(c->children.next, struct weir__ctx, sibling);
+    for (; c != top; c = c->parent) {
+        if (c->sibling.next != &c->parent->children)
+            return WEIR_CONTAINER(c->sibling.next, struct weir__ctx, sibling);
+    }
+    return NULL;
+}
+
+void weir__ctx_extend(struct weir__ctx *c, weir_time deadline)
+{
+    struct weir__ctx *at = c;
+    if (c->deadline_owner != c || c->reason != WEIR_REASON_NONE || deadline.ns <= c->deadline.ns)
+        return;
+    do {
+        if (at->deadline_owner == c)
+            at->deadline = deadline;
+        at = next_below(c, at);
+    } while (at != NULL);
+    if (weir__timer_armed(&c->timer))
+        weir__timer_arm(&c->worker->wheel, &c->timer, deadline);
 }
 
 weir_err weir__ctx_check(struct weir__ctx *c)
@@ -266,11 +320,10 @@ static const struct weir__wait_type join_wait = {.name = "join",
 static void await(struct weir__ctx *c, const weir_site *site)
 {
     struct weir__wait wait;
+    weir__scope_check(weir__self->current);
     weir__wait_init(&wait, &join_wait, c, site, c);
-    WEIR_ASSERT(c->joiner == NULL, "C4: one fiber joins a context");
-    c->joiner = &wait;
+    weir__list_push_back(&c->joiners, &wait.in_object);
     (void)weir__park(&wait, weir_never());
-    c->joiner = NULL;
 }
 
 void weir__ctx_await_fibers(struct weir__ctx *c, const weir_site *site)
@@ -288,14 +341,12 @@ void weir__ctx_await_children(struct weir__ctx *c)
     c->awaits_children = false;
 }
 
-void weir__ctx_wake_joiner(struct weir__ctx *c)
+void weir__ctx_wake_joiners(struct weir__ctx *c)
 {
-    if (c->joiner == NULL || c->fibers > 0 ||
-        (c->awaits_children && !weir__list_empty(&c->children)))
+    if (c->fibers > 0 || (c->awaits_children && !weir__list_empty(&c->children)))
         return;
-    struct weir__wait *joiner = c->joiner;
-    c->joiner = NULL;
-    weir__wake(joiner, WEIR_OK);
+    while (weir__wake_first(&c->joiners, WEIR_OK))
+        ;
 }
 
 /*
@@ -337,32 +388,82 @@ static void release_owned(struct weir__ctx *c)
     c->is_shielded = false;
 }
 
-static void end_children(struct weir__ctx *c)
+/* Its fibers are told to end, and waited for; no more are started. */
+static void end_fibers(struct weir__ctx *c)
 {
     c->is_closing = true;
     if (c->fibers > 0) {
         weir__ctx_cancel_fibers(c);
         weir__ctx_await_fibers(c, c->site);
     }
-    while (!weir__list_empty(&c->children)) {
-        struct weir__ctx *child = WEIR_CONTAINER(c->children.next, struct weir__ctx, sibling);
-        child->is_ok = c->is_ok;
-        weir__ctx_end(child);
+}
+
+/*
+ * A fiber that does not run in it may wait with its handle all the same; it hears that this is
+ * over, and goes on with a handle that is dead.
+ */
+static void end_waits(struct weir__ctx *c)
+{
+    while (!weir__list_empty(&c->waits)) {
+        cancel_one(c, WEIR_REASON_CALLER);
+        weir__fiber_yield();
     }
 }
 
-void weir__ctx_release(struct weir__ctx *c)
+/* The last of a context that has no fibers, no children, and owns nothing. */
+static void finish(struct weir__ctx *c)
 {
-    c->is_closing = true;
-    /*
-     * What is released may open and own again, for its own purposes: until there is nothing more.
-     */
-    do {
-        if (WEIR_UNLIKELY(c->fibers > 0 || !weir__list_empty(&c->children)))
-            end_children(c);
+    struct weir__worker *w = c->worker;
+    if (WEIR_UNLIKELY(!weir__list_empty(&c->waits)))
+        end_waits(c);
+    WEIR_ASSERT(c->fibers == 0 && weir__list_empty(&c->children) && weir__list_empty(&c->waits) &&
+                    weir__list_empty(&c->owned),
+                "C3: an ended context holds nothing");
+    weir__timer_disarm(&c->timer);
+    if (c->is_opened)
+        weir__scope_forget(c);
+    if (c->tokens != NULL)
+        weir__tokens_end(c);
+    weir__arena_fini(&c->arena);
+    weir__list_remove(&c->sibling);
+    if (WEIR_UNLIKELY(c->parent != NULL && c->parent->awaits_children))
+        weir__ctx_wake_joiners(c->parent);
+    if (w != NULL && c != w->root)
+        weir__count(&w->stats.contexts, -1);
+    give(w, c);
+}
+
+static bool has_children(const struct weir__ctx *c)
+{
+    return c->fibers > 0 || !weir__list_empty(&c->children);
+}
+
+/*
+ * Fibers, then contexts below, then what it owns. What is released may open and own again, for its
+ * own purposes: until there is nothing more. Without recursion, since programs decide how deep
+ * contexts lie.
+ */
+void weir__ctx_release(struct weir__ctx *top)
+{
+    struct weir__ctx *c = top;
+    for (;;) {
+        end_fibers(c);
+        if (WEIR_UNLIKELY(!weir__list_empty(&c->children))) {
+            struct weir__ctx *child = WEIR_CONTAINER(c->children.next, struct weir__ctx, sibling);
+            child->is_ok = c->is_ok;
+            c = child;
+            continue;
+        }
         if (!weir__list_empty(&c->owned))
             release_owned(c);
-    } while (WEIR_UNLIKELY(!weir__list_empty(&c->children)));
+        if (WEIR_UNLIKELY(has_children(c)))
+            continue;
+        if (c == top)
+            return;
+        struct weir__ctx *parent = c->parent;
+        finish(c);
+        c = parent;
+    }
 }
 
 void weir__ctx_give_root(struct weir__worker *w)
@@ -374,21 +475,10 @@ void weir__ctx_give_root(struct weir__worker *w)
 
 void weir__ctx_end(struct weir__ctx *c)
 {
-    struct weir__worker *w = c->worker;
-    weir__ctx_release(c);
-    WEIR_ASSERT(c->fibers == 0 && weir__list_empty(&c->children) && weir__list_empty(&c->waits) &&
-                    weir__list_empty(&c->owned),
-                "C3: an ended context holds nothing");
-    weir__timer_disarm(&c->timer);
-    if (c->tokens != NULL)
-        weir__tokens_end(c);
-    weir__arena_fini(&c->arena);
-    weir__list_remove(&c->sibling);
-    if (WEIR_UNLIKELY(c->parent != NULL && c->parent->awaits_children))
-        weir__ctx_wake_joiner(c->parent);
-    if (w != NULL && c != w->root)
-        weir__count(&w->stats.contexts, -1);
-    give(w, c);
+    c->is_closing = true;
+    if (WEIR_UNLIKELY(has_children(c) || !weir__list_empty(&c->owned)))
+        weir__ctx_release(c);
+    finish(c);
 }
 
 /* The newest sub-context of `c` that was opened after `seq` and is no fiber's; NULL: none. */

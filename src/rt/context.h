@@ -8,7 +8,9 @@
  * C2: only fibers of its worker touch it; what the application's context (worker == NULL) owns is
  *     under `app_lock`.
  * C3: when it is closed it has no children, no fibers, no waits, and owns nothing.
- * C4: only its opener joins it, so one fiber at most waits for its fibers.
+ * C4: who waits for its fibers is on `joiners`, and woken when the last of them has ended.
+ * C5: a context that code of a fiber opened (weir_ctx_open, WEIR_SCOPE, WEIR_WITH) is on that
+ *     fiber's `opened` until it ends (scope.h).
  */
 #ifndef WEIR_RT_CONTEXT_H
 #define WEIR_RT_CONTEXT_H
@@ -50,7 +52,9 @@ struct weir__ctx {
     struct weir__list owned;     /* weir__owned.link, newest first */
     struct weir__worker *worker; /* NULL: shared, the application's */
     struct weir__fiber *opener;  /* the fiber that opened it; NULL: the runtime */
-    const void *opened_sp;       /* stack pointer at that time: older locals outlive the context */
+    const void *opened_sp;       /* stack pointer at that time: older locals outlive a scope */
+    struct weir__list in_opener; /* opener.opened, of those that code opened (C5) */
+    struct weir__ctx *outer_scope; /* of a scope: the next older one of its fiber */
     const weir_site *site;
     struct weir__arena arena;
     weir_time deadline;
@@ -60,9 +64,9 @@ struct weir__ctx {
     const struct weir_error *error;
     struct weir__value *values;
     struct weir__token *tokens; /* of what was made in it: weir__token.next */
-    struct weir__wait *joiner;
-    weir_err join_err; /* first error of its fibers */
-    uint32_t join_oks; /* fibers that ended well */
+    struct weir__list joiners;  /* weir__wait.in_object (C4) */
+    weir_err join_err;          /* first error of its fibers */
+    uint32_t join_oks;          /* fibers that ended well */
     uint8_t join_mode;
     bool awaits_children;          /* the joiner waits for the sub-contexts as well: a root's end */
     const char *route;             /* "GET /users/:id"; app's lifetime; inherited */
@@ -71,6 +75,11 @@ struct weir__ctx {
     struct weir__runtime *runtime; /* of the application's context only: its lock; NULL elsewhere */
     uint64_t seq;                  /* order of opening on its worker */
     bool is_fiber;                 /* it is the own context of a fiber */
+    bool is_opened;                /* code opened it, and may close it */
+    bool is_scope;                 /* its block joins it on every way out */
+    bool is_unwound;               /* a panic is leaving the frames of its block */
+    bool is_abandoned;             /* those frames are gone, and it was not closed */
+    uint16_t depth;                /* contexts above it */
     uint16_t deferred;             /* calls so far, up to one more than is reported */
     struct weir__ctx *next_free;
 };
@@ -130,6 +139,9 @@ void weir__ctx_give_root(struct weir__worker *w);
 /* Gives a worker's idle contexts to the others. */
 void weir__ctx_drain_free(struct weir__worker *w);
 
+/* Contexts above one another at most; what code opens beyond is refused. */
+#define WEIR__CTX_DEPTH_MAX 256
+
 /* Cancels the contexts of the fibers that run in `c`, not `c` itself. */
 void weir__ctx_cancel_fibers(struct weir__ctx *c);
 
@@ -142,8 +154,14 @@ void weir__ctx_await_fibers(struct weir__ctx *c, const weir_site *site);
 /* The same, and until no sub-context is left, whoever ends it: for a worker's root. */
 void weir__ctx_await_children(struct weir__ctx *c);
 
-/* Wakes who joins `c` if what it waits for has come. */
-void weir__ctx_wake_joiner(struct weir__ctx *c);
+/*
+ * Set by the room http: the bytes of the `nth` piece of memory of a request that its handlers may
+ * have got views of, and where that is; 0: there are no more.
+ */
+extern size_t (*weir__exchange_piece)(const void *exchange, size_t nth, const void **at);
+
+/* Wakes who joins `c` if what they wait for has come. */
+void weir__ctx_wake_joiners(struct weir__ctx *c);
 
 /* Ends the sub-contexts of `c` that were opened after `seq`: a panic has skipped their ends. */
 void weir__ctx_end_since(struct weir__ctx *c, uint64_t seq);
@@ -166,6 +184,12 @@ void weir__ctx_cancel(struct weir__ctx *c, weir_reason reason);
 
 /* WEIR_OK, or why waits in it must not begin. Knows shields; looks at the worker's cached clock. */
 weir_err weir__ctx_check(struct weir__ctx *c);
+
+/*
+ * Moves the deadline of `c` on, and with it that of all below that have it from `c`; those with an
+ * earlier one of their own keep it. Does nothing when `c` has none of its own, or is cancelled.
+ */
+void weir__ctx_extend(struct weir__ctx *c, weir_time deadline);
 
 /* The error code that stands for a reason. */
 weir_err weir__reason_err(weir_reason reason);

@@ -1,13 +1,18 @@
 /*
- * The public side of contexts: sub-contexts, cancellation, time, shields, memory, deferred calls,
+ * The public side of contexts: cancellation, time, shields, memory, deferred calls,
  * values. Each function resolves its handle and says in the language of rt what is wanted.
  */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/given.h"
 #include "rt/panic.h"
+#include "rt/outside.h"
 #include "rt/runtime.h"
+#include "rt/scope.h"
+#include "rt/slip.h"
+#include "rt/thread.h"
 #include <weir/ctx.h>
 
 #define SHIELD_NS_MAX 10000000000LL
@@ -19,57 +24,12 @@ const char *weir_reason_name(weir_reason reason)
     return (unsigned)reason < sizeof names / sizeof names[0] ? names[reason] : "unknown";
 }
 
-/* --- sub-contexts ------------------------------------------------------------------------- */
-
 /*
  * Below the application's context a worker opens things under its own root: contexts take no locks.
  */
 struct weir__ctx *weir__ctx_local(struct weir__ctx *c)
 {
     return weir__ctx_is_shared(c) ? weir__self->root : c;
-}
-
-weir_ctx *weir_ctx_open_at(const weir_site *site, weir_ctx *parent, const weir_ctx_options *options)
-{
-    struct weir__ctx *p = weir__ctx_local(weir__ctx_of(parent));
-    weir_time deadline = weir_never();
-    if (options->timeout.ns != 0)
-        deadline = weir_time_add(weir__worker_now(weir__self), options->timeout);
-    struct weir__ctx *c = weir__ctx_new(p, deadline, options->memory_max, site);
-    if (c == NULL)
-        weir_panic_at(site, "no memory for a context");
-    c->opened_sp = __builtin_frame_address(0);
-    if (options->fibers_max != 0)
-        c->fibers_max = options->fibers_max;
-    return weir__ctx_handle(c);
-}
-
-/*
- * A context ends well unless it, or one above it in the same request, has failed or was cancelled.
- */
-static bool has_failed(const struct weir__ctx *c)
-{
-    for (; c != NULL && c->worker != NULL; c = c->parent) {
-        if (c->error != NULL || c->reason != WEIR_REASON_NONE)
-            return true;
-    }
-    return false;
-}
-
-weir_err weir_ctx_close(weir_ctx *handle)
-{
-    struct weir__ctx *c = weir__ctx_of(handle);
-    if (c->opener != weir__fiber_self() || c->is_fiber || c->opener == NULL)
-        weir__misuse(__func__, "only the function that opened a context closes it");
-    if (c->fibers > 0) {
-        c->is_closing = true;
-        weir__ctx_cancel_fibers(c);
-        weir__ctx_await_fibers(c, c->site);
-    }
-    weir_err err = c->join_err;
-    c->is_ok = !has_failed(c);
-    weir__ctx_end(c);
-    return err;
 }
 
 /* --- cancellation and time ---------------------------------------------------------------- */
@@ -83,6 +43,7 @@ static void refuse_shared(const struct weir__ctx *c, const char *function)
 
 void weir_cancel(weir_ctx *handle)
 {
+    WEIR__FIBERS_ONLY();
     struct weir__ctx *c = weir__ctx_of(handle);
     refuse_shared(c, __func__);
     weir__ctx_cancel(c, WEIR_REASON_CALLER);
@@ -90,6 +51,7 @@ void weir_cancel(weir_ctx *handle)
 
 weir_err weir_check(weir_ctx *handle)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     struct weir__ctx *c = weir__ctx_of(handle);
     if (c->deadline.ns != INT64_MAX)
         weir__worker_now(weir__self);
@@ -98,18 +60,21 @@ weir_err weir_check(weir_ctx *handle)
 
 weir_reason weir_cancel_reason(weir_ctx *handle)
 {
+    WEIR__FIBERS_ONLY(WEIR_REASON_NONE);
     struct weir__ctx *c = weir__ctx_of(handle);
-    (void)weir_check(handle);
+    (void)!weir_check(handle);
     return (weir_reason)weir__ctx_local(c)->reason;
 }
 
 weir_time weir_deadline(weir_ctx *handle)
 {
+    WEIR__FIBERS_ONLY(weir_never());
     return weir__ctx_of(handle)->deadline;
 }
 
 weir_dur weir_remaining(weir_ctx *handle)
 {
+    WEIR__FIBERS_ONLY((weir_dur){0});
     weir_time deadline = weir__ctx_of(handle)->deadline;
     if (deadline.ns == INT64_MAX)
         return (weir_dur){INT64_MAX};
@@ -119,13 +84,12 @@ weir_dur weir_remaining(weir_ctx *handle)
 
 weir_time weir_now(void)
 {
-    if (weir__self == NULL)
-        weir__misuse(__func__, "there is a clock on a worker only");
-    return weir__worker_now(weir__self);
+    return weir__self != NULL ? weir__worker_now(weir__self) : weir__clock();
 }
 
 void weir_shield(weir_ctx *handle, weir_dur limit)
 {
+    WEIR__FIBERS_ONLY();
     struct weir__ctx *c = weir__ctx_of(handle);
     refuse_shared(c, __func__);
     if (limit.ns <= 0 || limit.ns > SHIELD_NS_MAX)
@@ -139,6 +103,7 @@ void weir_shield(weir_ctx *handle, weir_dur limit)
 
 void weir_unshield(weir_ctx *handle)
 {
+    WEIR__FIBERS_ONLY();
     struct weir__ctx *c = weir__ctx_of(handle);
     if (!c->is_closing)
         c->is_shielded = false;
@@ -148,11 +113,13 @@ void weir_unshield(weir_ctx *handle)
 
 void *weir_alloc(weir_ctx *handle, size_t size)
 {
+    WEIR__FIBERS_ONLY(NULL);
     return weir__ctx_object(weir__ctx_of(handle), size);
 }
 
 weir_str weir_strdup(weir_ctx *handle, weir_str s)
 {
+    WEIR__FIBERS_ONLY((weir_str){NULL, 0});
     char *copy = weir__ctx_object(weir__ctx_of(handle), s.len + 1);
     if (copy == NULL)
         return (weir_str){NULL, 0};
@@ -175,6 +142,8 @@ weir_str weir__ctx_vprintf(struct weir__ctx *c, const char *format, va_list args
 
 weir_str weir_sprintf(weir_ctx *handle, const char *format, ...)
 {
+    WEIR__FIBERS_ONLY((weir_str){NULL, 0});
+    weir__given(format, "the format");
     struct weir__ctx *c = weir__ctx_of(handle);
     va_list args;
     va_start(args, format);
@@ -214,8 +183,14 @@ static void count_deferred(struct weir__ctx *c, struct weir__owned *o)
 
 weir_err weir_defer_at(const weir_site *site, weir_ctx *handle, void (*fn)(void *arg), void *arg)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(fn, "the function");
     static const struct weir__owned_type type = {.name = "deferred call", .release = run_deferred};
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_defer");
+    if (WEIR_UNLIKELY(weir__is_short_lived(c, arg))) {
+        fn(arg); /* as wherever it is not kept */
+        weir__refuse_short_lived(c, arg, "weir_defer");
+    }
     struct deferred *d = weir__ctx_object(c, sizeof *d);
     if (d == NULL) {
         fn(arg);
@@ -237,6 +212,9 @@ static void *value_bytes(struct weir__value *v)
 
 weir_err weir_set(weir_ctx *handle, const weir_key *key, const void *value)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(key, "the key");
+    weir__given(value, "the value");
     struct weir__ctx *c = weir__ctx_of(handle);
     if (key->size > WEIR_VALUE_BYTES_MAX)
         return weir_raise(handle, WEIR_ETOOLARGE,
@@ -247,6 +225,11 @@ weir_err weir_set(weir_ctx *handle, const weir_key *key, const void *value)
     while (v != NULL && v->key != key)
         v = v->next;
     if (v == NULL) {
+        if (WEIR_UNLIKELY(weir__is_local(key)))
+            weir__misuse(
+                __func__,
+                "the key is a local variable, and names by its address: declare it "
+                "outside of functions, static const weir_key name = {\"name\", sizeof(…)}");
         v = weir__ctx_object(c, sizeof *v + key->size);
         if (v == NULL)
             return c->arena.is_over_budget ? WEIR_EBUDGET : -ENOMEM;
@@ -260,6 +243,8 @@ weir_err weir_set(weir_ctx *handle, const weir_key *key, const void *value)
 
 const void *weir_get_value(weir_ctx *handle, const weir_key *key)
 {
+    WEIR__FIBERS_ONLY(NULL);
+    weir__given(key, "the key");
     for (struct weir__ctx *c = weir__ctx_of(handle); c != NULL; c = c->parent) {
         for (struct weir__value *v = c->values; v != NULL; v = v->next) {
             if (v->key == key)
@@ -292,6 +277,8 @@ weir_err weir__ctx_raise(const weir_site *site, struct weir__ctx *c, weir_err co
 weir_err weir_raise_at(const weir_site *site, weir_ctx *handle, weir_err code, int status,
                        const char *format, ...)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(format, "the format");
     va_list args;
     va_start(args, format);
     weir_err err = weir__ctx_raise(site, weir__ctx_of(handle), code, status, format, args);
@@ -323,10 +310,12 @@ void weir__ctx_hand_up_error(const struct weir__ctx *from, struct weir__ctx *to)
 
 const weir_error *weir_last_error(weir_ctx *handle)
 {
+    WEIR__FIBERS_ONLY(NULL);
     return weir__ctx_of(handle)->error;
 }
 
 void weir_error_clear(weir_ctx *handle)
 {
+    WEIR__FIBERS_ONLY();
     weir__ctx_of(handle)->error = NULL;
 }

@@ -13,6 +13,7 @@
 
 #include "rt/panic.h"
 #include "rt/sim.h"
+#include "rt/try.h"
 #include <weir/fiber.h>
 
 /* --- what a context owns -------------------------------------------------------------------- */
@@ -140,7 +141,7 @@ static weir_err three_levels(weir_ctx *c, void *arg)
 {
     weir_err seen[3] = {0};
     weir_reason reason = *(weir_reason *)arg;
-    weir_ctx *top = weir_ctx_open(c);
+    WEIR_SCOPE(top, c);
     weir_ctx *middle = weir_ctx_open(top);
     weir_ctx *low = weir_ctx_open(middle, .timeout = weir_hour(2));
     weir_ctx *levels[] = {top, middle, low};
@@ -310,6 +311,12 @@ static void test_memory_shows_nothing_of_its_former_owner(void **state)
 static const weir_key user_key = {"user id", sizeof(int64_t)};
 static const weir_key big_key = {"profile picture", 2 << 20};
 
+static weir_err sets_by_a_local_key(weir_ctx *c, void *arg)
+{
+    const weir_key key = {"local", sizeof(int64_t)};
+    return weir_set(c, &key, arg);
+}
+
 static weir_err values(weir_ctx *c, void *arg)
 {
     (void)arg;
@@ -324,6 +331,8 @@ static weir_err values(weir_ctx *c, void *arg)
     assert_int_equal(*(const int64_t *)weir_get_value(c, &user_key), 42);
     assert_int_equal(weir_set(sub, &big_key, &id), WEIR_ETOOLARGE);
     assert_non_null(strstr(weir_last_error(sub)->message.ptr, "keep it in a cache"));
+    assert_int_equal(weir_protect(c, sets_by_a_local_key, &id), WEIR_EPANIC);
+    assert_non_null(strstr(weir_last_error(c)->message.ptr, "weir_set: the key is a local"));
     return WEIR_OK;
 }
 
@@ -363,7 +372,7 @@ struct stale {
 
 static void use_stale(void *arg)
 {
-    (void)weir_check(((struct stale *)arg)->dead);
+    (void)!weir_check(((struct stale *)arg)->dead);
 }
 
 static weir_err uses_after_end(weir_ctx *c, void *arg)

@@ -203,7 +203,7 @@ static weir_err locks_crosswise(weir_ctx *c, void *arg)
     struct two_locks *one = weir_new(c, struct two_locks), *other = weir_new(c, struct two_locks);
     *one = (struct two_locks){a, b};
     *other = (struct two_locks){b, a};
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(WEIR_GO(group, locks_both, one), WEIR_OK);
     assert_int_equal(WEIR_GO(group, locks_both, other), WEIR_OK);
     return weir_join_as(group, WEIR_JOIN_ALL);
@@ -219,7 +219,7 @@ static weir_err joins_one_that_wants_its_lock(weir_ctx *c, void *arg)
 {
     (void)arg;
     assert_int_equal(weir_lock(c, t.app_mutex), WEIR_OK);
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(WEIR_GO(group, locks_the_shared_one, NULL), WEIR_OK);
     weir_err err = weir_join(group);
     weir_unlock(c, t.app_mutex);
@@ -247,7 +247,7 @@ static weir_err waits_for_a_call(weir_ctx *c, void *arg)
 {
     (void)arg;
     weir_once *once = weir_once_new(c);
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(WEIR_GO(group, does_once, once), WEIR_OK);
     assert_int_equal(weir_yield(c), WEIR_OK);
     weir_err err = weir_once_do(c, once, does_nothing, NULL);
@@ -257,7 +257,7 @@ static weir_err waits_for_a_call(weir_ctx *c, void *arg)
 
 static weir_err has_a_child(weir_ctx *c, void *arg)
 {
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(WEIR_GO(group, receives, arg), WEIR_OK);
     return weir_join(group);
 }
@@ -266,7 +266,7 @@ static weir_err has_a_grandchild(weir_ctx *c, void *arg)
 {
     (void)arg;
     weir_chan *ch = weir_chan_new(c, int, 0);
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(WEIR_GO(group, has_a_child, ch), WEIR_OK);
     return weir_join(group);
 }
@@ -356,7 +356,7 @@ static weir_err has_one_that_sleeps(weir_ctx *c, void *arg)
 {
     (void)arg;
     weir_chan *ch = weir_chan_new(c, int, 0);
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(WEIR_GO(group, sends_later, ch), WEIR_OK);
     weir_err err = receives(c, ch);
     weir_err joined = weir_join(group);
@@ -375,7 +375,7 @@ static weir_err waits_in_a_part(weir_ctx *c, void *arg)
 {
     (void)arg;
     weir_chan *ch = weir_chan_new(c, int, 0);
-    weir_ctx *part = weir_ctx_open(c, .timeout = weir_sec(2));
+    WEIR_SCOPE(part, c, .timeout = weir_sec(2));
     weir_err err = receives(part, ch);
     (void)weir_ctx_close(part);
     return err == WEIR_ETIMEDOUT ? WEIR_OK : WEIR_EFAIL;
@@ -405,7 +405,7 @@ static weir_err has_one_that_reads(weir_ctx *c, void *arg)
 {
     (void)arg;
     weir_chan *ch = weir_chan_new(c, int, 0);
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(WEIR_GO(group, reads, ch), WEIR_OK);
     weir_err err = receives(c, ch);
     weir_err joined = weir_join(group);

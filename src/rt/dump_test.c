@@ -46,7 +46,7 @@ static weir_err looks_at_fibers(weir_ctx *c, void *arg)
     (void)arg;
     channel = weir_chan_new(c, int, 0);
     mutex = weir_mutex_new(c);
-    weir_ctx *group = weir_ctx_open(c, .timeout = weir_sec(60));
+    WEIR_SCOPE(group, c, .timeout = weir_sec(60));
     assert_int_equal(WEIR_GO(group, waits_for_the_channel, NULL), WEIR_OK);
     assert_int_equal(WEIR_GO(group, sleeps, NULL), WEIR_OK);
     assert_int_equal(weir_sleep(c, weir_sec(3)), WEIR_OK);

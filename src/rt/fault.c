@@ -1,13 +1,16 @@
 /*
  * Containing CPU faults. A fault becomes a panic only if all of this holds: the service asked for
  * it; the fiber is in a handler (it has a recovery point); the address is near NULL or in this
- * fiber's own guard; it came from the CPU, not from kill(); and every frame from the fault to the
- * recovery point belongs to the program's own object, none to libc or a client library, whose locks
- * may be held. Otherwise the default action follows and the process dies, as it must. (A Weir that
- * is linked statically is part of that object: a NULL given to one of its functions counts as the
- * caller's.)
+ * fiber's own guard; it came from the CPU, not from kill(); the faulting instruction is the
+ * program's own; and every frame from there to the recovery point belongs to the program or to
+ * Weir, whose middleware, routers and recovery points call handlers: none to libc or a client
+ * library, whose locks may be held. Otherwise the process dies, as it must, with last words. (A
+ * Weir that is linked statically is part of the program: a NULL given to one of its functions
+ * counts as the caller's.)
  *
- * Faults in the stack of a hibernating fiber are none: that comes back (hibernate.h).
+ * Signals that others send are not the CPU's: they end the process as they do without a handler.
+ * Faults in the stack of a hibernating fiber are none: that comes back (hibernate.h). Who had a
+ * handler before (a sanitizer, above all) is called for all that is neither.
  *
  * The hard thing: the handler runs on the thread's signal stack and unwinds from there through the
  * signal frame. So the code must have been compiled with -fnon-call-exceptions for the clean-ups of
@@ -15,26 +18,29 @@
  */
 #include "rt/fault.h"
 
+#include <errno.h>
 #include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
+#include <unistd.h>
 
-#include "base/alloc.h"
+#include "base/trap.h"
 #include "rt/hibernate.h"
+#include "rt/interrupted.h"
+#include "rt/last_words.h"
 #include "rt/panic.h"
 #include "rt/runtime.h"
 #include "rt/stack.h"
 #include "rt/switch.h"
+#include "rt/symbol.h"
 #include "rt/sys.h"
 
 #define SIGNAL_STACK_BYTES (64u << 10)
 #define NEAR_NULL (64u << 10)
-#define FRAMES_MAX 16384 /* a stack is full of the smallest frames */
 #define RANGES_MAX 8
 
 enum { CATCH_RBP = 1 }; /* weir__try_raw's frame pointer in its recovery point */
@@ -43,67 +49,143 @@ static bool is_containing;
 static atomic_uint_fast64_t total;
 static _Thread_local void *signal_stack;
 
-/* Executable addresses of the program's main object. */
-static struct range {
-    uintptr_t lo, hi;
-} ranges[RANGES_MAX];
-static size_t range_count;
+/* Executable addresses of the program's main object, and of Weir's where that is another. */
+struct code {
+    struct range {
+        uintptr_t lo, hi;
+    } ranges[RANGES_MAX];
+    size_t count;
+};
+static struct code program, library;
 
-static int note_main_object(struct dl_phdr_info *info, size_t size, void *arg)
+static bool is_in(const struct code *code, uintptr_t pc)
 {
-    (void)size, (void)arg;
-    for (int i = 0; i < info->dlpi_phnum && range_count < RANGES_MAX; i++) {
-        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-        if (p->p_type != PT_LOAD || (p->p_flags & PF_X) == 0)
-            continue;
-        ranges[range_count].lo = info->dlpi_addr + p->p_vaddr;
-        ranges[range_count].hi = info->dlpi_addr + p->p_vaddr + p->p_memsz;
-        range_count++;
-    }
-    return 1; /* the first object is the program */
-}
-
-static bool is_program_code(uintptr_t pc)
-{
-    for (size_t i = 0; i < range_count; i++) {
-        if (pc >= ranges[i].lo && pc < ranges[i].hi)
+    for (size_t i = 0; i < code->count; i++) {
+        if (pc >= code->ranges[i].lo && pc < code->ranges[i].hi)
             return true;
     }
     return false;
+}
+
+static void note_object(struct code *code, const struct dl_phdr_info *info)
+{
+    code->count = 0;
+    for (int i = 0; i < info->dlpi_phnum && code->count < RANGES_MAX; i++) {
+        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+        if (p->p_type != PT_LOAD || (p->p_flags & PF_X) == 0)
+            continue;
+        struct range *r = &code->ranges[code->count++];
+        r->lo = info->dlpi_addr + p->p_vaddr;
+        r->hi = r->lo + p->p_memsz;
+    }
+}
+
+static int find_code(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    (void)size, (void)arg;
+    struct code code;
+    note_object(&code, info);
+    if (program.count == 0)
+        program = code; /* the first object is the program */
+    else if (is_in(&code, (uintptr_t)weir__fault_install))
+        library = code;
+    return 0;
 }
 
 /*
  * All frames between the fault and the innermost recovery point, by frame pointers: the walk must
  * arrive exactly at weir__try_raw's frame, else some frame on the way has none and is not the
- * program's.
+ * program's. NULL: they all are; else why not, and the place.
  */
-static bool only_program_frames(const struct weir__fiber *f, uintptr_t pc, uintptr_t *fp)
+static const char *obstacle(const struct weir__fiber *f, uintptr_t pc, uintptr_t *fp, uintptr_t *at)
 {
-    if (!is_program_code(pc))
-        return false;
     uintptr_t stop = (uintptr_t)f->catcher->regs[CATCH_RBP];
-    for (int i = 0; i < FRAMES_MAX; i++) {
-        if ((uintptr_t)fp == stop)
-            return true;
+    *at = pc;
+    if (!is_in(&program, pc))
+        return "it is in ";
+    while ((uintptr_t)fp != stop) {
         if ((char *)fp < f->stack_lo || (char *)(fp + 2) > f->stack_hi ||
-            (uintptr_t)fp % sizeof(uintptr_t) != 0 || fp[0] <= (uintptr_t)fp ||
-            !is_program_code(fp[1]))
-            return false;
+            (uintptr_t)fp % sizeof(uintptr_t) != 0 || fp[0] <= (uintptr_t)fp)
+            return "code without frame pointers has called ";
+        *at = fp[1];
+        if (!is_in(&program, *at) && !is_in(&library, *at))
+            return "on the way is ";
         fp = (uintptr_t *)fp[0];
     }
-    return false;
+    return NULL;
 }
 
+/* What the CPU has found, where that can be a handler's mistake and no more; NULL: it cannot. */
 static const char *explain(const struct weir__fiber *f, int sig, const siginfo_t *info)
 {
-    struct weir__stack s = {f->stack_lo, f->stack_hi};
-    if (sig == SIGFPE)
+    if (sig == SIGFPE && info->si_code > 0)
         return "arithmetic fault (division by zero or overflow)";
+    /* SI_KERNEL has no address: that of a wild pointer is no address at all. */
+    if (sig != SIGSEGV || (info->si_code != SEGV_MAPERR && info->si_code != SEGV_ACCERR))
+        return NULL;
     if ((uintptr_t)info->si_addr < NEAR_NULL)
         return "null pointer dereference";
-    if (weir__stack_in_guard(&s, info->si_addr))
-        return "stack overflow";
-    return NULL;
+    if (weir__trap_holds(info->si_addr))
+        return "memory of a request that has ended, which was kept past it";
+    struct weir__stack s = weir__fiber_slot(f);
+    return weir__stack_in_guard(&s, info->si_addr) ? "stack overflow" : NULL;
+}
+
+/* --- the end of the process ----------------------------------------------------------------- */
+
+static const int watched[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+enum { WATCHED = sizeof watched / sizeof watched[0] };
+static struct sigaction before[WATCHED]; /* who had it before us */
+
+static struct sigaction *before_of(int sig)
+{
+    size_t i = 0;
+    while (watched[i] != sig)
+        i++;
+    return &before[i];
+}
+
+/* With the default action, which is the end. */
+static void die_by(int sig, bool is_sent)
+{
+    sigset_t set;
+    signal(sig, SIG_DFL);
+    if (!is_sent)
+        return; /* the instruction runs again */
+    sigemptyset(&set);
+    sigaddset(&set, sig);
+    raise(sig);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static void add_message(weir_buf *b, int sig, const siginfo_t *info, const char *what)
+{
+    static const char *const names[] = {"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT"};
+    weir_buf_puts(b, weir_str_from(names[before_of(sig) - before]));
+    if (info->si_code <= 0 && info->si_pid != getpid())
+        weir_buf_printf(b, " sent by process %d", (int)info->si_pid);
+    else if (info->si_code > 0)
+        weir_buf_printf(b, " at %p", info->si_addr);
+    if (what != NULL)
+        weir_buf_printf(b, ", %s", what);
+    weir_buf_puts(b, WEIR_S(": the process ends"));
+}
+
+/* `why` (may be NULL) with the place that it is about. */
+static void tell(int sig, const siginfo_t *info, const char *what, const char *why, uintptr_t at,
+                 const ucontext_t *u)
+{
+    char bytes[160], why_bytes[160];
+    weir_buf message, reason;
+    weir_buf_init_fixed(&message, bytes, sizeof bytes);
+    add_message(&message, sig, info, what);
+    weir_buf_init_fixed(&reason, why_bytes, sizeof why_bytes - 1);
+    weir_buf_puts(&reason, weir_str_from(why != NULL ? why : "contain_faults is off"));
+    if (why != NULL)
+        weir__symbol_raw((void *)at, &reason);
+    why_bytes[reason.len] = '\0';
+    if (!weir__last_words(weir_buf_str(&message), what != NULL ? why_bytes : NULL, u))
+        signal(sig, SIG_DFL);
 }
 
 static void (*tell_last)(void);
@@ -113,54 +195,95 @@ void weir__fault_tell_last(void (*told)(void))
     tell_last = told;
 }
 
+/* --- the handler ---------------------------------------------------------------------------- */
+
+/*
+ * A call through a wild pointer, NULL above all, has faulted behind the call: back to its
+ * instruction, whose frame is the caller's.
+ */
+static void step_back(ucontext_t *u, const struct weir__fiber *f)
+{
+    greg_t *regs = u->uc_mcontext.gregs;
+    uintptr_t *sp = (uintptr_t *)regs[REG_RSP], pc = (uintptr_t)regs[REG_RIP];
+    if (f == NULL || is_in(&program, pc) || is_in(&library, pc) || (char *)sp < f->stack_lo ||
+        (char *)(sp + 1) > f->stack_hi || (!is_in(&program, *sp) && !is_in(&library, *sp)))
+        return;
+    regs[REG_RIP] = (greg_t)(*sp - 1);
+    regs[REG_RSP] += (greg_t)sizeof *sp;
+}
+
 static void on_fault(int sig, siginfo_t *info, void *context)
 {
+    int saved_errno = errno;
     ucontext_t *u = context;
-    uintptr_t pc = (uintptr_t)u->uc_mcontext.gregs[REG_RIP];
-    bool is_jump = pc == (uintptr_t)info->si_addr; /* no stack that is shown can be executed */
-    if (info->si_code > 0 && !is_jump && weir__hibernate_touched(info->si_addr))
+    greg_t *regs = u->uc_mcontext.gregs;
+    bool is_sent = info->si_code <= 0;
+    bool is_jump = (uintptr_t)regs[REG_RIP] == (uintptr_t)info->si_addr;
+    if (!is_sent && !is_jump && sig != SIGABRT && weir__hibernate_touched(info->si_addr)) {
+        errno = saved_errno;
         return; /* the instruction runs again, and finds what it wants */
-    struct weir__fiber *f = weir__fiber_self();
-    const char *what = NULL;
-    if (f != NULL && f->catcher != NULL && info->si_code > 0)
-        what = explain(f, sig, info);
-    uintptr_t *fp = (uintptr_t *)u->uc_mcontext.gregs[REG_RBP];
-    if (what == NULL || !is_containing || !only_program_frames(f, pc, fp)) {
-        if (what != NULL)
-            (void)!dprintf(2, "weir: %s in fiber %s: not contained\n", what, f->name);
-        if (tell_last != NULL)
-            tell_last();
-        signal(sig, SIG_DFL); /* the instruction runs again and ends the process, with a core */
-        return;
     }
-    atomic_fetch_add_explicit(&total, 1, memory_order_relaxed);
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, sig);
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-    weir__panic_fault(what, (void *)pc, (void *const *)fp);
+    const struct sigaction *old = before_of(sig);
+    if (is_sent && old->sa_handler == SIG_IGN)
+        return;
+    struct weir__fiber *f = weir__fiber_self();
+    const greg_t rip = regs[REG_RIP], rsp = regs[REG_RSP];
+    const char *what = NULL, *why = NULL;
+    uintptr_t at = 0;
+    if (!is_sent && is_jump)
+        step_back(u, f);
+    if (f != NULL && f->catcher != NULL)
+        what = explain(f, sig, info);
+    if (what != NULL && is_containing) {
+        uintptr_t pc = (uintptr_t)regs[REG_RIP], *fp = (uintptr_t *)regs[REG_RBP];
+        why = obstacle(f, pc, fp, &at);
+        if (why == NULL) {
+            atomic_fetch_add_explicit(&total, 1, memory_order_relaxed);
+            weir__panic_fault(what, (void *)pc, (void *const *)fp);
+        }
+    }
+    tell(sig, info, what, why, at, u);
+    if (tell_last != NULL)
+        tell_last();
+    regs[REG_RIP] = rip; /* the core has it as it was */
+    regs[REG_RSP] = rsp;
+    if ((old->sa_flags & SA_SIGINFO) != 0 && old->sa_sigaction != NULL)
+        old->sa_sigaction(sig, info, context);
+    else if (old->sa_handler != SIG_DFL && old->sa_handler != SIG_IGN)
+        old->sa_handler(sig);
+    else
+        die_by(sig, is_sent);
 }
 
 void weir__fault_install(bool contain)
 {
     is_containing = contain;
-#if defined(WEIR__ASAN) || defined(WEIR__TSAN)
-    return;
-#endif
-    if (range_count == 0)
-        dl_iterate_phdr(note_main_object, NULL);
-    struct sigaction sa = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    if (weir__is_sanitized())
+        return;
+    if (program.count == 0)
+        dl_iterate_phdr(find_code, NULL);
+    weir__interrupted_prepare();
+    /* Not deferred: a panic leaves the handler, and a fault in here must not go unheard. */
+    struct sigaction sa = {.sa_sigaction = on_fault,
+                           .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
     sigemptyset(&sa.sa_mask);
-    sigaction(SIGSEGV, &sa, NULL);
-    sigaction(SIGBUS, &sa, NULL);
-    sigaction(SIGFPE, &sa, NULL);
+    for (int i = 0; i < WATCHED; i++) {
+        struct sigaction old;
+        if (sigaction(watched[i], &sa, &old) == 0 &&
+            ((old.sa_flags & SA_SIGINFO) == 0 || old.sa_sigaction != on_fault))
+            before[i] = old;
+    }
 }
 
 void weir__fault_enter_thread(void)
 {
-#if defined(WEIR__ASAN) || defined(WEIR__TSAN)
-    return;
-#endif
+    /*
+     * Valgrind takes the way to another stack and back for growth of the present one, and calls
+     * what a fiber then writes on its own an error. It tells of faults itself, as the sanitizers
+     * do.
+     */
+    if (weir__is_sanitized() || weir__on_valgrind)
+        return;
     signal_stack =
         weir__sys_mmap(SIGNAL_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
     stack_t ss = {.ss_sp = signal_stack, .ss_size = SIGNAL_STACK_BYTES};

@@ -14,7 +14,7 @@
  */
 void weir__fault_install(bool contain);
 
-/* The thread's own signal stack. */
+/* The thread's own signal stack; none under sanitizers and valgrind. */
 void weir__fault_enter_thread(void);
 void weir__fault_leave_thread(void);
 

@@ -1,7 +1,11 @@
 /*
  * Descriptors of others that a context has taken over: a record that closes the number at the end.
  */
+#include <unistd.h>
+
 #include "rt/context.h"
+#include "rt/outside.h"
+#include "rt/panic.h"
 #include "rt/sys.h"
 #include <weir/fd.h>
 
@@ -23,12 +27,32 @@ static void describe(const struct weir__owned *o, weir_buf *out)
 static const struct weir__owned_type type = {
     .name = "descriptor", .release = release, .describe = describe};
 
+/* Who would be closed under somebody's feet: its number comes again, as another's connection. */
+static void refuse_others(int fd)
+{
+    static const char function[] = "weir_fd_adopt";
+    if (fd <= STDERR_FILENO)
+        weir__misuse(function,
+                     "descriptor %d is one of the process's own three: a context would "
+                     "close it, and the next that is opened would get what is logged",
+                     fd);
+    if (fd < WEIR__SYS_KNOWN_MAX && weir__sys_is_known(fd))
+        weir__misuse(function,
+                     "descriptor %d is Weir's own, or has been handed over already: who "
+                     "opened it closes it",
+                     fd);
+}
+
 weir_err weir_fd_adopt_at(const weir_site *site, weir_ctx *c, int fd)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     int err = errno;
     struct weir__ctx *ctx = weir__ctx_of_at(c, "weir_fd_adopt");
     if (fd < 0)
         return err > 0 ? -err : -EBADF;
+    refuse_others(fd);
+    if (weir__sys_fd_flags(fd) == -EBADF)
+        return weir_raise_at(site, c, -EBADF, 0, "weir_fd_adopt: descriptor %d is not open", fd);
     struct adopted *a = weir__ctx_object(ctx, sizeof *a);
     if (a == NULL) {
         weir__sys_close(fd);

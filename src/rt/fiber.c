@@ -16,9 +16,11 @@
 #include "rt/hibernate.h"
 #include "rt/panic.h"
 #include "rt/runtime.h"
+#include "rt/scope.h"
 #include "rt/stack.h"
 #include "rt/switch.h"
 #include "rt/sys.h"
+#include "rt/try.h"
 
 #define FREE_KEEP 128 /* idle fibers a worker keeps for ever: at most 2 MiB of warm pages */
 #define TRIM_SECONDS 5
@@ -66,7 +68,9 @@ static void give_struct(struct weir__fiber *f)
 
 struct weir__stack weir__fiber_slot(const struct weir__fiber *f)
 {
-    struct weir__stack s = {f->stack_lo, f->stack_lo + (WEIR__STACK_SLOT - WEIR__STACK_GUARD)};
+    struct weir__stack s = {.lo = f->stack_lo,
+                            .hi = f->stack_lo + (WEIR__STACK_SLOT - WEIR__STACK_GUARD),
+                            .has_canary = f->has_canary};
     return s;
 }
 
@@ -82,9 +86,11 @@ static struct weir__fiber *create(struct weir__worker *w)
         return NULL;
     }
     size_t color = w->next_color++ % COLORS * COLOR_BYTES;
-    *f = (struct weir__fiber){.worker = w, .stack_lo = s.lo, .stack_hi = s.hi - color};
+    *f = (struct weir__fiber){
+        .worker = w, .stack_lo = s.lo, .stack_hi = s.hi - color, .has_canary = s.has_canary};
     weir__list_init(&f->in_run);
     weir__list_init(&f->in_all);
+    weir__list_init(&f->opened);
     /*
      * As weir__switch leaves a stack: six registers, then where to go; its end is 16-byte aligned.
      */
@@ -93,20 +99,17 @@ static struct weir__fiber *create(struct weir__worker *w)
         sp[i] = NULL;
     sp[6] = (void *)(uintptr_t)weir__fiber_entry;
     f->sp = sp;
-#ifdef WEIR__TSAN
-    f->tsan_fiber = __tsan_create_fiber(0);
-#endif
+    if (weir__has_tsan())
+        f->tsan_fiber = __tsan_create_fiber(0);
     return f;
 }
 
 static void destroy(struct weir__fiber *f)
 {
-#ifdef WEIR__TSAN
-    __tsan_destroy_fiber(f->tsan_fiber);
-#endif
-#ifdef WEIR__ASAN
-    __asan_unpoison_memory_region(f->stack_lo, (size_t)(f->stack_hi - f->stack_lo));
-#endif
+    if (weir__has_tsan())
+        __tsan_destroy_fiber(f->tsan_fiber);
+    if (weir__has_asan())
+        __asan_unpoison_memory_region(f->stack_lo, (size_t)(f->stack_hi - f->stack_lo));
     struct weir__stack s = weir__fiber_slot(f);
     weir__stack_give(&s);
     give_struct(f);
@@ -131,22 +134,21 @@ static bool is_over_limit(struct weir__worker *w)
     return WEIR_UNLIKELY(own >= w->fiber_share) && weir__fiber_total(rt) >= rt->options.fibers_max;
 }
 
-static struct weir__fiber *take(struct weir__worker *w, weir__fiber_main main, void *arg,
-                                const char *name, struct weir__ctx *ctx)
+/* An idle one, or a new one. */
+static inline struct weir__fiber *take_idle(struct weir__worker *w)
 {
-    if (is_over_limit(w))
-        return NULL;
     struct weir__list *node = weir__list_pop_front(&w->free_fibers);
-    struct weir__fiber *f;
-    if (WEIR_LIKELY(node != NULL)) {
-        f = WEIR_CONTAINER(node, struct weir__fiber, in_run);
-        if (--w->free_fiber_count < w->free_fiber_low)
-            w->free_fiber_low = w->free_fiber_count;
-    } else {
-        f = create(w);
-        if (f == NULL)
-            return NULL;
-    }
+    if (WEIR_UNLIKELY(node == NULL))
+        return create(w);
+    if (--w->free_fiber_count < w->free_fiber_low)
+        w->free_fiber_low = w->free_fiber_count;
+    return WEIR_CONTAINER(node, struct weir__fiber, in_run);
+}
+
+/* It lives from here on. */
+static inline void begin(struct weir__worker *w, struct weir__fiber *f, weir__fiber_main main,
+                         void *arg, const char *name, struct weir__ctx *ctx)
+{
     f->main = main;
     f->arg = arg;
     f->name = name;
@@ -155,12 +157,21 @@ static struct weir__fiber *take(struct weir__worker *w, weir__fiber_main main, v
     f->wait = NULL;
     f->before_park = NULL;
     f->is_shared = false;
+    f->refused = 0;
     f->panicked = weir__panic_log;
     f->id = ++w->next_fiber_id;
     f->since = w->now;
     weir__list_push_back(&w->fibers, &f->in_all);
     weir__count(&w->stats.fibers, 1);
     weir__count(&w->stats.fibers_started, 1);
+}
+
+static inline struct weir__fiber *take(struct weir__worker *w, weir__fiber_main main, void *arg,
+                                       const char *name, struct weir__ctx *ctx)
+{
+    struct weir__fiber *f = is_over_limit(w) ? NULL : take_idle(w);
+    if (f != NULL)
+        begin(w, f, main, arg, name, ctx);
     return f;
 }
 
@@ -180,8 +191,23 @@ static inline struct weir__fiber *next_ready(struct weir__worker *w)
     return f;
 }
 
+/* Exceptions are the fiber's, whose catch blocks may wait, and not the thread's. */
+static inline void leave_exceptions(const struct weir__worker *w, struct weir__fiber *f)
+{
+    struct weir__cxx *now = w->cxx;
+    if (WEIR_LIKELY(now == NULL || (now->handled == NULL && now->thrown == 0)))
+        return;
+    f->cxx = *now;
+    f->has_cxx = true;
+    *now = (struct weir__cxx){NULL, 0};
+}
+
 static inline void make_current(struct weir__worker *w, struct weir__fiber *f)
 {
+    if (WEIR_UNLIKELY(f->has_cxx)) {
+        *w->cxx = f->cxx;
+        f->has_cxx = false;
+    }
     if (WEIR_UNLIKELY(f->frozen != NULL))
         weir__hibernate_end(f);
     w->current = f;
@@ -206,12 +232,30 @@ static inline struct weir__fiber *resume(struct weir__worker *w, struct weir__fi
 }
 
 /*
+ * A stack without a guard is looked at whenever its fiber gives the worker away: what lies below it
+ * may be broken, so this ends the process, whose last words are who that was (fault.h).
+ */
+static __attribute__((noinline, cold)) void check_canary(const struct weir__fiber *f)
+{
+    struct weir__stack s = weir__fiber_slot(f);
+    WEIR_ASSERT(!weir__stack_smashed(&s), "a fiber's stack has overflown");
+}
+
+static inline void look_at_stack(const struct weir__fiber *f)
+{
+    if (WEIR_UNLIKELY(f->has_canary))
+        check_canary(f);
+}
+
+/*
  * The other half. The caller has set the state of `f`. When another fiber is ready and the burst is
  * not used up, it follows at once, without the detour over the worker's stack; else the worker has
  * its turn.
  */
 static inline void leave(struct weir__worker *w, struct weir__fiber *f)
 {
+    look_at_stack(f);
+    leave_exceptions(w, f);
     struct weir__fiber *next = w->burst > 0 ? next_ready(w) : NULL;
     if (next == NULL) {
         weir__switch_to_worker(w, f);
@@ -236,12 +280,13 @@ static __attribute__((noinline)) void finish(struct weir__worker *w, struct weir
         w->sweep_at = f->in_all.next;
     if (WEIR_UNLIKELY(w->deadlock_at == &f->in_all))
         w->deadlock_at = f->in_all.next;
+    look_at_stack(f);
     weir__list_remove(&f->in_all);
     weir__count(&w->stats.fibers, -1);
+    if (WEIR_UNLIKELY(!weir__list_empty(&f->opened)))
+        weir__scope_orphan(f);
     f->state = WEIR__FIBER_FREE;
     f->ctx = NULL;
-    struct weir__stack s = weir__fiber_slot(f);
-    WEIR_ASSERT(!weir__stack_smashed(&s), "a fiber's stack has overflown");
     weir__list_push_front(&w->free_fibers, &f->in_run);
     w->free_fiber_count++;
 }
@@ -285,13 +330,13 @@ void weir__fiber_trim(struct weir__worker *w, size_t keep)
 void weir__fiber_cool(struct weir__fiber *f)
 {
     struct weir__stack s = weir__fiber_slot(f);
-#ifndef WEIR__ASAN
+    if (WEIR_UNLIKELY(WEIR__IS_POISONING || weir__is_watched)) {
+        weir__sanitizer_stack_is_over(s.lo, f->sp);
+        return; /* frames that are gone lie in bytes that must not be looked at */
+    }
     size_t used = weir__stack_cool(&s);
     if (used > f->stack_used_max)
         f->stack_used_max = (uint32_t)used;
-#else
-    (void)s;
-#endif
 }
 
 static void after_run(struct weir__worker *w, struct weir__fiber *f)
@@ -316,6 +361,30 @@ void weir__fiber_on_trim(struct weir__timer *t)
     w->free_fiber_low = w->free_fiber_count;
     if (w->free_fiber_count > FREE_KEEP)
         weir__timer_arm(&w->wheel, t, weir_time_add(w->now, weir_sec(TRIM_SECONDS)));
+}
+
+bool weir__fiber_keep_last(struct weir__worker *w)
+{
+    w->last_fiber = create(w);
+    return w->last_fiber != NULL;
+}
+
+void weir__fiber_drop_last(struct weir__worker *w)
+{
+    if (w->last_fiber != NULL)
+        destroy(w->last_fiber);
+    w->last_fiber = NULL;
+}
+
+void weir__fiber_start_last(struct weir__worker *w, weir__fiber_main main, void *arg,
+                            const char *name, struct weir__ctx *ctx)
+{
+    struct weir__fiber *f = w->last_fiber;
+    WEIR_ASSERT(f != NULL, "a worker ends once");
+    w->last_fiber = NULL;
+    begin(w, f, main, arg, name, ctx);
+    f->state = WEIR__FIBER_READY;
+    weir__list_push_back(&w->ready, &f->in_run);
 }
 
 struct weir__fiber *weir__fiber_start(struct weir__worker *w, weir__fiber_main main, void *arg,
@@ -361,6 +430,7 @@ void weir__fiber_yield(void)
     struct weir__worker *w = weir__self;
     struct weir__fiber *f = w->current;
     int saved_errno = errno;
+    weir__scope_check(f);
     if (f->before_park != NULL)
         f->before_park(f);
     f->state = WEIR__FIBER_READY;
@@ -383,7 +453,6 @@ void weir__fiber_park(struct weir__wait *wait)
     f->since = w->now;
     weir__count(&w->stats.fibers_parked, 1);
     leave(w, f);
-    weir__count(&w->stats.fibers_parked, -1);
     f->wait = NULL;
     errno = saved_errno;
 }
@@ -394,9 +463,12 @@ void weir__fiber_ready(struct weir__fiber *f)
     if (w == weir__self) {
         WEIR_ASSERT(f->state == WEIR__FIBER_PARKED, "F1: only a parked fiber becomes ready");
         f->state = WEIR__FIBER_READY;
+        weir__count(&w->stats.fibers_parked, -1);
         weir__list_push_back(&w->ready, &f->in_run);
         return;
     }
+    atomic_fetch_add_explicit(&w->inbox_woken, 1, memory_order_relaxed);
+    weir__hands_over(f);
     f->inbox_next = atomic_load_explicit(&w->inbox_fibers, memory_order_relaxed);
     while (!atomic_compare_exchange_weak(&w->inbox_fibers, &f->inbox_next, f))
         ;

@@ -13,6 +13,7 @@
 
 #include "base/list.h"
 #include "rt/context.h"
+#include "rt/exception.h"
 #include "rt/stack.h"
 
 struct weir__worker;
@@ -60,9 +61,11 @@ struct weir__fiber {
     struct weir__wait *wait; /* while parked */
     weir_time since;         /* of its state */
     uint8_t state;
-    bool is_hibernating;
-    bool is_shown;            /* it hibernates, but others have needed its stack, so that is back */
-    bool is_shared;           /* others reach into its stack: it does not hibernate any more */
+    bool is_hibernating : 1;
+    bool is_shown : 1;        /* it hibernates, but others have needed its stack, so that is back */
+    bool is_shared : 1;       /* others reach into its stack: it does not hibernate any more */
+    bool has_cxx : 1;         /* it has given its worker away while exceptions were handled */
+    bool has_canary : 1;      /* its stack has no guard (stack.h) */
     uint32_t stack_used_max;  /* high-water in bytes, when last looked at */
     struct weir__list in_all; /* worker.fibers */
     struct weir__fiber
@@ -74,6 +77,10 @@ struct weir__fiber {
     const char *name;      /* static: the function's, or what the runtime calls it */
     const weir_site *site; /* who started it; NULL: the runtime */
     struct weir__child child;
+    struct weir__cxx cxx;     /* with has_cxx */
+    struct weir__list opened; /* contexts that its code opened: weir__ctx.in_opener, newest first */
+    struct weir__ctx *scope;  /* the newest of them that its block joins (scope.h) */
+    uint32_t refused;         /* failed at once since it last waited, weighed (wait.h) */
     uint64_t id;
     char *stack_lo, *stack_hi; /* usable bytes, without the guard */
     /*
@@ -112,8 +119,18 @@ bool weir__fiber_run_now(struct weir__worker *w, weir__fiber_main main, void *ar
 weir_err weir__go_apart(const weir_site *site, struct weir__ctx *p, weir_fiber_fn fn, void *arg,
                         const char *name);
 
-/* An argument on this fiber's stack must be older than the context that it is passed to. */
-void weir__refuse_short_lived(const struct weir__ctx *c, const void *arg, const char *function);
+/*
+ * Data that will be used by others, or later than `c` (kept.c): no address in it may lead into the
+ * memory of the request that hands it over.
+ */
+void weir__refuse_kept(const struct weir__ctx *c, const void *data, size_t size,
+                       const char *function);
+
+/*
+ * Does `arg` lie in the memory of the request or of a block of this fiber, or in a frame above
+ * them, and `c` go on when they have ended (kept.c)?
+ */
+bool weir__ends_before(const struct weir__ctx *c, const void *arg);
 
 /* The running fiber; NULL on a worker's own stack and on other threads. */
 struct weir__fiber *weir__fiber_self(void);
@@ -125,6 +142,16 @@ uint64_t weir__fiber_total(const struct weir__runtime *rt);
 void weir__fiber_yield(void);
 
 /* --- for rt itself: the two halves of every wait, and the worker's loop ----------------------- */
+
+/*
+ * The fiber that ends a worker is made with it, for at the end there may be no memory, nor room for
+ * one more fiber. Keep: false, there is no memory now. Start: once; its parameters are those of
+ * weir__fiber_start. Drop: idempotent.
+ */
+bool weir__fiber_keep_last(struct weir__worker *w);
+void weir__fiber_start_last(struct weir__worker *w, weir__fiber_main main, void *arg,
+                            const char *name, struct weir__ctx *ctx);
+void weir__fiber_drop_last(struct weir__worker *w);
 
 /* Gives the worker away until weir__fiber_ready. `wait` is what the dump shows. */
 void weir__fiber_park(struct weir__wait *wait);

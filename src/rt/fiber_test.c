@@ -14,6 +14,7 @@
 #include "rt/panic.h"
 #include "rt/sim.h"
 #include "rt/stack.h"
+#include "rt/try.h"
 #include <weir/fiber.h>
 
 /* --- starting and joining --------------------------------------------------------------------- */
@@ -30,7 +31,7 @@ static weir_err joins_a_thousand(weir_ctx *c, void *arg)
 {
     (void)arg;
     int sum = 0;
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     for (int i = 0; i < 1000; i++)
         assert_int_equal(WEIR_GO(group, add_one, &sum), WEIR_OK);
     assert_int_equal(sum, 0); /* they begin when the caller waits */
@@ -65,7 +66,7 @@ static weir_err fail_fast(weir_ctx *c, void *arg)
     (void)arg;
     struct job jobs[] = {{10, WEIR_OK, 0}, {20, WEIR_EDB, 0}, {30, WEIR_OK, 0}};
     weir_time start = weir_now();
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     for (int i = 0; i < 3; i++)
         assert_int_equal(WEIR_GO(group, job, &jobs[i]), WEIR_OK);
     assert_int_equal(weir_join(group), WEIR_EDB);
@@ -80,7 +81,7 @@ static weir_err all_and_first_ok(weir_ctx *c, void *arg)
 {
     (void)arg;
     struct job jobs[] = {{10, WEIR_EDB, 0}, {20, WEIR_OK, 0}, {30, WEIR_OK, 0}};
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     for (int i = 0; i < 3; i++)
         assert_int_equal(WEIR_GO(group, job, &jobs[i]), WEIR_OK);
     assert_int_equal(weir_join_as(group, WEIR_JOIN_ALL), WEIR_EDB);
@@ -101,7 +102,7 @@ static void test_join_modes(void **state)
 
 static weir_err leaves_children(weir_ctx *c, void *arg)
 {
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     struct job *jobs = arg;
     for (int i = 0; i < 2; i++)
         assert_int_equal(WEIR_GO(group, job, &jobs[i]), WEIR_OK);
@@ -127,7 +128,9 @@ static void starts_late(void *arg)
 static weir_err closes_and_starts(weir_ctx *c, void *arg)
 {
     (void)arg;
-    struct late late = {weir_ctx_open(c), WEIR_OK};
+    struct late late = {NULL, WEIR_OK};
+    WEIR_SCOPE(group, c);
+    late.group = group;
     assert_int_equal(weir_defer(late.group, starts_late, &late), WEIR_OK);
     (void)weir_ctx_close(late.group);
     assert_int_equal(late.err, WEIR_ECLOSED);
@@ -156,7 +159,7 @@ static weir_err runaway(weir_ctx *c, void *arg)
     (void)arg;
     int sum = 0;
     weir_err err = WEIR_OK;
-    weir_ctx *group = weir_ctx_open(c, .fibers_max = 50);
+    WEIR_SCOPE(group, c, .fibers_max = 50);
     int started = 0;
     for (; started < 100 && (err = WEIR_GO(group, add_one, &sum)) == WEIR_OK; started++)
         ;
@@ -174,7 +177,7 @@ static weir_err runaway_process(weir_ctx *c, void *arg)
 {
     (void)arg;
     int sum = 0, started = 0;
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     while (WEIR_GO(group, add_one, &sum) == WEIR_OK)
         started++;
     assert_int_equal(started, 19); /* 20, and the test's own */
@@ -208,7 +211,7 @@ static weir_err detached(weir_ctx *c, void *arg)
 static weir_err detaches(weir_ctx *c, void *arg)
 {
     struct detached d = {"/orders/7", arg};
-    weir_ctx *request = weir_ctx_open(c);
+    WEIR_SCOPE(request, c);
     assert_int_equal(weir_detach(request, detached, &d, sizeof d, .timeout = weir_sec(2)), WEIR_OK);
     memset(&d, 0, sizeof d);
     assert_int_equal(weir_ctx_close(request), WEIR_OK);
@@ -261,7 +264,7 @@ static weir_err stack_arguments(weir_ctx *c, void *arg)
 {
     (void)arg;
     int sum = 0;
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     go_with(
         group,
         &sum); /* a local of the function that opened the context: fine from anywhere below it */
@@ -291,7 +294,7 @@ static weir_err joins_its_parents(weir_ctx *c, void *arg)
 static weir_err joined_from_below(weir_ctx *c, void *arg)
 {
     (void)arg;
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(WEIR_GO(group, joins_its_parents, group), WEIR_OK);
     assert_int_equal(weir_join(group), WEIR_EPANIC);
     assert_non_null(strstr(weir_last_error(group)->message.ptr, "only the function that opened"));
@@ -339,7 +342,7 @@ static weir_err panics(weir_ctx *c, void *arg)
 static weir_err protects(weir_ctx *c, void *arg)
 {
     (void)arg;
-    int hundred = 100;
+    static int hundred = 100;
     cleanups = 0;
     assert_int_equal(weir_protect(c, panics, &hundred), WEIR_EPANIC);
     assert_int_equal(cleanups, 110); /* ten frames, and the context that was left open */
@@ -354,14 +357,14 @@ static weir_err protects(weir_ctx *c, void *arg)
 static weir_err panicking_child(weir_ctx *c, void *arg)
 {
     (void)arg;
-    (void)weir_yield(c);
+    (void)!weir_yield(c);
     weir_panic("a child's");
 }
 
 static weir_err child_panics(weir_ctx *c, void *arg)
 {
     (void)arg;
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(WEIR_GO(group, panicking_child, NULL), WEIR_OK);
     assert_int_equal(weir_join(group), WEIR_EPANIC);
     assert_string_equal(weir_last_error(group)->message.ptr, "a child's");
@@ -409,7 +412,7 @@ static weir_err leaves_both(weir_ctx *c, void *arg)
 static weir_err protects_both(weir_ctx *c, void *arg)
 {
     (void)arg;
-    int five = 5;
+    static int five = 5;
     cleanups = 0;
     assert_int_equal(weir_protect(c, leaves_both, &five), WEIR_EPANIC);
     assert_int_equal(cleanups, 5);
@@ -448,7 +451,7 @@ static weir_err deep_fibers(weir_ctx *c, void *arg)
 {
     (void)arg;
     for (int round = 0; round < 3; round++) {
-        weir_ctx *group = weir_ctx_open(c);
+        WEIR_SCOPE(group, c);
         for (int i = 0; i < 20; i++)
             assert_int_equal(WEIR_GO(group, goes_deep, NULL), WEIR_OK);
         assert_int_equal(weir_join(group), WEIR_OK);
@@ -470,7 +473,7 @@ static weir_err fan_out(weir_ctx *c, void *arg)
 {
     (void)arg;
     struct job jobs[] = {{10, WEIR_OK, 0}, {20, WEIR_OK, 0}, {30, WEIR_OK, 0}};
-    weir_ctx *group = weir_ctx_open(c, .timeout = weir_ms(300));
+    WEIR_SCOPE(group, c, .timeout = weir_ms(300));
     for (int i = 0; i < 3; i++) {
         weir_err err = WEIR_GO(group, job, &jobs[i]);
         if (err != WEIR_OK)
@@ -496,7 +499,7 @@ static void test_a_fan_out_ends_wherever_it_is_cancelled(void **state)
 static weir_err sleeps_in_a_shield(weir_ctx *c, void *arg)
 {
     (void)arg;
-    weir_ctx *inner = weir_ctx_open(c);
+    WEIR_SCOPE(inner, c);
     weir__wait_cancel_nth(1);
     weir_shield(inner, weir_sec(1));
     weir_time began = weir_now();
@@ -523,7 +526,7 @@ static weir_err comes_in_bursts(weir_ctx *c, void *arg)
     uint64_t *slots = arg;
     for (int burst = 0; burst < 4; burst++) {
         int sum = 0;
-        weir_ctx *group = weir_ctx_open(c);
+        WEIR_SCOPE(group, c);
         for (int i = 0; i < 400; i++)
             assert_int_equal(WEIR_GO(group, add_one, &sum), WEIR_OK);
         assert_int_equal(weir_join(group), WEIR_OK);
@@ -597,7 +600,7 @@ static weir_err looks_how_deep(weir_ctx *c, void *arg)
         struct weir__fiber *f = WEIR_CONTAINER(node, struct weir__fiber, in_run);
         deepest = f->stack_used_max > deepest ? f->stack_used_max : deepest;
     }
-    assert_true(WEIR_HAS_ASAN || deepest >= (96 << 10)); /* it has stacks of its own */
+    assert_true(weir__has_asan() || deepest >= (96 << 10)); /* it has stacks of its own */
     return WEIR_OK;
 }
 

@@ -17,10 +17,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/given.h"
 #include "rt/busy.h"
 #include "rt/offload.h"
+#include "rt/outside.h"
 #include "rt/panic.h"
+#include "rt/scope.h"
 #include "rt/runtime.h"
+#include "rt/sized.h"
 #include "rt/sys.h"
 #include <weir/file.h>
 
@@ -214,6 +218,7 @@ static const struct weir__owned_type temp_type = {
 
 weir_err weir_file_close(weir_ctx *c, weir_file *f)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     struct weir__ctx *ctx = weir__ctx_of(c);
     f = file_of(f, __func__);
     if (!weir__busy_end(&f->busy, true))
@@ -237,7 +242,7 @@ static weir_file *new_file(const weir_site *site, struct weir__ctx *ctx, const c
     if (f == NULL)
         return NULL;
     f->fd = -1;
-    f->err = weir__ctx_check(ctx);
+    f->err = weir__may_wait(ctx);
     f->bytes_max = UINT64_MAX;
     size_t n = strlen(path) + 1;
     char *copy = weir__ctx_object(ctx, n);
@@ -272,8 +277,11 @@ static void open_it(weir_ctx *c, weir_file *f, weir_err (*fn)(void *arg), struct
 weir_file *weir_file_open_at(const weir_site *site, weir_ctx *c, const char *path,
                              const weir_file_open_options *options)
 {
+    WEIR__FIBERS_ONLY(weir__outside_nothing());
     if (path == NULL)
         weir__misuse("weir_file_open", "the path is NULL");
+    weir_file_open_options room;
+    options = weir__options(options, &room, sizeof room, "weir_file_open");
     if ((options->flags & ~FLAGS_KNOWN) != 0)
         weir__misuse("weir_file_open",
                      "flags 0%o: O_RDONLY, O_WRONLY or O_RDWR with O_CREAT, "
@@ -296,6 +304,9 @@ weir_file *weir_file_open_at(const weir_site *site, weir_ctx *c, const char *pat
 weir_file *weir_file_temp_at(const weir_site *site, weir_ctx *c,
                              const weir_file_temp_options *options)
 {
+    WEIR__FIBERS_ONLY(weir__outside_nothing());
+    weir_file_temp_options room;
+    options = weir__options(options, &room, sizeof room, "weir_file_temp");
     const char *folder = options->folder != NULL ? options->folder : getenv("TMPDIR");
     if (folder == NULL || folder[0] == '\0')
         folder = "/tmp";
@@ -313,6 +324,7 @@ weir_file *weir_file_temp_at(const weir_site *site, weir_ctx *c,
 
 weir_err weir_file_err(const weir_file *f)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     return file_of(f, __func__)->err;
 }
 
@@ -321,14 +333,15 @@ weir_err weir_file_err(const weir_file *f)
 /* Each call begins with it, and ends with weir__busy_leave when it was WEIR_OK. */
 static weir_err enter(struct weir__ctx *c, weir_file *f)
 {
-    weir_err err = weir__ctx_check(c);
-    if (err == WEIR_OK)
-        err = weir__busy_enter(&f->busy);
+    weir_err err = weir__may_wait(c);
+    if (err < 0)
+        return err;
+    err = weir__busy_enter(&f->busy);
     if (err == WEIR_OK && f->err < 0) {
         weir__busy_leave(&f->busy);
         err = f->err;
     }
-    return err;
+    return err < 0 ? weir__wait_refused(err) : WEIR_OK;
 }
 
 /* Bytes that are in memory already; below 0 they are not, or that cannot be known. */
@@ -353,6 +366,8 @@ static ssize_t read_at(struct weir__ctx *c, weir_file *f, void *bytes, size_t si
 
 ssize_t weir_file_pread(weir_ctx *c, weir_file *f, void *bytes, size_t size, uint64_t at)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given_some(bytes, size, "the memory");
     struct weir__ctx *ctx = weir__ctx_of(c);
     f = file_of(f, __func__);
     weir_err err = enter(ctx, f);
@@ -384,6 +399,8 @@ static void end_sequence(weir_file *f, uint64_t at)
 
 ssize_t weir_file_read(weir_ctx *c, weir_file *f, void *bytes, size_t size)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given_some(bytes, size, "the memory");
     struct weir__ctx *ctx = weir__ctx_of(c);
     f = file_of(f, __func__);
     weir_err err = enter(ctx, f);
@@ -433,6 +450,8 @@ static weir_err write_at(weir_ctx *c, weir_file *f, const void *bytes, size_t si
 
 weir_err weir_file_pwrite(weir_ctx *c, weir_file *f, const void *bytes, size_t size, uint64_t at)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given_some(bytes, size, "the data");
     f = file_of(f, __func__);
     weir_err err = enter(weir__ctx_of(c), f);
     if (err < 0)
@@ -465,6 +484,8 @@ static bool give_back(weir_file *f, uint64_t at, size_t size)
 
 weir_err weir_file_write(weir_ctx *c, weir_file *f, const void *bytes, size_t size)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given_some(bytes, size, "the data");
     f = file_of(f, __func__);
     weir_err err = enter(weir__ctx_of(c), f);
     if (err < 0)
@@ -479,6 +500,7 @@ weir_err weir_file_write(weir_ctx *c, weir_file *f, const void *bytes, size_t si
 
 weir_err weir_file_sync(weir_ctx *c, weir_file *f)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     struct weir__ctx *ctx = weir__ctx_of(c);
     f = file_of(f, __func__);
     weir_err err = enter(ctx, f);
@@ -494,6 +516,7 @@ weir_err weir_file_sync(weir_ctx *c, weir_file *f)
 
 int64_t weir_file_size(weir_ctx *c, weir_file *f)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     f = file_of(f, __func__);
     weir_err err = enter(weir__ctx_of(c), f);
     if (err < 0)

@@ -186,7 +186,7 @@ static weir_err cannot_open(weir_ctx *c, void *arg)
     weir_file *f = weir_file_temp(c, .folder = in_folder("nothing"));
     assert_int_equal(weir_file_write(c, f, "x", 1), -ENOENT);
     weir_error_clear(c);
-    weir_ctx *done = weir_ctx_open(c);
+    WEIR_SCOPE(done, c);
     weir_cancel(done);
     assert_int_equal(weir_file_err(weir_file_open(done, in_folder("digits"))), WEIR_ECANCELED);
     f = weir_file_open(c, in_folder("digits"));
@@ -272,7 +272,7 @@ static weir_err one_of_each(weir_ctx *c, void *arg)
 {
     struct plan *p = arg;
     char bytes[16];
-    weir_ctx *turn = weir_ctx_open(c);
+    WEIR_SCOPE(turn, c);
     uint64_t sys = weir__sys_count(), allocs = weir__alloc_stats().allocs;
     if (p->is_named)
         weir__sys_fail_nth(1, EOPNOTSUPP);
@@ -435,7 +435,8 @@ static weir_err ends_under_a_call(weir_ctx *app, void *arg)
     bool by_hand = *(bool *)arg;
     (void)app;
     weir_ctx *c = weir__ctx_handle(weir__ctx_new(weir__self->root, weir_never(), 0, NULL));
-    weir_ctx *owner = weir_ctx_open(c), *g = weir_ctx_open(c);
+    WEIR_SCOPE(owner, c);
+    WEIR_SCOPE(g, c);
     struct gate gate;
     struct reader r = {.f = weir_file_open(owner, in_folder("digits")), .n = -1};
     assert_int_equal(weir_file_err(r.f), WEIR_OK);
@@ -474,12 +475,12 @@ static weir_err gives_up_writes(weir_ctx *app, void *arg)
     char bytes[16] = "";
     (void)app, (void)arg;
     weir_ctx *c = weir__ctx_handle(weir__ctx_new(weir__self->root, weir_never(), 0, NULL));
-    weir_ctx *g = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
     struct gate gate;
     weir_file *f = weir_file_temp(c, .folder = folder);
     assert_int_equal(weir_file_write(c, f, "one ", 4), WEIR_OK);
     close_gate(g, &gate);
-    weir_ctx *hasty = weir_ctx_open(c, .timeout = weir_ms(5));
+    WEIR_SCOPE(hasty, c, .timeout = weir_ms(5));
     assert_int_equal(weir_file_write(hasty, f, "never ", 6), WEIR_ETIMEDOUT);
     (void)weir_ctx_close(hasty);
     sem_post(&gate.go);
@@ -488,7 +489,7 @@ static weir_err gives_up_writes(weir_ctx *app, void *arg)
     assert_int_equal(weir_file_pread(c, f, bytes, sizeof bytes, 0), 7);
     assert_string_equal(bytes, "one two");
     char *much = weir_alloc(c, MUCH);
-    hasty = weir_ctx_open(c, .timeout = weir_ms(2));
+    hasty = weir_ctx_enter(c, .timeout = weir_ms(2));
     weir_err err = weir_file_write(hasty, f, much, MUCH);
     assert_true(err == WEIR_OK || err == WEIR_ETIMEDOUT);
     assert_true(err == weir_file_err(f) || weir_file_size(c, f) == 7);

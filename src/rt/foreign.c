@@ -105,6 +105,8 @@ static void tell(const struct weir__foreign_fd *e, weir_time now)
 {
     struct weir__log_line l;
     char message[WEIR__FOREIGN_WHAT_MAX + 64];
+    if (!weir__log_wants(WEIR_LOG_WARN))
+        return;
     snprintf(message, sizeof message, "descriptor %d was opened behind the runtime's back: %s",
              e->num, e->what);
     weir__log_begin(&l, WEIR_LOG_WARN, weir_str_from(message), NULL, NULL);

@@ -160,16 +160,51 @@ static weir_err cannot_adopt(weir_ctx *c, void *arg)
     return WEIR_OK;
 }
 
+static weir_err hands_over(weir_ctx *c, void *fd)
+{
+    return weir_fd_adopt(c, *(int *)fd);
+}
+
+/* What is not the caller's to give: a context would close it under its owner's feet. */
+static weir_err gives_others(weir_ctx *c, void *arg)
+{
+    int own = weir__sys_open("/dev/null", O_RDONLY, 0);
+    int twice = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    assert_int_equal(weir_fd_adopt(c, twice), WEIR_OK);
+    int others[] = {0, 1, 2, own, twice};
+    (void)arg;
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        assert_int_equal(weir_protect(c, hands_over, &others[i]), WEIR_EPANIC);
+        assert_non_null(strstr(weir_last_error(c)->message.ptr, "weir_fd_adopt: descriptor "));
+        weir_error_clear(c);
+        assert_true(weir__sys_fd_flags(others[i]) >= 0); /* as it was */
+    }
+    assert_int_equal(weir_fd_adopt(c, 777),
+                     -EBADF); /* reports open files: a lower one may be theirs */
+    assert_non_null(strstr(weir_last_error(c)->message.ptr, "is not open"));
+    weir__sys_close(own);
+    return WEIR_OK;
+}
+
+static void test_what_is_others_is_not_taken(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(gives_others, NULL), WEIR_OK);
+}
+
 static void test_what_is_known_is_not_told(void **state)
 {
     (void)state;
+    int ends[2];
     audit();
+    assert_int_equal(weir__sys_pipe(ends), 0);
     int fds[] = {weir__sys_open("/dev/null", O_RDONLY, 0),
                  weir__sys_socket(AF_INET, SOCK_STREAM, 0),
                  weir__sys_epoll_create(),
                  weir__sys_eventfd(),
                  weir__sys_openat(AT_FDCWD, "/dev/null", O_RDONLY),
-                 weir__sys_signalfd(1, (int[]){10})};
+                 ends[0],
+                 ends[1]};
     int root = weir__sys_open("/", O_PATH | O_DIRECTORY, 0), adopted = -1;
     int beneath = weir__sys_open_beneath(root, "proc/self/status");
     for (int i = 0; i < 3; i++)
@@ -266,11 +301,9 @@ static void test_many_are_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_L28_what_stays_is_told_once),
-        TEST(test_a_number_is_no_identity),
-        TEST(test_what_is_known_is_not_told),
-        TEST(test_libraries_hold_what_they_need),
-        TEST(test_many_are_bounded),
+        TEST(test_L28_what_stays_is_told_once),   TEST(test_a_number_is_no_identity),
+        TEST(test_what_is_known_is_not_told),     TEST(test_what_is_others_is_not_taken),
+        TEST(test_libraries_hold_what_they_need), TEST(test_many_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

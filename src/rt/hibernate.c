@@ -34,11 +34,9 @@ static struct weir__lock lock;
 
 const char *weir__hibernate_obstacle(void)
 {
-#if defined(WEIR__ASAN) || defined(WEIR__TSAN)
-    return "the sanitizers keep notes on each byte of a stack";
-#else
+    if (weir__is_sanitized())
+        return "the sanitizers keep notes on each byte of a stack";
     return weir__stack_can_hide() ? NULL : "the kernel has no guard regions";
-#endif
 }
 
 /* --- who may ------------------------------------------------------------------------------ */

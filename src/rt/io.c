@@ -61,7 +61,7 @@ ssize_t weir__io(struct weir__ctx *c, struct weir__op *op, weir_time until)
     for (;;) {
         weir_err err = weir__ctx_check(c);
         if (err != WEIR_OK)
-            return err;
+            return weir__wait_refused(err);
         if (op->fd->num < 0)
             return -EBADF;
         if (w->poller->submit(w, op))
@@ -120,6 +120,11 @@ weir_err weir__fd_watch_shared(struct weir__fd *fd, int num,
                                void (*on_ready)(struct weir__fd *fd, unsigned ready))
 {
     return watch(fd, num, true, on_ready);
+}
+
+weir_err weir__fd_again(struct weir__fd *fd)
+{
+    return weir__self->poller->again(weir__self, fd);
 }
 
 static int stop_watching(struct weir__fd *fd, bool is_closing)

@@ -2,79 +2,23 @@
  * Reports of what was left open by mistake. Each is counted by kind and place in a table of fixed
  * size, and told in a log line with the place, age, route, request and the stack that acquired it.
  *
- * A bug in a hot handler makes thousands of the same a second, and names for a stack cost
- * milliseconds: so the first of each place is told in full, and only a few more of each second; the
+ * The first of each place is told in full, and only a few more of each second (places.h); the
  * others are counted, and the next line says how many there were.
- *
- * Owns the table, for the life of the process. Limits: 256 places; mistakes at further ones count
- * in the total alone.
  */
-#include <time.h>
-
 #include "rt/log.h"
 #include "rt/owned.h"
+#include "rt/places.h"
 #include "rt/symbol.h"
 #include "rt/worker.h"
 
-#define SITES_MAX 256
-#define LINES_A_SECOND 10
+static struct weir__places all;
 
-static struct {
-    struct weir__lock lock;
-    struct weir__leak_site sites[SITES_MAX];
-    size_t site_count;
-    uint64_t total;
-    int64_t second; /* of the clock, for which `lines` counts */
-    unsigned lines;
-    uint64_t untold;
-} all;
-
-static bool same_site(const weir_site *a, const weir_site *b)
-{
-    if (a == b)
-        return true;
-    return a != NULL && b != NULL && a->line == b->line && strcmp(a->file, b->file) == 0;
-}
-
-/* The entry moves to the end: the most recent is last. True for the first of its kind and place. */
-static bool count_site(const char *kind, const weir_site *site)
-{
-    size_t i = 0;
-    while (i < all.site_count &&
-           !(same_site(all.sites[i].site, site) && strcmp(all.sites[i].kind, kind) == 0))
-        i++;
-    if (i == SITES_MAX)
-        return false;
-    if (i == all.site_count)
-        all.sites[all.site_count++] = (struct weir__leak_site){kind, site, 0};
-    struct weir__leak_site mine = all.sites[i];
-    mine.count++;
-    memmove(&all.sites[i], &all.sites[i + 1], (all.site_count - i - 1) * sizeof mine);
-    all.sites[all.site_count - 1] = mine;
-    return mine.count == 1;
-}
-
-/* Counts it; true when it is to be told, with the number of those that were not. */
+/* Counts it; true when it is to be told. */
 static bool count(const char *kind, const weir_site *site, uint64_t *untold)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    weir__lock_take(&all.lock);
-    all.total++;
-    bool is_first = count_site(kind, site);
-    if (all.second != now.tv_sec) {
-        all.second = now.tv_sec;
-        all.lines = 0;
-    }
-    bool is_told = is_first || all.lines < LINES_A_SECOND;
-    if (is_told) {
-        all.lines++;
-        *untold = all.untold;
-        all.untold = 0;
-    } else {
-        all.untold++;
-    }
-    weir__lock_give(&all.lock);
+    struct weir__untold u = {0};
+    bool is_told = weir__places_count(&all, kind, site, NULL, &u);
+    *untold = u.elsewhere;
     return is_told;
 }
 
@@ -153,17 +97,16 @@ void weir__report_wait(const struct weir__wait *w)
 size_t weir__leak_sites(struct weir__leak_site *out, size_t max)
 {
     weir__lock_take(&all.lock);
-    size_t n = all.site_count < max ? all.site_count : max;
-    for (size_t i = 0; i < n; i++)
-        out[i] = all.sites[all.site_count - n + i];
+    size_t n = all.place_count < max ? all.place_count : max;
+    for (size_t i = 0; i < n; i++) {
+        const struct weir__place *p = &all.places[all.place_count - n + i];
+        out[i] = (struct weir__leak_site){p->kind, p->site, p->count};
+    }
     weir__lock_give(&all.lock);
     return n;
 }
 
 uint64_t weir__leak_total(void)
 {
-    weir__lock_take(&all.lock);
-    uint64_t total = all.total;
-    weir__lock_give(&all.lock);
-    return total;
+    return weir__places_total(&all, NULL);
 }

@@ -74,7 +74,7 @@ static weir_err leave_open(weir_ctx *c, void *arg)
     *t = (struct thing){.number = 7, .is_mistake = s->is_mistake};
     weir__ctx_of(c)->route = "POST /orders";
     acquire(c, t, s->site);
-    (void)weir_sleep(c, weir_ms(1500));
+    (void)!weir_sleep(c, weir_ms(1500));
     if (s->by_hand)
         weir__disown(&t->owned);
     return s->result;
@@ -89,14 +89,14 @@ static weir_err tells(weir_ctx *c, void *arg)
     (void)arg;
     uint64_t before = weir__leak_total();
     for (int i = 0; i < 4; i++) {
-        weir_ctx *g = weir_ctx_open(c);
+        WEIR_SCOPE(g, c);
         assert_int_equal(WEIR_GO(g, leave_open, &stories[i]), WEIR_OK);
         (void)weir_ctx_close(g); /* cancelled: what is left then is no mistake */
     }
     for (int i = 0; i < 4; i++) {
-        weir_ctx *g = weir_ctx_open(c);
+        WEIR_SCOPE(g, c);
         assert_int_equal(WEIR_GO(g, leave_open, &stories[i]), WEIR_OK);
-        (void)weir_join_as(g, WEIR_JOIN_ALL);
+        (void)!weir_join_as(g, WEIR_JOIN_ALL);
         (void)weir_ctx_close(g);
     }
     assert_int_equal(weir__leak_total(),
@@ -164,7 +164,7 @@ static weir_err floods_then_once(weir_ctx *c, void *arg)
     static struct thing last;
     assert_int_equal(floods(c, arg), WEIR_OK);
     last = (struct thing){.number = MANY, .is_mistake = true};
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     weir__own(weir__ctx_of(group), &last.owned, &type, &site_c);
     weir__ctx_of(group)->is_ok = true;
     (void)weir_ctx_close(group);

@@ -9,6 +9,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "base/sanitizer.h"
+
 struct weir__lock {
     atomic_bool is_taken;
 };
@@ -28,10 +30,21 @@ static inline void weir__lock_take(struct weir__lock *l)
             __builtin_ia32_pause();
         }
     }
+    weir__takes_over(l);
+}
+
+/* False: somebody has it. */
+static inline bool weir__lock_try(struct weir__lock *l)
+{
+    if (atomic_exchange_explicit(&l->is_taken, true, memory_order_acquire))
+        return false;
+    weir__takes_over(l);
+    return true;
 }
 
 static inline void weir__lock_give(struct weir__lock *l)
 {
+    weir__hands_over(l);
     atomic_store_explicit(&l->is_taken, false, memory_order_release);
 }
 

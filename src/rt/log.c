@@ -7,9 +7,11 @@
  * and counted; debug and info lines already when it is four fifths full, so that warnings still
  * find room. The next line that fits is preceded by one that tells how many were lost.
  *
- * The one hard thing is the price of waking the writer, a system call: it is woken only when it
- * sleeps without an end, which it does when it found the ring empty twice; in between it naps for
- * 10 ms and gathers lines.
+ * Two hard things. The price of waking the writer, a system call: it is woken only when it sleeps
+ * without an end, which it does when it found the ring empty twice; in between it naps for 10 ms
+ * and gathers lines. And a sink that takes nothing (a full pipe, a disk that stalls) holds the
+ * writer in the kernel, where nobody can reach it: whoever waits for the writer does so for a time,
+ * and then leaves it there, with what is in the ring.
  */
 #include "rt/log.h"
 
@@ -29,7 +31,12 @@
 #define SINK_PATIENCE_MS 1000 /* for a sink that is full; then what it did not take is dropped */
 #define WRITER_STACK (256u << 10)
 
-enum writer_state { NO_WRITER, RUNNING, STOPPED };
+enum writer_state {
+    NO_WRITER,
+    RUNNING,
+    STOPPED,
+    STUCK /* it was left in the kernel: lines are dropped, for who writes would be held as well */
+};
 
 static struct {
     struct weir__lock lock; /* all but the atomics */
@@ -121,12 +128,8 @@ static bool write_some(void)
 
 static void nap(void)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += NAP_NS;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    sem_timedwait(&all.work, &until);
+    struct timespec until = weir__timespec(weir_time_add(weir__clock(), weir_ns(NAP_NS)));
+    sem_clockwait(&all.work, CLOCK_MONOTONIC, &until);
 }
 
 static enum writer_state state(void)
@@ -163,8 +166,7 @@ static void *writer(void *arg)
     return NULL;
 }
 
-/* Starts the thread; only one caller does. Without one, who logs goes on writing. */
-static void start_writer(void)
+weir_err weir__log_start(void)
 {
     weir__lock_take(&all.lock);
     bool is_mine = all.state == NO_WRITER;
@@ -173,11 +175,16 @@ static void start_writer(void)
         all.state = RUNNING;
     }
     weir__lock_give(&all.lock);
-    if (!is_mine || weir__thread_start(&all.thread, "weir-log", WRITER_STACK, writer, NULL) == 0)
-        return;
+    if (!is_mine)
+        return WEIR_OK;
+    weir_err err =
+        weir__thread_start(&all.thread, WEIR__THREAD_OWN, "weir-log", WRITER_STACK, writer, NULL);
+    if (err == WEIR_OK)
+        return WEIR_OK;
     weir__lock_take(&all.lock);
-    all.state = STOPPED;
+    all.state = STOPPED; /* who logs goes on writing */
     weir__lock_give(&all.lock);
+    return err;
 }
 
 /* --- who logs ----------------------------------------------------------------------------- */
@@ -236,25 +243,34 @@ static bool needs_writer(void)
     return weir__self != NULL && weir__self->poller != &weir__poller_sim;
 }
 
-static void submit(const struct weir__log_line *l)
+/* Under the lock. False: who logs writes. */
+static bool hand_on(const struct weir__log_line *l, bool *wake)
 {
-    bool wake = false, is_done = true;
-    weir__lock_take(&all.lock);
     if (all.see != NULL)
         all.see((weir_str){l->out.ptr, l->out.len - 1}, all.see_arg);
-    if (all.state == NO_WRITER && all.capture == NULL && needs_writer()) {
-        weir__lock_give(&all.lock);
-        start_writer();
-        weir__lock_take(&all.lock);
-    }
     if (all.capture != NULL) {
         weir_buf_add(all.capture, l->out.ptr, l->out.len);
         all.lines++;
     } else if (all.state == RUNNING) {
-        wake = enqueue(l);
+        *wake = enqueue(l);
+    } else if (all.state == STUCK) {
+        all.dropped++;
     } else {
-        is_done = false;
+        return false;
     }
+    return true;
+}
+
+static void submit(const struct weir__log_line *l)
+{
+    bool wake = false;
+    weir__lock_take(&all.lock);
+    if (all.state == NO_WRITER && all.capture == NULL && needs_writer()) {
+        weir__lock_give(&all.lock);
+        (void)weir__log_start();
+        weir__lock_take(&all.lock);
+    }
+    bool is_done = hand_on(l, &wake);
     weir__lock_give(&all.lock);
     if (wake)
         sem_post(&all.work);
@@ -262,12 +278,29 @@ static void submit(const struct weir__log_line *l)
         write_directly(l);
 }
 
-void weir__log_end(struct weir__log_line *l)
+static void finish(struct weir__log_line *l)
 {
     if (l->is_cut)
         weir_buf_puts(&l->out, WEIR_S(",\"cut\":true"));
     weir_buf_puts(&l->out, WEIR_S("}\n"));
+}
+
+void weir__log_end(struct weir__log_line *l)
+{
+    if (!weir__log_wants(l->level))
+        return;
+    finish(l);
     submit(l);
+}
+
+void weir__log_last(struct weir__log_line *l)
+{
+    /* A pipe that has room at all has room for a line: it does not block. */
+    struct pollfd p = {.fd = atomic_load_explicit(&all.fd, memory_order_relaxed),
+                       .events = POLLOUT};
+    finish(l);
+    if (poll(&p, 1, SINK_PATIENCE_MS) > 0)
+        (void)write_out(l->out.ptr, l->out.len);
 }
 
 void weir_log_watch(void (*see)(weir_str line, void *arg), void *arg)
@@ -280,20 +313,38 @@ void weir_log_watch(void (*see)(weir_str line, void *arg), void *arg)
 
 /* --- ends and tests ----------------------------------------------------------------------- */
 
+/* Who holds the lock may be a callback that waits against its promise. */
+static bool take_lock_by(weir_time until)
+{
+    while (!weir__lock_try(&all.lock)) {
+        if (weir__clock().ns > until.ns)
+            return false;
+        sched_yield();
+    }
+    return true;
+}
+
+/* True when all up to `goal` is written, or will not be by a writer. */
+static bool is_written_to(uint64_t goal, weir_time until)
+{
+    if (!take_lock_by(until))
+        return false;
+    bool is_written = all.state != RUNNING || all.head >= goal;
+    weir__lock_give(&all.lock);
+    return is_written;
+}
+
 bool weir__log_flush(weir_dur patience)
 {
-    weir__lock_take(&all.lock);
+    static const struct timespec step = {.tv_nsec = 1000000};
+    weir_time until = weir_time_add(weir__clock(), patience);
+    if (!take_lock_by(until))
+        return false;
     uint64_t goal = all.tail;
     bool is_running = all.state == RUNNING;
     weir__lock_give(&all.lock);
-    struct timespec step = {.tv_nsec = 1000000};
-    for (int64_t waited = 0; is_running; waited += step.tv_nsec) {
-        weir__lock_take(&all.lock);
-        bool is_written = all.head >= goal;
-        weir__lock_give(&all.lock);
-        if (is_written)
-            break;
-        if (waited > patience.ns)
+    while (is_running && !is_written_to(goal, until)) {
+        if (weir__clock().ns > until.ns)
             return false;
         sem_post(&all.work);
         nanosleep(&step, NULL);
@@ -301,18 +352,38 @@ bool weir__log_flush(weir_dur patience)
     return true;
 }
 
-void weir__log_stop(weir_dur patience)
+bool weir__log_stop(weir_dur patience)
 {
-    (void)weir__log_flush(patience);
+    bool is_written = weir__log_flush(patience);
     weir__lock_take(&all.lock);
     bool is_running = all.state == RUNNING;
-    all.state = STOPPED;
+    if (is_running)
+        all.state = is_written ? STOPPED : STUCK;
     all.is_held = false;
     weir__lock_give(&all.lock);
     if (!is_running)
-        return;
+        return is_written;
     sem_post(&all.work);
-    pthread_join(all.thread, NULL);
+    if (is_written)
+        pthread_join(all.thread, NULL);
+    else
+        pthread_detach(all.thread);
+    return is_written;
+}
+
+void weir__log_last_words(struct weir__log_line *l, weir_dur patience)
+{
+    bool wake = false;
+    weir_time until = weir_time_add(weir__clock(), patience);
+    weir_buf_puts(&l->out, WEIR_S("}\n"));
+    if (!take_lock_by(until))
+        return;
+    bool is_running = all.state == RUNNING;
+    if (is_running)
+        (void)hand_on(l, &wake);
+    weir__lock_give(&all.lock);
+    if (is_running)
+        (void)weir__log_flush(weir_time_sub(until, weir__clock()));
 }
 
 struct weir__log_stats weir__log_stats(void)

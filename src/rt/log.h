@@ -11,6 +11,7 @@
 
 #define WEIR__LOG_LINE_MAX 4096 /* bytes a line, its end included */
 #define WEIR__LOG_TIME_BYTES 24
+#define WEIR__LOG_ROUTE_BYTES 400 /* what a route may take of a line: it is as long as a pattern */
 #define WEIR__LOG_RING_BYTES (1u << 20) /* lines on their way to the writer */
 
 /*
@@ -35,9 +36,17 @@ void weir__log_begin(struct weir__log_line *l, weir_log_level level, weir_str me
                      const weir_site *site, const struct weir__ctx *c);
 /* Fields. Keys are plain constants of the program; an absent string leaves the field out. */
 void weir__log_str(struct weir__log_line *l, const char *key, weir_str value);
+/* For a value of any length before others: of the line it takes `max` bytes, its end is cut. */
+void weir__log_str_upto(struct weir__log_line *l, const char *key, weir_str value, size_t max);
 void weir__log_int(struct weir__log_line *l, const char *key, int64_t value);
-/* Hands the line on. Never waits. */
+/* Hands the line on, unless it is below the level. Never waits. */
 void weir__log_end(struct weir__log_line *l);
+
+/*
+ * Ends the line and writes it past the ring, at once: for signal handlers of a process that ends. A
+ * sink that is full gets a second.
+ */
+void weir__log_last(struct weir__log_line *l);
 
 /* Writes a point in time as RFC 3339 in UTC: 2026-01-31T23:59:59.123Z. From 1970 on. */
 void weir__log_time(char out[WEIR__LOG_TIME_BYTES], int64_t unix_ms);
@@ -54,8 +63,24 @@ void weir__log_set_fd(int fd);
  */
 bool weir__log_flush(weir_dur patience);
 
-/* Flushes, and ends the writer; lines after that are written by who logs them. */
-void weir__log_stop(weir_dur patience);
+/*
+ * Starts the writer; it starts by itself when a worker logs for the first time, but by then there
+ * may be no thread to be had. Idempotent. -errno: who logs writes, and is held by a slow sink.
+ */
+weir_err weir__log_start(void);
+
+/*
+ * Flushes, and ends the writer; lines after that are written by who logs them. False: the sink did
+ * not take everything within `patience`; the writer is left where it is, in the kernel, and lines
+ * after that are dropped.
+ */
+bool weir__log_stop(weir_dur patience);
+
+/*
+ * Ends the line and waits for `patience` at most until it is written. For who ends the process by
+ * force next: it is held by nobody, whatever others do.
+ */
+void weir__log_last_words(struct weir__log_line *l, weir_dur patience);
 
 struct weir__log_stats {
     uint64_t lines, dropped; /* dropped: no room in the ring, or the sink refused */

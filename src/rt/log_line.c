@@ -11,12 +11,14 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/given.h"
 #include "base/num.h"
 #include "base/utf8.h"
 #include "rt/log.h"
 
 #define END_BYTES 16      /* ,"cut":true}\n */
 #define FIELDS_BYTES 1024 /* what the message leaves to the fields after it */
+#define ID_BYTES 128      /* of these for the request's id */
 
 /* Bytes still free, with `reserve` kept. */
 static size_t room(const struct weir__log_line *l, size_t reserve)
@@ -59,10 +61,11 @@ static size_t escape(const char *p, const char *end, char out[8], size_t *n)
     return 1;
 }
 
-/* A string's characters, as many as there is room for. */
-static void add_text(struct weir__log_line *l, weir_str s, size_t reserve)
+/* A string's characters, as many as there is room for, in at most `max` bytes. */
+static void add_text(struct weir__log_line *l, weir_str s, size_t reserve, size_t max)
 {
     size_t left = room(l, reserve);
+    left = left < max ? left : max;
     for (size_t i = 0, n; i < s.len;) {
         char out[8];
         i += escape(s.ptr + i, s.ptr + s.len, out, &n);
@@ -91,10 +94,15 @@ static bool add_key(struct weir__log_line *l, const char *key)
 
 void weir__log_str(struct weir__log_line *l, const char *key, weir_str value)
 {
+    weir__log_str_upto(l, key, value, SIZE_MAX);
+}
+
+void weir__log_str_upto(struct weir__log_line *l, const char *key, weir_str value, size_t max)
+{
     if (value.ptr == NULL || !add_key(l, key))
         return;
     add(l, "\"", 1);
-    add_text(l, value, 0);
+    add_text(l, value, 0, max);
     add(l, "\"", 1);
 }
 
@@ -160,7 +168,7 @@ void weir__log_begin(struct weir__log_line *l, weir_log_level level, weir_str me
     weir__log_str(l, "level", weir_str_from(level_name(level)));
     if (add_key(l, "msg")) {
         add(l, "\"", 1);
-        add_text(l, message, FIELDS_BYTES);
+        add_text(l, message, FIELDS_BYTES, SIZE_MAX);
         add(l, "\"", 1);
     }
     if (site != NULL) {
@@ -170,13 +178,14 @@ void weir__log_begin(struct weir__log_line *l, weir_log_level level, weir_str me
         weir__log_str(l, "at", place);
     }
     if (c != NULL) {
-        weir__log_str(l, "request_id", c->request_id);
-        weir__log_str(l, "route", weir_str_from(c->route));
+        weir__log_str_upto(l, "request_id", c->request_id, ID_BYTES);
+        weir__log_str_upto(l, "route", weir_str_from(c->route), WEIR__LOG_ROUTE_BYTES);
     }
 }
 
 void weir_log_at(const weir_site *site, weir_ctx *c, weir_log_level level, const char *format, ...)
 {
+    weir__given(format, "the format");
     if (!weir__log_wants(level))
         return;
     struct weir__log_line line;
@@ -187,7 +196,9 @@ void weir_log_at(const weir_site *site, weir_ctx *c, weir_log_level level, const
     va_end(args);
     bool is_cut = n >= (int)sizeof text;
     weir_str message = {text, n < 0 ? 0 : is_cut ? sizeof text - 1 : (size_t)n};
-    weir__log_begin(&line, level, message, site, c != NULL ? weir__ctx_of_at(c, "weir_log") : NULL);
+    bool has_request = c != NULL && weir__self != NULL;
+    weir__log_begin(&line, level, message, site,
+                    has_request ? weir__ctx_of_at(c, "weir_log") : NULL);
     line.is_cut |= is_cut;
     weir__log_end(&line);
 }

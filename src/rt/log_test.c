@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -139,6 +140,32 @@ static void test_long_lines_are_cut(void **state)
     const char *line = logged();
     assert_true(strlen(line) <= WEIR__LOG_LINE_MAX);
     assert_string_equal(line + strlen(line) - 13, ",\"cut\":true}\n");
+}
+
+/* A value with a bound, a message and a route of any length leave what comes behind them whole. */
+static void test_long_values_leave_the_others(void **state)
+{
+    (void)state;
+    static char text[9000];
+    static const char *const fills[] = {"a", "\"", "\x01", "\xff", "\xc3\xa4"};
+    for (size_t i = 0; i < sizeof fills / sizeof fills[0]; i++) {
+        struct weir__ctx c = {.route = text, .request_id = WEIR_S("r-17")};
+        struct weir__log_line l;
+        for (size_t n = 0; n + 2 < sizeof text; n += strlen(fills[i]))
+            memcpy(text + n, fills[i], strlen(fills[i]));
+        weir__log_begin(&l, WEIR_LOG_INFO, weir_str_from(text), NULL, &c);
+        size_t before = l.out.len;
+        weir__log_str_upto(&l, "first", weir_str_from(text), 300);
+        assert_in_range(l.out.len - before, 290 + strlen(",\"first\":\"\""),
+                        300 + strlen(",\"first\":\"\""));
+        weir__log_str(&l, "second", WEIR_S("there"));
+        weir__log_int(&l, "third", 3);
+        weir__log_end(&l);
+        const char *line = logged();
+        assert_non_null(strstr(line, "\"request_id\":\"r-17\""));
+        assert_non_null(strstr(line, ",\"second\":\"there\",\"third\":3,\"cut\":true}\n"));
+        assert_true(weir__utf8_is_valid(weir_str_from(line)));
+    }
 }
 
 static weir_err logs_its_request(weir_ctx *c, void *arg)
@@ -270,6 +297,40 @@ static void test_a_slow_sink_does_not_hold_up(void **state)
     assert_int_equal(close(ends[1]), 0);
 }
 
+/* In a process of its own, since the writer is left behind. 0: it did as it should. */
+static int stops_with_a_stuck_sink(void)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0 || weir__log_start() != WEIR_OK)
+        return 1;
+    weir__log_set_fd(ends[1]); /* a sink that blocks, and that nobody reads */
+    for (int i = 0; i < 100; i++)
+        weir_log(NULL, WEIR_LOG_INFO, "line %03d %1000s", i, "");
+    if (weir__log_flush(weir_ms(1)) || weir__log_stop(weir_ms(1)))
+        return 2; /* a pipe does not hold as much */
+    struct weir__log_stats before = weir__log_stats();
+    weir_log(NULL, WEIR_LOG_INFO, "nobody is held by this");
+    if (weir__log_stats().dropped != before.dropped + 1)
+        return 3;
+    struct weir__log_line l;
+    weir__log_begin(&l, WEIR_LOG_INFO, WEIR_S("nor by this"), NULL, NULL);
+    weir__log_last_words(&l, weir_ms(1));
+    return 0;
+}
+
+/* Were it waited for the test would not end. */
+static void test_a_stuck_sink_does_not_hold_the_end_up(void **state)
+{
+    (void)state;
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(stops_with_a_stuck_sink());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 /* Must be last: after the stop who logs writes. */
 static void test_after_the_stop_lines_are_written_at_once(void **state)
 {
@@ -318,12 +379,14 @@ static void test_who_watches_sees_each_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_stuck_sink_does_not_hold_the_end_up), /* before there is a writer */
         TEST(test_a_line_is_an_object),
         TEST(test_dates_are_those_of_the_calendar),
         TEST(test_levels),
         TEST(test_who_watches_sees_each_line),
         TEST(test_text_is_escaped),
         TEST(test_long_lines_are_cut),
+        TEST(test_long_values_leave_the_others),
         TEST(test_a_context_tells_request_and_route),
         cmocka_unit_test(test_L17_a_full_ring_drops_and_tells),
         cmocka_unit_test(test_a_slow_sink_does_not_hold_up),

@@ -13,7 +13,9 @@
 #include "rt/mutex.h"
 
 #include "rt/deadlock.h"
+#include "rt/outside.h"
 #include "rt/panic.h"
+#include "rt/scope.h"
 #include "rt/waitq.h"
 #include "rt/worker.h"
 
@@ -76,6 +78,7 @@ static const struct weir__owned_type mutex_type = {.name = "mutex", .release = r
 
 weir_mutex *weir_mutex_new_at(const weir_site *site, weir_ctx *c)
 {
+    WEIR__FIBERS_ONLY(weir__outside_nothing());
     weir_mutex *m = weir__waitq_new(weir__ctx_of(c), sizeof *m, KIND, &mutex_type, site);
     if (m == NULL)
         return &no_memory;
@@ -133,11 +136,12 @@ static weir_err take(weir_mutex *m, const struct weir__fiber *self)
 
 weir_err weir_trylock_at(const weir_site *site, weir_ctx *c, weir_mutex *m)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     struct weir__ctx *ctx = weir__ctx_of(c);
     m = weir__waitq_of(m, KIND, "weir_trylock", "the mutex");
     weir_err err = weir__ctx_check(ctx);
     if (err < 0)
-        return err;
+        return weir__call_refused(err);
     weir__waitq_lock(&m->q);
     err = take(m, weir__fiber_self());
     weir__waitq_unlock(&m->q);
@@ -148,9 +152,10 @@ weir_err weir_trylock_at(const weir_site *site, weir_ctx *c, weir_mutex *m)
 
 weir_err weir_lock_at(const weir_site *site, weir_ctx *c, weir_mutex *m)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     struct weir__ctx *ctx = weir__ctx_of(c);
     m = weir__waitq_of(m, KIND, "weir_lock", "the mutex");
-    weir_err err = weir__ctx_check(ctx);
+    weir_err err = weir__may_wait(ctx);
     if (err < 0)
         return err;
     struct weir__waiter me;
@@ -161,6 +166,8 @@ weir_err weir_lock_at(const weir_site *site, weir_ctx *c, weir_mutex *m)
     weir__waitq_unlock(&m->q);
     if (err == -EAGAIN)
         err = weir__waitq_park(&me);
+    else if (err < 0)
+        return weir__wait_refused(err);
     if (err == WEIR_OK)
         weir__own(ctx, &m->record, &lock_type, site);
     return err;
@@ -177,6 +184,7 @@ static void must_hold(const struct weir__ctx *c, const weir_mutex *m, const char
 
 void weir_unlock(weir_ctx *c, weir_mutex *m)
 {
+    WEIR__FIBERS_ONLY();
     struct weir__ctx *ctx = weir__ctx_of(c);
     m = weir__waitq_of(m, KIND, "weir_unlock", "the mutex");
     must_hold(ctx, m, "weir_unlock");

@@ -21,9 +21,15 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/given.h"
+#include "rt/fault.h"
+#include "rt/outside.h"
+#include "rt/panic.h"
 #include "rt/runtime.h"
 #include "rt/sim.h"
+#include "rt/sized.h"
 #include "rt/thread.h"
+#include "rt/scope.h"
 
 #define STACK_BYTES (1u << 20)
 
@@ -38,7 +44,11 @@ struct call {
     void *arg;
     void (*interrupt)(void *arg);
     enum call_state state;
+    bool is_programs; /* what runs is the program's: it finds no fiber in the simulation either */
     bool is_interrupted;
+    bool has_panicked;
+    weir_err err;                  /* what `fn` returned */
+    struct weir__panic_info panic; /* how it did, when it has */
 };
 
 struct weir__offload_pool {
@@ -114,21 +124,36 @@ static struct call *next_call(struct weir__offload_pool *pool)
     return take_first(pool);
 }
 
+static void call_fn(void *arg)
+{
+    struct call *call = arg;
+    call->err = call->fn(call->arg);
+}
+
+/* Whatever leaves the program's function (a panic, an exception) is the fiber's, which waits. */
+static void make(void *arg)
+{
+    struct call *call = arg;
+    call->has_panicked = !weir__try_outside(call_fn, call, &call->panic);
+}
+
 static void *run_calls(void *arg)
 {
     struct weir__offload_pool *pool = arg;
+    weir__fault_enter_thread();
     pthread_mutex_lock(&pool->mutex);
     for (struct call *call; (call = next_call(pool)) != NULL;) {
         pthread_mutex_unlock(&pool->mutex);
-        weir_err err = call->fn(call->arg);
+        make(call);
         pthread_mutex_lock(&pool->mutex);
         call->state = OVER;
         pool->busy--;
         pthread_mutex_unlock(&pool->mutex);
-        weir__wake(&call->wait, err); /* the last touch: it is on the fiber's stack */
+        weir__wake(&call->wait, call->err); /* the last touch: it is on the fiber's stack */
         pthread_mutex_lock(&pool->mutex);
     }
     pthread_mutex_unlock(&pool->mutex);
+    weir__fault_leave_thread();
     return NULL;
 }
 
@@ -142,8 +167,8 @@ static bool have_threads(struct weir__offload_pool *pool)
         return true;
     char name[16];
     snprintf(name, sizeof name, "%.11s-%u", pool->name, pool->threads);
-    if (weir__thread_start(&pool->ids[pool->threads], name, STACK_BYTES, run_calls, pool) ==
-        WEIR_OK)
+    if (weir__thread_start(&pool->ids[pool->threads], WEIR__THREAD_OPEN, name, STACK_BYTES,
+                           run_calls, pool) == WEIR_OK)
         pool->threads++;
     return pool->threads > 0;
 }
@@ -202,7 +227,10 @@ static bool abandon(struct weir__wait *w)
         call->state = OVER;
     } else if (call->state == RUNNING && call->interrupt != NULL && !call->is_interrupted) {
         call->is_interrupted = true;
-        call->interrupt(call->arg);
+        if (call->is_programs)
+            weir__outside_run(call->interrupt, call->arg);
+        else
+            call->interrupt(call->arg);
         if (is_simulated())
             take_turn(call, weir_ns(0)); /* it does as it is told */
     }
@@ -236,7 +264,7 @@ static weir_err enqueue(struct weir__offload_pool *pool, struct call *call)
 {
     weir_err err = WEIR_OK;
     pthread_mutex_lock(&pool->mutex);
-    if (pool->queued >= pool->queue_max) {
+    if (pool->queued >= pool->queue_max || weir__is_refused("offloaded calls")) {
         err = WEIR_ELIMIT;
     } else {
         weir__list_push_back(&pool->queue, &call->link);
@@ -256,29 +284,52 @@ static weir_err enqueue(struct weir__offload_pool *pool, struct call *call)
     return err;
 }
 
+/* In the simulation `fn` is not begun before its time is over. */
+static weir_err offload(struct call *call, struct weir__ctx *c, const weir_site *site)
+{
+    weir_err err = weir__may_wait(c);
+    if (err < 0)
+        return err;
+    weir__wait_init(&call->wait, &type, c, site, call->pool);
+    weir__list_init(&call->link);
+    weir__timer_init(&call->turn, on_turn);
+    err = enqueue(call->pool, call);
+    if (err < 0)
+        return weir__wait_refused(err);
+    err = weir__park(&call->wait, weir_never());
+    if (err == WEIR_OK && is_simulated()) {
+        if (!call->is_programs)
+            return call->fn(call->arg); /* may wait as a fiber, in virtual time */
+        weir__outside_run(make, call);
+        err = call->err;
+    }
+    if (WEIR_UNLIKELY(call->has_panicked))
+        weir__panic_again(&call->panic);
+    return err;
+}
+
 weir_err weir__offload_on(struct weir__offload_pool *pool, struct weir__ctx *c,
                           const weir_site *site, weir_err (*fn)(void *arg), void *arg,
                           void (*interrupt)(void *arg))
 {
-    weir_err err = weir__ctx_check(c);
-    if (err < 0)
-        return err;
-    struct call call = {
-        .pool = pool, .fn = fn, .arg = arg, .interrupt = interrupt, .state = QUEUED};
-    weir__wait_init(&call.wait, &type, c, site, pool);
-    weir__list_init(&call.link);
-    weir__timer_init(&call.turn, on_turn);
-    err = enqueue(pool, &call);
-    if (err == WEIR_OK)
-        err = weir__park(&call.wait, weir_never());
-    return err == WEIR_OK && is_simulated() ? fn(arg) : err;
+    struct call call = {.pool = pool, .fn = fn, .arg = arg, .interrupt = interrupt};
+    return offload(&call, c, site);
 }
 
 weir_err weir_offload_at(const weir_site *site, weir_ctx *c, weir_err (*fn)(void *arg), void *arg,
                          const weir_offload_options *options)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(fn, "the function");
     struct weir__ctx *ctx = weir__ctx_of(c);
-    return weir__offload_on(weir__self->runtime->offload, ctx, site, fn, arg, options->interrupt);
+    weir_offload_options room;
+    options = weir__options(options, &room, sizeof room, "weir_offload");
+    struct call call = {.pool = weir__self->runtime->offload,
+                        .fn = fn,
+                        .arg = arg,
+                        .interrupt = options->interrupt,
+                        .is_programs = true};
+    return offload(&call, ctx, site);
 }
 
 struct weir__offload_stats weir__offload_stats(struct weir__offload_pool *pool)

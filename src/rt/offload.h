@@ -21,8 +21,8 @@ struct weir__offload_pool *weir__offload_pool_new(const char *name, unsigned thr
 void weir__offload_pool_free(struct weir__offload_pool *pool);
 
 /*
- * As weir_offload, on that pool. In the simulation `fn` runs on the calling fiber, when the call's
- * time is over (weir__sim_offload_takes).
+ * As weir_offload, on that pool, for functions of the library. In the simulation `fn` runs on the
+ * calling fiber, when the call's time is over (weir__sim_offload_takes), and may wait as it does.
  */
 weir_err weir__offload_on(struct weir__offload_pool *pool, struct weir__ctx *c,
                           const weir_site *site, weir_err (*fn)(void *arg), void *arg,

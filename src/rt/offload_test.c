@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "rt/offload.h"
+#include "rt/panic.h"
 #include "rt/sim.h"
 #include <weir/fiber.h>
 #include <weir/offload.h>
@@ -44,13 +45,63 @@ static weir_err add_one(void *arg)
     return *(int *)arg > 1 ? WEIR_ENOTFOUND : WEIR_OK;
 }
 
+static weir_err panics(void *arg)
+{
+    ++*(int *)arg;
+    weir_panic("computed too much");
+}
+
+static weir_err offload_panic(weir_ctx *c, void *arg)
+{
+    return weir_offload(c, panics, arg);
+}
+
+static weir_err is_the_callers_panic(weir_ctx *c, void *arg)
+{
+    int n = 0;
+    uint64_t before = weir__panic_total();
+    (void)arg;
+    for (int i = 1; i <= 20; i++) {
+        assert_int_equal(weir_protect(c, offload_panic, &n), WEIR_EPANIC);
+        assert_int_equal(n, i);
+        weir_str message = weir_last_error(c)->message;
+        assert_true(weir_str_eq(message, WEIR_S("computed too much")));
+        weir_error_clear(c);
+    }
+    assert_int_equal(weir__panic_total() - before, 20);
+    n = 0;
+    assert_int_equal(weir_offload(c, add_one, &n), WEIR_OK);
+    return WEIR_OK;
+}
+
+static void test_a_panic_is_the_callers(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(is_the_callers_panic, NULL), WEIR_OK);
+}
+
+static weir_err is_the_callers_for_real(weir_ctx *c, void *arg)
+{
+    weir_ctx *request = open_request();
+    (void)c;
+    (void)!is_the_callers_panic(request, arg);
+    weir__ctx_end(weir__ctx_of(request));
+    return WEIR_OK;
+}
+
+static void test_a_panic_on_a_thread_is_the_callers(void **state)
+{
+    (void)state;
+    run_for_real(1, is_the_callers_for_real, NULL);
+}
+
 static weir_err runs_inline(weir_ctx *c, void *arg)
 {
     int *n = arg;
     assert_int_equal(weir_offload(c, add_one, n), WEIR_OK);
     assert_int_equal(*n, 1);
     assert_int_equal(weir_offload(c, add_one, n), WEIR_ENOTFOUND);
-    weir_ctx *sub = weir_ctx_open(c);
+    WEIR_SCOPE(sub, c);
     weir_cancel(sub);
     assert_int_equal(weir_offload(sub, add_one, n), WEIR_ECANCELED);
     assert_int_equal(*n, 2);
@@ -73,7 +124,7 @@ static weir_err ask_for_one(weir_ctx *c, void *arg)
 static weir_err cancels_queued(weir_ctx *c, void *arg)
 {
     int *n = arg;
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(WEIR_GO(group, ask_for_one, n), WEIR_OK);
     assert_int_equal(WEIR_GO(group, ask_for_one, n), WEIR_OK);
     weir__fiber_yield(); /* both are queued now */
@@ -81,7 +132,7 @@ static weir_err cancels_queued(weir_ctx *c, void *arg)
     assert_int_equal(weir_join(group), WEIR_ECANCELED);
     assert_int_equal(*n, 0);
     weir__wait_cancel_nth(1);
-    weir_ctx *alone = weir_ctx_open(c);
+    WEIR_SCOPE(alone, c);
     assert_int_equal(weir_offload(alone, add_one, n), WEIR_ECANCELED);
     assert_int_equal(*n, 0);
     (void)weir_ctx_close(alone);
@@ -125,7 +176,7 @@ static weir_err try_it(weir_ctx *c, void *arg)
 {
     struct trial *t = arg;
     weir_time began = weir_now();
-    weir_ctx *hasty = weir_ctx_open(c, .timeout = t->timeout);
+    WEIR_SCOPE(hasty, c, .timeout = t->timeout);
     struct weir__offload_pool *pool = t->pool != NULL ? t->pool : weir__self->runtime->offload;
     t->err = weir__offload_on(pool, weir__ctx_of(hasty), NULL, run_trial, t, t->interrupt);
     t->ms = weir_time_sub(weir_now(), began).ns / weir_ms(1).ns;
@@ -173,7 +224,7 @@ static weir_err meets_deadlines(weir_ctx *c, void *arg)
     queued.timeout = weir_ms(5);
     second.timeout = weir_ms(20);
     weir__sim_offload_takes(weir_ms(30));
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     assert_int_equal(WEIR_GO(group, try_it, &deaf), WEIR_OK);
     assert_int_equal(WEIR_GO(group, try_it, &told), WEIR_OK);
     assert_int_equal(weir_sleep(c, weir_ms(1)), WEIR_OK);
@@ -212,7 +263,7 @@ static weir_err look_around(void *arg)
     char name[32];
     pthread_sigmask(SIG_SETMASK, NULL, &blocked);
     pthread_getname_np(pthread_self(), name, sizeof name);
-    *(bool *)arg = weir__self == NULL && sigismember(&blocked, SIGTERM) == 1 &&
+    *(bool *)arg = weir__self == NULL && sigismember(&blocked, SIGTERM) == 0 &&
                    sigismember(&blocked, SIGSEGV) == 0 && strncmp(name, "offload-", 8) == 0;
     return WEIR_EBUSY;
 }
@@ -284,7 +335,9 @@ static weir_err limits_and_cancels(weir_ctx *app, void *arg)
     struct gate gate = {.interrupts = 0};
     struct visit v[5];
     weir_ctx *c = open_request();
-    weir_ctx *running = weir_ctx_open(c), *queued = weir_ctx_open(c), *g = weir_ctx_open(c);
+    WEIR_SCOPE(running, c);
+    WEIR_SCOPE(queued, c);
+    WEIR_SCOPE(g, c);
     struct weir__offload_pool *pool = weir__offload_pool_new("gate", 2, 2);
     (void)app;
     assert_int_equal(weir__offload_stats(pool).threads, 0);
@@ -388,7 +441,7 @@ static weir_err races_deadlines(weir_ctx *app, void *arg)
     weir_ctx *c = open_request();
     for (int i = 0; i < 200; i++) {
         atomic_int inside = 0;
-        weir_ctx *hasty = weir_ctx_open(c, .timeout = weir_us(300 * (i % 8) + 1));
+        WEIR_SCOPE(hasty, c, .timeout = weir_us(300 * (i % 8) + 1));
         weir_err err = weir_offload(hasty, brief, &inside);
         assert_int_equal(atomic_load(&inside), 0);
         assert_true(err == WEIR_OK || err == WEIR_ETIMEDOUT);
@@ -407,6 +460,8 @@ static void test_a_deadline_never_leaves_a_call_running(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_panic_is_the_callers),
+        cmocka_unit_test(test_a_panic_on_a_thread_is_the_callers),
         cmocka_unit_test(test_the_simulation_calls_after_a_turn),
         cmocka_unit_test(test_the_simulation_cancels_what_is_queued),
         cmocka_unit_test(test_the_simulation_lets_a_call_take_time),

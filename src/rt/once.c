@@ -2,8 +2,11 @@
  * Once: a call that is made by the first that comes while the others wait for it. When it fails, or
  * panics, the next one makes it; so nobody waits for what will never be.
  */
+#include "base/given.h"
 #include "rt/deadlock.h"
+#include "rt/outside.h"
 #include "rt/panic.h"
+#include "rt/scope.h"
 #include "rt/waitq.h"
 #include "rt/worker.h"
 #include <weir/sync.h>
@@ -22,6 +25,7 @@ static const struct weir__owned_type once_type = {.name = "once", .release = wei
 
 weir_once *weir_once_new_at(const weir_site *site, weir_ctx *c)
 {
+    WEIR__FIBERS_ONLY(weir__outside_nothing());
     weir_once *once = weir__waitq_new(weir__ctx_of(c), sizeof *once, KIND, &once_type, site);
     return once != NULL ? weir__token_handle(&once->q.token) : &no_memory;
 }
@@ -68,13 +72,16 @@ static weir_err run(weir_ctx *c, weir_once *once, weir_err (*fn)(weir_ctx *c, vo
 weir_err weir_once_do(weir_ctx *c, weir_once *once, weir_err (*fn)(weir_ctx *c, void *arg),
                       void *arg)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(fn, "the function");
     struct weir__ctx *ctx = weir__ctx_of(c);
     once = weir__waitq_of(once, KIND, "weir_once_do", "the once");
     const struct weir__fiber *self = weir__fiber_self();
     for (;;) {
         weir_err err = weir__waitq_state(&once->q);
-        if (err == WEIR_OK)
-            err = weir__ctx_check(ctx);
+        if (err < 0)
+            return weir__wait_refused(err);
+        err = weir__may_wait(ctx);
         if (err < 0)
             return err;
         struct weir__waiter me;
@@ -91,7 +98,7 @@ weir_err weir_once_do(weir_ctx *c, weir_once *once, weir_err (*fn)(weir_ctx *c, 
         if (is_mine)
             return run(c, once, fn, arg);
         if (is_nested)
-            return -EDEADLK;
+            return weir__wait_refused(-EDEADLK);
         err = weir__waitq_park(&me);
         if (err < 0)
             return err;

@@ -7,6 +7,10 @@
  * frame's stack pointer at its call; weir__try_raw has noted its own in the recovery point, and
  * stacks grow down, so the first frame that is not below it is the one.
  *
+ * Before a frame is left the fibers are joined that may have been given its locals: those of the
+ * contexts that were opened since the recovery point. A contained fault cannot wait for them, being
+ * on the signal stack; there the clean-ups of the scopes do it, each in its frame.
+ *
  * Clean-ups may wait, so several fibers of a thread may be unwinding at a time: each panic has a
  * record of its own from its beginning until it is caught. It cannot be on the fiber's stack, whose
  * dead frames the clean-ups write over.
@@ -22,13 +26,20 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/given.h"
+#include "rt/exception.h"
+#include "rt/log.h"
+#include "rt/outside.h"
+#include "rt/places.h"
 #include "rt/runtime.h"
+#include "rt/scope.h"
 #include "rt/switch.h"
 #include "rt/symbol.h"
+#include "rt/try.h"
 #include <weir/fiber.h>
 #include <weir/log.h>
 
-int weir__try_raw(void (*fn)(void *arg), void *arg, struct weir__catch *k);
+void weir__try_landing(void);
 WEIR_NORETURN void weir__catch_jump(struct weir__catch *k);
 
 enum { REG_RSP = 6, MESSAGE_MAX = sizeof((struct weir__panic_info *)0)->message };
@@ -39,15 +50,38 @@ struct record {
     struct _Unwind_Exception exception;
     struct weir__panic_info info;
     const struct weir__catch *catcher; /* NULL: the record is free */
+    const void *foreign;               /* the exception that became this panic; NULL: none */
     struct record *next;
 };
 
+/* The innermost recovery point of code that has no fiber (weir__try_outside). */
+static _Thread_local struct weir__catch *outside;
 static _Thread_local struct record records[RECORDS];
 static _Thread_local struct record *on_heap;         /* those that were more */
 static _Thread_local struct weir__panic_info caught; /* the last one, until its fiber runs on */
 static atomic_uint_fast64_t total;
+static struct weir__places told;
 
-static struct record *take_record(const struct weir__fiber *f)
+/* Somebody's catch (...) has ended what unwound: it is no panic any more. */
+static void swallowed(_Unwind_Reason_Code reason, struct _Unwind_Exception *ex)
+{
+    (void)reason;
+    WEIR_CONTAINER(ex, struct record, exception)->catcher = NULL;
+}
+
+static struct weir__catch *innermost(const struct weir__fiber *f)
+{
+    return f != NULL ? f->catcher : outside;
+}
+
+/* What a thread without a fiber has begun is counted when a fiber has it. */
+static void count(const struct weir__fiber *f)
+{
+    if (f != NULL)
+        atomic_fetch_add_explicit(&total, 1, memory_order_relaxed);
+}
+
+static struct record *take_record(const struct weir__catch *catcher)
 {
     struct record *r = NULL;
     for (int i = 0; i < RECORDS && r == NULL; i++)
@@ -58,7 +92,8 @@ static struct record *take_record(const struct weir__fiber *f)
         *r = (struct record){.next = on_heap};
         on_heap = r;
     }
-    r->catcher = f->catcher;
+    r->catcher = catcher;
+    r->foreign = NULL;
     return r;
 }
 
@@ -78,17 +113,99 @@ static void give_records(const struct weir__catch *catcher)
     }
 }
 
-bool weir__try(void (*fn)(void *arg), void *arg, struct weir__panic_info *info)
+/*
+ * The personality of weir__try_raw's frame. A panic passes: it knows where it goes. An exception of
+ * C++ that has come as far in the search has met no handler, and has unwound nothing yet: it
+ * becomes a panic here and now, with the stack of who threw it; so fibers that may have its locals
+ * are joined here and now.
+ */
+_Unwind_Reason_Code weir__try_personality(int version, _Unwind_Action actions,
+                                          _Unwind_Exception_Class class,
+                                          struct _Unwind_Exception *ex,
+                                          struct _Unwind_Context *context)
 {
-    struct weir__fiber *f = weir__self->current;
-    struct weir__catch k;
-    k.outer = f->catcher;
-    f->catcher = &k;
-    int has_panicked = weir__try_raw(fn, arg, &k);
-    f->catcher = k.outer;
-    if (WEIR_UNLIKELY(has_panicked) && info != NULL)
+    struct weir__fiber *f = weir__fiber_self();
+    if (version != 1 || (actions & _UA_FORCE_UNWIND) != 0)
+        return _URC_CONTINUE_UNWIND;
+    if ((actions & _UA_SEARCH_PHASE) != 0) {
+        if (f != NULL)
+            weir__scope_join_since(f->catcher->seq);
+        struct record *r = take_record(innermost(f));
+        r->foreign = ex;
+        weir__exception_describe(class, ex, r->info.message, sizeof r->info.message);
+        r->info.site = NULL;
+        r->info.depth =
+            weir__exception_stack(r->info.stack, sizeof r->info.stack / sizeof r->info.stack[0]);
+        count(f);
+        return _URC_HANDLER_FOUND;
+    }
+    if ((actions & _UA_HANDLER_FRAME) == 0)
+        return _URC_CONTINUE_UNWIND;
+    _Unwind_SetGR(context, __builtin_eh_return_data_regno(0), (_Unwind_Word)(uintptr_t)ex);
+    _Unwind_SetIP(context, (_Unwind_Ptr)weir__try_landing);
+    return _URC_INSTALL_CONTEXT;
+}
+
+/* An exception has arrived at its recovery point. */
+static void end_exception(struct _Unwind_Exception *ex, const struct weir__catch *k)
+{
+    const struct record *found = on_heap;
+    while (found != NULL && !(found->catcher == k && found->foreign == ex))
+        found = found->next;
+    for (int i = 0; i < RECORDS && found == NULL; i++)
+        if (records[i].catcher == k && records[i].foreign == ex)
+            found = &records[i];
+    WEIR_ASSERT(found != NULL, "an exception has become a panic before it arrives");
+    caught = found->info;
+    give_records(k);
+    weir__exception_end(ex);
+}
+
+/*
+ * Scopes are open whose frames are gone: a panic has passed code without clean-ups, or a longjmp
+ * has left them, which then is the panic. True: there is one.
+ */
+static bool settle_scopes(uint64_t seq, bool has_panicked)
+{
+    struct weir__panic_info info = caught; /* others may panic meanwhile */
+    const weir_site *site = NULL;
+    bool has_jumped = weir__scope_left_since(seq, &site);
+    if (!has_panicked && has_jumped) {
+        info = (struct weir__panic_info){.site = site};
+        snprintf(info.message, sizeof info.message, "WEIR_SCOPE: %s", WEIR__SCOPE_LEFT);
+        info.depth = weir__stack_capture(info.stack, 1);
+        atomic_fetch_add_explicit(&total, 1, memory_order_relaxed);
+    }
+    caught = info;
+    return has_panicked || has_jumped;
+}
+
+bool weir__try_ended(const struct weir__catch *k, uintptr_t result, struct weir__panic_info *info)
+{
+    const struct weir__fiber *f = weir__self->current;
+    bool has_panicked = result != 0;
+    if (result > 1)
+        end_exception((struct _Unwind_Exception *)result, k);
+    if (f->scope != NULL && f->scope->seq > k->seq)
+        has_panicked = settle_scopes(k->seq, has_panicked);
+    if (has_panicked && info != NULL)
         *info = caught;
     return !has_panicked;
+}
+
+bool weir__try_outside(void (*fn)(void *arg), void *arg, struct weir__panic_info *info)
+{
+    struct weir__catch k;
+    k.outer = outside;
+    k.seq = 0;
+    outside = &k;
+    uintptr_t result = weir__try_raw(fn, arg, &k);
+    outside = k.outer;
+    if (result > 1)
+        end_exception((struct _Unwind_Exception *)result, &k);
+    if (result != 0)
+        *info = caught;
+    return result == 0;
 }
 
 void weir__panic_last(struct weir__panic_info *out)
@@ -104,27 +221,27 @@ static _Unwind_Reason_Code stop_at_catch(int version, _Unwind_Action actions,
     (void)version, (void)class;
     const struct record *r = WEIR_CONTAINER(ex, const struct record, exception);
     struct weir__catch *k = arg;
-    const struct weir__fiber *f = weir__self->current;
+    const struct weir__fiber *f = weir__fiber_self();
     uintptr_t sp = _Unwind_GetCFA(context);
     /*
      * A fault is handled on the thread's signal stack: those frames are passed, wherever they lie.
      */
-    bool is_on_fiber = sp >= (uintptr_t)f->stack_lo && sp < (uintptr_t)f->stack_hi;
+    bool is_on_fiber = f == NULL || (sp >= (uintptr_t)f->stack_lo && sp < (uintptr_t)f->stack_hi);
     if ((!is_on_fiber || sp < (uintptr_t)k->regs[REG_RSP]) && (actions & _UA_END_OF_STACK) == 0)
         return _URC_NO_REASON;
     caught = r->info;
     give_records(k);
-#ifdef WEIR__ASAN
-    __asan_handle_no_return();
-#endif
+    if (weir__has_asan())
+        __asan_handle_no_return();
     weir__catch_jump(k);
 }
 
 static WEIR_NORETURN void unwind(struct record *r, struct weir__fiber *f)
 {
-    atomic_fetch_add_explicit(&total, 1, memory_order_relaxed);
+    count(f);
     memset(&r->exception, 0, sizeof r->exception);
-    _Unwind_ForcedUnwind(&r->exception, stop_at_catch, f->catcher);
+    r->exception.exception_cleanup = swallowed;
+    _Unwind_ForcedUnwind(&r->exception, stop_at_catch, innermost(f));
     weir__assert_failed("unwind", "a panic finds its recovery point", __FILE__, __LINE__);
 }
 
@@ -133,16 +250,28 @@ static inline WEIR_NORETURN __attribute__((always_inline)) void begin(const char
                                                                       const weir_site *site)
 {
     struct weir__fiber *f = weir__fiber_self();
-    if (f == NULL || f->catcher == NULL) {
+    if (innermost(f) == NULL) {
         fprintf(stderr, "weir: panic outside of a fiber: %s (%s:%d)\n", message,
                 site != NULL ? site->file : "?", site != NULL ? site->line : 0);
         abort();
     }
-    struct record *r = take_record(f);
+    if (f != NULL)
+        weir__scope_join_since(f->catcher->seq);
+    struct record *r = take_record(innermost(f));
+    const size_t most = sizeof r->info.stack / sizeof r->info.stack[0];
     snprintf(r->info.message, sizeof r->info.message, "%s", message);
     r->info.site = site;
-    r->info.depth =
-        weir__stack_capture(r->info.stack, sizeof r->info.stack / sizeof r->info.stack[0]);
+    r->info.depth = f != NULL ? weir__stack_capture(r->info.stack, most)
+                              : weir__exception_stack(r->info.stack, most);
+    unwind(r, f);
+}
+
+void weir__panic_again(const struct weir__panic_info *info)
+{
+    struct weir__fiber *f = weir__fiber_self();
+    weir__scope_join_since(f->catcher->seq);
+    struct record *r = take_record(f->catcher);
+    r->info = *info;
     unwind(r, f);
 }
 
@@ -150,6 +279,7 @@ void weir_panic_at(const weir_site *site, const char *format, ...)
 {
     char message[MESSAGE_MAX];
     va_list args;
+    weir__given(format, "the format");
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
@@ -177,7 +307,7 @@ void weir__misuse(const char *function, const char *format, ...)
 void weir__panic_fault(const char *message, void *pc, void *const *frame)
 {
     struct weir__fiber *f = weir__fiber_self();
-    struct record *r = take_record(f);
+    struct record *r = take_record(f->catcher);
     snprintf(r->info.message, sizeof r->info.message, "%s", message);
     r->info.site = NULL;
     r->info.stack[0] = pc;
@@ -191,6 +321,13 @@ uint64_t weir__panic_total(void)
     return atomic_load_explicit(&total, memory_order_relaxed);
 }
 
+uint64_t weir__panic_untold(void)
+{
+    uint64_t untold = 0;
+    (void)weir__places_total(&told, &untold);
+    return untold;
+}
+
 /* --- telling people ----------------------------------------------------------------------- */
 
 static void add_stack(weir_buf *out, void *const *pcs, size_t n)
@@ -202,10 +339,23 @@ static void add_stack(weir_buf *out, void *const *pcs, size_t n)
     }
 }
 
-static void log_panic(weir_ctx *c, const char *where, const struct weir__panic_info *info)
+/*
+ * What is known by its place is told by it; misuse and faults by who was called from where. Names
+ * are found once, and a place that panics all the time is not told all the time.
+ */
+static void log_panic(const struct weir__ctx *c, const char *where,
+                      const struct weir__panic_info *info)
 {
     char bytes[3000];
+    struct weir__log_line l;
+    struct weir__untold untold = {0};
     weir_buf text;
+    uintptr_t pc = 0;
+    for (size_t i = 0; info->site == NULL && i < info->depth && i < 6; i++)
+        pc ^= (uintptr_t)info->stack[i] << i;
+    if (!weir__places_count(&told, "panic", info->site, (const void *)pc, &untold) ||
+        !weir__log_wants(WEIR_LOG_ERROR))
+        return;
     weir_buf_init_fixed(&text, bytes, sizeof bytes);
     weir_buf_printf(&text, "panic in %s: %s", where, info->message);
     if (info->site != NULL)
@@ -213,8 +363,10 @@ static void log_panic(weir_ctx *c, const char *where, const struct weir__panic_i
                         info->site->line);
     weir_buf_puts(&text, WEIR_S("; stack: "));
     add_stack(&text, info->stack, info->depth);
-    weir_str s = weir_buf_str(&text);
-    weir_log_at(info->site, c, WEIR_LOG_ERROR, WEIR_STR_FMT, WEIR_STR_ARG(s));
+    weir__log_begin(&l, WEIR_LOG_ERROR, weir_buf_str(&text), info->site, c);
+    if (untold.here > 0)
+        weir__log_int(&l, "more_like_this", (int64_t)untold.here);
+    weir__log_end(&l);
 }
 
 void weir__panic_log(struct weir__fiber *f, const struct weir__panic_info *info)
@@ -239,7 +391,7 @@ void weir__panic_record(struct weir__ctx *c, const struct weir__panic_info *info
 {
     c->error = NULL;
     (void)raise_panic(info, c, "%s", info->message);
-    log_panic(weir__ctx_handle(c), weir__self->current->name, info);
+    log_panic(c, weir__self->current->name, info);
 }
 
 struct protected_call {
@@ -257,6 +409,8 @@ static void call_protected(void *arg)
 
 weir_err weir_protect(weir_ctx *handle, weir_fiber_fn fn, void *arg)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(fn, "the function");
     struct weir__ctx *c = weir__ctx_of(handle);
     struct weir__worker *w = weir__self;
     uint64_t seq = w->next_ctx_seq;

@@ -7,12 +7,15 @@
 #define WEIR_RT_PANIC_H
 
 #include <stdbool.h>
+#include <stdint.h>
+#include <unwind.h>
 #include <weir/ctx.h>
 
-/* A recovery point; filled by weir__try. Layout known to switch_x86_64.S. */
+/* A recovery point; filled by weir__try (try.h). Layout known to switch_x86_64.S. */
 struct weir__catch {
     void *regs[8];
     struct weir__catch *outer;
+    uint64_t seq; /* contexts of its worker that were opened before it */
 };
 
 struct weir__panic_info {
@@ -23,16 +26,23 @@ struct weir__panic_info {
 };
 
 /*
- * Calls `fn(arg)`. True when it returned; false when it panicked, and `*info` (may be NULL) says
- * how.
- */
-bool weir__try(void (*fn)(void *arg), void *arg, struct weir__panic_info *info);
-
-/*
  * The calling thread's last panic: right after weir__try, for callers whose own frame must stay
  * small.
  */
 void weir__panic_last(struct weir__panic_info *out);
+
+/* Of weir__try's frame (switch_x86_64.S): exceptions of other languages end there, as panics. */
+_Unwind_Reason_Code weir__try_personality(int version, _Unwind_Action actions,
+                                          _Unwind_Exception_Class class,
+                                          struct _Unwind_Exception *ex,
+                                          struct _Unwind_Context *context);
+
+/*
+ * The same on a thread without a fiber, and without a line in the log: who has asked for the call
+ * panics again with `*info`, on its fiber.
+ */
+bool weir__try_outside(void (*fn)(void *arg), void *arg, struct weir__panic_info *info);
+WEIR_NORETURN void weir__panic_again(const struct weir__panic_info *info);
 
 struct weir__fiber;
 struct weir__ctx;
@@ -59,5 +69,8 @@ WEIR_NORETURN void weir__misuse(const char *function, const char *format, ...) W
 
 /* Panics so far, by all threads. */
 uint64_t weir__panic_total(void);
+
+/* Those of which no line was written: too many of one place. */
+uint64_t weir__panic_untold(void);
 
 #endif

@@ -64,7 +64,7 @@ static weir_err protects(weir_ctx *c, void *arg)
 static weir_err panics_side_by_side(weir_ctx *c, void *arg)
 {
     struct story *stories = arg;
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     for (int i = 0; i < PANICS; i++) {
         stories[i].number = i;
         assert_int_equal(WEIR_GO(group, protects, &stories[i]), WEIR_OK);
@@ -88,10 +88,65 @@ static void clean_ups_wait_while_others_panic(void **state)
         assert_int_equal(stories[i].cleaned, 1);
 }
 
+/* --- many of one place ------------------------------------------------------------------------ */
+
+static weir_err fails_a_check(weir_ctx *c, void *arg)
+{
+    const int *n = arg;
+    (void)c;
+    WEIR_CHECK(*n < 0);
+    return WEIR_OK;
+}
+
+static weir_err panics_elsewhere(weir_ctx *c, void *arg)
+{
+    (void)c, (void)arg;
+    weir_panic("somewhere else");
+}
+
+static size_t lines_with(const char *log, const char *what)
+{
+    size_t n = 0;
+    while ((log = strstr(log, what)) != NULL) {
+        n++;
+        log++;
+    }
+    return n;
+}
+
+enum { MANY = 5000 };
+
+static weir_err panics_all_the_time(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(weir_protect(c, fails_a_check, &i), WEIR_EPANIC);
+    return weir_protect(c, panics_elsewhere, NULL);
+}
+
+static void many_panics_of_a_place_are_a_few_lines(void **state)
+{
+    static char bytes[512 << 10];
+    weir_buf log;
+    uint64_t panics = weir__panic_total(), untold = weir__panic_untold();
+    (void)state;
+    weir_buf_init_fixed(&log, bytes, sizeof bytes - 1);
+    weir__log_capture(&log);
+    assert_int_equal(weir__sim_run(panics_all_the_time, NULL), WEIR_EPANIC);
+    weir__log_capture(NULL);
+    bytes[log.len] = '\0';
+    size_t lines = lines_with(bytes, "panic in ");
+    assert_int_equal(weir__panic_total() - panics, MANY + 1);
+    assert_int_equal(weir__panic_untold() - untold, MANY + 1 - lines);
+    assert_true(lines >= 2 && lines < MANY / 5);
+    assert_int_equal(lines_with(bytes, "somewhere else"), 1); /* the first of its place */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clean_ups_wait_while_others_panic),
+        cmocka_unit_test(many_panics_of_a_place_are_a_few_lines),
     };
     return cmocka_run_group_tests_name("panic", tests, NULL, NULL);
 }

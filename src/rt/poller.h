@@ -77,6 +77,7 @@ struct weir__poller_ops {
     weir_err (*init)(struct weir__worker *w);
     void (*fini)(struct weir__worker *w);
     weir_time (*now)(struct weir__worker *w);
+    int64_t (*wall)(struct weir__worker *w); /* nanoseconds of Unix */
     /* Tries; true when it is done and `result` is set, false when it would block. Never waits. */
     bool (*submit)(struct weir__worker *w, struct weir__op *op);
     /*
@@ -89,6 +90,11 @@ struct weir__poller_ops {
      * polls, for one costs as much as many short turns. 0 where time is virtual.
      */
     uint64_t gap_ticks;
+    /*
+     * The clock that was read after the last poll is good for so much of the processor's counter;
+     * past that it is read again before a sleep. 0 where time is virtual.
+     */
+    uint64_t fresh_ticks;
     /* Ends a poll of `w` from another thread. */
     void (*wake)(struct weir__worker *w);
     /* A stream socket to be connected, of that AF_ family: its number, or -errno. */
@@ -96,6 +102,8 @@ struct weir__poller_ops {
     weir_err (*watch)(struct weir__worker *w, struct weir__fd *fd);
     /* `is_closing`: the descriptor is closed next, which makes the kernel forget it too. */
     void (*unwatch)(struct weir__worker *w, struct weir__fd *fd, bool is_closing);
+    /* Tells with the next poll what a watched descriptor is ready for, as if it had just come. */
+    weir_err (*again)(struct weir__worker *w, struct weir__fd *fd);
     weir_err (*shutdown)(struct weir__worker *w, int num); /* sending ends, receiving goes on */
     void (*close)(struct weir__worker *w, int num);
 };
@@ -116,6 +124,9 @@ weir_err weir__fd_watch(struct weir__fd *fd, int num,
  */
 weir_err weir__fd_watch_shared(struct weir__fd *fd, int num,
                                void (*on_ready)(struct weir__fd *fd, unsigned ready));
+
+/* What it is ready for is told anew, by the next poll: for who leaves off in the middle. */
+weir_err weir__fd_again(struct weir__fd *fd);
 
 /* Stops watching and closes. Parked operations end with -ECANCELED. Idempotent. */
 void weir__fd_close(struct weir__fd *fd);

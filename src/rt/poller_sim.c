@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
+#include <time.h>
 
 #include "base/assert.h"
 #include "rt/runtime.h"
@@ -42,6 +43,8 @@ static struct {
     struct sim_socket *sockets[SOCKETS_MAX];
     int count;
     size_t chop;
+    uint64_t submits;                             /* operations so far */
+    uint64_t refuse_from, refuse_to;              /* those of these numbers would block */
     int accept_err, accept_errs;                  /* so many accepts fail with it */
     bool (*may_pass)(weir_time until, void *arg); /* asked before the clock moves; may be NULL */
     void *may_pass_arg;
@@ -66,7 +69,7 @@ static int free_index(void)
     if (i < sim.count)
         return i;
     WEIR_ASSERT(sim.count < SOCKETS_MAX, "the simulation has room for another socket");
-    sim.sockets[i] = malloc(sizeof *sim.sockets[i]);
+    sim.sockets[i] = calloc(1, sizeof *sim.sockets[i]);
     WEIR_ASSERT(sim.sockets[i] != NULL, "the simulation has memory");
     sim.count++;
     return i;
@@ -83,9 +86,9 @@ static int new_socket(size_t capacity)
 {
     int i = free_index();
     struct sim_socket *s = sim.sockets[i];
-    *s = (struct sim_socket){.is_open = true, .peer = -1, .cap = capacity};
-    s->in = malloc(capacity);
-    WEIR_ASSERT(s->in != NULL, "the simulation has memory");
+    char *in = malloc(capacity);
+    WEIR_ASSERT(in != NULL, "the simulation has memory");
+    *s = (struct sim_socket){.is_open = true, .peer = -1, .cap = capacity, .in = in};
     return FIRST_NUM + i;
 }
 
@@ -233,6 +236,18 @@ void weir__sim_chop(size_t n)
     sim.chop = n;
 }
 
+void weir__sim_refuse(uint64_t nth, uint64_t times)
+{
+    sim.submits = 0;
+    sim.refuse_from = nth;
+    sim.refuse_to = nth > 0 ? nth + times : 0;
+}
+
+uint64_t weir__sim_submits(void)
+{
+    return sim.submits;
+}
+
 void weir__sim_fail_accept(int err, int times)
 {
     sim.accept_err = err;
@@ -300,6 +315,15 @@ static weir_time sim_now(struct weir__worker *w)
 {
     (void)w;
     return sim.now;
+}
+
+/* The real second, since files have real dates; where in it is virtual, as all that waits is. */
+static int64_t sim_wall(struct weir__worker *w)
+{
+    (void)w;
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return t.tv_sec * 1000000000LL + sim.now.ns % 1000000000LL;
 }
 
 static ssize_t sim_accept(int num)
@@ -412,9 +436,28 @@ static ssize_t once(struct weir__op *op)
     return -EINVAL;
 }
 
+/*
+ * Would have to wait, and would not a moment later: of that the next poll tells, as the kernel
+ * does.
+ */
+static void refuse(const struct weir__op *op)
+{
+    bool is_sending = op->kind == WEIR__OP_SEND || op->kind == WEIR__OP_SENDV ||
+                      op->kind == WEIR__OP_WRITABLE || op->kind == WEIR__OP_CONNECT;
+    unsigned what = is_sending ? WEIR__WRITABLE : WEIR__READABLE;
+    if (op->kind != WEIR__OP_SEND && op->kind != WEIR__OP_SENDV)
+        op->fd->ready &= (uint8_t)~what;
+    tell(op->fd->num, what);
+}
+
 static bool sim_submit(struct weir__worker *w, struct weir__op *op)
 {
     (void)w;
+    sim.submits++;
+    if (WEIR_UNLIKELY(sim.submits >= sim.refuse_from && sim.submits < sim.refuse_to)) {
+        refuse(op);
+        return false;
+    }
     op->result = once(op);
     return op->result != -EAGAIN;
 }
@@ -485,6 +528,15 @@ static int sim_socket_new(struct weir__worker *w, int family)
     return num;
 }
 
+static unsigned readiness(const struct sim_socket *s)
+{
+    bool has_bytes = s->at < s->len || s->backlog_len > 0;
+    bool is_over =
+        !s->is_listener && (s->peer < 0 || get(s->peer) == NULL || get(s->peer)->is_shut);
+    return WEIR__WRITABLE | (has_bytes || is_over ? WEIR__READABLE : 0u) |
+           (is_over ? WEIR__PEER_CLOSED : 0u);
+}
+
 static weir_err sim_watch(struct weir__worker *w, struct weir__fd *fd)
 {
     (void)w;
@@ -499,11 +551,17 @@ static weir_err sim_watch(struct weir__worker *w, struct weir__fd *fd)
     s->is_held = true;
     if (s->is_fresh)
         return WEIR_OK;
-    bool has_bytes = s->at < s->len || s->backlog_len > 0;
-    bool is_over =
-        !s->is_listener && (s->peer < 0 || get(s->peer) == NULL || get(s->peer)->is_shut);
-    s->events = WEIR__WRITABLE | (has_bytes || is_over ? WEIR__READABLE : 0u) |
-                (is_over ? WEIR__PEER_CLOSED : 0u);
+    s->events = readiness(s);
+    return WEIR_OK;
+}
+
+static weir_err sim_again(struct weir__worker *w, struct weir__fd *fd)
+{
+    (void)w;
+    int planned = weir__sys_pretend(WEIR__SYS_EPOLL_CTL);
+    if (planned != 0)
+        return planned;
+    existing(fd->num)->events |= readiness(existing(fd->num));
     return WEIR_OK;
 }
 
@@ -538,12 +596,14 @@ const struct weir__poller_ops weir__poller_sim = {
     .init = sim_init,
     .fini = sim_fini,
     .now = sim_now,
+    .wall = sim_wall,
     .submit = sim_submit,
     .poll = sim_poll,
     .wake = sim_wake,
     .socket = sim_socket_new,
     .watch = sim_watch,
     .unwatch = sim_unwatch,
+    .again = sim_again,
     .shutdown = sim_shutdown,
     .close = sim_close,
 };

@@ -8,13 +8,18 @@
  */
 #include "rt/runtime.h"
 
-#include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/given.h"
 #include "rt/fault.h"
+#include "rt/log.h"
 #include "rt/offload.h"
+#include "rt/panic.h"
+#include "rt/signals.h"
+#include "rt/thread.h"
 #include "rt/watchdog.h"
 
 #define FIBERS_MAX_DEFAULT 1000000
@@ -24,6 +29,7 @@
 #define STALL_NS_DEFAULT 50000000
 #define HIBERNATE_NS_DEFAULT 10000000000
 #define OFFLOAD_QUEUE_MAX 10000
+#define WORKER_STACK (2u << 20) /* not the limit's: that may be 64 KiB, or not fit into memory */
 
 /* --- making ------------------------------------------------------------------------------- */
 
@@ -49,6 +55,8 @@ static void set_defaults(struct weir__runtime_options *o)
         o->offload_threads = o->workers * 2 < 4 ? 4 : o->workers * 2;
 }
 
+static void *new_question(const struct weir__runtime *rt);
+
 static weir_err make_parts(struct weir__runtime *rt)
 {
     rt->app = weir__ctx_new_top(NULL, NULL, APP_MEMORY_MAX);
@@ -59,12 +67,20 @@ static weir_err make_parts(struct weir__runtime *rt)
     if (rt->offload == NULL)
         return -ENOMEM;
     rt->worker_count = rt->options.workers + rt->options.extra_workers;
+    rt->spare_question = new_question(rt);
+    if (rt->spare_question == NULL)
+        return -ENOMEM;
     for (unsigned i = 0; i < rt->worker_count; i++) {
         rt->workers[i] = weir__worker_new(rt, i);
         if (rt->workers[i] == NULL)
             return errno != 0 ? -errno : -ENOMEM;
     }
     return WEIR_OK;
+}
+
+static void misuse_missing(const char *function, const char *noun)
+{
+    weir__misuse(function, "%s is NULL", noun);
 }
 
 struct weir__runtime *weir__runtime_new(const struct weir__runtime_options *options, weir_err *err,
@@ -78,8 +94,10 @@ struct weir__runtime *weir__runtime_new(const struct weir__runtime_options *opti
         weir__lock_init(&rt->app_lock);
         *err = make_parts(rt);
     }
-    if (*err == WEIR_OK)
+    if (*err == WEIR_OK) {
+        weir__missing_hear(misuse_missing);
         return rt;
+    }
     snprintf(message, message_size, "cannot make %u workers: %s", options->workers,
              weir_strerror(*err));
     weir__runtime_free(rt);
@@ -90,33 +108,30 @@ void weir__runtime_free(struct weir__runtime *rt)
 {
     if (rt == NULL)
         return;
+    weir__missing_hear(NULL);
     weir__offload_pool_free(rt->offload); /* first: its threads still wake workers */
     for (unsigned i = 0; i < rt->worker_count; i++)
         weir__worker_free(rt->workers[i]);
+    weir__free(rt->spare_question);
     weir__free(rt);
 }
 
 /* --- running ------------------------------------------------------------------------------ */
 
-/* A message to a worker that its root context is to end. */
-struct root_end {
-    struct weir__task task;
-    struct weir__run *run;
-};
-
 static void root_ended(struct weir__run *run)
 {
-    if (atomic_fetch_sub_explicit(&run->roots_left, 1, memory_order_acq_rel) == 1)
+    weir__hands_over(run);
+    if (atomic_fetch_sub_explicit(&run->roots_left, 1, memory_order_acq_rel) == 1) {
+        weir__takes_over(run);
         weir__wake(run->waiter, WEIR_OK);
+    }
 }
 
 /* A fiber of each worker: cancels what still runs there, and waits for it. */
 static void end_root(void *arg)
 {
-    struct root_end *e = arg;
-    struct weir__run *run = e->run;
-    struct weir__worker *w = weir__self;
-    weir__free(e);
+    struct weir__worker *w = arg;
+    struct weir__run *run = w->run;
     weir__ctx_cancel(w->root, WEIR_REASON_SHUTDOWN);
     w->root->is_closing = true;
     weir__ctx_await_children(w->root);
@@ -127,10 +142,8 @@ static void end_root(void *arg)
 
 static void start_end_root(struct weir__task *t)
 {
-    struct root_end *e = WEIR_CONTAINER(t, struct root_end, task);
-    struct weir__fiber *f =
-        weir__fiber_start(weir__self, end_root, e, "end of the worker", NULL, weir__self->root);
-    WEIR_ASSERT(f != NULL, "there is room for the fiber that ends a worker");
+    struct weir__worker *w = WEIR_CONTAINER(t, struct weir__worker, end);
+    weir__fiber_start_last(w, end_root, w, "end of the worker", w->root);
 }
 
 static bool never_abandoned(struct weir__wait *w)
@@ -150,10 +163,9 @@ static void end_all_roots(struct weir__run *run)
     atomic_store(&rt->is_stopping, true);
     atomic_store(&run->roots_left, rt->worker_count);
     for (unsigned i = 0; i < rt->worker_count; i++) {
-        struct root_end *e = weir__malloc(sizeof *e);
-        WEIR_ASSERT(e != NULL, "there is memory for ending a worker");
-        *e = (struct root_end){.task = {.run = start_end_root}, .run = run};
-        weir__post(rt->workers[i], &e->task);
+        rt->workers[i]->run = run;
+        rt->workers[i]->end.run = start_end_root;
+        weir__post(rt->workers[i], &rt->workers[i]->end);
     }
     (void)weir__park(&wait, weir_never());
 }
@@ -179,46 +191,90 @@ static void *worker_thread(void *arg)
     return NULL;
 }
 
-/*
- * Threads of the runtime take no signals but those sent to them; the process' own are read
- * elsewhere.
- */
 static weir_err start_thread(struct weir__worker *w)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    sigdelset(&all, SIGSEGV);
-    sigdelset(&all, SIGBUS);
-    sigdelset(&all, SIGFPE);
-    sigdelset(&all, SIGILL);
-    sigdelset(&all, SIGABRT);
-    sigdelset(&all, WEIR__WATCHDOG_SIGNAL);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int err = pthread_create(&w->thread, NULL, worker_thread, w);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (err != 0)
-        return -err;
     char name[16];
     snprintf(name, sizeof name, "weir-%u", w->index);
-    pthread_setname_np(w->thread, name);
+    return weir__thread_start(&w->thread, WEIR__THREAD_OPEN, name, WORKER_STACK, worker_thread, w);
+}
+
+static void stop_here(struct weir__task *t)
+{
+    (void)t;
+    weir__self->is_stopping = true;
+}
+
+/* Those from 1 to below `count` have nothing to do yet, and end at once. */
+static void stop_threads(struct weir__runtime *rt, unsigned count)
+{
+    struct weir__task stop[WEIR__WORKERS_MAX];
+    for (unsigned i = 1; i < count; i++) {
+        stop[i].run = stop_here;
+        weir__post(rt->workers[i], &stop[i]);
+    }
+    for (unsigned i = 1; i < count; i++)
+        pthread_join(rt->workers[i]->thread, NULL);
+}
+
+/* All or none. */
+static weir_err start_threads(struct weir__runtime *rt)
+{
+    for (unsigned i = 1; i < rt->worker_count; i++) {
+        weir_err err = start_thread(rt->workers[i]);
+        if (err == WEIR_OK)
+            continue;
+        stop_threads(rt, i);
+        snprintf(rt->message, sizeof rt->message,
+                 "cannot start thread %u of %u: %s; allow more (ulimit -u, TasksMax= of systemd, "
+                 "pids.max) or more memory, or ask for fewer --workers",
+                 i + 1, rt->worker_count, weir_strerror(err));
+        return err;
+    }
     return WEIR_OK;
 }
 
-void weir__run_begin(struct weir__run *run)
+static weir_err start_main(struct weir__run *run)
+{
+    struct weir__worker *first = run->rt->workers[0];
+    if (weir__fiber_start(first, run_main, run, "main", NULL, first->root) != NULL)
+        return WEIR_OK;
+    stop_threads(run->rt, run->rt->worker_count);
+    snprintf(run->rt->message, sizeof run->rt->message,
+             "there is no memory for the first fiber (ulimit -v)");
+    return -ENOMEM;
+}
+
+/* What weir__run_begin does first is undone. */
+static void leave(struct weir__runtime *rt)
+{
+    weir__fault_leave_thread();
+    for (unsigned i = 0; i < rt->worker_count; i++)
+        weir__ctx_give_root(rt->workers[i]);
+    weir__worker_leave(rt->workers[0]);
+}
+
+weir_err weir__run_begin(struct weir__run *run)
 {
     struct weir__runtime *rt = run->rt;
     struct weir__worker *first = rt->workers[0];
     weir__worker_enter(first);
     first->thread = pthread_self();
+    weir__signals_prepare();
     weir__fault_install(rt->options.contain_faults);
     weir__fault_enter_thread();
-    for (unsigned i = 1; i < rt->worker_count; i++) {
-        weir_err err = start_thread(rt->workers[i]);
-        WEIR_ASSERT(err == WEIR_OK, "the machine gives a thread to each worker");
+    weir_err err = start_threads(rt);
+    if (err == WEIR_OK)
+        err = start_main(run);
+    if (err == WEIR_OK) {
+        run->dog = weir__watchdog_start(rt);
+        if (run->dog == NULL && rt->options.stall.ns >= 0)
+            weir_log(NULL, WEIR_LOG_WARN, "no thread or memory for the watchdog: no stall is told");
     }
-    run->dog = weir__watchdog_start(rt);
-    struct weir__fiber *f = weir__fiber_start(first, run_main, run, "main", NULL, first->root);
-    WEIR_ASSERT(f != NULL, "there is room for the first fiber");
+    if (err < 0) {
+        weir__ctx_end(rt->app);
+        leave(rt);
+    }
+    return err;
 }
 
 weir_err weir__run_end(struct weir__run *run)
@@ -227,17 +283,16 @@ weir_err weir__run_end(struct weir__run *run)
     weir__watchdog_stop(run->dog);
     for (unsigned i = 1; i < rt->worker_count; i++)
         pthread_join(rt->workers[i]->thread, NULL);
-    weir__fault_leave_thread();
-    for (unsigned i = 0; i < rt->worker_count; i++)
-        weir__ctx_give_root(rt->workers[i]);
-    weir__worker_leave(rt->workers[0]);
+    leave(rt);
     return run->result;
 }
 
 weir_err weir__runtime_run(struct weir__runtime *rt, weir_fiber_fn main, void *arg)
 {
     struct weir__run run = {.rt = rt, .main = main, .arg = arg};
-    weir__run_begin(&run);
+    weir_err err = weir__run_begin(&run);
+    if (err < 0)
+        return err;
     weir__worker_loop(rt->workers[0]);
     return weir__run_end(&run);
 }
@@ -252,8 +307,9 @@ struct answer {
     _Atomic int state;
 };
 
-/* Shared by the asker and the workers; the last one to let go frees it. */
+/* Shared by the asker and the workers; the last one to let go gives it back. */
 struct question {
+    struct weir__runtime *rt;
     void (*fn)(struct weir__worker *w, void *arg);
     void *arg;
     struct weir__wait *asker;
@@ -263,9 +319,36 @@ struct question {
     struct answer answers[];
 };
 
+static size_t question_bytes(const struct weir__runtime *rt)
+{
+    return sizeof(struct question) + rt->worker_count * sizeof(struct answer);
+}
+
+static void *new_question(const struct weir__runtime *rt)
+{
+    return weir__calloc(1, question_bytes(rt));
+}
+
+/* From the heap, or else the one that was kept for when there is nothing. NULL: it is in use. */
+static struct question *take_question(struct weir__runtime *rt)
+{
+    struct question *q = new_question(rt);
+    if (q == NULL && !atomic_exchange(&rt->is_spare_in_use, true)) {
+        q = rt->spare_question;
+        memset(q, 0, question_bytes(rt));
+    }
+    return q;
+}
+
 static void let_go(struct question *q)
 {
-    if (atomic_fetch_sub_explicit(&q->refs, 1, memory_order_acq_rel) == 1)
+    weir__hands_over(q);
+    if (atomic_fetch_sub_explicit(&q->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    weir__takes_over(q);
+    if (q == q->rt->spare_question)
+        atomic_store(&q->rt->is_spare_in_use, false);
+    else
         weir__free(q);
 }
 
@@ -277,8 +360,11 @@ static void give_answer(struct weir__task *t)
     if (atomic_compare_exchange_strong(&a->state, &asked, ANSWERING)) {
         q->fn(weir__self, q->arg);
         atomic_store(&a->state, ANSWERED);
-        if (atomic_fetch_sub(&q->left, 1) == 1)
+        weir__hands_over(&q->left);
+        if (atomic_fetch_sub(&q->left, 1) == 1) {
+            weir__takes_over(&q->left);
             weir__wake(q->asker, WEIR_OK);
+        }
     }
     let_go(q);
 }
@@ -294,7 +380,9 @@ static bool withdraw(struct weir__wait *w)
             withdrawn++;
     }
     q->is_short = q->is_short || withdrawn > 0;
-    return withdrawn > 0 && atomic_fetch_sub(&q->left, withdrawn) == withdrawn;
+    bool is_last = withdrawn > 0 && atomic_fetch_sub(&q->left, withdrawn) == withdrawn;
+    weir__takes_over(&q->left);
+    return is_last;
 }
 
 weir_err weir__on_each_worker(struct weir__ctx *c, void (*fn)(struct weir__worker *w, void *arg),
@@ -304,9 +392,10 @@ weir_err weir__on_each_worker(struct weir__ctx *c, void (*fn)(struct weir__worke
                                                 .abandon = withdraw};
     struct weir__runtime *rt = weir__self->runtime;
     unsigned n = rt->worker_count;
-    struct question *q = weir__calloc(1, sizeof *q + n * sizeof q->answers[0]);
+    struct question *q = take_question(rt);
     if (q == NULL)
         return -ENOMEM;
+    q->rt = rt;
     struct weir__wait wait;
     weir__wait_init(&wait, &type, c, NULL, q);
     q->fn = fn;

@@ -32,6 +32,9 @@ struct weir__runtime {
     struct weir__ctx *app; /* the application's context: shared */
     struct weir__lock app_lock;
     atomic_bool is_stopping;
+    void *spare_question; /* of weir__on_each_worker, for when there is no memory */
+    atomic_bool is_spare_in_use;
+    char message[256]; /* why weir__run_begin failed; else empty */
 };
 
 /* NULL: -errno in `*err`, one line in `message`. */
@@ -41,7 +44,8 @@ struct weir__runtime *weir__runtime_new(const struct weir__runtime_options *opti
 /*
  * Runs the workers; the first one runs `main(app context, arg)` in a fiber. When that returns the
  * workers' contexts are cancelled and joined, the application's context ends on the first worker,
- * the threads are joined. Returns what `main` did.
+ * the threads are joined. Returns what `main` did; -errno, with one line in rt->message, when there
+ * are no threads or memory for it: then `main` has not run.
  */
 weir_err weir__runtime_run(struct weir__runtime *rt, weir_fiber_fn main, void *arg);
 
@@ -59,7 +63,7 @@ struct weir__run {
     struct weir__wait *waiter; /* of the main fiber, while roots end */
     atomic_uint roots_left;
 };
-void weir__run_begin(struct weir__run *run);
+WEIR_MUST_USE weir_err weir__run_begin(struct weir__run *run);
 weir_err weir__run_end(struct weir__run *run);
 
 void weir__runtime_free(struct weir__runtime *rt);

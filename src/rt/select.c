@@ -10,8 +10,11 @@
  *
  * Owns nothing but what stands on the caller's stack. Limits: 64 arms.
  */
+#include "base/given.h"
 #include "rt/chan.h"
+#include "rt/outside.h"
 #include "rt/panic.h"
+#include "rt/scope.h"
 
 #define ARMS_MAX 64u
 
@@ -46,6 +49,7 @@ static void check_arms(struct arms *a, const struct weir__ctx *c, const weir_sel
             weir__misuse("weir_select", "arm %zu must give exactly one of recv and send", i);
         if (WEIR_UNLIKELY(a->chans[i]->home != c->top))
             weir__chan_note_use(a->chans[i], cases[i].send != NULL);
+        weir__chan_refuse_kept(a->chans[i], c, cases[i].send, "weir_select");
     }
 }
 
@@ -172,6 +176,8 @@ static int wait_arms(struct weir__ctx *c, const struct arms *arms, struct locks 
 int weir_select(weir_ctx *handle, const weir_select_case *cases, size_t n, weir_dur timeout,
                 bool *closed)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(cases, "the array of cases");
     struct weir__ctx *c = weir__ctx_of(handle);
     struct weir__chan_party *served = NULL;
     struct arms arms;
@@ -181,7 +187,7 @@ int weir_select(weir_ctx *handle, const weir_select_case *cases, size_t n, weir_
         closed = &closed_unseen;
     *closed = false;
     check_arms(&arms, c, cases, n);
-    weir_err err = weir__ctx_check(c);
+    weir_err err = weir__may_wait(c);
     if (err < 0)
         return err;
     weir_time until = timeout.ns < 0 ? weir_never() : weir_time_add(weir_now(), timeout);
@@ -192,5 +198,8 @@ int weir_select(weir_ctx *handle, const weir_select_case *cases, size_t n, weir_
     unlock_all(&locks);
     if (served != NULL)
         weir__wake(&served->wait, WEIR_OK);
+    if (WEIR_UNLIKELY(*closed)) /* it is so each time, until its arm is switched off */
+        (void)(timeout.ns != 0 ? weir__wait_refused(WEIR_ECLOSED)
+                               : weir__call_refused(WEIR_ECLOSED));
     return arm;
 }

@@ -103,7 +103,7 @@ static weir_err times_out(weir_ctx *c, void *arg)
     assert_in_range(weir_time_sub(weir_now(), start).ns, 250000000, 252000000);
     assert_quiet(a);
     assert_quiet(b);
-    weir_ctx *hasty = weir_ctx_open(c, .timeout = weir_sec(1));
+    WEIR_SCOPE(hasty, c, .timeout = weir_sec(1));
     assert_int_equal(weir_select(hasty, cases, 2, to_the_end, NULL), WEIR_ETIMEDOUT);
     assert_int_equal(weir_cancel_reason(hasty), WEIR_REASON_DEADLINE);
     assert_int_equal(weir_select(hasty, cases, 2, no_wait, NULL), WEIR_ETIMEDOUT);
@@ -139,7 +139,7 @@ static weir_err is_served_once(weir_ctx *c, void *arg)
 {
     (void)arg;
     struct arms a = {.arm = -1};
-    weir_ctx *g = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
     for (int i = 0; i < 3; i++)
         a.ch[i] = weir_chan_new(g, int64_t, 0);
     for (int k = 0; k < 3; k++) {
@@ -187,7 +187,7 @@ static weir_err send_or_recv(weir_ctx *c, void *arg)
 static weir_err meets_others(weir_ctx *c, void *arg)
 {
     (void)arg;
-    weir_ctx *g = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
     weir_chan *ch = weir_chan_new(g, int64_t, 0);
     struct both one = {ch, 1, 0, -1}, two = {ch, 2, 0, -1};
     assert_int_equal(WEIR_GO(g, send_or_recv, &one), WEIR_OK);
@@ -227,7 +227,7 @@ static weir_err many_arms(weir_ctx *c, void *arg)
 {
     (void)arg;
     static struct wide w;
-    weir_ctx *g = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
     for (int i = 0; i < 64; i++)
         w.ch[i] = weir_chan_new(g, int64_t, 0);
     assert_int_equal(WEIR_GO(g, select_64, &w), WEIR_OK);
@@ -252,7 +252,8 @@ static weir_err channel_ends(weir_ctx *c, void *arg)
 {
     (void)arg;
     struct arms a = {.arm = -1};
-    weir_ctx *g = weir_ctx_open(c), *early = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
+    WEIR_SCOPE(early, c);
     a.ch[0] = weir_chan_new(g, int64_t, 0);
     a.ch[1] = weir_chan_new(early, int64_t, 0);
     a.ch[2] = weir_chan_new(early, int64_t, 0);

@@ -8,6 +8,7 @@
  */
 #include "base/alloc.h"
 #include "rt/deadlock.h"
+#include "rt/outside.h"
 #include "rt/panic.h"
 #include "rt/waitq.h"
 #include "rt/worker.h"
@@ -107,6 +108,7 @@ static const struct weir__owned_type sem_type = {.name = "semaphore", .release =
 
 weir_sem *weir_sem_new_at(const weir_site *site, weir_ctx *c, uint32_t permits)
 {
+    WEIR__FIBERS_ONLY(weir__outside_nothing());
     weir_sem *s = weir__waitq_new(weir__ctx_of(c), sizeof *s, KIND, &sem_type, site);
     if (s == NULL)
         return &no_memory;
@@ -190,7 +192,7 @@ static weir_err acquire(const weir_site *site, struct weir__ctx *c, weir_sem *s,
     if (err == WEIR_OK)
         err = weir__waitq_state(&s->q);
     if (err < 0)
-        return err;
+        return may_wait ? weir__wait_refused(err) : weir__call_refused(err);
     struct permit *p = new_permit(s); /* before the permit: it cannot be lost then */
     if (p == NULL)
         return -ENOMEM;
@@ -207,12 +209,14 @@ static weir_err acquire(const weir_site *site, struct weir__ctx *c, weir_sem *s,
 
 weir_err weir_sem_acquire_at(const weir_site *site, weir_ctx *c, weir_sem *s)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     s = weir__waitq_of(s, KIND, "weir_sem_acquire", "the semaphore");
     return acquire(site, weir__ctx_of_at(c, "weir_sem_acquire"), s, true);
 }
 
 weir_err weir_sem_try_acquire_at(const weir_site *site, weir_ctx *c, weir_sem *s)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     s = weir__waitq_of(s, KIND, "weir_sem_try_acquire", "the semaphore");
     return acquire(site, weir__ctx_of_at(c, "weir_sem_try_acquire"), s, false);
 }
@@ -231,6 +235,7 @@ static struct permit *find_permit(struct weir__ctx *c, const weir_sem *s)
 
 void weir_sem_release(weir_ctx *c, weir_sem *s)
 {
+    WEIR__FIBERS_ONLY();
     struct weir__ctx *ctx = weir__ctx_of(c);
     s = weir__waitq_of(s, KIND, "weir_sem_release", "the semaphore");
     struct permit *p = find_permit(ctx, s);

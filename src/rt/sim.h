@@ -48,6 +48,16 @@ void weir__sim_reset(int num);
 void weir__sim_chop(size_t n);
 
 /*
+ * The kernel's state changes between a refusal and the wait that follows it: the `nth` operation
+ * that is submitted from now on, and the `times - 1` behind it, would block although they need not,
+ * and the next poll tells that they would not any more. 0: none (any more).
+ */
+void weir__sim_refuse(uint64_t nth, uint64_t times);
+
+/* Operations that were submitted since the simulation began, or since the last weir__sim_refuse. */
+uint64_t weir__sim_submits(void);
+
+/*
  * For who turns the worker by hand: when nothing is ready, the poller asks whether the clock may go
  * on to `until`, where weir_never() says that nothing can ever happen by itself. False: it stays,
  * and the turn ends. Until the next simulation, or NULL.

@@ -2,6 +2,8 @@
  * Waiting for nothing but time, and giving others a turn.
  */
 #include "rt/runtime.h"
+#include "rt/outside.h"
+#include "rt/scope.h"
 #include <weir/fiber.h>
 
 #define SHARE_NS 1000000 /* what a computing fiber may use before weir_checkpoint yields */
@@ -19,11 +21,12 @@ static void moved_sleep(struct weir__wait *w)
 
 weir_err weir_sleep(weir_ctx *handle, weir_dur d)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     static const struct weir__wait_type type = {
         .name = "sleep", .abandon = abandon_sleep, .moved = moved_sleep};
     struct weir__ctx *c = weir__ctx_of(handle);
     weir_time until = weir_time_add(weir__worker_now(weir__self), d);
-    weir_err err = weir__ctx_check(c);
+    weir_err err = weir__may_wait(c);
     if (err != WEIR_OK)
         return err;
     if (d.ns <= 0)
@@ -38,19 +41,22 @@ weir_err weir_sleep(weir_ctx *handle, weir_dur d)
 
 weir_err weir_yield(weir_ctx *handle)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     struct weir__ctx *c = weir__ctx_of(handle);
-    weir_err err = weir__ctx_check(c);
+    weir_err err = weir__may_wait(c);
     if (err != WEIR_OK)
         return err;
     weir__fiber_yield();
+    weir__self->current->refused = 0;
     return weir__ctx_check(c);
 }
 
 weir_err weir_checkpoint(weir_ctx *handle)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     struct weir__worker *w = weir__self;
     int64_t began = atomic_load_explicit(&w->stats.busy_since_ns, memory_order_relaxed);
     if (weir__worker_now(w).ns - began < SHARE_NS)
-        return weir__ctx_check(weir__ctx_of(handle));
+        return weir__may_wait(weir__ctx_of(handle));
     return weir_yield(handle);
 }

@@ -8,9 +8,14 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/given.h"
 #include "rt/deadlock.h"
+#include "rt/outside.h"
 #include "rt/panic.h"
 #include "rt/runtime.h"
+#include "rt/scope.h"
+#include "rt/sized.h"
+#include "rt/slip.h"
 #include <weir/fiber.h>
 #include <weir/log.h>
 
@@ -25,7 +30,7 @@ static void settle(struct weir__ctx *parent, weir_err err)
     weir_join_mode decider = err == WEIR_OK ? WEIR_JOIN_FIRST_OK : WEIR_JOIN_FAIL_FAST;
     if (is_first && parent->fibers > 0 && parent->join_mode == decider)
         weir__ctx_cancel_fibers(parent);
-    weir__ctx_wake_joiner(parent);
+    weir__ctx_wake_joiners(parent);
 }
 
 /* Nobody joins detached work: its error goes to the log, which is all that is left of it. */
@@ -56,7 +61,7 @@ static void end_child(struct weir__fiber *f)
     if (ch->kind == WEIR__CHILD_JOINED)
         settle(parent, ch->err);
     else
-        weir__ctx_wake_joiner(parent);
+        weir__ctx_wake_joiners(parent);
 }
 
 static void run_child(void *arg)
@@ -74,19 +79,6 @@ static void child_panicked(struct weir__fiber *f, const struct weir__panic_info 
     end_child(f);
 }
 
-void weir__refuse_short_lived(const struct weir__ctx *c, const void *arg, const char *function)
-{
-    const struct weir__fiber *f = weir__fiber_self();
-    if (f == NULL || (const char *)arg < f->stack_lo || (const char *)arg >= f->stack_hi)
-        return;
-    if (c->opener == f && (const char *)arg >= (const char *)c->opened_sp)
-        return;
-    weir__misuse(function,
-                 "the argument is a local variable that may be gone before the fiber ends: give a "
-                 "local of the function that opened the context (weir_ctx_open), or weir_alloc "
-                 "memory of the context");
-}
-
 static weir_err start_child(struct weir__ctx *p, struct weir__ctx *c, weir_fiber_fn fn, void *arg,
                             const char *name, const weir_site *site, enum weir__child_kind kind)
 {
@@ -101,7 +93,6 @@ static weir_err start_child(struct weir__ctx *p, struct weir__ctx *c, weir_fiber
     f->panicked = child_panicked;
     f->child = (struct weir__child){c, p, fn, arg, WEIR_OK, kind};
     c->opener = f;
-    c->opened_sp = f->stack_hi;
     p->fibers++;
     return WEIR_OK;
 }
@@ -111,11 +102,11 @@ static weir_err go(const weir_site *site, struct weir__ctx *p, weir_fiber_fn fn,
 {
     weir_err err = weir__ctx_check(p);
     if (err != WEIR_OK)
-        return err;
+        return weir__call_refused(err);
     if (p->is_closing)
-        return WEIR_ECLOSED;
-    if (p->fibers >= p->fibers_max)
-        return WEIR_ELIMIT;
+        return weir__call_refused(WEIR_ECLOSED);
+    if (p->fibers >= p->fibers_max || p->depth >= WEIR__CTX_DEPTH_MAX || weir__is_refused("fibers"))
+        return weir__call_refused(WEIR_ELIMIT);
     struct weir__ctx *c = weir__ctx_new(p, weir_never(), 0, site);
     if (c == NULL)
         return -ENOMEM;
@@ -127,11 +118,18 @@ static weir_err go(const weir_site *site, struct weir__ctx *p, weir_fiber_fn fn,
 weir_err weir_go_at(const weir_site *site, weir_ctx *handle, weir_fiber_fn fn, void *arg,
                     const char *name)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given_to("WEIR_GO", fn, "the function");
     struct weir__ctx *p = weir__ctx_local(weir__ctx_of_at(handle, "WEIR_GO"));
     weir__refuse_short_lived(p, arg, "WEIR_GO");
     weir_err err = go(site, p, fn, arg, name, WEIR__CHILD_JOINED);
     if (WEIR_LIKELY(err != WEIR_ELIMIT))
         return err;
+    if (p->depth >= WEIR__CTX_DEPTH_MAX)
+        return weir_raise_at(site, weir__ctx_handle(p), WEIR_ELIMIT, 0,
+                             "no further fiber, %d contexts lie above one another: a fiber that "
+                             "starts the next is no loop, let one start them all",
+                             WEIR__CTX_DEPTH_MAX);
     return weir_raise_at(site, weir__ctx_handle(p), WEIR_ELIMIT, 0,
                          "no further fiber, %u run in this context: weir_join some first, or let a "
                          "few work off a channel, whose senders wait while it is full",
@@ -146,6 +144,7 @@ weir_err weir__go_apart(const weir_site *site, struct weir__ctx *p, weir_fiber_f
 
 weir_err weir_join_as(weir_ctx *handle, weir_join_mode mode)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_join");
     if (weir__ctx_is_shared(c))
         weir__misuse("weir_join", "the application's context has no fibers of its own: open a "
@@ -157,6 +156,8 @@ weir_err weir_join_as(weir_ctx *handle, weir_join_mode mode)
         (mode == WEIR_JOIN_FIRST_OK && c->join_oks > 0))
         weir__ctx_cancel_fibers(c);
     weir_err reason = weir__ctx_check(c);
+    if (reason != WEIR_OK && c->fibers == 0)
+        (void)weir__wait_refused(reason);
     weir__ctx_await_fibers(c, NULL);
     if (reason == WEIR_OK && c->reason != WEIR_REASON_NONE)
         reason = weir__ctx_check(c);
@@ -170,17 +171,25 @@ weir_err weir_join_as(weir_ctx *handle, weir_join_mode mode)
 weir_err weir_detach_at(const weir_site *site, weir_ctx *handle, weir_fiber_fn fn, const char *name,
                         const void *data, size_t size, const weir_detach_options *options)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(fn, "the function");
+    weir__given_some(data, size, "the data");
     struct weir__worker *w = weir__self;
     struct weir__ctx *from = weir__ctx_of_at(handle, "weir_detach");
+    weir_detach_options room;
+    options = weir__options(options, &room, sizeof room, "weir_detach");
     struct weir__ctx *root = w->root;
     if (size > DETACH_BYTES_MAX)
         weir__misuse("weir_detach", "the data has %zu bytes, at most %u are copied: pass an id",
                      size, DETACH_BYTES_MAX);
+    weir__refuse_kept(from, data, size, "weir_detach");
     if (root->reason != WEIR_REASON_NONE || root->is_closing)
-        return WEIR_ESHUTDOWN;
+        return weir__call_refused(WEIR_ESHUTDOWN);
     if (atomic_load_explicit(&w->stats.detached, memory_order_relaxed) >=
-        w->runtime->options.detached_max)
-        return WEIR_ELIMIT;
+            w->runtime->options.detached_max ||
+        weir__is_refused("background work"))
+        return weir__call_refused(WEIR_ELIMIT);
+    weir__slip_look(site, from, "weir_detach: .timeout", options->timeout);
     weir_dur timeout = options->timeout.ns > 0 ? options->timeout : weir_ns(DETACH_NS_DEFAULT);
     struct weir__ctx *c = weir__ctx_new(root, weir_time_add(weir__worker_now(w), timeout), 0, site);
     if (c == NULL)

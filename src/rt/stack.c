@@ -4,8 +4,9 @@
  *
  * The guard, best first: MADV_GUARD_INSTALL (Linux 6.13), which costs no mapping; mprotect, which
  * costs two mappings a stack and is therefore capped at a quarter of vm.max_map_count; a canary,
- * which notices an overflow at the next look instead of stopping it. How many stacks have which is
- * in the stats, so that it can be seen.
+ * which notices an overflow at the next look instead of stopping it. Which of them a slot has is
+ * decided once, when its slab is made, and stays with the slot: those that came before the better
+ * kind ran out keep theirs. How many have only a canary is in the stats, so that it can be seen.
  *
  * A hidden slot is one whose guard reaches to its top. Only guard regions can do that without two
  * mappings a stack. Where slabs are is kept in a table that only grows, so that a signal handler on
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/sanitizer.h"
 #include "rt/sys.h"
 
 #ifndef MADV_GUARD_INSTALL
@@ -41,6 +43,7 @@ enum guard { GUARD_REGION, GUARD_MPROTECT, GUARD_CANARY };
 /* A free slot, linked through its topmost bytes. */
 struct slot {
     struct slot *next;
+    uint64_t has_canary;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -67,22 +70,26 @@ static uint64_t mprotect_cap(void)
     return maps / 8; /* two mappings each: a quarter of what there may be */
 }
 
-static void guard_slot(char *base)
+/* False: there is no guard for this slot. */
+static bool guard_slot(char *base)
 {
     if (guard_kind == GUARD_REGION) {
-        if (weir__sys_madvise(base, WEIR__STACK_GUARD, MADV_GUARD_INSTALL) == 0)
-            return;
+        /* Valgrind does not know guard regions, and would look for pointers in them. */
+        if (!weir__on_valgrind &&
+            weir__sys_madvise(base, WEIR__STACK_GUARD, MADV_GUARD_INSTALL) == 0)
+            return true;
         guard_kind = GUARD_MPROTECT;
         mprotect_left = mprotect_cap();
     }
     if (guard_kind == GUARD_MPROTECT) {
         if (mprotect_left > 0 && weir__sys_mprotect(base, WEIR__STACK_GUARD, PROT_NONE) == 0) {
             mprotect_left--;
-            return;
+            return true;
         }
         guard_kind = GUARD_CANARY;
     }
     unguarded_count++;
+    return false;
 }
 
 static uint64_t *word_at(const char *p)
@@ -132,9 +139,11 @@ static bool add_slab(void)
         (void)weir__sys_madvise(base, slots * WEIR__STACK_SLOT, MADV_NOHUGEPAGE);
         for (size_t i = slots; i-- > 0;) {
             struct slot *s = slot_of(base + i * WEIR__STACK_SLOT);
-            guard_slot(base + i * WEIR__STACK_SLOT);
+            s->has_canary = !guard_slot(base + i * WEIR__STACK_SLOT);
             s->next = free_slots;
             free_slots = s;
+            weir__sanitizer_stack((char *)(s + 1) - WEIR__STACK_SLOT + WEIR__STACK_GUARD,
+                                  (char *)(s + 1));
         }
         slot_count += slots;
         note_slab(base, slots);
@@ -149,13 +158,13 @@ bool weir__stack_take(struct weir__stack *s)
     struct slot *slot = free_slots != NULL || add_slab() ? free_slots : NULL;
     if (slot != NULL)
         free_slots = slot->next;
-    bool is_canary = guard_kind == GUARD_CANARY;
     pthread_mutex_unlock(&lock);
     if (slot == NULL)
         return false;
     s->hi = (char *)(slot + 1);
     s->lo = s->hi - WEIR__STACK_SLOT + WEIR__STACK_GUARD;
-    if (is_canary)
+    s->has_canary = slot->has_canary != 0;
+    if (s->has_canary)
         *word_at(s->lo) = CANARY;
     return true;
 }
@@ -165,6 +174,7 @@ void weir__stack_give(struct weir__stack *s)
     char *base = s->hi - WEIR__STACK_SLOT;
     (void)weir__sys_madvise(s->lo, (size_t)(s->hi - s->lo), MADV_DONTNEED);
     struct slot *slot = slot_of(base);
+    slot->has_canary = s->has_canary;
     pthread_mutex_lock(&lock);
     slot->next = free_slots;
     free_slots = slot;
@@ -243,7 +253,7 @@ void *weir__stack_hidden_owner(const void *addr)
 
 bool weir__stack_smashed(const struct weir__stack *s)
 {
-    return guard_kind == GUARD_CANARY && *word_at(s->lo) != CANARY;
+    return s->has_canary && *word_at(s->lo) != CANARY;
 }
 
 bool weir__stack_in_guard(const struct weir__stack *s, const void *addr)

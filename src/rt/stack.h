@@ -10,14 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WEIR__STACK_SLOT (256u << 10) /* bytes of address space a stack, its guard included */
-#define WEIR__STACK_GUARD                                                                          \
-    (32u << 10)                   /* what an overflow must cross without touching it to be missed */
-#define WEIR__STACK_SLAB_SLOTS 64 /* 16 MiB of address space at a time */
+#define WEIR__STACK_SLOT (384u << 10)  /* bytes of address space a stack, its guard included */
+#define WEIR__STACK_GUARD (160u << 10) /* what one frame must cross untouched to be missed */
+#define WEIR__STACK_SLAB_SLOTS 64      /* 24 MiB of address space at a time */
 #define WEIR__STACK_WARM (16u << 10) /* bytes at the top whose pages a slot keeps between fibers */
 
 struct weir__stack {
-    char *lo, *hi; /* usable bytes */
+    char *lo, *hi;   /* usable bytes */
+    bool has_canary; /* no guard was to be had: what lies at `lo` tells of an overflow */
 };
 
 /* Takes a slot; false: the machine refuses address space. */
@@ -54,7 +54,7 @@ void *weir__stack_hidden_owner(const void *addr);
 /* True where slots can be hidden, as far as is known. */
 bool weir__stack_can_hide(void);
 
-/* True when the canary above the guard is overwritten: an unguarded stack has overflown. */
+/* True when the canary of an unguarded stack is overwritten: it has overflown. */
 bool weir__stack_smashed(const struct weir__stack *s);
 
 /* True when `addr` lies in the guard below this stack. */
@@ -63,7 +63,7 @@ bool weir__stack_in_guard(const struct weir__stack *s, const void *addr);
 struct weir__stack_stats {
     uint64_t slots;     /* of all slabs */
     uint64_t unguarded; /* slots whose guard could not be had: only their canary is checked */
-    const char *guard;  /* "guard regions", "mprotect", "canary" */
+    const char *guard;  /* of new slots: "guard regions", "mprotect", "canary" */
 };
 struct weir__stack_stats weir__stack_stats(void);
 

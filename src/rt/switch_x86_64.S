@@ -77,9 +77,10 @@ weir__fiber_entry:
         .size   weir__fiber_entry, .-weir__fiber_entry
 
 /*
- * int weir__try_raw(void (*fn)(void *), void *arg, struct weir__catch *k)
- * Calls fn(arg) and returns 0; or 1, by way of weir__catch_jump. k->regs: rbx rbp r12 r13 r14 r15
- * rsp.
+ * uintptr_t weir__try_raw(void (*fn)(void *), void *arg, struct weir__catch *k)
+ * Calls fn(arg) and returns 0; or 1, by way of weir__catch_jump; or, at weir__try_landing, the
+ * address of an exception that nobody else has caught: its personality (panic.c) says that it is a
+ * handler for those of all languages. k->regs: rbx rbp r12 r13 r14 r15 rsp.
  */
         .globl  weir__try_raw
         .hidden weir__try_raw
@@ -87,6 +88,7 @@ weir__fiber_entry:
         .p2align 4
 weir__try_raw:
         .cfi_startproc
+        .cfi_personality 0x1b, weir__try_personality
         pushq   %rbp
         .cfi_def_cfa_offset 16
         .cfi_offset %rbp, -16
@@ -103,6 +105,9 @@ weir__try_raw:
         movq    %rsi, %rdi
         call    *%rax
         xorl    %eax, %eax
+        .globl  weir__try_landing
+        .hidden weir__try_landing
+weir__try_landing:
         popq    %rbp
         .cfi_def_cfa %rsp, 8
         .cfi_restore %rbp

@@ -1,6 +1,6 @@
 /*
  * Names for return addresses: "function at file:line", from the debug information where there is
- * any. Slow (it reads files): for reports only.
+ * any. Slow for an address that was not asked for before (it reads files): for reports only.
  */
 #ifndef WEIR_RT_SYMBOL_H
 #define WEIR_RT_SYMBOL_H
@@ -9,9 +9,18 @@
 
 /*
  * Appends the name of the code at `pc` (a return address) to `out`; "module+0x1234" where nothing
- * is known. Any thread.
+ * is known, or no memory to find it in. Any thread.
  */
 void weir__symbolise(void *pc, weir_buf *out);
+
+/* Appends "module+0x1234", which addr2line takes; "0x1234" outside of all modules. Signal-safe. */
+void weir__symbol_raw(void *pc, weir_buf *out);
+
+/*
+ * As weir__symbolise, in a copy of the process that has this thread alone: whatever the others were
+ * doing to what is kept here, it is not used.
+ */
+void weir__symbolise_anew(void *pc, weir_buf *out);
 
 /*
  * Gives back the descriptors and the memory that names were found by; the next question takes them

@@ -6,10 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
+#include "base/sanitizer.h"
 #include "rt/symbol.h"
+#include "rt/sys.h"
 
 static char bytes[4096];
 
@@ -56,12 +59,63 @@ static void nothing_is_a_number(void **state)
     assert_memory_equal(name_of((void *)(uintptr_t)0x1234), "0x1234", 6);
 }
 
+/* --- what is known, and what it takes --------------------------------------------------------- */
+
+static uint64_t calls_for(void *pc)
+{
+    uint64_t before = weir__sys_count();
+    (void)name_of(pc);
+    return weir__sys_count() - before;
+}
+
+static void what_was_found_is_kept(void **state)
+{
+    (void)state;
+    void *pc = here();
+    assert_true(calls_for(pc) > 0);
+    assert_int_equal(calls_for(pc), 0);
+    /* More than are kept: the first is looked up again, and is what it was. */
+    for (uintptr_t i = 0; i < 3000; i++)
+        (void)name_of((void *)((uintptr_t)pc + i));
+    assert_true(calls_for(pc) > 0);
+    assert_non_null(strstr(bytes, "what_was_found_is_kept at "));
+}
+
+static void raw_names_are_what_addr2line_takes(void **state)
+{
+    (void)state;
+    weir_buf b;
+    weir_buf_init_fixed(&b, bytes, sizeof bytes - 1);
+    weir__symbol_raw(here(), &b);
+    bytes[b.len] = '\0';
+    assert_memory_equal(bytes, "rt-symbol+0x", 12);
+}
+
+/* No room for libdw: raw names, and what it held is given back; with room, names again. */
+static void without_memory_names_are_raw(void **state)
+{
+    (void)state;
+    struct rlimit limit, tight = {32 << 20, 32 << 20};
+    void *pc = here();
+    assert_int_equal(weir__sys_getrlimit(RLIMIT_AS, &limit), 0);
+    tight.rlim_max = limit.rlim_max;
+    /* A sanitizer needs more address space than is left here. */
+    if (weir__is_sanitized() || setrlimit(RLIMIT_AS, &tight) != 0)
+        skip();
+    assert_memory_equal(name_of(pc), "rt-symbol+0x", 12);
+    assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
+    assert_non_null(strstr(name_of(pc), "without_memory_names_are_raw at "));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(own_code_has_function_file_and_line),
         cmocka_unit_test(the_library_has_at_least_a_module),
         cmocka_unit_test(nothing_is_a_number),
+        cmocka_unit_test(what_was_found_is_kept),
+        cmocka_unit_test(raw_names_are_what_addr2line_takes),
+        cmocka_unit_test(without_memory_names_are_raw),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

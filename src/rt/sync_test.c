@@ -73,7 +73,8 @@ static weir_err locks_in_order(weir_ctx *c, void *arg)
     (void)arg;
     int order[4], n = 0;
     struct locker l[4];
-    weir_ctx *g = weir_ctx_open(c), *hasty = weir_ctx_open(c, .timeout = weir_ms(1));
+    WEIR_SCOPE(g, c);
+    WEIR_SCOPE(hasty, c, .timeout = weir_ms(1));
     weir_mutex *m = weir_mutex_new(c);
     assert_int_equal(weir_lock(c, m), WEIR_OK);
     assert_int_equal(weir_lock(c, m), -EDEADLK);
@@ -123,7 +124,7 @@ static weir_err forgets(weir_ctx *c, void *arg)
     (void)arg;
     weir_mutex *m = weir_mutex_new(c);
     uint64_t before = weir__leak_total();
-    weir_ctx *g = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
     assert_int_equal(WEIR_GO(g, lock_and_forget, m), WEIR_OK);
     assert_int_equal(weir_join(g), WEIR_OK);
     assert_int_equal(weir__leak_total(), before + 1);
@@ -133,7 +134,7 @@ static weir_err forgets(weir_ctx *c, void *arg)
     assert_int_equal(weir_trylock(c, m), WEIR_OK);
     weir_unlock(c, m);
     assert_int_equal(weir_ctx_close(g), WEIR_OK);
-    g = weir_ctx_open(c);
+    g = weir_ctx_enter(c);
     assert_int_equal(WEIR_GO(g, lock_and_panic, m), WEIR_OK);
     assert_int_equal(weir_join_as(g, WEIR_JOIN_ALL), WEIR_EPANIC);
     assert_int_equal(weir__leak_total(), before + 1); /* that was no mistake of its own */
@@ -165,7 +166,7 @@ static weir_err misused(weir_ctx *c, void *arg)
     (void)arg;
     weir_mutex *m = weir_mutex_new(c);
     weir_sem *s = weir_sem_new(c, 1);
-    weir_ctx *sub = weir_ctx_open(c);
+    WEIR_SCOPE(sub, c);
     assert_int_equal(weir_protect(c, unlock_what_is_not_mine, m), WEIR_EPANIC);
     weir_error_clear(c);
     assert_int_equal(weir_lock(c, m), WEIR_OK);
@@ -189,7 +190,8 @@ static weir_err ends_early(weir_ctx *c, void *arg)
     (void)arg;
     int order[4], n = 0;
     struct locker l[2];
-    weir_ctx *g = weir_ctx_open(c), *owner = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
+    WEIR_SCOPE(owner, c);
     weir_mutex *m = weir_mutex_new(owner);
     weir_sem *s = weir_sem_new(owner, 2);
     assert_int_equal(weir_lock(c, m), WEIR_OK);
@@ -217,7 +219,7 @@ static void test_an_object_may_end_before_who_uses_it(void **state)
 static weir_err poor(weir_ctx *c, void *arg)
 {
     (void)arg;
-    weir_ctx *small = weir_ctx_open(c, .memory_max = 100);
+    WEIR_SCOPE(small, c, .memory_max = 100);
     assert_null(weir_alloc(small, 1000));
     weir_mutex *m = weir_mutex_new(small);
     weir_sem *s = weir_sem_new(small, 1);
@@ -268,7 +270,8 @@ static weir_err limits(weir_ctx *c, void *arg)
     (void)arg;
     int inside = 0, most = 0;
     struct user u[10];
-    weir_ctx *g = weir_ctx_open(c), *hasty = weir_ctx_open(c, .timeout = weir_ms(2));
+    WEIR_SCOPE(g, c);
+    WEIR_SCOPE(hasty, c, .timeout = weir_ms(2));
     weir_sem *s = weir_sem_new(c, 3);
     weir_time start = weir_now();
     for (int i = 0; i < 10; i++) {
@@ -307,7 +310,7 @@ static weir_err permits_come_back(weir_ctx *c, void *arg)
     (void)arg;
     weir_sem *s = weir_sem_new(c, 2);
     for (int i = 0; i < 100; i++) {
-        weir_ctx *g = weir_ctx_open(c);
+        WEIR_SCOPE(g, c);
         assert_int_equal(WEIR_GO(g, take_two, s), WEIR_OK);
         assert_int_equal(weir_join(g), WEIR_EFAIL);
         (void)weir_ctx_close(g);
@@ -349,7 +352,7 @@ static weir_err eat(weir_ctx *c, void *arg)
 static weir_err signals(weir_ctx *c, void *arg)
 {
     (void)arg;
-    weir_ctx *g = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
     struct shop s = {.m = weir_mutex_new(g), .cond = weir_cond_new(g)};
     for (int i = 0; i < 3; i++)
         assert_int_equal(WEIR_GO(g, eat, &s), WEIR_OK);
@@ -380,7 +383,7 @@ static void test_a_condition_wakes_one_or_all(void **state)
 static weir_err cancelled_while_waiting(weir_ctx *c, void *arg)
 {
     (void)arg;
-    weir_ctx *g = weir_ctx_open(c, .timeout = weir_ms(20));
+    WEIR_SCOPE(g, c, .timeout = weir_ms(20));
     struct shop s = {.m = weir_mutex_new(c), .cond = weir_cond_new(c)};
     assert_int_equal(WEIR_GO(g, eat, &s), WEIR_OK);
     settle(c);
@@ -420,7 +423,8 @@ static weir_err below_zero(weir_ctx *c, void *arg)
 static weir_err awaits_group(weir_ctx *c, void *arg)
 {
     (void)arg;
-    weir_ctx *g = weir_ctx_open(c), *hasty = weir_ctx_open(c, .timeout = weir_ms(1));
+    WEIR_SCOPE(g, c);
+    WEIR_SCOPE(hasty, c, .timeout = weir_ms(1));
     weir_wait_group *group = weir_wait_group_new(g);
     assert_int_equal(weir_wait_group_wait(c, group), WEIR_OK);
     weir_wait_group_add(c, group, 3);
@@ -468,7 +472,7 @@ static weir_err come(weir_ctx *c, void *arg)
 static weir_err is_done_once(weir_ctx *c, void *arg)
 {
     (void)arg;
-    weir_ctx *g = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
     struct first f = {.once = weir_once_new(g), .panics = 1, .fails = 1};
     for (int i = 0; i < 6; i++)
         assert_int_equal(WEIR_GO(g, come, &f), WEIR_OK);
@@ -574,7 +578,8 @@ static weir_err take_a_permit(weir_ctx *c, void *arg)
 static weir_err ends_while_used(weir_ctx *c, void *arg)
 {
     (void)arg;
-    weir_ctx *g = weir_ctx_open(c), *owner = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
+    WEIR_SCOPE(owner, c);
     weir_mutex *m = weir_mutex_new(owner);
     weir_sem *s = weir_sem_new(owner, 0);
     assert_int_equal(weir_lock(c, m), WEIR_OK);
@@ -607,7 +612,8 @@ static weir_err begins_nothing(weir_ctx *c, void *arg)
     weir_mutex *m = weir_mutex_new(c);
     weir_cond *cond = weir_cond_new(c);
     weir_sem *s = weir_sem_new(c, 1);
-    weir_ctx *sub = weir_ctx_open(c), *joined = weir_ctx_open(c);
+    WEIR_SCOPE(sub, c);
+    WEIR_SCOPE(joined, c);
     assert_int_equal(weir_lock(sub, m), WEIR_OK);
     weir_cancel(sub);
     weir_cancel(joined);

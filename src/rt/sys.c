@@ -16,17 +16,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <signal.h>
 #include <stdatomic.h>
+#include <linux/sockios.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
-#include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "rt/hibernate.h"
-#include "rt/switch.h"
+#include "base/sanitizer.h"
 
 /* Calls so far = `base` - `left`; at zero a planned failure is due. */
 struct door {
@@ -137,13 +139,9 @@ bool weir__sys_is_known(int fd)
 /*
  * The three calls of every request. The C library's are cancellation points, which costs a process
  * with threads two calls and two atomic operations each, for pthread_cancel, which nobody uses
- * here. The sanitizers need theirs.
+ * here. A sanitizer needs its own, which stand in the C library's place: ThreadSanitizer hands a
+ * signal on only where a thread waits in one of them.
  */
-#if defined(WEIR__ASAN) || defined(WEIR__TSAN)
-#define HOT_RECV recv
-#define HOT_SEND send
-#define HOT_EPOLL_WAIT epoll_wait
-#else
 static inline long hot_call(long number, long a, long b, long c, long d)
 {
     register long r10 __asm__("r10") = d;
@@ -160,10 +158,16 @@ static inline long hot_call(long number, long a, long b, long c, long d)
     return -1;
 }
 
-#define HOT_RECV(fd, buf, len, flags) hot_call(SYS_recvfrom, fd, (long)(buf), (long)(len), flags)
-#define HOT_SEND(fd, buf, len, flags) hot_call(SYS_sendto, fd, (long)(buf), (long)(len), flags)
-#define HOT_EPOLL_WAIT(ep, evs, max, ms) (int)hot_call(SYS_epoll_wait, ep, (long)(evs), max, ms)
-#endif
+#define IS_WATCHED WEIR_UNLIKELY(weir__tells_switches)
+#define HOT_RECV(fd, buf, len, flags)                                                              \
+    (IS_WATCHED ? recv(fd, buf, len, flags)                                                        \
+                : hot_call(SYS_recvfrom, fd, (long)(buf), (long)(len), flags))
+#define HOT_SEND(fd, buf, len, flags)                                                              \
+    (IS_WATCHED ? send(fd, buf, len, flags)                                                        \
+                : hot_call(SYS_sendto, fd, (long)(buf), (long)(len), flags))
+#define HOT_EPOLL_WAIT(ep, evs, max, ms)                                                           \
+    (IS_WATCHED ? epoll_wait(ep, evs, max, ms)                                                     \
+                : (int)hot_call(SYS_epoll_wait, ep, (long)(evs), max, ms))
 
 int weir__sys_socket(int domain, int type, int protocol)
 {
@@ -208,6 +212,12 @@ int weir__sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 int weir__sys_shutdown(int fd, int how)
 {
     ONCE(SHUTDOWN, int, shutdown(fd, how));
+}
+
+int weir__sys_unsent(int fd)
+{
+    int bytes = 0;
+    ONCE(GETSOCKOPT, int, (ioctl(fd, SIOCOUTQ, &bytes) < 0 ? -1 : bytes));
 }
 
 ssize_t weir__sys_recv(int fd, void *buf, size_t len, int flags)
@@ -290,14 +300,95 @@ ssize_t weir__sys_readlink(const char *path, char *out, size_t size)
     ONCE(READLINK, ssize_t, readlink(path, out, size));
 }
 
+int weir__sys_set_blocking(int fd)
+{
+    int planned = enter(WEIR__SYS_FCNTL);
+    if (planned != 0)
+        return planned;
+    int status = fcntl(fd, F_GETFL);
+    return status < 0 || fcntl(fd, F_SETFL, status & ~O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+int weir__sys_close_on_exec(int fd)
+{
+    ONCE(FCNTL, int, fcntl(fd, F_SETFD, FD_CLOEXEC));
+}
+
+int weir__sys_memfd(const char *name)
+{
+    ONCE(MEMFD, int, know(memfd_create(name, MFD_CLOEXEC)));
+}
+
+int weir__sys_spawn(pid_t *pid, const char *const *argv, const posix_spawn_file_actions_t *actions,
+                    const posix_spawnattr_t *attr, char *const *env)
+{
+    int planned = enter(WEIR__SYS_SPAWN);
+    if (planned != 0)
+        return planned;
+    return -posix_spawnp(pid, argv[0], actions, attr, (char *const *)(uintptr_t)argv, env);
+}
+
+int weir__sys_pidfd_open(pid_t pid)
+{
+    ONCE(PIDFD_OPEN, int, know((int)syscall(SYS_pidfd_open, pid, 0)));
+}
+
+int weir__sys_waitid(pid_t pid, siginfo_t *info, int options)
+{
+    RETRIED(WAITID, int, waitid(P_PID, (id_t)pid, info, options));
+}
+
+int weir__sys_kill(pid_t pid, int number)
+{
+    ONCE(KILL, int, kill(pid, number));
+}
+
+int weir__sys_take_over(int fd)
+{
+    int planned = enter(WEIR__SYS_FCNTL);
+    if (planned != 0)
+        return planned;
+    int status = fcntl(fd, F_GETFL), flags = fcntl(fd, F_GETFD);
+    if (status < 0 || flags < 0 || fcntl(fd, F_SETFL, status | O_NONBLOCK) < 0 ||
+        fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0)
+        return -errno;
+    know(fd);
+    return 0;
+}
+
 int weir__sys_fd_flags(int fd)
 {
     ONCE(FCNTL, int, fcntl(fd, F_GETFD));
 }
 
+int weir__sys_stat(const char *path, struct stat *out)
+{
+    ONCE(FSTAT, int, stat(path, out));
+}
+
 int weir__sys_fstat(int fd, struct stat *out)
 {
     ONCE(FSTAT, int, fstat(fd, out));
+}
+
+int weir__sys_lstat(const char *path, struct stat *out)
+{
+    ONCE(FSTAT, int, lstat(path, out));
+}
+
+int weir__sys_chmod(const char *path, mode_t mode)
+{
+    ONCE(CHMOD, int, chmod(path, mode));
+}
+
+int weir__sys_fchmod(int fd, mode_t mode)
+{
+    ONCE(CHMOD, int, fchmod(fd, mode));
+}
+
+int weir__sys_flock(int fd, int how)
+{
+    RETRIED(FLOCK, int, flock(fd, how));
 }
 
 int weir__sys_close(int fd)
@@ -335,13 +426,16 @@ int weir__sys_eventfd(void)
     ONCE(EVENTFD, int, know(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)));
 }
 
-int weir__sys_signalfd(int signals_mask_count, const int *signals)
+int weir__sys_pipe(int ends[2])
 {
-    sigset_t set;
-    sigemptyset(&set);
-    for (int i = 0; i < signals_mask_count; i++)
-        sigaddset(&set, signals[i]);
-    ONCE(SIGNALFD, int, know(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)));
+    int planned = enter(WEIR__SYS_PIPE);
+    if (WEIR_UNLIKELY(planned != 0))
+        return planned;
+    if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) < 0)
+        return -errno;
+    know(ends[0]);
+    know(ends[1]);
+    return 0;
 }
 
 void *weir__sys_mmap(size_t size, int prot, int flags)
@@ -421,7 +515,7 @@ static const struct {
     [WEIR__SYS_EPOLL_CTL] = {"epoll_ctl", {ENOMEM, ENOSPC, EPERM}},
     [WEIR__SYS_EPOLL_WAIT] = {"epoll_wait", {0}},
     [WEIR__SYS_EVENTFD] = {"eventfd", {EMFILE, ENFILE, ENODEV, ENOMEM}},
-    [WEIR__SYS_SIGNALFD] = {"signalfd", {EMFILE, ENFILE, ENODEV, ENOMEM}},
+    [WEIR__SYS_PIPE] = {"pipe", {EMFILE, ENFILE, ENOMEM}},
     [WEIR__SYS_MMAP] = {"mmap", {ENOMEM}},
     [WEIR__SYS_MUNMAP] = {"munmap", {0}},
     [WEIR__SYS_MADVISE] = {"madvise", {ENOMEM}},
@@ -432,6 +526,16 @@ static const struct {
     [WEIR__SYS_FSYNC] = {"fsync", {EIO, ENOSPC, EDQUOT}},
     [WEIR__SYS_UNLINK] = {"unlink", {EACCES, EBUSY, EIO, ENOMEM, EPERM, EROFS}},
     [WEIR__SYS_FCNTL] = {"fcntl", {EACCES, ENOLCK}},
+    [WEIR__SYS_CHMOD] = {"chmod", {EACCES, EIO, ENOENT, ENOMEM, EPERM, EROFS}},
+    [WEIR__SYS_FLOCK] = {"flock", {ENOLCK}},
+    [WEIR__SYS_MEMFD] = {"memfd_create", {EMFILE, ENFILE, ENOMEM}},
+    [WEIR__SYS_SPAWN] = {"posix_spawn",
+                         {EACCES, E2BIG, EAGAIN, EIO, EMFILE, ENFILE, ENOENT, ENOEXEC, ENOMEM,
+                          EPERM, ETXTBSY}},
+    [WEIR__SYS_PIDFD_OPEN] = {"pidfd_open", {EMFILE, ENFILE, ENODEV, ENOMEM, ENOSYS, EPERM}},
+    [WEIR__SYS_WAITID] = {"waitid", {ECHILD}},
+    [WEIR__SYS_KILL] = {"kill", {EPERM, ESRCH}},
+    [WEIR__SYS_CLONE] = {"clone", {EAGAIN, ENOMEM}},
     [WEIR__SYS_READLINK] = {"readlink", {EACCES, EIO, ENOENT, ENOMEM}},
 };
 

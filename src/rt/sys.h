@@ -6,6 +6,8 @@
 #ifndef WEIR_RT_SYS_H
 #define WEIR_RT_SYS_H
 
+#include <signal.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
@@ -26,6 +28,7 @@ int weir__sys_setsockopt(int fd, int level, int name, const void *value, socklen
 int weir__sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
 int weir__sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
 int weir__sys_shutdown(int fd, int how);
+int weir__sys_unsent(int fd); /* bytes that the peer of a TCP socket has not acknowledged */
 ssize_t weir__sys_recv(int fd, void *buf, size_t len, int flags);
 ssize_t weir__sys_send(int fd, const void *buf, size_t len, int flags);
 ssize_t weir__sys_sendmsg(int fd, const struct msghdr *msg, int flags);
@@ -44,7 +47,12 @@ ssize_t weir__sys_write(int fd, const void *buf, size_t len);
 ssize_t weir__sys_pwrite(int fd, const void *buf, size_t len, off_t at);
 int weir__sys_fdatasync(int fd);
 int weir__sys_unlink(const char *path);
+int weir__sys_lstat(const char *path, struct stat *out);
+int weir__sys_chmod(const char *path, mode_t mode);
+int weir__sys_fchmod(int fd, mode_t mode);
+int weir__sys_flock(int fd, int how);
 ssize_t weir__sys_sendfile(int out, int in, off_t *at, size_t len);
+int weir__sys_stat(const char *path, struct stat *out);
 int weir__sys_fstat(int fd, struct stat *out);
 int weir__sys_close(int fd); /* never fails for its caller: the descriptor is gone */
 int weir__sys_epoll_create(void);
@@ -52,7 +60,7 @@ int weir__sys_epoll_ctl(int ep, int op, int fd, struct epoll_event *ev);
 int weir__sys_epoll_wait(int ep, struct epoll_event *evs, int max,
                          int timeout_ms); /* EINTR: 0 events */
 int weir__sys_eventfd(void);
-int weir__sys_signalfd(int signals_mask_count, const int *signals);
+int weir__sys_pipe(int ends[2]);                        /* both ends non-blocking, close-on-exec */
 void *weir__sys_mmap(size_t size, int prot, int flags); /* anonymous; NULL on failure */
 int weir__sys_munmap(void *p, size_t size);
 int weir__sys_madvise(void *p, size_t size, int advice);
@@ -61,7 +69,20 @@ int weir__sys_getrlimit(int what, struct rlimit *out);
 int weir__sys_setrlimit(int what, const struct rlimit *in);
 
 ssize_t weir__sys_readlink(const char *path, char *out, size_t size); /* no NUL at its end */
-int weir__sys_fd_flags(int fd); /* of fcntl's F_GETFD; -EBADF: it is not open */
+int weir__sys_set_blocking(int fd);
+int weir__sys_close_on_exec(int fd);   /* what others have opened */
+int weir__sys_memfd(const char *name); /* a file in memory, close-on-exec */
+/*
+ * Starts a program, which is looked for in PATH; posix_spawnp's arguments. The descriptors of
+ * `actions` are those of the caller.
+ */
+int weir__sys_spawn(pid_t *pid, const char *const *argv, const posix_spawn_file_actions_t *actions,
+                    const posix_spawnattr_t *attr, char *const *env);
+int weir__sys_pidfd_open(pid_t pid);                           /* close-on-exec */
+int weir__sys_waitid(pid_t pid, siginfo_t *info, int options); /* of that one child */
+int weir__sys_kill(pid_t pid, int number);
+int weir__sys_take_over(int fd); /* one that was inherited: non-blocking, close-on-exec, known */
+int weir__sys_fd_flags(int fd);  /* of fcntl's F_GETFD; -EBADF: it is not open */
 
 /*
  * Descriptors that came through this door are known, until they are closed through it; foreign.h
@@ -97,7 +118,7 @@ enum weir__sys_call {
     WEIR__SYS_EPOLL_CTL,
     WEIR__SYS_EPOLL_WAIT,
     WEIR__SYS_EVENTFD,
-    WEIR__SYS_SIGNALFD,
+    WEIR__SYS_PIPE,
     WEIR__SYS_MMAP,
     WEIR__SYS_MUNMAP,
     WEIR__SYS_MADVISE,
@@ -109,6 +130,14 @@ enum weir__sys_call {
     WEIR__SYS_UNLINK,
     WEIR__SYS_FCNTL,
     WEIR__SYS_READLINK,
+    WEIR__SYS_CLONE,
+    WEIR__SYS_CHMOD,
+    WEIR__SYS_FLOCK,
+    WEIR__SYS_MEMFD,
+    WEIR__SYS_SPAWN,
+    WEIR__SYS_PIDFD_OPEN,
+    WEIR__SYS_WAITID,
+    WEIR__SYS_KILL,
     WEIR__SYS_CALLS
 };
 

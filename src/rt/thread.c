@@ -1,11 +1,12 @@
 /*
- * Starting threads in one way: signals blocked but those that the thread itself causes, a name, a
- * stack of known size. The mask is set before the thread is there, so there is no moment at which
- * it could take a signal.
+ * Starting threads in one way: a name, a stack of known size, a mask of signals. That is set before
+ * the thread is there, so there is no moment at which it could take one that it is not to take.
  */
 #include "rt/thread.h"
 
 #include <signal.h>
+
+#include "rt/sys.h"
 
 static void only_faults(sigset_t *blocked)
 {
@@ -15,17 +16,23 @@ static void only_faults(sigset_t *blocked)
         sigdelset(blocked, faults[i]);
 }
 
-weir_err weir__thread_start(pthread_t *out, const char *name, size_t stack_bytes,
-                            void *(*fn)(void *arg), void *arg)
+weir_err weir__thread_start(pthread_t *out, enum weir__thread_kind kind, const char *name,
+                            size_t stack_bytes, void *(*fn)(void *arg), void *arg)
 {
     pthread_attr_t attr;
-    sigset_t blocked, before;
-    int err = pthread_attr_init(&attr);
+    sigset_t mask, before;
+    int err = weir__sys_pretend(WEIR__SYS_CLONE);
+    if (err < 0)
+        return err;
+    err = pthread_attr_init(&attr);
     if (err != 0)
         return -err;
     err = pthread_attr_setstacksize(&attr, stack_bytes);
-    only_faults(&blocked);
-    pthread_sigmask(SIG_SETMASK, &blocked, &before);
+    pthread_sigmask(SIG_SETMASK, NULL, &before);
+    mask = before;
+    if (kind == WEIR__THREAD_OWN)
+        only_faults(&mask);
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
     if (err == 0)
         err = pthread_create(out, &attr, fn, arg);
     if (err == 0)

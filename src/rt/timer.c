@@ -13,6 +13,7 @@
  * armed meanwhile waits for the next advance, so an advance ends.
  *
  * T1: each armed timer's tick is at or after wheel.tick; each occupied slot starts at or after it.
+ * T2: no occupied slot starts before wheel.first, so most advances need not look.
  * Limits: none. Context: one worker's thread.
  */
 #include "rt/timer.h"
@@ -31,6 +32,7 @@ struct place {
 void weir__wheel_init(struct weir__wheel *w, weir_time now)
 {
     w->tick = now.ns > 0 ? now.ns / TICK_NS : 0;
+    w->first = INT64_MAX;
     for (unsigned level = 0; level < WEIR__WHEEL_LEVELS; level++) {
         w->occupied[level] = 0;
         for (unsigned slot = 0; slot < WEIR__WHEEL_SLOTS; slot++)
@@ -43,7 +45,11 @@ static void place(struct weir__wheel *w, struct weir__timer *t)
 {
     uint64_t differs = (uint64_t)(t->tick ^ w->tick) | SLOT_MASK;
     unsigned level = (63u - (unsigned)__builtin_clzll(differs)) / WEIR__WHEEL_BITS;
-    unsigned slot = (unsigned)(t->tick >> (level * WEIR__WHEEL_BITS)) & SLOT_MASK;
+    unsigned shift = level * WEIR__WHEEL_BITS;
+    int64_t start = t->tick >> shift << shift;
+    unsigned slot = (unsigned)(t->tick >> shift) & SLOT_MASK;
+    if (start < w->first)
+        w->first = start;
     w->occupied[level] |= (uint64_t)1 << slot;
     weir__list_push_back(&w->slots[level][slot], &t->link);
 }
@@ -70,9 +76,12 @@ static bool find_first(struct weir__wheel *w, struct place *out)
             int64_t above = w->tick >> (shift + WEIR__WHEEL_BITS) << (shift + WEIR__WHEEL_BITS);
             *out = (struct place){level, slot, above | (int64_t)slot << shift};
             WEIR_ASSERT(out->start >= w->tick, "T1: no occupied slot lies behind the wheel");
+            WEIR_ASSERT(out->start >= w->first, "T2: no occupied slot lies before the first");
+            w->first = out->start;
             return true;
         }
     }
+    w->first = INT64_MAX;
     return false;
 }
 
@@ -91,7 +100,7 @@ static void cascade(struct weir__wheel *w, const struct place *from)
 static void collect(struct weir__wheel *w, int64_t target, struct weir__list *due)
 {
     struct place first;
-    while (find_first(w, &first) && first.start <= target) {
+    while (w->first <= target && find_first(w, &first) && first.start <= target) {
         w->tick = first.start;
         if (first.level > 0) {
             cascade(w, &first);

@@ -19,13 +19,6 @@ void weir__token_open(struct weir__token *t, struct weir__ctx *c, uint32_t kind)
     c->tokens = t;
 }
 
-#if WEIR_HAS_ASAN
-__attribute__((no_sanitize("address"))) uint64_t weir__token_word(const struct weir__token *t)
-{
-    return t->word;
-}
-#endif
-
 void weir__tokens_end(struct weir__ctx *c)
 {
     for (struct weir__token *t = c->tokens; t != NULL; t = t->next)

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/asan.h"
+#include "base/sanitizer.h"
 #include <weir/api.h>
 
 struct weir__ctx;
@@ -41,6 +41,7 @@ struct weir__token {
 #define WEIR__KIND_SUBSCRIPTION 0x63736275u
 #define WEIR__KIND_FILE 0x656c6966u
 #define WEIR__KIND_SOCKET 0x6b636f73u
+#define WEIR__KIND_PROCESS 0x636f7270u
 
 /* For an object that is no context's: what is given out when there is no memory. Lives for ever. */
 #define WEIR__TOKEN_STATIC(kind)                                                                   \
@@ -64,14 +65,11 @@ static inline void *weir__token_handle(const struct weir__token *t)
  * The object's first word. AddressSanitizer must not object to the look at it: of a dead object it
  * lies in memory that has been given back.
  */
-#if WEIR_HAS_ASAN
-uint64_t weir__token_word(const struct weir__token *t);
-#else
-static inline uint64_t weir__token_word(const struct weir__token *t)
+__attribute__((no_sanitize("address"))) static inline uint64_t weir__token_word(
+    const struct weir__token *t)
 {
     return t->word;
 }
-#endif
 
 /* The live object of that kind behind a handle; NULL: it is none. */
 static inline void *weir__token_object(const void *handle, uint32_t kind)

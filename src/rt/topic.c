@@ -13,9 +13,12 @@
  * Limits: 65,536 subscriptions, each with a queue of 65,536 elements of 4096 bytes, at most.
  */
 #include "base/assert.h"
+#include "base/given.h"
 #include "rt/chan.h"
 #include "rt/deadlock.h"
+#include "rt/outside.h"
 #include "rt/panic.h"
+#include "rt/sized.h"
 #include "rt/waitq.h"
 #include <weir/topic.h>
 
@@ -108,7 +111,10 @@ static const struct weir__owned_type topic_type = {
 weir_topic *weir_topic_new_at(const weir_site *site, weir_ctx *c, size_t elem_size,
                               const weir_topic_options *options)
 {
+    WEIR__FIBERS_ONLY(weir__outside_nothing());
     static const char function[] = "weir_topic_new";
+    weir_topic_options room;
+    options = weir__options(options, &room, sizeof room, function);
     if (elem_size == 0 || elem_size > ELEM_SIZE_MAX)
         weir__misuse(function, "elements of %zu bytes; 1 to %u: publish ids", elem_size,
                      ELEM_SIZE_MAX);
@@ -138,6 +144,7 @@ static weir_topic *topic_of(const weir_topic *handle, const char *function)
 
 size_t weir_topic_subscribers(const weir_topic *topic)
 {
+    WEIR__FIBERS_ONLY(0);
     weir_topic *t = topic_of(topic, __func__);
     weir__waitq_lock(&t->q);
     size_t n = t->subscribers;
@@ -178,7 +185,8 @@ static weir_err join_topic(weir_topic *t, weir_subscription *s)
 {
     weir__waitq_lock(&t->q);
     weir_err err = weir__waitq_state(&t->q);
-    if (err == WEIR_OK && t->subscribers >= t->subscribers_max)
+    if (err == WEIR_OK &&
+        (t->subscribers >= t->subscribers_max || weir__is_refused("subscriptions")))
         err = WEIR_ELIMIT;
     if (err == WEIR_OK) {
         weir__list_push_back(&t->list, &s->link);
@@ -193,7 +201,10 @@ static weir_err join_topic(weir_topic *t, weir_subscription *s)
 weir_subscription *weir_subscribe_at(const weir_site *site, weir_ctx *c, weir_topic *topic,
                                      const weir_subscription_options *options)
 {
+    WEIR__FIBERS_ONLY(weir__outside_nothing());
     static const char function[] = "weir_subscribe";
+    weir_subscription_options room;
+    options = weir__options(options, &room, sizeof room, function);
     struct weir__ctx *ctx = weir__ctx_of_at(c, function);
     weir_topic *t = topic_of(topic, function);
     if (t->q.state == WEIR__WAITQ_NO_MEMORY)
@@ -228,6 +239,7 @@ static weir_chan *queue_of(weir_subscription *s)
 
 void weir_unsubscribe(weir_ctx *c, weir_subscription *s)
 {
+    WEIR__FIBERS_ONLY();
     (void)weir__ctx_of(c);
     s = subscription_of(s, __func__);
     if (s == &no_memory)
@@ -239,13 +251,17 @@ void weir_unsubscribe(weir_ctx *c, weir_subscription *s)
 
 weir_err weir_subscription_recv(weir_ctx *c, weir_subscription *s, void *elem)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(elem, "the element");
     (void)weir__ctx_of(c);
     s = subscription_of(s, __func__);
-    return s->err < 0 ? s->err : weir_chan_recv(c, queue_of(s), elem);
+    return s->err < 0 ? weir__wait_refused(s->err) : weir_chan_recv(c, queue_of(s), elem);
 }
 
 weir_err weir_subscription_try_recv(weir_ctx *c, weir_subscription *s, void *elem)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(elem, "the element");
     (void)weir__ctx_of(c);
     s = subscription_of(s, __func__);
     return s->err < 0 ? s->err : weir_chan_try_recv(c, queue_of(s), elem);
@@ -253,12 +269,14 @@ weir_err weir_subscription_try_recv(weir_ctx *c, weir_subscription *s, void *ele
 
 weir_chan *weir_subscription_chan(weir_subscription *s)
 {
+    WEIR__FIBERS_ONLY(weir__outside_nothing());
     s = subscription_of(s, __func__);
     return queue_of(s);
 }
 
 uint64_t weir_subscription_dropped(const weir_subscription *subscription)
 {
+    WEIR__FIBERS_ONLY(0);
     weir_subscription *s = subscription_of(subscription, __func__);
     weir__chan_lock(&s->queue);
     uint64_t n = s->dropped;
@@ -318,12 +336,16 @@ static struct weir__chan_party *deliver_to_all(weir_topic *t, const void *elem)
 
 weir_err weir_publish(weir_ctx *c, weir_topic *topic, const void *elem)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(elem, "the element");
     struct weir__ctx *ctx = weir__ctx_of(c);
     weir_topic *t = topic_of(topic, __func__);
     weir__deadlock_give_up(); /* the element may have pointers in it */
+    if (t->q.is_shared)
+        weir__refuse_kept(ctx, elem, t->elem_size, __func__);
     weir_err err = weir__ctx_check_fast(ctx);
     if (err < 0)
-        return err;
+        return weir__call_refused(err);
     struct weir__chan_party *served = NULL;
     weir__waitq_lock(&t->q);
     err = weir__waitq_state(&t->q);

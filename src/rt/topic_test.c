@@ -80,7 +80,8 @@ static weir_err wakes(weir_ctx *c, void *arg)
 {
     (void)arg;
     struct listener l[3];
-    weir_ctx *g = weir_ctx_open(c), *hasty = weir_ctx_open(c, .timeout = weir_ms(10));
+    WEIR_SCOPE(g, c);
+    WEIR_SCOPE(hasty, c, .timeout = weir_ms(10));
     weir_topic *t = weir_topic_new(c, int64_t);
     for (int i = 0; i < 3; i++) {
         l[i] = (struct listener){.s = weir_subscribe(g, t)};
@@ -190,7 +191,8 @@ static weir_err topic_ends_first(weir_ctx *c, void *arg)
     struct listener l = {.sum = 0};
     int64_t v;
     (void)arg;
-    weir_ctx *of_topic = weir_ctx_open(c), *g = weir_ctx_open(c);
+    WEIR_SCOPE(of_topic, c);
+    WEIR_SCOPE(g, c);
     weir_topic *t = weir_topic_new(of_topic, int64_t);
     weir_subscription *s = weir_subscribe(g, t);
     l.s = weir_subscribe(g, t);
@@ -220,7 +222,7 @@ static weir_err is_limited(weir_ctx *c, void *arg)
     weir_unsubscribe(c, second);
     publish(c, t, 1, 1);
     expect(c, first, 1, 1);
-    weir_ctx *done = weir_ctx_open(c);
+    WEIR_SCOPE(done, c);
     weir_cancel(done);
     assert_int_equal(weir_publish(done, t, &v), WEIR_ECANCELED);
     assert_int_equal(weir_subscription_recv(done, first, &v), WEIR_ECANCELED);
@@ -241,9 +243,11 @@ static void test_L32_subscriptions_belong_to_a_context(void **state)
 static weir_err without_memory(weir_ctx *c, void *arg)
 {
     uint64_t *nth = arg;
-    weir_ctx *big = weir_ctx_open(c);
+    WEIR_SCOPE(big, c);
     weir__alloc_fail_nth(*nth);
-    weir_topic *t = weir_topic_new_at(WEIR_HERE, big, 4096, &(weir_topic_options){.capacity = 64});
+    weir_topic *t = weir_topic_new_at(
+        WEIR_HERE, big, 4096,
+        &(weir_topic_options){.size = sizeof(weir_topic_options), .capacity = 64});
     weir_subscription *s = weir_subscribe(big, t);
     char elem[4096] = {7};
     weir_err published = weir_publish(big, t, elem);
@@ -268,17 +272,17 @@ static weir_err story(weir_ctx *c, void *arg)
 {
     struct listener l = {.sum = 0};
     (void)arg;
-    weir_ctx *g = weir_ctx_open(c);
+    WEIR_SCOPE(g, c);
     weir_topic *t = weir_topic_new(c, int64_t);
     l.s = weir_subscribe(g, t);
     assert_int_equal(WEIR_GO(g, listen_on, &l), WEIR_OK);
     for (int64_t i = 1; i <= 3; i++) {
-        (void)weir_sleep(c, weir_ms(1));
+        (void)!weir_sleep(c, weir_ms(1));
         weir_err err = weir_publish(c, t, &i);
         assert_true(err == WEIR_OK || err == WEIR_ECANCELED);
     }
     weir_unsubscribe(g, l.s);
-    (void)weir_join(g);
+    (void)!weir_join(g);
     (void)weir_ctx_close(g);
     assert_int_equal(weir_topic_subscribers(t), 0);
     assert_true(l.err == WEIR_ECLOSED || l.err == WEIR_ECANCELED);
@@ -288,7 +292,7 @@ static weir_err story(weir_ctx *c, void *arg)
 static weir_err cancel_nth(weir_ctx *c, void *arg)
 {
     uint64_t *nth = arg;
-    weir_ctx *sub = weir_ctx_open(c);
+    WEIR_SCOPE(sub, c);
     uint64_t before = weir__wait_count();
     weir__wait_cancel_nth(*nth);
     weir_err err = story(sub, NULL);

@@ -8,10 +8,37 @@
 
 #include "base/assert.h"
 #include "rt/runtime.h"
+#include <weir/fiber.h>
+
+#define REFUSED_MAX 1000 /* waits of a fiber that fail at once, in a row */
+#define LATER_MAX 100000 /* where the first error is kept, and looked at in the end */
+#define WEIGHT (LATER_MAX / REFUSED_MAX) /* of the ones in the others */
 
 static _Thread_local uint64_t wait_count;
 static _Thread_local uint64_t cancel_countdown;
 static _Thread_local bool (*tell_planned)(struct weir__wait *w);
+
+_Thread_local uint64_t weir__refuse_countdown;
+static _Thread_local void (*tell_refused)(const char *limit);
+
+bool weir__refuse_now(const char *limit)
+{
+    if (--weir__refuse_countdown != 0)
+        return false;
+    if (tell_refused != NULL)
+        tell_refused(limit);
+    return true;
+}
+
+void weir__refuse_nth(uint64_t nth)
+{
+    weir__refuse_countdown = nth;
+}
+
+void weir__refuse_tell_planned(void (*told)(const char *limit))
+{
+    tell_refused = told;
+}
 
 uint64_t weir__wait_count(void)
 {
@@ -116,6 +143,47 @@ static bool planned_cancel(struct weir__wait *wait)
     return weir__ctx_check(wait->ctx) != WEIR_OK && take_off(wait);
 }
 
+/* It has not waited for so many calls: where it panics the stack names the line. */
+static void count_refused(struct weir__fiber *f, weir_err err, uint32_t weight)
+{
+    f->refused += weight;
+    if (WEIR_LIKELY(f->refused < LATER_MAX))
+        return;
+    f->refused = 0;
+    weir_panic_at(NULL,
+                  "%u waits in a row have failed at once, the last because %s: a loop that waits "
+                  "looks at what each wait returns, and ends when it is an error",
+                  LATER_MAX / weight, weir_strerror(err));
+}
+
+weir_err weir__call_refused(weir_err err)
+{
+    struct weir__fiber *f = weir__fiber_self();
+    if (f != NULL)
+        count_refused(f, err, WEIGHT);
+    return err;
+}
+
+static weir_err refuse(weir_err err, uint32_t weight)
+{
+    struct weir__fiber *f = weir__fiber_self();
+    if (f == NULL)
+        return err;
+    count_refused(f, err, weight);
+    weir__fiber_yield();
+    return err;
+}
+
+weir_err weir__wait_refused(weir_err err)
+{
+    return refuse(err, WEIGHT);
+}
+
+weir_err weir__later_refused(weir_err err)
+{
+    return refuse(err, 1);
+}
+
 weir_err weir__park(struct weir__wait *wait, weir_time until)
 {
     struct weir__worker *w = weir__self;
@@ -130,6 +198,7 @@ weir_err weir__park(struct weir__wait *wait, weir_time until)
         return weir__reason_err((weir_reason)wait->ctx->reason);
     arm_deadlines(w, wait, until);
     weir__list_push_back(&list_owner(w, wait->ctx)->waits, &wait->in_ctx);
+    f->refused = 0;
     weir__fiber_park(wait);
     weir__list_remove(&wait->in_ctx);
     if (WEIR_UNLIKELY(weir__timer_armed(&wait->timer)))

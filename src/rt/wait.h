@@ -95,6 +95,38 @@ bool weir__wake_first(struct weir__list *queue, weir_err result);
 void weir__wait_abort(struct weir__wait *w, weir_err reason);
 
 /*
+ * How a wait ends that has failed without waiting: with `err`, but the others have had their turn,
+ * so that a loop which does not look at it keeps its worker from nobody. The thousandth in a row
+ * panics its fiber, which would go on for ever. For every public function that may wait.
+ */
+weir_err weir__wait_refused(weir_err err);
+
+/* The same for a function that must not let others run: it is counted, no more. */
+weir_err weir__call_refused(weir_err err);
+
+/*
+ * The same for what keeps its first error, so that a program need not look each time (a stream, a
+ * transaction): the others have their turn, and it is the hundred thousandth that panics.
+ */
+weir_err weir__later_refused(weir_err err);
+
+/*
+ * For tests: has this limit been reached, though it has not? Asked wherever load is refused that
+ * another moment would have let in: further fibers, background work, timers, who subscribes,
+ * offloaded calls, who stands in line for a pool. `limit` names it.
+ */
+extern _Thread_local uint64_t weir__refuse_countdown;
+bool weir__refuse_now(const char *limit);
+static inline bool weir__is_refused(const char *limit)
+{
+    return WEIR_UNLIKELY(weir__refuse_countdown != 0) && weir__refuse_now(limit);
+}
+
+/* The calling thread's `nth` next question is answered so; 0 switches that off. Who is told. */
+void weir__refuse_nth(uint64_t nth);
+void weir__refuse_tell_planned(void (*told)(const char *limit));
+
+/*
  * Waits that the calling thread has begun so far in contexts that may be cancelled (not in a
  * worker's root, nor in the application's); the cancel-everywhere tests count in it.
  */

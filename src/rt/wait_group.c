@@ -4,6 +4,8 @@
  * Owns nothing else. Limits: the count is at most 2^31 - 1; past it, and below zero, is misuse.
  */
 #include "rt/panic.h"
+#include "rt/outside.h"
+#include "rt/scope.h"
 #include "rt/waitq.h"
 #include <weir/sync.h>
 
@@ -21,6 +23,7 @@ static const struct weir__owned_type group_type = {.name = "wait group",
 
 weir_wait_group *weir_wait_group_new_at(const weir_site *site, weir_ctx *c)
 {
+    WEIR__FIBERS_ONLY(weir__outside_nothing());
     weir_wait_group *g = weir__waitq_new(weir__ctx_of(c), sizeof *g, KIND, &group_type, site);
     return g != NULL ? weir__token_handle(&g->q.token) : &no_memory;
 }
@@ -42,6 +45,7 @@ static const struct weir__wait_type wait_type = {.name = "wait group",
 
 void weir_wait_group_add(weir_ctx *c, weir_wait_group *g, int32_t delta)
 {
+    WEIR__FIBERS_ONLY();
     (void)weir__ctx_of(c);
     g = weir__waitq_of(g, KIND, "weir_wait_group_add", "the wait group");
     if (g->q.state != WEIR__WAITQ_OPEN)
@@ -61,13 +65,15 @@ void weir_wait_group_add(weir_ctx *c, weir_wait_group *g, int32_t delta)
 
 weir_err weir_wait_group_wait(weir_ctx *c, weir_wait_group *g)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     struct weir__ctx *ctx = weir__ctx_of(c);
     g = weir__waitq_of(g, KIND, "weir_wait_group_wait", "the wait group");
-    weir_err err = weir__ctx_check(ctx);
-    if (err == WEIR_OK)
-        err = weir__waitq_state(&g->q);
+    weir_err err = weir__may_wait(ctx);
     if (err < 0)
         return err;
+    err = weir__waitq_state(&g->q);
+    if (err < 0)
+        return weir__wait_refused(err);
     struct weir__waiter me;
     weir__waitq_lock(&g->q);
     bool must_wait = g->count > 0;

@@ -3,12 +3,16 @@
  * stall. A worker that has run the same fiber ever since is reported, once a stall: route, worker,
  * how long, and the stack at this moment.
  *
- * The one hard thing is that stack. It belongs to a thread that runs, so the thread itself must
- * read it: it gets a real-time signal, whose handler writes the return addresses to the one place
- * for answers. For the report it unwinds by the tables, through libraries without frame pointers (a
- * stall is often in one, and this takes no lock and no memory); for others it follows frame
- * pointers within the bounds of the fiber's stack, which is quick. Questions carry a number, and a
- * handler that comes late finds that nobody waits for its number any more, and writes nothing.
+ * The first hard thing is not to hurt what it looks at: a signal ends a sleep, and some other
+ * calls, before their time. So the kernel is asked first (task_state.h), and a worker that is
+ * asleep in a system call is reported with its name, and with what can be read from outside.
+ *
+ * The second is the stack of one that runs. The thread itself must read it: it gets a real-time
+ * signal, whose handler writes the return addresses to the one place for answers. For the report it
+ * unwinds by the tables, through libraries without frame pointers: a stall is often in one
+ * (interrupted.h); for others it follows frame pointers, which is quick. Questions carry a number,
+ * and a handler that comes late finds that nobody waits for its number any more, and writes
+ * nothing.
  *
  * D1: `answer` is written by the handler that has changed its state from ASKED to ANSWERING, by
  * nobody else. Limits: one question at a time a process; a thread that does not take signals (in
@@ -20,13 +24,14 @@
 #include <semaphore.h>
 #include <string.h>
 #include <time.h>
-#include <ucontext.h>
-#include <unwind.h>
 
 #include "base/alloc.h"
+#include "rt/interrupted.h"
 #include "rt/log.h"
 #include "rt/runtime.h"
+#include "rt/switch.h"
 #include "rt/symbol.h"
+#include "rt/task_state.h"
 #include "rt/thread.h"
 
 #define DEPTH_MAX 32
@@ -62,37 +67,6 @@ struct found {
     char request_id[64];
 };
 
-struct unwinding {
-    uintptr_t from; /* the interrupted instruction: frames before it are the handler's */
-    size_t depth;
-};
-
-static _Unwind_Reason_Code note_frame(struct _Unwind_Context *context, void *arg)
-{
-    struct unwinding *u = arg;
-    uintptr_t pc = _Unwind_GetIP(context);
-    if (u->depth == 0 && pc != u->from)
-        return _URC_NO_REASON;
-    if (u->depth == DEPTH_MAX || pc == 0)
-        return _URC_END_OF_STACK;
-    answer.pcs[u->depth++] = (void *)pc;
-    return _URC_NO_REASON;
-}
-
-/* In the handler: the stack of what was interrupted. */
-static size_t take_stack(const struct weir__fiber *f, const ucontext_t *u)
-{
-    uintptr_t pc = (uintptr_t)u->uc_mcontext.gregs[REG_RIP];
-    struct unwinding unwinding = {.from = pc};
-    if (answer.wants_names)
-        _Unwind_Backtrace(note_frame, &unwinding);
-    if (unwinding.depth > 0)
-        return unwinding.depth;
-    answer.pcs[0] = (void *)pc;
-    void *const *fp = (void *const *)(uintptr_t)u->uc_mcontext.gregs[REG_RBP];
-    return 1 + weir__stack_walk(f, fp, answer.pcs + 1, DEPTH_MAX - 1);
-}
-
 /* In the handler: all that is read belongs to this very thread. */
 static void fill_answer(const struct weir__worker *w, const ucontext_t *u)
 {
@@ -102,7 +76,7 @@ static void fill_answer(const struct weir__worker *w, const ucontext_t *u)
     answer.request_id[0] = '\0';
     if (f == NULL)
         return;
-    answer.depth = take_stack(f, u);
+    answer.depth = weir__interrupted_stack(u, f, !answer.wants_names, answer.pcs, DEPTH_MAX);
     answer.name = f->name;
     if (f->ctx == NULL || !answer.wants_names)
         return;
@@ -129,12 +103,6 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     sem_post(&answer.answered);
 }
 
-static _Unwind_Reason_Code stop_at_once(struct _Unwind_Context *context, void *arg)
-{
-    (void)context, (void)arg;
-    return _URC_END_OF_STACK;
-}
-
 /* Under the mutex. */
 static bool install(void)
 {
@@ -143,7 +111,7 @@ static bool install(void)
     struct sigaction sa = {.sa_sigaction = on_signal,
                            .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
     sigemptyset(&sa.sa_mask);
-    _Unwind_Backtrace(stop_at_once, NULL); /* what the unwinder sets up once is set up here */
+    weir__interrupted_prepare();
     answer.is_installed =
         sem_init(&answer.answered, 0, 0) == 0 && sigaction(WEIR__WATCHDOG_SIGNAL, &sa, NULL) == 0;
     return answer.is_installed;
@@ -151,12 +119,7 @@ static bool install(void)
 
 static struct timespec from_now(weir_dur d)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    int64_t ns = t.tv_nsec + d.ns % 1000000000;
-    t.tv_sec += d.ns / 1000000000 + ns / 1000000000;
-    t.tv_nsec = ns % 1000000000;
-    return t;
+    return weir__timespec(weir_time_add(weir__clock(), d));
 }
 
 /*
@@ -174,7 +137,8 @@ static bool await_answer(uint64_t number, weir_dur patience)
         if (is_late)
             sem_wait(&answer.answered);
         else
-            is_late = sem_timedwait(&answer.answered, &until) != 0 && errno == ETIMEDOUT;
+            is_late =
+                sem_clockwait(&answer.answered, CLOCK_MONOTONIC, &until) != 0 && errno == ETIMEDOUT;
     }
     return true;
 }
@@ -200,6 +164,18 @@ static bool ask(struct weir__worker *w, bool wants_names, weir_dur patience, str
     }
     pthread_mutex_unlock(&answer.mutex);
     return is_answered && out->depth > 0;
+}
+
+static struct weir__task_state state_of(struct weir__worker *w)
+{
+    struct weir__task_state state;
+    (void)weir__task_look(atomic_load_explicit(&w->tid, memory_order_relaxed), &state);
+    return state;
+}
+
+size_t weir__worker_running_stack(struct weir__worker *w, void **pcs, size_t max, weir_dur patience)
+{
+    return state_of(w).is_running ? weir__worker_snapshot_stack(w, pcs, max, patience) : 0;
 }
 
 size_t weir__worker_snapshot_stack(struct weir__worker *w, void **pcs, size_t max,
@@ -231,13 +207,6 @@ struct weir__watchdog {
     struct sight sights[WEIR__WORKERS_MAX];
 };
 
-static int64_t clock_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 static void add_stack(struct weir__log_line *l, const struct found *found)
 {
     char bytes[3000];
@@ -252,28 +221,56 @@ static void add_stack(struct weir__log_line *l, const struct found *found)
     weir__log_str(l, "stack", weir_buf_str(&text));
 }
 
-static void report(struct weir__worker *w, int64_t ns)
+/*
+ * What a worker runs that gives no answer. Fibers, contexts and routes are never unmapped; and it
+ * counts only if the same fiber has run ever since.
+ */
+static void look_from_outside(struct weir__worker *w, uint64_t switches, struct found *out)
+{
+#ifndef WEIR__TSAN
+    const struct weir__fiber *f = __atomic_load_n(&w->current, __ATOMIC_ACQUIRE);
+    const struct weir__ctx *c = f != NULL ? __atomic_load_n(&f->ctx, __ATOMIC_ACQUIRE) : NULL;
+    struct found found = {.name = f != NULL ? f->name : NULL, .route = c != NULL ? c->route : NULL};
+    /* x86 does not reorder loads; and gcc refuses the fence of threads to who has its TSan. */
+    atomic_signal_fence(memory_order_acquire);
+    if (atomic_load_explicit(&w->stats.switches, memory_order_relaxed) == switches)
+        *out = found;
+#else
+    (void)w, (void)switches, (void)out;
+#endif
+}
+
+/* A worker has run one fiber for `ns`, ever since it had switched so many times. */
+static void report(struct weir__worker *w, uint64_t switches, int64_t ns)
 {
     struct found found = {0};
     struct weir__log_line l;
-    bool has_stack = ask(w, true, weir_ns(ANSWER_PATIENCE_NS), &found);
-    weir__count(&w->stats.stalls, 1);
+    struct weir__task_state state = {.call = -1};
+    if (weir__log_wants(WEIR_LOG_WARN)) {
+        state = state_of(w);
+        if (!state.is_running || !ask(w, true, weir_ns(ANSWER_PATIENCE_NS), &found))
+            look_from_outside(w, switches, &found);
+    }
+    weir__count(&w->stats.stalls, 1); /* the fiber may go on */
     weir__log_begin(&l, WEIR_LOG_WARN,
-                    WEIR_S("a fiber keeps its worker from all others: let it call "
-                           "weir_checkpoint, or use weir_offload"),
+                    state.call >= 0 ? WEIR_S("a fiber waits in the kernel and keeps its worker "
+                                             "from all others: use weir_offload, or Weir's own "
+                                             "way to wait")
+                                    : WEIR_S("a fiber keeps its worker from all others: let it "
+                                             "call weir_checkpoint, or use weir_offload"),
                     NULL, NULL);
     weir__log_int(&l, "worker", w->index);
     weir__log_int(&l, "running_ms", ns / 1000000);
-    if (has_stack) {
-        weir__log_str(&l, "fiber", weir_str_from(found.name));
-        weir__log_str(&l, "route", weir_str_from(found.route));
-        if (found.request_id[0] != '\0')
-            weir__log_str(&l, "request_id", weir_str_from(found.request_id));
+    if (state.call >= 0)
+        weir__log_str(&l, "in_kernel", weir_str_from(weir__task_call_name(state.call)));
+    weir__log_str(&l, "fiber", weir_str_from(found.name));
+    weir__log_str_upto(&l, "route", weir_str_from(found.route), WEIR__LOG_ROUTE_BYTES);
+    if (found.request_id[0] != '\0')
+        weir__log_str(&l, "request_id", weir_str_from(found.request_id));
+    if (found.depth > 0)
         add_stack(&l, &found);
-    }
     weir__log_end(&l);
 }
-
 /* A worker that has run one fiber ever since the count of switches was first seen. */
 static void look_at(struct weir__watchdog *dog, unsigned index)
 {
@@ -281,7 +278,7 @@ static void look_at(struct weir__watchdog *dog, unsigned index)
     struct sight *s = &dog->sights[index];
     uint64_t switches = atomic_load_explicit(&w->stats.switches, memory_order_relaxed);
     bool is_busy = atomic_load_explicit(&w->stats.busy_since_ns, memory_order_relaxed) != 0;
-    int64_t now = clock_ns();
+    int64_t now = weir__clock().ns;
     if (switches != s->switches || !is_busy) {
         *s = (struct sight){.switches = switches, .since_ns = now};
         return;
@@ -289,7 +286,7 @@ static void look_at(struct weir__watchdog *dog, unsigned index)
     if (s->is_reported || now - s->since_ns < dog->runtime->options.stall.ns)
         return;
     s->is_reported = true;
-    report(w, now - s->since_ns);
+    report(w, switches, now - s->since_ns);
 }
 
 static void *watch(void *arg)
@@ -299,7 +296,7 @@ static void *watch(void *arg)
     pthread_mutex_lock(&dog->mutex);
     while (!dog->is_stopping) {
         struct timespec until = from_now(step);
-        pthread_cond_timedwait(&dog->stop, &dog->mutex, &until);
+        pthread_cond_clockwait(&dog->stop, &dog->mutex, CLOCK_MONOTONIC, &until);
         if (dog->is_stopping)
             break;
         pthread_mutex_unlock(&dog->mutex);
@@ -322,8 +319,9 @@ struct weir__watchdog *weir__watchdog_start(struct weir__runtime *rt)
     pthread_mutex_init(&dog->mutex, NULL);
     pthread_cond_init(&dog->stop, NULL);
     for (unsigned i = 0; i < rt->worker_count; i++)
-        dog->sights[i].since_ns = clock_ns();
-    if (weir__thread_start(&dog->thread, "weir-watchdog", STACK_BYTES, watch, dog) == WEIR_OK)
+        dog->sights[i].since_ns = weir__clock().ns;
+    if (weir__thread_start(&dog->thread, WEIR__THREAD_OWN, "weir-watchdog", STACK_BYTES, watch,
+                           dog) == WEIR_OK)
         return dog;
     pthread_cond_destroy(&dog->stop);
     pthread_mutex_destroy(&dog->mutex);

@@ -24,6 +24,13 @@ struct weir__watchdog *weir__watchdog_start(struct weir__runtime *rt);
 void weir__watchdog_stop(struct weir__watchdog *dog);
 
 /*
+ * As weir__worker_snapshot_stack, but 0 when the worker is asleep in a system call, which the
+ * signal could cut short.
+ */
+size_t weir__worker_running_stack(struct weir__worker *w, void **pcs, size_t max,
+                                  weir_dur patience);
+
+/*
  * The stack of what worker `w` runs at this moment, taken by a signal; from another thread. Returns
  * the number of return addresses; 0 when it runs no fiber or does not answer within `patience`.
  */

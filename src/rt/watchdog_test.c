@@ -92,6 +92,54 @@ static void test_L09_who_does_not_yield_is_named(void **state)
 #endif
 }
 
+/* --- who sleeps in the kernel ----------------------------------------------------------------- */
+
+/* Each sleep takes its full time, whoever looks. */
+static weir_err sleeps_in_the_kernel(weir_ctx *app, void *arg)
+{
+    struct weir__worker *w = weir__self;
+    const struct timespec step = {.tv_nsec = 50000000};
+    (void)app, (void)arg;
+    struct weir__ctx *c = weir__ctx_new(w->root, weir_never(), 0, NULL);
+    c->route = "GET /naps";
+    w->current->ctx = c;
+    time_t start = start_time();
+    while (atomic_load(&w->stats.stalls) == 0 && !is_over(start))
+        assert_int_equal(nanosleep(&step, NULL), 0);
+    assert_int_equal(nanosleep(&step, NULL), 0);
+    assert_int_equal(atomic_load(&w->stats.stalls), 1);
+    w->current->ctx = w->root;
+    weir__ctx_end(c);
+    return WEIR_OK;
+}
+
+static void test_L09_a_sleep_in_the_kernel_is_named_and_not_cut(void **state)
+{
+    (void)state;
+    weir_buf_init_fixed(&buf, bytes, sizeof bytes - 1);
+    weir__log_capture(&buf);
+    run_for_real(1, weir_ms(10), sleeps_in_the_kernel);
+    weir__log_capture(NULL);
+    bytes[buf.len] = '\0';
+    assert_non_null(strstr(bytes, "\"in_kernel\":\"clock_nanosleep\""));
+#ifndef WEIR__TSAN
+    assert_non_null(strstr(bytes, "\"route\":\"GET /naps\""));
+#endif
+}
+
+/* Who wants no warnings hears of none, and it counts all the same. */
+static void test_a_stall_obeys_the_log_level(void **state)
+{
+    (void)state;
+    weir_buf_init_fixed(&buf, bytes, sizeof bytes - 1);
+    weir__log_capture(&buf);
+    weir__log_set_level(WEIR_LOG_ERROR);
+    run_for_real(1, weir_ms(10), sleeps_in_the_kernel);
+    weir__log_set_level(WEIR_LOG_INFO);
+    weir__log_capture(NULL);
+    assert_int_equal(buf.len, 0);
+}
+
 /* --- looking at a worker from outside ----------------------------------------------------- */
 
 static struct weir__worker *hogged;
@@ -200,6 +248,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_L09_who_does_not_yield_is_named),
+        cmocka_unit_test(test_L09_a_sleep_in_the_kernel_is_named_and_not_cut),
+        cmocka_unit_test(test_a_stall_obeys_the_log_level),
         cmocka_unit_test(test_a_running_stack_is_seen_from_outside),
         cmocka_unit_test(test_questions_and_late_answers),
     };

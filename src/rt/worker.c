@@ -9,10 +9,13 @@
  */
 #include "rt/worker.h"
 
+#include <unistd.h>
+
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "rt/alarm.h"
 #include "rt/deadlock.h"
+#include "rt/exception.h"
 #include "rt/hibernate.h"
 #include "rt/runtime.h"
 #include "rt/switch.h"
@@ -59,6 +62,7 @@ void weir__worker_wake(struct weir__worker *w)
 
 void weir__post(struct weir__worker *w, struct weir__task *t)
 {
+    weir__hands_over(t);
     t->next = atomic_load_explicit(&w->inbox, memory_order_relaxed);
     while (!atomic_compare_exchange_weak(&w->inbox, &t->next, t))
         ;
@@ -70,14 +74,17 @@ static void take_woken(struct weir__worker *w)
 {
     struct weir__fiber *f = atomic_exchange_explicit(&w->inbox_fibers, NULL, memory_order_acquire);
     struct weir__fiber *oldest = NULL;
-    while (f != NULL) {
-        struct weir__fiber *next = f->inbox_next;
+    uint64_t count = 0;
+    for (struct weir__fiber *next; f != NULL; f = next, count++) {
+        next = f->inbox_next;
         f->inbox_next = oldest;
         oldest = f;
-        f = next;
     }
-    for (; oldest != NULL; oldest = oldest->inbox_next)
+    atomic_fetch_sub_explicit(&w->inbox_woken, count, memory_order_relaxed);
+    for (; oldest != NULL; oldest = oldest->inbox_next) {
+        weir__takes_over(oldest);
         weir__fiber_ready(oldest);
+    }
 }
 
 static void take_tasks(struct weir__worker *w)
@@ -93,6 +100,7 @@ static void take_tasks(struct weir__worker *w)
     while (oldest != NULL) {
         t = oldest;
         oldest = t->next;
+        weir__takes_over(t);
         t->run(t);
     }
 }
@@ -115,6 +123,9 @@ static void poll(struct weir__worker *w)
     weir__hibernate_plan(w);
     weir__deadlock_plan(w);
     weir_time until = weir__list_empty(&w->ready) ? weir__wheel_next(&w->wheel) : w->now;
+    /* What is left is counted from the clock, which stood while fibers ran. */
+    if (until.ns > w->now.ns && weir__ticks() - w->polled_ticks >= w->poller->fresh_ticks)
+        (void)weir__worker_now(w);
     atomic_store(&w->is_sleeping, true);
     if (!inbox_is_empty(w))
         until = w->now;
@@ -127,7 +138,8 @@ static bool is_poll_due(const struct weir__worker *w)
     return weir__ticks() - w->polled_ticks >= w->poller->gap_ticks;
 }
 
-bool weir__worker_turn(struct weir__worker *w)
+/* One turn; inlined where a worker lives, since an idle request takes several. */
+static inline __attribute__((always_inline)) bool turn(struct weir__worker *w)
 {
     take_inbox(w);
     do {
@@ -143,9 +155,14 @@ bool weir__worker_turn(struct weir__worker *w)
     return true;
 }
 
+bool weir__worker_turn(struct weir__worker *w)
+{
+    return turn(w);
+}
+
 void weir__worker_loop(struct weir__worker *w)
 {
-    while (weir__worker_turn(w))
+    while (turn(w))
         ;
 }
 
@@ -161,7 +178,7 @@ struct weir__worker *weir__worker_new(struct weir__runtime *rt, unsigned index)
     w->root = weir__ctx_new_top(w, rt->app, rt->options.request_memory_max);
     if (w->root != NULL)
         w->root->fibers_max = UINT32_MAX;
-    if (w->root == NULL || w->poller->init(w) < 0) {
+    if (w->root == NULL || w->poller->init(w) < 0 || !weir__fiber_keep_last(w)) {
         weir__worker_free(w);
         return NULL;
     }
@@ -175,29 +192,24 @@ struct weir__worker *weir__worker_new(struct weir__runtime *rt, unsigned index)
     return w;
 }
 
-#ifdef WEIR__ASAN
+/* For the sanitizers: to go back to it. */
 static void note_own_stack(struct weir__worker *w)
 {
     pthread_attr_t attr;
-    if (pthread_getattr_np(pthread_self(), &attr) != 0)
+    if (!weir__has_asan() || pthread_getattr_np(pthread_self(), &attr) != 0)
         return;
-    pthread_attr_getstack(&attr, &w->asan_stack, &w->asan_stack_size);
+    (void)pthread_attr_getstack(&attr, &w->asan_stack, &w->asan_stack_size);
     pthread_attr_destroy(&attr);
 }
-#else
-static void note_own_stack(struct weir__worker *w)
-{
-    (void)w;
-}
-#endif
 
 void weir__worker_enter(struct weir__worker *w)
 {
     note_own_stack(w);
     weir__self = w;
-#ifdef WEIR__TSAN
-    w->tsan_fiber = __tsan_get_current_fiber();
-#endif
+    w->cxx = weir__exception_state();
+    atomic_store_explicit(&w->tid, gettid(), memory_order_relaxed);
+    if (weir__has_tsan())
+        w->tsan_fiber = __tsan_get_current_fiber();
 }
 
 void weir__worker_leave(struct weir__worker *w)
@@ -217,6 +229,7 @@ void weir__worker_free(struct weir__worker *w)
 {
     if (w == NULL)
         return;
+    weir__fiber_drop_last(w);
     if (w->poller_state != NULL)
         w->poller->fini(w);
     weir__free(w);

@@ -40,13 +40,16 @@ struct weir__worker_stats {
 };
 
 struct weir__runtime;
+struct weir__run;
 struct weir__alarms;
 
 struct weir__worker {
     struct weir__runtime *runtime;
     unsigned index;
     bool is_stopping;
+    struct weir__run *run; /* that ends it */
     pthread_t thread;
+    atomic_int tid; /* its number for the kernel, for who looks at it from outside */
     const struct weir__poller_ops *poller;
     void *poller_state;
     weir_time now;             /* read after each poll */
@@ -55,6 +58,7 @@ struct weir__worker {
     uint64_t polled_ticks;     /* polled_at by the processor's counter */
     uint64_t late_after_ticks; /* before that, nothing is late that is handed out */
     struct weir__fiber *current;
+    struct weir__cxx *cxx; /* what C++ keeps of the thread; NULL: there is no C++ */
     void *sched_sp;
     struct weir__list ready; /* weir__fiber.in_run */
     /*
@@ -64,6 +68,8 @@ struct weir__worker {
     struct weir__list fibers;      /* weir__fiber.in_all */
     struct weir__list free_fibers; /* weir__fiber.in_run, newest first */
     size_t free_fiber_count;
+    struct weir__fiber *last_fiber; /* kept for the end of the worker, which must not need memory */
+    struct weir__task end;          /* the message that its root context is to end */
     size_t free_fiber_low;          /* fewest idle ones since the last trim */
     struct weir__timer trim;        /* armed while there are many idle ones */
     struct weir__timer sweep;       /* looks for fibers that may hibernate (hibernate.h) */
@@ -83,6 +89,7 @@ struct weir__worker {
     struct weir__alarms *alarms;        /* timers of contexts (alarm.c); NULL: there were none */
     _Atomic(struct weir__task *) inbox; /* newest first */
     _Atomic(struct weir__fiber *) inbox_fibers; /* woken by others, newest first */
+    _Atomic uint64_t inbox_woken;               /* how many those are: still counted as parked */
     atomic_bool is_sleeping;
     uint64_t next_fiber_id;
     uint64_t next_ctx_seq;
@@ -150,12 +157,20 @@ static inline bool weir__worker_may_be_late(const struct weir__worker *w)
 weir_dur weir__worker_lateness(struct weir__worker *w);
 void weir__worker_look_later(struct weir__worker *w);
 
-/* Fibers that wait for nothing but their turn; any thread. */
+/* How long the fiber that it runs has had it; 0: it runs none. Any thread. */
+static inline weir_dur weir__worker_held(const struct weir__worker *w, weir_time now)
+{
+    int64_t since = atomic_load_explicit(&w->stats.busy_since_ns, memory_order_relaxed);
+    return weir_ns(since != 0 && now.ns > since ? now.ns - since : 0);
+}
+
+/* Fibers that wait for nothing but their turn, and the one that runs; any thread. */
 static inline uint64_t weir__worker_runnable(const struct weir__worker *w)
 {
     uint64_t fibers = atomic_load_explicit(&w->stats.fibers, memory_order_relaxed);
     uint64_t parked = atomic_load_explicit(&w->stats.fibers_parked, memory_order_relaxed);
-    return fibers > parked ? fibers - parked : 0;
+    uint64_t woken = atomic_load_explicit(&w->inbox_woken, memory_order_relaxed);
+    return fibers + woken > parked ? fibers + woken - parked : 0;
 }
 
 /*

@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "rt/sim.h"
+#include "rt/sized.h"
 
 enum { SOCKET_BYTES = 16 << 10, PATIENCE_SECONDS = 3600 };
 
@@ -129,6 +130,8 @@ weir_test_reply weir_test_request_of(weir_test *t, const char *method, const cha
                                      const weir_test_options *options)
 {
     struct weir__ask ask;
+    weir_test_options room;
+    options = weir__options(options, &room, sizeof room, "weir_test_request");
     weir__ask_begin(t, &ask, method, target, options);
     return weir__ask_end(t, &ask, options->gone_after);
 }

@@ -1,8 +1,8 @@
 /*
- * Running a plan everywhere: once without a fault, then once for each wait, allocation and system
- * call that there is, until there is no further one; then in other orders. Every run is a service
- * of its own from its start to its end, so that a run is the same whether it comes after a thousand
- * others or alone, and so that the heap can be compared byte for byte.
+ * Running a plan everywhere: once without a fault, then once for each wait, allocation, system call
+ * and limit that there is, until there is no further one; then in other orders. Every run is a
+ * service of its own from its start to its end, so that a run is the same whether it comes after a
+ * thousand others or alone, and so that the heap can be compared byte for byte.
  *
  * The hard thing is a byte that was taken for ever and is no leak: a table that is made once a
  * process, on a way that the first run did not take; or one that the C library counts although it
@@ -20,6 +20,7 @@
 #include "base/heap.h"
 #include "rt/fault.h"
 #include "rt/panic.h"
+#include "rt/sized.h"
 #include "rt/symbol.h"
 
 enum {
@@ -306,6 +307,7 @@ static void try_all(struct everywhere *e)
         r->gone = try_each(e, WEIR__FAULT_GONE);
     r->allocations = try_each(e, WEIR__FAULT_ALLOCATION);
     r->calls = try_calls(e);
+    r->refusals = try_each(e, WEIR__FAULT_REFUSAL);
     r->orders = try_orders(e);
 }
 
@@ -352,6 +354,8 @@ static void settle_options(struct everywhere *e, const weir_site *site)
 
 weir_test_report weir_test_everywhere_at(const weir_site *site, const weir_test_plan *plan)
 {
+    weir_test_plan room;
+    plan = weir__options(plan, &room, sizeof room, "weir_test_everywhere");
     if (plan->run == NULL && (plan->app == NULL || plan->method == NULL || plan->target == NULL))
         weir__misuse("weir_test_everywhere", "give .run, or .app with .method and .target");
     struct everywhere e = {.plan = plan};

@@ -103,6 +103,46 @@ static void a_leak_at_wait_3_is_found(void **state)
     assert_true(r.allocations > 2 && r.calls > 10);
 }
 
+/* --- at a limit --------------------------------------------------------------------------- */
+
+static weir_err sleeps(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    return weir_sleep(c, weir_ms(1));
+}
+
+static weir_err two_sleepers(weir_ctx *c)
+{
+    char *name = take(112);
+    WEIR_SCOPE(group, c);
+    weir_err err = WEIR_GO(group, sleeps, NULL);
+    if (err == WEIR_OK) {
+        err = WEIR_GO(group, sleeps, NULL);
+        if (err == WEIR_ELIMIT && is_planted)
+            return err; /* and `name`? */
+    }
+    weir_err joined = weir_join(group);
+    free(name);
+    err = err < 0 ? err : joined;
+    return err < 0 ? err : weir_text(c, 200, "done\n");
+}
+APP(two_sleepers)
+
+static void a_leak_where_the_second_fiber_is_refused_is_found(void **state)
+{
+    (void)state;
+    is_planted = true;
+    weir_test_report r =
+        weir_test_everywhere(.app = app_two_sleepers, .method = "GET", .target = "/");
+    assert_int_equal(r.refusals, 2);
+    assert_has(r.text, "WEIR_TEST_REPLAY='GET /: refusal 2'\n    112 bytes of the heap are not "
+                       "given back\n    it was: fibers\n");
+    is_planted = false;
+    r = weir_test_everywhere(.app = app_two_sleepers, .method = "GET", .target = "/");
+    assert_string_equal(r.text, "");
+    assert_int_equal(r.refusals, 2);
+}
+
 static void a_seed_replays_its_run_alone(void **state)
 {
     (void)state;
@@ -216,7 +256,7 @@ static weir_err second(weir_ctx *c, void *arg)
 static weir_err two_children(weir_ctx *c)
 {
     struct race race = {0, NULL};
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     weir_err err = WEIR_GO(group, first, &race);
     if (err == WEIR_OK)
         err = WEIR_GO(group, second, &race);
@@ -427,6 +467,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_leak_at_wait_3_is_found),
+        cmocka_unit_test(a_leak_where_the_second_fiber_is_refused_is_found),
         cmocka_unit_test(a_seed_replays_its_run_alone),
         cmocka_unit_test(a_leak_at_an_allocation_is_found),
         cmocka_unit_test(a_leak_at_a_system_call_is_found),

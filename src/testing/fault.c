@@ -66,6 +66,11 @@ static int at_call(enum weir__sys_call call)
     return f->err;
 }
 
+static void at_limit(const char *limit)
+{
+    note(limit);
+}
+
 static uint64_t next_random(void)
 {
     armed.random ^= armed.random << 13;
@@ -116,12 +121,15 @@ void weir__fault_arm(struct weir__fault *f, weir_test *t)
     weir__wait_tell_planned(at_wait);
     weir__alloc_tell_planned(at_allocation);
     weir__sys_choose_planned(at_call);
+    weir__refuse_tell_planned(at_limit);
     if (f->kind == WEIR__FAULT_WAIT || f->kind == WEIR__FAULT_GONE)
         weir__wait_cancel_nth(f->nth);
     else if (f->kind == WEIR__FAULT_ALLOCATION)
         weir__alloc_fail_nth(f->nth);
     else if (f->kind == WEIR__FAULT_CALL)
         weir__sys_fail_nth(f->nth, 0);
+    else if (f->kind == WEIR__FAULT_REFUSAL)
+        weir__refuse_nth(f->nth);
     else if (f->kind == WEIR__FAULT_ORDER || f->kind == WEIR__FAULT_RANDOM)
         t->w->choose = choose;
 }
@@ -132,16 +140,18 @@ void weir__fault_disarm(weir_test *t)
     weir__wait_cancel_nth(0);
     weir__alloc_fail_nth(0);
     weir__sys_fail_nth(0, 0);
+    weir__refuse_nth(0);
     weir__wait_tell_planned(NULL);
     weir__alloc_tell_planned(NULL);
     weir__sys_choose_planned(NULL);
+    weir__refuse_tell_planned(NULL);
     weir__arena_single(false);
 }
 
 /* --- as text ------------------------------------------------------------------------------ */
 
 static const char *const kinds[WEIR__FAULT_KINDS] = {
-    "nothing", "wait", "gone", "allocation", "call", "order", "random",
+    "nothing", "wait", "gone", "allocation", "call", "refusal", "order", "random",
 };
 
 void weir__fault_print(const struct weir__fault *f, weir_buf *out)
@@ -201,8 +211,8 @@ bool weir__fault_parse(const char *text, struct weir__fault *f)
 
 static bool is_ours(weir_str name)
 {
-    static const char *const own[] = {"note ", "at_wait ", "at_allocation ", "at_call ",
-                                      "__interceptor_backtrace"};
+    static const char *const own[] = {"note ",    "at_wait ",  "at_allocation ",
+                                      "at_call ", "at_limit ", "__interceptor_backtrace"};
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
         if (name.len > strlen(own[i]) && memcmp(name.ptr, own[i], strlen(own[i])) == 0)
             return true;

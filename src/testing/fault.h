@@ -1,7 +1,7 @@
 /*
  * One thing that goes wrong in one run: which, and afterwards where that was. Its text is the seed
- * that replays it: "wait 3", "gone 2", "allocation 17", "call 5 ECONNRESET", "order 0.1.2",
- * "random 42".
+ * that replays it: "wait 3", "gone 2", "allocation 17", "call 5 ECONNRESET",
+ * "refusal 2", "order 0.1.2", "random 42".
  */
 #ifndef WEIR_TESTING_FAULT_H
 #define WEIR_TESTING_FAULT_H
@@ -14,6 +14,7 @@ enum weir__fault_kind {
     WEIR__FAULT_GONE,       /* the client vanishes at the n-th wait */
     WEIR__FAULT_ALLOCATION, /* the n-th allocation fails */
     WEIR__FAULT_CALL,       /* the n-th system call fails */
+    WEIR__FAULT_REFUSAL,    /* the n-th limit is reached */
     WEIR__FAULT_ORDER,      /* of those that are ready, these go first */
     WEIR__FAULT_RANDOM,     /* … any, by seed */
     WEIR__FAULT_KINDS
@@ -23,7 +24,7 @@ enum { WEIR__TURNS_MAX = 64, WEIR__READY_MAX = 8, WEIR__FAULT_STACK = 24 };
 
 struct weir__fault {
     enum weir__fault_kind kind;
-    uint64_t nth;   /* of waits, allocations, calls; the seed of a random order */
+    uint64_t nth;   /* of waits, allocations, calls, limits; the seed of a random order */
     unsigned which; /* of the call's errors, where none is given */
     int err;        /* of the call; 0: by `which` */
     uint8_t turns[WEIR__TURNS_MAX];

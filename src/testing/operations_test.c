@@ -75,7 +75,7 @@ static weir_err detach_and_leave(weir_ctx *c, void *arg)
 /* The panic leaves a context open, with a fiber in it; both are gone when it has been caught. */
 static weir_err panic_at_last(weir_ctx *c, void *arg)
 {
-    weir_ctx *left = weir_ctx_open(c);
+    WEIR_SCOPE(left, c);
     weir_err err = WEIR_GO(left, child, arg);
     if (err == WEIR_OK)
         err = weir_yield(c);
@@ -118,11 +118,11 @@ static weir_err offload_two_calls(weir_ctx *c, void *arg)
 static void fibers_everywhere(void **state)
 {
     (void)state;
-    EVERYWHERE(spawn_and_join, NULL, .waits = 4, .allocations = 3, .orders = 10);
+    EVERYWHERE(spawn_and_join, NULL, .waits = 4, .allocations = 3, .orders = 10, .refusals = 3);
     EVERYWHERE(grandchildren, NULL, .waits = 9, .allocations = 6, .orders = 100);
-    EVERYWHERE(detach_and_leave, NULL, .waits = 1, .allocations = 2);
+    EVERYWHERE(detach_and_leave, NULL, .waits = 1, .allocations = 2, .refusals = 1);
     EVERYWHERE(panic_and_protect, NULL, .waits = 1, .allocations = 1);
-    EVERYWHERE(offload_two_calls, NULL, .waits = 2);
+    EVERYWHERE(offload_two_calls, NULL, .waits = 2, .refusals = 2);
 }
 
 /* --- what a context holds ----------------------------------------------------------------- */
@@ -150,7 +150,8 @@ static weir_err defer_two_calls(weir_ctx *c, void *arg)
     struct deferred d = {.calls = 0};
     weir_err first, second;
     (void)arg;
-    d.c = weir_ctx_open(c);
+    WEIR_SCOPE(sub, c);
+    d.c = sub;
     first = weir_defer(d.c, count_call, &d);
     MUST(d.calls == (first < 0)); /* what cannot be deferred is done at once */
     second = weir_defer(d.c, wait_to_the_end, &d);
@@ -235,7 +236,7 @@ static weir_err select_of_two(weir_ctx *c, void *arg)
 {
     struct line l = {.sum = 0};
     (void)arg;
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     l.numbers = weir_chan_new(group, int64_t, 0);
     l.quit = weir_chan_new(group, int64_t, 0);
     weir_err err = WEIR_GO(group, produce, &l);
@@ -290,7 +291,7 @@ static weir_err locks_of_three(weir_ctx *c, void *arg)
     struct locked l = {.turns = 0};
     weir_err err = WEIR_OK;
     (void)arg;
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     l.mutex = weir_mutex_new(group);
     l.cond = weir_cond_new(group);
     l.sem = weir_sem_new(group, 1);
@@ -327,7 +328,7 @@ static weir_err channel_with_room(weir_ctx *c, void *arg)
 {
     struct line l = {.sum = 0};
     (void)arg;
-    weir_ctx *group = weir_ctx_open(c);
+    WEIR_SCOPE(group, c);
     l.numbers = weir_chan_new(group, int64_t, 1);
     weir_err err = WEIR_GO(group, hand_on, &l);
     if (err == WEIR_OK)
@@ -350,7 +351,7 @@ static weir_err try_them_all(weir_ctx *c, void *arg)
 {
     int64_t n = 1, got = 0;
     (void)arg;
-    weir_ctx *inner = weir_ctx_open(c);
+    WEIR_SCOPE(inner, c);
     weir_mutex *mutex = weir_mutex_new(inner);
     weir_sem *sem = weir_sem_new(inner, 1);
     weir_chan *chan = weir_chan_new(inner, int64_t, 1);
@@ -403,10 +404,10 @@ static weir_err once_for_three(weir_ctx *c, void *arg)
     int begun = 0;
     weir_err err = WEIR_OK;
     (void)arg;
-    weir_ctx *owner = weir_ctx_open(c);
+    WEIR_SCOPE(owner, c);
     m.once = weir_once_new(owner);
     m.running = weir_wait_group_new(owner);
-    weir_ctx *group = weir_ctx_open(owner);
+    WEIR_SCOPE(group, owner);
     while (begun < 3 && (err = WEIR_GO(group, want_it, &m)) == WEIR_OK) {
         weir_wait_group_add(c, m.running, 1);
         begun++;
@@ -481,7 +482,7 @@ static weir_err roll_back_and_write(weir_ctx *c, weir_db *db)
 /* From opening to closing, with nothing warm. */
 static weir_err open_and(weir_ctx *c, weir_err (*use)(weir_ctx *c, weir_db *db))
 {
-    weir_ctx *owner = weir_ctx_open(c);
+    WEIR_SCOPE(owner, c);
     weir_db *db = weir_sqlite_open(owner, .path = path, .create = true, .pool.max_open = 2);
     weir_err err = weir_exec_script(owner, db, "CREATE TABLE IF NOT EXISTS t(n INTEGER)");
     if (err == WEIR_OK)
@@ -514,7 +515,7 @@ static weir_err is_whole(weir_ctx *c, const weir_test_reply *r, void *arg)
 {
     int64_t n = 0;
     (void)r, (void)arg;
-    weir_ctx *owner = weir_ctx_open(c);
+    WEIR_SCOPE(owner, c);
     weir_db *db = weir_sqlite_open(owner, .path = path, .create = true);
     weir_err err = weir_exec_script(owner, db, "CREATE TABLE IF NOT EXISTS t(n INTEGER)");
     if (err == WEIR_OK)
@@ -651,7 +652,7 @@ static weir_err topics_and_subscriptions(weir_ctx *c, void *arg)
 {
     struct news news;
     (void)arg;
-    weir_ctx *group = weir_ctx_open(c, .timeout = weir_sec(1));
+    WEIR_SCOPE(group, c, .timeout = weir_sec(1));
     news.topic = weir_topic_new(group, int64_t);
     news.first = weir_subscribe(group, news.topic);
     news.second = weir_subscribe(group, news.topic, .capacity = 1); /* nobody reads it */
@@ -672,8 +673,9 @@ static void resources_everywhere(void **state)
     (void)state;
     EVERYWHERE(files_and_temporary_ones, NULL, .waits = 4, .allocations = 2, .calls = 30);
     EVERYWHERE(files_written_in_turn, NULL, .waits = 2, .allocations = 1, .calls = 10);
-    EVERYWHERE(timers_of_a_context, NULL, .waits = 3, .allocations = 2, .orders = 0);
-    EVERYWHERE(topics_and_subscriptions, NULL, .waits = 5, .allocations = 3, .orders = 1);
+    EVERYWHERE(timers_of_a_context, NULL, .waits = 3, .allocations = 2, .refusals = 6);
+    EVERYWHERE(topics_and_subscriptions, NULL, .waits = 5, .allocations = 3, .orders = 1,
+               .refusals = 4);
 }
 
 int main(void)

@@ -17,7 +17,7 @@
 
 /* The least that an operation must have had, so that the test is not about nothing. */
 struct least {
-    unsigned waits, allocations, calls, orders;
+    unsigned waits, allocations, calls, orders, refusals;
 };
 
 static inline void check(const char *name, weir_test_report r, struct least least)
@@ -25,11 +25,12 @@ static inline void check(const char *name, weir_test_report r, struct least leas
     assert_string_equal(r.text, "");
     if (getenv("WEIR_TEST_REPLAY") != NULL)
         return;
-    printf("  %-22s %4u waits %4u allocations %4u calls %4u orders, %u left out\n", name, r.waits,
-           r.allocations, r.calls, r.orders, r.skipped);
+    printf("  %-22s %4u waits %4u allocations %4u calls %4u refusals %4u orders, %u left out\n",
+           name, r.waits, r.allocations, r.calls, r.refusals, r.orders, r.skipped);
     fflush(stdout);
     assert_true(r.waits >= least.waits);
     assert_true(r.allocations >= least.allocations);
+    assert_true(r.refusals >= least.refusals);
     assert_true(r.calls >= least.calls || r.skipped > 0);
     if (getenv("WEIR_TEST_RUNS_MAX") == NULL)
         assert_true(r.orders >= least.orders);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/model.h"
 #include "net/pool.h"
 #include "obs/process.h"
 #include "rt/log.h"
@@ -129,18 +130,22 @@ static weir_err serve(weir_ctx *handle, void *arg)
     t->is_started = true;
     weir_err waited = weir__gate_wait(c, &t->end, weir_never());
     WEIR_ASSERT(waited == WEIR_OK, "nobody cancels the application's context");
-    if (t->app != NULL)
-        weir__app_close(&t->app->traffic, c);
+    if (t->app != NULL && t->app->traffic.server != NULL) {
+        weir__app_close(t->app->traffic.server, c, weir_sec(1));
+        weir__http_server_free(t->app->traffic.server, c);
+        t->app->traffic.server = NULL;
+    }
     return err;
 }
 
 /* --- open and close ----------------------------------------------------------------------- */
 
-/* All mistakes of options and routes, as weir_app_run shows them. */
+/* All mistakes of options, models and routes, as weir_app_run shows them. */
 static void check_app(weir_test *t)
 {
     weir_buf report;
     weir_buf_init(&report, REPORT_BYTES);
+    (void)weir__models_check(&report);
     weir_err err = weir__web_freeze(&t->app->web, &report);
     weir_buf_puts(&t->error, weir_buf_str(&t->app->mistakes.lines));
     weir_buf_puts(&t->error, weir_buf_str(&report));
@@ -196,7 +201,8 @@ weir_test *weir_test_open(weir_app *app)
         check_app(t);
     make_runtime(t);
     t->run = (struct weir__run){.rt = t->rt, .main = serve, .arg = t};
-    weir__run_begin(&t->run);
+    weir_err err = weir__run_begin(&t->run);
+    WEIR_ASSERT(err == WEIR_OK, "a test has memory for its first fiber");
     open_test = t;
     if (!weir__test_drive(t, has_started, NULL, weir_sec(3600)))
         weir_buf_puts(&t->error, WEIR_S("the start does not come to an end\n"));

@@ -6,6 +6,7 @@
  * The Content-Type is checked first: a form posted by a foreign page arrives without a preflight,
  * JSON does not, so to take one for the other would open a door.
  */
+#include "base/given.h"
 #include "base/json_decode.h"
 #include "base/validate.h"
 #include "web/web.h"
@@ -59,6 +60,9 @@ static weir_err json_body(weir_ctx *c, struct weir__request *r, weir_str *body)
 
 weir_err weir_bind_json_at(weir_ctx *c, const weir_model *model, void *out)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(model, "the model");
+    weir__given(out, "the object");
     struct weir__request *r = weir__request_of(c);
     weir_str body = {0};
     weir_err err = json_body(c, r, &body);
@@ -75,52 +79,53 @@ weir_err weir_bind_json_at(weir_ctx *c, const weir_model *model, void *out)
 
 /* --- pairs -------------------------------------------------------------------------------- */
 
-/* A decoded text in the arena; WEIR_EINVALID: it is not encoded right. */
-static weir_err decode_form(struct weir__arena *arena, weir_str *s)
+/* One pair. What is wrong with it is reported; memory's errors are returned. */
+static weir_err bind_pair(struct weir__ctx *c, struct weir__binder *b, weir_str name,
+                          weir_str value)
 {
-    if (s->ptr == NULL)
-        *s = WEIR_S("");
-    if (weir__url_form_is_plain(*s))
+    weir_err err = weir__decode(c, WEIR__ENCODING_FORM, name, &name);
+    if (err == WEIR_EINVALID) {
+        weir__report_add(&b->report, NULL, "has a name that is not percent-encoded right");
         return WEIR_OK;
-    char *out = weir__arena_alloc(arena, s->len);
-    if (out == NULL)
-        return -ENOMEM;
-    int n = weir__url_decode_form(*s, out);
-    if (n < 0)
-        return WEIR_EINVALID;
-    *s = (weir_str){out, (size_t)n};
-    return WEIR_OK;
+    }
+    if (err == WEIR_OK)
+        err = weir__decode(c, WEIR__ENCODING_FORM, value, &value);
+    if (err == WEIR_OK)
+        weir__bind_text(b, name, value);
+    else if (err == WEIR_EINVALID)
+        weir__bind_bad(b, name, "is not percent-encoded right");
+    return err == WEIR_EINVALID ? WEIR_OK : err;
 }
 
 static weir_err bind_pairs(weir_ctx *c, weir_str pairs, const weir_model *model, void *out)
 {
     struct weir__request *r = weir__request_of(c);
-    struct weir__arena *arena = weir__ctx_arena(weir__ctx_of(c));
     struct weir__binder b;
     weir_json_errors errors;
     errors.count = errors.total = 0;
-    weir__bind_begin(&b, arena, model, out, &errors);
+    weir__bind_begin(&b, weir__ctx_arena(weir__ctx_of(c)), model, out, &errors);
     weir_str name, value;
     while (weir__url_pair_next(&pairs, &name, &value)) {
-        weir_err err = decode_form(arena, &name);
-        if (err == WEIR_OK)
-            err = decode_form(arena, &value);
-        if (err == WEIR_EINVALID)
-            return weir__bind_failed(r, err, 400, "the input is not percent-encoded right", NULL);
+        weir_err err = bind_pair(weir__ctx_of(c), &b, name, value);
         if (err < 0)
             return decoded(r, err, NULL);
-        weir__bind_text(&b, name, value);
     }
     return decoded(r, weir__bind_end(&b), &errors);
 }
 
 weir_err weir_bind_query_at(weir_ctx *c, const weir_model *model, void *out)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(model, "the model");
+    weir__given(out, "the object");
     return bind_pairs(c, weir__exchange_query(weir__request_of(c)->x), model, out);
 }
 
 weir_err weir_bind_form_at(weir_ctx *c, const weir_model *model, void *out)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(model, "the model");
+    weir__given(out, "the object");
     struct weir__request *r = weir__request_of(c);
     weir_str body;
     memset(out, 0, model->size);
@@ -134,15 +139,20 @@ weir_err weir_bind_form_at(weir_ctx *c, const weir_model *model, void *out)
 
 weir_err weir_bind_path_at(weir_ctx *c, const weir_model *model, void *out)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(model, "the model");
+    weir__given(out, "the object");
     struct weir__request *r = weir__request_of(c);
     struct weir__binder b;
     weir_json_errors errors;
     errors.count = errors.total = 0;
     weir__bind_begin(&b, weir__ctx_arena(weir__ctx_of(c)), model, out, &errors);
     for (size_t i = 0; r->match.kind == WEIR__ROUTE_FOUND && i < r->match.param_count; i++) {
-        weir_str value = weir__param_at(c, r, i);
-        if (value.ptr != NULL)
-            weir__bind_text(&b, r->match.names[i], value);
+        weir_str value;
+        weir_err err = weir__param_at(weir__ctx_of(c), r, i, &value);
+        if (err < 0)
+            return decoded(r, err, NULL);
+        weir__bind_text(&b, r->match.names[i], value);
     }
     return decoded(r, weir__bind_end(&b), &errors);
 }

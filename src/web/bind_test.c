@@ -83,6 +83,18 @@ static weir_err small_body(weir_ctx *c)
     return weir_text(c, 200, body);
 }
 
+/* A middleware that looks at the whole body leaves it to who comes next. */
+static weir_err check_signature(weir_ctx *c)
+{
+    weir_str body, less;
+    if (weir_body(c, 0, &body) < 0)
+        return weir_fail_bind(c);
+    assert_int_equal(weir_body(c, 3, &less), body.len > 3 ? WEIR_ETOOLARGE : WEIR_OK);
+    char byte;
+    assert_int_equal(weir_body_read(c, &byte, 1), 0);
+    return weir_next(c);
+}
+
 static weir_err unknown_param(weir_ctx *c)
 {
     int64_t v;
@@ -98,8 +110,12 @@ static void build(weir_group *app)
     weir_get(app, "/typed/:id", get_typed);
     weir_get(app, "/head", get_head);
     weir_post(app, "/count", count_body);
+    weir_post(app, "/count/small", count_body, .body_bytes_max = 1500);
+    weir_post(app, "/count/any", count_body, .body_bytes_max = WEIR_BODY_UNLIMITED);
     weir_post(app, "/small", small_body, .body_bytes_max = 10);
     weir_get(app, "/unknown/:id", unknown_param);
+    weir_post(app, "/signed", post_json, check_signature);
+    weir_post(app, "/signed/text", small_body, check_signature);
     weir_group *tiny = weir_group_new(app, "/tiny", .body_bytes_max = 5);
     weir_post(tiny, "/group", small_body);
     weir_post(tiny, "/route", small_body, .body_bytes_max = 10);
@@ -195,11 +211,63 @@ static void use_bodies(struct kit *k)
     assert_non_null(strstr(kit_body(a), "\"too_large\""));
     assert_int_equal(kit_status(kit_ask(k, "POST", "/tiny/group", "", "123456")), 413);
     kit_expect(kit_ask(k, "POST", "/tiny/route", "", "123456"), 200, "123456");
+    kit_expect(
+        kit_post_json(k, "/signed", "{\"name\":\"Ada\",\"email\":\"ada@example.org\",\"age\":36}"),
+        200, "Ada ada@example.org 36");
+    kit_expect(kit_ask(k, "POST", "/signed/text", "", "ab"), 200, "ab");
+    kit_expect(kit_ask(k, "POST", "/signed/text", "", ""), 200, "");
+    a = kit_raw(k, "POST /signed/text HTTP/1.1\r\nHost: t\r\nConnection: close\r\n"
+                   "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n");
+    kit_expect(a, 200, "hello");
     a = kit_ask(k, "POST", "/count", "Transfer-Encoding: chunked\r\n", "");
     assert_int_equal(kit_status(a), 408); /* the body never comes */
     a = kit_raw(k, "POST /count HTTP/1.1\r\nHost: t\r\nConnection: close\r\n"
                    "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nxyz\r\n");
     assert_int_equal(kit_status(a), 400);
+}
+
+/* A chunked body of `chunks` times 100 bytes; the connection closes after it. */
+static char *ask_chunked(struct kit *k, const char *path, size_t chunks)
+{
+    char chunk[110];
+    snprintf(chunk, sizeof chunk, "64\r\n%0100d\r\n", 0);
+    size_t size = 200 + chunks * strlen(chunk), n;
+    char *text = weir_alloc(k->c, size);
+    n = (size_t)snprintf(text, size,
+                         "POST %s HTTP/1.1\r\nHost: t\r\nConnection: close\r\n"
+                         "Transfer-Encoding: chunked\r\n\r\n",
+                         path);
+    for (size_t i = 0; i < chunks; i++)
+        n += (size_t)snprintf(text + n, size - n, "%s", chunk);
+    snprintf(text + n, size - n, "0\r\n\r\n");
+    return kit_raw(k, text);
+}
+
+/* The limit holds for a body that is read in pieces as well. */
+static void use_streams(struct kit *k)
+{
+    char *large = weir_alloc(k->c, 5002);
+    memset(large, 'x', 5001);
+    large[5001] = '\0';
+    assert_int_equal(kit_status(kit_ask(k, "POST", "/count", "", large)), 413);
+    kit_expect(kit_ask(k, "POST", "/count", "", large + 1), 200, "5000");
+    kit_expect(kit_ask(k, "POST", "/count/any", "", large), 200, "5001");
+    const char *a = kit_ask(k, "POST", "/count/small", "", large + 3500);
+    assert_int_equal(kit_status(a), 413);
+    assert_non_null(strstr(kit_body(a), "\"too_large\""));
+    kit_expect(kit_ask(k, "POST", "/count/small", "", large + 3501), 200, "1500");
+    kit_expect(ask_chunked(k, "/count/small", 15), 200, "1500");
+    assert_int_equal(kit_status(ask_chunked(k, "/count/small", 16)), 413);
+    kit_expect(ask_chunked(k, "/count", 50), 200, "5000");
+    assert_int_equal(kit_status(ask_chunked(k, "/count", 51)), 413);
+    kit_expect(ask_chunked(k, "/count/any", 200), 200, "20000");
+}
+
+static void test_streams_have_the_same_limits(void **state)
+{
+    (void)state;
+    struct weir__http_server_options options = {.body_max = 5000};
+    kit_run_with(&options, build, use_streams);
 }
 
 static void test_bodies_have_limits(void **state)
@@ -216,6 +284,7 @@ int main(void)
         cmocka_unit_test(test_forms_queries_and_paths_into_structs),
         cmocka_unit_test(test_getters),
         cmocka_unit_test(test_bodies_have_limits),
+        cmocka_unit_test(test_streams_have_the_same_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,9 @@
 #include <stdarg.h>
 #include <weir/log.h>
 
+#include "base/given.h"
 #include "base/json_encode.h"
+#include "base/utf8.h"
 #include "web/web.h"
 
 /* --- recording ---------------------------------------------------------------------------- */
@@ -62,6 +64,8 @@ static void check_status(const char *function, int status)
 
 weir_err weir_fail_at(const weir_site *site, weir_ctx *c, int status, const char *format, ...)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(format, "the format");
     struct weir__ctx *ctx = weir__ctx_of_at(c, "weir_fail");
     check_status("weir_fail", status);
     va_list args;
@@ -73,6 +77,7 @@ weir_err weir_fail_at(const weir_site *site, weir_ctx *c, int status, const char
 
 weir_err weir_fail_last_at(const weir_site *site, weir_ctx *c, int status)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     const weir_error *last = weir__ctx_of_at(c, "weir_fail_last")->error;
     check_status("weir_fail_last", status);
     weir_err code = last != NULL && last->code < 0 ? last->code : WEIR_EFAIL;
@@ -83,12 +88,13 @@ weir_err weir_fail_last_at(const weir_site *site, weir_ctx *c, int status)
 
 weir_err weir_fail_bind_at(const weir_site *site, weir_ctx *c)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     const struct weir__request *r = weir__request_of(c);
-    const struct weir__bind_failure *f = r->failure;
+    const struct weir__bind_failure *f = &r->failure;
     weir_reason reason = (weir_reason)r->x->ctx->reason;
-    if (f == NULL && reason != WEIR_REASON_NONE)
+    if (f->message == NULL && reason != WEIR_REASON_NONE)
         return weir__reason_err(reason);
-    if (f == NULL)
+    if (f->message == NULL)
         return record_text(site, c, WEIR_EINVALID, 400, "the input could not be read");
     if (f->status == 0)
         return WEIR_ECLIENTGONE;
@@ -100,28 +106,34 @@ static weir_str copy_in(struct weir__arena *arena, weir_str s)
     return s.ptr != NULL ? weir__arena_str(arena, s) : s;
 }
 
-weir_err weir__bind_failed(struct weir__request *r, weir_err err, int status, const char *message,
-                           const weir_json_errors *errors)
+/* Adds to what is said of single fields; without memory the status alone is said. */
+static void keep_errors(struct weir__request *r, const weir_json_errors *errors)
 {
-    struct weir__bind_failure *f = r->failure;
-    if (f == NULL)
-        f = weir__ctx_object(r->x->ctx, sizeof *f);
-    if (f == NULL)
-        return err;
-    if (r->failure == NULL || r->failure->status == 0)
-        f->status = status;
-    f->message = message;
-    r->failure = f;
+    struct weir__bind_failure *f = &r->failure;
     struct weir__arena *arena = weir__ctx_arena(r->x->ctx);
-    for (size_t i = 0; errors != NULL && i < errors->count; i++) {
-        if (f->errors.count == WEIR_JSON_ERRORS_MAX)
-            break;
-        weir_json_error *e = &f->errors.items[f->errors.count++];
+    if (f->errors == NULL)
+        f->errors = weir__ctx_object(r->x->ctx, sizeof *f->errors);
+    if (f->errors == NULL)
+        return;
+    for (size_t i = 0; i < errors->count && f->errors->count < WEIR_JSON_ERRORS_MAX; i++) {
+        weir_json_error *e = &f->errors->items[f->errors->count++];
         *e = errors->items[i];
         e->pointer = copy_in(arena, e->pointer);
         e->message = copy_in(arena, e->message);
     }
-    f->errors.total += errors != NULL ? errors->total : 0;
+    f->errors->total += errors->total;
+}
+
+weir_err weir__bind_failed(struct weir__request *r, weir_err err, int status, const char *message,
+                           const weir_json_errors *errors)
+{
+    struct weir__bind_failure *f = &r->failure;
+    if (f->message == NULL || f->status != status)
+        f->errors = NULL;
+    f->message = message;
+    f->status = status;
+    if (errors != NULL)
+        keep_errors(r, errors);
     return err;
 }
 
@@ -149,17 +161,23 @@ static const struct {
     {403, "forbidden"},
     {404, "not_found"},
     {405, "method_not_allowed"},
+    {406, "not_acceptable"},
     {408, "timeout"},
     {409, "conflict"},
     {410, "gone"},
+    {412, "precondition_failed"},
     {413, "too_large"},
     {414, "uri_too_long"},
     {415, "unsupported_type"},
+    {416, "range_not_satisfiable"},
     {417, "expectation_failed"},
+    {421, "misdirected_request"},
     {422, "invalid_input"},
+    {428, "precondition_required"},
     {429, "too_many_requests"},
     {431, "headers_too_large"},
     {501, "not_implemented"},
+    {502, "bad_gateway"},
     {503, "unavailable"},
     {504, "timeout"},
     {505, "version_not_supported"},
@@ -240,11 +258,11 @@ void weir__error_view(const struct weir__web *web, const struct weir__request *r
 
 /* --- rendering ---------------------------------------------------------------------------- */
 
-static void render_errors(struct weir__json_writer *w, const weir_json_errors *errors)
+static void render_errors(struct weir__json_writer *w, const weir_json_errors *errors, size_t count)
 {
     weir__json_key(w, WEIR_S("errors"));
     weir__json_begin_array(w);
-    for (size_t i = 0; i < errors->count; i++) {
+    for (size_t i = 0; i < count; i++) {
         const weir_json_error *e = &errors->items[i];
         weir__json_begin_object(w);
         weir__json_key(w, WEIR_S("at"));
@@ -261,7 +279,7 @@ static void render_errors(struct weir__json_writer *w, const weir_json_errors *e
 }
 
 static weir_err render(const struct weir__error_view *v, const weir_json_errors *errors,
-                       weir_buf *out)
+                       size_t count, weir_buf *out)
 {
     struct weir__json_writer w;
     weir__json_writer_init_buf(&w, out);
@@ -272,40 +290,51 @@ static weir_err render(const struct weir__error_view *v, const weir_json_errors 
     weir__json_string(&w, v->message.ptr != NULL ? v->message : WEIR_S(""));
     weir__json_key(&w, WEIR_S("data"));
     weir__json_null(&w);
-    if (errors != NULL && errors->count > 0)
-        render_errors(&w, errors);
+    if (count > 0)
+        render_errors(&w, errors, count);
     weir__json_end_object(&w);
     return weir__json_writer_fini_buf(&w);
 }
 
+/* What does not fit is left out from the end: errors one by one, then halves of the message. */
 void weir__error_render(const struct weir__error_view *v, const weir_json_errors *errors,
                         weir_buf *out)
 {
-    if (render(v, errors, out) == WEIR_OK)
-        return;
-    struct weir__error_view shorter = *v;
-    shorter.message = weir__http_status_reason(v->status);
-    weir_buf_reset(out);
-    if (render(&shorter, NULL, out) == WEIR_OK)
-        return;
-    weir_buf_reset(out);
-    weir_buf_puts(out, WEIR_S("{\"code\":\"error\",\"msg\":\"\",\"data\":null}"));
+    struct weir__error_view shown = *v;
+    size_t count = errors != NULL ? errors->count : 0;
+    while (render(&shown, errors, count, out) != WEIR_OK) {
+        weir_str *m = &shown.message;
+        weir_buf_reset(out);
+        if (count == 0 && m->len == 0) {
+            weir_buf_puts(out, WEIR_S("{\"code\":\"error\",\"msg\":\"\",\"data\":null}"));
+            return;
+        }
+        if (count > 0)
+            count--;
+        else
+            m->len = weir__utf8_valid_prefix(m->ptr, m->len / 2);
+    }
 }
 
 /* --- answering ---------------------------------------------------------------------------- */
 
-/* What the client was not told. A panic has been logged with its stack where it was caught. */
+/*
+ * What the client was not told. A panic has been logged with its stack where it was caught. A 501
+ * that was told is no failure of the service: any client can ask with a method that nobody knows.
+ */
 static void log_error(const struct weir__request *r, weir_err err, const weir_error *e,
                       const struct weir__error_view *v)
 {
     bool is_told = !v->is_secret && (e == NULL || e->cause.ptr == NULL);
-    if (err == WEIR_EPANIC || err == WEIR_ECLIENTGONE || (v->status < 500 && is_told))
+    bool is_ours = v->status >= 500 && v->status != 501;
+    if (err == WEIR_EPANIC || err == WEIR_ECLIENTGONE || (!is_ours && is_told))
         return;
     const weir_site *site = e != NULL && e->site != NULL ? e->site : r->route->site;
     weir_str message = e != NULL ? e->message : WEIR_S("");
     weir_str cause = e != NULL ? e->cause : WEIR_S("");
+    const char *label = r->route->label[0] != '\0' ? r->route->label : "what no route has was";
     weir_log_at(site, weir__ctx_handle(r->x->ctx), v->status < 500 ? WEIR_LOG_WARN : WEIR_LOG_ERROR,
-                "%s answered %d: %s%s" WEIR_STR_FMT "%s" WEIR_STR_FMT, r->route->label, v->status,
+                "%.400s answered %d: %s%s" WEIR_STR_FMT "%s" WEIR_STR_FMT, label, v->status,
                 weir_strerror(err), message.len > 0 ? ": " : "", WEIR_STR_ARG(message),
                 cause.len > 0 ? "; cause: " : "", WEIR_STR_ARG(cause));
 }
@@ -330,12 +359,12 @@ void weir__error_respond(struct weir__request *r, weir_err err)
     struct weir__error_view view;
     weir__error_view(r->web, r, err, e, &view);
     log_error(r, err, e, &view);
-    bool is_input = r->failure != NULL && e != NULL && e->message.ptr != NULL &&
-                    view.status == r->failure->status;
+    bool is_input = r->failure.message != NULL && e != NULL && e->message.ptr != NULL &&
+                    view.status == r->failure.status;
     char bytes[4096];
     weir_buf out;
     weir_buf_init_fixed(&out, bytes, sizeof bytes);
-    weir__error_render(&view, is_input ? &r->failure->errors : NULL, &out);
+    weir__error_render(&view, is_input ? r->failure.errors : NULL, &out);
     if (view.status == 503 && weir__exchange_header_added(x, WEIR_S("Retry-After")).ptr == NULL)
         (void)weir__exchange_header_add(x, WEIR_S("Retry-After"), WEIR_S("1"));
     weir__error_keep_id(x);

@@ -232,11 +232,11 @@ static void test_a_second_response_is_refused_and_counted(void **state)
 
 static void use_malformed(struct kit *k)
 {
-    char line[9000], fields[1000] = "";
+    char line[9000], fields[1000];
     memset(line, 'x', sizeof line - 1);
     line[sizeof line - 1] = '\0';
-    for (int i = 0; i < 110; i++)
-        strcat(fields, "A:b\r\n");
+    for (size_t i = 0; i < 110; i++)
+        snprintf(fields + 5 * i, sizeof fields - 5 * i, "A:b\r\n");
     const struct {
         const char *text;
         int status;
@@ -262,6 +262,76 @@ static void test_the_servers_own_answers_have_that_form_too(void **state)
     kit_run(build, use_malformed);
 }
 
+/* --- long ones -------------------------------------------------------------------------------- */
+
+typedef struct {
+    int64_t n;
+} strict_in;
+WEIR_MODEL_STRICT(strict_in, (n));
+
+static weir_err bind_strict(weir_ctx *c)
+{
+    strict_in in;
+    return weir_bind_query(c, strict_in, &in) < 0 ? weir_fail_bind(c) : weir_no_content(c);
+}
+
+static weir_err fail_at_length(weir_ctx *c)
+{
+    return weir_fail(c, 400, "%.*s", WEIR_STR_ARG(weir_query_param(c, "m")));
+}
+
+static void build_long(weir_group *app)
+{
+    weir_get(app, "/strict", bind_strict);
+    weir_get(app, "/fail", fail_at_length);
+}
+
+/* A reply has 4 KiB: as many errors as fit, and as much of a message, in a whole object. */
+static void use_long(struct kit *k)
+{
+    char *target = weir_alloc(k->c, 8000);
+    for (int keys = 1; keys <= 6; keys++) {
+        size_t at = (size_t)sprintf(target, "/strict?");
+        for (int i = 0; i < keys; i++) {
+            memset(target + at, 'a' + i, 1000);
+            at += 1000;
+            at += (size_t)sprintf(target + at, "=1&");
+        }
+        const char *a = kit_get(k, target);
+        assert_int_equal(kit_status(a), 400);
+        assert_int_equal(kit_count(kit_body(a), "\"at\":"), keys < 3 ? keys : 3);
+        assert_string_equal(kit_body(a) + strlen(kit_body(a)) - 2, "]}");
+    }
+    for (size_t n = 3000; n < 7000; n += 500) {
+        size_t at = (size_t)sprintf(target, "/fail?m=");
+        memset(target + at, 'm', n);
+        target[at + n] = '\0';
+        const char *a = kit_get(k, target);
+        assert_int_equal(kit_status(a), 400);
+        assert_in_range(strspn(strstr(a, "\"msg\":\"") + 7, "m"), 1500, 4096);
+        assert_non_null(strstr(a, "m\",\"data\":null}"));
+    }
+}
+
+static void test_what_is_too_long_is_cut(void **state)
+{
+    (void)state;
+    kit_run(build_long, use_long);
+}
+
+/* A method that nobody knows is the client's doing: nothing for the log of errors. */
+static void use_unknown_method(struct kit *k)
+{
+    assert_int_equal(kit_status(kit_ask(k, "PURGE", "/fail", "", "")), 501);
+    assert_null(strstr(kit_log(k), "501"));
+}
+
+static void test_an_unknown_method_is_no_failure_of_the_service(void **state)
+{
+    (void)state;
+    kit_run(build_long, use_unknown_method);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +340,8 @@ int main(void)
         cmocka_unit_test(test_clients_learn_no_details_and_the_log_does_once),
         cmocka_unit_test(test_a_second_response_is_refused_and_counted),
         cmocka_unit_test(test_the_servers_own_answers_have_that_form_too),
+        cmocka_unit_test(test_what_is_too_long_is_cut),
+        cmocka_unit_test(test_an_unknown_method_is_no_failure_of_the_service),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

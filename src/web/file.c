@@ -17,13 +17,14 @@
 
 #include "rt/offload.h"
 #include "rt/owned.h"
+#include "rt/sized.h"
 #include "rt/sys.h"
 #include "web/web.h"
 #include "wire/date.h"
 #include "wire/mime.h"
 #include "wire/url.h"
 
-enum { PIECE = 256 << 10, PATH_MAX_BYTES = 4096, TAG_MAX = 64 };
+enum { PIECE = 256 << 10, PATH_MAX_BYTES = 4096, VERSION_MAX = 64, TAG_MAX = 96 };
 
 struct file {
     struct weir__owned owned;
@@ -72,6 +73,22 @@ static bool is_below(weir_str path)
     return true;
 }
 
+/*
+ * True when a name in a path begins with a dot: what editors, version control and shells keep for
+ * themselves. ".well-known" is kept for everybody, at the top, where RFC 8615 has it.
+ */
+static bool has_dot_name(weir_str path)
+{
+    static const weir_str known = {".well-known/", 12};
+    if (weir_str_starts(path, known))
+        path = (weir_str){path.ptr + known.len, path.len - known.len};
+    for (size_t at = 0; at < path.len; at++) {
+        if (path.ptr[at] == '.' && (at == 0 || path.ptr[at - 1] == '/'))
+            return true;
+    }
+    return false;
+}
+
 /* Component by component, without following links: for kernels without openat2. Consumes `root`. */
 static int open_by_steps(int root, char *path)
 {
@@ -101,12 +118,13 @@ static int open_below(const char *root, char *path)
     return fd;
 }
 
-static int open_file(weir_str path, const char *root)
+static int open_file(weir_str path, const weir_file_options *o)
 {
     char text[PATH_MAX_BYTES];
+    const char *root = o->root;
     while (root != NULL && path.len > 0 && path.ptr[0] == '/')
         path = (weir_str){path.ptr + 1, path.len - 1};
-    if (root != NULL ? !is_below(path)
+    if (root != NULL ? !is_below(path) || (!o->dot_files && has_dot_name(path))
                      : path.len == 0 || path.len >= sizeof text || memchr(path.ptr, '\0', path.len))
         return -ENOENT;
     memcpy(text, path.ptr, path.len);
@@ -137,18 +155,48 @@ static weir_err refuse(weir_ctx *c, int err)
                       strerror(-err));
 }
 
-static weir_err open_owned(weir_ctx *c, struct file *f, weir_str path, const char *root)
+bool weir__web_is_version(const char *version)
+{
+    size_t len = strlen(version);
+    for (size_t i = 0; i < len; i++) {
+        if (version[i] <= ' ' || version[i] > '~' || version[i] == '"')
+            return false;
+    }
+    return len > 0 && len <= VERSION_MAX;
+}
+
+/*
+ * The tag of this content, and of no other one (RFC 9110 section 8.8.3). Time and size alone do not
+ * tell: archives, images of containers and `cp -p` set the time of what they unpack, so that two
+ * builds often have files of one size and one time. The time of the last change (ctime) cannot be
+ * set, and the inode tells files apart that were swapped. The price is that each host has a tag of
+ * its own for its copy, and a client that meets another host gets the file again instead of a 304:
+ * slower, never wrong. Who serves from several hosts gives a version, which is the same on all.
+ */
+static void write_tag(struct file *f, const char *version)
+{
+    const struct timespec *m = &f->st.st_mtim, *c = &f->st.st_ctim;
+    unsigned long long size = (unsigned long long)f->st.st_size;
+    if (version != NULL)
+        snprintf(f->tag, sizeof f->tag, "\"%s-%llx\"", version, size);
+    else
+        snprintf(f->tag, sizeof f->tag, "\"%llx-%llx-%llx-%llx\"",
+                 (unsigned long long)m->tv_sec * 1000000000 + (unsigned long long)m->tv_nsec,
+                 (unsigned long long)c->tv_sec * 1000000000 + (unsigned long long)c->tv_nsec,
+                 (unsigned long long)f->st.st_ino, size);
+}
+
+static weir_err open_owned(weir_ctx *c, struct file *f, weir_str path, const weir_file_options *o)
 {
     f->fd = -1;
     weir__own(weir__ctx_of(c), &f->owned, &file_type, NULL);
-    f->fd = open_file(path, root);
+    f->fd = open_file(path, o);
     if (f->fd < 0)
         return refuse(c, f->fd);
     int err = weir__sys_fstat(f->fd, &f->st);
     if (err < 0 || !S_ISREG(f->st.st_mode))
         return refuse(c, err < 0 ? err : -ENOENT);
-    snprintf(f->tag, sizeof f->tag, "\"%llx-%llx-%llx\"", (unsigned long long)f->st.st_mtim.tv_sec,
-             (unsigned long long)f->st.st_mtim.tv_nsec, (unsigned long long)f->st.st_size);
+    write_tag(f, o->version);
     int64_t now = weir__exchange_date(weir__request_of(c)->x), changed = f->st.st_mtim.tv_sec;
     weir__date_format(f->modified, changed < now ? changed : now); /* never later than Date */
     return WEIR_OK;
@@ -208,16 +256,33 @@ static int status_of_conditions(const struct weir__exchange *x, const struct fil
     return is_unchanged ? 304 : 200;
 }
 
+/*
+ * True when a date can stand for the tag: nothing has changed since the second that it says, and
+ * that second is over (RFC 9110 section 8.8.2.2). A part of another content would be joined to what
+ * the client has, so "probably" is not enough.
+ */
+static bool is_date_strong(const struct weir__exchange *x, const struct file *f)
+{
+    return f->st.st_ctim.tv_sec <= f->st.st_mtim.tv_sec &&
+           f->st.st_mtim.tv_sec < weir__exchange_date(x);
+}
+
+/* True unless If-Range names another version, by a tag or a date. */
+static bool is_version_right(const struct weir__exchange *x, const struct file *f)
+{
+    if (x->head.slots[WEIR_FIELD_IF_RANGE] == 0)
+        return true;
+    weir_str version = single_field(x, WEIR_FIELD_IF_RANGE);
+    return weir__etag_eq_strong(version, tag_of(f)) ||
+           (weir_str_eq(version, modified_of(f)) && is_date_strong(x, f));
+}
+
 /* The part that is asked for; all of it when the range is none, several, or of another version. */
 static enum weir__range_result range_of(const struct weir__exchange *x, const struct file *f,
                                         uint64_t *first, uint64_t *last)
 {
-    weir_str range = weir__exchange_field(x, WEIR_FIELD_RANGE);
-    weir_str version = weir__exchange_field(x, WEIR_FIELD_IF_RANGE);
-    if (range.ptr == NULL || x->head.method != WEIR_HTTP1_GET)
-        return WEIR_RANGE_NONE;
-    if (version.ptr != NULL && !weir__etag_eq_strong(version, tag_of(f)) &&
-        !weir_str_eq(version, modified_of(f)))
+    weir_str range = single_field(x, WEIR_FIELD_RANGE);
+    if (range.ptr == NULL || x->head.method != WEIR_HTTP1_GET || !is_version_right(x, f))
         return WEIR_RANGE_NONE;
     return weir__range_parse(range, (uint64_t)f->st.st_size, first, last);
 }
@@ -243,17 +308,25 @@ static weir_err set_download(weir_ctx *c, const char *name)
     return value.ptr != NULL ? weir_set_header(c, "Content-Disposition", value) : -ENOMEM;
 }
 
-static weir_err set_headers(weir_ctx *c, const struct file *f, const weir_file_options *o)
+/* What a 304 says as well (RFC 9110 section 15.4.5). */
+static weir_err set_validators(weir_ctx *c, const struct file *f, const weir_file_options *o)
 {
     weir_err err = weir_set_header(c, "ETag", tag_of(f));
     if (err == WEIR_OK)
         err = weir_set_header(c, "Last-Modified", modified_of(f));
+    if (err == WEIR_OK && o->cache_control != NULL)
+        err = weir_set_header(c, "Cache-Control", weir_str_from(o->cache_control));
+    return err;
+}
+
+/* What is said of content that is sent, and not of an error in its place. */
+static weir_err set_headers(weir_ctx *c, const struct file *f, const weir_file_options *o)
+{
+    weir_err err = set_validators(c, f, o);
     if (err == WEIR_OK)
         err = weir_set_header(c, "Accept-Ranges", WEIR_S("bytes"));
     if (err == WEIR_OK)
         err = weir_set_header(c, "X-Content-Type-Options", WEIR_S("nosniff"));
-    if (err == WEIR_OK && o->cache_control != NULL)
-        err = weir_set_header(c, "Cache-Control", weir_str_from(o->cache_control));
     if (err == WEIR_OK && o->download != NULL)
         err = set_download(c, o->download);
     return err;
@@ -314,6 +387,13 @@ static weir_err unsatisfiable(weir_ctx *c, const struct file *f)
     return err < 0 ? err : weir_fail(c, 416, "the range lies outside of the file");
 }
 
+static weir_err say_part(weir_ctx *c, uint64_t first, uint64_t last, uint64_t size)
+{
+    weir_str value = weir_sprintf(c, "bytes %llu-%llu/%llu", (unsigned long long)first,
+                                  (unsigned long long)last, (unsigned long long)size);
+    return value.ptr != NULL ? weir_set_header(c, "Content-Range", value) : -ENOMEM;
+}
+
 static weir_err send_file(weir_ctx *c, const struct file *f, weir_str path,
                           const weir_file_options *o)
 {
@@ -322,33 +402,41 @@ static weir_err send_file(weir_ctx *c, const struct file *f, weir_str path,
     enum weir__range_result range = range_of(x, f, &first, &last);
     if (range == WEIR_RANGE_UNSATISFIABLE)
         return unsatisfiable(c, f);
+    bool is_part = range == WEIR_RANGE_ONE;
     weir_str type = o->type != NULL ? weir_str_from(o->type) : weir__mime_by_name(path);
-    int status = 200;
-    if (range == WEIR_RANGE_ONE) {
-        weir_str value = weir_sprintf(c, "bytes %llu-%llu/%llu", (unsigned long long)first,
-                                      (unsigned long long)last, (unsigned long long)size);
-        weir_err err = value.ptr != NULL ? weir_set_header(c, "Content-Range", value) : -ENOMEM;
-        if (err < 0)
-            return err;
-        status = 206;
-        size = last - first + 1;
-    }
-    weir_err err = weir__exchange_begin(x, status, type, (int64_t)size);
+    weir_err err = set_headers(c, f, o);
+    if (err == WEIR_OK && is_part)
+        err = say_part(c, first, last, size);
+    size = is_part ? last - first + 1 : size;
+    if (err == WEIR_OK)
+        err = weir__exchange_begin(x, is_part ? 206 : 200, type, (int64_t)size);
     return err < 0 ? err : send_part(c, x, f->fd, first, size);
+}
+
+static weir_err send_not_modified(weir_ctx *c, const struct file *f, const weir_file_options *o)
+{
+    weir_err err = set_validators(c, f, o);
+    return err < 0 ? err
+                   : weir__exchange_respond(weir__request_of(c)->x, 304, (weir_str){NULL, 0},
+                                            WEIR_S(""));
 }
 
 weir_err weir_file_at(weir_ctx *c, weir_str path, const weir_file_options *o)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     struct weir__exchange *x = weir__request_of(c)->x;
+    weir_file_options room;
+    o = weir__options(o, &room, sizeof room, "weir_file");
+    if (o->version != NULL && !weir__web_is_version(o->version))
+        weir__misuse("weir_file", "a .version has 1 to 64 printable characters but blanks and "
+                                  "quotes");
     struct file *f = weir_alloc(c, sizeof *f);
     if (f == NULL)
         return weir__ctx_arena(weir__ctx_of(c))->is_over_budget ? WEIR_EBUDGET : -ENOMEM;
-    weir_err err = open_owned(c, f, path, o->root);
-    if (err == WEIR_OK)
-        err = set_headers(c, f, o);
+    weir_err err = open_owned(c, f, path, o);
     int status = err == WEIR_OK ? status_of_conditions(x, f) : 0;
     if (status == 304)
-        err = weir__exchange_respond(x, 304, (weir_str){NULL, 0}, WEIR_S(""));
+        err = send_not_modified(c, f, o);
     else if (status == 412)
         err = weir_fail(c, 412, "the file is not the one that was asked for");
     else if (status == 200)
@@ -363,5 +451,7 @@ weir_err weir__web_static(weir_ctx *c)
     weir_str path = weir_param(c, "path");
     if (path.len == 0 || path.ptr[path.len - 1] == '/')
         path = weir_sprintf(c, WEIR_STR_FMT "index.html", WEIR_STR_ARG(path));
-    return weir_file(c, path, .root = weir__request_of(c)->route->folder);
+    const struct weir__route *r = weir__request_of(c)->route;
+    return weir_file(c, path, .root = r->folder, .cache_control = r->files.cache_control,
+                     .version = r->files.version, .dot_files = r->files.dot_files);
 }

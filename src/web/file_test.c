@@ -102,6 +102,8 @@ static void build(weir_group *app)
     weir_get(app, "/failing", failing);
     weir_get(app, "/old", old_kernel);
     weir_static(app, "/assets/", folder);
+    weir_static(app, "/cached/", folder, .cache_control = "max-age=9", .version = "v1");
+    weir_static(app, "/all/", folder, .dot_files = true);
     weir_get(app, "/download", download);
     weir_get(app, "/trusted", trusted);
     weir_post(app, "/made", made);
@@ -235,6 +237,120 @@ static void test_no_file_is_of_tomorrow(void **state)
     kit_run(build, use_future);
 }
 
+/* --- tags --------------------------------------------------------------------------------- */
+
+static const char *tag_of_a(struct kit *k)
+{
+    return header_of(k, kit_get(k, "/assets/a.txt"), "ETag");
+}
+
+static void set_time(const char *name, int64_t second)
+{
+    const struct timespec times[2] = {{second, 0}, {second, 0}};
+    assert_int_equal(utimensat(AT_FDCWD, in_folder(name), times, 0), 0);
+}
+
+/* Other contents of one size and one time, as archives and images unpack them. */
+static void use_tags(struct kit *k)
+{
+    set_time("a.txt", 1);
+    const char *first = tag_of_a(k), *date = "Thu, 01 Jan 1970 00:00:01 GMT";
+    assert_string_equal(tag_of_a(k), first);
+    assert_true(kit_has_header(kit_get(k, "/assets/a.txt"),
+                               weir_sprintf(k->c, "Last-Modified: %s", date).ptr));
+    struct timespec tick = {0, 20000000}; /* the kernel's clock moves on */
+    assert_int_equal(nanosleep(&tick, NULL), 0);
+    put(in_folder("a.txt"), "9876543210", 10);
+    set_time("a.txt", 1);
+    const char *second = tag_of_a(k);
+    assert_string_not_equal(first, second);
+    kit_expect(with(k, "If-None-Match", first), 200, "9876543210");
+    weir_str part = weir_sprintf(k->c, "%s\r\nRange: bytes=0-0", first);
+    kit_expect(with(k, "If-Range", part.ptr), 200, "9876543210");
+    part = weir_sprintf(k->c, "%s\r\nRange: bytes=0-0", date);
+    kit_expect(with(k, "If-Range", part.ptr), 200, "9876543210");
+    put(in_folder("b.txt"), "0123456789", 10); /* swapped by name */
+    set_time("b.txt", 1);
+    char from[160];
+    snprintf(from, sizeof from, "%s", in_folder("b.txt"));
+    assert_int_equal(rename(from, in_folder("a.txt")), 0);
+    assert_string_not_equal(tag_of_a(k), second);
+    assert_string_not_equal(tag_of_a(k), first);
+    const char *a = kit_get(k, "/cached/a.txt");
+    assert_string_equal(header_of(k, a, "ETag"), "\"v1-a\"");
+    assert_true(kit_has_header(a, "Cache-Control: max-age=9"));
+    put(in_folder("a.txt"), "0123456789", 10);
+}
+
+static void test_no_two_contents_have_one_tag(void **state)
+{
+    (void)state;
+    kit_run(build, use_tags);
+}
+
+/* What belongs to the content does not go with an error in its place, which would be cached. */
+static void use_errors(struct kit *k)
+{
+    static const char *const asked[] = {"Range: bytes=10-\r\n", "If-Match: \"x\"\r\n"};
+    static const char *const lines[] = {"ETag", "Last-Modified", "Cache-Control", "Disposition"};
+    for (size_t i = 0; i < 2; i++) {
+        const char *a = kit_ask(k, "GET", "/cached/a.txt", asked[i], "");
+        assert_int_equal(kit_status(a), i == 0 ? 416 : 412);
+        for (size_t l = 0; l < sizeof lines / sizeof lines[0]; l++)
+            assert_null(strstr(a, lines[l]));
+    }
+    const char *a = kit_ask(k, "GET", "/cached/a.txt", "If-None-Match: \"v1-a\"\r\n", "");
+    kit_expect(a, 304, "");
+    assert_true(kit_has_header(a, "Cache-Control: max-age=9"));
+    assert_true(kit_has_header(a, "ETag: \"v1-a\""));
+}
+
+static void test_errors_are_not_cached_as_the_file(void **state)
+{
+    (void)state;
+    kit_run(build, use_errors);
+}
+
+/* --- names with a dot ----------------------------------------------------------------------- */
+
+static void use_dots(struct kit *k)
+{
+    static const struct {
+        const char *path;
+        int status, status_of_all;
+    } rows[] = {
+        {".env", 404, 200},        {".git/config", 404, 200},      {"sub/.htpasswd", 404, 200},
+        {"%2eenv", 404, 200},      {".git%2Fconfig", 404, 200},    {"..env", 404, 404},
+        {"a.txt", 200, 200},       {".well-known/acme", 200, 200}, {".well-known/.x", 404, 404},
+        {".well-known", 404, 404}, {".well-known-x", 404, 404},    {"sub/.well-known/x", 404, 404},
+        {"sub/..", 400, 400},
+    };
+    assert_int_equal(mkdir(in_folder(".git"), 0700), 0);
+    assert_int_equal(mkdir(in_folder(".well-known"), 0700), 0);
+    static const char *const names[] = {".env", ".git/config", "sub/.htpasswd", ".well-known/acme"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        put(in_folder(names[i]), "dot", 3);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        weir_str path = weir_sprintf(k->c, "/assets/%s", rows[i].path);
+        assert_int_equal(kit_status(kit_get(k, path.ptr)), rows[i].status);
+        path = weir_sprintf(k->c, "/all/%s", rows[i].path);
+        assert_int_equal(kit_status(kit_get(k, path.ptr)), rows[i].status_of_all);
+        path = weir_sprintf(k->c, "/download?name=%s", rows[i].path);
+        int status = rows[i].status == 400 ? 404 : rows[i].status;
+        assert_int_equal(kit_status(kit_get(k, path.ptr)), status);
+    }
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        assert_int_equal(unlink(in_folder(names[i])), 0);
+    assert_int_equal(rmdir(in_folder(".git")), 0);
+    assert_int_equal(rmdir(in_folder(".well-known")), 0);
+}
+
+static void test_names_with_a_dot_are_not_there(void **state)
+{
+    (void)state;
+    kit_run(build, use_dots);
+}
+
 static void use_escapes(struct kit *k)
 {
     static const char *const paths[] = {
@@ -326,6 +442,9 @@ int main(void)
         cmocka_unit_test(test_conditions_and_ranges),
         cmocka_unit_test(test_preconditions),
         cmocka_unit_test(test_no_file_is_of_tomorrow),
+        cmocka_unit_test(test_no_two_contents_have_one_tag),
+        cmocka_unit_test(test_errors_are_not_cached_as_the_file),
+        cmocka_unit_test(test_names_with_a_dot_are_not_there),
         cmocka_unit_test(test_a_path_cannot_leave_its_folder),
         cmocka_unit_test(test_a_kernel_without_openat2_follows_no_link),
         cmocka_unit_test(test_a_broken_disk_is_not_a_missing_file),

@@ -81,8 +81,10 @@ static void inherit_limits(struct weir__web *web, struct weir__route *r)
             r->timeout = g->timeout;
         if (r->body_bytes_max == 0)
             r->body_bytes_max = g->body_bytes_max;
+        if (r->half_close == WEIR_AS_ABOVE)
+            r->half_close = g->half_close;
     }
-    if (r->timeout.ns < 0)
+    if (r->timeout.ns < 0 && r->timeout.ns != weir_no_timeout().ns)
         weir__web_mistake(web, r->site, "%s: a timeout below 0", r->label);
 }
 
@@ -93,6 +95,13 @@ static void check_folder(struct weir__web *web, const struct weir__route *r)
         weir__web_mistake(web, r->site, "the folder %s: %s", r->folder, strerror(-fd));
     else
         weir__sys_close(fd);
+    if (r->files.version != NULL && !weir__web_is_version(r->files.version))
+        weir__web_mistake(web, r->site,
+                          "%s: .version has 1 to 64 printable characters but blanks and quotes",
+                          r->label);
+    if (r->files.cache_control != NULL &&
+        !weir__http_value_is_valid(weir_str_from(r->files.cache_control)))
+        weir__web_mistake(web, r->site, "%s: .cache_control is no header's value", r->label);
 }
 
 static void build_route(struct weir__web *web, struct weir__route *r)

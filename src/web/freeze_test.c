@@ -45,7 +45,8 @@ static void build_all_wrong(weir_group *app)
     provide_line = __LINE__ + 1;
     weir_provide(app, cache, &the_store);
     weir_provide(app, nobody, NULL);
-    weir_static(app, "/assets", "/there/is/no/such/folder");
+    weir_static(app, "/assets", "/there/is/no/such/folder", .version = "a b",
+                .cache_control = "a\r\nb");
     weir_error_table(app, {WEIR_DOMAIN(1), 200, "fine", NULL},
                      {WEIR_DOMAIN(1), 409, "twice", NULL});
     weir_get(app, "/slow", a_handler, .timeout = weir_ms(-1));
@@ -75,13 +76,39 @@ static void test_all_mistakes_are_listed_at_once(void **state)
     expect_line(report, twin_route, "/v1/a");
     expect_line(report, need_line, "handle store is needed here");
     expect_line(report, provide_line, "handle cache is provided already");
-    assert_non_null(strstr(report, "handle nobody is provided as NULL"));
+    assert_non_null(strstr(report, "the object of handle nobody is NULL"));
     assert_non_null(strstr(report, "has no handler"));
     assert_non_null(strstr(report, "/there/is/no/such/folder: No such file"));
+    assert_non_null(strstr(report, "GET /assets/*path: .version has"));
+    assert_non_null(strstr(report, "GET /assets/*path: .cache_control is"));
     assert_non_null(strstr(report, "has status 200"));
     assert_non_null(strstr(report, "is in the table already"));
     assert_non_null(strstr(report, "a timeout below 0"));
     assert_non_null(strstr(report, "the prefix \"prefix\""));
+}
+
+/* The slip `.timeout = 5`, as far as -Wmissing-braces lets a test write it. */
+static int slip_group, slip_route;
+
+static void build_slips(weir_group *app)
+{
+    slip_group = __LINE__ + 1;
+    weir_group *v1 = weir_group_new(app, "/v1", .timeout = weir_ns(5));
+    slip_route = __LINE__ + 1;
+    weir_get(v1, "/a", a_handler, .timeout = weir_ns(999999));
+    weir_get(v1, "/b", a_handler, .timeout = weir_ms(1));
+    weir_get(v1, "/c", a_handler);
+}
+
+static void test_times_without_a_unit_are_refused(void **state)
+{
+    (void)state;
+    char report[4096];
+    assert_int_equal(kit_mistakes(build_slips, report, sizeof report), WEIR_EINVALID);
+    expect_line(report, slip_group, "the group \"/v1\": .timeout is 5 ns");
+    expect_line(report, slip_group, "write weir_ms(5) when");
+    expect_line(report, slip_route, "the route \"/v1/a\": .timeout is 999999 ns");
+    assert_int_equal(kit_count(report, "\n"), 2); /* what inherits it is not told of again */
 }
 
 static void build_too_deep(weir_group *app)
@@ -137,6 +164,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_mistakes_are_listed_at_once),
+        cmocka_unit_test(test_times_without_a_unit_are_refused),
         cmocka_unit_test(test_a_chain_has_a_maximum),
         cmocka_unit_test(test_nothing_is_wrong_with_a_good_table),
         cmocka_unit_test(test_the_start_survives_every_failed_allocation),

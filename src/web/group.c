@@ -9,6 +9,10 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/given.h"
+#include "base/sized.h"
+#include "base/slip.h"
+#include "rt/sized.h"
 #include "web/web.h"
 
 enum { START_BYTES_MAX = 64 << 20, OPTION_USES = 8 };
@@ -75,20 +79,38 @@ void weir__web_mistake(struct weir__web *web, const weir_site *site, const char 
     web->last_mistake = &m->next;
 }
 
-/* Everything that builds passes here: after the start nothing may change any more (S1). */
-static struct weir__web *building(weir_group *group, const char *function)
+struct weir__web *weir__web_building(weir_group *group, const weir_site **site,
+                                     const char *function)
 {
+    static const weir_site unknown = {"?", "?", 0};
+    if (*site == NULL)
+        *site = &unknown;
+    if (group == NULL) {
+        char noun[256];
+        snprintf(noun, sizeof noun, "the application or group, at %s:%d,", (*site)->file,
+                 (*site)->line);
+        weir__missing(function, noun);
+    }
     if (group->web->is_frozen)
         weir__misuse(function, "the service runs already; routes and handles are made before");
     return group->web;
 }
-#define BUILDING(group) building((group), __func__)
+
+bool weir__web_has(struct weir__web *web, const weir_site *site, const void *p,
+                   const char *function, const char *noun)
+{
+    if (p == NULL)
+        weir__web_mistake(web, site, "%s: %s is NULL", function, noun);
+    return p != NULL;
+}
 
 /* --- middleware --------------------------------------------------------------------------- */
 
 /* The `i`-th of the arguments as they are written, "auth, limit, .timeout = x". */
 static weir_str name_of(const char *names, size_t i)
 {
+    if (names == NULL)
+        return WEIR_S("?");
     for (; i > 0; i--) {
         const char *comma = strchr(names, ',');
         if (comma == NULL)
@@ -113,7 +135,10 @@ static void add_use(struct weir__web *web, struct weir__web_use ***last, weir_ha
 void weir_use_at(const weir_site *site, weir_group *group, const char *names,
                  const weir_handler *handlers, size_t count)
 {
-    struct weir__web *web = BUILDING(group);
+    WEIR__BEFORE_START(group != NULL && group->web->is_frozen);
+    struct weir__web *web = weir__web_building(group, &site, "weir_use");
+    if (count > 0 && !weir__web_has(web, site, handlers, "weir_use", "the list of handlers"))
+        return;
     for (size_t i = 0; i < count; i++) {
         if (handlers[i] == NULL)
             weir__web_mistake(web, site, "a middleware is NULL");
@@ -135,6 +160,15 @@ static void add_option_uses(struct weir__web *web, struct weir__web_use ***last,
     }
 }
 
+/* A time-out that was given without its unit. */
+static void check_dur(struct weir__web *web, const weir_site *site, const char *what,
+                      weir_str pattern, weir_dur timeout)
+{
+    if (weir__dur_is_slip(timeout))
+        weir__web_mistake(web, site, "%s \"%.*s\": .timeout" WEIR__SLIP_FMT, what,
+                          WEIR_STR_ARG(pattern), WEIR__SLIP_ARG(timeout));
+}
+
 /* --- groups ------------------------------------------------------------------------------- */
 
 /* `prefix` and `rest` as one path; a slash at the end of the prefix does not count twice. */
@@ -147,6 +181,16 @@ static weir_str join(struct weir__web *web, weir_str prefix, weir_str rest)
     return path.ptr != NULL ? path : WEIR_S("");
 }
 
+/* A '*' that is not the byte itself, "\*". */
+static bool has_wildcard(weir_str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.ptr[i] == '*' && (i == 0 || s.ptr[i - 1] != '\\'))
+            return true;
+    }
+    return false;
+}
+
 static weir_str checked_prefix(struct weir__web *web, const weir_site *site, const char *prefix)
 {
     weir_str s = weir_str_from(prefix != NULL ? prefix : "");
@@ -156,7 +200,7 @@ static weir_str checked_prefix(struct weir__web *web, const weir_site *site, con
     }
     if (s.len > 0 && s.ptr[s.len - 1] == '/')
         s.len--;
-    if (s.len > 0 && memchr(s.ptr, '*', s.len) != NULL)
+    if (has_wildcard(s))
         weir__web_mistake(web, site, "the prefix \"%s\" has a wildcard, which ends a pattern",
                           prefix);
     return s;
@@ -165,7 +209,13 @@ static weir_str checked_prefix(struct weir__web *web, const weir_site *site, con
 weir_group *weir_group_new_at(const weir_site *site, weir_group *above, const char *prefix,
                               const char *names, const weir_group_options *o)
 {
-    struct weir__web *web = BUILDING(above);
+    WEIR__BEFORE_START(above != NULL && above->web->is_frozen, above);
+    struct weir__web *web = weir__web_building(above, &site, "weir_group_new");
+    static const weir_group_options none = {.size = sizeof none};
+    weir_group_options room;
+    if (!weir__web_has(web, site, o, "weir_group_new", "the pointer to the options"))
+        o = &none;
+    o = weir__options(o, &room, sizeof room, "weir_group_new");
     weir_group *g = weir__web_alloc(web, sizeof *g);
     if (g == NULL)
         return above;
@@ -175,7 +225,9 @@ weir_group *weir_group_new_at(const weir_site *site, weir_group *above, const ch
     g->prefix = join(web, above->prefix, checked_prefix(web, site, prefix));
     g->last_use = &g->first_use;
     g->timeout = o->timeout;
+    check_dur(web, site, "the group", g->prefix, o->timeout);
     g->body_bytes_max = o->body_bytes_max;
+    g->half_close = o->half_close;
     const weir_handler uses[OPTION_USES] = {o->use0, o->use1, o->use2, o->use3,
                                             o->use4, o->use5, o->use6, o->use7};
     add_option_uses(web, &g->last_use, uses, names, 0, site);
@@ -208,11 +260,9 @@ static bool is_plausible(struct weir__web *web, const weir_site *site, weir_meth
                          const char *pattern, weir_handler handler)
 {
     if (handler == NULL)
-        weir__web_mistake(web, site, "the route \"%s\" has no handler",
-                          pattern != NULL ? pattern : "");
-    else if (pattern == NULL || (pattern[0] != '\0' && pattern[0] != '/'))
-        weir__web_mistake(web, site, "the pattern \"%s\" does not begin with '/'",
-                          pattern != NULL ? pattern : "(NULL)");
+        weir__web_mistake(web, site, "the route \"%s\" has no handler", pattern);
+    else if (pattern[0] != '\0' && pattern[0] != '/')
+        weir__web_mistake(web, site, "the pattern \"%s\" does not begin with '/'", pattern);
     else if (method < WEIR_GET || method > WEIR_OPTIONS)
         weir__web_mistake(web, site, "the route \"%s\" has no known method", pattern);
     else
@@ -223,7 +273,13 @@ static bool is_plausible(struct weir__web *web, const weir_site *site, weir_meth
 void weir_route_at(const weir_site *site, weir_group *group, weir_method method,
                    const char *pattern, const char *names, const weir_route_options *o)
 {
-    struct weir__web *web = BUILDING(group);
+    WEIR__BEFORE_START(group != NULL && group->web->is_frozen);
+    struct weir__web *web = weir__web_building(group, &site, "weir_route");
+    weir_route_options room;
+    if (!weir__web_has(web, site, pattern, "weir_route", "the pattern") ||
+        !weir__web_has(web, site, o, "weir_route", "the pointer to the options"))
+        return;
+    o = weir__options(o, &room, sizeof room, "weir_route");
     if (!is_plausible(web, site, method, pattern, o->handler))
         return;
     struct weir__route *r = add_route(web, site, group, method, pattern);
@@ -232,16 +288,25 @@ void weir_route_at(const weir_site *site, weir_group *group, weir_method method,
     r->handler = o->handler;
     r->handler_name = name_of(names, 0);
     r->timeout = o->timeout;
+    check_dur(web, site, "the route", r->pattern, o->timeout);
     r->body_bytes_max = o->body_bytes_max;
+    r->half_close = o->half_close;
     const weir_handler uses[OPTION_USES] = {o->use0, o->use1, o->use2, o->use3,
                                             o->use4, o->use5, o->use6, o->use7};
     add_option_uses(web, &r->last_use, uses, names, 1, site);
 }
 
 void weir_static_at(const weir_site *site, weir_group *group, const char *pattern,
-                    const char *folder)
+                    const char *folder, const weir_static_options *options)
 {
-    struct weir__web *web = BUILDING(group);
+    WEIR__BEFORE_START(group != NULL && group->web->is_frozen);
+    struct weir__web *web = weir__web_building(group, &site, "weir_static");
+    weir_static_options room;
+    if (!weir__web_has(web, site, pattern, "weir_static", "the pattern") ||
+        !weir__web_has(web, site, folder, "weir_static", "the folder") ||
+        !weir__web_has(web, site, options, "weir_static", "the pointer to the options"))
+        return;
+    options = weir__options(options, &room, sizeof room, "weir_static");
     weir_str prefix = checked_prefix(web, site, pattern);
     weir_str whole = join(web, prefix, WEIR_S("/*path"));
     struct weir__route *r = add_route(web, site, group, WEIR_GET, whole.ptr);
@@ -250,22 +315,30 @@ void weir_static_at(const weir_site *site, weir_group *group, const char *patter
     r->handler = weir__web_static;
     r->handler_name = WEIR_S("weir_static");
     r->folder = folder;
+    r->files = *options;
+    r->timeout = options->timeout;
+    check_dur(web, site, "the folder", whole, options->timeout);
 }
 
 void weir_slash_policy_of(weir_group *group, weir_slash policy)
 {
-    BUILDING(group)->slash = policy;
+    WEIR__BEFORE_START(group != NULL && group->web->is_frozen);
+    const weir_site *nowhere = NULL;
+    weir__web_building(group, &nowhere, __func__)->slash = policy;
 }
 
 void weir_fallback_at(const weir_site *site, weir_group *group, weir_handler handler,
                       const char *name)
 {
-    struct weir__web *web = BUILDING(group);
+    WEIR__BEFORE_START(group != NULL && group->web->is_frozen);
+    struct weir__web *web = weir__web_building(group, &site, "weir_fallback");
+    if (!weir__web_has(web, site, (const void *)(uintptr_t)handler, "weir_fallback", "the handler"))
+        return;
     if (web->fallback != NULL)
         weir__web_mistake(web, site, "a second fallback; the first one is at %s:%d",
                           web->fallback_site->file, web->fallback_site->line);
     web->fallback = handler;
-    web->fallback_name = weir_str_from(name);
+    web->fallback_name = weir_str_from(name != NULL ? name : "?");
     web->fallback_site = site;
 }
 
@@ -288,16 +361,25 @@ static void check_entry(struct weir__web *web, const weir_site *site, const weir
     }
 }
 
-void weir_error_table_at(const weir_site *site, weir_group *group, const weir_error_entry *entries,
-                         size_t count)
+void weir_error_table_at(const weir_site *site, weir_group *group, size_t stride,
+                         const weir_error_entry *entries, size_t count)
 {
-    struct weir__web *web = BUILDING(group);
+    WEIR__BEFORE_START(group != NULL && group->web->is_frozen);
+    struct weir__web *web = weir__web_building(group, &site, "weir_error_table");
+    if (count > 0 && !weir__web_has(web, site, entries, "weir_error_table", "the list of entries"))
+        return;
     for (size_t i = 0; i < count; i++) {
-        check_entry(web, site, &entries[i]);
+        weir_error_entry entry;
+        if (!weir__sized_copy(&entry, sizeof entry, (const char *)entries + i * stride, stride))
+            weir__web_mistake(web, site,
+                              "error %d has what this library does not know: the program was "
+                              "compiled with a newer Weir",
+                              entry.code);
+        check_entry(web, site, &entry);
         struct weir__web_error *e = weir__web_alloc(web, sizeof *e);
         if (e == NULL)
             return;
-        e->entry = entries[i];
+        e->entry = entry;
         e->site = site;
         e->next = web->errors;
         web->errors = e;

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "base/assert.h"
+#include "base/given.h"
 #include "rt/panic.h"
 #include "web/web.h"
 
@@ -29,15 +30,16 @@ static unsigned number_of(weir_handle *h)
 
 void weir_provide_at(const weir_site *site, weir_group *group, weir_handle *handle, void *object)
 {
-    struct weir__web *web = group->web;
-    if (web->is_frozen)
-        weir__misuse(__func__, "handle %s: the service runs already", handle->name);
+    WEIR__BEFORE_START(group != NULL && group->web->is_frozen);
+    struct weir__web *web = weir__web_building(group, &site, "weir_provide");
+    if (!weir__web_has(web, site, handle, "weir_provide", "the handle"))
+        return;
     unsigned n = number_of(handle);
     if (n == 0)
         weir__web_mistake(web, site, "handle %s: there are more than %d", handle->name,
                           WEIR_HANDLES_MAX - 1);
     else if (object == NULL)
-        weir__web_mistake(web, site, "handle %s is provided as NULL", handle->name);
+        weir__web_mistake(web, site, "weir_provide: the object of handle %s is NULL", handle->name);
     else if (web->handles[n] != NULL)
         weir__web_mistake(web, site, "handle %s is provided already, at %s:%d", handle->name,
                           web->handle_sites[n]->file, web->handle_sites[n]->line);
@@ -49,7 +51,10 @@ void weir_provide_at(const weir_site *site, weir_group *group, weir_handle *hand
 
 void weir_needs_at(const weir_site *site, weir_group *group, weir_handle *handle)
 {
-    struct weir__web *web = group->web;
+    WEIR__BEFORE_START(group != NULL && group->web->is_frozen);
+    struct weir__web *web = weir__web_building(group, &site, "weir_needs");
+    if (!weir__web_has(web, site, handle, "weir_needs", "the handle"))
+        return;
     struct weir__web_need *need = weir__web_alloc(web, sizeof *need);
     if (need == NULL)
         return;
@@ -68,6 +73,8 @@ static const struct weir__web *service_of(const struct weir__ctx *c)
 
 void *weir_handle_get(weir_ctx *c, const weir_handle *handle)
 {
+    WEIR__FIBERS_ONLY(NULL);
+    weir__given(handle, "the handle");
     const struct weir__web *web = service_of(weir__ctx_of(c));
     unsigned n = __atomic_load_n(&handle->number, __ATOMIC_RELAXED);
     void *object = web != NULL && n != 0 ? web->handles[n] : NULL;

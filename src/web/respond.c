@@ -1,5 +1,5 @@
 /*
- * Whole responses: JSON, text, bytes, redirects, headers, cookies. A body is made first and handed
+ * Whole responses: JSON, text, bytes, redirects. A body is made first and handed
  * over in one piece, so that its length is announced and an error while making it still has its own
  * status.
  *
@@ -9,10 +9,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/given.h"
 #include "base/json_encode.h"
 #include "web/web.h"
 
-enum { STACK_BODY = 2048, FIRST_SPILL = 8192, COOKIE_MAX = 4096 };
+enum { STACK_BODY = 2048, FIRST_SPILL = 8192 };
 
 /* The server does the rest: it refuses and counts what comes second. */
 static weir_err respond(const char *function, struct weir__exchange *x, int status, weir_str type,
@@ -78,6 +79,9 @@ static weir_err body_send(const char *function, struct body *b, struct weir__exc
 
 weir_err weir_json_at(weir_ctx *c, int status, const weir_model *model, const void *object)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(model, "the model");
+    weir__given(object, "the object");
     struct weir__request *r = weir__request_of(c);
     struct body b;
     body_init(&b, weir__ctx_of(c));
@@ -87,6 +91,9 @@ weir_err weir_json_at(weir_ctx *c, int status, const weir_model *model, const vo
 
 weir_err weir_reply_at(weir_ctx *c, const weir_model *model, const void *object)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(model, "the model");
+    weir__given(object, "the object");
     struct weir__request *r = weir__request_of(c);
     struct body b;
     body_init(&b, weir__ctx_of(c));
@@ -107,17 +114,21 @@ static const weir_str text_type = {"text/plain; charset=utf-8", 25};
 
 weir_err weir_text_str(weir_ctx *c, int status, weir_str text)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     return respond("weir_text", weir__request_of(c)->x, status, text_type, text);
 }
 
 weir_err weir_text_z(weir_ctx *c, int status, const char *text)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     (void)weir__ctx_of(c);
     return weir_text_str(c, status, weir_str_from(text));
 }
 
 weir_err weir_textf(weir_ctx *c, int status, const char *format, ...)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(format, "the format");
     va_list args;
     va_start(args, format);
     weir_str text = weir__ctx_vprintf(weir__ctx_of(c), format, args);
@@ -129,6 +140,8 @@ weir_err weir_textf(weir_ctx *c, int status, const char *format, ...)
 
 weir_err weir_bytes(weir_ctx *c, int status, const char *type, weir_str bytes)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(type, "the type");
     weir_str t = weir_str_from(type);
     if (!weir__http_value_is_valid(t))
         return weir_raise(c, WEIR_EINVALID,
@@ -138,6 +151,7 @@ weir_err weir_bytes(weir_ctx *c, int status, const char *type, weir_str bytes)
 
 weir_err weir_no_content(weir_ctx *c)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     return respond(__func__, weir__request_of(c)->x, 204, (weir_str){NULL, 0}, WEIR_S(""));
 }
 
@@ -160,67 +174,16 @@ static bool is_location(weir_str s)
 
 weir_err weir_redirect(weir_ctx *c, int status, weir_str location)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     struct weir__exchange *x = weir__request_of(c)->x;
-    if (!is_redirect(status))
-        return weir_raise(c, WEIR_EFAIL, "weir_redirect: status %d is no redirect", status);
+    if (WEIR_UNLIKELY(!is_redirect(status)))
+        weir__misuse(__func__, "status %d; a redirect has 301, 302, 303, 307 or 308", status);
     if (!is_location(location))
-        return weir_raise(c, WEIR_EFAIL, "weir_redirect: the location is no URL");
+        return weir_raise(c, WEIR_EINVALID, "weir_redirect: the location is no URL");
     if (!x->is_started) {
         weir_err err = weir__exchange_header_set(x, WEIR_S("Location"), location);
         if (err < 0)
             return err;
     }
     return respond(__func__, x, status, (weir_str){NULL, 0}, WEIR_S(""));
-}
-
-/* --- headers ------------------------------------------------------------------------------ */
-
-weir_err weir_set_header(weir_ctx *c, const char *name, weir_str value)
-{
-    return weir__exchange_header_set(weir__request_of(c)->x, weir_str_from(name), value);
-}
-
-static bool is_cookie_value(weir_str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        char ch = s.ptr[i];
-        if (ch <= ' ' || ch >= 0x7f || ch == '"' || ch == ',' || ch == ';' || ch == '\\')
-            return false;
-    }
-    return true;
-}
-
-/* A path or a domain: everything but what would end it. */
-static bool is_attribute(const char *s)
-{
-    return s == NULL || (weir__http_value_is_valid(weir_str_from(s)) && strchr(s, ';') == NULL);
-}
-
-static bool is_same_site(const char *s)
-{
-    return s == NULL || strcmp(s, "Strict") == 0 || strcmp(s, "Lax") == 0 || strcmp(s, "None") == 0;
-}
-
-weir_err weir_cookie_set_at(weir_ctx *c, const char *name, weir_str value,
-                            const weir_cookie_options *o)
-{
-    struct weir__exchange *x = weir__request_of(c)->x;
-    if (!weir__http_name_is_valid(weir_str_from(name)) || !is_cookie_value(value) ||
-        !is_attribute(o->path) || !is_attribute(o->domain) || !is_same_site(o->same_site))
-        return WEIR_EINVALID;
-    char bytes[COOKIE_MAX];
-    weir_buf b;
-    weir_buf_init_fixed(&b, bytes, sizeof bytes);
-    weir_buf_printf(&b, "%s=" WEIR_STR_FMT "; Path=%s", name, WEIR_STR_ARG(value),
-                    o->path != NULL ? o->path : "/");
-    if (o->domain != NULL)
-        weir_buf_printf(&b, "; Domain=%s", o->domain);
-    if (o->max_age.ns != 0)
-        weir_buf_printf(&b, "; Max-Age=%lld",
-                        o->max_age.ns < 0 ? 0LL : (long long)(o->max_age.ns / 1000000000));
-    weir_buf_printf(&b, "; SameSite=%s%s%s", o->same_site != NULL ? o->same_site : "Lax",
-                    o->is_insecure ? "" : "; Secure", o->is_readable ? "" : "; HttpOnly");
-    if (b.err < 0)
-        return WEIR_ETOOLARGE;
-    return weir__exchange_header_add(x, WEIR_S("Set-Cookie"), weir_buf_str(&b));
 }

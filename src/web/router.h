@@ -4,8 +4,9 @@
  * in it without a lock. A lookup allocates nothing; parameters are places in the caller's path.
  *
  * Patterns are made of whole segments: a literal, `:name` (one segment, not empty), or at the end
- * `*name` (all the rest, slashes included, may be empty). In each segment a literal goes before a
- * parameter and a parameter before a wildcard, with backtracking.
+ * `*name` (all the rest, slashes included, may be empty). In a literal "\:" and "\*" are these
+ * bytes themselves. In each segment a literal goes before a parameter and a parameter before a
+ * wildcard, with backtracking.
  */
 #ifndef WEIR_WEB_ROUTER_H
 #define WEIR_WEB_ROUTER_H

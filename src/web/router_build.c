@@ -97,28 +97,69 @@ static void mistake_byte(struct weir__router *r, const struct weir__router_route
                          unsigned char ch)
 {
     if (ch == ':' || ch == '*')
-        mistake(r, route, "'%c' may stand at the beginning of a segment only", ch);
+        mistake(r, route,
+                "'%c' may stand at the beginning of a segment only; the character itself is "
+                "\"\\\\%c\" in C",
+                ch, ch);
+    else if (ch == '\\')
+        mistake(r, route,
+                "'\\' stands before ':' or '*' only, to make them text; a backslash itself may not "
+                "stand in a pattern");
     else if (ch > ' ' && ch < 0x7f)
         mistake(r, route, "'%c' may not stand in a pattern", ch);
     else
         mistake(r, route, "the byte 0x%02x may not stand in a pattern", ch);
 }
 
+/* True when "\:" or "\*" stands at `i`. A NUL is in every set that strchr looks in. */
+static bool is_escape(weir_str s, size_t i)
+{
+    return s.ptr[i] == '\\' && i + 1 < s.len && (s.ptr[i + 1] == ':' || s.ptr[i + 1] == '*');
+}
+
+/*
+ * A literal without its escapes, "\:" and "\*". A backslash before another byte stays, and is a
+ * mistake for check_literal to find. Absent when there is no memory.
+ */
+static weir_str unescaped(struct weir__router *r, weir_str s)
+{
+    if (s.len == 0 || memchr(s.ptr, '\\', s.len) == NULL)
+        return s;
+    char *plain = weir__arena_alloc(&r->arena, s.len);
+    size_t n = 0;
+    if (plain == NULL) {
+        r->err = -ENOMEM;
+        return (weir_str){NULL, 0};
+    }
+    for (size_t i = 0; i < s.len; i++)
+        plain[n++] = s.ptr[is_escape(s, i) ? ++i : i];
+    return (weir_str){plain, n};
+}
+
+/* `s` as it is written: what stands in it without an escape must be allowed to. */
+static void check_bytes(struct weir__router *r, const struct weir__router_route *route, weir_str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (is_escape(s, i)) {
+            i++;
+        } else if (!is_literal_byte((unsigned char)s.ptr[i])) {
+            mistake_byte(r, route, (unsigned char)s.ptr[i]);
+            return;
+        }
+    }
+}
+
+/* `plain` is `s` without its escapes. */
 static void check_literal(struct weir__router *r, const struct weir__router_route *route,
-                          weir_str s)
+                          weir_str s, weir_str plain)
 {
     if (weir_str_eq(s, WEIR_S(".")) || weir_str_eq(s, WEIR_S(".."))) {
         mistake(r, route, "no path may have the segment '" WEIR_STR_FMT "'", WEIR_STR_ARG(s));
         return;
     }
-    if (s.len > WEIR__ROUTE_LITERAL_MAX)
+    if (plain.len > WEIR__ROUTE_LITERAL_MAX)
         mistake(r, route, "a segment has more than %d bytes", WEIR__ROUTE_LITERAL_MAX);
-    for (size_t i = 0; i < s.len; i++) {
-        if (!is_literal_byte((unsigned char)s.ptr[i])) {
-            mistake_byte(r, route, (unsigned char)s.ptr[i]);
-            return;
-        }
-    }
+    check_bytes(r, route, s);
 }
 
 static bool has_name(const struct weir__router_route *route, weir_str name)
@@ -166,7 +207,8 @@ static void check_segment(struct weir__router *r, struct weir__router_route *rou
             mistake(r, route, "'" WEIR_STR_FMT "' must be the last segment", WEIR_STR_ARG(s));
         check_name(r, route, s.ptr[0], seg.text);
     } else {
-        check_literal(r, route, s);
+        seg.text = unescaped(r, s);
+        check_literal(r, route, s, seg.text);
     }
     route->segments[route->segment_count++] = seg;
 }

@@ -43,7 +43,7 @@ static const char *const words[] = {
     "abcdefghj",
     "abcdefghijklmnopq",
     "abcdefghXjklmnopq",
-    "items",
+    "it\\:ms",
     "",
 };
 
@@ -67,7 +67,7 @@ static void some_pattern(struct parts *p)
 static void some_path(struct parts *p, const struct model *m)
 {
     static const char *const others[] = {"zz",          "%61", "us%65rs", "a.b",
-                                         "abcdefgh%69", "%2F", "a%2Fb"};
+                                         "abcdefgh%69", "%2F", "a%2Fb",   "it:ms"};
     const struct parts *like = &m->routes[below(m->count)].pattern;
     int count = like->count - 1 + below(3);
     p->len = 0;
@@ -77,7 +77,7 @@ static void some_path(struct parts *p, const struct model *m)
         bool is_like = i < like->count && rank_of(like->part[i]) == 0 && like->part[i].len > 0;
         parts_add(p, kind < 7 && is_like ? like->part[i]
                      : kind < 9          ? weir_str_from(words[below(11)])
-                                         : weir_str_from(others[below(7)]));
+                                         : weir_str_from(others[below(8)]));
     }
 }
 

@@ -82,14 +82,33 @@ static bool is_all_in(weir_str s, const char *set)
     return true;
 }
 
+/* A literal without the backslashes of "\:" and "\*", in `plain`. */
+static weir_str literal_plain(weir_str s, char plain[MODEL_BYTES_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        bool is_escape =
+            s.ptr[i] == '\\' && i + 1 < s.len && (s.ptr[i + 1] == ':' || s.ptr[i + 1] == '*');
+        if (!is_escape)
+            plain[n++] = s.ptr[i];
+    }
+    return (weir_str){plain, n};
+}
+
 static bool is_good_literal(weir_str s)
 {
+    char plain[MODEL_BYTES_MAX];
     for (size_t i = 0; i < s.len; i++) {
         unsigned char ch = (unsigned char)s.ptr[i];
+        bool is_escaped = i > 0 && s.ptr[i - 1] == '\\';
+        if ((ch == ':' || ch == '*') && is_escaped)
+            continue;
+        if (ch == '\\' && i + 1 < s.len && (s.ptr[i + 1] == ':' || s.ptr[i + 1] == '*'))
+            continue;
         if (ch <= ' ' || ch == 0x7f || strchr("\"#%<>?[\\]^`{|}:*", ch) != NULL)
             return false;
     }
-    return s.len <= WEIR__ROUTE_LITERAL_MAX && !weir_str_eq(s, WEIR_S(".")) &&
+    return literal_plain(s, plain).len <= WEIR__ROUTE_LITERAL_MAX && !weir_str_eq(s, WEIR_S(".")) &&
            !weir_str_eq(s, WEIR_S(".."));
 }
 
@@ -186,9 +205,9 @@ static inline bool is_good_path(const struct parts *path)
 /* True when the segment of a path says the literal. */
 static bool says(weir_str part, weir_str literal)
 {
-    char plain[MODEL_BYTES_MAX];
+    char plain[MODEL_BYTES_MAX], wanted[MODEL_BYTES_MAX];
     int n = slow_plain(part, plain);
-    return n >= 0 && weir_str_eq((weir_str){plain, (size_t)n}, literal);
+    return n >= 0 && weir_str_eq((weir_str){plain, (size_t)n}, literal_plain(literal, wanted));
 }
 
 static inline bool fits(const struct model *m, const struct parts *pattern,

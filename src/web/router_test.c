@@ -320,6 +320,20 @@ static void expect_mistakes(enum weir__route_slash slash, const char *const *rou
     weir__router_free(r);
 }
 
+/* A text that did not come from C may have any byte; this one is no escape. */
+static void a_backslash_before_a_nul_is_refused(void **state)
+{
+    (void)state;
+    struct weir__router *r = weir__router_new(WEIR__ROUTE_SLASH_REDIRECT);
+    assert_non_null(r);
+    weir__router_add(r, WEIR_HTTP1_GET, WEIR_S("/users\\\0id"), NULL, "app.c", 1);
+    assert_int_equal(weir__router_freeze(r), WEIR_EINVALID);
+    assert_string_equal(weir__router_mistake(r, 0),
+                        "app.c:1: GET /users\\: '\\' stands before ':' or '*' only, to make them "
+                        "text; a backslash itself may not stand in a pattern");
+    weir__router_free(r);
+}
+
 static void conflicts_name_both_places(void **state)
 {
     (void)state;
@@ -367,7 +381,8 @@ static void bad_patterns_are_all_listed(void **state)
                "app.c:9: GET /a?b: '?' may not stand in a pattern",
                "app.c:10: GET /a b: the byte 0x20 may not stand in a pattern",
                "app.c:11: GET /a%20b: '%' may not stand in a pattern",
-               "app.c:12: GET /v:id: ':' may stand at the beginning of a segment only",
+               "app.c:12: GET /v:id: ':' may stand at the beginning of a segment only; the "
+               "character itself is \"\\\\:\" in C",
                "app.c:13: GET /:a.b: the name in ':a.b' may have letters, digits, '_' and '-' only",
                wide_line, deep_line, segment_line,
                "app.c:17: GET /./a: no path may have the segment '.'",
@@ -379,6 +394,38 @@ static void bad_patterns_are_all_listed(void **state)
                "'-' only",
                "app.c:20: CONNECT /x: routes cannot have this method",
                "app.c:22: GET /\t: the byte 0x09 may not stand in a pattern"));
+}
+
+/* "\:" and "\*" are these bytes and no parameter, at the beginning of a segment and within. */
+static void escaped_bytes_are_text(void **state)
+{
+    (void)state;
+    expect(WEIR__ROUTE_SLASH_REDIRECT,
+           ROUTES("GET /v1/jobs\\:batch", "GET /v1/\\:all", "GET /v1/:id", "GET /\\*", "GET /*rest",
+                  "POST /v1/:id/\\:cancel"),
+           EXPECT({"GET /v1/jobs:batch", "1"}, {"GET /v1/jobs%3Abatch", "1"}, {"GET /v1/:all", "2"},
+                  {"GET /v1/%3aall", "2"}, {"GET /v1/all", "3 id=all"},
+                  {"GET /v1/jobs\\:batch", "3 id=jobs\\:batch"}, {"GET /*", "4"}, {"GET /%2A", "4"},
+                  {"GET /x", "5 rest=x"}, {"POST /v1/7/:cancel", "6 id=7"},
+                  {"GET /v1/jobs:batch/", "5 rest=v1/jobs:batch/"}));
+    expect_mistakes(
+        WEIR__ROUTE_SLASH_REDIRECT,
+        ROUTES("GET /a\\:b", "GET /a\\:b", "GET /a\\b", "GET /a\\", "GET /\\\\", "GET /:a\\:b",
+               "GET /a*b", "GET /\\::"),
+        ROUTES(
+            "app.c:3: GET /a\\b: '\\' stands before ':' or '*' only, to make them text; a "
+            "backslash itself may not stand in a pattern",
+            "app.c:4: GET /a\\: '\\' stands before ':' or '*' only, to make them text; a "
+            "backslash itself may not stand in a pattern",
+            "app.c:5: GET /\\\\: '\\' stands before ':' or '*' only, to make them text; a "
+            "backslash itself may not stand in a pattern",
+            "app.c:6: GET /:a\\:b: the name in ':a\\:b' may have letters, digits, '_' and '-' "
+            "only",
+            "app.c:7: GET /a*b: '*' may stand at the beginning of a segment only; the character "
+            "itself is \"\\\\*\" in C",
+            "app.c:8: GET /\\::: ':' may stand at the beginning of a segment only; the character "
+            "itself is \"\\\\:\" in C",
+            "app.c:2: GET /a\\:b: the same path as GET /a\\:b at app.c:1"));
 }
 
 static void mistakes_beyond_the_list_are_counted(void **state)
@@ -537,6 +584,8 @@ int main(void)
         cmocka_unit_test(the_last_slash_follows_the_policy),
         cmocka_unit_test(a_redirect_never_leads_to_another_host),
         cmocka_unit_test(encoded_bytes_are_data),
+        cmocka_unit_test(escaped_bytes_are_text),
+        cmocka_unit_test(a_backslash_before_a_nul_is_refused),
         cmocka_unit_test(conflicts_name_both_places),
         cmocka_unit_test(bad_patterns_are_all_listed),
         cmocka_unit_test(mistakes_beyond_the_list_are_counted),

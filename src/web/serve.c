@@ -35,6 +35,7 @@ struct weir__request *weir__request_of_at(weir_ctx *c, const char *function)
 
 weir_err weir_next(weir_ctx *c)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     struct weir__request *r = weir__request_of(c);
     const weir_handler *at = r->next;
     if (WEIR_UNLIKELY(*at == NULL))
@@ -115,23 +116,6 @@ static void finish(struct weir__request *r, weir_err err)
 
 /* --- requests ----------------------------------------------------------------------------- */
 
-/*
- * The route's time limit in place of the server's; no wait has begun, so no timer is armed for that
- * one yet.
- */
-static void limit_time(struct weir__ctx *c, weir_time began, weir_dur timeout)
-{
-    weir_time deadline = weir_time_add(began, timeout);
-    struct weir__ctx *parent = c->parent;
-    if (parent != NULL && parent->deadline.ns < deadline.ns) {
-        c->deadline = parent->deadline;
-        c->deadline_owner = parent->deadline_owner;
-        return;
-    }
-    c->deadline = deadline;
-    c->deadline_owner = c;
-}
-
 /* CONNECT, TRACE and what is no method of ours: no route can have them (RFC 9110 section 9.1). */
 static bool is_implemented(const struct weir__request *r)
 {
@@ -189,7 +173,9 @@ static void serve(struct weir__exchange *x, void *arg)
     r->web = web;
     r->err = WEIR_EPANIC;
     r->hook_count = 0;
-    r->failure = NULL;
+    r->failure.message = NULL;
+    r->body_read = 0;
+    r->body.ptr = NULL;
     r->stream.is_used = false;
     const struct weir__route *route = route_of(web, r, look_up(web, r));
     r->route = route;
@@ -197,7 +183,9 @@ static void serve(struct weir__exchange *x, void *arg)
     x->user = r;
     x->ctx->route = route->label;
     if (route->timeout.ns != 0)
-        limit_time(x->ctx, x->began, route->timeout);
+        weir__exchange_limit_time(x, route->timeout);
+    if (WEIR_UNLIKELY(route->half_close != WEIR_AS_ABOVE))
+        x->is_half_close_served = route->half_close == WEIR_ON;
     finish(r, route->chain[0](weir__ctx_handle(x->ctx)));
 }
 
@@ -225,22 +213,6 @@ static weir_err auto_options(weir_ctx *c)
     return err < 0 ? err : weir_no_content(c);
 }
 
-/* To the other slash form. "//host/" would lead to another server, so such paths go nowhere. */
-static weir_err redirect(weir_ctx *c)
-{
-    struct weir__request *r = weir__request_of(c);
-    weir_str path = weir__exchange_path(r->x), query = weir__exchange_query(r->x);
-    if (path.len < 2 || path.ptr[1] == '/')
-        return not_found(c);
-    size_t len = r->match.adds_slash ? path.len : path.len - 1;
-    weir_str to =
-        weir_sprintf(c, "%.*s%s%s" WEIR_STR_FMT, (int)len, path.ptr, r->match.adds_slash ? "/" : "",
-                     query.ptr != NULL ? "?" : "", WEIR_STR_ARG(query));
-    if (to.ptr == NULL)
-        return weir_fail(c, 503, "no memory");
-    return weir_redirect(c, r->match.status, to);
-}
-
 static weir_err bad_path(weir_ctx *c)
 {
     return weir_fail(c, 400, "%s", weir__request_of(c)->match.reason);
@@ -251,7 +223,7 @@ const weir_handler weir__web_special_handlers[WEIR__WEB_SPECIALS] = {
     [WEIR__WEB_NOT_ALLOWED] = not_allowed,
     [WEIR__WEB_NOT_IMPLEMENTED] = not_implemented,
     [WEIR__WEB_AUTO_OPTIONS] = auto_options,
-    [WEIR__WEB_REDIRECT] = redirect,
+    [WEIR__WEB_REDIRECT] = weir__web_redirect,
     [WEIR__WEB_BAD_PATH] = bad_path,
 };
 

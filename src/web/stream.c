@@ -8,6 +8,7 @@
  */
 #include <weir/log.h>
 
+#include "base/given.h"
 #include "base/json_encode.h"
 #include "web/web.h"
 
@@ -67,7 +68,7 @@ static weir_stream *take(struct weir__request *r)
     return s;
 }
 
-static weir_stream *open_stream(weir_ctx *c, int status, const char *type, const char *function)
+static weir_stream *open_stream(weir_ctx *c, int status, weir_str type, const char *function)
 {
     struct weir__request *r = weir__request_of_at(c, function);
     if (status < 200 || status > 599)
@@ -78,19 +79,27 @@ static weir_stream *open_stream(weir_ctx *c, int status, const char *type, const
     s->type = type;
     if (is_second)
         s->err = WEIR_ECLOSED;
-    else if (!weir__http_value_is_valid(weir_str_from(type)))
+    else if (!weir__http_value_is_valid(type))
         s->err = WEIR_EINVALID;
     return s;
 }
 
 weir_stream *weir_stream_begin(weir_ctx *c, int status, const char *type)
 {
-    return weir__token_handle(&open_stream(c, status, type, __func__)->token);
+    WEIR__FIBERS_ONLY(weir__outside_nothing());
+    weir__given(type, "the type");
+    weir_stream *s = open_stream(c, status, weir_str_from(type), __func__);
+    if (s->err == WEIR_OK) /* it is sent with the first bytes, when `type` may be gone */
+        s->type = weir__arena_str(weir__ctx_arena(s->r->x->ctx), s->type);
+    if (s->err == WEIR_OK && s->type.ptr == NULL)
+        s->err = weir__ctx_arena(s->r->x->ctx)->is_over_budget ? WEIR_EBUDGET : -ENOMEM;
+    return weir__token_handle(&s->token);
 }
 
 weir_stream *weir_json_array(weir_ctx *c, int status)
 {
-    weir_stream *s = open_stream(c, status, "application/json", __func__);
+    WEIR__FIBERS_ONLY(weir__outside_nothing());
+    weir_stream *s = open_stream(c, status, WEIR_S("application/json"), __func__);
     s->is_array = true;
     return weir__token_handle(&s->token);
 }
@@ -99,7 +108,7 @@ static weir_err begin(weir_stream *s)
 {
     if (s->err < 0 || s->is_begun)
         return s->err;
-    s->err = weir__exchange_begin(s->r->x, s->status, weir_str_from(s->type), -1);
+    s->err = weir__exchange_begin(s->r->x, s->status, s->type, -1);
     s->is_begun = s->err == WEIR_OK;
     return s->err;
 }
@@ -114,10 +123,13 @@ static void check_kind(const weir_stream *s, bool is_array, const char *function
 
 weir_err weir_stream_put_at(weir_stream *s, const weir_model *model, const void *object)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(model, "the model");
+    weir__given(object, "the object");
     s = stream_of(s, "weir_stream_put");
     check_kind(s, true, "weir_stream_put");
     if (begin(s) < 0)
-        return s->err;
+        return weir__later_refused(s->err);
     struct weir__json_writer w;
     writer_init(&w, s->r->x);
     weir__json_raw(&w, s->has_items ? WEIR_S(",") : WEIR_S("["));
@@ -130,17 +142,21 @@ weir_err weir_stream_put_at(weir_stream *s, const weir_model *model, const void 
 
 weir_err weir_stream_write(weir_stream *s, weir_str bytes)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     s = stream_of(s, __func__);
     check_kind(s, false, __func__);
-    if (begin(s) == WEIR_OK)
-        s->err = weir__exchange_write(s->r->x, bytes);
-    return s->err;
+    if (begin(s) < 0)
+        return weir__later_refused(s->err);
+    return s->err = weir__exchange_write(s->r->x, bytes);
 }
 
 weir_err weir_stream_flush(weir_stream *s)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     s = stream_of(s, __func__);
-    if (s->err == WEIR_OK && s->is_begun)
+    if (s->err < 0)
+        return weir__later_refused(s->err);
+    if (s->is_begun)
         s->err = weir__exchange_flush(s->r->x);
     return s->err;
 }
@@ -159,6 +175,7 @@ static weir_err close_well(weir_stream *s)
 
 weir_err weir_stream_end(weir_stream *s, weir_err err)
 {
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     s = stream_of(s, __func__);
     if (s->is_ended)
         weir__misuse(__func__, "the stream has ended");

@@ -15,6 +15,7 @@
 #include "http/exchange.h"
 #include "http/server.h"
 #include "rt/log.h"
+#include "rt/outside.h"
 #include "rt/panic.h"
 #include "web/router.h"
 #include "wire/http_status.h"
@@ -49,6 +50,7 @@ struct weir_group {
     struct weir__web_use *first_use, **last_use;
     weir_dur timeout;
     size_t body_bytes_max;
+    weir_switch half_close;
 };
 
 struct weir__route {
@@ -56,7 +58,9 @@ struct weir__route {
     const char *label;         /* "GET /users/:id"; "" for what has no route */
     weir_dur timeout;          /* 0: the server's */
     size_t body_bytes_max;     /* 0: the server's */
-    const char *folder;        /* of weir_static */
+    weir_switch half_close;    /* WEIR_AS_ABOVE: the server's */
+    const char *folder;        /* of weir_static … */
+    weir_static_options files; /* … and how they are served */
     weir_str pattern;
     weir_str handler_name;
     const weir_site *site;
@@ -147,11 +151,26 @@ void weir__web_attach(struct weir__worker *w, void *arg);
 void weir__web_mistake(struct weir__web *web, const weir_site *site, const char *format, ...)
     WEIR_PRINTF(3, 4);
 
+/*
+ * Everything that builds passes here: after the start nothing may change any more (S1), and before
+ * it there must be something to build. Where `*site` is NULL it becomes one of an unknown place.
+ */
+struct weir__web *weir__web_building(weir_group *group, const weir_site **site,
+                                     const char *function);
+
+/* Whether what was given to `function` is there; a mistake when it is NULL. */
+bool weir__web_has(struct weir__web *web, const weir_site *site, const void *p,
+                   const char *function, const char *noun);
+
 /* Memory of the start; NULL is noted and fails the freeze. */
 void *weir__web_alloc(struct weir__web *web, size_t size);
 
-/* The handler of weir_static. */
+/* True for what an ETag may be made of. */
+bool weir__web_is_version(const char *version);
+
+/* The handler of weir_static, and the one that sends clients to the other slash form. */
 weir_err weir__web_static(weir_ctx *c);
+weir_err weir__web_redirect(weir_ctx *c);
 
 /* What stock handlers do where no route answers. */
 extern const weir_handler weir__web_special_handlers[WEIR__WEB_SPECIALS];
@@ -167,17 +186,21 @@ enum { WEIR__REQUEST_HOOKS_MAX = 4 };
 struct weir_stream {
     struct weir__token token;
     struct weir__request *r;
-    const char *type;
+    weir_str type;
     int status;
     weir_err err;
     bool is_array, is_begun, is_ended, has_items, is_used;
 };
 
-/* What is wrong with the input, for weir_fail_bind. In the request's context's memory. */
+/*
+ * What is wrong with the input, for weir_fail_bind: the last refusal counts, and with those of the
+ * same status before it its errors. It stands in the request itself, because memory may be what is
+ * wrong.
+ */
 struct weir__bind_failure {
-    int status;
-    const char *message;
-    weir_json_errors errors;
+    const char *message;      /* NULL: nothing is wrong */
+    int status;               /* 0: nobody is there to be told */
+    weir_json_errors *errors; /* in the request's context's memory; NULL: none, or no memory */
 };
 
 struct weir__request {
@@ -188,7 +211,9 @@ struct weir__request {
     weir_err err;             /* what the chain returned; WEIR_EPANIC while it has not */
     uint8_t hook_count;
     weir__request_hook hooks[WEIR__REQUEST_HOOKS_MAX];
-    struct weir__bind_failure *failure;
+    struct weir__bind_failure failure;
+    uint64_t body_read; /* bytes that weir_body_read has received */
+    weir_str body;      /* what weir_body has read; absent before */
     struct weir_stream stream;
     struct weir__route_match match;
 };
@@ -197,8 +222,30 @@ struct weir__request {
 struct weir__request *weir__request_of_at(weir_ctx *c, const char *function);
 #define weir__request_of(c) weir__request_of_at((c), __func__)
 
-/* The i-th path parameter, decoded; absent when there is no memory. */
-weir_str weir__param_at(weir_ctx *c, const struct weir__request *r, size_t i);
+/* --- input ------------------------------------------------------------------------------------ */
+
+enum weir__encoding {
+    WEIR__ENCODING_PATH, /* percent-encoded */
+    WEIR__ENCODING_FORM  /* and '+' is a blank: queries and forms */
+};
+
+/*
+ * `raw` decoded, in `c`'s memory and with a NUL behind it; itself when there is nothing to decode.
+ * WEIR_EINVALID: it is not encoded right; WEIR_EBUDGET, -ENOMEM; then `out` is absent. Input is
+ * decoded nowhere else.
+ */
+WEIR_MUST_USE weir_err weir__decode(struct weir__ctx *c, enum weir__encoding encoding, weir_str raw,
+                                    weir_str *out);
+
+/* Notes one bad value under its name, for weir_fail_bind; returns WEIR_EINVALID. */
+weir_err weir__input_refused(struct weir__request *r, weir_str name, const char *what);
+
+/* Notes an error of weir__decode under the value's name; returns it. */
+weir_err weir__input_failed(struct weir__request *r, weir_str name, weir_err err);
+
+/* The i-th path parameter, decoded. Errors as weir__decode. */
+WEIR_MUST_USE weir_err weir__param_at(struct weir__ctx *c, const struct weir__request *r, size_t i,
+                                      weir_str *out);
 
 /* Has `hook` called at the end of the request; once each. */
 void weir__request_at_end_at(weir_ctx *c, weir__request_hook hook, const char *function);

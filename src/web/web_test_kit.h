@@ -179,6 +179,8 @@ static KIT_UNUSED void kit_run_with(const struct weir__http_server_options *opti
                                     void (*build)(weir_group *app), void (*use)(struct kit *k))
 {
     struct kit *k = calloc(1, sizeof *k);
+    if (k == NULL)
+        abort();
     if (options != NULL)
         k->options = *options;
     k->use = use;

@@ -4,10 +4,9 @@
  * without.
  *
  * The hard thing is not the grammar but what must not be let in (RFC 9112 section 7.1, RFC errata
- * 7633): a bare LF or CR as a line's end, a blank or a sign about the size, an extension that hides
- * a line end from another reader. Extensions are read by their grammar, without the "bad" blanks
- * that it allows, and then ignored; the bytes spent on them are bounded for the body as a whole, as
- * are its trailers.
+ * 7633): a bare LF or CR as a line's end, a sign about the size, a blank without an extension, an
+ * extension that hides a line end from another reader. Extensions are read by their grammar, and
+ * then ignored; the bytes spent on them are bounded for the body as a whole, as are its trailers.
  */
 #include "wire/chunked.h"
 #include "wire/http_field.h"
@@ -15,11 +14,13 @@
 #define SIZE_DIGITS_MAX 16
 
 enum state {
-    SIZE,      /* the first digit of a size */
-    SIZE_MORE, /* further digits, ';' or CR */
-    EXT_NAME,  /* the first byte of an extension's name */
+    SIZE,       /* the first digit of a size */
+    SIZE_MORE,  /* further digits, ';' or CR */
+    EXT_BEFORE, /* blanks, then the ';' of an extension */
+    EXT_NAME,   /* the first byte of an extension's name */
     EXT_NAME_MORE,
-    EXT_VALUE, /* the first byte of its value */
+    EXT_EQUALS, /* blanks behind a name, then '=', or the ';' of the next one */
+    EXT_VALUE,  /* the first byte of its value */
     EXT_TOKEN,
     EXT_QUOTED,
     EXT_ESCAPED,
@@ -53,15 +54,20 @@ static int hex_digit(char ch)
     return ch <= '9' ? ch - '0' : (ch | 0x20) - 'a' + 10;
 }
 
+static bool is_blank(char ch)
+{
+    return ch == ' ' || ch == '\t';
+}
+
 /* ---- the chunk's line: each step takes one byte and returns 0 or an error ---- */
 
 static int step_size(struct weir__chunked *d, char ch)
 {
     int digit = hex_digit(ch);
     if (digit < 0) {
-        if (d->state == SIZE || (ch != ';' && ch != '\r'))
+        if (d->state == SIZE || (ch != ';' && ch != '\r' && !is_blank(ch)))
             return ch == '\n' ? WEIR_CHUNKED_ELINEEND : WEIR_CHUNKED_ESIZE;
-        d->state = ch == ';' ? EXT_NAME : SIZE_LF;
+        d->state = ch == ';' ? EXT_NAME : ch == '\r' ? SIZE_LF : EXT_BEFORE;
         return 0;
     }
     if (d->digits == SIZE_DIGITS_MAX || d->left > (uint64_t)INT64_MAX >> 4)
@@ -72,10 +78,19 @@ static int step_size(struct weir__chunked *d, char ch)
     return 0;
 }
 
-/* After a name or a value: the next extension or the line's end. */
+/*
+ * After a name or a value: the next extension, the line's end, or blanks, behind which only an
+ * extension may stand. "Bad" blanks are read wherever the grammar has them (RFC 9110 section
+ * 5.6.3).
+ */
 static int step_ext_end(struct weir__chunked *d, char ch)
 {
-    if (ch != ';' && ch != '\r')
+    if (is_blank(ch)) {
+        d->state = d->state == EXT_NAME_MORE || d->state == EXT_EQUALS ? EXT_EQUALS : EXT_BEFORE;
+        return 0;
+    }
+    bool is_end = ch == '\r' && d->state != EXT_BEFORE && d->state != EXT_EQUALS;
+    if (ch != ';' && !is_end)
         return ch == '\n' ? WEIR_CHUNKED_ELINEEND : WEIR_CHUNKED_EEXT;
     d->state = ch == ';' ? EXT_NAME : SIZE_LF;
     return 0;
@@ -110,20 +125,24 @@ static int step_ext(struct weir__chunked *d, char ch)
     d->ext_bytes_left--;
     switch (d->state) {
     case EXT_NAME:
-        return step_ext_token(d, ch, EXT_NAME_MORE);
+        return is_blank(ch) ? 0 : step_ext_token(d, ch, EXT_NAME_MORE);
     case EXT_NAME_MORE:
+    case EXT_EQUALS:
         if (ch == '=')
             d->state = EXT_VALUE;
-        else if (!is_token)
+        else if (!is_token || d->state == EXT_EQUALS)
             return step_ext_end(d, ch);
         return 0;
     case EXT_VALUE:
+        if (is_blank(ch))
+            return 0;
         if (ch != '"')
             return step_ext_token(d, ch, EXT_TOKEN);
         d->state = EXT_QUOTED;
         return 0;
     case EXT_TOKEN:
         return is_token ? 0 : step_ext_end(d, ch);
+    case EXT_BEFORE:
     case EXT_AFTER_QUOTE:
         return step_ext_end(d, ch);
     default:

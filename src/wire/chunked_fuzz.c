@@ -113,7 +113,21 @@ static int ref_ext_quoted(struct ref *r, char *behind)
     }
 }
 
-/* *( ";" name [ "=" value ] ) CRLF, from behind the size. */
+static bool is_blank(char ch)
+{
+    return ch == ' ' || ch == '\t';
+}
+
+/* Goes on to the next byte that is no blank. */
+static int ref_blanks(struct ref *r, char *ch)
+{
+    int rc = OK;
+    while (rc == OK && is_blank(*ch))
+        rc = ref_ext_byte(r, ch);
+    return rc;
+}
+
+/* *( BWS ";" BWS name [ BWS "=" BWS value ] ) CRLF, from behind the size. */
 static int ref_extensions(struct ref *r)
 {
     char ch;
@@ -122,18 +136,34 @@ static int ref_extensions(struct ref *r)
     if (*r->at == '\r')
         return ref_line_end(r);
     ch = *r->at++;
-    while (ch == ';') {
-        int rc = ref_ext_byte(r, &ch);
+    bool has_blank = is_blank(ch);
+    int rc = ref_blanks(r, &ch);
+    if (rc == OK && has_blank && ch != ';')
+        return BAD;
+    while (rc == OK && ch == ';') {
+        rc = ref_ext_byte(r, &ch);
+        if (rc == OK)
+            rc = ref_blanks(r, &ch);
         if (rc == OK)
             rc = ref_ext_token(r, ch, &ch);
+        has_blank = rc == OK && is_blank(ch);
+        if (rc == OK)
+            rc = ref_blanks(r, &ch);
         if (rc == OK && ch == '=') {
             rc = ref_ext_byte(r, &ch);
             if (rc == OK)
+                rc = ref_blanks(r, &ch);
+            if (rc == OK)
                 rc = ch == '"' ? ref_ext_quoted(r, &ch) : ref_ext_token(r, ch, &ch);
+            has_blank = rc == OK && is_blank(ch);
+            if (rc == OK)
+                rc = ref_blanks(r, &ch);
         }
-        if (rc != OK)
-            return rc;
+        if (rc == OK && has_blank && ch != ';')
+            return BAD;
     }
+    if (rc != OK)
+        return rc;
     return ch == '\r' ? ref_byte(r, '\n') : BAD;
 }
 

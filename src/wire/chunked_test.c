@@ -198,8 +198,8 @@ static void s7_1_refuses_malformed_sizes(void **state)
 {
     (void)state;
     REFUSE(WEIR_CHUNKED_ESIZE, "\r\n", ";\r\n", "+5\r\n", "-5\r\n", "0x5\r\n", "x5\r\n", " 5\r\n",
-           "5 \r\n", "5\t\r\n", "5 ;a\r\n", "1_0\r\n", "5g\r\n", "5,\r\n", "\"5\"\r\n", "5\v\r\n",
-           "1\r\na\r\n\r\n0\r\n\r\n", "G\r\n", "\x80\r\n");
+           "1_0\r\n", "5g\r\n", "5,\r\n", "\"5\"\r\n", "5\v\r\n", "1\r\na\r\n\r\n0\r\n\r\n",
+           "G\r\n", "\x80\r\n");
 }
 
 static void s7_1_refuses_sizes_that_do_not_fit(void **state)
@@ -225,10 +225,24 @@ static void s7_1_refuses_bare_line_ends(void **state)
 static void s7_1_1_refuses_malformed_extensions(void **state)
 {
     (void)state;
-    REFUSE(WEIR_CHUNKED_EEXT, "1;\r\na", "1; a\r\na", "1;a \r\na", "1;a =b\r\na", "1;a=\r\na",
-           "1;a= b\r\na", "1;=b\r\na", "1;a=b c\r\na", "1;a=\"b\r\na", "1;a=\"\n\"\r\na",
-           "1;a=\"b\"c\r\na", "1;;a\r\na", "1;a\x01\r\na", "1;a=\"\x7f\"\r\na", "1;a=\"\\\r\na",
-           "1;(\r\na", "1;a\x80\r\na");
+    REFUSE(WEIR_CHUNKED_EEXT, "1;\r\na", "1 \r\na", "1\t\r\na", "1;a \r\na", "1;a=\r\na",
+           "1;a=b \r\na", "1;a b\r\na", "1; =b\r\na", "1; \r\na", "1;a=b =c\r\na", "1;=b\r\na",
+           "1;a=b c\r\na", "1;a=\"b\r\na", "1;a=\"\n\"\r\na", "1;a=\"b\"c\r\na", "1;;a\r\na",
+           "1;a\x01\r\na", "1;a=\"\x7f\"\r\na", "1;a=\"\\\r\na", "1;(\r\na", "1;a\x80\r\na");
+}
+
+/* RFC 9110 section 5.6.3: "bad" blanks are read wherever the grammar has them. */
+static void s7_1_1_reads_blanks_in_extensions(void **state)
+{
+    (void)state;
+    const char *good[] = {"1 ;a",       "1\t ; a", "1;a =b", "1;a= b", "1; a\t=\t\"b c\" ; d",
+                          "1;a ;b=c ;d"};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        char body[100];
+        snprintf(body, sizeof body, "%s\r\nx\r\n0 ;e = f\r\n\r\n", good[i]);
+        if (decode(body).event != WEIR_CHUNKED_END)
+            fail_msg("\"%s\" is refused", good[i]);
+    }
 }
 
 static void s7_1_2_refuses_malformed_trailers(void **state)
@@ -380,6 +394,7 @@ int main(void)
         cmocka_unit_test(s7_1_refuses_sizes_that_do_not_fit),
         cmocka_unit_test(s7_1_refuses_bare_line_ends),
         cmocka_unit_test(s7_1_1_refuses_malformed_extensions),
+        cmocka_unit_test(s7_1_1_reads_blanks_in_extensions),
         cmocka_unit_test(s7_1_2_refuses_malformed_trailers),
         cmocka_unit_test(bounds_extension_bytes),
         cmocka_unit_test(bounds_trailer_bytes),

@@ -343,11 +343,10 @@ static inline int take_slot(struct weir__http1_head *h, unsigned id)
         [WEIR_FIELD_HOST] = WEIR_HTTP1_EHOSTTWICE,
         [WEIR_FIELD_CONTENT_LENGTH] = WEIR_HTTP1_ELENGTHTWICE,
         [WEIR_FIELD_TRANSFER_ENCODING] = WEIR_HTTP1_ECODINGTWICE,
-        [WEIR_FIELD_EXPECT] = WEIR_HTTP1_EEXPECTTWICE,
     };
     if (h->slots[id] == 0)
         h->slots[id] = (uint8_t)(h->nfields + 1);
-    else if (WEIR_UNLIKELY(id <= WEIR_FIELD_EXPECT))
+    else if (WEIR_UNLIKELY(id <= WEIR_FIELD_TRANSFER_ENCODING))
         return twice[id];
     return 1;
 }

@@ -46,6 +46,22 @@ static bool ref_all(const char *s, const char *allowed)
 #define DIGITS "0123456789"
 #define TCHARS ALPHA DIGITS "!#$%&'*+-.^_`|~"
 
+/* RFC 3986: *( unreserved / pct-encoded / sub-delims ); but no encoded NUL. */
+static bool ref_reg_name(const char *s)
+{
+    for (; *s != '\0'; s++) {
+        if (*s == '%') {
+            if (!isxdigit((unsigned char)s[1]) || !isxdigit((unsigned char)s[2]) ||
+                (s[1] == '0' && s[2] == '0'))
+                return false;
+            s += 2;
+        } else if (strchr(ALPHA DIGITS "-._~!$&'()*+,;=", *s) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Splits "host:port"; false when malformed. Port -1 is none. */
 static bool ref_authority(const char *s, char *host, int *port)
 {
@@ -66,7 +82,7 @@ static bool ref_authority(const char *s, char *host, int *port)
     }
     strcpy(host, copy);
     if (copy[0] != '[')
-        return ref_all(copy, ALPHA DIGITS "-._~");
+        return ref_reg_name(copy);
     size_t n = strlen(copy);
     if (n < 2 || copy[n - 1] != ']')
         return false;
@@ -189,7 +205,7 @@ static int ref_request_line(struct ref *r, char *line)
 
 static int ref_header_line(struct ref *r, char *line, const struct weir__http1_limits *limits)
 {
-    const char *once[] = {"host", "content-length", "transfer-encoding", "expect"};
+    const char *once[] = {"host", "content-length", "transfer-encoding"};
     char *colon = strchr(line, ':');
     if (colon == NULL || colon == line)
         return 400;
@@ -198,7 +214,7 @@ static int ref_header_line(struct ref *r, char *line, const struct weir__http1_l
         return 400;
     if (r->nfields >= (int)limits->fields_max)
         return 431;
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 3; i++) {
         if (strcasecmp(line, once[i]) == 0 && ref_field(r, line, 0) >= 0)
             return 400;
     }
@@ -208,10 +224,8 @@ static int ref_header_line(struct ref *r, char *line, const struct weir__http1_l
     char *end = r->values[r->nfields] + strlen(value);
     while (end > r->values[r->nfields] && strchr(" \t", end[-1]) != NULL)
         *--end = '\0';
-    /* A tab beside a framing value is refused later; remember it as part of the value. */
-    bool frames =
-        strcasecmp(line, "content-length") == 0 || strcasecmp(line, "transfer-encoding") == 0;
-    if (frames && strchr(colon + 1, '\t') != NULL)
+    /* A tab beside a coding is refused later; remember it as part of the value. */
+    if (strcasecmp(line, "transfer-encoding") == 0 && strchr(colon + 1, '\t') != NULL)
         strcpy(r->values[r->nfields], "\t");
     r->nfields++;
     return 200;
@@ -249,21 +263,18 @@ static int ref_host(struct ref *r)
         r->has_host = true;
         return 200;
     }
-    if (strcmp(r->method, "CONNECT") == 0)
-        return 200;
-    int usual = r->https ? 443 : 80;
-    bool same = (port < 0 ? usual : port) == (r->port < 0 ? usual : r->port);
-    return same && strcasecmp(host, r->host) == 0 ? 200 : 400;
+    return 200; /* the target's wins */
 }
 
-/* "chunked" 200; a list of tokens that ends in its only "chunked" 501; else 400. */
+/* "chunked" 200; a list of tokens that ends in its only "chunked" 501; else 400. Empty elements do
+ * not count. */
 static int ref_coding(const char *value)
 {
     char copy[REF_LINE], *at = copy;
     if (strcasecmp(value, "chunked") == 0)
         return 200;
     snprintf(copy, sizeof copy, "%s,", value);
-    bool chunked = false;
+    bool chunked = false, others = false;
     while (*at != '\0') {
         size_t n = strcspn(at, ",");
         char *next = at + n + 1;
@@ -271,12 +282,17 @@ static int ref_coding(const char *value)
         at += strspn(at, " ");
         for (n = strlen(at); n > 0 && at[n - 1] == ' '; n--)
             at[n - 1] = '\0';
-        if (chunked || *at == '\0' || !ref_all(at, TCHARS))
+        if (*at == '\0') {
+            at = next;
+            continue;
+        }
+        if (chunked || !ref_all(at, TCHARS))
             return 400;
         chunked = strcasecmp(at, "chunked") == 0;
+        others = others || !chunked;
         at = next;
     }
-    return chunked ? 501 : 400;
+    return !chunked ? 400 : others ? 501 : 200;
 }
 
 static int ref_body(struct ref *r)
@@ -309,11 +325,22 @@ static int ref_finish(struct ref *r)
     r->keep_alive = (r->minor == 1 || ref_option(r, "keep-alive")) && !ref_option(r, "close");
     r->upgrade =
         r->minor == 1 && !has_body && ref_option(r, "upgrade") && ref_field(r, "upgrade", 0) >= 0;
-    int expect = ref_field(r, "expect", 0);
-    if (expect < 0 || r->minor == 0)
+    if (r->minor == 0)
         return 200;
-    r->expect = has_body;
-    return strcasecmp(r->values[expect], "100-continue") == 0 ? 200 : 417;
+    for (int i = -1; (i = ref_field(r, "expect", i + 1)) >= 0;) {
+        char copy[REF_LINE], *save, *element;
+        strcpy(copy, r->values[i]);
+        for (element = strtok_r(copy, ",", &save); element != NULL;
+             element = strtok_r(NULL, ",", &save)) {
+            element += strspn(element, " \t");
+            for (size_t n = strlen(element); n > 0 && strchr(" \t", element[n - 1]); n--)
+                element[n - 1] = '\0';
+            if (*element != '\0' && strcasecmp(element, "100-continue") != 0)
+                return 417;
+            r->expect = r->expect || (*element != '\0' && has_body);
+        }
+    }
+    return 200;
 }
 
 /* Copies the line at `pos` without its CRLF. Returns 200, 0 for more, or a refusal. */

@@ -294,8 +294,10 @@ static bool take_number(const char **at, const char *end, uint64_t *out)
 static enum weir__range_result suffix_range(uint64_t n, uint64_t size, uint64_t *first,
                                             uint64_t *last)
 {
-    if (n == 0 || size == 0)
+    if (n == 0)
         return WEIR_RANGE_UNSATISFIABLE;
+    if (size == 0)
+        return WEIR_RANGE_NONE; /* shorter than the suffix: all of it, which no 206 can say */
     *first = n < size ? size - n : 0;
     *last = size - 1;
     return WEIR_RANGE_ONE;

@@ -184,8 +184,10 @@ static enum weir__range_result slow_range(weir_str s, uint64_t size, uint64_t *f
         return WEIR_RANGE_NONE;
     *first = has_first ? a : b < size ? size - b : 0;
     *last = has_first && has_last && b < size ? b : size - 1;
-    if (has_first ? a >= size : b == 0 || size == 0)
+    if (has_first ? a >= size : b == 0)
         return WEIR_RANGE_UNSATISFIABLE;
+    if (size == 0)
+        return WEIR_RANGE_NONE;
     return WEIR_RANGE_ONE;
 }
 

@@ -215,13 +215,11 @@ static bool decodes_to(weir_str encoded, weir_str plain)
     return n == plain.len;
 }
 
-bool weir__url_pair_find(weir_str pairs, weir_str name, weir_str *value)
+bool weir__url_pair_find(weir_str *rest, weir_str name, weir_str *value)
 {
-    for (weir_str key, raw; weir__url_pair_next(&pairs, &key, &raw);) {
-        if (decodes_to(key, name)) {
-            *value = raw.ptr != NULL ? raw : (weir_str){key.ptr + key.len, 0};
+    for (weir_str key; weir__url_pair_next(rest, &key, value);) {
+        if (decodes_to(key, name))
             return true;
-        }
     }
     return false;
 }
@@ -265,6 +263,28 @@ static int parse_v6(weir_str s, struct weir__url_authority *out)
     return parse_port((weir_str){close + 1, s.len - len - 2}, out);
 }
 
+/*
+ * The length of the registered name that `s` begins with: unreserved, sub-delims and escapes (RFC
+ * 3986 section 3.2.2), but for that of NUL, which would end the name for some and not for others.
+ */
+static size_t name_length(weir_str s)
+{
+    size_t n = 0;
+    while (n < s.len) {
+        if (s.ptr[n] == '%') {
+            if (encoded_byte(s, n) <= 0)
+                break;
+            n += 3;
+        } else if (weir__http_byte_is(s.ptr[n], WEIR_BYTE_PLAIN) ||
+                   (s.ptr[n] != '\0' && strchr("!$&'()*+,;=", s.ptr[n]) != NULL)) {
+            n++;
+        } else {
+            break;
+        }
+    }
+    return n;
+}
+
 int weir__url_authority_parse(weir_str s, struct weir__url_authority *out)
 {
     *out = (struct weir__url_authority){{s.ptr, 0}, 0, false};
@@ -272,9 +292,7 @@ int weir__url_authority_parse(weir_str s, struct weir__url_authority *out)
         return 0;
     if (s.ptr[0] == '[')
         return parse_v6(s, out);
-    size_t n = 0;
-    while (n < s.len && weir__http_byte_is(s.ptr[n], WEIR_BYTE_PLAIN))
-        n++;
+    size_t n = name_length(s);
     out->host.len = n;
     if (n < s.len && s.ptr[n] != ':')
         return memchr(s.ptr, '@', s.len) != NULL ? WEIR_URL_EUSERINFO : WEIR_URL_EHOST;

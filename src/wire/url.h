@@ -51,9 +51,11 @@ bool weir__url_form_is_plain(weir_str s);
  * without '=' has an absent value, empty pairs ("&&") are skipped. False at the end. */
 bool weir__url_pair_next(weir_str *rest, weir_str *name, weir_str *value);
 
-/* The value (still encoded) of the first pair whose decoded name is `name`. False when there is
- * none; a pair without '=' yields an empty value. */
-bool weir__url_pair_find(weir_str pairs, weir_str name, weir_str *value);
+/*
+ * The value (still encoded) of the next pair whose decoded name is `name`, absent for a pair
+ * without '='. False when there is none; `rest` begins behind it.
+ */
+bool weir__url_pair_find(weir_str *rest, weir_str name, weir_str *value);
 
 struct weir__url_authority {
     weir_str host; /* with its brackets if an IPv6 literal; may be empty */

@@ -120,11 +120,11 @@ static bool slow_find(weir_str pairs, weir_str name, weir_str *value)
 
 static void check_find(weir_str pairs, weir_str name)
 {
-    weir_str found, expected;
+    weir_str found, expected, rest = pairs;
     bool is_there = slow_find(pairs, name, &expected);
-    FUZZ_CHECK(weir__url_pair_find(pairs, name, &found) == is_there, "there: %d", is_there);
+    FUZZ_CHECK(weir__url_pair_find(&rest, name, &found) == is_there, "there: %d", is_there);
     if (is_there)
-        FUZZ_CHECK(found.ptr != NULL && weir_str_eq(found, expected), "another value");
+        FUZZ_CHECK(found.ptr == expected.ptr && weir_str_eq(found, expected), "another value");
 }
 
 static void check_pairs(weir_str s)

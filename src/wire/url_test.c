@@ -124,19 +124,27 @@ static void iterates_pairs(void **state)
     assert_false(weir__url_pair_next(&rest, &name, &value));
 }
 
+static bool finds(weir_str pairs, const char *name, weir_str *value)
+{
+    return weir__url_pair_find(&pairs, weir_str_from(name), value);
+}
+
 static void finds_pairs_by_decoded_name(void **state)
 {
     (void)state;
     weir_str query = WEIR_S("pag=0&page=2&p%61ge=3&a+b=4&c%2Bd=5&e&%zz=6&%4=7"), value;
-    assert_true(weir__url_pair_find(query, WEIR_S("page"), &value) && is(value, "2"));
-    assert_true(weir__url_pair_find(query, WEIR_S("a b"), &value) && is(value, "4"));
-    assert_true(weir__url_pair_find(query, WEIR_S("c+d"), &value) && is(value, "5"));
-    assert_true(weir__url_pair_find(query, WEIR_S("e"), &value) && is(value, ""));
-    assert_true(weir__url_pair_find(WEIR_S("p%61ge=3"), WEIR_S("page"), &value) && is(value, "3"));
-    assert_false(weir__url_pair_find(query, WEIR_S("pages"), &value));
-    assert_false(weir__url_pair_find(query, WEIR_S("pa"), &value));
-    assert_false(weir__url_pair_find(query, WEIR_S("%zz"), &value));
-    assert_false(weir__url_pair_find((weir_str){NULL, 0}, WEIR_S("a"), &value));
+    assert_true(finds(query, "page", &value) && is(value, "2"));
+    assert_true(finds(query, "a b", &value) && is(value, "4"));
+    assert_true(finds(query, "c+d", &value) && is(value, "5"));
+    assert_true(finds(query, "e", &value) && is(value, NULL));
+    assert_true(finds(WEIR_S("p%61ge=3"), "page", &value) && is(value, "3"));
+    assert_false(finds(query, "pages", &value));
+    assert_false(finds(query, "pa", &value));
+    assert_false(finds(query, "%zz", &value));
+    assert_false(finds((weir_str){NULL, 0}, "a", &value));
+    assert_true(weir__url_pair_find(&query, WEIR_S("page"), &value) && is(value, "2"));
+    assert_true(weir__url_pair_find(&query, WEIR_S("page"), &value) && is(value, "3"));
+    assert_false(weir__url_pair_find(&query, WEIR_S("page"), &value));
 }
 
 static void reads_authorities(void **state)
@@ -164,7 +172,9 @@ static void reads_authorities(void **state)
         {"[::1]80", WEIR_URL_EPORT, NULL, 0},
         {"u@a", WEIR_URL_EUSERINFO, NULL, 0},
         {"a b", WEIR_URL_EHOST, NULL, 0},
-        {"a,b", WEIR_URL_EHOST, NULL, 0},
+        {"a,b;c=d%41", 0, "a,b;c=d%41", -1},
+        {"a%4g", WEIR_URL_EHOST, NULL, 0},
+        {"a%00", WEIR_URL_EHOST, NULL, 0},
         {"a/b", WEIR_URL_EHOST, NULL, 0},
         {"[::1", WEIR_URL_EHOST, NULL, 0},
         {"[]", WEIR_URL_EHOST, NULL, 0},

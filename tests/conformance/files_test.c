@@ -1,7 +1,7 @@
 /*
  * RFC 9110 on representations with validators: sections 8.8, 13 and 14, for the one kind that Weir
- * serves by itself, files. The file's time and size are set, so its tag is known and every rule is
- * a row.
+ * serves by itself, files. Their time, size and version are given, so their tag is known and every
+ * rule is a row.
  */
 #include "conformance.h"
 
@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TAG "\"5f000000-0-a\"" /* time in seconds and nanoseconds, size: all in hexadecimal */
+#define TAG "\"v1-a\"" /* the version that the folder is served with, and the size */
 #define DATE "Sat, 04 Jul 2020 04:05:20 GMT"
 #define BEFORE "Sat, 04 Jul 2020 04:05:19 GMT"
 #define AFTER "Sat, 04 Jul 2020 04:05:21 GMT"
@@ -130,8 +130,17 @@ static const struct rule ranges[] = {
     RULE("9110 13.1.5", "another", F("Range: bytes=2-4\r\nIf-Range: \"x\""), "200", KEPT, WHOLE),
     RULE("9110 13.1.5", "a weak one is never it", F("Range: bytes=2-4\r\nIf-Range: W/" TAG), "200",
          KEPT, WHOLE),
-    RULE("9110 13.1.5", "the date", F("Range: bytes=2-4\r\nIf-Range: " DATE), "206", KEPT,
-         PART("234")),
+    RULE("9110 13.1.5", "a date that does not tell is not it",
+         F("Range: bytes=2-4\r\nIf-Range: " DATE), "200", KEPT, WHOLE),
+    RULE("9110 13.1.5", "two of them are none",
+         F("Range: bytes=2-4\r\nIf-Range: " TAG "\r\nIf-Range: " TAG), "200", KEPT, WHOLE),
+    RULE("9110 14.2", "two ranges on two lines: ours", F("Range: bytes=2-4\r\nRange: bytes=2-4"),
+         "200", KEPT, WHOLE),
+    RULE("9110 14.1.2", "the last ones of nothing", GET("/files/empty") "Range: bytes=-5\r\n\r\n",
+         "200", KEPT),
+    RULE("9110 15.5.17", "an error has no validators", F("Range: bytes=10-"), "416", KEPT,
+         LACKS("ETag")),
+    RULE("9110 13.1.1", "nor has a 412", F("If-Match: \"x\""), "412", KEPT, LACKS("ETag")),
     RULE("9110 13.1.5", "a later date is not it", F("Range: bytes=2-4\r\nIf-Range: " AFTER), "200",
          KEPT, WHOLE),
     RULE("9110 13.1.5", "without a range it says nothing", F("If-Range: \"x\""), "200", KEPT,
@@ -163,13 +172,13 @@ static void make_file(const char *name, const char *bytes)
 
 static weir_err serve_made(weir_ctx *c)
 {
-    return weir_file(c, WEIR_S("a.txt"), .root = folder);
+    return weir_file(c, WEIR_S("a.txt"), .root = folder, .version = "v1");
 }
 
 static void build_files(weir_group *app)
 {
     build_service(app);
-    weir_static(app, "/files/", folder);
+    weir_static(app, "/files/", folder, .version = "v1");
     weir_post(app, "/made", serve_made);
 }
 

@@ -25,6 +25,9 @@ IS_SANITIZED = os.environ.get("WEIR_SANITIZE", "none") != "none"
 PATIENCE = 60 if IS_SANITIZED else 20
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+from child import takes_signals  # noqa: E402
+
 LISTENS = re.compile(r"listens on http://([\d.]+|\[[\d:a-f]+\]):(\d+)")
 ADMIN = re.compile(r"admin on http://([\d.]+|\[[\d:a-f]+\]):(\d+)")
 STOPPED = re.compile(r'"msg":"stopped: ')
@@ -37,6 +40,17 @@ def program(name):
         if path.is_file():
             return str(path)
     raise FileNotFoundError(f"{name} is not built in {BUILD}")
+
+
+def pkg_config(*arguments):
+    """The flags that a user's build gets: of what is installed in WEIR_PREFIX, else of the build tree."""
+    prefix = os.environ.get("WEIR_PREFIX")
+    folders = list(pathlib.Path(prefix).rglob("pkgconfig")) if prefix else [BUILD / "meson-uninstalled"]
+    done = subprocess.run(["pkg-config", *arguments], capture_output=True, text=True,
+                          env={**os.environ, "PKG_CONFIG_PATH": ":".join(map(str, folders))})
+    assert done.returncode == 0, done.stderr
+    flags = done.stdout.split()
+    return flags + [f"-Wl,-rpath,{flag[2:]}" for flag in flags if flag.startswith("-L")]
 
 
 class Answer:
@@ -64,6 +78,7 @@ class Service:
         command = [program(name), "--listen=127.0.0.1:0", "--admin=127.0.0.1:0", *flags]
 
         def limit():
+            takes_signals()
             if file_limit is not None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (file_limit, file_limit))
 

@@ -1,6 +1,9 @@
 """The admin's port: health, readiness, numbers and fibers, also while every worker is stuck."""
+import contextlib
 import json
+import os
 import re
+import socket
 import subprocess
 import threading
 import time
@@ -159,3 +162,49 @@ def test_curl_reads_it(nasty):
     out = subprocess.run(["curl", "-sS", "-f", url], capture_output=True, text=True, check=True,
                          timeout=PATIENCE).stdout
     assert json.loads(out)["workers"]
+
+
+def test_not_ready_while_every_worker_is_held(services):
+    service = services("nasty", "--workers=1", "--stall=1h")
+    assert service.admin("/readyz").text == "ready\n"
+    connection = service.connect()
+    connection.sendall(b"GET /spin?ms=3000 HTTP/1.1\r\nHost: a\r\n\r\n")
+    answer = service.wait_until(lambda: service.admin("/readyz"), lambda a: a.status == 503, "readiness")
+    assert re.match(r"not ready: worker 0 is held by one fiber for \d{4,} ms; see /debug/fibers\n$",
+                    answer.text), answer
+    service.wait_until(lambda: service.admin("/readyz").text, lambda t: t == "ready\n", "readiness")
+    connection.close()
+
+
+def test_who_watches_hears_nothing_while_every_worker_is_held(services):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(f"\0weir-watches-{os.getpid()}")
+        heard.settimeout(PATIENCE)
+        service = services("nasty", "--workers=1", "--stall=1h",
+                           env={"NOTIFY_SOCKET": f"@weir-watches-{os.getpid()}", "WATCHDOG_USEC": "200000"})
+        while heard.recv(100) != b"WATCHDOG=1":
+            pass
+        connection = service.connect()
+        connection.sendall(b"GET /spin?ms=4000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        service.wait_until(lambda: service.admin("/readyz"), lambda a: a.status == 503, "readiness")
+        said = []
+        heard.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                heard.recv(100)  # from before
+        with contextlib.suppress(TimeoutError):
+            heard.settimeout(1)
+            said.append(heard.recv(100))
+        assert not said or service.admin("/readyz").status == 200, said
+        heard.settimeout(PATIENCE)
+        assert heard.recv(100) == b"WATCHDOG=1"
+        connection.close()
+
+
+def test_ready_while_one_worker_is_not_held(services):
+    service = services("nasty", "--workers=2", "--stall=1h")
+    connection = service.connect()
+    connection.sendall(b"GET /spin?ms=3000 HTTP/1.1\r\nHost: a\r\n\r\n")
+    answer = service.wait_until(lambda: service.admin("/readyz"), lambda a: "held" in a.text, "readiness")
+    assert answer.status == 200 and answer.text.startswith("ready: worker "), answer
+    connection.close()

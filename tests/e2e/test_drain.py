@@ -99,11 +99,11 @@ def test_no_request_fails_in_a_drain_under_load(services):
 
 def test_what_does_not_end_is_cancelled_and_listed(services):
     service = services("nasty", "--workers=1", "--drain-timeout=300ms")
-    service.expected_status = 1
+    service.expected_status = 2
     connections = [begin(service, "/ever"), begin(service, "/stubborn")]
     service.wait_metric("weir_http_connections", lambda n: n == 2, state="active")
     service.signal()
-    assert service.wait_end() == 1
+    assert service.wait_end() == 2
     listed = [line for line in service.out if "cancelled by the drain" in line]
     assert len(listed) == 2, service.text()
     assert any("GET /ever" in line and "chan" in line for line in listed), listed
@@ -125,17 +125,17 @@ def test_background_work_is_waited_for(services):
 
 def test_background_work_that_does_not_end_is_cancelled(services):
     service = services("nasty", "--workers=1", "--drain-timeout=200ms")
-    service.expected_status = 1
+    service.expected_status = 2
     assert service.get("/detach?ms=60000").status == 202
     service.signal()
-    assert service.wait_end() == 1
+    assert service.wait_end() == 2
     assert "background work: cancelled" in service.text()
     assert any("cancelled by the drain" in line and "GET /detach" in line for line in service.out)
 
 
 def test_a_second_signal_ends_it_at_once(services):
     service = services("nasty", "--workers=1", "--drain-timeout=60s")
-    service.expected_status = 1
+    service.expected_status = 128 + signal.SIGTERM
     connection = begin(service, "/ever")
     service.wait_metric("weir_http_connections", lambda n: n == 1, state="active")
     service.signal()
@@ -145,19 +145,19 @@ def test_a_second_signal_ends_it_at_once(services):
     while service.process.poll() is None:
         assert time.monotonic() < until
         service.signal()
-    assert service.wait_end() == 1
+    assert service.wait_end() == 128 + signal.SIGTERM
     assert "a second signal" in service.text()
     connection.close()
 
 
 def test_a_handler_that_never_yields_cannot_hold_the_end_up(services):
     service = services("nasty", "--workers=1", "--drain-timeout=200ms", "--stall=1h")
-    service.expected_status = 1
+    service.expected_status = 3
     connection = begin(service, "/spin?ms=600000")
     service.wait_metric("weir_workers_stuck", lambda n: n == 1)
     began = time.monotonic()
     service.signal()
-    assert service.wait_end() == 1
+    assert service.wait_end() == 3
     assert time.monotonic() - began < 15
     assert "ended by force" in service.text()
     assert "is stuck in" in service.text() and "spin" in service.text(), service.text()

@@ -2,6 +2,7 @@
 request alone; the log and the numbers say what happened."""
 import json
 import os
+import pathlib
 import re
 import resource
 import socket
@@ -203,6 +204,48 @@ def test_a_lease_that_is_out_for_too_long_is_told_and_so_is_its_return(crowded):
     for connection in crowded.crowd:
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
     crowded.wait_said(f"that was reported .{site}. is back after")
+
+
+@pytest.mark.parametrize("how, ms, call", [
+    ("sleep", 1000, "clock_nanosleep"), ("usleep", 300, "clock_nanosleep"),
+    ("nanosleep", 300, "clock_nanosleep"), ("poll", 300, "poll"), ("read", 300, "read")])
+def test_a_blocking_call_takes_its_full_time(services, how, ms, call):
+    service = services("nasty", "--workers=1", "--stall=20ms")
+    result, took = service.get(f"/blocks?how={how}").text.split()
+    assert result == "0" and int(took) >= ms - 1
+    # ThreadSanitizer takes looking at a fiber from outside for a race: whose it is is left out.
+    whose = "" if os.environ.get("WEIR_SANITIZE") == "thread" else '.*"route":"GET /blocks"'
+    service.wait_said(f'in_kernel":"{call}"{whose}')
+
+
+@pytest.mark.skipif(IS_SANITIZED, reason="they need address space of their own")
+@pytest.mark.parametrize("spare", [4, 16, 40, 63, 66, 70, 80, 100, 150])
+def test_a_report_without_memory_is_a_short_one(services, spare):
+    """However little there is: the request is a 500, and the process goes on."""
+    service = services("nasty", "--workers=1")
+    assert service.get("/hello").status == 200
+    fields = pathlib.Path(f"/proc/{service.pid}/statm").read_text().split()
+    limit = int(fields[0]) * os.sysconf("SC_PAGESIZE") + (spare << 20)
+    resource.prlimit(service.pid, resource.RLIMIT_AS, (limit, limit))
+    for _ in range(3):
+        assert service.get("/panic").status == 500
+    service.wait_said("the kitchen is on fire.*stack: ")
+    if spare < 60:
+        assert re.search(r"stack: (nasty|libweir\S*)\+0x", service.text())
+    assert service.get("/hello").status == 200
+
+
+def test_reports_obey_the_log_level(services):
+    quiet = services("nasty", "--workers=1", "--stall=20ms", "--fd-audit=50ms", "--log-level=error")
+    quiet.is_clean = False  # it does not say so either
+    assert quiet.get("/blocks?how=usleep").status == 200
+    assert quiet.get("/opens-behind").status == 200
+    quiet.wait_metric("weir_worker_stalls_total", lambda n: n >= 1, worker="0")
+    quiet.wait_metric("weir_descriptors_foreign", lambda n: n == 1)
+    quiet.expected_status = 2  # the descriptor is left
+    quiet.stop()
+    assert "keeps its worker" not in quiet.text()
+    assert "behind the runtime's back" not in quiet.text()
 
 
 def test_a_stall_is_reported(nasty):

@@ -129,11 +129,14 @@ def test_L17(tmp_path):
          f"--db={tmp_path}/leaky.db"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True)
     try:
-        line = process.stdout.readline()
         service = Service.__new__(Service)  # all but its reader
-        service.out, service.pid = [line], process.pid
-        service.port = int(LISTENS.search(line).group(2))
-        service.admin_port = int(ADMIN.search(line).group(2))
+        service.out, service.pid = [], process.pid
+        while not LISTENS.search(service.text()):  # a slow machine's stalls may be told before
+            line = process.stdout.readline()
+            assert line, f"ended without listening:\n{service.text()}"
+            service.out.append(line)
+        service.port = int(LISTENS.search(service.text()).group(2))
+        service.admin_port = int(ADMIN.search(service.text()).group(2))
 
         def flood():
             for _ in range(requests):
@@ -167,7 +170,7 @@ def test_L17(tmp_path):
       "once, and counts it; one that was handed over is not told")
 def test_L28_behind(leaky):
     service = leaky("--workers=1", "--fd-audit=50ms")
-    service.expected_status = 1  # they are left, and its last line says so
+    service.expected_status = 2  # they are left, and its last line says so
 
     def wait_audits(count):
         audits = service.metric("weir_descriptor_audits_total")
@@ -310,7 +313,7 @@ def test_L18_requests_side_by_side_do_not_see_each_other(leaky):
 @pytest.mark.parametrize("name, kind", [("L04", "rows"), ("L27", "transaction"), ("L39", "lock"),
                                         ("L20", "deferred call")])
 def test_reports_are_metrics(leaky, name, kind):
-    service = leaky("--workers=1")
+    service = leaky("--workers=1", "--stall=0")  # a slow machine's own lines are not asked for
     file, number = place(name)
     for _ in range(20):
         assert service.get(f"/clean/{name}").status == 200
@@ -372,6 +375,7 @@ def test_the_page_shows_each_fault_and_what_was_said(leaky):
         assert said["at"] == f"{file}:{number}" and said["route"] == f"GET /leak/{name}"
 
 
+@pytest.mark.skipif(not (BUILD / "tests/tests-leaks-leaks").is_file(), reason="the suite is not built")
 def test_the_table_in_docs_is_what_the_suite_says():
     table = subprocess.run([sys.executable, SOURCE / "tests/leaks/table", BUILD],
                            stdout=subprocess.PIPE, text=True, check=True, timeout=PATIENCE).stdout

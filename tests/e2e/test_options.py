@@ -35,6 +35,17 @@ def test_every_mistake_is_listed():
     assert len(set(re.findall(r"nasty\.c:(\d+)", out))) >= 2, out
 
 
+def test_times_under_a_millisecond_are_refused():
+    """Those of Weir's own, whichever there are: `.stall = 5` in a program is 5 ns."""
+    _, help_text = run("hello", "--help")
+    names = re.findall(r"^  --([a-z-]+) .*\(\d+(?:ms|s|m|h)\)$", help_text, re.M)
+    assert len(names) > 8, help_text
+    status, out = run("hello", *(f"--{name}=5us" for name in names))
+    assert status == 1
+    for name in names:
+        assert f'--{name}: "5us" is not allowed; want 1ms or more; weir_ms(5000)' in out, out
+
+
 def test_a_handle_that_nobody_provides_stops_the_start():
     status, out = run("nasty", "--need")
     assert status == 1

@@ -192,6 +192,8 @@ def test_pools_are_counted(shop):
     acquired = {l["pool"]: n for _, l, n in families["weir_pool_acquired_total"][1]}
     assert set(acquired) == {"shop.db", "shop.db writer"}
     assert acquired["shop.db"] >= 5 and acquired["shop.db writer"] >= 1
+    wal = {l["database"]: n for _, l, n in families["weir_sqlite_wal_bytes"][1]}
+    assert list(wal) == ["shop.db"] and wal["shop.db"] >= 0
     assert shop.metric("weir_pool_in_use") == 0
 
 

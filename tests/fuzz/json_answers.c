@@ -1,7 +1,8 @@
 /*
  * What the JSON codec makes of texts, for test_json.py, which asks Python's parser the same. Reads
- * texts from standard input, each behind its length in four bytes, and writes a line of JSON for
- * each: {"broken":false,"pointers":["/i"],"value":{…}}; the value is there when nothing was wrong.
+ * texts from standard input, each behind its length in four bytes, and writes JSON for each, with a
+ * byte 1e behind it: {"broken":false,"pointers":["/i"],"value":{…}}; the value is there when
+ * nothing was wrong.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +47,7 @@ static void answer(weir_str text)
     weir_err err = weir__json_decode(&arena, text, weir_model_of(thing), &value, NULL, &errors);
     write_answer(&out, err, &errors, &value);
     fwrite(out.ptr, 1, out.len, stdout);
-    putchar('\n');
+    putchar('\x1e'); /* which no JSON has as it is; raw JSON may have line ends */
     weir_buf_fini(&out);
     weir__arena_fini(&arena);
 }

@@ -5,6 +5,8 @@ fuzzers are read by both. Which texts are JSON, which members are wrong, and eve
 the same. The model is src/base/json_thing.h's; what it asks of values is written down here once
 more.
 """
+import base64
+import datetime
 import json
 import os
 import pathlib
@@ -12,6 +14,7 @@ import random
 import re
 import struct
 import subprocess
+from fractions import Fraction
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROGRAM = pathlib.Path(os.environ["WEIR_BUILD"]) / "tests" / "fuzz" / "json-answers"
@@ -61,6 +64,67 @@ def parse(text):
     return value
 
 
+# --- values that are texts: each as it is written, or ValueError -----------------------------------
+
+def wall(text):
+    found = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?"
+                         r"(?:[Zz]|([+-])(\d\d):(\d\d))", text, re.ASCII)
+    if found is None:
+        raise ValueError(text)
+    *parts, fraction, sign, hours, minutes = found.groups()
+    if sign is not None and (int(hours) > 23 or int(minutes) > 59):
+        raise ValueError(text)
+    offset = datetime.timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+    time = datetime.datetime(*map(int, parts), int((fraction or "0")[:6].ljust(6, "0")))
+    time = time + offset if sign == "-" else time - offset
+    return time.isoformat() + "Z"
+
+
+def uuid(text):
+    if re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text) is None:
+        raise ValueError(text)
+    return text.lower()
+
+
+def decimal(text):
+    found = re.fullmatch(r"(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d+))?", text, re.ASCII)
+    if found is None:
+        raise ValueError(text)
+    sign, whole, fraction, exponent = found.groups()
+    digits = (whole + (fraction or "")).lstrip("0")
+    scale = len(fraction or "") - max(-10**6, min(10**6, int(exponent or 0)))
+    if scale < 0:
+        digits += "0" * -scale if digits else ""
+        scale = 0
+    if len(digits) > 65 or scale > 65 or not -5 <= Fraction(int(sign + (digits or "0")), 10**scale) \
+            <= Fraction("1000.5"):
+        raise ValueError(text)
+    sign = sign if digits else ""
+    digits = digits.rjust(scale + 1, "0")
+    return sign + (digits[:-scale] + "." + digits[-scale:] if scale else digits)
+
+
+def data(text):
+    bare = text.rstrip("=") if len(text) % 4 == 0 and len(text) - len(text.rstrip("=")) <= 2 else text
+    if re.fullmatch(r"[A-Za-z0-9+/_-]*", bare) is None or len(bare) % 4 == 1:
+        raise ValueError(text)
+    read = base64.b64decode(bare.replace("-", "+").replace("_", "/") + "=" * (-len(bare) % 4))
+    written = base64.b64encode(read).decode()
+    if written.rstrip("=") != bare.replace("-", "+").replace("_", "/") or len(read) > 4:
+        raise ValueError(text)
+    return written
+
+
+def plain(value):
+    """Raw JSON as the answers are read."""
+    if isinstance(value, Number):
+        return (-0.0 if value == "-0" else int(value)) if re.fullmatch(r"-?\d+", value) \
+            else float(value)
+    if isinstance(value, Pairs):
+        return {key: plain(item) for key, item in value}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
 # --- the model: a function a kind, which returns a value or reports an error -----------------------
 
 NOTHING = object()
@@ -95,14 +159,15 @@ class Reader:
         self.skip(value, path)
         return self.error(path)
 
-    def members(self, pairs, path, kinds, required=(), is_strict=False):
+    def members(self, pairs, path, kinds, required=(), nullable=(), is_strict=False):
         seen, unknown, values = set(), set(), {}
         for key, value in pairs:
             place = [*path, key]
             if key in kinds and key not in seen:
                 seen.add(key)
                 if value is None:
-                    read = self.error(place) if key in required else NOTHING
+                    read = (self.error(place) if key in required
+                            else None if key in nullable else NOTHING)
                 else:
                     read = kinds[key](value, place)
                 if read is not NOTHING:
@@ -145,6 +210,39 @@ class Reader:
             if isinstance(value, Number) or not isinstance(value, str):
                 return self.wrong(value, path)
             return value if is_good(value) else self.error(path)
+        return read
+
+    def value_text(self, parse_text, takes_numbers=False):
+        """A value that is a text in JSON; `parse_text` returns how it is written, or raises."""
+        def read(value, path):
+            if not isinstance(value, str) or (isinstance(value, Number) and not takes_numbers):
+                return self.wrong(value, path)
+            try:
+                return parse_text(str(value))
+            except (ValueError, OverflowError):
+                return self.error(path)
+        return read
+
+    def raw(self, value, path):
+        before = len(self.pointers)
+        self.skip(value, path)
+        return repr(plain(value)) if len(self.pointers) == before else NOTHING
+
+    def map(self, kind, count_max=None):
+        def read(value, path):
+            if not isinstance(value, Pairs):
+                return self.wrong(value, path)
+            entries = {}
+            for key, item in value:
+                place = [*path, key]
+                if key in entries:
+                    self.error(place)
+                    self.skip(item, place)
+                    continue
+                entries[key] = self.error(place) if item is None else kind(item, place)
+            if count_max is not None and len(entries) > count_max:
+                self.error(path)
+            return entries
         return read
 
     def point(self, value, path):
@@ -192,9 +290,21 @@ class Reader:
             "names": self.array(self.text()),
             "ratios": self.array(self.real("<d")),
             "flags": self.array(self.boolean),
-        })
+            "time": self.value_text(wall),
+            "id": self.value_text(uuid),
+            "price": self.value_text(decimal, takes_numbers=True),
+            "data": self.value_text(data),
+            "raw": self.raw,
+            "note": self.text(),
+            "words": self.map(self.text(), 3),
+            "spots": self.map(self.point),
+            "far": self.point,
+        }, nullable=("note",))
         return {"b": False, "i": 0, "u": 0, "d": 0.0, "f": 0.0, "a key of over 16 bytes": None,
-                "points": [], "names": [], "ratios": [], "flags": [], **read}
+                "points": [], "names": [], "ratios": [], "flags": [],
+                "time": "1970-01-01T00:00:00Z", "id": "00000000-0000-0000-0000-000000000000",
+                "price": "0", "data": None, "raw": repr(None), "words": {}, "spots": {}, "far": None,
+                **read}
 
 
 def expected(text):
@@ -226,6 +336,7 @@ def as_numbers(value):
         for key in ("d", "f"):
             value[key] = float(value[key])
         value["ratios"] = [float(item) for item in value["ratios"]]
+        value["raw"] = repr(value["raw"])
     return value
 
 
@@ -246,7 +357,11 @@ class Generator:
              "\\ud800\\u0041", "\\u0000", "\\u12", "\\x", "\x7f", "\t", "\x01", "x" * 30, "x" * 15,
              "x" * 16, "é" * 9, "a/b", "~")
     KEYS = ("b", "i", "u", "d", "f", "a key of over 16 bytes", "word", "code", "at", "points",
-            "names", "ratios", "flags", "x", "tag", "unknown", "", "a/b", "~", "\\u0062", "é")
+            "names", "ratios", "flags", "time", "id", "price", "data", "raw", "note", "words",
+            "spots", "far", "x", "tag", "unknown", "", "a/b", "~", "\\u0062", "é")
+    TIMES = ("2024-02-29T12:30:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.9999999-00:00",
+             "2024-02-29t13:30:00.25+01:30", "2023-02-29T00:00:00Z", "0001-01-01T00:00:00+00:01",
+             "2024-01-01T00:00:60Z", "1969-12-31T23:59:59.999999z")
     BLANKS = ("", "", "", "", " ", "\n", "\t", "\r\n", "  ")
     BYTES = b'{}[],:"\\0129.eE+-tfn/u \n\t\r\x00\x1f\x7f\x80\xc3\xa9\xed\xf4\xff'
 
@@ -269,6 +384,10 @@ class Generator:
     def object(self, members):
         return "{" + ",".join(f'{self.blank()}"{key}"{self.blank()}:{self.blank()}{value}{self.blank()}'
                               for key, value in members) + "}"
+
+    def map(self, kind):
+        return self.object([(self.dice.choice(("a", "b", "é", "", "\\u0061", "/~")), kind())
+                            for _ in range(self.dice.choice((0, 1, 1, 2, 3)))])
 
     def point(self):
         members = [("x", self.dice.choice(("0", "1", "-5", "127", "-6", "128")))]
@@ -302,6 +421,15 @@ class Generator:
             "names": lambda: self.array(self.plain_string),
             "ratios": lambda: self.array(lambda: number(self.NUMBERS[:12])),
             "flags": lambda: self.array(lambda: number(("true", "false"))),
+            "time": lambda: '"' + number(self.TIMES) + '"',
+            "id": lambda: '"' + number(("f81d4fae-7dec-11d0-A765-00a0c91e6bf6", "0" * 36)) + '"',
+            "price": lambda: number(("1.50", '"-4.999"', '"1000.50"', "0e-65", '"1e2"', "1001")),
+            "data": lambda: '"' + number(("", "AA==", "AA", "-_8", "AAECAw==", "AAECAwQ=")) + '"',
+            "raw": lambda: self.any(2),
+            "note": lambda: number(("null", self.plain_string())),
+            "words": lambda: self.map(self.plain_string),
+            "spots": lambda: self.map(self.point),
+            "far": lambda: number(("null", self.point())),
         }.get(key, self.plain_string)()
 
     def text(self):
@@ -309,7 +437,7 @@ class Generator:
         if kind < 0.1:
             text = self.any()
         else:
-            keys = self.dice.sample(self.KEYS[:13], self.dice.randrange(14))
+            keys = self.dice.sample(self.KEYS[:22], self.dice.randrange(14))
             if kind > 0.8:
                 keys.append(self.dice.choice(self.KEYS))
             text = self.object([(key, self.any() if kind > 0.5 and self.dice.random() < 0.2
@@ -343,7 +471,7 @@ def answers(texts):
     frames = b"".join(struct.pack("<I", len(text)) + text for text in texts)
     done = subprocess.run([PROGRAM], input=frames, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
-    lines = done.stdout.split(b"\n")[:-1]
+    lines = done.stdout.split(b"\x1e")[:-1]
     assert len(lines) == len(texts)
     # Python's integers have no -0, which is how the double -0 is written.
     return [json.loads(line, parse_int=lambda text: -0.0 if text == "-0" else int(text))

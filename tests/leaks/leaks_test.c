@@ -38,7 +38,7 @@ static weir_test_reply ask_with(struct suite *s, const char *where, const struct
 {
     char path[128];
     snprintf(path, sizeof path, "/%s/%s%s", where, row->id, target != NULL ? target : "");
-    const weir_test_options options = {.body = weir_str_from(row->body)};
+    const weir_test_options options = {.size = sizeof options, .body = weir_str_from(row->body)};
     return weir_test_request_of(s->t, row->body != NULL ? "POST" : "GET", path, &options);
 }
 

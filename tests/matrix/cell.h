@@ -41,6 +41,7 @@ struct resource {
     weir_err (*wait)(weir_ctx *c, struct cell *cell);
     /* Before the process' next cell. NULL: nothing. */
     void (*clean)(struct cell *cell);
+    bool is_slow;          /* real work of the kernel's: a twentieth of the runs */
     const char *body;      /* that the client sends, of twice the announced length; NULL: none */
     bool is_answer;        /* a response that was begun: the client sees 200, and that it is cut */
     const weir_site *site; /* of this line */
@@ -104,7 +105,7 @@ static void expect(struct cell *cell, bool is_so, const char *format, ...)
 static inline void let_them_wait(weir_ctx *c)
 {
     for (int i = 0; i < 4; i++)
-        (void)weir_yield(c);
+        (void)!weir_yield(c);
 }
 
 #endif

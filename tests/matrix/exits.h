@@ -87,7 +87,7 @@ static void drains(struct cell *cell)
     const struct weir__http_worker *home = cell->server->homes[0];
     weir__http_server_drain(cell->server, c);
     for (int i = 0; i < TURNS_MAX && !home->is_drained; i++)
-        (void)weir_yield(cell->c);
+        (void)!weir_yield(cell->c);
     weir__http_server_stats(cell->server, &stats);
     expect(cell, home->is_drained && stats.active == 1, "the drain did not wait for the handler");
     weir__http_server_cancel_all(cell->server, c, WEIR_REASON_SHUTDOWN);

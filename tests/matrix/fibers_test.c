@@ -123,7 +123,7 @@ static weir_err take_offload(weir_ctx *c, struct cell *cell)
     for (unsigned i = 1; i < calls->threads && err == WEIR_OK; i++)
         err = WEIR_GO(c, offloads, calls);
     for (int i = 0; i < TURNS_MAX && !is_pool(calls->threads, 0); i++)
-        (void)weir_yield(c);
+        (void)!weir_yield(c);
     if (err == WEIR_OK)
         err = WEIR_GO(c, offloads, calls);
     let_them_wait(c);

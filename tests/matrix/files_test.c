@@ -1,7 +1,11 @@
-/* The matrix: descriptors of a request: files, temporary files, outgoing connections. */
+/* The matrix: descriptors of a request: files, temporary files, outgoing connections, programs. */
 #include "matrix.h"
+#include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <weir/file.h>
+#include <weir/process.h>
 #include <weir/socket.h>
 
 static bool has_descriptor(weir_ctx *c, struct cell *cell)
@@ -86,7 +90,7 @@ static weir_err take_socket(weir_ctx *c, struct cell *cell)
     cell->held = s;
     weir_err err = weir_socket_send(c, s, "hello", 5);
     for (int i = 0; i < TURNS_MAX && cell->note == 0; i++)
-        (void)weir_yield(c);
+        (void)!weir_yield(c);
     return err;
 }
 
@@ -109,12 +113,41 @@ static weir_err wait_for_peer(weir_ctx *c, struct cell *cell)
     return n < 0 ? (weir_err)n : WEIR_OK;
 }
 
+/* --- a program -------------------------------------------------------------------------------- */
+
+static weir_err take_program(weir_ctx *c, struct cell *cell)
+{
+    static const char *const argv[] = {"cat", NULL};
+    char byte;
+    cell->note = count_descriptors();
+    weir_process *p = weir_spawn(c, argv, .input_open = true);
+    cell->held = p;
+    weir_err err = weir_process_write(c, p, "x", 1);
+    ssize_t n = err == WEIR_OK ? weir_process_read(c, p, &byte, 1) : 0;
+    return n < 0 ? (weir_err)n : err;
+}
+
+/* Its two pipes and its own descriptor; and it is there. */
+static bool has_program(weir_ctx *c, struct cell *cell)
+{
+    (void)c;
+    return count_descriptors() == cell->note + 3 && kill(weir_process_pid(cell->held), 0) == 0;
+}
+
+static bool has_no_child(weir_ctx *c, struct cell *cell)
+{
+    (void)c, (void)cell;
+    return waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD;
+}
+
 static const struct resource resources[] = {
     RESOURCE("file", take_file, .prepare = prepare_file, .is_held = has_descriptor,
              .clean = remove_file),
     RESOURCE("temporary file", take_temp, .is_held = has_descriptor),
     RESOURCE("socket", take_socket, .prepare = prepare_peer, .is_held = is_connected,
              .wait = wait_for_peer, .is_back = is_hung_up),
+    RESOURCE("program", take_program, .is_held = has_program, .is_back = has_no_child,
+             .is_slow = true),
 };
 
 int main(void)

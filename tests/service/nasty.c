@@ -3,8 +3,12 @@
  * without end, wait for ever, respond twice or not at all. The tests in tests/e2e ask for it.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
 #include <weir/weir.h>
 
 struct nasty {
@@ -152,6 +156,37 @@ static weir_err detaches(weir_ctx *c)
     return err < 0 ? err : weir_text(c, 202, "later\n");
 }
 
+/* A call that blocks the worker for 300 ms: what it returns, and how long it took. */
+static int block(weir_str how)
+{
+    const struct timespec time = {.tv_nsec = 300000000};
+    if (weir_str_eq(how, WEIR_S("sleep")))
+        return (int)sleep(1);
+    if (weir_str_eq(how, WEIR_S("usleep")))
+        return usleep(300000);
+    if (weir_str_eq(how, WEIR_S("poll")))
+        return poll(NULL, 0, 300);
+    if (!weir_str_eq(how, WEIR_S("read")))
+        return nanosleep(&time, NULL);
+    uint64_t ticks = 0;
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+    (void)timerfd_settime(fd, 0, &(struct itimerspec){.it_value = time}, NULL);
+    int n = (int)read(fd, &ticks, sizeof ticks);
+    close(fd);
+    return n == sizeof ticks && ticks == 1 ? 0 : -1;
+}
+
+static weir_err blocks(weir_ctx *c)
+{
+    struct timespec from, to;
+    weir_str how = weir_query_param(c, "how");
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    int result = block(how);
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    int64_t ms = (to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000;
+    return weir_textf(c, 200, "%d %lld\n", result, (long long)ms);
+}
+
 static weir_err child(weir_ctx *c, void *arg)
 {
     (void)arg;
@@ -290,6 +325,7 @@ int main(int argc, char **argv)
     weir_get(app, "/hello", hello);
     weir_get(app, "/opens-behind", opens_behind);
     weir_get(app, "/spin", spin);
+    weir_get(app, "/blocks", blocks);
     weir_get(app, "/sleep", sleep_for);
     weir_get(app, "/stubborn", stubborn);
     weir_get(app, "/panic", panics);

@@ -1,0 +1,48 @@
+/*
+ * For the tests that call every public function: plain values to give, and a folder.
+ */
+#ifndef WEIR_APP_PUBLIC_VALUES_H
+#define WEIR_APP_PUBLIC_VALUES_H
+
+#include "web/web_test_kit.h"
+
+#include <unistd.h>
+
+#include <weir/weir.h>
+
+static const weir_key number_key = {"number", sizeof(int)};
+static int number;
+static int64_t big;
+static double real;
+static bool truth;
+static weir_str text;
+static const char *const no_program[] = {"/no program", NULL};
+static char folder[] = "/tmp/weir-calls-XXXXXX";
+
+/* What a constructor returns is of no interest: it must not return. */
+static void use(const void *p)
+{
+    __asm__ volatile("" ::"r"(p) : "memory");
+}
+
+static weir_err nothing(weir_ctx *c, void *arg)
+{
+    (void)c, (void)arg;
+    return WEIR_OK;
+}
+
+static weir_err compute(void *arg)
+{
+    (void)arg;
+    return WEIR_OK;
+}
+
+static int clean_up(void **state)
+{
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    return system(command);
+}
+
+#endif

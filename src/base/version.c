@@ -1,0 +1,14 @@
+/*
+ * The version that the library was built as; a program's headers may be of another.
+ */
+#include <weir/version.h>
+
+const char *weir_version(void)
+{
+    return WEIR_VERSION;
+}
+
+int weir_version_number(void)
+{
+    return WEIR_VERSION_NUMBER;
+}

@@ -1,0 +1,93 @@
+/*
+ * The end of a connection in stages (RFC 9112 section 9.6). The last answer has left, and its
+ * client may still be sending: a body that nobody reads, more requests. Closing now would make the
+ * kernel answer what comes with a reset, and a client, or a proxy in front of many, that is told of
+ * the reset while it sends never looks at the answer.
+ *
+ * So our side is shut, and what still comes is thrown away until the client closes too, which it
+ * does when it has read the answer. Within limits: of bytes, of time in all, and of silence, after
+ * which the client has what it wants. No fiber: the connection is its struct and a place in a
+ * bucket, as one at rest is.
+ *
+ * When the time is over and the client has not taken all of the answer it is reset, so that the
+ * kernel does not keep for long what nobody fetches.
+ */
+#include "base/assert.h"
+#include "http/conn.h"
+#include "rt/sys.h"
+
+#define SILENCE_TICKS 6       /* at least 5 seconds */
+#define TURN_BYTES (1u << 20) /* thrown away before others have their turn */
+#define DRAINING_TICKS 3      /* a process that ends waits so long at most */
+
+static uint32_t earlier(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static void wait_for_more(struct weir__http_conn *c)
+{
+    uint32_t silence = c->home->is_draining ? 2 : SILENCE_TICKS;
+    weir__idle_due(c, earlier(c->linger_until, weir__idle_after(c->home, silence)));
+}
+
+/* Others first; then it goes on as if the rest had just come. */
+static void go_on_later(struct weir__http_conn *c)
+{
+    if (weir__fd_again(&c->fd) == WEIR_OK)
+        wait_for_more(c);
+    else
+        weir__conn_close(c);
+}
+
+void weir__linger_on(struct weir__http_conn *c)
+{
+    const struct weir__http_server *s = c->home->server;
+    struct weir__http_in *in = weir__pool_in(c->home);
+    ssize_t n = -ENOMEM;
+    for (uint64_t turn = 0; in != NULL && turn < TURN_BYTES; turn += (uint64_t)n) {
+        if (c->lingered > s->options.linger_bytes_max)
+            n = 0;
+        else
+            n = weir__try_recv(&c->fd, in->bytes, s->in_bytes);
+        if (n <= 0)
+            break;
+        c->lingered += (uint64_t)n;
+    }
+    if (in != NULL)
+        weir__pool_give_in(c->home, in);
+    if (n > 0)
+        go_on_later(c);
+    else if (n == -EAGAIN)
+        wait_for_more(c);
+    else
+        weir__conn_close(c);
+}
+
+void weir__linger_begin(struct weir__http_conn *c)
+{
+    struct weir__http_worker *home = c->home;
+    if (home->linger_ticks == 0) {
+        weir__conn_close(c);
+        return;
+    }
+    c->state = WEIR__CONN_LINGER;
+    c->lingered = 0;
+    c->linger_until = weir__idle_after(home, home->linger_ticks);
+    if (home->is_draining)
+        weir__linger_hurry(c);
+    (void)home->worker->poller->shutdown(home->worker, c->fd.num);
+    weir__linger_on(c);
+}
+
+void weir__linger_hurry(struct weir__http_conn *c)
+{
+    c->linger_until = earlier(c->linger_until, weir__idle_after(c->home, DRAINING_TICKS));
+    weir__idle_due(c, earlier(c->due, c->linger_until));
+}
+
+void weir__linger_timed_out(struct weir__http_conn *c)
+{
+    c->is_reset_due = weir__sys_unsent(c->fd.num) > 0;
+    weir__conn_close(c);
+}

@@ -1,0 +1,408 @@
+/*
+ * What careless handlers do: each route makes one mistake, and /ok beside them must go on. It needs
+ * nothing but the library, so it is also built as a stranger builds it. The path says
+ * which mistake; what is expected of each is in tests/careless/careless.py.
+ */
+#include <pthread.h>
+#include <setjmp.h>
+#include <unistd.h>
+#include <weir/weir.h>
+
+struct kept {
+    weir_ctx *app;
+    weir_chan *chan;
+    weir_mutex *mutex;
+    weir_sem *sem;
+    weir_wait_group *group;
+    weir_once *once;
+};
+WEIR_HANDLE(kept, struct kept);
+static struct kept the_kept;
+
+static weir_err fine(weir_ctx *c)
+{
+    weir_err err = weir_yield(c);
+    return err < 0 ? err : weir_text(c, 200, "fine\n");
+}
+
+/* --- locals ------------------------------------------------------------------------------- */
+
+struct part {
+    int64_t rounds, ms;
+};
+
+static weir_err work(weir_ctx *c, void *arg)
+{
+    struct part *part = arg;
+    for (;;) {
+        weir_err err = weir_sleep(c, weir_ms(part->ms));
+        part->rounds++;
+        if (err < 0)
+            return err;
+    }
+}
+
+static void note(void *arg)
+{
+    ((struct part *)arg)->rounds++;
+}
+
+static weir_err local_to_fiber(weir_ctx *c)
+{
+    struct part part = {0, 1};
+    weir_err err = WEIR_GO(c, work, &part);
+    return err < 0 ? err : weir_text(c, 200, "started\n");
+}
+
+static weir_err local_without_scope(weir_ctx *c)
+{
+    struct part parts[3] = {{0, 1}, {0, 1}, {0, 1}};
+    weir_ctx *group = weir_ctx_open(c, .timeout = weir_ms(300));
+    for (int i = 0; i < 3; i++) {
+        weir_err err = WEIR_GO(group, work, &parts[i]);
+        if (err < 0)
+            return err;
+    }
+    return weir_fail(c, 503, "left before the join");
+}
+
+static weir_err local_deferred(weir_ctx *c)
+{
+    struct part part = {0, 1};
+    weir_err err = weir_defer(c, note, &part);
+    return err < 0 ? err : weir_text(c, 200, "deferred\n");
+}
+
+static weir_err local_to_timer(weir_ctx *c)
+{
+    struct part part = {0, 1};
+    weir_err err = weir_timer_every(c, weir_ms(1), work, &part, NULL);
+    return err < 0 ? err : weir_text(c, 200, "started\n");
+}
+
+/* --- blocks that are left ----------------------------------------------------------------- */
+
+static weir_err start_parts(weir_ctx *group, struct part *parts)
+{
+    for (int i = 0; i < 3; i++) {
+        weir_err err = WEIR_GO(group, work, &parts[i]);
+        if (err < 0)
+            return err;
+    }
+    return weir_sleep(group, weir_ms(5));
+}
+
+static weir_err scope_and_check(weir_ctx *c)
+{
+    struct part parts[3] = {{0, 1}, {0, 1}, {0, 1}};
+    WEIR_SCOPE(group, c);
+    weir_err err = start_parts(group, parts);
+    WEIR_CHECK(err != WEIR_OK);
+    return err;
+}
+
+static weir_err scope_and_return(weir_ctx *c)
+{
+    struct part parts[3] = {{0, 1}, {0, 1}, {0, 1}};
+    WEIR_SCOPE(group, c);
+    weir_err err = start_parts(group, parts);
+    return err < 0 ? err : weir_fail(c, 503, "left before the join");
+}
+
+static weir_err block_and_break(weir_ctx *c)
+{
+    struct part parts[3] = {{0, 1}, {0, 1}, {0, 1}};
+    WEIR_WITH(group, c) {
+        if (start_parts(group, parts) == WEIR_OK)
+            break;
+    }
+    return weir_text(c, 200, "left by a break\n");
+}
+
+static __attribute__((noinline)) weir_err leaves_by_jump(weir_ctx *c, jmp_buf back)
+{
+    struct part parts[3] = {{0, 1}, {0, 1}, {0, 1}};
+    WEIR_WITH(group, c) {
+        if (start_parts(group, parts) == WEIR_OK)
+            longjmp(back, 1);
+    }
+    return weir_fail(c, 503, "it does not come here");
+}
+
+static weir_err block_and_jump(weir_ctx *c)
+{
+    jmp_buf back;
+    if (setjmp(back) == 0)
+        return leaves_by_jump(c, back);
+    weir_err err = weir_sleep(c, weir_ms(20));
+    return err < 0 ? err : weir_text(c, 200, "jumped\n");
+}
+
+static weir_err nested(weir_ctx *c, int left)
+{
+    WEIR_SCOPE(next, c);
+    weir_err err = left > 0 ? nested(next, left - 1) : weir_yield(next);
+    return err < 0 ? err : left;
+}
+
+static weir_err nested_5000(weir_ctx *c)
+{
+    return nested(c, 5000) < 0 ? weir_fail(c, 503, "too deep") : weir_text(c, 200, "came back\n");
+}
+
+static weir_err close_own(weir_ctx *c)
+{
+    weir_ctx *volatile own = c; /* else the compiler sees it */
+    (void)weir_ctx_close(own);
+    return weir_text(c, 200, "closed\n");
+}
+
+/* --- waits whose result nobody looks at --------------------------------------------------- */
+
+#define OFTEN 100000000
+
+#define SPIN(name, ...)                                                                            \
+    static weir_err spin_##name(weir_ctx *c)                                                       \
+    {                                                                                              \
+        weir_cancel(c);                                                                            \
+        for (int n = 0; n < OFTEN; n++)                                                            \
+            __VA_ARGS__;                                                                           \
+        return weir_text(c, 200, "it went on for ever\n");                                         \
+    }
+static weir_err nothing(weir_ctx *c, void *arg)
+{
+    (void)c, (void)arg;
+    return WEIR_OK;
+}
+
+static weir_err compute(void *arg)
+{
+    (void)arg;
+    return WEIR_OK;
+}
+
+static int select_one(weir_ctx *c, int *n)
+{
+    weir_select_case arms[] = {{.chan = kept(c)->chan, .recv = n}};
+    return weir_select(c, arms, 1, weir_ms(-1), NULL);
+}
+
+SPIN(sleep, (void)!weir_sleep(c, weir_ms(20)))
+SPIN(yield, (void)!weir_yield(c))
+SPIN(checkpoint, (void)!weir_checkpoint(c))
+SPIN(send, (void)!weir_chan_send(c, kept(c)->chan, &n))
+SPIN(recv, (void)!weir_chan_recv(c, kept(c)->chan, &n))
+SPIN(try_send, (void)!weir_chan_try_send(c, kept(c)->chan, &n))
+SPIN(select, (void)!select_one(c, &n))
+SPIN(lock, (void)!weir_lock(c, kept(c)->mutex))
+SPIN(sem, (void)!weir_sem_acquire(c, kept(c)->sem))
+SPIN(once, (void)!weir_once_do(c, kept(c)->once, nothing, NULL))
+SPIN(group, (void)!weir_wait_group_wait(c, kept(c)->group))
+SPIN(join, (void)!weir_join(c))
+SPIN(go, (void)!WEIR_GO(c, nothing, NULL))
+SPIN(offload, (void)!weir_offload(c, compute, &n))
+
+static weir_err spin_file(weir_ctx *c)
+{
+    weir_file *file = weir_file_temp(c);
+    char byte;
+    weir_cancel(c);
+    for (int n = 0; n < OFTEN; n++)
+        (void)!weir_file_pread(c, file, &byte, 1, 0);
+    return weir_text(c, 200, "it went on for ever\n");
+}
+
+static weir_err spin_socket(weir_ctx *c)
+{
+    weir_socket *s = weir_dial(c, "127.0.0.1:1", .timeout = weir_ms(50));
+    char byte;
+    weir_cancel(c);
+    for (int n = 0; n < OFTEN; n++)
+        (void)!weir_socket_recv(c, s, &byte, 1);
+    return weir_text(c, 200, "it went on for ever\n");
+}
+
+static weir_err spin_closed(weir_ctx *c) /* nobody is cancelled: the channel is closed */
+{
+    weir_chan *ch = weir_chan_new(c, int, 1);
+    int got;
+    weir_chan_close(c, ch);
+    for (int n = 0; n < OFTEN; n++)
+        (void)!weir_chan_recv(c, ch, &got);
+    return weir_text(c, 200, "it went on for ever\n");
+}
+
+static weir_err spin_deadline(weir_ctx *c) /* the route's time-out */
+{
+    for (int n = 0; n < OFTEN; n++)
+        (void)!weir_sleep(c, weir_ms(20));
+    return weir_text(c, 200, "it went on for ever\n");
+}
+
+static weir_err past_its_deadline(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    for (int n = 0; n < OFTEN; n++)
+        (void)!weir_sleep(c, weir_ms(5));
+    return WEIR_OK;
+}
+
+static weir_err spin_detached(weir_ctx *c)
+{
+    weir_err err = weir_detach(c, past_its_deadline, NULL, 0, .timeout = weir_ms(20));
+    return err < 0 ? err : weir_text(c, 200, "detached\n");
+}
+
+static weir_err spin_body(weir_ctx *c) /* it ended long ago */
+{
+    char byte;
+    for (int n = 0; n < OFTEN; n++)
+        (void)!weir_body_read(c, &byte, 1);
+    return WEIR_OK;
+}
+
+/* --- nothing where something must be ------------------------------------------------------ */
+
+static void *volatile none; /* the compiler must not see it */
+
+static weir_err null_function(weir_ctx *c)
+{
+    return weir_protect(c, (weir_fiber_fn)none, NULL);
+}
+
+static weir_err null_model(weir_ctx *c)
+{
+    return weir_json_at(c, 200, none, &the_kept);
+}
+
+static weir_err null_context(weir_ctx *c)
+{
+    (void)c;
+    return weir_sleep(none, weir_ms(1));
+}
+
+static weir_err null_element(weir_ctx *c)
+{
+    return weir_chan_send(c, kept(c)->chan, none);
+}
+
+/* --- what ends before it is used ---------------------------------------------------------- */
+
+static weir_err kept_argument(weir_ctx *c)
+{
+    struct part *part = weir_alloc(c, sizeof *part);
+    weir_err err = WEIR_GO(kept(c)->app, work, part);
+    return err < 0 ? err : weir_text(c, 200, "started\n");
+}
+
+static weir_err local_key(weir_ctx *c)
+{
+    const weir_key key = {"key", sizeof(int)};
+    const int value = 1;
+    weir_err err = weir_set(c, &key, &value);
+    return err < 0 ? err : weir_text(c, 200, "set\n");
+}
+
+/* --- what is not theirs ------------------------------------------------------------------- */
+
+static weir_err adopt_stdin(weir_ctx *c)
+{
+    weir_err err = weir_fd_adopt(c, 0);
+    return err < 0 ? err : weir_text(c, 200, "adopted\n");
+}
+
+static void *waits_elsewhere(void *c)
+{
+    weir_err err = weir_sleep(c, weir_ms(1));
+    return err == WEIR_ETHREAD ? c : NULL;
+}
+
+static weir_err foreign_thread(weir_ctx *c)
+{
+    pthread_t thread;
+    void *result = NULL;
+    if (pthread_create(&thread, NULL, waits_elsewhere, c) != 0)
+        return weir_fail(c, 503, "no thread");
+    pthread_join(thread, &result);
+    return weir_text(c, result == c ? 200 : 500, "joined\n");
+}
+
+/* --- what they hold the worker with ------------------------------------------------------- */
+
+static weir_err blocking_sleep(weir_ctx *c)
+{
+    return usleep(300000) == 0 ? weir_text(c, 200, "slept\n") : weir_fail(c, 500, "cut short");
+}
+
+static weir_err panics_elsewhere(void *arg)
+{
+    (void)arg;
+    weir_panic("on a thread of its own");
+}
+
+static weir_err offloaded_panic(weir_ctx *c)
+{
+    weir_err err = weir_offload(c, panics_elsewhere, NULL);
+    return err < 0 ? err : weir_text(c, 200, "done\n");
+}
+
+static weir_err open_kept(weir_ctx *app, void *arg)
+{
+    struct kept *k = arg;
+    k->app = app;
+    k->chan = weir_chan_new(app, int, 4);
+    k->mutex = weir_mutex_new(app);
+    k->sem = weir_sem_new(app, 1);
+    k->group = weir_wait_group_new(app);
+    k->once = weir_once_new(app);
+    return WEIR_OK;
+}
+
+int main(int argc, char **argv)
+{
+    weir_app *app =
+        weir_app_new(argc, argv, .name = "careless", .start = open_kept, .arg = &the_kept);
+    weir_provide(app, kept, &the_kept);
+    weir_get(app, "/ok", fine);
+    weir_get(app, "/local-to-fiber", local_to_fiber);
+    weir_get(app, "/local-without-scope", local_without_scope);
+    weir_get(app, "/local-deferred", local_deferred);
+    weir_get(app, "/local-to-timer", local_to_timer);
+    weir_get(app, "/scope-and-check", scope_and_check);
+    weir_get(app, "/scope-and-return", scope_and_return);
+    weir_get(app, "/block-and-break", block_and_break);
+    weir_get(app, "/block-and-jump", block_and_jump);
+    weir_get(app, "/nested-5000", nested_5000);
+    weir_get(app, "/close-own", close_own);
+    weir_get(app, "/spin-sleep", spin_sleep);
+    weir_get(app, "/spin-yield", spin_yield);
+    weir_get(app, "/spin-checkpoint", spin_checkpoint);
+    weir_get(app, "/spin-send", spin_send);
+    weir_get(app, "/spin-recv", spin_recv);
+    weir_get(app, "/spin-try-send", spin_try_send);
+    weir_get(app, "/spin-select", spin_select);
+    weir_get(app, "/spin-lock", spin_lock);
+    weir_get(app, "/spin-sem", spin_sem);
+    weir_get(app, "/spin-once", spin_once);
+    weir_get(app, "/spin-group", spin_group);
+    weir_get(app, "/spin-join", spin_join);
+    weir_get(app, "/spin-go", spin_go);
+    weir_get(app, "/spin-offload", spin_offload);
+    weir_get(app, "/spin-file", spin_file);
+    weir_get(app, "/spin-socket", spin_socket);
+    weir_get(app, "/spin-closed", spin_closed);
+    weir_get(app, "/spin-deadline", spin_deadline, .timeout = weir_ms(50));
+    weir_get(app, "/spin-detached", spin_detached);
+    weir_get(app, "/spin-body", spin_body);
+    weir_get(app, "/null-function", null_function);
+    weir_get(app, "/null-model", null_model);
+    weir_get(app, "/null-context", null_context);
+    weir_get(app, "/null-element", null_element);
+    weir_get(app, "/kept-argument", kept_argument);
+    weir_get(app, "/local-key", local_key);
+    weir_get(app, "/adopt-stdin", adopt_stdin);
+    weir_get(app, "/foreign-thread", foreign_thread);
+    weir_get(app, "/blocking-sleep", blocking_sleep);
+    weir_get(app, "/offloaded-panic", offloaded_panic);
+    return weir_app_run(app);
+}
