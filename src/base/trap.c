@@ -48,9 +48,13 @@ void *weir__trap_take(size_t size)
 
 void weir__trap_give(void *p, size_t size)
 {
+    /* A new mapping over the old: it frees and forbids in one call, and joins what has ended beside
+     * it, where mprotect splits mappings until the kernel has no more of them. Refused all the same,
+     * the bytes are gone at least. */
     size_t bytes = to_pages(size);
-    (void)mprotect(p, bytes, PROT_NONE);
-    (void)madvise(p, bytes, MADV_DONTNEED);
+    if (mmap(p, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) ==
+        MAP_FAILED)
+        (void)madvise(p, bytes, MADV_DONTNEED);
 }
 
 bool weir__trap_holds(const void *p)
