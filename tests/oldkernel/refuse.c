@@ -5,7 +5,8 @@
  *     refuse [--regions] [--mprotect] PROGRAM [ARGUMENT…]
  *
  * --regions   madvise knows no guard regions (EINVAL): Linux before 6.13
- * --mprotect  no mapping can be made a guard (ENOMEM): vm.max_map_count is reached
+ * --mprotect  no mapping can be made a stack's guard (ENOMEM), as when vm.max_map_count is reached.
+ *             Others can: compilers and clients of the tests map too, and are not what is tried
  *
  * The program's own exit status; 125 when it cannot be started so.
  */
@@ -21,6 +22,8 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "rt/stack.h"
 
 #define GUARD_INSTALL 102
 #define GUARD_REMOVE 103
@@ -41,15 +44,17 @@ static bool refuse(bool regions, bool guards)
         SKIP_UNLESS(SYS_madvise, 4),
         LOAD(args[2]),
         SKIP_IF(GUARD_INSTALL, 1),
-        SKIP_UNLESS(GUARD_REMOVE, 5),
+        SKIP_UNLESS(GUARD_REMOVE, 7),
         REFUSE(regions ? EINVAL : 0),
-        SKIP_UNLESS(SYS_mprotect, 3),
+        SKIP_UNLESS(SYS_mprotect, 5),
+        LOAD(args[1]),
+        SKIP_UNLESS(WEIR__STACK_GUARD, 3),
         LOAD(args[2]),
         SKIP_UNLESS(PROT_NONE, 1),
         REFUSE(ENOMEM),
         ANSWER(SECCOMP_RET_ALLOW),
     };
-    enum { REGIONS_ANSWER = 8, GUARDS_ANSWER = 12 };
+    enum { REGIONS_ANSWER = 8, GUARDS_ANSWER = 14 };
     if (!regions)
         code[REGIONS_ANSWER] = (struct sock_filter)ANSWER(SECCOMP_RET_ALLOW);
     if (!guards)
