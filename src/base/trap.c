@@ -49,11 +49,12 @@ void *weir__trap_take(size_t size)
 void weir__trap_give(void *p, size_t size)
 {
     /* A new mapping over the old: it frees and forbids in one call, and joins what has ended beside
-     * it, where mprotect splits mappings until the kernel has no more of them. Refused all the same,
-     * the bytes are gone at least. */
+     * it, where mprotect splits mappings until the kernel has no more. Refused all the same, the
+     * bytes are gone at least. */
     size_t bytes = to_pages(size);
-    if (mmap(p, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) ==
-        MAP_FAILED)
+    void *over =
+        mmap(p, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    if (over == MAP_FAILED)
         (void)madvise(p, bytes, MADV_DONTNEED);
 }
 
