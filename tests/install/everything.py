@@ -57,8 +57,8 @@ class Programs:
         yield self.compile, "tests/faults-shared", faults, "shared", []
         yield self.compile, "tests/faults-bare", faults, "static", ["-UWEIR_CFLAGS"]
         yield self.compile, "tests/throws-shared", [SOURCE / "tests/service/throws.cc"], "shared", []
-        yield (run, "gcc", "-O2", "-D_GNU_SOURCE", SOURCE / "tests/oldkernel/refuse.c", "-o",
-               self.folder / "tests/refuse")
+        yield (run, "gcc", "-O2", "-D_GNU_SOURCE", "-I", SOURCE / "src",
+               SOURCE / "tests/oldkernel/refuse.c", "-o", self.folder / "tests/refuse")
 
     def compile(self, name, files, link, more):
         flags = self.installed.flags(link)
