@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "rt/hibernate.h"
+#include "rt/io.h"
 #include "rt/runtime.h"
 #include "rt/sys.h"
 #include <weir/ctx.h>

@@ -25,15 +25,15 @@ static atomic_bool is_asleep, is_telling, is_letting_go, has_let_go, was_too_ear
 
 /* --- the poller ----------------------------------------------------------------------------- */
 
-static weir_err own_init(struct weir__worker *w)
+static weir_err own_init(struct weir__poller *p)
 {
-    (void)w;
+    (void)p;
     return WEIR_OK;
 }
 
-static weir_time own_now(struct weir__worker *w)
+static weir_time own_now(struct weir__poller *p)
 {
-    (void)w;
+    (void)p;
     return (weir_time){clock_ns};
 }
 
@@ -42,8 +42,9 @@ static bool does_main_wait(void)
     return !weir__list_empty(&app.asked.waiters) || !weir__list_empty(&app.ended.waiters);
 }
 
-static void own_poll(struct weir__worker *w, weir_time until)
+static weir_time own_poll(struct weir__poller *p, weir_time now, weir_time until)
 {
+    (void)p, (void)now;
     if (!atomic_load(&is_telling) && does_main_wait()) {
         atomic_store(&is_asleep, true);
         while (!atomic_load(&is_telling))
@@ -51,18 +52,19 @@ static void own_poll(struct weir__worker *w, weir_time until)
     } else if (until.ns != INT64_MAX && until.ns > clock_ns) {
         clock_ns = until.ns;
     }
-    weir__worker_polled(w, (weir_time){clock_ns}, weir__ticks());
+    return (weir_time){clock_ns};
 }
 
 /* The warden's second step. */
-static void own_wake(struct weir__worker *w)
+static void own_wake(struct weir__poller *p)
 {
+    bool is_other = WEIR_CONTAINER(p, struct weir__worker, poller)->index != 0;
     atomic_store(&is_telling, true);
     while (!atomic_load(&is_letting_go))
         sched_yield();
     for (int i = 0; i < TURNS && !atomic_load(&has_let_go); i++)
         sched_yield();
-    atomic_store(&was_too_early, atomic_load(&has_let_go) || w->index != 0);
+    atomic_store(&was_too_early, atomic_load(&has_let_go) || is_other);
 }
 
 static const struct weir__poller_ops own = {

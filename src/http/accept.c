@@ -31,9 +31,9 @@ static void refuse(struct weir__http_worker *home, int num)
     struct weir__fd fd = {.num = num};
     char scratch[4096];
     (void)weir__try_send(&fd, text, sizeof text - 1);
-    (void)home->worker->poller->shutdown(home->worker, num);
+    (void)weir__poller_shutdown(&home->worker->poller, num);
     (void)weir__try_recv(&fd, scratch, sizeof scratch);
-    home->worker->poller->close(home->worker, num);
+    weir__poller_close(&home->worker->poller, num);
     weir__counter_add(&home->count.refused, 1);
 }
 
@@ -45,7 +45,7 @@ static int accept_one(struct weir__http_worker *home, struct weir__fd *fd,
     struct weir__op op = {.kind = WEIR__OP_ACCEPT, .fd = fd};
     op.u.addr.addr = &addr;
     op.u.addr.len = sizeof addr;
-    if (!home->worker->poller->submit(home->worker, &op))
+    if (!weir__poller_submit(&home->worker->poller, &op))
         return -EAGAIN;
     if (op.result >= 0)
         weir__endpoint_from_kernel(peer, &addr);
@@ -242,7 +242,7 @@ void weir__accept_stop(struct weir__http_worker *home)
             continue;
         weir__takes_over(&s->listener_users[i]);
         weir__local_remove(&s->files[i]);
-        home->worker->poller->close(home->worker, num);
+        weir__poller_close(&home->worker->poller, num);
     }
     if (home->reserve >= 0)
         weir__sys_close(home->reserve);

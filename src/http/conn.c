@@ -29,7 +29,7 @@ static struct weir__http_conn *enter(struct weir__http_worker *home, int num,
     struct weir__worker *w = home->worker;
     struct weir__http_conn *c = weir__pool_conn(home);
     if (c == NULL) {
-        w->poller->close(w, num);
+        weir__poller_close(&w->poller, num);
         weir__server_closed_one(home->server);
         return NULL;
     }

@@ -16,7 +16,7 @@
 #include "base/list.h"
 #include "http/exchange.h"
 #include "http/server.h"
-#include "rt/poller.h"
+#include "rt/io.h"
 #include "rt/worker.h"
 #include "wire/http1_write.h"
 

@@ -59,10 +59,10 @@ static void look_into(struct weir__http_worker *home, uint32_t tick)
 static void arm(struct weir__http_worker *home)
 {
     struct weir__worker *w = home->worker;
-    int64_t wall = w->poller->wall(w);
+    int64_t wall = weir__poller_wall(&w->poller);
     weir__http1_date_update(&home->date, wall / SECOND);
     weir_dur wait = weir_ns(SECOND - wall % SECOND + DATE_NS);
-    weir__timer_arm(&w->wheel, &home->sweep, weir_time_add(w->poller->now(w), wait));
+    weir__timer_arm(&w->wheel, &home->sweep, weir_time_add(weir__poller_now(&w->poller), wait));
 }
 
 static void on_sweep(struct weir__timer *t)

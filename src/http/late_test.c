@@ -149,7 +149,7 @@ static bool is_late_enough(struct stage *st, int64_t began)
 {
     struct weir__worker *w = weir__self;
     struct weir__http_worker *other = st->server->homes[1 - w->index];
-    return atomic_load(&st->is_let_go) && w->poller->now(w).ns - began > 5000000 &&
+    return atomic_load(&st->is_let_go) && weir__poller_now(&w->poller).ns - began > 5000000 &&
            atomic_load(&other->worker->is_sleeping);
 }
 
@@ -157,9 +157,9 @@ static bool is_late_enough(struct stage *st, int64_t began)
 static void hold(struct stage *st)
 {
     struct weir__worker *w = weir__self;
-    int64_t began = w->poller->now(w).ns;
+    int64_t began = weir__poller_now(&w->poller).ns;
     atomic_store(&st->holder, (int)w->index);
-    while (!is_late_enough(st, began) && w->poller->now(w).ns - began < 10000000000)
+    while (!is_late_enough(st, began) && weir__poller_now(&w->poller).ns - began < 10000000000)
         sched_yield();
 }
 

@@ -76,7 +76,7 @@ void weir__linger_begin(struct weir__http_conn *c)
     c->linger_until = weir__idle_after(home, home->linger_ticks);
     if (home->is_draining)
         weir__linger_hurry(c);
-    (void)home->worker->poller->shutdown(home->worker, c->fd.num);
+    (void)weir__poller_shutdown(&home->worker->poller, c->fd.num);
     weir__linger_on(c);
 }
 

@@ -332,7 +332,7 @@ static void close_unwatched(struct weir__http_server *s)
 {
     for (unsigned i = 0; i < s->listener_count && !s->is_started; i++) {
         weir__local_remove(&s->files[i]);
-        weir__self->poller->close(weir__self, s->listeners[i]);
+        weir__poller_close(&weir__self->poller, s->listeners[i]);
     }
     if (!s->is_started)
         s->listener_count = 0;

@@ -14,6 +14,7 @@
 #include "net/endpoint.h"
 #include "net/local.h"
 #include "rt/busy.h"
+#include "rt/io.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
 #include "rt/scope.h"
@@ -99,7 +100,7 @@ static weir_err connect_local(weir_ctx *c, struct weir__op *op, weir_time until)
 {
     struct weir__worker *w = weir__self;
     for (;;) {
-        if (w->poller->submit(w, op))
+        if (weir__poller_submit(&w->poller, op))
             return (weir_err)op->result;
         if (weir__worker_now(w).ns >= until.ns)
             return WEIR_ETIMEDOUT;
@@ -117,7 +118,7 @@ static weir_err connect_to(weir_ctx *c, weir_socket *s, struct sockaddr_storage 
     weir_err err = weir__may_wait(ctx);
     if (err < 0)
         return err;
-    int num = w->poller->socket(w, addr->ss_family);
+    int num = weir__poller_socket(&w->poller, addr->ss_family);
     if (num < 0)
         return num;
     err = weir__fd_watch(&s->fd, num, NULL);
@@ -296,7 +297,7 @@ weir_err weir_socket_shutdown(weir_ctx *c, weir_socket *s)
         weir__misuse("weir_socket_shutdown", "a fiber is sending on it");
     if (s->is_shut)
         return WEIR_OK; /* the kernel would refuse once the peer has sent its last as well */
-    err = weir__self->poller->shutdown(weir__self, s->fd.num);
+    err = weir__poller_shutdown(&weir__self->poller, s->fd.num);
     s->is_shut = err == WEIR_OK;
     return err;
 }

@@ -17,6 +17,7 @@
 
 #include "base/alloc.h"
 #include "net/listener.h"
+#include "rt/io.h"
 #include "rt/sim.h"
 #include "rt/sys.h"
 #include <weir/fiber.h>

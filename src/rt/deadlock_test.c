@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "rt/log.h"
-#include "rt/poller.h"
+#include "rt/io.h"
 #include "rt/sim.h"
 #include <weir/chan.h>
 #include <weir/fiber.h>

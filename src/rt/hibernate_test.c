@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "rt/dump.h"
 #include "rt/hibernate.h"
+#include "rt/io.h"
 #include "rt/sim.h"
 #include "rt/stack.h"
 #include "rt/sys.h"

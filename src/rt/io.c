@@ -1,42 +1,44 @@
 /*
- * Operations on descriptors, above the table of pollers: try at once, park if it would block, try
- * again when the poller says so. The same for the kernel and for the simulation.
+ * Operations on descriptors. Who parks on one is its `reader` or `writer`; the worker hands out
+ * here what its poller has found, and the operation is tried again.
  */
+#include "rt/io.h"
+
 #include "base/assert.h"
 #include "rt/runtime.h"
 
-/* A parked operation is on its descriptor's reader or writer slot, which is its queue. */
-static bool is_reading(const struct weir__op *op)
+/* A wait is on its descriptor's reader or writer slot, which is its queue; its type tells which. */
+static const struct weir__wait_type io_types[];
+
+static bool is_reading(unsigned kind)
 {
-    return op->kind == WEIR__OP_RECV || op->kind == WEIR__OP_ACCEPT ||
-           op->kind == WEIR__OP_READABLE;
+    return kind == WEIR__OP_RECV || kind == WEIR__OP_ACCEPT || kind == WEIR__OP_READABLE;
 }
 
-static struct weir__op **slot_of(struct weir__op *op)
+static struct weir__wait **slot_of(const struct weir__wait *w)
 {
-    return is_reading(op) ? &op->fd->reader : &op->fd->writer;
+    struct weir__fd *fd = w->object;
+    return is_reading((unsigned)(w->type - io_types)) ? &fd->reader : &fd->writer;
 }
 
 static bool abandon_io(struct weir__wait *w)
 {
-    struct weir__op *op = WEIR_CONTAINER(w, struct weir__op, wait);
-    if (*slot_of(op) != op)
+    if (*slot_of(w) != w)
         return false;
-    *slot_of(op) = NULL;
+    *slot_of(w) = NULL;
     return true;
 }
 
 static void describe_io(const struct weir__wait *w, weir_buf *out)
 {
-    const struct weir__op *op = WEIR_CONTAINER(w, const struct weir__op, wait);
-    weir_buf_printf(out, "descriptor %d", op->fd->num);
+    const struct weir__fd *fd = w->object;
+    weir_buf_printf(out, "descriptor %d", fd->num);
 }
 
-/* It waits as before, elsewhere. What it points to is touched again only when the fiber runs. */
+/* It waits as before, elsewhere. */
 static void moved_io(struct weir__wait *w)
 {
-    struct weir__op *op = WEIR_CONTAINER(w, struct weir__op, wait);
-    *slot_of(op) = op;
+    *slot_of(w) = w;
 }
 
 /* Who waits for a peer to say something may wait for long. */
@@ -64,32 +66,33 @@ ssize_t weir__io(struct weir__ctx *c, struct weir__op *op, weir_time until)
             return weir__wait_refused(err);
         if (op->fd->num < 0)
             return -EBADF;
-        if (w->poller->submit(w, op))
+        if (weir__poller_submit(&w->poller, op))
             return op->result;
-        struct weir__op **slot = slot_of(op);
+        struct weir__wait wait;
+        weir__wait_init(&wait, &io_types[op->kind], c, NULL, op->fd);
+        struct weir__wait **slot = slot_of(&wait);
         WEIR_ASSERT(*slot == NULL, "one reader and one writer at a time on a descriptor");
-        weir__wait_init(&op->wait, &io_types[op->kind], c, NULL, op->fd);
-        *slot = op;
-        err = weir__park(&op->wait, until);
+        *slot = &wait;
+        err = weir__park(&wait, until);
         if (err != WEIR_OK)
             return err;
     }
 }
 
-/* Called by pollers: what waits for `ready` goes on; the rest is on_ready's. */
+/* What waits for `ready` goes on; the rest is on_ready's. */
 void weir__fd_dispatch(struct weir__fd *fd, unsigned ready)
 {
     fd->ready |= (uint8_t)ready;
     unsigned rest = ready;
-    struct weir__op *reader = fd->reader, *writer = fd->writer;
+    struct weir__wait *reader = fd->reader, *writer = fd->writer;
     if (reader != NULL && (ready & (WEIR__READABLE | WEIR__PEER_CLOSED | WEIR__BROKEN)) != 0) {
         fd->reader = NULL;
         rest &= ~(unsigned)WEIR__READABLE;
-        weir__wake(&reader->wait, WEIR_OK);
+        weir__wake(reader, WEIR_OK);
     }
     if (writer != NULL && (ready & (WEIR__WRITABLE | WEIR__BROKEN)) != 0) {
         fd->writer = NULL;
-        weir__wake(&writer->wait, WEIR_OK);
+        weir__wake(writer, WEIR_OK);
     }
     rest &= ~(unsigned)WEIR__WRITABLE;
     if (rest != 0 && fd->on_ready != NULL)
@@ -105,7 +108,7 @@ static weir_err watch(struct weir__fd *fd, int num, bool is_shared,
     fd->is_shared = is_shared;
     fd->reader = fd->writer = NULL;
     fd->on_ready = on_ready;
-    weir_err err = w->poller->watch(w, fd);
+    weir_err err = w->poller.ops->watch(&w->poller, fd);
     fd->is_watched = err == WEIR_OK;
     return err;
 }
@@ -124,20 +127,21 @@ weir_err weir__fd_watch_shared(struct weir__fd *fd, int num,
 
 weir_err weir__fd_again(struct weir__fd *fd)
 {
-    return weir__self->poller->again(weir__self, fd);
+    struct weir__poller *p = &weir__self->poller;
+    return p->ops->again(p, fd);
 }
 
 static int stop_watching(struct weir__fd *fd, bool is_closing)
 {
     struct weir__worker *w = weir__self;
     if (fd->is_watched)
-        w->poller->unwatch(w, fd, is_closing);
+        weir__poller_unwatch(&w->poller, fd, is_closing);
     fd->is_watched = false;
-    struct weir__op *ops[] = {fd->reader, fd->writer};
+    struct weir__wait *waits[] = {fd->reader, fd->writer};
     fd->reader = fd->writer = NULL;
     for (size_t i = 0; i < 2; i++) {
-        if (ops[i] != NULL)
-            weir__wake(&ops[i]->wait, -ECANCELED);
+        if (waits[i] != NULL)
+            weir__wake(waits[i], -ECANCELED);
     }
     int num = fd->num;
     fd->num = -1;
@@ -154,15 +158,14 @@ void weir__fd_close(struct weir__fd *fd)
     if (fd->num < 0)
         return;
     int num = stop_watching(fd, true);
-    weir__self->poller->close(weir__self, num);
+    weir__poller_close(&weir__self->poller, num);
 }
 
 /* --- the usual ones ----------------------------------------------------------------------- */
 
 static ssize_t try_once(struct weir__op *op)
 {
-    struct weir__worker *w = weir__self;
-    return w->poller->submit(w, op) ? op->result : -EAGAIN;
+    return weir__poller_submit(&weir__self->poller, op) ? op->result : -EAGAIN;
 }
 
 ssize_t weir__try_recv(struct weir__fd *fd, void *buf, size_t len)

@@ -240,7 +240,7 @@ static void write_directly(const struct weir__log_line *l)
 /* Only a running service needs the writer: a worker logs, and not in the simulation. */
 static bool needs_writer(void)
 {
-    return weir__self != NULL && weir__self->poller != &weir__poller_sim;
+    return weir__self != NULL && !weir__self->poller.ops->is_virtual;
 }
 
 /* Under the lock. False: who logs writes. */

@@ -177,7 +177,7 @@ static bool have_threads(struct weir__offload_pool *pool)
 
 static bool is_simulated(void)
 {
-    return weir__self->poller == &weir__poller_sim;
+    return weir__self->poller.ops->is_virtual;
 }
 
 static void take_turn(struct call *call, weir_dur after)

@@ -1,19 +1,23 @@
 /*
  * Pollers: where a worker waits for the world. One operation struct and one table, so that the
  * real one (epoll, edge-triggered, system call first) and the simulated one (virtual time, sockets
- * in memory) run the same code above them, and others (io_uring) can follow.
+ * in memory) run the same code above them. A poller knows neither workers nor fibers: it says what
+ * has happened to which descriptor, and who polls hands that out.
  */
 #ifndef WEIR_RT_POLLER_H
 #define WEIR_RT_POLLER_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <weir/err.h>
+#include <weir/time.h>
 
-#include "rt/wait.h"
-
-struct weir__worker;
+struct weir__wait;
 struct weir__op;
+struct weir__poller;
 
 enum weir__ready { /* what on_ready is told */
                    WEIR__READABLE = 1,
@@ -32,7 +36,7 @@ struct weir__fd {
     uint8_t ready; /* weir__ready bits seen and not yet used up by EAGAIN or a short read */
     bool is_watched;
     bool is_shared; /* other workers watch the descriptor too; one of them is told */
-    struct weir__op *reader, *writer; /* parked operations */
+    struct weir__wait *reader, *writer; /* of who is parked until it is ready (rt/io.c) */
     /*
      * Told on the worker's own stack when something happens and no operation waits for it (always
      * told of PEER_CLOSED). May be NULL. May start fibers, must not wait; may close and free the
@@ -69,22 +73,23 @@ struct weir__op {
         } addr;
     } u;
     ssize_t result; /* bytes, descriptor, or -errno */
-    struct weir__wait wait;
 };
 
 struct weir__poller_ops {
     const char *name;
-    weir_err (*init)(struct weir__worker *w);
-    void (*fini)(struct weir__worker *w);
-    weir_time (*now)(struct weir__worker *w);
-    int64_t (*wall)(struct weir__worker *w); /* nanoseconds of Unix */
+    bool is_virtual; /* time and sockets are made up: threads and the kernel know nothing of them */
+    weir_err (*init)(struct weir__poller *p); /* sets `state` */
+    void (*fini)(struct weir__poller *p);     /* also after a failed init that has set `state` */
+    weir_time (*now)(struct weir__poller *p);
+    int64_t (*wall)(struct weir__poller *p); /* nanoseconds of Unix */
     /* Tries; true when it is done and `result` is set, false when it would block. Never waits. */
-    bool (*submit)(struct weir__worker *w, struct weir__op *op);
+    bool (*submit)(struct weir__poller *p, struct weir__op *op);
     /*
-     * Waits for events until `until` (at once when that has passed), calls weir__worker_polled, and
-     * hands the events out.
+     * Waits until something happens or the clock, which shows `now`, says `until` (at once when
+     * that has passed), fills in `events`, and returns the clock. What finds no room there comes
+     * with the next poll.
      */
-    void (*poll)(struct weir__worker *w, weir_time until);
+    weir_time (*poll)(struct weir__poller *p, weir_time now, weir_time until);
     /*
      * While fibers are ready there is at least so much of the processor's counter between two
      * polls, for one costs as much as many short turns. 0 where time is virtual.
@@ -95,69 +100,86 @@ struct weir__poller_ops {
      * past that it is read again before a sleep. 0 where time is virtual.
      */
     uint64_t fresh_ticks;
-    /* Ends a poll of `w` from another thread. */
-    void (*wake)(struct weir__worker *w);
+    /* Ends a poll from another thread. */
+    void (*wake)(struct weir__poller *p);
     /* A stream socket to be connected, of that AF_ family: its number, or -errno. */
-    int (*socket)(struct weir__worker *w, int family);
-    weir_err (*watch)(struct weir__worker *w, struct weir__fd *fd);
+    int (*socket)(struct weir__poller *p, int family);
+    weir_err (*watch)(struct weir__poller *p, struct weir__fd *fd);
     /* `is_closing`: the descriptor is closed next, which makes the kernel forget it too. */
-    void (*unwatch)(struct weir__worker *w, struct weir__fd *fd, bool is_closing);
+    void (*unwatch)(struct weir__poller *p, struct weir__fd *fd, bool is_closing);
     /* Tells with the next poll what a watched descriptor is ready for, as if it had just come. */
-    weir_err (*again)(struct weir__worker *w, struct weir__fd *fd);
-    weir_err (*shutdown)(struct weir__worker *w, int num); /* sending ends, receiving goes on */
-    void (*close)(struct weir__worker *w, int num);
+    weir_err (*again)(struct weir__poller *p, struct weir__fd *fd);
+    weir_err (*shutdown)(struct weir__poller *p, int num); /* sending ends, receiving goes on */
+    void (*close)(struct weir__poller *p, int num);
 };
 
 extern const struct weir__poller_ops weir__poller_epoll;
-extern const struct weir__poller_ops weir__poller_sim;
 
-/* For pollers: hands `ready` to the operations that wait for it, the rest to on_ready. */
-void weir__fd_dispatch(struct weir__fd *fd, unsigned ready);
+#define WEIR__POLL_EVENTS_MAX 256
 
-/* Begins to watch descriptor `num` on the running worker. */
-weir_err weir__fd_watch(struct weir__fd *fd, int num,
-                        void (*on_ready)(struct weir__fd *fd, unsigned ready));
-
-/*
- * The same for a listener that every worker watches: an event wakes one of those that sleep, not
- * all. Only READABLE is told; who is told takes all there is.
- */
-weir_err weir__fd_watch_shared(struct weir__fd *fd, int num,
-                               void (*on_ready)(struct weir__fd *fd, unsigned ready));
-
-/* What it is ready for is told anew, by the next poll: for who leaves off in the middle. */
-weir_err weir__fd_again(struct weir__fd *fd);
-
-/* Stops watching and closes. Parked operations end with -ECANCELED. Idempotent. */
-void weir__fd_close(struct weir__fd *fd);
-
-/* Stops watching, leaves the descriptor open, returns it. */
-int weir__fd_unwatch(struct weir__fd *fd);
+/* What a poll has found about a descriptor that is watched. */
+struct weir__event {
+    struct weir__fd *fd; /* NULL: not watched any more */
+    unsigned ready;      /* weir__ready bits */
+};
 
 /*
- * Does `op`, waiting where it must: up to `until`, the deadline of `c`, or its cancellation.
- * Returns the result: bytes or descriptor (>= 0), -errno, WEIR_ETIMEDOUT past `until`, or the
- * reason. Fiber only.
+ * A poller: its owner's, who sets `ops`, and hands out `events` from `event_at` on after each poll.
+ * While they are handed out a call-back may close and free a descriptor whose event is still to
+ * come: weir__poller_unwatch clears that.
  */
-ssize_t weir__io(struct weir__ctx *c, struct weir__op *op, weir_time until);
+struct weir__poller {
+    const struct weir__poller_ops *ops;
+    void *state; /* the table's; NULL before init */
+    unsigned event_at, event_count;
+    struct weir__event events[WEIR__POLL_EVENTS_MAX];
+};
 
-/* The usual ones, by it. */
-ssize_t weir__recv(struct weir__ctx *c, struct weir__fd *fd, void *buf, size_t len,
-                   weir_time until);
-ssize_t weir__send(struct weir__ctx *c, struct weir__fd *fd, const void *buf, size_t len,
-                   weir_time until);
-ssize_t weir__sendv(struct weir__ctx *c, struct weir__fd *fd, const struct iovec *vec, int count,
-                    weir_time until);
+static inline weir_time weir__poller_now(struct weir__poller *p)
+{
+    return p->ops->now(p);
+}
 
-/* Once, without a wait, from a fiber or from on_ready: bytes, 0 at the end, -EAGAIN, -errno. */
-ssize_t weir__try_recv(struct weir__fd *fd, void *buf, size_t len);
-ssize_t weir__try_send(struct weir__fd *fd, const void *buf, size_t len);
-ssize_t weir__try_sendv(struct weir__fd *fd, const struct iovec *vec, int count);
+static inline int64_t weir__poller_wall(struct weir__poller *p)
+{
+    return p->ops->wall(p);
+}
 
-/*
- * Waits until a descriptor that somebody else owns (a library's) is ready. `events`: weir__ready
- * bits.
- */
-weir_err weir__wait_fd(struct weir__ctx *c, int num, unsigned events, weir_time until);
+static inline bool weir__poller_submit(struct weir__poller *p, struct weir__op *op)
+{
+    return p->ops->submit(p, op);
+}
+
+static inline int weir__poller_socket(struct weir__poller *p, int family)
+{
+    return p->ops->socket(p, family);
+}
+
+static inline weir_err weir__poller_shutdown(struct weir__poller *p, int num)
+{
+    return p->ops->shutdown(p, num);
+}
+
+static inline void weir__poller_close(struct weir__poller *p, int num)
+{
+    p->ops->close(p, num);
+}
+
+/* For pollers: appends an event; there is room. */
+static inline void weir__poller_tell(struct weir__poller *p, struct weir__fd *fd, unsigned ready)
+{
+    p->events[p->event_count++] = (struct weir__event){fd, ready};
+}
+
+/* Stops watching; what was still to be told of `fd` is not told any more. */
+static inline void weir__poller_unwatch(struct weir__poller *p, struct weir__fd *fd,
+                                        bool is_closing)
+{
+    p->ops->unwatch(p, fd, is_closing);
+    for (unsigned i = p->event_at; i < p->event_count; i++) {
+        if (p->events[i].fd == fd)
+            p->events[i].fd = NULL;
+    }
+}
 
 #endif

@@ -2,37 +2,32 @@
  * The epoll poller. Each descriptor is registered once, for everything, edge-triggered; operations
  * are tried first and wait only on EAGAIN. A recv that fills less than its buffer has drained the
  * socket (the next byte makes a new edge), so a request costs one recv, not two.
- *
- * Between a batch's events a call-back may close and free a descriptor whose event is still to come
- * in the same batch: unwatch clears such events.
  */
+#include "rt/poller.h"
+
 #include <netinet/tcp.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/assert.h"
-#include "rt/runtime.h"
 #include "rt/sys.h"
 
-#define BATCH 256
 #define FRESH_TICKS 100000 /* under 100 us from 1 GHz on: a tenth of what a timer is exact to */
 #define GAP_TICKS 50000    /* under 50 us from 1 GHz on, and some twenty times what a poll costs */
 
 struct state {
     int ep;
     int event_fd;
-    int batch_at, batch_count;
-    struct epoll_event batch[BATCH];
+    struct epoll_event batch[WEIR__POLL_EVENTS_MAX];
 };
 
-static weir_err epoll_init(struct weir__worker *w)
+static weir_err epoll_init(struct weir__poller *p)
 {
     struct state *s = weir__calloc(1, sizeof *s);
     if (s == NULL)
         return -ENOMEM;
-    w->poller_state = s;
+    p->state = s;
     s->event_fd = -1;
     s->ep = weir__sys_epoll_create();
     if (s->ep < 0)
@@ -44,9 +39,9 @@ static weir_err epoll_init(struct weir__worker *w)
     return weir__sys_epoll_ctl(s->ep, EPOLL_CTL_ADD, s->event_fd, &ev);
 }
 
-static void epoll_fini(struct weir__worker *w)
+static void epoll_fini(struct weir__poller *p)
 {
-    struct state *s = w->poller_state;
+    struct state *s = p->state;
     if (s == NULL)
         return;
     if (s->event_fd >= 0)
@@ -54,20 +49,20 @@ static void epoll_fini(struct weir__worker *w)
     if (s->ep >= 0)
         weir__sys_close(s->ep);
     weir__free(s);
-    w->poller_state = NULL;
+    p->state = NULL;
 }
 
-static weir_time epoll_now(struct weir__worker *w)
+static weir_time epoll_now(struct weir__poller *p)
 {
-    (void)w;
+    (void)p;
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (weir_time){t.tv_sec * 1000000000LL + t.tv_nsec};
 }
 
-static int64_t epoll_wall(struct weir__worker *w)
+static int64_t epoll_wall(struct weir__poller *p)
 {
-    (void)w;
+    (void)p;
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
     return t.tv_sec * 1000000000LL + t.tv_nsec;
@@ -122,9 +117,9 @@ static ssize_t once(struct weir__op *op)
     return -EINVAL;
 }
 
-static bool epoll_submit(struct weir__worker *w, struct weir__op *op)
+static bool epoll_submit(struct weir__poller *p, struct weir__op *op)
 {
-    (void)w;
+    (void)p;
     op->result = once(op);
     return op->result != -EAGAIN;
 }
@@ -153,25 +148,21 @@ static int timeout_ms(weir_time now, weir_time until)
     return ms > 60000 ? 60000 : (int)ms;
 }
 
-static void epoll_poll(struct weir__worker *w, weir_time until)
+static weir_time epoll_poll(struct weir__poller *p, weir_time now, weir_time until)
 {
-    struct state *s = w->poller_state;
-    uint64_t began = weir__ticks();
-    int n = weir__sys_epoll_wait(s->ep, s->batch, BATCH, timeout_ms(w->now, until));
-    weir__worker_polled(w, epoll_now(w), began);
-    s->batch_count = n > 0 ? n : 0;
-    for (s->batch_at = 0; s->batch_at < s->batch_count; s->batch_at++) {
-        struct epoll_event *ev = &s->batch[s->batch_at];
-        struct weir__fd *fd = ev->data.ptr;
+    struct state *s = p->state;
+    int n = weir__sys_epoll_wait(s->ep, s->batch, WEIR__POLL_EVENTS_MAX, timeout_ms(now, until));
+    for (int i = 0; i < n; i++) {
+        struct weir__fd *fd = s->batch[i].data.ptr;
         if (fd != NULL)
-            weir__fd_dispatch(fd, ready_of(ev->events));
+            weir__poller_tell(p, fd, ready_of(s->batch[i].events));
     }
-    s->batch_count = 0;
+    return epoll_now(p);
 }
 
-static void epoll_wake(struct weir__worker *w)
+static void epoll_wake(struct weir__poller *p)
 {
-    struct state *s = w->poller_state;
+    struct state *s = p->state;
     uint64_t one = 1;
     (void)weir__sys_write(s->event_fd, &one, sizeof one);
 }
@@ -182,9 +173,9 @@ static void set(int num, int level, int name)
     (void)weir__sys_setsockopt(num, level, name, &one, sizeof one);
 }
 
-static int epoll_socket(struct weir__worker *w, int family)
+static int epoll_socket(struct weir__poller *p, int family)
 {
-    (void)w;
+    (void)p;
     int num = weir__sys_socket(family, SOCK_STREAM, 0);
     if (num >= 0 && family != AF_UNIX) {
         set(num, IPPROTO_TCP, TCP_NODELAY);
@@ -193,51 +184,42 @@ static int epoll_socket(struct weir__worker *w, int family)
     return num;
 }
 
-static weir_err control(struct weir__worker *w, int op, struct weir__fd *fd)
+static weir_err control(struct weir__poller *p, int op, struct weir__fd *fd)
 {
-    struct state *s = w->poller_state;
+    struct state *s = p->state;
     uint32_t events = fd->is_shared ? EPOLLIN | EPOLLEXCLUSIVE : EPOLLIN | EPOLLOUT | EPOLLRDHUP;
     struct epoll_event ev = {.events = events | EPOLLET, .data.ptr = fd};
     return weir__sys_epoll_ctl(s->ep, op, fd->num, &ev);
 }
 
-static weir_err epoll_watch(struct weir__worker *w, struct weir__fd *fd)
+static weir_err epoll_watch(struct weir__poller *p, struct weir__fd *fd)
 {
-    return control(w, EPOLL_CTL_ADD, fd);
+    return control(p, EPOLL_CTL_ADD, fd);
 }
 
 /* To change what is watched, be it into the same, has the kernel look anew. */
-static weir_err epoll_again(struct weir__worker *w, struct weir__fd *fd)
+static weir_err epoll_again(struct weir__poller *p, struct weir__fd *fd)
 {
-    return control(w, EPOLL_CTL_MOD, fd);
+    return control(p, EPOLL_CTL_MOD, fd);
 }
 
-static void forget_events(struct state *s, const struct weir__fd *fd)
+static void epoll_unwatch(struct weir__poller *p, struct weir__fd *fd, bool is_closing)
 {
-    for (int i = s->batch_at + 1; i < s->batch_count; i++) {
-        if (s->batch[i].data.ptr == fd)
-            s->batch[i].data.ptr = NULL;
-    }
-}
-
-static void epoll_unwatch(struct weir__worker *w, struct weir__fd *fd, bool is_closing)
-{
-    struct state *s = w->poller_state;
+    struct state *s = p->state;
     struct epoll_event ev = {0};
     if (!is_closing)
         (void)weir__sys_epoll_ctl(s->ep, EPOLL_CTL_DEL, fd->num, &ev);
-    forget_events(s, fd);
 }
 
-static weir_err epoll_shutdown(struct weir__worker *w, int num)
+static weir_err epoll_shutdown(struct weir__poller *p, int num)
 {
-    (void)w;
+    (void)p;
     return weir__sys_shutdown(num, SHUT_WR);
 }
 
-static void epoll_close(struct weir__worker *w, int num)
+static void epoll_close(struct weir__poller *p, int num)
 {
-    (void)w;
+    (void)p;
     weir__sys_close(num);
 }
 

@@ -1,20 +1,19 @@
 /*
  * The simulated poller: virtual time, sockets that are two byte queues in memory, descriptor
  * numbers of its own (from 1000 on). Polling hands out the readiness that has gathered; with none
- * it moves the clock to the next timer. With neither, nothing can ever happen again: it prints who
- * waits for what, and ends the process.
+ * it moves the clock to the next timer. With neither, nothing can ever happen again: who runs the
+ * simulation is told, and the process ends.
  *
  * Its memory is the C library's: what a test lets fail at the heap's door is never the simulation.
  */
-#include <stdio.h>
+#include "rt/poller_sim.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 #include <time.h>
 
 #include "base/assert.h"
-#include "rt/runtime.h"
-#include "rt/sim.h"
 #include "rt/sys.h"
 
 #define FIRST_NUM 1000
@@ -49,8 +48,10 @@ static struct {
     bool (*may_pass)(weir_time until, void *arg); /* asked before the clock moves; may be NULL */
     void *may_pass_arg;
     bool holds_connects;
-    weir_dur offload_time; /* that a call takes, see offload.c */
 } sim;
+
+static void (*on_dead_end)(void *arg); /* outlives a simulation: set before it begins */
+static void *on_dead_end_arg;
 
 static struct sim_socket *get(int num)
 {
@@ -265,14 +266,10 @@ void weir__sim_hold_connects(bool is_held)
     sim.holds_connects = is_held;
 }
 
-void weir__sim_offload_takes(weir_dur time)
+void weir__sim_on_dead_end(void (*told)(void *arg), void *arg)
 {
-    sim.offload_time = time;
-}
-
-weir_dur weir__sim_offload_time(void)
-{
-    return sim.offload_time;
+    on_dead_end = told;
+    on_dead_end_arg = arg;
 }
 
 size_t weir__sim_watched(void)
@@ -293,34 +290,34 @@ size_t weir__sim_held(void)
 
 /* --- the poller's side -------------------------------------------------------------------- */
 
-static weir_err sim_init(struct weir__worker *w)
+static weir_err sim_init(struct weir__poller *p)
 {
     memset(&sim, 0, sizeof sim);
     sim.now = (weir_time){EPOCH_NS};
-    w->poller_state = &sim;
+    p->state = &sim;
     return WEIR_OK;
 }
 
-static void sim_fini(struct weir__worker *w)
+static void sim_fini(struct weir__poller *p)
 {
     for (int i = 0; i < sim.count; i++) {
         free(sim.sockets[i]->in);
         free(sim.sockets[i]);
     }
     sim.count = 0;
-    w->poller_state = NULL;
+    p->state = NULL;
 }
 
-static weir_time sim_now(struct weir__worker *w)
+static weir_time sim_now(struct weir__poller *p)
 {
-    (void)w;
+    (void)p;
     return sim.now;
 }
 
 /* The real second, since files have real dates; where in it is virtual, as all that waits is. */
-static int64_t sim_wall(struct weir__worker *w)
+static int64_t sim_wall(struct weir__poller *p)
 {
-    (void)w;
+    (void)p;
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
     return t.tv_sec * 1000000000LL + sim.now.ns % 1000000000LL;
@@ -450,9 +447,9 @@ static void refuse(const struct weir__op *op)
     tell(op->fd->num, what);
 }
 
-static bool sim_submit(struct weir__worker *w, struct weir__op *op)
+static bool sim_submit(struct weir__poller *p, struct weir__op *op)
 {
-    (void)w;
+    (void)p;
     sim.submits++;
     if (WEIR_UNLIKELY(sim.submits >= sim.refuse_from && sim.submits < sim.refuse_to)) {
         refuse(op);
@@ -462,63 +459,46 @@ static bool sim_submit(struct weir__worker *w, struct weir__op *op)
     return op->result != -EAGAIN;
 }
 
-void weir__sim_list_waiting(struct weir__worker *w, weir_buf *out)
+/* False: no room for more. */
+static bool gather(struct weir__poller *p, struct sim_socket *s)
 {
-    WEIR_LIST_EACH(node, &w->fibers) {
-        struct weir__fiber *f = WEIR_CONTAINER(node, struct weir__fiber, in_all);
-        weir_buf_printf(out, "  %s: %s ", f->name, f->wait != NULL ? f->wait->type->name : "?");
-        if (f->wait != NULL && f->wait->type->describe != NULL)
-            f->wait->type->describe(f->wait, out);
-        weir_buf_putc(out, '\n');
-    }
+    if (p->event_count == WEIR__POLL_EVENTS_MAX)
+        return false;
+    if (s->events != 0 && s->fd != NULL)
+        weir__poller_tell(p, s->fd, s->events);
+    s->events = 0;
+    return true;
 }
 
-static WEIR_NORETURN void dead_end(struct weir__worker *w)
+static WEIR_NORETURN void end_at_dead_end(void)
 {
-    char text[4096];
-    weir_buf list;
-    weir_buf_init_fixed(&list, text, sizeof text);
-    weir__sim_list_waiting(w, &list);
-    fprintf(stderr,
-            "weir: simulation: nothing can happen any more, and these fibers wait:\n" WEIR_STR_FMT,
-            WEIR_STR_ARG(weir_buf_str(&list)));
+    if (on_dead_end != NULL)
+        on_dead_end(on_dead_end_arg);
     abort();
 }
 
-static void sim_poll(struct weir__worker *w, weir_time until)
+static weir_time sim_poll(struct weir__poller *p, weir_time now, weir_time until)
 {
-    bool any = false;
-    weir__worker_polled(w, w->now, weir__ticks());
-    for (int i = 0; i < sim.count; i++) {
-        struct sim_socket *s = sim.sockets[i];
-        unsigned events = s->events;
-        s->events = 0;
-        if (events == 0 || s->fd == NULL)
-            continue;
-        any = true;
-        weir__fd_dispatch(s->fd, events);
-    }
-    bool is_idle = weir__list_empty(&w->ready) && atomic_load(&w->inbox) == NULL &&
-                   atomic_load(&w->inbox_fibers) == NULL;
-    if (any || !is_idle)
-        return;
+    (void)now;
+    for (int i = 0; i < sim.count && gather(p, sim.sockets[i]); i++)
+        ;
+    if (p->event_count > 0 || until.ns <= sim.now.ns)
+        return sim.now;
     if (sim.may_pass != NULL && !sim.may_pass(until, sim.may_pass_arg))
-        return;
+        return sim.now;
     if (until.ns == INT64_MAX)
-        dead_end(w);
-    if (until.ns > sim.now.ns)
-        sim.now = until;
-    w->now = sim.now;
+        end_at_dead_end();
+    return sim.now = until;
 }
 
-static void sim_wake(struct weir__worker *w)
+static void sim_wake(struct weir__poller *p)
 {
-    (void)w;
+    (void)p;
 }
 
-static int sim_socket_new(struct weir__worker *w, int family)
+static int sim_socket_new(struct weir__poller *p, int family)
 {
-    (void)w, (void)family;
+    (void)p, (void)family;
     int planned = weir__sys_pretend(WEIR__SYS_SOCKET);
     if (planned != 0)
         return planned;
@@ -537,9 +517,9 @@ static unsigned readiness(const struct sim_socket *s)
            (is_over ? WEIR__PEER_CLOSED : 0u);
 }
 
-static weir_err sim_watch(struct weir__worker *w, struct weir__fd *fd)
+static weir_err sim_watch(struct weir__poller *p, struct weir__fd *fd)
 {
-    (void)w;
+    (void)p;
     struct sim_socket *s = get(fd->num);
     int planned = weir__sys_pretend(WEIR__SYS_EPOLL_CTL);
     if (planned != 0)
@@ -555,9 +535,9 @@ static weir_err sim_watch(struct weir__worker *w, struct weir__fd *fd)
     return WEIR_OK;
 }
 
-static weir_err sim_again(struct weir__worker *w, struct weir__fd *fd)
+static weir_err sim_again(struct weir__poller *p, struct weir__fd *fd)
 {
-    (void)w;
+    (void)p;
     int planned = weir__sys_pretend(WEIR__SYS_EPOLL_CTL);
     if (planned != 0)
         return planned;
@@ -565,17 +545,17 @@ static weir_err sim_again(struct weir__worker *w, struct weir__fd *fd)
     return WEIR_OK;
 }
 
-static void sim_unwatch(struct weir__worker *w, struct weir__fd *fd, bool is_closing)
+static void sim_unwatch(struct weir__poller *p, struct weir__fd *fd, bool is_closing)
 {
-    (void)w, (void)is_closing;
+    (void)p, (void)is_closing;
     struct sim_socket *s = get(fd->num);
     if (s != NULL)
         s->fd = NULL;
 }
 
-static weir_err sim_shutdown(struct weir__worker *w, int num)
+static weir_err sim_shutdown(struct weir__poller *p, int num)
 {
-    (void)w;
+    (void)p;
     int planned = weir__sys_pretend(WEIR__SYS_SHUTDOWN);
     if (planned != 0)
         return planned;
@@ -584,15 +564,16 @@ static weir_err sim_shutdown(struct weir__worker *w, int num)
 }
 
 /* As in the kernel: whatever a close returns, the descriptor is gone. */
-static void sim_close(struct weir__worker *w, int num)
+static void sim_close(struct weir__poller *p, int num)
 {
-    (void)w;
+    (void)p;
     (void)weir__sys_pretend(WEIR__SYS_CLOSE);
     close_end(num);
 }
 
 const struct weir__poller_ops weir__poller_sim = {
     .name = "simulation",
+    .is_virtual = true,
     .init = sim_init,
     .fini = sim_fini,
     .now = sim_now,

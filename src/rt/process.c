@@ -20,6 +20,7 @@
 
 #include "base/given.h"
 #include "rt/busy.h"
+#include "rt/io.h"
 #include "rt/log.h"
 #include "rt/offload.h"
 #include "rt/outside.h"
@@ -68,7 +69,7 @@ static weir_process *process_of(const weir_process *handle, const char *function
 
 static bool is_simulated(void)
 {
-    return weir__self->poller == &weir__poller_sim;
+    return weir__self->poller.ops->is_virtual;
 }
 
 /* --- waiting for a descriptor -------------------------------------------------------------- */

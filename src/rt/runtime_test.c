@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "rt/fault.h"
+#include "rt/io.h"
 #include "rt/panic.h"
 #include "rt/runtime.h"
 #include "rt/sim.h"

@@ -17,6 +17,7 @@
 #include "rt/deadlock.h"
 #include "rt/exception.h"
 #include "rt/hibernate.h"
+#include "rt/io.h"
 #include "rt/runtime.h"
 #include "rt/switch.h"
 
@@ -29,24 +30,13 @@ _Thread_local struct weir__worker *weir__self;
 
 weir_time weir__worker_now(struct weir__worker *w)
 {
-    w->now = w->poller->now(w);
+    w->now = weir__poller_now(&w->poller);
     return w->now;
-}
-
-void weir__worker_polled(struct weir__worker *w, weir_time now, uint64_t began_ticks)
-{
-    uint64_t ticks = weir__ticks();
-    bool has_slept = ticks - began_ticks > SLEPT_TICKS;
-    atomic_store_explicit(&w->is_sleeping, false, memory_order_relaxed);
-    w->events_since = has_slept ? now : w->polled_at;
-    w->late_after_ticks = (has_slept ? ticks : w->polled_ticks) + LATE_TICKS;
-    w->now = w->polled_at = now;
-    w->polled_ticks = ticks;
 }
 
 weir_dur weir__worker_lateness(struct weir__worker *w)
 {
-    return weir_time_sub(w->poller->now(w), w->events_since);
+    return weir_time_sub(weir__poller_now(&w->poller), w->events_since);
 }
 
 void weir__worker_look_later(struct weir__worker *w)
@@ -57,7 +47,7 @@ void weir__worker_look_later(struct weir__worker *w)
 void weir__worker_wake(struct weir__worker *w)
 {
     if (atomic_load(&w->is_sleeping))
-        w->poller->wake(w);
+        w->poller.ops->wake(&w->poller);
 }
 
 void weir__post(struct weir__worker *w, struct weir__task *t)
@@ -118,24 +108,52 @@ static void take_inbox(struct weir__worker *w)
         take_tasks(w);
 }
 
+/*
+ * Between a poll, which began at `began_ticks` and ended `now`, and the first event. Events that
+ * are there without a wait may be as old as the end of the poll before. The worker is awake from
+ * here on: it looks into its inbox before it sleeps again.
+ */
+static void note_poll(struct weir__worker *w, weir_time now, uint64_t began_ticks)
+{
+    uint64_t ticks = weir__ticks();
+    bool has_slept = ticks - began_ticks > SLEPT_TICKS;
+    atomic_store_explicit(&w->is_sleeping, false, memory_order_relaxed);
+    w->events_since = has_slept ? now : w->polled_at;
+    w->late_after_ticks = (has_slept ? ticks : w->polled_ticks) + LATE_TICKS;
+    w->now = w->polled_at = now;
+    w->polled_ticks = ticks;
+}
+
+static void hand_out(struct weir__poller *p)
+{
+    while (p->event_at < p->event_count) {
+        struct weir__event e = p->events[p->event_at++];
+        if (e.fd != NULL)
+            weir__fd_dispatch(e.fd, e.ready);
+    }
+    p->event_at = p->event_count = 0;
+}
+
 static void poll(struct weir__worker *w)
 {
     weir__hibernate_plan(w);
     weir__deadlock_plan(w);
     weir_time until = weir__list_empty(&w->ready) ? weir__wheel_next(&w->wheel) : w->now;
     /* What is left is counted from the clock, which stood while fibers ran. */
-    if (until.ns > w->now.ns && weir__ticks() - w->polled_ticks >= w->poller->fresh_ticks)
+    if (until.ns > w->now.ns && weir__ticks() - w->polled_ticks >= w->poller.ops->fresh_ticks)
         (void)weir__worker_now(w);
     atomic_store(&w->is_sleeping, true);
     if (!inbox_is_empty(w))
         until = w->now;
     weir__count(&w->stats.polls, 1);
-    w->poller->poll(w, until);
+    uint64_t began = weir__ticks();
+    note_poll(w, w->poller.ops->poll(&w->poller, w->now, until), began);
+    hand_out(&w->poller);
 }
 
 static bool is_poll_due(const struct weir__worker *w)
 {
-    return weir__ticks() - w->polled_ticks >= w->poller->gap_ticks;
+    return weir__ticks() - w->polled_ticks >= w->poller.ops->gap_ticks;
 }
 
 /* One turn; inlined where a worker lives, since an idle request takes several. */
@@ -171,18 +189,18 @@ struct weir__worker *weir__worker_new(struct weir__runtime *rt, unsigned index)
     struct weir__worker *w = weir__memalign(64, sizeof *w);
     if (w == NULL)
         return NULL;
-    *w = (struct weir__worker){.runtime = rt, .index = index, .poller = rt->options.poller};
+    *w = (struct weir__worker){.runtime = rt, .index = index, .poller.ops = rt->options.poller};
     weir__list_init(&w->ready);
     weir__list_init(&w->fibers);
     weir__list_init(&w->free_fibers);
     w->root = weir__ctx_new_top(w, rt->app, rt->options.request_memory_max);
     if (w->root != NULL)
         w->root->fibers_max = UINT32_MAX;
-    if (w->root == NULL || w->poller->init(w) < 0 || !weir__fiber_keep_last(w)) {
+    if (w->root == NULL || w->poller.ops->init(&w->poller) < 0 || !weir__fiber_keep_last(w)) {
         weir__worker_free(w);
         return NULL;
     }
-    w->now = w->polled_at = w->events_since = w->poller->now(w);
+    w->now = w->polled_at = w->events_since = weir__poller_now(&w->poller);
     w->polled_ticks = weir__ticks();
     weir__wheel_init(&w->wheel, w->now);
     weir__timer_init(&w->trim, weir__fiber_on_trim);
@@ -230,7 +248,7 @@ void weir__worker_free(struct weir__worker *w)
     if (w == NULL)
         return;
     weir__fiber_drop_last(w);
-    if (w->poller_state != NULL)
-        w->poller->fini(w);
+    if (w->poller.state != NULL)
+        w->poller.ops->fini(&w->poller);
     weir__free(w);
 }

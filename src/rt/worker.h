@@ -49,9 +49,7 @@ struct weir__worker {
     bool is_stopping;
     struct weir__run *run; /* that ends it */
     pthread_t thread;
-    atomic_int tid; /* its number for the kernel, for who looks at it from outside */
-    const struct weir__poller_ops *poller;
-    void *poller_state;
+    atomic_int tid;            /* its number for the kernel, for who looks at it from outside */
     weir_time now;             /* read after each poll */
     weir_time polled_at;       /* when the last poll ended */
     weir_time events_since;    /* no event that is being handed out happened before */
@@ -100,6 +98,7 @@ struct weir__worker {
     size_t asan_stack_size;
     void *asan_fake_stack;
     void *tsan_fiber;
+    struct weir__poller poller; /* last: what it has found is large */
 };
 
 /* weir__self, in context.h: the worker of the calling thread; NULL on other threads. */
@@ -136,13 +135,6 @@ static inline uint64_t weir__ticks(void)
 {
     return __builtin_ia32_rdtsc();
 }
-
-/*
- * For pollers, between the wait, which began at `began_ticks`, and the first event. Events that are
- * there without a wait may be as old as the end of the poll before. The worker is awake from here
- * on: it looks into its inbox before it sleeps again.
- */
-void weir__worker_polled(struct weir__worker *w, weir_time now, uint64_t began_ticks);
 
 /*
  * True when an event that is handed out now may have waited for a millisecond or two, depending on

@@ -22,29 +22,30 @@
  */
 static int64_t clock_ns;
 
-static weir_err kernel_init(struct weir__worker *w)
+static weir_err kernel_init(struct weir__poller *p)
 {
-    (void)w;
+    (void)p;
     return WEIR_OK;
 }
 
-static weir_time kernel_now(struct weir__worker *w)
+static weir_time kernel_now(struct weir__poller *p)
 {
-    (void)w;
+    (void)p;
     return (weir_time){clock_ns};
 }
 
-static void kernel_poll(struct weir__worker *w, weir_time until)
+static weir_time kernel_poll(struct weir__poller *p, weir_time now, weir_time until)
 {
-    int64_t left = until.ns - w->now.ns;
+    int64_t left = until.ns - now.ns;
+    (void)p;
     assert_true(until.ns != INT64_MAX); /* nothing else would ever happen */
     clock_ns += left > 0 ? left : 0;
-    weir__worker_polled(w, (weir_time){clock_ns}, weir__ticks());
+    return (weir_time){clock_ns};
 }
 
-static void kernel_wake(struct weir__worker *w)
+static void kernel_wake(struct weir__poller *p)
 {
-    (void)w;
+    (void)p;
 }
 
 static const struct weir__poller_ops kernel = {.name = "kernel",

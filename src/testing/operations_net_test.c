@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 
 #include "net/pool.h"
-#include "rt/poller.h"
+#include "rt/io.h"
 #include "rt/runtime.h"
 #include "rt/sim.h"
 #include <weir/weir.h>
@@ -508,7 +508,7 @@ static weir_err dial_and_break(weir_ctx *c, void *arg)
 static weir_err leave_it_open(weir_ctx *c, void *arg)
 {
     (void)c, (void)arg;
-    int num = weir__self->poller->socket(weir__self, AF_INET);
+    int num = weir__poller_socket(&weir__self->poller, AF_INET);
     return num < 0 ? num : WEIR_OK;
 }
 

@@ -161,10 +161,8 @@ static void make_runtime(weir_test *t)
     weir_err err;
     if (t->app != NULL)
         weir__app_runtime_options(t->app, &options);
-    options.workers = 1;
-    options.extra_workers = 0;
-    options.poller = &weir__poller_sim;
     options.stall = weir_ns(-1);
+    weir__sim_options(&options);
     t->rt = weir__runtime_new(&options, &err, message, sizeof message);
     WEIR_ASSERT(t->rt != NULL, "a test's runtime can be made");
     t->w = t->rt->workers[0];

@@ -18,7 +18,7 @@
 
 #include "base/alloc.h"
 #include "rt/log.h"
-#include "rt/poller.h"
+#include "rt/io.h"
 #include "rt/sim.h"
 #include "web/web.h"
 

@@ -1,0 +1,75 @@
+/*
+ * The simulated poller: virtual time, sockets that are byte queues in memory. What a test does to
+ * them from outside: be the peer, split, refuse, hold up. One simulation at a time.
+ */
+#ifndef WEIR_RT_POLLER_SIM_H
+#define WEIR_RT_POLLER_SIM_H
+
+#include "rt/poller.h"
+
+extern const struct weir__poller_ops weir__poller_sim;
+
+/*
+ * A connected pair of simulated sockets with `capacity` bytes of buffer each way: descriptor
+ * numbers for weir__fd_watch.
+ */
+void weir__sim_socketpair(int out[2], size_t capacity);
+
+/*
+ * A simulated listening socket; weir__sim_connect gives it a connection and returns the client's
+ * end.
+ */
+int weir__sim_listen(void); /* the number is also the port to dial */
+int weir__sim_connect(int listener, size_t capacity);
+
+/*
+ * The peer's view without fibers, for tests of call-backs: bytes put in or taken out; -EAGAIN, 0 at
+ * the end.
+ */
+ssize_t weir__sim_write(int num, const void *bytes, size_t len);
+ssize_t weir__sim_read(int num, void *bytes, size_t len);
+
+/* The peer shuts its sending side; closes; resets. */
+void weir__sim_shutdown(int num);
+void weir__sim_close(int num);
+void weir__sim_reset(int num);
+
+/* At most `n` bytes a recv or send from now on (0: no bound): splits at every byte. */
+void weir__sim_chop(size_t n);
+
+/*
+ * The kernel's state changes between a refusal and the wait that follows it: the `nth` operation
+ * that is submitted from now on, and the `times - 1` behind it, would block although they need not,
+ * and the next poll tells that they would not any more. 0: none (any more).
+ */
+void weir__sim_refuse(uint64_t nth, uint64_t times);
+
+/* Operations that were submitted since the simulation began, or since the last weir__sim_refuse. */
+uint64_t weir__sim_submits(void);
+
+/*
+ * For who turns the worker by hand: when nothing is ready, the poller asks whether the clock may go
+ * on to `until`, where weir_never() says that nothing can ever happen by itself. False: it stays,
+ * and the turn ends. Until the next simulation, or NULL.
+ */
+void weir__sim_ask_before_time(bool (*may_pass)(weir_time until, void *arg), void *arg);
+
+/*
+ * `told` hears when nothing can ever happen again, just before the process ends. From now on, for
+ * all simulations; NULL: nobody does.
+ */
+void weir__sim_on_dead_end(void (*told)(void *arg), void *arg);
+
+/* Simulated sockets that a worker watches now. */
+size_t weir__sim_watched(void);
+
+/* Those that are open and were the worker's once: dialled, accepted or watched. */
+size_t weir__sim_held(void);
+
+/* Connecting does not come to an end, well or not, while this is set. */
+void weir__sim_hold_connects(bool is_held);
+
+/* The next `times` accepts fail with -err. */
+void weir__sim_fail_accept(int err, int times);
+
+#endif
