@@ -22,6 +22,7 @@
 #include "rt/runtime.h"
 #include "rt/stack.h"
 #include "rt/switch.h"
+#include "rt/sys.h"
 
 #define SCAN_MAX 1024   /* fibers looked at in one go: 50 µs */
 #define FREEZE_MAX 64   /* of which so many may begin to hibernate: 200 µs */
@@ -216,7 +217,7 @@ bool weir__hibernate_touched(const void *addr)
     return true; /* without an owner: it has been shown since */
 }
 
-bool weir__hibernate_show_all(void)
+static bool show_all(void)
 {
     struct weir__worker *w = weir__self;
     bool any = false;
@@ -232,6 +233,11 @@ bool weir__hibernate_show_all(void)
     }
     weir__lock_give(&lock);
     return any;
+}
+
+void weir__hibernate_prepare(void)
+{
+    weir__sys_bring_back = show_all;
 }
 
 /* --- the sweep ---------------------------------------------------------------------------- */

@@ -47,9 +47,9 @@ void weir__hibernate_end(struct weir__fiber *f);
 bool weir__hibernate_touched(const void *addr);
 
 /*
- * The same for all fibers of the calling worker; false when none was hidden. For calls of the
- * kernel that met one.
+ * From now on a call of the kernel that met a hidden stack is made again, when all of the calling
+ * worker have been shown. By who makes a runtime.
  */
-bool weir__hibernate_show_all(void);
+void weir__hibernate_prepare(void);
 
 #endif

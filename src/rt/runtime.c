@@ -15,6 +15,7 @@
 #include "base/assert.h"
 #include "base/given.h"
 #include "rt/fault.h"
+#include "rt/hibernate.h"
 #include "rt/log.h"
 #include "rt/offload.h"
 #include "rt/panic.h"
@@ -92,6 +93,7 @@ struct weir__runtime *weir__runtime_new(const struct weir__runtime_options *opti
         rt->options = *options;
         set_defaults(&rt->options);
         weir__lock_init(&rt->app_lock);
+        weir__hibernate_prepare();
         *err = make_parts(rt);
     }
     if (*err == WEIR_OK) {

@@ -8,8 +8,8 @@
  *
  * EINTR is retried where the call has then done nothing (recv, send, read, write, accept, open),
  * not for connect (which goes on in the background), close (the descriptor is gone) and epoll_wait.
- * EFAULT is retried when the address may have been that of a hibernating fiber's local, whose stack
- * the kernel cannot bring back (hibernate.h).
+ * EFAULT is retried when memory has been brought back that was hidden: the kernel faults without a
+ * signal.
  */
 #include "rt/sys.h"
 
@@ -27,7 +27,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "rt/hibernate.h"
 #include "base/sanitizer.h"
 
 /* Calls so far = `base` - `left`; at zero a planned failure is due. */
@@ -78,10 +77,13 @@ int weir__sys_pretend(enum weir__sys_call call)
     return enter(call);
 }
 
+bool (*weir__sys_bring_back)(void);
+
 /* The call has failed, and may succeed now. */
 static bool is_again(void)
 {
-    return errno == EINTR || (errno == EFAULT && weir__hibernate_show_all());
+    return errno == EINTR ||
+           (errno == EFAULT && weir__sys_bring_back != NULL && weir__sys_bring_back());
 }
 
 /*

@@ -85,6 +85,13 @@ int weir__sys_take_over(int fd); /* one that was inherited: non-blocking, close-
 int weir__sys_fd_flags(int fd);  /* of fcntl's F_GETFD; -EBADF: it is not open */
 
 /*
+ * Asked when a call of the calling thread met memory that is not there: true when some that was
+ * hidden has come back, so that the call is made again. Set before there are other threads; NULL:
+ * nobody hides any.
+ */
+extern bool (*weir__sys_bring_back)(void);
+
+/*
  * Descriptors that came through this door are known, until they are closed through it; foreign.h
  * looks for others. What a library opens on Weir's behalf is made known, and forgotten before it is
  * closed, by hand. Numbers from WEIR__SYS_KNOWN_MAX on count as known.
