@@ -21,6 +21,7 @@
 #include "rt/symbol.h"
 #include "rt/sys.h"
 #include "rt/thread.h"
+#include "rt/watch_install.h"
 
 enum {
     REPORT_BYTES_MAX = 256 << 10,
@@ -211,6 +212,7 @@ static int run_runtime(weir_app *app)
     weir_err err;
     app->fds_before = count_fds();
     weir__app_runtime_options(app, &options);
+    weir__watch_install();
     app->rt = weir__runtime_new(&options, &err, message, sizeof message);
     if (app->rt == NULL)
         return cannot_start(app, message, "");

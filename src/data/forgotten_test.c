@@ -6,6 +6,7 @@
 
 #include "rt/log.h"
 #include "rt/owned.h"
+#include "rt/watch_install.h"
 #include <weir/sync.h>
 
 struct store {
@@ -188,5 +189,6 @@ SIM_TEST(forgets_in_ten_ways)
 int main(void)
 {
     const struct CMUnitTest tests[] = {FILE_TEST(forgets_in_ten_ways)};
+    weir__watch_install();
     return cmocka_run_group_tests_name("forgotten", tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "rt/sys.h"
+#include "rt/watch_install.h"
 #include <weir/offload.h>
 
 #define CLIENTS 64
@@ -111,5 +112,6 @@ int main(void)
         cmocka_unit_test(test_two_workers),
         cmocka_unit_test(test_preflight),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

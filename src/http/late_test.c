@@ -4,6 +4,7 @@
  * takes.
  */
 #include "http/testing.h"
+#include "rt/watch_install.h"
 
 #include <arpa/inet.h>
 #include <sched.h>
@@ -309,5 +310,6 @@ int main(void)
         cmocka_unit_test(test_passage),
         cmocka_unit_test(test_two_workers),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 
 #include "net/pool_inside.h"
 #include "rt/log.h"
+#include "rt/watch_install.h"
 
 static void turn(weir_ctx *c, struct weir__pool *pool)
 {
@@ -348,5 +349,6 @@ int main(void)
         cmocka_unit_test(test_all_mistakes_are_told_at_once),
         cmocka_unit_test(test_a_pool_without_a_maximum_is_refused),
     };
+    weir__watch_install();
     return cmocka_run_group_tests_name("pool keeper", tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 
 #include "net/pool_inside.h"
 #include "rt/log.h"
+#include "rt/watch_install.h"
 #include <weir/chan.h>
 
 #define NOW_MS() (weir_now().ns / 1000000)
@@ -544,5 +545,6 @@ int main(void)
         cmocka_unit_test(test_a_tree_that_waits_for_its_own_lease),
         cmocka_unit_test(test_who_is_served_is_not_stuck),
     };
+    weir__watch_install();
     return cmocka_run_group_tests_name("pool_line", tests, NULL, NULL);
 }

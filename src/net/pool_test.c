@@ -5,6 +5,7 @@
 
 #include "net/pool_inside.h"
 #include "rt/log.h"
+#include "rt/watch_install.h"
 #include <weir/chan.h>
 
 #define NOW_MS() (weir_now().ns / 1000000)
@@ -325,5 +326,6 @@ int main(void)
         cmocka_unit_test(test_pools_are_listed),
         cmocka_unit_test(test_a_cancelled_context_gets_nothing),
     };
+    weir__watch_install();
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }

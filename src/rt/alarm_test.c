@@ -14,6 +14,7 @@
 #include "rt/alarm.h"
 #include "rt/log.h"
 #include "rt/sim.h"
+#include "rt/watch_install.h"
 #include <weir/chan.h>
 #include <weir/timer.h>
 
@@ -495,5 +496,6 @@ int main(void)
         cmocka_unit_test(test_whatever_fails_none_is_left),
         cmocka_unit_test(test_D5_a_million_leave_memory_as_it_was),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

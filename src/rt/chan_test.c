@@ -13,6 +13,7 @@
 
 #include "rt/chan.h"
 #include "rt/sim.h"
+#include "rt/watch_install.h"
 #include <weir/chan.h>
 #include <weir/fiber.h>
 
@@ -493,5 +494,6 @@ int main(void)
         cmocka_unit_test(test_it_says_where_it_was_made),
         cmocka_unit_test(test_workers_share_a_channel_and_lose_nothing),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

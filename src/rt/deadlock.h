@@ -1,10 +1,7 @@
 /*
- * Deadlocks inside a tree of contexts: all fibers of a request (or of detached work) wait, and each
- * for something that only these fibers can move. Such a tree is found within some tenths of a
- * second, reported by name, counted, and cancelled with WEIR_REASON_DEADLOCK.
- *
- * It is the wait's type that knows who can end a wait: `is_stuck` in wait.h. A type without it is
- * one that something outside may end: a descriptor, a timer, a thread, another worker.
+ * Deadlocks inside a tree of contexts, seen from what fibers wait for: it is the wait's type that
+ * knows who can end a wait (`is_stuck` in wait.h), and the object that knows whether others may.
+ * The search is above (watch.h).
  */
 #ifndef WEIR_RT_DEADLOCK_H
 #define WEIR_RT_DEADLOCK_H
@@ -14,14 +11,6 @@
 
 struct weir__ctx;
 struct weir__fiber;
-struct weir__timer;
-struct weir__worker;
-
-/* Arms the search if fibers wait and something has run since the last one. By the worker's loop. */
-void weir__deadlock_plan(struct weir__worker *w);
-
-/* The worker's timer for it: looks at some of its fibers at a time. */
-void weir__deadlock_on_search(struct weir__timer *t);
 
 /* True when `f`, a fiber of the calling worker or another's, works in the tree below `top`. */
 bool weir__deadlock_is_in(const struct weir__fiber *f, const struct weir__ctx *top);

@@ -15,6 +15,7 @@
 #include "rt/sim.h"
 #include "rt/stack.h"
 #include "rt/try.h"
+#include "rt/watch_install.h"
 #include <weir/fiber.h>
 
 /* --- starting and joining --------------------------------------------------------------------- */
@@ -632,5 +633,6 @@ int main(void)
         cmocka_unit_test(test_limits_are_misuse_past_them),
         cmocka_unit_test(test_the_depth_of_stacks_is_noted),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

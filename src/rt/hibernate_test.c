@@ -22,6 +22,7 @@
 #include "rt/sim.h"
 #include "rt/stack.h"
 #include "rt/sys.h"
+#include "rt/watch_install.h"
 #include <weir/chan.h>
 #include <weir/fiber.h>
 
@@ -670,5 +671,6 @@ int main(void)
         cmocka_unit_test(test_fibers_end_amid_a_sweep),
         cmocka_unit_test(test_the_dump_shows_its_stack),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

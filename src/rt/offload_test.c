@@ -17,6 +17,7 @@
 #include "rt/offload.h"
 #include "rt/panic.h"
 #include "rt/sim.h"
+#include "rt/watch_install.h"
 #include <weir/fiber.h>
 #include <weir/offload.h>
 
@@ -471,5 +472,6 @@ int main(void)
         cmocka_unit_test(test_every_call_comes_back),
         cmocka_unit_test(test_a_deadline_never_leaves_a_call_running),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,7 +59,7 @@ static inline bool weir__is_owned(const struct weir__owned *o)
 }
 
 /*
- * Reports a mistake: a log line with site, age, route and stack, a counter by site, the test hook.
+ * Reports a mistake: a counter by site, and a log line with site, age, route and stack (watch.h).
  */
 void weir__report_leak(const struct weir__owned *o, const char *what);
 

@@ -14,6 +14,7 @@
 #include "rt/log.h"
 #include "rt/panic.h"
 #include "rt/sim.h"
+#include "rt/watch_install.h"
 #include <weir/fiber.h>
 #include <weir/log.h>
 
@@ -148,5 +149,6 @@ int main(void)
         cmocka_unit_test(clean_ups_wait_while_others_panic),
         cmocka_unit_test(many_panics_of_a_place_are_a_few_lines),
     };
+    weir__watch_install();
     return cmocka_run_group_tests_name("panic", tests, NULL, NULL);
 }

@@ -21,7 +21,7 @@
 #include "rt/panic.h"
 #include "rt/signals.h"
 #include "rt/thread.h"
-#include "rt/watchdog.h"
+#include "rt/watch.h"
 
 #define FIBERS_MAX_DEFAULT 1000000
 #define DETACHED_MAX_DEFAULT 1000
@@ -31,6 +31,8 @@
 #define HIBERNATE_NS_DEFAULT 10000000000
 #define OFFLOAD_QUEUE_MAX 10000
 #define WORKER_STACK (2u << 20) /* not the limit's: that may be 64 KiB, or not fit into memory */
+
+const struct weir__watch *weir__watch;
 
 /* --- making ------------------------------------------------------------------------------- */
 
@@ -255,6 +257,15 @@ static void leave(struct weir__runtime *rt)
     weir__worker_leave(rt->workers[0]);
 }
 
+static void start_watchdog(struct weir__run *run)
+{
+    if (weir__watch == NULL)
+        return;
+    run->dog = weir__watch->start(run->rt);
+    if (run->dog == NULL && run->rt->options.stall.ns >= 0)
+        weir_log(NULL, WEIR_LOG_WARN, "no thread or memory for the watchdog: no stall is told");
+}
+
 weir_err weir__run_begin(struct weir__run *run)
 {
     struct weir__runtime *rt = run->rt;
@@ -267,11 +278,8 @@ weir_err weir__run_begin(struct weir__run *run)
     weir_err err = start_threads(rt);
     if (err == WEIR_OK)
         err = start_main(run);
-    if (err == WEIR_OK) {
-        run->dog = weir__watchdog_start(rt);
-        if (run->dog == NULL && rt->options.stall.ns >= 0)
-            weir_log(NULL, WEIR_LOG_WARN, "no thread or memory for the watchdog: no stall is told");
-    }
+    if (err == WEIR_OK)
+        start_watchdog(run);
     if (err < 0) {
         weir__ctx_end(rt->app);
         leave(rt);
@@ -282,7 +290,8 @@ weir_err weir__run_begin(struct weir__run *run)
 weir_err weir__run_end(struct weir__run *run)
 {
     struct weir__runtime *rt = run->rt;
-    weir__watchdog_stop(run->dog);
+    if (run->dog != NULL)
+        weir__watch->stop(run->dog);
     for (unsigned i = 1; i < rt->worker_count; i++)
         pthread_join(rt->workers[i]->thread, NULL);
     leave(rt);

@@ -25,6 +25,7 @@
 #include "rt/stack.h"
 #include "rt/switch.h"
 #include "rt/sys.h"
+#include "rt/watch_install.h"
 #include <weir/chan.h>
 #include <weir/fiber.h>
 #include <weir/sync.h>
@@ -528,5 +529,6 @@ int main(void)
         cmocka_unit_test(test_a_jump_into_a_stack_ends_the_process),
 #endif
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

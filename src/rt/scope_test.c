@@ -18,6 +18,7 @@
 #include "rt/runtime.h"
 #include "rt/scope.h"
 #include "rt/sim.h"
+#include "rt/watch_install.h"
 #include <weir/chan.h>
 #include <weir/fiber.h>
 #include <weir/timer.h>
@@ -582,5 +583,6 @@ int main(void)
         cmocka_unit_test(test_contexts_lie_256_deep_at_most),
         cmocka_unit_test(test_a_context_may_end_under_who_waits_with_it),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 
 #include "rt/chan.h"
 #include "rt/sim.h"
+#include "rt/watch_install.h"
 #include <weir/chan.h>
 #include <weir/fiber.h>
 
@@ -317,5 +318,6 @@ int main(void)
         cmocka_unit_test(test_a_channel_may_end_before_the_fiber_runs),
         cmocka_unit_test(test_misuse_panics),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,7 +18,6 @@
 
 #include "base/assert.h"
 #include "rt/sys.h"
-#include "rt/watchdog.h"
 
 static struct {
     atomic_int in, out; /* ends of the pipe; -1: none */

@@ -12,8 +12,12 @@
 #ifndef WEIR_RT_SIGNALS_H
 #define WEIR_RT_SIGNALS_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <weir/err.h>
+
+/* Sent to a worker's thread, to be told what it runs. */
+#define WEIR__WATCHDOG_SIGNAL (SIGRTMIN + 3)
 
 /* What becomes of a signal that was ignored when the process was started. */
 struct weir__signal {

@@ -12,6 +12,7 @@
 
 #include "rt/log.h"
 #include "rt/sim.h"
+#include "rt/watch_install.h"
 #include <weir/fiber.h>
 #include <weir/sync.h>
 
@@ -662,5 +663,6 @@ int main(void)
         TEST(test_what_ends_while_it_is_used_is_nobodys),
         TEST(test_a_cancelled_context_begins_nothing),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "rt/log.h"
 #include "rt/sim.h"
+#include "rt/watch_install.h"
 #include <weir/fiber.h>
 #include <weir/topic.h>
 
@@ -488,5 +489,6 @@ int main(void)
         cmocka_unit_test(test_misuse_panics),
         cmocka_unit_test(test_workers_share_a_topic_and_count_what_they_drop),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

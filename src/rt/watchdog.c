@@ -29,6 +29,7 @@
 #include "rt/interrupted.h"
 #include "rt/log.h"
 #include "rt/runtime.h"
+#include "rt/signals.h"
 #include "rt/switch.h"
 #include "rt/symbol.h"
 #include "rt/task_state.h"

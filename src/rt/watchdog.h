@@ -4,16 +4,12 @@
 #ifndef WEIR_RT_WATCHDOG_H
 #define WEIR_RT_WATCHDOG_H
 
-#include <signal.h>
 #include <stddef.h>
 #include <weir/time.h>
 
 struct weir__runtime;
 struct weir__worker;
 struct weir__watchdog;
-
-/* Sent to a worker's thread to take its stack. */
-#define WEIR__WATCHDOG_SIGNAL (SIGRTMIN + 3)
 
 /*
  * Starts it unless options.stall is below zero (NULL then, and when there is no thread to be had).

@@ -15,6 +15,7 @@
 #include "rt/runtime.h"
 #include "rt/switch.h"
 #include "rt/symbol.h"
+#include "rt/watch_install.h"
 #include "rt/watchdog.h"
 #include <weir/fiber.h>
 
@@ -253,5 +254,6 @@ int main(void)
         cmocka_unit_test(test_a_running_stack_is_seen_from_outside),
         cmocka_unit_test(test_questions_and_late_answers),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,12 +14,12 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "rt/alarm.h"
-#include "rt/deadlock.h"
 #include "rt/exception.h"
 #include "rt/hibernate.h"
 #include "rt/io.h"
 #include "rt/runtime.h"
 #include "rt/switch.h"
+#include "rt/watch.h"
 
 #define BURST 64
 #define SLEPT_TICKS 50000  /* of a poll: more than the system call takes that finds events */
@@ -137,7 +137,8 @@ static void hand_out(struct weir__poller *p)
 static void poll(struct weir__worker *w)
 {
     weir__hibernate_plan(w);
-    weir__deadlock_plan(w);
+    if (weir__watch != NULL)
+        weir__watch->plan(w);
     weir_time until = weir__list_empty(&w->ready) ? weir__wheel_next(&w->wheel) : w->now;
     /* What is left is counted from the clock, which stood while fibers ran. */
     if (until.ns > w->now.ns && weir__ticks() - w->polled_ticks >= w->poller.ops->fresh_ticks)
@@ -184,6 +185,12 @@ void weir__worker_loop(struct weir__worker *w)
         ;
 }
 
+/* Armed by who watches. */
+static void on_search(struct weir__timer *t)
+{
+    weir__watch->search(WEIR_CONTAINER(t, struct weir__worker, deadlock));
+}
+
 struct weir__worker *weir__worker_new(struct weir__runtime *rt, unsigned index)
 {
     struct weir__worker *w = weir__memalign(64, sizeof *w);
@@ -205,7 +212,7 @@ struct weir__worker *weir__worker_new(struct weir__runtime *rt, unsigned index)
     weir__wheel_init(&w->wheel, w->now);
     weir__timer_init(&w->trim, weir__fiber_on_trim);
     weir__timer_init(&w->sweep, weir__hibernate_on_sweep);
-    weir__timer_init(&w->deadlock, weir__deadlock_on_search);
+    weir__timer_init(&w->deadlock, on_search);
     w->fiber_share = rt->options.fibers_max / rt->worker_count;
     return w;
 }

@@ -74,7 +74,7 @@ struct weir__worker {
     struct weir__list *sweep_at;    /* where it goes on in `fibers`; NULL: at the beginning */
     uint64_t sweep_switches;        /* stats.switches when the sweep began */
     bool sweep_again;               /* it has met a fiber that may hibernate later */
-    struct weir__timer deadlock;    /* looks for trees that are stuck (deadlock.h) */
+    struct weir__timer deadlock;    /* looks for trees that are stuck (watch.h) */
     struct weir__list *deadlock_at; /* where it goes on in `fibers`; NULL: at the beginning */
     uint64_t deadlock_switches;     /* stats.switches when the search began */
     weir_time deadlock_told_at;     /* the next is told in full from then on */

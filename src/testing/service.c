@@ -20,6 +20,7 @@
 #include "rt/log.h"
 #include "rt/sim.h"
 #include "rt/symbol.h"
+#include "rt/watch_install.h"
 
 enum { REPORT_BYTES = 64 << 10, REST_MINUTES = 10 };
 
@@ -163,6 +164,7 @@ static void make_runtime(weir_test *t)
         weir__app_runtime_options(t->app, &options);
     options.stall = weir_ns(-1);
     weir__sim_options(&options);
+    weir__watch_install();
     t->rt = weir__runtime_new(&options, &err, message, sizeof message);
     WEIR_ASSERT(t->rt != NULL, "a test's runtime can be made");
     t->w = t->rt->workers[0];

@@ -10,6 +10,7 @@
 #include "cell.h"
 #include "exits.h"
 #include "measure.h"
+#include "rt/watch_install.h"
 
 #define WARM_RUNS 50
 #define CAPACITY (64u << 10) /* of a simulated socket, each way */
@@ -315,6 +316,7 @@ static unsigned play(const struct resource *resource, const struct way *way)
     weir_buf_fini(&report);
     struct weir__runtime_options options = {.request_memory_max = MEMORY_MAX,
                                             .contain_faults = true};
+    weir__watch_install();
     (void)weir__sim_run_with(&options, run_cell, &cell);
     weir__web_fini(cell.web);
     free(cell.web);

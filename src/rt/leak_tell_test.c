@@ -12,6 +12,7 @@
 
 #include "rt/log.h"
 #include "rt/sim.h"
+#include "rt/watch_install.h"
 #include <weir/chan.h>
 #include <weir/fiber.h>
 
@@ -305,5 +306,6 @@ int main(void)
         TEST(test_a_loop_that_defers_is_told_once),
         TEST(test_a_request_that_waits_for_ever_is_told_once),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
