@@ -17,10 +17,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "os/sys.h"
 #include "rt/hibernate.h"
 #include "rt/io.h"
 #include "rt/runtime.h"
-#include "rt/sys.h"
 #include <weir/ctx.h>
 #include <weir/fiber.h>
 

@@ -17,10 +17,10 @@
 #include "base/sized.h"
 #include "base/trap.h"
 #include "obs/process.h"
+#include "os/symbol.h"
+#include "os/sys.h"
+#include "os/thread.h"
 #include "rt/log.h"
-#include "rt/symbol.h"
-#include "rt/sys.h"
-#include "rt/thread.h"
 #include "rt/watch_install.h"
 
 enum {

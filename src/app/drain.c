@@ -12,9 +12,9 @@
 
 #include "app/app.h"
 #include "obs/fibers.h"
+#include "os/symbol.h"
+#include "os/thread.h"
 #include "rt/log.h"
-#include "rt/symbol.h"
-#include "rt/thread.h"
 #include "rt/watchdog.h"
 
 enum {

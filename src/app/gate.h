@@ -4,7 +4,7 @@
 #ifndef WEIR_APP_GATE_H
 #define WEIR_APP_GATE_H
 
-#include "rt/lock.h"
+#include "os/lock.h"
 #include "rt/wait.h"
 
 struct weir__gate {

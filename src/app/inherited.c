@@ -14,7 +14,7 @@
 
 #include "base/alloc.h"
 #include "net/local.h"
-#include "rt/sys.h"
+#include "os/sys.h"
 
 #define HEARD_US_MIN 2000 /* the clock of a sleeping thread has milliseconds */
 #define FIRST 3           /* sd_listen_fds(3): SD_LISTEN_FDS_START */

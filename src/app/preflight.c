@@ -11,8 +11,8 @@
 
 #include "app/app.h"
 #include "base/sanitizer.h"
+#include "os/sys.h"
 #include "rt/log.h"
-#include "rt/sys.h"
 
 enum { BACKLOG_WANTED = 4096, PORTS_WANTED = 20000 };
 

@@ -18,10 +18,10 @@
 #include <unistd.h>
 
 #include "app/app.h"
+#include "os/sys.h"
+#include "os/thread.h"
 #include "rt/log.h"
 #include "rt/signals.h"
-#include "rt/sys.h"
-#include "rt/thread.h"
 
 #define LOOK_AGAIN_NS 100000000LL
 

@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "os/sys.h"
 #include "rt/outside.h"
 #include "rt/sized.h"
-#include "rt/sys.h"
 #include "rt/worker.h"
 
 #define KIB INT64_C(1024)

@@ -21,8 +21,8 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "os/sys.h"
 #include "rt/fiber.h"
-#include "rt/sys.h"
 #include "rt/worker.h"
 
 #define LOOKASIDE_BYTES                                                                            \

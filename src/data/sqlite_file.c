@@ -20,8 +20,8 @@
 #include <time.h>
 
 #include "net/pool.h"
+#include "os/sys.h"
 #include "rt/log.h"
-#include "rt/sys.h"
 #include "rt/worker.h"
 
 #define CHECKPOINT_PAGES 1000 /* as SQLite's own default */

@@ -11,7 +11,7 @@
 #include "base/alloc.h"
 #include "base/sanitizer.h"
 #include "http/conn.h"
-#include "rt/sys.h"
+#include "os/sys.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -8,7 +8,7 @@
 #include <arpa/inet.h>
 #include <unistd.h>
 
-#include "rt/sys.h"
+#include "os/sys.h"
 #include "rt/watch_install.h"
 #include <weir/offload.h>
 

@@ -11,7 +11,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "http/conn.h"
-#include "rt/sys.h"
+#include "os/sys.h"
 
 #include <string.h>
 

@@ -14,7 +14,7 @@
  */
 #include "base/assert.h"
 #include "http/conn.h"
-#include "rt/sys.h"
+#include "os/sys.h"
 
 #define SILENCE_TICKS 6       /* at least 5 seconds */
 #define TURN_BYTES (1u << 20) /* thrown away before others have their turn */

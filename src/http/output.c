@@ -13,8 +13,8 @@
  */
 #include "base/assert.h"
 #include "http/conn.h"
+#include "os/sys.h"
 #include "rt/panic.h"
-#include "rt/sys.h"
 
 #include <string.h>
 

@@ -10,7 +10,7 @@
  */
 #include "base/assert.h"
 #include "http/conn.h"
-#include "rt/sys.h"
+#include "os/sys.h"
 
 #include <string.h>
 

@@ -17,7 +17,7 @@
 #include "base/trap.h"
 #include "http/conn.h"
 #include "net/listener.h"
-#include "rt/sys.h"
+#include "os/sys.h"
 
 #define PATIENCE 10 /* seconds: a worker that does not answer for so long is stuck */
 

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "rt/sys.h"
+#include "os/sys.h"
 
 #define BACKLOG 4096
 

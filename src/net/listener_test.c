@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "rt/sys.h"
+#include "os/sys.h"
 
 static const struct weir__listener_options options;
 static char folder[64], message[300];

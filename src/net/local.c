@@ -13,7 +13,7 @@
 #include <sys/file.h>
 #include <sys/un.h>
 
-#include "rt/sys.h"
+#include "os/sys.h"
 
 #define PREFIX "unix:"
 #define MODE ",mode="

@@ -15,7 +15,7 @@
 #define WEIR_NET_POOL_INSIDE_H
 
 #include "net/pool.h"
-#include "rt/lock.h"
+#include "os/lock.h"
 #include "rt/wait.h"
 #include "rt/worker.h"
 

@@ -14,8 +14,8 @@
 
 #include <string.h>
 
+#include "os/symbol.h"
 #include "rt/log.h"
-#include "rt/symbol.h"
 #include <weir/fiber.h>
 
 #define REPORTS_MAX 4

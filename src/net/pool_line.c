@@ -13,9 +13,9 @@
 
 #include <string.h>
 
+#include "os/symbol.h"
 #include "rt/deadlock.h"
 #include "rt/fiber.h"
-#include "rt/symbol.h"
 #include <weir/log.h>
 
 static struct weir__pool_waiter *waiter_of(struct weir__list *in_object)

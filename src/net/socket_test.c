@@ -17,9 +17,9 @@
 
 #include "base/alloc.h"
 #include "net/listener.h"
+#include "os/sys.h"
 #include "rt/io.h"
 #include "rt/sim.h"
-#include "rt/sys.h"
 #include <weir/fiber.h>
 #include <weir/socket.h>
 

@@ -13,7 +13,7 @@
 #include "base/alloc.h"
 #include "base/json_encode.h"
 #include "base/map.h"
-#include "rt/symbol.h"
+#include "os/symbol.h"
 #include "rt/watchdog.h"
 
 enum {

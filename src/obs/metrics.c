@@ -11,10 +11,10 @@
 #include "base/heap.h"
 #include "obs/process.h"
 #include "obs/prom.h"
+#include "os/stack.h"
 #include "rt/log.h"
 #include "rt/offload.h"
 #include "rt/panic.h"
-#include "rt/stack.h"
 
 enum { LEAK_SITES_MAX = 256 };
 

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "rt/sys.h"
+#include "os/sys.h"
 
 enum { TEXT_MAX = 4096 };
 

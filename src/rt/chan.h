@@ -15,7 +15,7 @@
 
 #include <stdatomic.h>
 
-#include "rt/lock.h"
+#include "os/lock.h"
 #include "rt/owned.h"
 #include "rt/wait.h"
 #include "rt/worker.h"

@@ -17,10 +17,10 @@
 
 #include <sys/mman.h>
 
+#include "os/sys.h"
 #include "rt/deadlock.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
-#include "rt/sys.h"
 
 #define SLAB_BYTES (64u << 10)
 #define SLOTS ((SLAB_BYTES - sizeof(struct slab)) / sizeof(weir_chan))

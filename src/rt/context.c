@@ -15,10 +15,10 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "os/sys.h"
 #include "rt/panic.h"
 #include "rt/runtime.h"
 #include "rt/scope.h"
-#include "rt/sys.h"
 #include "rt/try.h"
 
 #define SLAB_BYTES (64u << 10)

@@ -7,12 +7,12 @@
 #include <string.h>
 
 #include "base/given.h"
-#include "rt/panic.h"
+#include "os/thread.h"
 #include "rt/outside.h"
+#include "rt/panic.h"
 #include "rt/runtime.h"
 #include "rt/scope.h"
 #include "rt/slip.h"
-#include "rt/thread.h"
 #include <weir/ctx.h>
 
 #define SHIELD_NS_MAX 10000000000LL

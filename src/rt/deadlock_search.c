@@ -14,10 +14,10 @@
  */
 #include "rt/deadlock_search.h"
 
+#include "os/symbol.h"
 #include "rt/deadlock.h"
 #include "rt/log.h"
 #include "rt/runtime.h"
-#include "rt/symbol.h"
 
 #define SCAN_MAX 1024      /* fibers looked at in one go: 50 µs */
 #define BETWEEN_NS 1000000 /* two goes of one search */

@@ -29,15 +29,15 @@
 #include <unistd.h>
 
 #include "base/trap.h"
+#include "os/stack.h"
+#include "os/symbol.h"
+#include "os/sys.h"
 #include "rt/hibernate.h"
 #include "rt/interrupted.h"
 #include "rt/last_words.h"
 #include "rt/panic.h"
 #include "rt/runtime.h"
-#include "rt/stack.h"
 #include "rt/switch.h"
-#include "rt/symbol.h"
-#include "rt/sys.h"
 
 #define SIGNAL_STACK_BYTES (64u << 10)
 #define NEAR_NULL (64u << 10)

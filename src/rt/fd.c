@@ -3,10 +3,10 @@
  */
 #include <unistd.h>
 
+#include "os/sys.h"
 #include "rt/context.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
-#include "rt/sys.h"
 #include <weir/fd.h>
 
 struct adopted {

@@ -13,13 +13,13 @@
 #include <sys/mman.h>
 
 #include "base/assert.h"
+#include "os/stack.h"
+#include "os/sys.h"
 #include "rt/hibernate.h"
 #include "rt/panic.h"
 #include "rt/runtime.h"
 #include "rt/scope.h"
-#include "rt/stack.h"
 #include "rt/switch.h"
-#include "rt/sys.h"
 #include "rt/try.h"
 
 #define FREE_KEEP 128 /* idle fibers a worker keeps for ever: at most 2 MiB of warm pages */

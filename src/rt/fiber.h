@@ -12,9 +12,9 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "os/stack.h"
 #include "rt/context.h"
 #include "rt/exception.h"
-#include "rt/stack.h"
 
 struct weir__worker;
 struct weir__catch;
@@ -65,7 +65,7 @@ struct weir__fiber {
     bool is_shown : 1;        /* it hibernates, but others have needed its stack, so that is back */
     bool is_shared : 1;       /* others reach into its stack: it does not hibernate any more */
     bool has_cxx : 1;         /* it has given its worker away while exceptions were handled */
-    bool has_canary : 1;      /* its stack has no guard (stack.h) */
+    bool has_canary : 1;      /* its stack has no guard (os/stack.h) */
     uint32_t stack_used_max;  /* high-water in bytes, when last looked at */
     struct weir__list in_all; /* worker.fibers */
     struct weir__fiber

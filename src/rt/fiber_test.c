@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "os/stack.h"
 #include "rt/panic.h"
 #include "rt/sim.h"
-#include "rt/stack.h"
 #include "rt/try.h"
 #include "rt/watch_install.h"
 #include <weir/fiber.h>

@@ -18,14 +18,14 @@
 #include <unistd.h>
 
 #include "base/given.h"
+#include "os/sys.h"
 #include "rt/busy.h"
 #include "rt/offload.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
-#include "rt/scope.h"
 #include "rt/runtime.h"
+#include "rt/scope.h"
 #include "rt/sized.h"
-#include "rt/sys.h"
 #include <weir/file.h>
 
 #define KIND WEIR__KIND_FILE

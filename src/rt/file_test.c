@@ -18,9 +18,9 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "os/symbol.h"
+#include "os/sys.h"
 #include "rt/sim.h"
-#include "rt/symbol.h"
-#include "rt/sys.h"
 #include <weir/fiber.h>
 #include <weir/file.h>
 #include <weir/offload.h>

@@ -1,6 +1,6 @@
 /*
  * The audit of descriptors. The kernel gives out the lowest free number, and the door to it
- * (sys.c) knows what came through, so nearly every number up to the highest is known, or closed:
+ * (os/sys.c) knows what came through, so nearly every number up to the highest is known, or closed:
  * the audit asks about the others alone, one cheap call each, and reads what an open one is from
  * /proc/self/fd. With a hundred thousand connections that costs no more than with ten.
  *
@@ -18,8 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "os/sys.h"
 #include "rt/log.h"
-#include "rt/sys.h"
 
 #define ASKED_MAX_DEFAULT 65536u
 #define LINES_MAX 10

@@ -17,11 +17,11 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "os/symbol.h"
+#include "os/sys.h"
 #include "rt/foreign.h"
 #include "rt/log.h"
 #include "rt/sim.h"
-#include "rt/symbol.h"
-#include "rt/sys.h"
 #include <weir/fd.h>
 #include <weir/fiber.h>
 

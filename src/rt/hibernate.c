@@ -18,11 +18,11 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
-#include "rt/lock.h"
+#include "os/lock.h"
+#include "os/stack.h"
+#include "os/sys.h"
 #include "rt/runtime.h"
-#include "rt/stack.h"
 #include "rt/switch.h"
-#include "rt/sys.h"
 
 #define SCAN_MAX 1024   /* fibers looked at in one go: 50 µs */
 #define FREEZE_MAX 64   /* of which so many may begin to hibernate: 200 µs */

@@ -16,12 +16,12 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "os/stack.h"
+#include "os/sys.h"
 #include "rt/dump.h"
 #include "rt/hibernate.h"
 #include "rt/io.h"
 #include "rt/sim.h"
-#include "rt/stack.h"
-#include "rt/sys.h"
 #include "rt/watch_install.h"
 #include <weir/chan.h>
 #include <weir/fiber.h>

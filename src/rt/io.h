@@ -5,7 +5,7 @@
 #ifndef WEIR_RT_IO_H
 #define WEIR_RT_IO_H
 
-#include "rt/poller.h"
+#include "os/poller.h"
 #include "rt/wait.h"
 
 /* Hands `ready` to the operations that wait for it, the rest to on_ready. */

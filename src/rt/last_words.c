@@ -19,11 +19,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "os/symbol.h"
+#include "os/sys.h"
 #include "rt/interrupted.h"
 #include "rt/log.h"
 #include "rt/switch.h"
-#include "rt/symbol.h"
-#include "rt/sys.h"
 #include "rt/worker.h"
 
 #define DEPTH_MAX 24

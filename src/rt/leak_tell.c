@@ -4,9 +4,9 @@
  */
 #include "rt/leak_tell.h"
 
+#include "os/symbol.h"
 #include "rt/log.h"
 #include "rt/owned.h"
-#include "rt/symbol.h"
 #include "rt/worker.h"
 
 static void add_stack(struct weir__log_line *l, void *const *stack, size_t depth)

@@ -21,9 +21,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "rt/lock.h"
-#include "rt/sys.h"
-#include "rt/thread.h"
+#include "os/lock.h"
+#include "os/sys.h"
+#include "os/thread.h"
 #include "rt/worker.h"
 
 #define RING WEIR__LOG_RING_BYTES

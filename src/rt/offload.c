@@ -22,14 +22,14 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/given.h"
+#include "os/thread.h"
 #include "rt/fault.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
 #include "rt/runtime.h"
+#include "rt/scope.h"
 #include "rt/sim.h"
 #include "rt/sized.h"
-#include "rt/thread.h"
-#include "rt/scope.h"
 
 #define STACK_BYTES (1u << 20)
 

@@ -11,9 +11,9 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "os/symbol.h"
 #include "rt/log.h"
 #include "rt/places.h"
-#include "rt/symbol.h"
 
 static const char post_instead[] = "such a thread sends to a channel of the application with "
                                    "weir_chan_post, and a fiber does the rest";

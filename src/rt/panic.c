@@ -27,6 +27,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/given.h"
+#include "os/symbol.h"
 #include "rt/exception.h"
 #include "rt/log.h"
 #include "rt/outside.h"
@@ -34,7 +35,6 @@
 #include "rt/runtime.h"
 #include "rt/scope.h"
 #include "rt/switch.h"
-#include "rt/symbol.h"
 #include "rt/try.h"
 #include <weir/fiber.h>
 #include <weir/log.h>

@@ -11,7 +11,7 @@
 #include <unwind.h>
 #include <weir/ctx.h>
 
-/* A recovery point; filled by weir__try (try.h). Layout known to switch_x86_64.S. */
+/* A recovery point; filled by weir__try (try.h). Layout known to os/switch_x86_64.S. */
 struct weir__catch {
     void *regs[8];
     struct weir__catch *outer;
@@ -31,7 +31,7 @@ struct weir__panic_info {
  */
 void weir__panic_last(struct weir__panic_info *out);
 
-/* Of weir__try's frame (switch_x86_64.S): exceptions of other languages end there, as panics. */
+/* Of weir__try's frame (os/switch_x86_64.S): exceptions of other languages end there, as panics. */
 _Unwind_Reason_Code weir__try_personality(int version, _Unwind_Action actions,
                                           _Unwind_Exception_Class class,
                                           struct _Unwind_Exception *ex,

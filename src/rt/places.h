@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <weir/ctx.h>
 
-#include "rt/lock.h"
+#include "os/lock.h"
 
 #define WEIR__PLACES_MAX 256
 

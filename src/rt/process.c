@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 
 #include "base/given.h"
+#include "os/sys.h"
 #include "rt/busy.h"
 #include "rt/io.h"
 #include "rt/log.h"
@@ -29,7 +30,6 @@
 #include "rt/runtime.h"
 #include "rt/scope.h"
 #include "rt/sized.h"
-#include "rt/sys.h"
 #include <weir/fiber.h>
 
 #define KIND WEIR__KIND_PROCESS

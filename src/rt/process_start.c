@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "os/sys.h"
 #include "rt/offload.h"
 #include "rt/runtime.h"
-#include "rt/sys.h"
 
 #define INPUT_BYTES_MAX (64u << 20)
 #define FIRST_CLOSED 3

@@ -17,10 +17,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "os/sys.h"
 #include "rt/panic.h"
 #include "rt/runtime.h"
 #include "rt/sim.h"
-#include "rt/sys.h"
 #include "rt/try.h"
 #include <weir/fiber.h>
 #include <weir/process.h>

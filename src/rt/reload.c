@@ -5,8 +5,8 @@
  */
 #include "rt/reload.h"
 
+#include "os/lock.h"
 #include "rt/context.h"
-#include "rt/lock.h"
 #include <weir/log.h>
 
 static struct {

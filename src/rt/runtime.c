@@ -14,13 +14,14 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/given.h"
+#include "os/cgroup.h"
+#include "os/thread.h"
 #include "rt/fault.h"
 #include "rt/hibernate.h"
 #include "rt/log.h"
 #include "rt/offload.h"
 #include "rt/panic.h"
 #include "rt/signals.h"
-#include "rt/thread.h"
 #include "rt/watch.h"
 
 #define FIBERS_MAX_DEFAULT 1000000

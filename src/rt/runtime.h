@@ -76,10 +76,4 @@ void weir__runtime_free(struct weir__runtime *rt);
 weir_err weir__on_each_worker(struct weir__ctx *c, void (*fn)(struct weir__worker *w, void *arg),
                               void *arg, weir_dur patience);
 
-/*
- * Processors that this process may use: the smallest quota over all cgroup levels, and the affinity
- * mask.
- */
-unsigned weir__cpu_quota(void);
-
 #endif

@@ -17,14 +17,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "os/stack.h"
+#include "os/sys.h"
 #include "rt/fault.h"
 #include "rt/io.h"
 #include "rt/panic.h"
 #include "rt/runtime.h"
 #include "rt/sim.h"
-#include "rt/stack.h"
 #include "rt/switch.h"
-#include "rt/sys.h"
 #include "rt/watch_install.h"
 #include <weir/chan.h>
 #include <weir/fiber.h>

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
-#include "rt/sys.h"
+#include "os/sys.h"
 
 static struct {
     atomic_int in, out; /* ends of the pipe; -1: none */

@@ -15,8 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "os/sys.h"
 #include "rt/signals.h"
-#include "rt/sys.h"
 
 static const struct weir__signal two[] = {{.number = SIGTERM},
                                           {.number = SIGINT, .is_kept_ignored = true}};

@@ -5,7 +5,7 @@
 #ifndef WEIR_RT_SIM_H
 #define WEIR_RT_SIM_H
 
-#include "rt/poller_sim.h"
+#include "os/poller_sim.h"
 #include "rt/runtime.h"
 
 /*

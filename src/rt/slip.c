@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "rt/lock.h"
+#include "os/lock.h"
 #include "rt/log.h"
 
 enum { PLACES_MAX = 64 };

@@ -9,8 +9,8 @@
 #ifndef WEIR_RT_WAITQ_H
 #define WEIR_RT_WAITQ_H
 
+#include "os/lock.h"
 #include "rt/context.h"
-#include "rt/lock.h"
 #include "rt/owned.h"
 #include "rt/wait.h"
 

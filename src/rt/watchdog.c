@@ -4,7 +4,7 @@
  * how long, and the stack at this moment.
  *
  * The first hard thing is not to hurt what it looks at: a signal ends a sleep, and some other
- * calls, before their time. So the kernel is asked first (task_state.h), and a worker that is
+ * calls, before their time. So the kernel is asked first (os/task_state.h), and a worker that is
  * asleep in a system call is reported with its name, and with what can be read from outside.
  *
  * The second is the stack of one that runs. The thread itself must read it: it gets a real-time
@@ -26,14 +26,14 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "os/symbol.h"
+#include "os/task_state.h"
+#include "os/thread.h"
 #include "rt/interrupted.h"
 #include "rt/log.h"
 #include "rt/runtime.h"
 #include "rt/signals.h"
 #include "rt/switch.h"
-#include "rt/symbol.h"
-#include "rt/task_state.h"
-#include "rt/thread.h"
 
 #define DEPTH_MAX 32
 #define STACK_BYTES (1u << 20) /* names for the stack are looked up on it */

@@ -11,10 +11,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "os/symbol.h"
 #include "rt/log.h"
 #include "rt/runtime.h"
 #include "rt/switch.h"
-#include "rt/symbol.h"
 #include "rt/watch_install.h"
 #include "rt/watchdog.h"
 #include <weir/fiber.h>

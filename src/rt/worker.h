@@ -8,10 +8,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "os/lock.h"
+#include "os/poller.h"
 #include "rt/context.h"
 #include "rt/fiber.h"
-#include "rt/lock.h"
-#include "rt/poller.h"
 #include "rt/timer.h"
 
 /* A message to a worker: `run` is called on its own stack, and may free the task. */

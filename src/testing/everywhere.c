@@ -18,10 +18,10 @@
 #include <unistd.h>
 
 #include "base/heap.h"
+#include "os/symbol.h"
 #include "rt/fault.h"
 #include "rt/panic.h"
 #include "rt/sized.h"
-#include "rt/symbol.h"
 
 enum {
     RUNS_MAX = 1000,

@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "os/sys.h"
 #include "rt/fiber.h"
-#include "rt/sys.h"
 #include <weir/test.h>
 #include <weir/weir.h>
 

@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "rt/symbol.h"
-#include "rt/sys.h"
+#include "os/symbol.h"
+#include "os/sys.h"
 
 enum { DEPTH_MAX = 10 }; /* choices that are varied one by one; later ones by random alone */
 

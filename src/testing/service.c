@@ -17,9 +17,9 @@
 #include "base/model.h"
 #include "net/pool.h"
 #include "obs/process.h"
+#include "os/symbol.h"
 #include "rt/log.h"
 #include "rt/sim.h"
-#include "rt/symbol.h"
 #include "rt/watch_install.h"
 
 enum { REPORT_BYTES = 64 << 10, REST_MINUTES = 10 };

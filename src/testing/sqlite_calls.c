@@ -1,5 +1,5 @@
 /*
- * SQLite's system calls through the door of rt/sys.h: its own interface for that
+ * SQLite's system calls through the door of os/sys.h: its own interface for that
  * (sqlite3_vfs.xSetSystemCall) lets each of them be counted, and the planned one fail as the
  * manual page says it may. Only where a file is read, written, locked, made and removed; what is
  * merely asked for its number is left alone.
@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "rt/sys.h"
+#include "os/sys.h"
 
 /* True when the call is the one that fails; errno is set. */
 static bool fails(enum weir__sys_call call)

@@ -15,10 +15,10 @@
 #include <sys/stat.h>
 #include <weir/offload.h>
 
+#include "os/sys.h"
 #include "rt/offload.h"
 #include "rt/owned.h"
 #include "rt/sized.h"
-#include "rt/sys.h"
 #include "web/web.h"
 #include "wire/date.h"
 #include "wire/mime.h"

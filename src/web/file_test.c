@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "rt/sys.h"
+#include "os/sys.h"
 
 static char folder[64], secret[96], large_path[96];
 

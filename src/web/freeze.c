@@ -6,7 +6,7 @@
  */
 #include <fcntl.h>
 
-#include "rt/sys.h"
+#include "os/sys.h"
 #include "web/web.h"
 
 /* --- chains ------------------------------------------------------------------------------- */

@@ -18,9 +18,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "leaky/leaky.h"
 #include "base/alloc.h"
-#include "rt/symbol.h"
+#include "leaky/leaky.h"
+#include "os/symbol.h"
 #include "testing/testing.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

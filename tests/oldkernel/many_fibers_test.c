@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 #include "base/sanitizer.h"
+#include "os/stack.h"
 #include "rt/sim.h"
-#include "rt/stack.h"
 #include "rt/switch.h"
 #include <weir/ctx.h>
 #include <weir/fiber.h>

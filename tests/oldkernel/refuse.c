@@ -23,7 +23,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "rt/stack.h"
+#include "os/stack.h"
 
 #define GUARD_INSTALL 102
 #define GUARD_REMOVE 103

@@ -2,8 +2,8 @@
  * What a thread of this process does at this moment, as the kernel tells: without a signal, which
  * would cut short what it waits for.
  */
-#ifndef WEIR_RT_TASK_STATE_H
-#define WEIR_RT_TASK_STATE_H
+#ifndef WEIR_OS_TASK_STATE_H
+#define WEIR_OS_TASK_STATE_H
 
 #include <stdbool.h>
 #include <sys/types.h>

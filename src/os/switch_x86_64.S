@@ -79,8 +79,8 @@ weir__fiber_entry:
 /*
  * uintptr_t weir__try_raw(void (*fn)(void *), void *arg, struct weir__catch *k)
  * Calls fn(arg) and returns 0; or 1, by way of weir__catch_jump; or, at weir__try_landing, the
- * address of an exception that nobody else has caught: its personality (panic.c) says that it is a
- * handler for those of all languages. k->regs: rbx rbp r12 r13 r14 r15 rsp.
+ * address of an exception that nobody else has caught: its personality (rt/panic.c) says that it
+ * is a handler for those of all languages. k->regs: rbx rbp r12 r13 r14 r15 rsp.
  */
         .globl  weir__try_raw
         .hidden weir__try_raw

@@ -3,8 +3,8 @@
  * free, touched pages are what counts; they are given back when a slot has been used deeply, and
  * when it is put away.
  */
-#ifndef WEIR_RT_STACK_H
-#define WEIR_RT_STACK_H
+#ifndef WEIR_OS_STACK_H
+#define WEIR_OS_STACK_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "rt/sys.h"
+#include "os/sys.h"
 
 static void results_are_negative_errno(void **state)
 {

@@ -12,7 +12,7 @@
  * mappings a stack. Where slabs are is kept in a table that only grows, so that a signal handler on
  * any thread may look into it.
  */
-#include "rt/stack.h"
+#include "os/stack.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -24,7 +24,7 @@
 
 #include "base/assert.h"
 #include "base/sanitizer.h"
-#include "rt/sys.h"
+#include "os/sys.h"
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102

@@ -2,10 +2,10 @@
  * The simulated poller: virtual time, sockets that are byte queues in memory. What a test does to
  * them from outside: be the peer, split, refuse, hold up. One simulation at a time.
  */
-#ifndef WEIR_RT_POLLER_SIM_H
-#define WEIR_RT_POLLER_SIM_H
+#ifndef WEIR_OS_POLLER_SIM_H
+#define WEIR_OS_POLLER_SIM_H
 
-#include "rt/poller.h"
+#include "os/poller.h"
 
 extern const struct weir__poller_ops weir__poller_sim;
 

@@ -4,8 +4,8 @@
  * in memory) run the same code above them. A poller knows neither workers nor fibers: it says what
  * has happened to which descriptor, and who polls hands that out.
  */
-#ifndef WEIR_RT_POLLER_H
-#define WEIR_RT_POLLER_H
+#ifndef WEIR_OS_POLLER_H
+#define WEIR_OS_POLLER_H
 
 #include <netinet/in.h>
 #include <stdbool.h>

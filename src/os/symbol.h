@@ -2,8 +2,8 @@
  * Names for return addresses: "function at file:line", from the debug information where there is
  * any. Slow for an address that was not asked for before (it reads files): for reports only.
  */
-#ifndef WEIR_RT_SYMBOL_H
-#define WEIR_RT_SYMBOL_H
+#ifndef WEIR_OS_SYMBOL_H
+#define WEIR_OS_SYMBOL_H
 
 #include <weir/buf.h>
 

@@ -8,14 +8,13 @@
  * lower levels are not there: missing files are no quota, and the levels above are looked at in any
  * case. Limits: paths of 1 KiB; longer ones count as missing.
  */
-#include "rt/cgroup.h"
+#include "os/cgroup.h"
 
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 
-#include "rt/runtime.h"
-#include "rt/sys.h"
+#include "os/sys.h"
 
 #define PATH_MAX_BYTES 1024
 

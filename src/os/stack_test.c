@@ -11,8 +11,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "rt/stack.h"
-#include "rt/sys.h"
+#include "os/stack.h"
+#include "os/sys.h"
 
 enum {
     OF_A_SLAB = WEIR__STACK_SLAB_SLOTS,

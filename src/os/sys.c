@@ -11,7 +11,7 @@
  * EFAULT is retried when memory has been brought back that was hidden: the kernel faults without a
  * signal.
  */
-#include "rt/sys.h"
+#include "os/sys.h"
 
 #include <errno.h>
 #include <fcntl.h>

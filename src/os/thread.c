@@ -2,11 +2,11 @@
  * Starting threads in one way: a name, a stack of known size, a mask of signals. That is set before
  * the thread is there, so there is no moment at which it could take one that it is not to take.
  */
-#include "rt/thread.h"
+#include "os/thread.h"
 
 #include <signal.h>
 
-#include "rt/sys.h"
+#include "os/sys.h"
 
 static void only_faults(sigset_t *blocked)
 {

@@ -11,8 +11,7 @@
 #include <cmocka.h>
 #include <fcntl.h>
 
-#include "rt/cgroup.h"
-#include "rt/runtime.h"
+#include "os/cgroup.h"
 
 static char root[] = "/tmp/weir-cgroup-XXXXXX";
 

@@ -2,7 +2,7 @@
  * The state of a thread from /proc/self/task: one letter of `stat`, and the number of the system
  * call from `syscall`, which not every kernel has. Owns nothing.
  */
-#include "rt/task_state.h"
+#include "os/task_state.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#include "rt/sys.h"
+#include "os/sys.h"
 
 /* Reads the beginning of a file of the thread's; false: there is none. */
 static bool read_beginning(pid_t tid, const char *name, char *text, size_t size)

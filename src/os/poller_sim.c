@@ -6,7 +6,7 @@
  *
  * Its memory is the C library's: what a test lets fail at the heap's door is never the simulation.
  */
-#include "rt/poller_sim.h"
+#include "os/poller_sim.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 #include <time.h>
 
 #include "base/assert.h"
-#include "rt/sys.h"
+#include "os/sys.h"
 
 #define FIRST_NUM 1000
 #define SOCKETS_MAX (1 << 16)

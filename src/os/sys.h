@@ -3,8 +3,8 @@
  * for two things: errors come back as -errno, EINTR is retried where that is harmless, and a test
  * can let the n-th call of a thread fail.
  */
-#ifndef WEIR_RT_SYS_H
-#define WEIR_RT_SYS_H
+#ifndef WEIR_OS_SYS_H
+#define WEIR_OS_SYS_H
 
 #include <signal.h>
 #include <spawn.h>
@@ -92,7 +92,7 @@ int weir__sys_fd_flags(int fd);  /* of fcntl's F_GETFD; -EBADF: it is not open *
 extern bool (*weir__sys_bring_back)(void);
 
 /*
- * Descriptors that came through this door are known, until they are closed through it; foreign.h
+ * Descriptors that came through this door are known, until they are closed through it; rt/foreign.h
  * looks for others. What a library opens on Weir's behalf is made known, and forgotten before it is
  * closed, by hand. Numbers from WEIR__SYS_KNOWN_MAX on count as known.
  */

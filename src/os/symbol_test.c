@@ -11,8 +11,8 @@
 #include <cmocka.h>
 
 #include "base/sanitizer.h"
-#include "rt/symbol.h"
-#include "rt/sys.h"
+#include "os/symbol.h"
+#include "os/sys.h"
 
 static char bytes[4096];
 
@@ -36,7 +36,7 @@ static void own_code_has_function_file_and_line(void **state)
     void *pc = here();
     const char *name = name_of(pc);
     assert_non_null(strstr(name, "own_code_has_function_file_and_line at "));
-    assert_non_null(strstr(name, "rt/symbol_test.c:"));
+    assert_non_null(strstr(name, "os/symbol_test.c:"));
     assert_int_not_equal(name[0], '.');
 }
 
@@ -88,7 +88,7 @@ static void raw_names_are_what_addr2line_takes(void **state)
     weir_buf_init_fixed(&b, bytes, sizeof bytes - 1);
     weir__symbol_raw(here(), &b);
     bytes[b.len] = '\0';
-    assert_memory_equal(bytes, "rt-symbol+0x", 12);
+    assert_memory_equal(bytes, "os-symbol+0x", 12);
 }
 
 /* No room for libdw: raw names, and what it held is given back; with room, names again. */
@@ -102,7 +102,7 @@ static void without_memory_names_are_raw(void **state)
     /* A sanitizer needs more address space than is left here. */
     if (weir__is_sanitized() || setrlimit(RLIMIT_AS, &tight) != 0)
         skip();
-    assert_memory_equal(name_of(pc), "rt-symbol+0x", 12);
+    assert_memory_equal(name_of(pc), "os-symbol+0x", 12);
     assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
     assert_non_null(strstr(name_of(pc), "without_memory_names_are_raw at "));
 }

@@ -13,7 +13,7 @@
  * jump if it comes to the end all the same; what it held then is lost, so that happens three times
  * at most.
  */
-#include "rt/symbol.h"
+#include "os/symbol.h"
 
 #include <dlfcn.h>
 #include <elfutils/libdw.h>
@@ -29,7 +29,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "rt/sys.h"
+#include "os/sys.h"
 
 #define RESERVE ((size_t)64 << 20) /* bytes that must be free before libdw is asked */
 #define LOST_MAX 3                 /* views that ran out of memory, before no other is made */

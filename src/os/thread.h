@@ -1,8 +1,8 @@
 /*
  * Threads beside the workers: the log's writer, the offload pool, the watchdog.
  */
-#ifndef WEIR_RT_THREAD_H
-#define WEIR_RT_THREAD_H
+#ifndef WEIR_OS_THREAD_H
+#define WEIR_OS_THREAD_H
 
 #include <pthread.h>
 #include <time.h>

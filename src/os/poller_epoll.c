@@ -3,7 +3,7 @@
  * are tried first and wait only on EAGAIN. A recv that fills less than its buffer has drained the
  * socket (the next byte makes a new edge), so a request costs one recv, not two.
  */
-#include "rt/poller.h"
+#include "os/poller.h"
 
 #include <netinet/tcp.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "rt/sys.h"
+#include "os/sys.h"
 
 #define FRESH_TICKS 100000 /* under 100 us from 1 GHz on: a tenth of what a timer is exact to */
 #define GAP_TICKS 50000    /* under 50 us from 1 GHz on, and some twenty times what a poll costs */

@@ -2,8 +2,8 @@
  * How many processors the control groups leave to this process. The parts take the text and the
  * folder, so they can be tested without being in a group.
  */
-#ifndef WEIR_RT_CGROUP_H
-#define WEIR_RT_CGROUP_H
+#ifndef WEIR_OS_CGROUP_H
+#define WEIR_OS_CGROUP_H
 
 #include <weir/str.h>
 
@@ -27,5 +27,11 @@ uint64_t weir__cgroup_quota(const char *root, weir_str proc_cgroup);
  * one.
  */
 unsigned weir__cpu_count(uint64_t quota, unsigned allowed);
+
+/*
+ * Processors that this process may use: the smallest quota over all cgroup levels, and the affinity
+ * mask.
+ */
+unsigned weir__cpu_quota(void);
 
 #endif

@@ -2,8 +2,8 @@
  * The lock of objects that several workers share. Held for a few instructions, never across a
  * wait: so it spins a little and then gives the processor away.
  */
-#ifndef WEIR_RT_LOCK_H
-#define WEIR_RT_LOCK_H
+#ifndef WEIR_OS_LOCK_H
+#define WEIR_OS_LOCK_H
 
 #include <sched.h>
 #include <stdatomic.h>
