@@ -3,8 +3,8 @@
  * sending are the descriptor's (rt/io.c), on the kernel as in the simulation.
  *
  * The one hard thing is the end, by hand or by the context, while a fiber of another context waits
- * in a call: it is woken by the closing, and waited for until it has left (rt/busy.h), because the
- * socket's memory goes with the context.
+ * in a call: it is woken by the closing, and waited for until it has left (sync/busy.h), because
+ * the socket's memory goes with the context.
  *
  * Owns the descriptor. Context: fibers of the worker that dialled.
  */
@@ -13,14 +13,14 @@
 #include "base/given.h"
 #include "net/endpoint.h"
 #include "net/local.h"
-#include "rt/busy.h"
 #include "rt/io.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
-#include "rt/scope.h"
 #include "rt/runtime.h"
+#include "rt/scope.h"
 #include "rt/sized.h"
 #include "rt/slip.h"
+#include "sync/busy.h"
 #include <weir/fiber.h>
 #include <weir/socket.h>
 

@@ -3,7 +3,7 @@
  * that one request's remains would be another's trouble.
  */
 #include "matrix.h"
-#include "rt/chan.h"
+#include "sync/chan.h"
 #include <weir/sync.h>
 #include <weir/timer.h>
 #include <weir/topic.h>

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "rt/busy.h"
 #include "rt/sim.h"
+#include "sync/busy.h"
 #include <weir/chan.h>
 #include <weir/fiber.h>
 

@@ -7,8 +7,8 @@
 #include "rt/outside.h"
 #include "rt/panic.h"
 #include "rt/scope.h"
-#include "rt/waitq.h"
 #include "rt/worker.h"
+#include "sync/waitq.h"
 #include <weir/sync.h>
 
 #define KIND WEIR__KIND_ONCE

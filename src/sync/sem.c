@@ -10,8 +10,8 @@
 #include "rt/deadlock.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
-#include "rt/waitq.h"
 #include "rt/worker.h"
+#include "sync/waitq.h"
 #include <weir/sync.h>
 
 #define KIND WEIR__KIND_SEM

@@ -11,10 +11,10 @@
  * Owns nothing but what stands on the caller's stack. Limits: 64 arms.
  */
 #include "base/given.h"
-#include "rt/chan.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
 #include "rt/scope.h"
+#include "sync/chan.h"
 
 #define ARMS_MAX 64u
 

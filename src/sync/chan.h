@@ -10,8 +10,8 @@
  * N4: the end of a channel of the application waits for those who are about to wake whom they sent
  *     to (chan_post.c).
  */
-#ifndef WEIR_RT_CHAN_H
-#define WEIR_RT_CHAN_H
+#ifndef WEIR_SYNC_CHAN_H
+#define WEIR_SYNC_CHAN_H
 
 #include <stdatomic.h>
 

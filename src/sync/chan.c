@@ -13,7 +13,7 @@
  * lie where every thread may look for them (chan_post.c).
  * Limits: elements of 1 to 4096 bytes, 1 Mi of them.
  */
-#include "rt/chan.h"
+#include "sync/chan.h"
 
 #include "base/assert.h"
 #include "base/given.h"

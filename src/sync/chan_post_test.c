@@ -12,10 +12,10 @@
 #include <sched.h>
 #include <string.h>
 
-#include "rt/chan.h"
 #include "rt/log.h"
 #include "rt/runtime.h"
 #include "rt/sim.h"
+#include "sync/chan.h"
 #include <weir/chan.h>
 #include <weir/fiber.h>
 #include <weir/offload.h>

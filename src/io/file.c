@@ -4,9 +4,9 @@
  * their bytes in memory.
  *
  * The one hard thing is the end: a file may be closed, by hand or by its context, while a fiber of
- * another context has a call on it. Such calls are counted (busy.h) and waited for, so a number is
- * never closed, and taken by the next descriptor, under a thread that writes to it. Closing what
- * was written, or a temporary file's many pages, may wait too, and is a job as well.
+ * another context has a call on it. Such calls are counted (sync/busy.h) and waited for, so a
+ * number is never closed, and taken by the next descriptor, under a thread that writes to it.
+ * Closing what was written, or a temporary file's many pages, may wait too, and is a job as well.
  *
  * Owns the descriptor. Limits: 1 MiB a read; files are plain ones.
  */
@@ -19,13 +19,13 @@
 
 #include "base/given.h"
 #include "os/sys.h"
-#include "rt/busy.h"
 #include "rt/offload.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
 #include "rt/runtime.h"
 #include "rt/scope.h"
 #include "rt/sized.h"
+#include "sync/busy.h"
 #include <weir/file.h>
 
 #define KIND WEIR__KIND_FILE

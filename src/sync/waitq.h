@@ -6,8 +6,8 @@
  * Q1: a waiter is on `waits`, or whoever took it off wakes it; then it is on `leaving` until its
  *     fiber has run again.
  */
-#ifndef WEIR_RT_WAITQ_H
-#define WEIR_RT_WAITQ_H
+#ifndef WEIR_SYNC_WAITQ_H
+#define WEIR_SYNC_WAITQ_H
 
 #include "os/lock.h"
 #include "rt/context.h"

@@ -6,11 +6,11 @@
  * context has been cancelled it waits for the mutex in a shield of 10 s; a mutex that is not had by
  * then is held by somebody who hangs, and the caller panics, for it could not know what it holds.
  */
-#include "rt/mutex.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
 #include "rt/scope.h"
-#include "rt/waitq.h"
+#include "sync/mutex.h"
+#include "sync/waitq.h"
 
 #define KIND WEIR__KIND_COND
 

@@ -6,10 +6,10 @@
  * B1: `calls` counts who is between enter and leave, and who ends it by hand until it is ended; the
  *     object's memory stays until it is 0.
  */
-#ifndef WEIR_RT_BUSY_H
-#define WEIR_RT_BUSY_H
+#ifndef WEIR_SYNC_BUSY_H
+#define WEIR_SYNC_BUSY_H
 
-#include "rt/waitq.h"
+#include "sync/waitq.h"
 
 /* Begins the object, which is made by weir__waitq_new; only who ends it waits in the queue. */
 struct weir__busy {

@@ -10,14 +10,14 @@
  *
  * S1: `holder` is NULL or a fiber that has it, or is about to run and have it.
  */
-#include "rt/mutex.h"
+#include "sync/mutex.h"
 
 #include "rt/deadlock.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
 #include "rt/scope.h"
-#include "rt/waitq.h"
 #include "rt/worker.h"
+#include "sync/waitq.h"
 
 #define KIND WEIR__KIND_MUTEX
 

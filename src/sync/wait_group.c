@@ -3,10 +3,10 @@
  *
  * Owns nothing else. Limits: the count is at most 2^31 - 1; past it, and below zero, is misuse.
  */
-#include "rt/panic.h"
 #include "rt/outside.h"
+#include "rt/panic.h"
 #include "rt/scope.h"
-#include "rt/waitq.h"
+#include "sync/waitq.h"
 #include <weir/sync.h>
 
 #define KIND WEIR__KIND_WAIT_GROUP

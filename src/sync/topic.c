@@ -14,12 +14,12 @@
  */
 #include "base/assert.h"
 #include "base/given.h"
-#include "rt/chan.h"
 #include "rt/deadlock.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
 #include "rt/sized.h"
-#include "rt/waitq.h"
+#include "sync/chan.h"
+#include "sync/waitq.h"
 #include <weir/topic.h>
 
 #define ELEM_SIZE_MAX 4096u

@@ -6,7 +6,7 @@
  * context that holds it. So ending wakes all with WEIR_ECLOSED, and tells those who have been woken
  * but did not run yet, with a mark on their own stacks, that the object is gone.
  */
-#include "rt/waitq.h"
+#include "sync/waitq.h"
 
 #include "base/assert.h"
 #include "rt/deadlock.h"

@@ -13,7 +13,7 @@
  *
  * Limits: the memory of a slot is kept for the next channel. Tags repeat after 65,535 uses of it.
  */
-#include "rt/chan.h"
+#include "sync/chan.h"
 
 #include <sys/mman.h>
 

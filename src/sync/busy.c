@@ -2,7 +2,7 @@
  * Calls in progress, counted under the queue's lock. The last call to leave wakes who waits, and
  * each of those looks again.
  */
-#include "rt/busy.h"
+#include "sync/busy.h"
 
 #include "base/assert.h"
 

@@ -1,8 +1,8 @@
 /*
  * What conditions need of mutexes.
  */
-#ifndef WEIR_RT_MUTEX_H
-#define WEIR_RT_MUTEX_H
+#ifndef WEIR_SYNC_MUTEX_H
+#define WEIR_SYNC_MUTEX_H
 
 #include "rt/context.h"
 #include <weir/sync.h>

@@ -10,9 +10,9 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "rt/chan.h"
 #include "rt/sim.h"
 #include "rt/watch_install.h"
+#include "sync/chan.h"
 #include <weir/chan.h>
 #include <weir/fiber.h>
 

@@ -2,8 +2,8 @@
  * Starting a program: its descriptors, its environment, and the call that makes it, which waits for
  * the disk and is therefore made on the offload pool.
  */
-#ifndef WEIR_RT_PROCESS_START_H
-#define WEIR_RT_PROCESS_START_H
+#ifndef WEIR_IO_PROCESS_START_H
+#define WEIR_IO_PROCESS_START_H
 
 #include "rt/context.h"
 #include <weir/process.h>

@@ -6,7 +6,7 @@
  * Text for standard input is a file in memory and not a pipe, so nobody has to write while somebody
  * reads. The ends of pipes that are the program's are closed here whatever happens.
  */
-#include "rt/process_start.h"
+#include "io/process_start.h"
 
 #include <errno.h>
 #include <fcntl.h>

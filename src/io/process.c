@@ -19,17 +19,17 @@
 #include <sys/wait.h>
 
 #include "base/given.h"
+#include "io/process_start.h"
 #include "os/sys.h"
-#include "rt/busy.h"
 #include "rt/io.h"
 #include "rt/log.h"
 #include "rt/offload.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
-#include "rt/process_start.h"
 #include "rt/runtime.h"
 #include "rt/scope.h"
 #include "rt/sized.h"
+#include "sync/busy.h"
 #include <weir/fiber.h>
 
 #define KIND WEIR__KIND_PROCESS
