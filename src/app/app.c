@@ -21,7 +21,7 @@
 #include "os/sys.h"
 #include "os/thread.h"
 #include "rt/log.h"
-#include "rt/watch_install.h"
+#include "watch/watch.h"
 
 enum {
     REPORT_BYTES_MAX = 256 << 10,

@@ -14,9 +14,9 @@
 #include "app/inherited.h"
 #include "app/option.h"
 #include "http/server.h"
-#include "rt/foreign.h"
 #include "rt/reload.h"
 #include "rt/runtime.h"
+#include "watch/foreign.h"
 #include "web/web.h"
 
 enum { WEIR__APP_STUCK_MS = 1000 }; /* who is held by one fiber for so long serves nobody */

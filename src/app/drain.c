@@ -15,7 +15,7 @@
 #include "os/symbol.h"
 #include "os/thread.h"
 #include "rt/log.h"
-#include "rt/watchdog.h"
+#include "watch/watchdog.h"
 
 enum {
     CANCEL_GRACE_MS = 500, /* from cancelling to the end of what was cancelled */

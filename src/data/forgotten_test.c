@@ -6,7 +6,7 @@
 
 #include "rt/log.h"
 #include "rt/owned.h"
-#include "rt/watch_install.h"
+#include "watch/watch.h"
 #include <weir/sync.h>
 
 struct store {

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "os/sys.h"
-#include "rt/watch_install.h"
+#include "watch/watch.h"
 #include <weir/offload.h>
 
 #define CLIENTS 64

@@ -3,6 +3,7 @@
  * descriptors. In virtual time.
  */
 #include "http/testing.h"
+#include "watch/watch.h"
 
 /* --- time-outs -------------------------------------------------------------------------------- */
 
@@ -685,5 +686,6 @@ int main(void)
         cmocka_unit_test(test_slow_head_no_buffers),
         cmocka_unit_test(test_many_at_once),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

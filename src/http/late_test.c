@@ -4,7 +4,7 @@
  * takes.
  */
 #include "http/testing.h"
-#include "rt/watch_install.h"
+#include "watch/watch.h"
 
 #include <arpa/inet.h>
 #include <sched.h>

@@ -3,6 +3,7 @@
  * does not hold its connection for longer than it may either.
  */
 #include "http/testing.h"
+#include "watch/watch.h"
 
 #define REFUSED "POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 20000000\r\n\r\n"
 
@@ -185,5 +186,6 @@ int main(void)
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_cancel),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

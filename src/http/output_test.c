@@ -3,6 +3,7 @@
  * a conversation. Whatever it does, the client gets the same bytes.
  */
 #include "http/testing.h"
+#include "watch/watch.h"
 
 #define SMALL 4096u /* bytes that a client's socket holds */
 
@@ -147,5 +148,6 @@ int main(void)
         cmocka_unit_test(test_a_child_sends),
         cmocka_unit_test(test_two_children_send),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

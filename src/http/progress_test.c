@@ -3,6 +3,7 @@
  * that goes. And bodies whose limit does not depend on how they are sent.
  */
 #include "http/testing.h"
+#include "watch/watch.h"
 
 #include <stdlib.h>
 
@@ -243,5 +244,6 @@ int main(void)
         cmocka_unit_test(test_takes_and_stops),   cmocka_unit_test(test_a_slow_upload),
         cmocka_unit_test(test_extended),          cmocka_unit_test(test_one_limit),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

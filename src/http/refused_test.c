@@ -4,6 +4,7 @@
 #include "http/testing.h"
 
 #include "rt/log.h"
+#include "watch/watch.h"
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -80,5 +81,6 @@ int main(void)
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_not_too_many),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

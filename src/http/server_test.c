@@ -3,6 +3,7 @@
  * that nothing is left over (the simulation asserts that at the end of each test).
  */
 #include "http/testing.h"
+#include "watch/watch.h"
 
 static void keep_alive(struct rig *rig)
 {
@@ -629,5 +630,6 @@ int main(void)
         cmocka_unit_test(test_handlers_that_fail), cmocka_unit_test(test_requests_per_connection),
         cmocka_unit_test(test_warm_requests),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

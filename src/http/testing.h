@@ -15,7 +15,6 @@
 #include "http/conn.h"
 #include "http/server.h"
 #include "rt/sim.h"
-#include "rt/watch_install.h"
 #include <weir/fiber.h>
 
 #define CAPACITY (64u << 10) /* of a simulated socket, each way */
@@ -310,7 +309,6 @@ static inline void run_rig(rig_test test, const struct weir__http_server_options
 {
     struct weir__http_server_options none = {0};
     struct rig_run run = {test, options != NULL ? options : &none};
-    weir__watch_install();
     assert_int_equal(weir__sim_run(rig_main, &run), WEIR_OK);
 }
 

@@ -2,6 +2,7 @@
  * The stock middleware: what the access log says in all five ways a request can end, ids, counts,
  * panics.
  */
+#include "watch/watch.h"
 #include "web/web_test_kit.h"
 
 #include <weir/mw.h>
@@ -398,5 +399,6 @@ int main(void)
         cmocka_unit_test(test_recover_makes_an_error_of_a_panic),
         cmocka_unit_test(test_what_was_acquired_before_a_panic_is_released),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

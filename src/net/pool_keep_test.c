@@ -6,7 +6,7 @@
 
 #include "net/pool_inside.h"
 #include "rt/log.h"
-#include "rt/watch_install.h"
+#include "watch/watch.h"
 
 static void turn(weir_ctx *c, struct weir__pool *pool)
 {

@@ -4,8 +4,8 @@
  *
  * Two searches for those who would wait for ever, one at each end. Before a fiber stands in line:
  * is every slot lent to fibers that cannot go on before this one does? Then it is refused at once,
- * with both places. While it stands there the search of a whole context (rt/deadlock_search.c) asks
- * the same again, for what has come about since.
+ * with both places. While it stands there the search of a whole context
+ * (watch/deadlock_search.c) asks the same again, for what has come about since.
  *
  * Owns nothing: a waiter stands on its fiber's stack. Context: fibers.
  */

@@ -5,7 +5,7 @@
 
 #include "net/pool_inside.h"
 #include "rt/log.h"
-#include "rt/watch_install.h"
+#include "watch/watch.h"
 #include <weir/chan.h>
 
 #define NOW_MS() (weir_now().ns / 1000000)

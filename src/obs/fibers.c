@@ -14,7 +14,7 @@
 #include "base/json_encode.h"
 #include "base/map.h"
 #include "os/symbol.h"
-#include "rt/watchdog.h"
+#include "watch/watchdog.h"
 
 enum {
     FIBERS_MAX = 20000,

@@ -4,8 +4,8 @@
 #ifndef WEIR_OBS_FIBERS_H
 #define WEIR_OBS_FIBERS_H
 
-#include "rt/dump.h"
 #include "rt/runtime.h"
+#include "watch/dump.h"
 
 enum { WEIR__STUCK_STACK_DEPTH = 32 };
 

@@ -4,7 +4,7 @@
 #ifndef WEIR_OBS_FOREIGN_H
 #define WEIR_OBS_FOREIGN_H
 
-#include "rt/foreign.h"
+#include "watch/foreign.h"
 #include <weir/buf.h>
 
 /* A table for people, by number. The buffer's error is sticky. */

@@ -6,8 +6,8 @@
 #define WEIR_OBS_METRICS_H
 
 #include "http/server.h"
-#include "rt/foreign.h"
 #include "rt/runtime.h"
+#include "watch/foreign.h"
 #include "web/web.h"
 #include <weir/buf.h>
 

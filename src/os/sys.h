@@ -92,9 +92,9 @@ int weir__sys_fd_flags(int fd);  /* of fcntl's F_GETFD; -EBADF: it is not open *
 extern bool (*weir__sys_bring_back)(void);
 
 /*
- * Descriptors that came through this door are known, until they are closed through it; rt/foreign.h
- * looks for others. What a library opens on Weir's behalf is made known, and forgotten before it is
- * closed, by hand. Numbers from WEIR__SYS_KNOWN_MAX on count as known.
+ * Descriptors that came through this door are known, until they are closed through it;
+ * watch/foreign.h looks for others. What a library opens on Weir's behalf is made known, and
+ * forgotten before it is closed, by hand. Numbers from WEIR__SYS_KNOWN_MAX on count as known.
  */
 #define WEIR__SYS_KNOWN_MAX (1 << 20)
 int weir__sys_know(int fd); /* returns fd; below 0 is allowed */

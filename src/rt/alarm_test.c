@@ -14,7 +14,7 @@
 #include "rt/alarm.h"
 #include "rt/log.h"
 #include "rt/sim.h"
-#include "rt/watch_install.h"
+#include "watch/watch.h"
 #include <weir/chan.h>
 #include <weir/timer.h>
 

@@ -15,7 +15,7 @@
 #include "rt/panic.h"
 #include "rt/sim.h"
 #include "rt/try.h"
-#include "rt/watch_install.h"
+#include "watch/watch.h"
 #include <weir/fiber.h>
 
 /* --- starting and joining --------------------------------------------------------------------- */

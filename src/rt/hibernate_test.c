@@ -18,11 +18,11 @@
 #include "base/alloc.h"
 #include "os/stack.h"
 #include "os/sys.h"
-#include "rt/dump.h"
 #include "rt/hibernate.h"
 #include "rt/io.h"
 #include "rt/sim.h"
-#include "rt/watch_install.h"
+#include "watch/dump.h"
+#include "watch/watch.h"
 #include <weir/chan.h>
 #include <weir/fiber.h>
 

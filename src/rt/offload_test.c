@@ -17,7 +17,7 @@
 #include "rt/offload.h"
 #include "rt/panic.h"
 #include "rt/sim.h"
-#include "rt/watch_install.h"
+#include "watch/watch.h"
 #include <weir/fiber.h>
 #include <weir/offload.h>
 

@@ -14,7 +14,7 @@
 #include "rt/log.h"
 #include "rt/panic.h"
 #include "rt/sim.h"
-#include "rt/watch_install.h"
+#include "watch/watch.h"
 #include <weir/fiber.h>
 #include <weir/log.h>
 

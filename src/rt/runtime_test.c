@@ -25,7 +25,7 @@
 #include "rt/runtime.h"
 #include "rt/sim.h"
 #include "rt/switch.h"
-#include "rt/watch_install.h"
+#include "watch/watch.h"
 #include <weir/chan.h>
 #include <weir/fiber.h>
 #include <weir/sync.h>

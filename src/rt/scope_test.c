@@ -18,7 +18,7 @@
 #include "rt/runtime.h"
 #include "rt/scope.h"
 #include "rt/sim.h"
-#include "rt/watch_install.h"
+#include "watch/watch.h"
 #include <weir/chan.h>
 #include <weir/fiber.h>
 #include <weir/timer.h>

@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "rt/sim.h"
-#include "rt/watch_install.h"
 #include "sync/chan.h"
+#include "watch/watch.h"
 #include <weir/chan.h>
 #include <weir/fiber.h>
 

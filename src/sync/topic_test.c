@@ -13,7 +13,7 @@
 #include "base/alloc.h"
 #include "rt/log.h"
 #include "rt/sim.h"
-#include "rt/watch_install.h"
+#include "watch/watch.h"
 #include <weir/fiber.h>
 #include <weir/topic.h>
 

@@ -20,7 +20,7 @@
 #include "os/symbol.h"
 #include "rt/log.h"
 #include "rt/sim.h"
-#include "rt/watch_install.h"
+#include "watch/watch.h"
 
 enum { REPORT_BYTES = 64 << 10, REST_MINUTES = 10 };
 

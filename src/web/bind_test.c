@@ -1,4 +1,5 @@
 /* Reading requests: typed getters, and JSON, forms, queries and paths into structs. */
+#include "watch/watch.h"
 #include "web/web_test_kit.h"
 
 typedef struct {
@@ -286,5 +287,6 @@ int main(void)
         cmocka_unit_test(test_bodies_have_limits),
         cmocka_unit_test(test_streams_have_the_same_limits),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
  * that kind can come (getter and binder of the query, binder of a form, getter and binder of the
  * path), once with memory and once without.
  */
+#include "watch/watch.h"
 #include "web/web_test_kit.h"
 
 typedef struct {
@@ -313,5 +314,6 @@ int main(void)
         cmocka_unit_test(test_path_getters_and_binders_agree),
         cmocka_unit_test(test_all_mistakes_are_said),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

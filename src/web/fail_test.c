@@ -1,6 +1,7 @@
 /*
  * Failures: statuses, the unified reply, what clients are told and what the log, one response only.
  */
+#include "watch/watch.h"
 #include "web/web_test_kit.h"
 
 #include <weir/chan.h>
@@ -343,5 +344,6 @@ int main(void)
         cmocka_unit_test(test_what_is_too_long_is_cut),
         cmocka_unit_test(test_an_unknown_method_is_no_failure_of_the_service),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 /* Files: conditional requests, ranges, and paths that want out of their folder. */
+#include "watch/watch.h"
 #include "web/web_test_kit.h"
 
 #include <errno.h>
@@ -450,5 +451,6 @@ int main(void)
         cmocka_unit_test(test_a_broken_disk_is_not_a_missing_file),
         cmocka_unit_test(test_no_descriptor_is_left),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

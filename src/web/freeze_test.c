@@ -1,4 +1,5 @@
 /* The start: every mistake in the table of routes, at once, with its source line. */
+#include "watch/watch.h"
 #include "web/web_test_kit.h"
 
 static weir_err a_handler(weir_ctx *c)
@@ -169,5 +170,6 @@ int main(void)
         cmocka_unit_test(test_nothing_is_wrong_with_a_good_table),
         cmocka_unit_test(test_the_start_survives_every_failed_allocation),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 /* Header lines of responses: set, added, removed; cookies that add up and replace themselves. */
+#include "watch/watch.h"
 #include "web/web_test_kit.h"
 
 static void expect_ok(weir_err err)
@@ -153,5 +154,6 @@ int main(void)
         cmocka_unit_test(test_lines_are_set_added_and_removed),
         cmocka_unit_test(test_cookies_add_up),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

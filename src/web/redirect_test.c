@@ -2,6 +2,7 @@
  * Redirects to the other slash form, with every byte in every place. A client that follows one
  * arrives at the route that it meant, with the values that it sent.
  */
+#include "watch/watch.h"
 #include "web/web_test_kit.h"
 
 static weir_err show(weir_ctx *c)
@@ -150,5 +151,6 @@ int main(void)
         cmocka_unit_test(test_every_byte_arrives),
         cmocka_unit_test(test_a_path_that_is_too_long_for_a_header),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 /* Reading requests: header lines one by one and by name, cookies wherever they stand. */
+#include "watch/watch.h"
 #include "web/web_test_kit.h"
 
 /* Every line, or those of a name, as "name=value;" each. */
@@ -73,5 +74,6 @@ int main(void)
         cmocka_unit_test(test_header_lines_are_enumerated),
         cmocka_unit_test(test_cookies_of_all_lines_are_seen),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 /* Responses: JSON, the envelope, bytes, redirects, headers, cookies, streams. */
+#include "watch/watch.h"
 #include "web/web_test_kit.h"
 
 typedef struct {
@@ -261,5 +262,6 @@ int main(void)
         cmocka_unit_test(test_streams_are_whole),
         cmocka_unit_test(test_an_error_is_never_a_short_success),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 /* Requests through the whole room: routing, the onion, aborts, app handles, recycling. */
+#include "watch/watch.h"
 #include "web/web_test_kit.h"
 
 #include <weir/sync.h>
@@ -569,5 +570,6 @@ int main(void)
         cmocka_unit_test(test_time_limits_of_route_group_and_service),
         cmocka_unit_test(test_who_fails_may_leave_things_open),
     };
+    weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

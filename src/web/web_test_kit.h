@@ -17,10 +17,9 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "rt/log.h"
 #include "rt/io.h"
+#include "rt/log.h"
 #include "rt/sim.h"
-#include "rt/watch_install.h"
 #include "web/web.h"
 
 #define KIT_UNUSED __attribute__((unused))
@@ -195,7 +194,6 @@ static KIT_UNUSED void kit_run_with(const struct weir__http_server_options *opti
     if (err != WEIR_OK)
         fail_msg("the service has mistakes:\n" WEIR_STR_FMT, WEIR_STR_ARG(weir_buf_str(&report)));
     weir_buf_fini(&report);
-    weir__watch_install();
     assert_int_equal(weir__sim_run(kit_main, k), WEIR_OK);
     weir__web_fini(&k->web);
     weir__log_capture(NULL);

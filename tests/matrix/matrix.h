@@ -10,7 +10,7 @@
 #include "cell.h"
 #include "exits.h"
 #include "measure.h"
-#include "rt/watch_install.h"
+#include "watch/watch.h"
 
 #define WARM_RUNS 50
 #define CAPACITY (64u << 10) /* of a simulated socket, each way */

@@ -12,7 +12,7 @@
 
 #include "rt/log.h"
 #include "rt/sim.h"
-#include "rt/watch_install.h"
+#include "watch/watch.h"
 #include <weir/chan.h>
 #include <weir/fiber.h>
 

@@ -2,7 +2,7 @@
  * Reports of what was left open by mistake: a log line with the place, age, route, request and the
  * stack that acquired it. And of waits without an end, with the stack that waits.
  */
-#include "rt/leak_tell.h"
+#include "watch/leak_tell.h"
 
 #include "os/symbol.h"
 #include "rt/log.h"

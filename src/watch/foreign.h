@@ -3,8 +3,8 @@
  * Nobody closes them at the end of a request, so each is a leak that waits for its number to be the
  * last. An audit finds them by number.
  */
-#ifndef WEIR_RT_FOREIGN_H
-#define WEIR_RT_FOREIGN_H
+#ifndef WEIR_WATCH_FOREIGN_H
+#define WEIR_WATCH_FOREIGN_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,12 +1,12 @@
 /*
  * What the runtime calls upwards, filled in.
  */
-#include "rt/watch_install.h"
+#include "watch/watch.h"
 
-#include "rt/deadlock_search.h"
-#include "rt/leak_tell.h"
 #include "rt/watch.h"
-#include "rt/watchdog.h"
+#include "watch/deadlock_search.h"
+#include "watch/leak_tell.h"
+#include "watch/watchdog.h"
 
 void weir__watch_install(void)
 {

@@ -2,8 +2,8 @@
  * Telling of what was left open by mistake, and of waits without an end. Whether one is to be told
  * has been decided (rt/places.h); `untold`: so many others were only counted since the last line.
  */
-#ifndef WEIR_RT_LEAK_TELL_H
-#define WEIR_RT_LEAK_TELL_H
+#ifndef WEIR_WATCH_LEAK_TELL_H
+#define WEIR_WATCH_LEAK_TELL_H
 
 #include <stdint.h>
 

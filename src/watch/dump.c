@@ -9,7 +9,7 @@
  *
  * Owns an arena with a bound. When that is full, fibers are counted and no longer described.
  */
-#include "rt/dump.h"
+#include "watch/dump.h"
 
 enum { DETAILS_MAX = 512, CONTEXTS_MAX = 256 };
 

@@ -2,7 +2,7 @@
  * The facts of a dump: who waits for what since when, what is held and where it was taken, in a
  * picture that is bounded.
  */
-#include "rt/dump.h"
+#include "watch/dump.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

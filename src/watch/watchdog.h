@@ -1,8 +1,8 @@
 /*
  * The watchdog: a thread that notices when a worker runs one fiber for too long, and tells where.
  */
-#ifndef WEIR_RT_WATCHDOG_H
-#define WEIR_RT_WATCHDOG_H
+#ifndef WEIR_WATCH_WATCHDOG_H
+#define WEIR_WATCH_WATCHDOG_H
 
 #include <stddef.h>
 #include <weir/time.h>

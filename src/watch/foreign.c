@@ -11,7 +11,7 @@
  * Owns nothing but the table. Limits: 1,024 foreign descriptors are kept apart, further ones are
  * counted; numbers below 1 Mi; ten lines in the log an audit.
  */
-#include "rt/foreign.h"
+#include "watch/foreign.h"
 
 #include <fcntl.h>
 #include <stdio.h>

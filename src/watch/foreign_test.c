@@ -19,9 +19,9 @@
 #include "base/alloc.h"
 #include "os/symbol.h"
 #include "os/sys.h"
-#include "rt/foreign.h"
 #include "rt/log.h"
 #include "rt/sim.h"
+#include "watch/foreign.h"
 #include <weir/fd.h>
 #include <weir/fiber.h>
 

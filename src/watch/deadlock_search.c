@@ -12,7 +12,7 @@
  *
  * Owns nothing. Limits: trees of CONTEXTS_MAX contexts; larger ones are not looked at.
  */
-#include "rt/deadlock_search.h"
+#include "watch/deadlock_search.h"
 
 #include "os/symbol.h"
 #include "rt/deadlock.h"

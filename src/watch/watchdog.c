@@ -10,15 +10,15 @@
  * The second is the stack of one that runs. The thread itself must read it: it gets a real-time
  * signal, whose handler writes the return addresses to the one place for answers. For the report it
  * unwinds by the tables, through libraries without frame pointers: a stall is often in one
- * (interrupted.h); for others it follows frame pointers, which is quick. Questions carry a number,
- * and a handler that comes late finds that nobody waits for its number any more, and writes
+ * (rt/interrupted.h); for others it follows frame pointers, which is quick. Questions carry a
+ * number, and a handler that comes late finds that nobody waits for its number any more, and writes
  * nothing.
  *
  * D1: `answer` is written by the handler that has changed its state from ASKED to ANSWERING, by
  * nobody else. Limits: one question at a time a process; a thread that does not take signals (in
  * the kernel, or held by a debugger or by a sanitizer) gives no stack; it is reported without.
  */
-#include "rt/watchdog.h"
+#include "watch/watchdog.h"
 
 #include <pthread.h>
 #include <semaphore.h>

@@ -15,10 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rt/log.h"
 #include "rt/io.h"
+#include "rt/log.h"
 #include "rt/sim.h"
-#include "rt/watch_install.h"
+#include "watch/watch.h"
 #include <weir/chan.h>
 #include <weir/fiber.h>
 #include <weir/sync.h>
@@ -275,7 +275,7 @@ static weir_err has_a_grandchild(weir_ctx *c, void *arg)
 static void test_channels(void **state)
 {
     (void)state;
-    finds(receives, "waits for chan recv: chan made at src/rt/deadlock_search_test.c:");
+    finds(receives, "waits for chan recv: chan made at src/watch/deadlock_search_test.c:");
     finds(sends, "waits for chan send: chan made at ");
     finds(selects, "waits for select: 2 arms; send to chan made at ");
     finds(selects_nothing, "waits for select: 0 arms");
@@ -297,11 +297,11 @@ static void test_two_fibers_lock_crosswise(void **state)
     (void)state;
     finds(locks_crosswise, "waits for join: 2 fibers of the context opened at ");
     is_named("\"fibers\":3");
-    is_named("fiber locks_both waits for lock: made at src/rt/deadlock_search_test.c:");
-    is_named(", locked at src/rt/deadlock_search_test.c:");
+    is_named("fiber locks_both waits for lock: made at src/watch/deadlock_search_test.c:");
+    is_named(", locked at src/watch/deadlock_search_test.c:");
     is_named("by fiber locks_both");
     is_named("\"since_ms\":");
-    is_named("\"at\":\"src/rt/deadlock_search_test.c:");
+    is_named("\"at\":\"src/watch/deadlock_search_test.c:");
 }
 
 static void test_children_and_grandchildren(void **state)

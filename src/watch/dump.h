@@ -3,8 +3,8 @@
  * microsecond a fiber), shown by whoever asked: as text, as JSON, or as the list of what a drain
  * had to cancel.
  */
-#ifndef WEIR_RT_DUMP_H
-#define WEIR_RT_DUMP_H
+#ifndef WEIR_WATCH_DUMP_H
+#define WEIR_WATCH_DUMP_H
 
 #include "base/arena.h"
 #include "rt/worker.h"

@@ -3,11 +3,11 @@
  * for something that only these fibers can move. Such a tree is found within some tenths of a
  * second, reported by name, counted, and cancelled with WEIR_REASON_DEADLOCK.
  *
- * It is the wait's type that knows who can end a wait: `is_stuck` in wait.h. A type without it is
- * one that something outside may end: a descriptor, a timer, a thread, another worker.
+ * It is the wait's type that knows who can end a wait: `is_stuck` in rt/wait.h. A type without it
+ * is one that something outside may end: a descriptor, a timer, a thread, another worker.
  */
-#ifndef WEIR_RT_DEADLOCK_SEARCH_H
-#define WEIR_RT_DEADLOCK_SEARCH_H
+#ifndef WEIR_WATCH_DEADLOCK_SEARCH_H
+#define WEIR_WATCH_DEADLOCK_SEARCH_H
 
 struct weir__worker;
 

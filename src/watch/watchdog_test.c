@@ -15,8 +15,8 @@
 #include "rt/log.h"
 #include "rt/runtime.h"
 #include "rt/switch.h"
-#include "rt/watch_install.h"
-#include "rt/watchdog.h"
+#include "watch/watch.h"
+#include "watch/watchdog.h"
 #include <weir/fiber.h>
 
 #define BOUND_SECONDS 30
