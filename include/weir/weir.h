@@ -9,6 +9,7 @@
 #include <weir/app.h>
 #include <weir/buf.h>
 #include <weir/chan.h>
+#include <weir/conf.h>
 #include <weir/ctx.h>
 #include <weir/err.h>
 #include <weir/fail.h>

@@ -12,7 +12,7 @@
 
 #include "app/gate.h"
 #include "app/inherited.h"
-#include "app/option.h"
+#include "conf/option.h"
 #include "http/server.h"
 #include "rt/reload.h"
 #include "rt/runtime.h"

@@ -2,7 +2,7 @@
  * Options: which source wins, what is refused and in which words, and that nothing is lost when
  * several things are wrong.
  */
-#include "app/option.h"
+#include "conf/option.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,11 +2,11 @@
  * Options of a program: one table that is filled from initialisers, the environment and flags, in
  * this order. All mistakes are collected as lines; none ends the process.
  */
-#ifndef WEIR_APP_OPTION_H
-#define WEIR_APP_OPTION_H
+#ifndef WEIR_CONF_OPTION_H
+#define WEIR_CONF_OPTION_H
 
-#include <weir/app.h>
 #include <weir/buf.h>
+#include <weir/conf.h>
 
 enum { WEIR__OPTIONS_MAX = 96 };
 

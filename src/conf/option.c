@@ -8,7 +8,7 @@
  * Values of kind text are borrowed from argv and the environment, which live as long as the
  * process. Used by one thread, before the workers start.
  */
-#include "app/option.h"
+#include "conf/option.h"
 
 #include <stdarg.h>
 #include <stdio.h>
