@@ -1,6 +1,6 @@
 /*
  * Outgoing connections. Nothing here but addresses, what stays an error, and the end: receiving and
- * sending are the descriptor's (rt/io.c), on the kernel as in the simulation.
+ * sending are the stream's, on the kernel as in the simulation.
  *
  * The one hard thing is the end, by hand or by the context, while a fiber of another context waits
  * in a call: it is woken by the closing, and waited for until it has left (sync/busy.h), because
@@ -13,7 +13,7 @@
 #include "base/given.h"
 #include "net/endpoint.h"
 #include "net/local.h"
-#include "rt/io.h"
+#include "net/stream.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
 #include "rt/runtime.h"
@@ -30,14 +30,15 @@
 
 struct weir_socket {
     struct weir__busy busy;
-    struct weir__fd fd;
+    struct weir__stream stream;
     weir_err err; /* the one that stays */
     bool is_receiving, is_sending, is_shut;
     char *where;
 };
 
-static weir_socket no_memory = {
-    .busy = {.q = {.token = WEIR__TOKEN_STATIC(KIND)}}, .fd = {.num = -1}, .err = -ENOMEM};
+static weir_socket no_memory = {.busy = {.q = {.token = WEIR__TOKEN_STATIC(KIND)}},
+                                .stream = {.fd = {.num = -1}},
+                                .err = -ENOMEM};
 
 /* --- the end ------------------------------------------------------------------------------ */
 
@@ -51,7 +52,7 @@ static void release(struct weir__owned *o)
 {
     weir_socket *s = WEIR_CONTAINER(o, weir_socket, busy.q.owned);
     if (weir__busy_end(&s->busy, false))
-        weir__fd_close(&s->fd);
+        weir__stream_close(&s->stream);
     weir__busy_await(&s->busy, 0);
 }
 
@@ -71,7 +72,7 @@ void weir_socket_close(weir_ctx *c, weir_socket *s)
     s = socket_of(s, __func__);
     if (!weir__busy_end(&s->busy, true))
         return;
-    weir__fd_close(&s->fd);
+    weir__stream_close(&s->stream);
     weir__busy_await(&s->busy, 1);
     weir__disown(&s->busy.q.owned);
     weir__busy_leave(&s->busy);
@@ -121,17 +122,17 @@ static weir_err connect_to(weir_ctx *c, weir_socket *s, struct sockaddr_storage 
     int num = weir__poller_socket(&w->poller, addr->ss_family);
     if (num < 0)
         return num;
-    err = weir__fd_watch(&s->fd, num, NULL);
+    err = weir__stream_attach(&s->stream, (struct weir__detached){.num = num}, NULL);
     if (err < 0) {
-        weir__fd_close(&s->fd);
+        weir__stream_close(&s->stream);
         return err;
     }
     struct weir__op op = {
-        .kind = WEIR__OP_CONNECT, .fd = &s->fd, .u.addr = {.addr = addr, .len = len}};
+        .kind = WEIR__OP_CONNECT, .fd = &s->stream.fd, .u.addr = {.addr = addr, .len = len}};
     err = addr->ss_family == AF_UNIX ? connect_local(c, &op, until)
                                      : (weir_err)weir__io(ctx, &op, until);
     if (err < 0)
-        weir__fd_close(&s->fd);
+        weir__stream_close(&s->stream);
     return err;
 }
 
@@ -160,7 +161,7 @@ weir_socket *weir_dial_at(const weir_site *site, weir_ctx *c, const char *where,
         tell(site, c, -ENOMEM, where);
         return &no_memory;
     }
-    s->fd.num = -1;
+    s->stream.fd.num = -1;
     s->err = -ENOMEM;
     size_t size = strlen(where) + 1;
     s->where = weir__ctx_object(owner, size);
@@ -216,7 +217,7 @@ static weir_err enter_alone(struct weir__ctx *c, weir_socket *s, bool *is_taken,
 /* What the end of the descriptor under a call means. */
 static ssize_t or_closed(const weir_socket *s, ssize_t n)
 {
-    return n < 0 && s->fd.num < 0 ? WEIR_ECLOSED : n;
+    return n < 0 && !weir__stream_is_open(&s->stream) ? WEIR_ECLOSED : n;
 }
 
 /* True for what says nothing of the connection: the context is over, or the socket. */
@@ -242,7 +243,7 @@ ssize_t weir_socket_recv(weir_ctx *c, weir_socket *s, void *bytes, size_t size)
     weir_err err = enter_alone(ctx, s, &s->is_receiving, "weir_socket_recv");
     if (err < 0)
         return err;
-    ssize_t n = or_closed(s, weir__recv(ctx, &s->fd, bytes, size, weir_never()));
+    ssize_t n = or_closed(s, weir__stream_recv(ctx, &s->stream, bytes, size, weir_never()));
     if (n < 0 && !is_passing(ctx, (weir_err)n))
         n = keep(s, (weir_err)n);
     s->is_receiving = false;
@@ -250,22 +251,17 @@ ssize_t weir_socket_recv(weir_ctx *c, weir_socket *s, void *bytes, size_t size)
     return n;
 }
 
-static weir_err send_all(struct weir__ctx *c, weir_socket *s, const char *bytes, size_t size)
+static weir_err send_all(struct weir__ctx *c, weir_socket *s, const void *bytes, size_t size)
 {
-    for (size_t sent = 0; sent < size;) {
-        ssize_t n = or_closed(s, weir__send(c, &s->fd, bytes + sent, size - sent, weir_never()));
-        if (n >= 0) {
-            sent += (size_t)n;
-            continue;
-        }
-        weir_err err = (weir_err)n;
-        if (!is_passing(c, err))
-            return keep(s, err);
-        if (sent > 0)
-            (void)keep(s, err); /* the peer has half a message */
+    size_t sent;
+    weir_err err =
+        (weir_err)or_closed(s, weir__stream_send(c, &s->stream, bytes, size, &sent, weir_never()));
+    if (err == WEIR_OK || (is_passing(c, err) && sent == 0))
         return err;
-    }
-    return WEIR_OK;
+    if (!is_passing(c, err))
+        return keep(s, err);
+    (void)keep(s, err); /* the peer has half a message */
+    return err;
 }
 
 weir_err weir_socket_send(weir_ctx *c, weir_socket *s, const void *bytes, size_t size)
@@ -297,7 +293,7 @@ weir_err weir_socket_shutdown(weir_ctx *c, weir_socket *s)
         weir__misuse("weir_socket_shutdown", "a fiber is sending on it");
     if (s->is_shut)
         return WEIR_OK; /* the kernel would refuse once the peer has sent its last as well */
-    err = weir__poller_shutdown(&weir__self->poller, s->fd.num);
+    err = weir__stream_shutdown(&s->stream);
     s->is_shut = err == WEIR_OK;
     return err;
 }

@@ -1,0 +1,136 @@
+/*
+ * What of a stream is not on every request's way. Whoever waits does so in weir__io, plain or not:
+ * with a layer the wait is for the socket alone, and the layer is asked again after it.
+ */
+#include "net/stream.h"
+
+#include "rt/context.h"
+
+/* --- its life --------------------------------------------------------------------------------- */
+
+weir_err weir__stream_attach(struct weir__stream *s, struct weir__detached d,
+                             void (*on_ready)(struct weir__fd *fd, unsigned ready))
+{
+    *s = (struct weir__stream){.layer = d.layer};
+    return weir__fd_watch(&s->fd, d.num, on_ready);
+}
+
+struct weir__detached weir__stream_detach(struct weir__stream *s)
+{
+    WEIR_ASSERT(s->sender == NULL && s->fd.reader == NULL && s->fd.writer == NULL,
+                "S3: nobody waits for a stream that goes to another worker");
+    struct weir__detached d = {.layer = s->layer, .num = weir__fd_unwatch(&s->fd)};
+    s->layer = NULL;
+    return d;
+}
+
+weir_err weir__stream_shutdown(struct weir__stream *s)
+{
+    WEIR_ASSERT(s->sender == NULL && !weir__stream_has_unsent(s),
+                "S1: nobody sends on a stream whose sending ends");
+    if (s->layer != NULL)
+        return s->layer->ops->shutdown(s);
+    return weir__poller_shutdown(&weir__self->poller, s->fd.num);
+}
+
+void weir__stream_close(struct weir__stream *s)
+{
+    if (s->fd.num < 0)
+        return;
+    struct weir__layer *layer = s->layer;
+    if (layer != NULL) {
+        layer->ops->close(s);
+        layer->ops->free(layer);
+    }
+    s->layer = NULL;
+    weir__fd_close(&s->fd);
+}
+
+void weir__detached_close(struct weir__detached d)
+{
+    if (d.layer != NULL)
+        d.layer->ops->free(d.layer);
+    weir__poller_close(&weir__self->poller, d.num);
+}
+
+void weir__stream_reset_on_close(struct weir__stream *s)
+{
+    struct linger none = {.l_onoff = 1};
+    (void)weir__sys_setsockopt(s->fd.num, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+}
+
+/* --- receiving -------------------------------------------------------------------------------- */
+
+static ssize_t recv_through(struct weir__ctx *c, struct weir__stream *s, void *buf, size_t len,
+                            weir_time until)
+{
+    for (;;) {
+        weir_err err = weir__ctx_check(c);
+        if (err != WEIR_OK)
+            return weir__wait_refused(err);
+        if (s->layer == NULL)
+            return -EBADF; /* closed while it waited */
+        ssize_t n = s->layer->ops->recv(s, buf, len);
+        if (n != -EAGAIN)
+            return n;
+        struct weir__op op = {.kind = WEIR__OP_READABLE, .fd = &s->fd};
+        n = weir__io(c, &op, until);
+        if (n < 0)
+            return n;
+    }
+}
+
+ssize_t weir__stream_recv(struct weir__ctx *c, struct weir__stream *s, void *buf, size_t len,
+                          weir_time until)
+{
+    if (WEIR_LIKELY(s->layer == NULL))
+        return weir__recv(c, &s->fd, buf, len, until);
+    return recv_through(c, s, buf, len, until);
+}
+
+weir_err weir__stream_again(struct weir__stream *s)
+{
+    return weir__fd_again(&s->fd);
+}
+
+/* --- sending ---------------------------------------------------------------------------------- */
+
+weir_err weir__stream_await_room(struct weir__ctx *c, struct weir__stream *s, weir_time until)
+{
+    struct weir__op op = {.kind = WEIR__OP_WRITABLE, .fd = &s->fd};
+    WEIR_ASSERT(s->sender == NULL, "S1: one fiber at a time waits for room");
+    if (weir__stream_is_broken(s))
+        return -EPIPE;
+    weir_err err = weir__ctx_check(c);
+    if (err != WEIR_OK)
+        return weir__wait_refused(err); /* which may panic: not as the sender */
+    s->fd.ready &= (uint8_t)~WEIR__WRITABLE;
+    s->sender = weir__self->current;
+    err = (weir_err)weir__io(c, &op, until);
+    s->sender = NULL;
+    return err;
+}
+
+weir_err weir__stream_send(struct weir__ctx *c, struct weir__stream *s, const void *buf, size_t len,
+                           size_t *sent, weir_time until)
+{
+    for (*sent = 0; *sent < len || weir__stream_has_unsent(s);) {
+        weir_err err = weir__ctx_check(c);
+        if (err != WEIR_OK)
+            return weir__wait_refused(err);
+        if (!weir__stream_is_open(s))
+            return -EBADF;
+        struct iovec rest = {(char *)(uintptr_t)buf + *sent, len - *sent};
+        ssize_t n =
+            rest.iov_len > 0 ? weir__stream_try_send(s, &rest, 1) : weir__stream_try_flush(s);
+        if (n == -EAGAIN)
+            err = weir__stream_await_room(c, s, until);
+        else if (n < 0)
+            err = (weir_err)n;
+        else
+            *sent += (size_t)n;
+        if (err != WEIR_OK)
+            return err;
+    }
+    return WEIR_OK;
+}
