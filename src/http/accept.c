@@ -127,7 +127,7 @@ static void arrive(struct weir__task *t)
     struct weir__endpoint peer = h->peer;
     weir__free(h);
     atomic_fetch_sub_explicit(&to->incoming, 1, memory_order_relaxed);
-    weir__conn_open(to, num, &peer);
+    weir__conn_open(to, (struct weir__detached){.num = num}, &peer);
 }
 
 static void place(struct weir__http_worker *home, int num, const struct weir__endpoint *peer)
@@ -135,7 +135,7 @@ static void place(struct weir__http_worker *home, int num, const struct weir__en
     struct weir__http_worker *to = home->server->count > 1 ? least_loaded(home) : home;
     struct handover *h = to != home ? weir__malloc(sizeof *h) : NULL;
     if (h == NULL) {
-        weir__conn_open(home, num, peer);
+        weir__conn_open(home, (struct weir__detached){.num = num}, peer);
         return;
     }
     *h = (struct handover){.task = {.run = arrive}, .to = to, .peer = *peer, .num = num};

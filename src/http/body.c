@@ -109,7 +109,7 @@ static ssize_t receive(struct weir__exchange *x, struct weir__ctx *ctx, void *to
             return fail(x, err);
     }
     x->is_reading = true;
-    ssize_t n = weir__recv(ctx, &c->fd, to, len, patience(x));
+    ssize_t n = weir__stream_recv(ctx, &c->stream, to, len, patience(x));
     x->is_reading = false;
     if (n > 0) {
         weir__counter_add(&c->home->count.bytes_in, (uint64_t)n);

@@ -3,15 +3,13 @@
  * worker's own stack, called by the poller and the sweep of idle.c; a fiber is bound when a head is
  * complete and gives the connection back at its end.
  *
- * The hard thing is not to miss an edge: the poller tells once that there is something to read. A
- * receive that fills less than its buffer has taken all (the next byte is told anew); after one
- * that filled it, or when an edge came while the fiber was busy, the READABLE bit is still set and
- * the fiber receives again before it lets go.
+ * The hard thing is not to miss an edge: the poller tells once that there is something to read.
+ * While the stream may have more (S2), because a receive filled its buffer or an edge came while
+ * the fiber was busy, the fiber receives again before it lets go.
  */
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "http/conn.h"
-#include "os/sys.h"
 
 #include <string.h>
 
@@ -23,28 +21,28 @@ static void receive(struct weir__http_conn *c);
 /* --- opening and closing ---------------------------------------------------------------------- */
 
 /* NULL: it could not be had, and is closed. */
-static struct weir__http_conn *enter(struct weir__http_worker *home, int num,
+static struct weir__http_conn *enter(struct weir__http_worker *home, struct weir__detached d,
                                      const struct weir__endpoint *peer)
 {
-    struct weir__worker *w = home->worker;
     struct weir__http_conn *c = weir__pool_conn(home);
     if (c == NULL) {
-        weir__poller_close(&w->poller, num);
+        weir__detached_close(d);
         weir__server_closed_one(home->server);
         return NULL;
     }
-    *c = (struct weir__http_conn){.home = home, .fd = {.num = num}, .peer = *peer};
+    *c = (struct weir__http_conn){.home = home, .peer = *peer};
     weir__idle_add(c, home->idle_ticks);
     weir__gauge_add(&home->count.open, 1);
-    if (weir__fd_watch(&c->fd, num, on_ready) == WEIR_OK)
+    if (weir__stream_attach(&c->stream, d, on_ready) == WEIR_OK)
         return c;
     weir__conn_close(c);
     return NULL;
 }
 
-void weir__conn_open(struct weir__http_worker *home, int num, const struct weir__endpoint *peer)
+void weir__conn_open(struct weir__http_worker *home, struct weir__detached d,
+                     const struct weir__endpoint *peer)
 {
-    struct weir__http_conn *c = enter(home, num, peer);
+    struct weir__http_conn *c = enter(home, d, peer);
     if (c != NULL && home->is_drained)
         weir__conn_drain(c);
 }
@@ -64,10 +62,10 @@ void weir__conn_drain(struct weir__http_conn *c)
         weir__conn_close(c);
 }
 
-void weir__conn_adopt(struct weir__http_worker *home, int num, const struct weir__endpoint *peer,
-                      uint32_t requests)
+void weir__conn_adopt(struct weir__http_worker *home, struct weir__detached d,
+                      const struct weir__endpoint *peer, uint32_t requests)
 {
-    struct weir__http_conn *c = enter(home, num, peer);
+    struct weir__http_conn *c = enter(home, d, peer);
     if (c == NULL)
         return;
     c->requests = requests;
@@ -87,24 +85,22 @@ static void leave(struct weir__http_conn *c)
         weir__timer_disarm(&home->sweep);
 }
 
-int weir__conn_let_go(struct weir__http_conn *c)
+struct weir__detached weir__conn_let_go(struct weir__http_conn *c)
 {
     WEIR_ASSERT(c->state == WEIR__CONN_REST && c->x == NULL && c->in == NULL && c->partial == NULL,
                 "N4: only a connection at rest goes to another worker");
-    int num = weir__fd_unwatch(&c->fd);
+    struct weir__detached d = weir__stream_detach(&c->stream);
     leave(c);
-    return num;
+    return d;
 }
 
 void weir__conn_close(struct weir__http_conn *c)
 {
     struct weir__http_worker *home = c->home;
     WEIR_ASSERT(c->x == NULL && c->in == NULL, "N2: a closed connection is bound to nothing");
-    if (c->is_reset_due) {
-        struct linger none = {.l_onoff = 1};
-        (void)weir__sys_setsockopt(c->fd.num, SOL_SOCKET, SO_LINGER, &none, sizeof none);
-    }
-    weir__fd_close(&c->fd);
+    if (c->is_reset_due)
+        weir__stream_reset_on_close(&c->stream);
+    weir__stream_close(&c->stream);
     weir__free(c->partial);
     leave(c);
     weir__accept_resume(home);
@@ -114,9 +110,9 @@ void weir__conn_close(struct weir__http_conn *c)
 /* The last answer has left. Who may still be sending must not be reset before it has read that. */
 static void finish(struct weir__http_conn *c)
 {
-    bool may_have_more = c->is_dirty || (c->fd.ready & WEIR__READABLE) != 0;
-    if (c->is_broken || c->is_reset_due || c->fd.num < 0 || !may_have_more ||
-        (c->fd.ready & WEIR__BROKEN) != 0)
+    bool may_have_more = c->is_dirty || weir__stream_has_more(&c->stream);
+    if (c->is_broken || c->is_reset_due || !weir__stream_is_open(&c->stream) || !may_have_more ||
+        weir__stream_is_broken(&c->stream))
         weir__conn_close(c);
     else
         weir__linger_begin(c);
@@ -235,12 +231,12 @@ bool weir__conn_next_head(struct weir__http_conn *c)
 bool weir__conn_receive_head(struct weir__http_conn *c)
 {
     struct weir__http_in *in = c->in;
-    while ((c->fd.ready & WEIR__READABLE) != 0) {
+    while (weir__stream_has_more(&c->stream)) {
         weir__fiber_yield();
         if (in->at > 0)
             move_to_front(in);
-        ssize_t n =
-            weir__try_recv(&c->fd, in->bytes + in->len, c->home->server->in_bytes - in->len);
+        ssize_t n = weir__stream_try_recv(&c->stream, in->bytes + in->len,
+                                          c->home->server->in_bytes - in->len);
         if (n == -EAGAIN)
             return false;
         if (n <= 0) {
@@ -287,7 +283,8 @@ static void no_fiber(struct weir__http_conn *c)
 {
     static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
                                "Content-Length: 0\r\n\r\n";
-    (void)weir__try_send(&c->fd, text, sizeof text - 1);
+    struct iovec answer = {(void *)(uintptr_t)text, sizeof text - 1};
+    (void)weir__stream_try_send(&c->stream, &answer, 1);
     weir__counter_add(&c->home->count.responses[5], 1);
     c->is_closing = c->is_dirty = true;
     weir__conn_unbind(c);
@@ -310,10 +307,8 @@ void weir__conn_unbind(struct weir__http_conn *c)
     if (!c->is_closing && !keep_partial(c, c->x, c->in))
         c->is_closing = true;
     release(c);
-    bool is_over = (c->fd.ready & (WEIR__PEER_CLOSED | WEIR__BROKEN)) != 0 &&
-                   (c->fd.ready & WEIR__READABLE) == 0;
-    if (WEIR_UNLIKELY(c->is_closing || is_over || c->fd.num < 0 ||
-                      (c->home->is_draining && !has_begun)))
+    if (WEIR_UNLIKELY(c->is_closing || weir__stream_is_over(&c->stream) ||
+                      !weir__stream_is_open(&c->stream) || (c->home->is_draining && !has_begun)))
         finish(c);
     else
         rest(c, has_begun);
@@ -365,7 +360,8 @@ static void receive(struct weir__http_conn *c)
     struct weir__http_in *in = c->in;
     restore_partial(c, c->x, in);
     do {
-        ssize_t n = weir__try_recv(&c->fd, in->bytes + in->len, home->server->in_bytes - in->len);
+        ssize_t n = weir__stream_try_recv(&c->stream, in->bytes + in->len,
+                                          home->server->in_bytes - in->len);
         if (n <= 0) {
             not_yet(c, n != -EAGAIN);
             return;
@@ -376,13 +372,13 @@ static void receive(struct weir__http_conn *c)
             start_serving(c);
             return;
         }
-    } while ((c->fd.ready & WEIR__READABLE) != 0);
-    not_yet(c, (c->fd.ready & (WEIR__PEER_CLOSED | WEIR__BROKEN)) != 0);
+    } while (weir__stream_has_more(&c->stream));
+    not_yet(c, weir__stream_is_over(&c->stream));
 }
 
 static void on_ready(struct weir__fd *fd, unsigned ready)
 {
-    struct weir__http_conn *c = WEIR_CONTAINER(fd, struct weir__http_conn, fd);
+    struct weir__http_conn *c = WEIR_CONTAINER(fd, struct weir__http_conn, stream.fd);
     if (WEIR_UNLIKELY((ready & (WEIR__PEER_CLOSED | WEIR__BROKEN)) != 0))
         c->is_peer_shut = true;
     if (c->state == WEIR__CONN_ACTIVE)

@@ -6,8 +6,7 @@
  * N1: a connection is in exactly one bucket of its worker, from accept to close.
  * N2: `x` and `in` are set exactly while it is ACTIVE; only its fiber frees it then.
  * N3: output is sent before its fiber waits for anything (before_park).
- * N5: whoever waits for the socket to take more is the connection's sender until that wait is over;
- *     nobody else touches its output meanwhile.
+ * N5: while the stream has a sender (S1) nobody else touches the output.
  */
 #ifndef WEIR_HTTP_CONN_H
 #define WEIR_HTTP_CONN_H
@@ -16,7 +15,7 @@
 #include "base/list.h"
 #include "http/exchange.h"
 #include "http/server.h"
-#include "rt/io.h"
+#include "net/stream.h"
 #include "rt/worker.h"
 #include "wire/http1_write.h"
 
@@ -60,25 +59,24 @@ struct weir__http_out {
 };
 
 struct weir__http_conn {
-    struct weir__fd fd;
+    struct weir__stream stream;
     struct weir__http_worker *home;
     struct weir__list in_bucket; /* weir__http_worker.buckets; free: next is the next free one */
     struct weir__exchange *x;
     struct weir__http_in *in;
     struct weir__http_out *out;
     struct weir__http_partial *partial;
-    struct weir__fiber *sender; /* N5: waits for the socket to take more; else NULL */
-    uint32_t due;               /* tick at which its state has lasted too long */
-    uint32_t look_at;           /* tick of its bucket; never after `due` */
-    uint32_t requests;          /* so far */
-    uint8_t state;              /* enum weir__conn_state */
-    bool is_closing;            /* no further request is read */
-    bool is_broken;             /* nothing can be sent any more */
-    bool is_peer_shut;          /* the peer has shut its side, or is gone */
-    bool is_reset_due;          /* end it so that the peer sees an error */
-    bool is_dirty;              /* there may be bytes that nobody reads: linger when closing */
-    uint32_t linger_until;      /* tick at which LINGER ends, whatever comes */
-    uint64_t lingered;          /* bytes thrown away in it */
+    uint32_t due;          /* tick at which its state has lasted too long */
+    uint32_t look_at;      /* tick of its bucket; never after `due` */
+    uint32_t requests;     /* so far */
+    uint8_t state;         /* enum weir__conn_state */
+    bool is_closing;       /* no further request is read */
+    bool is_broken;        /* nothing can be sent any more */
+    bool is_peer_shut;     /* the peer has shut its side, or is gone */
+    bool is_reset_due;     /* end it so that the peer sees an error */
+    bool is_dirty;         /* there may be bytes that nobody reads: linger when closing */
+    uint32_t linger_until; /* tick at which LINGER ends, whatever comes */
+    uint64_t lingered;     /* bytes thrown away in it */
     struct weir__endpoint peer;
 };
 
@@ -161,18 +159,19 @@ struct weir__http_server {
 
 /* --- connections: conn.c ---------------------------------------------------------------------- */
 
-/* Takes a connected descriptor in; closes it when there is no memory. On the worker's own stack. */
-void weir__conn_open(struct weir__http_worker *home, int num, const struct weir__endpoint *peer);
+/* Takes a connection in; closes it when there is no memory. On the worker's own stack. */
+void weir__conn_open(struct weir__http_worker *home, struct weir__detached d,
+                     const struct weir__endpoint *peer);
 
 /*
  * The same for one that another worker had at rest and that has become readable: its request is
  * received at once, even when this worker has been drained meanwhile. `requests`: those so far.
  */
-void weir__conn_adopt(struct weir__http_worker *home, int num, const struct weir__endpoint *peer,
-                      uint32_t requests);
+void weir__conn_adopt(struct weir__http_worker *home, struct weir__detached d,
+                      const struct weir__endpoint *peer, uint32_t requests);
 
-/* Gives back the struct of a connection at rest; returns its descriptor, open and unwatched. */
-int weir__conn_let_go(struct weir__http_conn *c);
+/* Gives back the struct of a connection at rest; its stream goes on elsewhere. */
+struct weir__detached weir__conn_let_go(struct weir__http_conn *c);
 
 /*
  * Nobody may be at rest any more: closes it. One that was just made has a moment to send its first

@@ -36,7 +36,7 @@ struct passage {
     struct weir__http_worker *to;
     struct weir__endpoint peer;
     uint32_t requests;
-    int num;
+    struct weir__detached stream;
 };
 
 static void arrive(struct weir__task *t)
@@ -45,7 +45,7 @@ static void arrive(struct weir__task *t)
     struct passage was = *p;
     weir__free(p);
     atomic_fetch_sub_explicit(&was.to->incoming, 1, memory_order_relaxed);
-    weir__conn_adopt(was.to, was.num, &was.peer, was.requests);
+    weir__conn_adopt(was.to, was.stream, &was.peer, was.requests);
 }
 
 bool weir__late_send(struct weir__http_conn *c, struct weir__http_worker *to)
@@ -56,7 +56,7 @@ bool weir__late_send(struct weir__http_conn *c, struct weir__http_worker *to)
     *p = (struct passage){
         .task = {.run = arrive}, .to = to, .peer = c->peer, .requests = c->requests};
     weir__counter_add(&c->home->count.handed_over_late, 1);
-    p->num = weir__conn_let_go(c);
+    p->stream = weir__conn_let_go(c);
     atomic_fetch_add_explicit(&to->incoming, 1, memory_order_relaxed);
     weir__post(to->worker, &p->task);
     return true;

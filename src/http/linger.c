@@ -14,7 +14,6 @@
  */
 #include "base/assert.h"
 #include "http/conn.h"
-#include "os/sys.h"
 
 #define SILENCE_TICKS 6       /* at least 5 seconds */
 #define TURN_BYTES (1u << 20) /* thrown away before others have their turn */
@@ -34,7 +33,7 @@ static void wait_for_more(struct weir__http_conn *c)
 /* Others first; then it goes on as if the rest had just come. */
 static void go_on_later(struct weir__http_conn *c)
 {
-    if (weir__fd_again(&c->fd) == WEIR_OK)
+    if (weir__stream_again(&c->stream) == WEIR_OK)
         wait_for_more(c);
     else
         weir__conn_close(c);
@@ -49,7 +48,7 @@ void weir__linger_on(struct weir__http_conn *c)
         if (c->lingered > s->options.linger_bytes_max)
             n = 0;
         else
-            n = weir__try_recv(&c->fd, in->bytes, s->in_bytes);
+            n = weir__stream_try_recv(&c->stream, in->bytes, s->in_bytes);
         if (n <= 0)
             break;
         c->lingered += (uint64_t)n;
@@ -67,7 +66,7 @@ void weir__linger_on(struct weir__http_conn *c)
 void weir__linger_begin(struct weir__http_conn *c)
 {
     struct weir__http_worker *home = c->home;
-    if (home->linger_ticks == 0) {
+    if (home->linger_ticks == 0 || weir__stream_has_unsent(&c->stream)) {
         weir__conn_close(c);
         return;
     }
@@ -76,7 +75,7 @@ void weir__linger_begin(struct weir__http_conn *c)
     c->linger_until = weir__idle_after(home, home->linger_ticks);
     if (home->is_draining)
         weir__linger_hurry(c);
-    (void)weir__poller_shutdown(&home->worker->poller, c->fd.num);
+    (void)weir__stream_shutdown(&c->stream);
     weir__linger_on(c);
 }
 
@@ -88,6 +87,6 @@ void weir__linger_hurry(struct weir__http_conn *c)
 
 void weir__linger_timed_out(struct weir__http_conn *c)
 {
-    c->is_reset_due = weir__sys_unsent(c->fd.num) > 0;
+    c->is_reset_due = weir__stream_unacknowledged(&c->stream) > 0;
     weir__conn_close(c);
 }

@@ -13,7 +13,6 @@
  */
 #include "base/assert.h"
 #include "http/conn.h"
-#include "os/sys.h"
 #include "rt/panic.h"
 
 #include <string.h>
@@ -103,14 +102,15 @@ static weir_err broke(struct weir__http_conn *c, weir_err err)
 void weir__out_push(struct weir__http_conn *c)
 {
     struct weir__http_out *out = c->out;
-    if (out == NULL || c->is_broken || c->sender != NULL)
+    if (out == NULL || c->is_broken || weir__stream_has_sender(&c->stream))
         return;
     if (c->x == NULL || !c->x->is_window_open)
         weir__out_seal(c);
     uint32_t end = final_end(c);
     if (end == out->at)
         return;
-    ssize_t n = weir__try_send(&c->fd, out->bytes + out->at, end - out->at);
+    struct iovec all = {out->bytes + out->at, end - out->at};
+    ssize_t n = weir__stream_try_send(&c->stream, &all, 1);
     if (n >= 0)
         sent(c, (size_t)n);
     else if (n != -EAGAIN)
@@ -139,22 +139,10 @@ void weir__sending_gets_on(struct weir__sending *s, size_t n)
         s->from = weir__self->now;
 }
 
-static weir_err wait_writable(struct weir__http_conn *c, struct weir__ctx *ctx, weir_time until)
-{
-    struct weir__op op = {.kind = WEIR__OP_WRITABLE, .fd = &c->fd};
-    if ((c->fd.ready & WEIR__BROKEN) != 0)
-        return -EPIPE; /* it refuses, and will never be writable again */
-    c->fd.ready &= (uint8_t)~WEIR__WRITABLE;
-    c->sender = weir__self->current;
-    weir_err err = (weir_err)weir__io(ctx, &op, until);
-    c->sender = NULL;
-    return err;
-}
-
 /* N5: who finds another fiber sending has two of them write one response. */
 static void be_the_only_one(const struct weir__http_conn *c)
 {
-    if (WEIR_UNLIKELY(c->sender != NULL))
+    if (WEIR_UNLIKELY(weir__stream_has_sender(&c->stream)))
         weir__misuse("a response", "another fiber is in the middle of sending it; one fiber at a "
                                    "time writes a response");
 }
@@ -175,7 +163,7 @@ static weir_dur slice_of(const struct weir__http_conn *c)
  */
 static void see_progress(struct weir__http_conn *c, struct weir__sending *s, int *unsent)
 {
-    int now = weir__sys_unsent(c->fd.num);
+    int now = weir__stream_unacknowledged(&c->stream);
     if (now >= 0 && now < *unsent) {
         weir__sending_gets_on(s, (size_t)(*unsent - now));
         if (c->x != NULL && c->x->ctx != NULL && c->x->is_started)
@@ -187,13 +175,13 @@ static void see_progress(struct weir__http_conn *c, struct weir__sending *s, int
 weir_err weir__out_wait(struct weir__http_conn *c, struct weir__ctx *ctx, struct weir__sending *s,
                         bool is_resumable)
 {
-    int unsent = weir__sys_unsent(c->fd.num);
+    int unsent = weir__stream_unacknowledged(&c->stream);
     weir_err err = WEIR_OK;
     if (s->from.ns == 0)
         *s = (struct weir__sending){.from = weir__self->now};
     for (bool is_late = false; !is_late; is_late = weir__self->now.ns >= patience(c, s).ns) {
         weir_time look = weir_time_add(weir__self->now, slice_of(c));
-        err = wait_writable(c, ctx, weir_time_min(patience(c, s), look));
+        err = weir__stream_await_room(ctx, &c->stream, weir_time_min(patience(c, s), look));
         if (err != WEIR_ETIMEDOUT || ctx->reason != WEIR_REASON_NONE)
             break;
         see_progress(c, s, &unsent);
@@ -219,8 +207,7 @@ static ssize_t send_some(struct weir__http_conn *c, weir_str tail)
         vec[n++] = (struct iovec){out->bytes + out->at, out->len - out->at};
     if (tail.len > 0)
         vec[n++] = (struct iovec){(void *)(uintptr_t)tail.ptr, tail.len};
-    return n == 1 ? weir__try_send(&c->fd, vec[0].iov_base, vec[0].iov_len)
-                  : weir__try_sendv(&c->fd, vec, n);
+    return n > 0 ? weir__stream_try_send(&c->stream, vec, n) : weir__stream_try_flush(&c->stream);
 }
 
 static size_t left_in(const struct weir__http_out *out)
@@ -235,7 +222,7 @@ weir_err weir__out_flush(struct weir__http_conn *c, struct weir__ctx *ctx, weir_
         return WEIR_ECLIENTGONE;
     be_the_only_one(c);
     weir__out_seal(c);
-    while (left_in(c->out) + tail.len > 0) {
+    while (left_in(c->out) + tail.len > 0 || weir__stream_has_unsent(&c->stream)) {
         size_t before = left_in(c->out);
         ssize_t n = send_some(c, tail);
         if (n == -EAGAIN) {

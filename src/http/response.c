@@ -300,7 +300,7 @@ static weir_err splice_file(struct weir__exchange *x, int file, uint64_t at, uin
     off_t offset = (off_t)at;
     while (err == WEIR_OK && *left > 0) {
         size_t len = *left < 1u << 20 ? (size_t)*left : 1u << 20;
-        ssize_t n = weir__sys_sendfile(c->fd.num, file, &offset, len);
+        ssize_t n = weir__stream_try_sendfile(&c->stream, file, &offset, len);
         if (n == -EAGAIN) {
             err = weir__out_wait(c, x->ctx, &sending, false);
             continue;
@@ -378,7 +378,7 @@ bool weir__exchange_retract(struct weir__exchange *x)
 {
     struct weir__http_out *out = x->conn->out;
     if (!x->is_started || x->is_aborted || !x->is_out_kept || out == NULL || x->conn->is_broken ||
-        x->conn->sender != NULL)
+        weir__stream_has_sender(&x->conn->stream))
         return false;
     WEIR_ASSERT(out->at <= x->out_from && x->out_from <= out->len, "what was kept is still there");
     out->len = x->out_from;

@@ -25,7 +25,7 @@ static bool is_waited_for(const struct weir__http_conn *c)
     const struct weir__exchange *x = c->x;
     if (x == NULL || x->ctx == NULL || x->is_complete || x->ctx->reason != WEIR_REASON_NONE)
         return false; /* there is nothing to cancel */
-    if ((c->fd.ready & WEIR__BROKEN) != 0)
+    if (weir__stream_is_broken(&c->stream))
         return true;
     return c->is_peer_shut && !x->is_reading && !x->is_half_close_served;
 }
@@ -254,7 +254,7 @@ static void serve_all(struct weir__http_conn *c)
             continue;
         if (weir__out_flush(c, c->home->worker->root, nothing) != WEIR_OK)
             return;
-        if (WEIR_LIKELY((c->fd.ready & WEIR__READABLE) == 0) || !weir__conn_receive_head(c))
+        if (WEIR_LIKELY(!weir__stream_has_more(&c->stream)) || !weir__conn_receive_head(c))
             return;
     }
 }
@@ -273,7 +273,8 @@ static void answer_panic(void *conn)
 /* Everything is answered: what is left is sent, and the connection goes back. */
 static void end_serving(struct weir__http_conn *c)
 {
-    bool is_left = c->out != NULL && c->out->at < c->out->len;
+    bool is_left =
+        (c->out != NULL && c->out->at < c->out->len) || weir__stream_has_unsent(&c->stream);
     if (WEIR_UNLIKELY(is_left) && weir__out_flush(c, c->home->worker->root, nothing) != WEIR_OK)
         c->is_closing = c->is_broken = true; /* what was not sent is lost */
     c->home->worker->current->before_park = NULL;

@@ -245,7 +245,7 @@ static void close_one(struct weir__http_conn *c, void *arg)
     }
     /* Its fiber is sending or draining: it finds the descriptor closed, and ends. */
     c->is_closing = c->is_broken = true;
-    weir__fd_close(&c->fd);
+    weir__stream_close(&c->stream);
 }
 
 static void on_close(struct weir__task *t)
