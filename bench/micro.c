@@ -22,6 +22,8 @@
 #include "base/arena.h"
 #include "base/json_decode.h"
 #include "github_routes.h"
+#include "guard/ejector.h"
+#include "guard/retry_budget.h"
 #include "net/pool.h"
 #include "rt/runtime.h"
 #include "web/router.h"
@@ -230,6 +232,71 @@ static double pool_acquire(weir_ctx *c)
         give_up("weir__pool_new", -ENOMEM);
     double ns = best_ns(acquire_and_release, &l);
     (void)weir__pool_close(l.pool, l.c, weir_time_add(weir_now(), weir_sec(1)));
+    return ns;
+}
+
+/* --- guards ----------------------------------------------------------------------------------- */
+
+/* Of sixteen workers and eight members, although one thread works: what is read is as large. */
+enum { GUARD_WORKERS = 16, GUARD_MEMBERS = 8 };
+
+struct guards {
+    struct weir__retry_budget *budget;
+    struct weir__ejector *ejector;
+};
+
+static void guards_new(struct guards *g)
+{
+    static const struct weir__retry_budget_options retries = {0};
+    static const struct weir__ejector_options ejection = {0};
+    g->budget = weir__retry_budget_new(&retries, GUARD_WORKERS, weir_now());
+    g->ejector = weir__ejector_new(&ejection, GUARD_MEMBERS, GUARD_WORKERS, weir_now());
+    if (g->budget == NULL || g->ejector == NULL)
+        give_up("guards", -ENOMEM);
+}
+
+static void guards_free(struct guards *g)
+{
+    weir__retry_budget_free(g->budget);
+    weir__ejector_free(g->ejector);
+}
+
+static void call_well(void *env, uint64_t n)
+{
+    struct guards *g = env;
+    weir_time now = weir_now();
+    for (uint64_t i = 0; i < n; i++) {
+        uint32_t member = (uint32_t)i % GUARD_MEMBERS;
+        weir__retry_budget_request(g->budget, 0);
+        sink += weir__ejector_weight(g->ejector, member, now);
+        sink += weir__ejector_report(g->ejector, 0, member, true, now);
+    }
+}
+
+static double guarded_call(weir_ctx *c)
+{
+    (void)c;
+    struct guards g;
+    guards_new(&g);
+    double ns = best_ns(call_well, &g);
+    guards_free(&g);
+    return ns;
+}
+
+static void be_refused(void *env, uint64_t n)
+{
+    struct guards *g = env;
+    for (uint64_t i = 0; i < n; i++)
+        sink += weir__retry_budget_take(g->budget, 0, (weir_time){0});
+}
+
+static double retry_refused(weir_ctx *c)
+{
+    (void)c;
+    struct guards g;
+    guards_new(&g);
+    double ns = best_ns(be_refused, &g); /* after the first hundred */
+    guards_free(&g);
     return ns;
 }
 
@@ -508,6 +575,8 @@ static const struct benchmark {
     {"chan_buffered", "ns", chan_buffered},
     {"ctx_timeout", "ns", ctx_timeout},
     {"pool_acquire", "ns", pool_acquire},
+    {"guarded_call", "ns", guarded_call},
+    {"retry_refused", "ns", retry_refused},
     {"route", "ns", route},
     {"json_decode_small", "ns", json_decode_small},
     {"json_encode_small", "ns", json_encode_small},
