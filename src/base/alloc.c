@@ -5,7 +5,7 @@
  */
 #include "base/alloc.h"
 
-#include <stdbool.h>
+#include <errno.h>
 #include <stdlib.h>
 
 static _Thread_local struct weir__alloc_stats stats;
@@ -19,6 +19,7 @@ __attribute__((noinline, cold)) static bool count_down(size_t size)
         return false;
     if (tell_planned != NULL)
         tell_planned(size);
+    errno = ENOMEM; /* as the allocator does */
     return true;
 }
 
@@ -77,6 +78,11 @@ struct weir__alloc_stats weir__alloc_stats(void)
 void weir__alloc_fail_nth(uint64_t nth)
 {
     fail_countdown = nth;
+}
+
+bool weir__alloc_pretend(void)
+{
+    return planned_failure(0);
 }
 
 void weir__alloc_tell_planned(void (*told)(size_t size))

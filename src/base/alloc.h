@@ -5,11 +5,15 @@
 #ifndef WEIR_BASE_ALLOC_H
 #define WEIR_BASE_ALLOC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <weir/api.h>
 
-/* As malloc, calloc, realloc and free. NULL means "out of memory" (or a planned failure). */
+/*
+ * As malloc, calloc, realloc and free. NULL means "out of memory" (or a planned failure); errno is
+ * ENOMEM then.
+ */
 void *weir__malloc(size_t size) __attribute__((malloc, alloc_size(1)));
 void *weir__calloc(size_t count, size_t size) __attribute__((malloc, alloc_size(1, 2)));
 void *weir__realloc(void *p, size_t size) __attribute__((alloc_size(2)));
@@ -27,6 +31,13 @@ struct weir__alloc_stats weir__alloc_stats(void);
 
 /* The calling thread's `nth` next allocation fails (1 is the very next); 0 switches that off. */
 void weir__alloc_fail_nth(uint64_t nth);
+
+/*
+ * Asked before a library allocates by a door of its own. True: this is the allocation that was
+ * planned to fail, and the caller does as if the library had found no memory. What the library
+ * takes is not counted.
+ */
+bool weir__alloc_pretend(void);
 
 /*
  * From now on `told` hears of the calling thread's planned failure when it happens; NULL: nobody.

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <errno.h>
 #include <pthread.h>
 
 #include <cmocka.h>
@@ -38,7 +39,9 @@ static void the_planned_allocation_fails_and_no_other(void **state)
     void *c = weir__malloc(1);
     assert_non_null(c);
     weir__alloc_fail_nth(1);
+    errno = 0;
     assert_null(weir__realloc(c, 100));
+    assert_int_equal(errno, ENOMEM);
     weir__alloc_fail_nth(1);
     weir__alloc_fail_nth(0);
     void *d = weir__calloc(1, 1);
@@ -47,6 +50,21 @@ static void the_planned_allocation_fails_and_no_other(void **state)
     weir__free(b);
     weir__free(c);
     weir__free(d);
+}
+
+static void a_library_that_allocates_counts_as_one(void **state)
+{
+    (void)state;
+    uint64_t before = weir__alloc_stats().allocs;
+    assert_false(weir__alloc_pretend());
+    weir__alloc_fail_nth(2);
+    assert_false(weir__alloc_pretend());
+    assert_true(weir__alloc_pretend());
+    assert_false(weir__alloc_pretend());
+    weir__alloc_fail_nth(2);
+    assert_false(weir__alloc_pretend());
+    assert_null(weir__malloc(1));
+    assert_int_equal(weir__alloc_stats().allocs, before);
 }
 
 static void *take_one(void *arg)
@@ -76,6 +94,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_taken_and_given_back_is_counted),
         cmocka_unit_test(the_planned_allocation_fails_and_no_other),
+        cmocka_unit_test(a_library_that_allocates_counts_as_one),
         cmocka_unit_test(threads_count_and_fail_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
