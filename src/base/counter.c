@@ -4,6 +4,12 @@
  */
 #include "base/counter.h"
 
+const uint64_t weir__histo_steps[] = {
+    0x8000000000000000, 0x8b95c1e3ea8bd6e7, 0x9837f0518db8a970,
+    0xa5fed6a9b15138eb, 0xb504f333f9de6485, 0xc5672a115506dade,
+    0xd744fccad69d6af5, 0xeac0c6e7dd24392f, UINT64_MAX,
+};
+
 static uint64_t read_u64(const _Atomic uint64_t *n)
 {
     return atomic_load_explicit(n, memory_order_relaxed);

@@ -8,13 +8,17 @@
  *
  * A reader sees each single number whole, but not two of them at one instant.
  *
- * The histogram is log-linear: eight buckets for every power of two, so a bucket is at most 12.5 %
- * wide; values are nanoseconds up to 2^42 (73 minutes), larger ones count in the last bucket.
+ * The histogram's buckets are base-2 exponential, as OpenTelemetry's are at scale 3: their ends are
+ * the powers of 2^(1/8), so a bucket is at most 9.1 % wide, and every eighth ends at a power of two,
+ * its end included. A coarser histogram (scale 0, Prometheus' `le` at powers of two) is had by adding
+ * neighbours, without a guess. Values are whole: nanoseconds, bytes, items, up to 2^42 (73 minutes);
+ * larger ones count in the last bucket, which has no end.
  */
 #ifndef WEIR_BASE_COUNTER_H
 #define WEIR_BASE_COUNTER_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -63,38 +67,46 @@ static inline void weir__gauge_add_shared(struct weir__gauge *g, int64_t n)
 }
 
 enum {
-    WEIR__HISTO_SUB_BITS = 3,
-    WEIR__HISTO_TOP_BIT = 41, /* the highest bit of the largest value that has a bucket */
-    WEIR__HISTO_BUCKETS = (WEIR__HISTO_TOP_BIT - WEIR__HISTO_SUB_BITS + 2) << WEIR__HISTO_SUB_BITS
+    WEIR__HISTO_SCALE = 3,    /* 2^3 buckets for every power of two */
+    WEIR__HISTO_OCTAVES = 42, /* the last one ends at 2^42 */
+    /* one for 0, one for 1, those of the octaves, one for what is larger */
+    WEIR__HISTO_BUCKETS = 2 + (WEIR__HISTO_OCTAVES << WEIR__HISTO_SCALE) + 1
 };
 
 struct weir__histo {
     _Atomic uint64_t buckets[WEIR__HISTO_BUCKETS];
-    _Atomic uint64_t sum; /* of the recorded values, in nanoseconds */
+    _Atomic uint64_t sum; /* of the recorded values */
     _Atomic uint64_t max;
 };
+
+/* Where the buckets of an octave begin: 2^(63 + i/8), rounded up; past the last one nothing is. */
+extern const uint64_t weir__histo_steps[(1 << WEIR__HISTO_SCALE) + 1];
 
 /* The bucket that counts `value`. */
 static inline size_t weir__histo_bucket(uint64_t value)
 {
-    if (value < (1u << WEIR__HISTO_SUB_BITS))
+    if (value <= 1)
         return (size_t)value;
     unsigned top = 63u - (unsigned)__builtin_clzll(value);
-    if (top > WEIR__HISTO_TOP_BIT)
+    if (value > (uint64_t)1 << WEIR__HISTO_OCTAVES)
         return WEIR__HISTO_BUCKETS - 1;
-    unsigned shift = top - WEIR__HISTO_SUB_BITS;
-    return ((size_t)(shift + 1) << WEIR__HISTO_SUB_BITS) + (size_t)(value >> shift) -
-           (1u << WEIR__HISTO_SUB_BITS);
+    /* Steps that were equally wide would be passed sooner, and by less than one. */
+    uint64_t shifted = value << (63 - top);
+    size_t linear = (size_t)(shifted >> (63 - WEIR__HISTO_SCALE)) & ((1u << WEIR__HISTO_SCALE) - 1);
+    size_t step = linear + (shifted >= weir__histo_steps[linear + 1]);
+    bool is_end = (value & (value - 1)) == 0; /* a power of two ends a bucket, it begins none */
+    return 2 + ((size_t)top << WEIR__HISTO_SCALE) + step - is_end;
 }
 
 /* The largest value that bucket `i` counts (but for the last one, which has no end). */
 static inline uint64_t weir__histo_bucket_max(size_t i)
 {
-    if (i < (1u << WEIR__HISTO_SUB_BITS))
+    if (i <= 1)
         return i;
-    unsigned shift = (unsigned)(i >> WEIR__HISTO_SUB_BITS) - 1;
-    uint64_t low = (i & ((1u << WEIR__HISTO_SUB_BITS) - 1)) + (1u << WEIR__HISTO_SUB_BITS);
-    return ((low + 1) << shift) - 1;
+    size_t octave = (i - 2) >> WEIR__HISTO_SCALE, step = (i - 2) & ((1u << WEIR__HISTO_SCALE) - 1);
+    if (step == (1u << WEIR__HISTO_SCALE) - 1)
+        return (uint64_t)2 << octave;
+    return (weir__histo_steps[step + 1] - 1) >> (63 - octave);
 }
 
 static inline void weir__atomic_bump(_Atomic uint64_t *n, uint64_t by)
@@ -103,7 +115,7 @@ static inline void weir__atomic_bump(_Atomic uint64_t *n, uint64_t by)
                           memory_order_relaxed);
 }
 
-/* Counts one value, in nanoseconds. Only the owning thread. */
+/* Counts one value. Only the owning thread. */
 static inline void weir__histo_record(struct weir__histo *h, uint64_t value)
 {
     weir__atomic_bump(&h->buckets[weir__histo_bucket(value)], 1);

@@ -3,7 +3,7 @@
  * decrease and its last one must equal its count while other threads go on counting, so the count
  * is taken from what the buckets gave, never read a second time.
  *
- * Buckets end at powers of two of the nanosecond (131 us, 262 us, … 68.7 s), where the log-linear
+ * Buckets end at powers of two of the nanosecond (131 us, 262 us, … 68.7 s), where the exponential
  * histogram has borders of its own: no count is ever guessed. Owns nothing.
  */
 #include "obs/prom.h"
@@ -82,7 +82,7 @@ void weir__prom_histo(weir_buf *out, const char *name, const struct weir__prom_l
 {
     uint64_t floor = 0;
     for (int bit = FIRST_BUCKET_BIT; bit <= LAST_BUCKET_BIT; bit++) {
-        uint64_t bound = (uint64_t)1 << bit, count = weir__histo_count_to(h, bound - 1);
+        uint64_t bound = (uint64_t)1 << bit, count = weir__histo_count_to(h, bound);
         char le[WEIR__DOUBLE_TEXT_MAX + 1];
         le[weir__num_put_double(le, (double)bound / 1e9)] = '\0';
         floor = count > floor ? count : floor;
