@@ -25,6 +25,16 @@ typedef struct {
 } order;
 WEIR_MODEL(order, (id), (user_id), (total_cents), (created_at));
 
+/* In /metrics, beside what Weir counts itself. */
+WEIR_COUNTER(shop_orders, "shop_orders_total", "Orders by what became of them.",
+             .labels = {"outcome"});
+static WEIR_HISTOGRAM(order_lines, "shop_order_lines", "Lines of an order that was placed.");
+
+static void count_order(weir_str outcome)
+{
+    weir_counter_add(weir_counter_of(&shop_orders, outcome), 1);
+}
+
 #define ORDER_BY_ID "SELECT id, user_id, total_cents, created_at FROM orders WHERE id = ?"
 
 /* Background work: it has a context of its own, a copy of the order's id, and a deadline. */
@@ -46,9 +56,11 @@ static weir_err add_line(weir_ctx *c, weir_tx *tx, int64_t order_id, const line_
 {
     weir_exec(tx, "UPDATE products SET stock = stock - ? WHERE id = ? AND stock >= ?", line->qty,
               line->product_id, line->qty);
-    if (weir_tx_err(tx) == WEIR_OK && weir_changes(tx) == 0)
+    if (weir_tx_err(tx) == WEIR_OK && weir_changes(tx) == 0) {
+        count_order(WEIR_S("out_of_stock"));
         return weir_raise(c, SHOP_EOUT_OF_STOCK, "there are not %lld of product %lld",
                           (long long)line->qty, (long long)line->product_id);
+    }
     return weir_exec(tx,
                      "INSERT INTO order_lines(order_id, product_id, qty, price_cents) "
                      "SELECT ?, id, ?, price_cents FROM products WHERE id = ?",
@@ -74,9 +86,12 @@ static weir_err place_order(weir_ctx *c)
               "(SELECT sum(qty * price_cents) FROM order_lines WHERE order_id = ?) WHERE id = ?",
               id, id);
     weir_err err = weir_commit(tx); /* the first error of all of the above sticks */
+    if (err < 0)
+        return err;
+    count_order(WEIR_S("placed"));
+    weir_histogram_record(&order_lines, in.lines.len);
     order o;
-    if (err == WEIR_OK)
-        err = weir_query_one(c, shop(c)->db, order, &o, ORDER_BY_ID, id);
+    err = weir_query_one(c, shop(c)->db, order, &o, ORDER_BY_ID, id);
     if (err < 0)
         return err;
     /* The order stands; that its confirmation is late or lost is no failure of it. */

@@ -20,6 +20,9 @@ WEIR_HANDLE(shop, struct shop);
 /* The service's own errors; app.c says what a client is told. */
 enum { SHOP_EOUT_OF_STOCK = WEIR_DOMAIN(1) };
 
+/* How many orders were placed, or were not: orders.c. */
+extern weir_counter shop_orders;
+
 /* Which part of a list: ?limit=20&offset=40 */
 typedef struct {
     int64_t limit, offset;

@@ -163,6 +163,25 @@ static void an_order_takes_stock(void **state)
     assert_int_equal(weir_test_request(t, "GET", "/api/v1/orders/2").status, 200);
 }
 
+/* Counters are the process's: other tests have counted as well. */
+static void an_order_is_counted(void **state)
+{
+    weir_test *t = *state;
+    weir_counter *placed = weir_counter_of(&shop_orders, WEIR_S("placed")),
+                 *refused = weir_counter_of(&shop_orders, WEIR_S("out_of_stock"));
+    uint64_t placed_before = weir_counter_read(placed), refused_before = weir_counter_read(refused);
+    static const int quantities[] = {1, 1000, 2};
+    for (size_t i = 0; i < 3; i++) {
+        char order[80];
+        snprintf(order, sizeof order, "{\"user_id\":2,\"lines\":[{\"product_id\":1,\"qty\":%d}]}",
+                 quantities[i]);
+        weir_test_reply r = weir_test_request(t, "POST", "/api/v1/orders", .json = order);
+        assert_int_equal(r.status, quantities[i] == 1000 ? 409 : 201);
+    }
+    assert_int_equal(weir_counter_read(placed) - placed_before, 2);
+    assert_int_equal(weir_counter_read(refused) - refused_before, 1);
+}
+
 static void what_is_not_there_is_not_sold(void **state)
 {
     weir_test *t = *state;
@@ -319,6 +338,7 @@ int main(void)
         SHOP_TEST(lists_have_pages),
         SHOP_TEST(conflicts_are_told),
         SHOP_TEST(an_order_takes_stock),
+        SHOP_TEST(an_order_is_counted),
         SHOP_TEST(what_is_not_there_is_not_sold),
         SHOP_TEST(the_dashboard_asks_three_things),
         SHOP_TEST(the_report_has_every_line),

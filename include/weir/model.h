@@ -54,13 +54,6 @@ typedef enum weir_format {
 
 typedef struct weir_model weir_model;
 
-/* In C++ what is not given has its default from here, in C from WEIR_MODEL. */
-#ifdef __cplusplus
-#define WEIR__DEFAULT(value) = value
-#else
-#define WEIR__DEFAULT(value)
-#endif
-
 /**
  * One member of a model. `name`, `offset`, `size` and `kind` are set by WEIR_MODEL; the rest are
  * the options, given by name, all of them optional. C++ wants them in this order. What they point

@@ -15,6 +15,13 @@
 
 #define WEIR__UNPAREN(...) __VA_ARGS__
 
+/* Of a member that the macros' descriptions may leave out: in C++ its default stands here. */
+#ifdef __cplusplus
+#define WEIR__DEFAULT(...) = __VA_ARGS__
+#else
+#define WEIR__DEFAULT(...)
+#endif
+
 #ifndef __cplusplus
 
 /* WEIR__CALL(fn, (a, b), T, .x = 1, ) is fn(a, b, options of type T with their size and x). */

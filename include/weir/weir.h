@@ -19,6 +19,7 @@
 #include <weir/handle.h>
 #include <weir/json.h>
 #include <weir/log.h>
+#include <weir/metric.h>
 #include <weir/model.h>
 #include <weir/mw.h>
 #include <weir/offload.h>

@@ -12,6 +12,7 @@
 #include "obs/fibers.h"
 #include "obs/foreign.h"
 #include "obs/metrics.h"
+#include "obs/prom.h"
 
 enum {
     PAGE_BYTES_MAX = 64 << 20,
@@ -112,6 +113,9 @@ static weir_err show_metrics(weir_ctx *c)
     weir__app_sqlite_metrics(&page);
     weir__metrics_foreign(&app->foreign, &page);
     weir__metrics_process(&page);
+    struct weir__prom prom;
+    weir__prom_init(&prom, &page);
+    weir__program_metrics_read(&prom.sink);
     return respond(c, 200, "text/plain; version=0.0.4; charset=utf-8", &page);
 }
 

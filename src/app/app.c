@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/given.h"
+#include "base/metric.h"
 #include "base/model.h"
 #include "base/sized.h"
 #include "base/trap.h"
@@ -125,10 +126,12 @@ static bool check_all(weir_app *app)
                                       "none (ulimit -v)");
     weir__app_admin_routes(app);
     weir_err models = weir__models_check(&report);
+    weir_err metrics = weir__program_metrics_check(&report);
     weir_err err = weir__web_freeze(&app->web, &report);
     if (err == WEIR_OK)
         err = weir__web_freeze(&app->admin_web, &report);
-    bool is_good = err == WEIR_OK && models == WEIR_OK && app->mistakes.count == 0;
+    bool is_good =
+        err == WEIR_OK && models == WEIR_OK && metrics == WEIR_OK && app->mistakes.count == 0;
     if (!is_good) {
         weir_str options = weir_buf_str(&app->mistakes.lines), routes = weir_buf_str(&report);
         fprintf(stderr, "%s cannot start:\n" WEIR_STR_FMT WEIR_STR_FMT, app->settings.name,

@@ -333,6 +333,21 @@ CALL(weir_decimal_parse, number = weir_decimal_parse(WEIR_S("1"), N(out, &decima
 CALL(weir_decimal_text, number = (int)weir_decimal_text(decimal, N(out, bytes)))
 START(weir_model_register, weir_model_register(N(model, &weir_model_number_of_x)))
 
+/* --- metric.h --- */
+CALL(weir_counter_add, weir_counter_add(N(counter, &a_counter), 1))
+CALL(weir_counter_of_at, use(weir_counter_of_at(N(counter, &counters), N(values, &a_value), 1)))
+CALL(weir_counter_read, big = (int64_t)weir_counter_read(N(counter, &a_counter)))
+CALL(weir_gauge_set, weir_gauge_set(N(gauge, &a_gauge), 1))
+CALL(weir_gauge_add, weir_gauge_add(N(gauge, &a_gauge), 1))
+CALL(weir_gauge_of_at, use(weir_gauge_of_at(N(gauge, &gauges), N(values, &a_value), 1)))
+CALL(weir_gauge_read, big = weir_gauge_read(N(gauge, &a_gauge)))
+CALL(weir_histogram_record, weir_histogram_record(N(histogram, &a_histogram), 1))
+CALL(weir_histogram_record_time, weir_histogram_record_time(N(histogram, &a_histogram), weir_ms(1)))
+CALL(weir_histogram_of_at,
+     use(weir_histogram_of_at(N(histogram, &histograms), N(values, &a_value), 1)))
+CALL(weir_histogram_count, big = (int64_t)weir_histogram_count(N(histogram, &a_histogram)))
+START(weir_metric_register, weir_metric_register(N(metric, &a_counter.metric)))
+
 /* --- test.h: a test's own, where a fault says as much as a message --- */
 NONE(weir_test_open, "a test's own")
 NONE(weir_test_error, "a test's own")

@@ -59,8 +59,22 @@ ANY(weir_wall_now, big = weir_wall_now().us)
 ANY(weir_wall_parse, number = weir_wall_parse(WEIR_S("x"), &wall))
 ANY(weir_wall_text, number = (int)weir_wall_text(weir_wall_now(), bytes))
 
+/* --- metric.h --- */
+ANY(weir_counter_add, weir_counter_add(&a_counter, 1))
+ANY(weir_counter_of_at, weir_counter_add(weir_counter_of(&counters, a_value), 1))
+ANY(weir_counter_read, truth = weir_counter_read(&a_counter) == 1)
+ANY(weir_gauge_set, weir_gauge_set(&a_gauge, 1))
+ANY(weir_gauge_add, weir_gauge_add(&a_gauge, 1))
+ANY(weir_gauge_of_at, weir_gauge_add(weir_gauge_of(&gauges, a_value), 1))
+ANY(weir_gauge_read, truth = weir_gauge_read(&a_gauge) == 2)
+ANY(weir_histogram_record, weir_histogram_record(&a_histogram, 1))
+ANY(weir_histogram_record_time, weir_histogram_record_time(&a_histogram, weir_ms(1)))
+ANY(weir_histogram_of_at, weir_histogram_record(weir_histogram_of(&histograms, a_value), 1))
+ANY(weir_histogram_count, truth = weir_histogram_count(&a_histogram) == 2)
+
 /* --- a program's start, and tests --- */
 SKIP(weir_model_register, "a constructor's, before main")
+SKIP(weir_metric_register, "a constructor's, before main")
 SKIP(weir_app_new_at, "the main thread's")
 SKIP(weir_app_run, "the main thread's")
 SKIP(weir_test_open, "the test's thread is the worker")

@@ -19,6 +19,14 @@ static weir_str text;
 static const char *const no_program[] = {"/no program", NULL};
 static char folder[] = "/tmp/weir-calls-XXXXXX";
 
+static const weir_str a_value = WEIR_S("x");
+static WEIR_COUNTER(a_counter, "calls_total", "Calls.");
+static WEIR_COUNTER(counters, "calls_by_value_total", "Calls.", .labels = {"value"});
+static WEIR_GAUGE(a_gauge, "depth", "Depth.");
+static WEIR_GAUGE(gauges, "depth_by_value", "Depth.", .labels = {"value"});
+static WEIR_HISTOGRAM(a_histogram, "sizes", "Sizes.");
+static WEIR_HISTOGRAM(histograms, "sizes_by_value", "Sizes.", .labels = {"value"});
+
 /* What a constructor returns is of no interest: it must not return. */
 static void use(const void *p)
 {

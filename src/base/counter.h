@@ -9,10 +9,10 @@
  * A reader sees each single number whole, but not two of them at one instant.
  *
  * The histogram's buckets are base-2 exponential, as OpenTelemetry's are at scale 3: their ends are
- * the powers of 2^(1/8), so a bucket is at most 9.1 % wide, and every eighth ends at a power of two,
- * its end included. A coarser histogram (scale 0, Prometheus' `le` at powers of two) is had by adding
- * neighbours, without a guess. Values are whole: nanoseconds, bytes, items, up to 2^42 (73 minutes);
- * larger ones count in the last bucket, which has no end.
+ * the powers of 2^(1/8), so a bucket is at most 9.1 % wide, and every eighth ends at a power of
+ * two, its end included. A coarser histogram (scale 0, Prometheus' `le` at powers of two) is had by
+ * adding neighbours, without a guess. Values are whole: nanoseconds, bytes, items, up to 2^42 (73
+ * minutes); larger ones count in the last bucket, which has no end.
  */
 #ifndef WEIR_BASE_COUNTER_H
 #define WEIR_BASE_COUNTER_H

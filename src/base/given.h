@@ -17,8 +17,11 @@
  */
 WEIR_NORETURN void weir__missing(const char *function, const char *noun) __attribute__((cold));
 
-/* Who makes a panic of it: set by the room rt as long as there are fibers. It does not return. */
-void weir__missing_hear(void (*panics)(const char *function, const char *noun));
+/* The same for a rule of `function` that this room knows: "the counter has labels". */
+WEIR_NORETURN void weir__misused(const char *function, const char *rule) __attribute__((cold));
+
+/* Who makes a panic of them: set by the room rt as long as there are fibers. It does not return. */
+void weir__misused_hear(void (*panics)(const char *function, const char *rule));
 
 /* `p` is there, or this function is misused. */
 #define weir__given(p, noun) weir__given_to(__func__, p, noun)

@@ -4,8 +4,14 @@
 #ifndef WEIR_OBS_PROM_H
 #define WEIR_OBS_PROM_H
 
-#include "base/counter.h"
-#include <weir/buf.h>
+#include "base/metric.h"
+
+/* Where a registry is read into: text appended to `out`, whose error is sticky. */
+struct weir__prom {
+    struct weir__metric_sink sink;
+    weir_buf *out;
+};
+void weir__prom_init(struct weir__prom *p, weir_buf *out);
 
 struct weir__prom_label {
     const char *name;

@@ -68,12 +68,56 @@ static void histograms_agree_with_themselves(void **state)
     weir_buf_fini(&b);
 }
 
+static void a_registry_is_written(void **state)
+{
+    (void)state;
+    static const struct weir__family gauge = {
+        .name = "g_seconds", .help = "G.", .type = WEIR_METRIC_GAUGE, .unit = WEIR_METRIC_SECONDS};
+    static const struct weir__family depth = {
+        .name = "depth", .help = "D.", .type = WEIR_METRIC_GAUGE, .labels = {"a", "b"}};
+    static const struct weir__family items = {.name = "items",
+                                              .help = "I.",
+                                              .type = WEIR_METRIC_HISTOGRAM,
+                                              .labels = {"a"},
+                                              .first_bit = 1,
+                                              .last_bit = 3};
+    static struct weir__histo h;
+    const weir_str values[] = {WEIR_S("x"), WEIR_S("y")};
+    struct weir__prom prom;
+    weir_buf b;
+    weir_buf_init(&b, 1 << 16);
+    weir__prom_init(&prom, &b);
+    weir__family_put(&prom.sink, &gauge, (uint64_t)-1500000000);
+    prom.sink.family(&prom.sink, &depth);
+    prom.sink.number(&prom.sink, &depth, values, (uint64_t)-3);
+    for (uint64_t v = 1; v <= 9; v++)
+        weir__histo_record(&h, v);
+    prom.sink.family(&prom.sink, &items);
+    prom.sink.histo(&prom.sink, &items, values, &h);
+    assert_string_equal(text_of(&b), "# HELP g_seconds G.\n"
+                                     "# TYPE g_seconds gauge\n"
+                                     "g_seconds -1.5\n"
+                                     "# HELP depth D.\n"
+                                     "# TYPE depth gauge\n"
+                                     "depth{a=\"x\",b=\"y\"} -3\n"
+                                     "# HELP items I.\n"
+                                     "# TYPE items histogram\n"
+                                     "items_bucket{a=\"x\",le=\"2\"} 2\n"
+                                     "items_bucket{a=\"x\",le=\"4\"} 4\n"
+                                     "items_bucket{a=\"x\",le=\"8\"} 8\n"
+                                     "items_bucket{a=\"x\",le=\"+Inf\"} 9\n"
+                                     "items_sum{a=\"x\"} 45\n"
+                                     "items_count{a=\"x\"} 9\n");
+    weir_buf_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(families_and_samples),
         cmocka_unit_test(label_values_are_escaped),
         cmocka_unit_test(histograms_agree_with_themselves),
+        cmocka_unit_test(a_registry_is_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

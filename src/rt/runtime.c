@@ -82,9 +82,9 @@ static weir_err make_parts(struct weir__runtime *rt)
     return WEIR_OK;
 }
 
-static void misuse_missing(const char *function, const char *noun)
+static void misuse_heard(const char *function, const char *rule)
 {
-    weir__misuse(function, "%s is NULL", noun);
+    weir__misuse(function, "%s", rule);
 }
 
 struct weir__runtime *weir__runtime_new(const struct weir__runtime_options *options, weir_err *err,
@@ -100,7 +100,7 @@ struct weir__runtime *weir__runtime_new(const struct weir__runtime_options *opti
         *err = make_parts(rt);
     }
     if (*err == WEIR_OK) {
-        weir__missing_hear(misuse_missing);
+        weir__misused_hear(misuse_heard);
         return rt;
     }
     snprintf(message, message_size, "cannot make %u workers: %s", options->workers,
@@ -113,7 +113,7 @@ void weir__runtime_free(struct weir__runtime *rt)
 {
     if (rt == NULL)
         return;
-    weir__missing_hear(NULL);
+    weir__misused_hear(NULL);
     weir__offload_pool_free(rt->offload); /* first: its threads still wake workers */
     for (unsigned i = 0; i < rt->worker_count; i++)
         weir__worker_free(rt->workers[i]);

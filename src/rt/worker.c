@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/cells.h"
 #include "rt/alarm.h"
 #include "rt/exception.h"
 #include "rt/hibernate.h"
@@ -230,6 +231,7 @@ static void note_own_stack(struct weir__worker *w)
 void weir__worker_enter(struct weir__worker *w)
 {
     note_own_stack(w);
+    weir__cells_enter();
     weir__self = w;
     w->cxx = weir__exception_state();
     atomic_store_explicit(&w->tid, gettid(), memory_order_relaxed);
@@ -247,6 +249,7 @@ void weir__worker_leave(struct weir__worker *w)
     weir__ctx_drain_free(w);
     weir__alarms_free(w);
     weir__arena_trim();
+    weir__cells_leave();
     weir__self = NULL;
 }
 

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/metric.h"
 #include "base/model.h"
 #include "net/pool.h"
 #include "obs/process.h"
@@ -141,12 +142,13 @@ static weir_err serve(weir_ctx *handle, void *arg)
 
 /* --- open and close ----------------------------------------------------------------------- */
 
-/* All mistakes of options, models and routes, as weir_app_run shows them. */
+/* All mistakes of options, models, metrics and routes, as weir_app_run shows them. */
 static void check_app(weir_test *t)
 {
     weir_buf report;
     weir_buf_init(&report, REPORT_BYTES);
     (void)weir__models_check(&report);
+    (void)weir__program_metrics_check(&report);
     weir_err err = weir__web_freeze(&t->app->web, &report);
     weir_buf_puts(&t->error, weir_buf_str(&t->app->mistakes.lines));
     weir_buf_puts(&t->error, weir_buf_str(&report));

@@ -1,5 +1,6 @@
-"""Wrong models stop the start: all that is wrong with any of them, with file and line, wherever in
-the program they are: in its own files, in an archive, in a shared library, in C++, used or not."""
+"""Wrong models and metrics stop the start: all that is wrong with any of them, with file and line,
+wherever in the program they are: in its own files, in an archive, in a shared library, in C++, used
+or not."""
 import os
 import re
 import subprocess
@@ -24,6 +25,8 @@ WEIR_MODEL(unused, (name, .min = 1, .len_min = 3, .len_max = 2),
                    (other, .json = "age"));
 typedef struct { int age; } good;
 WEIR_MODEL(good, (age, .min = 1));
+static WEIR_COUNTER(right, "right_total", "Right.", .labels = {"kind", "why"}, .series_max = 20);
+static WEIR_GAUGE(shared, "archive_open", "It is in the archive as well.");
 int main(int argc, char **argv)
 {
     weir_app *app = weir_app_new(argc, argv, .name = "wrong");
@@ -36,6 +39,8 @@ PART = """
 #include "both.h"
 typedef struct { double ratio; } %(name)s_in;
 WEIR_MODEL(%(name)s_in, (ratio, .min = 2, .max = 1));
+static WEIR_COUNTER(counted, "%(name)s_count", "Counted.", .labels = {"a-b"});
+static WEIR_GAUGE(opened, "%(name)s_open", "Open.");
 %(extern)s int from_%(name)s(void);
 int from_%(name)s(void) { return 1; }
 """
@@ -82,7 +87,11 @@ def test_every_mistake_of_every_model(tmp_path, flags):
         r"archive\.c:4: model archive_in, member ratio: \.min is over \.max",
         r"library\.c:4: model library_in, member ratio: \.min is over \.max",
         r"cplusplus\.cc:4: model cplusplus_in, member ratio: \.min is over \.max",
+        r"archive\.c:5: metric archive_count: a counter's name ends in _total",
+        r"library\.c:5: metric library_count: label \"a-b\" holds '-'",
+        r"cplusplus\.cc:5: metric cplusplus_count: a counter's name ends in _total",
+        r"metric archive_open: the same name is at ",
     ]
     for mistake in mistakes:
         assert len(re.findall(mistake, done.stdout)) == 1, (mistake, done.stdout)
-    assert "model good" not in done.stdout
+    assert "model good" not in done.stdout and "right_total" not in done.stdout

@@ -113,6 +113,21 @@ def test_stock_is_never_oversold(shop):
     assert shop.get(f"/api/v1/products/{made['id']}").json["stock"] == 0
 
 
+def test_its_own_metrics(shop):
+    for qty, status in ((1, 201), (2, 201), (1000, 409)):
+        answer = shop.post("/api/v1/orders", {"user_id": 1, "lines": [{"product_id": 1, "qty": qty}]})
+        assert answer.status == status, answer
+    families = prometheus.read(shop.admin("/metrics").text)
+    kind, samples = families["shop_orders_total"]
+    assert kind == "counter"
+    assert {l["outcome"]: n for _, l, n in samples} == {"placed": 2, "out_of_stock": 1}
+    kind, samples = families["shop_order_lines"]
+    assert kind == "histogram"
+    assert {l["le"]: n for name, l, n in samples if name.endswith("_bucket")}["1"] == 2
+    assert [n for name, _, n in samples if name == "shop_order_lines_sum"] == [2]
+    assert families["weir_metrics_lost_total"][1][0][2] == 0
+
+
 def wait_samples(shop):
     shop.wait_said("sample orders: ")
 
