@@ -180,7 +180,7 @@ WEIR_API weir_counter *weir_counter_of_at(weir_counter *counter, const weir_str 
 
 /**
  * What a counter has counted, over all threads, as it was at some moment of the call: for tests.
- * `counter` is borrowed.
+ * `counter` is borrowed; one with labels is misuse, as it is for weir_counter_add.
  */
 WEIR_API uint64_t weir_counter_read(const weir_counter *counter) WEIR_NONNULL(1);
 
@@ -211,7 +211,7 @@ WEIR_API weir_gauge *weir_gauge_of_at(weir_gauge *gauge, const weir_str *values,
 
 /**
  * What a gauge shows: what was set and added, or what its `.read` says. For tests. `gauge` is
- * borrowed.
+ * borrowed; one with labels is misuse.
  */
 WEIR_API int64_t weir_gauge_read(const weir_gauge *gauge) WEIR_NONNULL(1);
 
@@ -241,7 +241,10 @@ WEIR_API weir_histogram *weir_histogram_of_at(weir_histogram *histogram, const w
                                               size_t count) WEIR_MUST_USE WEIR_NEVER_NULL
     WEIR_NONNULL(1);
 
-/** How many values were recorded, over all threads: for tests. `histogram` is borrowed. */
+/**
+ * How many values were recorded, over all threads: for tests. `histogram` is borrowed; one with
+ * labels is misuse.
+ */
 WEIR_API uint64_t weir_histogram_count(const weir_histogram *histogram) WEIR_NONNULL(1);
 
 #ifdef __cplusplus

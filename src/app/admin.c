@@ -6,13 +6,14 @@
  *
  * The port is for the operator alone: by default it listens on the loopback.
  */
-#include "app/admin.h"
-
 #include "app/app.h"
+
+#include "data/sqlite.h"
+#include "net/pool.h"
 #include "obs/fibers.h"
 #include "obs/foreign.h"
 #include "obs/metrics.h"
-#include "obs/prom.h"
+#include "obs/process.h"
 
 enum {
     PAGE_BYTES_MAX = 64 << 20,
@@ -103,19 +104,7 @@ static weir_err show_metrics(weir_ctx *c)
     weir_app *app = app_of(c);
     weir_buf page;
     weir_buf_init(&page, PAGE_BYTES_MAX);
-    if (atomic_load(&app->is_serving))
-        weir__metrics_http(app->traffic.server, &page);
-    weir__metrics_routes(&app->web, &page);
-    weir__metrics_runtime(app->rt, &page);
-    weir__metrics_longest_wait(weir__ctx_of(c), weir_ms(PATIENCE_MS), &page);
-    weir__metrics_log(&page);
-    weir__app_pool_metrics(&page);
-    weir__app_sqlite_metrics(&page);
-    weir__metrics_foreign(&app->foreign, &page);
-    weir__metrics_process(&page);
-    struct weir__prom prom;
-    weir__prom_init(&prom, &page);
-    weir__program_metrics_read(&prom.sink);
+    weir__metrics_page(&app->metrics, weir__ctx_of(c), weir_ms(PATIENCE_MS), &page);
     return respond(c, 200, "text/plain; version=0.0.4; charset=utf-8", &page);
 }
 
@@ -156,10 +145,22 @@ void weir__app_admin_routes(weir_app *app)
     weir_get(root, "/debug/descriptors", show_descriptors);
 }
 
+/* What /metrics shows of all but the server for traffic, which adds its own when it is there. */
+static void add_metrics(weir_app *app)
+{
+    weir__web_metrics(&app->web, &app->metrics);
+    weir__runtime_metrics(app->rt, &app->metrics);
+    weir__pool_metrics(&app->metrics);
+    weir__sqlite_metrics(&app->metrics);
+    weir__foreign_metrics(&app->foreign, &app->metrics);
+    weir__process_metrics(&app->metrics);
+}
+
 weir_err weir__app_admin_start(weir_app *app, struct weir__ctx *c, char *message, size_t size)
 {
     const struct weir__http_server_options options = {
         .connections_max = 64, .handler_timeout = weir_sec(20), .backlog = 64};
+    add_metrics(app);
     weir_err err = weir__app_listen(&app->admin, &options, &app->admin_web, app->rt,
                                     app->settings.admin, message, size);
     if (err < 0)

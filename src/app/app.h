@@ -12,6 +12,7 @@
 
 #include "app/gate.h"
 #include "app/inherited.h"
+#include "base/metric.h"
 #include "conf/option.h"
 #include "http/server.h"
 #include "rt/reload.h"
@@ -55,6 +56,7 @@ struct weir_app {
     struct weir__app_listener traffic, admin;
     atomic_int state;                 /* weir__app_state */
     atomic_bool is_serving;           /* traffic.server stands, and is up; till it is freed */
+    struct weir__metrics metrics;     /* what the rooms have added; read by the admin's worker */
     struct weir__gate started, ended; /* start is over, well or not; the drain is over */
     struct weir__gate asked;          /* a signal has asked for the end */
     size_t fds_before;                /* descriptors before anything was opened */

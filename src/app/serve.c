@@ -100,6 +100,8 @@ static weir_err open_traffic(weir_app *app, struct weir__ctx *c)
     err = weir__http_server_start(app->traffic.server, c);
     if (err < 0)
         tell(app, "cannot begin to accept connections");
+    if (err == WEIR_OK)
+        weir__http_server_metrics(app->traffic.server, &app->metrics);
     atomic_store(&app->is_serving, err == WEIR_OK);
     return err;
 }

@@ -1,7 +1,7 @@
 /*
  * Families and the registry: what is put, in which order, and each rule of names with its line.
  */
-#include "base/metric.h"
+#include "base/metric_testing.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -11,43 +11,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-/* A sink that writes "name{values}=number" a line. */
-struct lines {
-    struct weir__metric_sink sink;
-    weir_buf out;
-};
-
-static weir_buf *out_of(struct weir__metric_sink *to)
-{
-    return &((struct lines *)to)->out;
-}
-
-static void see_family(struct weir__metric_sink *to, const struct weir__family *f)
-{
-    weir_buf_printf(out_of(to), "%s:", f->name);
-}
-
-static void see_number(struct weir__metric_sink *to, const struct weir__family *f,
-                       const weir_str *values, uint64_t n)
-{
-    for (size_t i = 0; i < weir__family_label_count(f); i++)
-        weir_buf_printf(out_of(to), " %s " WEIR_STR_FMT, f->labels[i], WEIR_STR_ARG(values[i]));
-    weir_buf_printf(out_of(to), " %llu;", (unsigned long long)n);
-}
-
-static const char *end_of(struct lines *l)
-{
-    weir_buf_putc(&l->out, '\0');
-    assert_int_equal(l->out.err, WEIR_OK);
-    return l->out.ptr;
-}
-
-static void begin(struct lines *l)
-{
-    *l = (struct lines){.sink = {see_family, see_number, NULL}};
-    weir_buf_init(&l->out, 1 << 16);
-}
 
 struct numbers {
     uint64_t accepted, head, body;
@@ -84,18 +47,13 @@ static void sources_are_read_in_their_order(void **state)
     (void)state;
     static struct weir__metrics m;
     struct numbers n = {7, 2, 3};
-    struct lines l;
-    begin(&l);
-    weir__metrics_read(&m, &l.sink);
-    assert_int_equal(l.out.len, 0);
+    assert_true(metric_lines_has(&m, "\n"));
     weir__metrics_add(&m, families, 2, read_first, &n);
     weir__metrics_add(&m, by_pool, 2, read_pools, &n);
-    weir__metrics_read(&m, &l.sink);
-    assert_string_equal(end_of(&l), "a_accepted_total: 7;"
-                                    "a_timeouts_total: kind head 2; kind body 3;"
-                                    "b_open: pool x 2; pool y 2;"
-                                    "b_closed_total: pool x reason old 3; pool y reason old 3;");
-    weir_buf_fini(&l.out);
+    assert_true(metric_lines_has(&m, "\na_accepted_total 7\n"
+                                     "a_timeouts_total kind=head 2 kind=body 3\n"
+                                     "b_open pool=x 2 pool=y 2\n"
+                                     "b_closed_total pool=x reason=old 3 pool=y reason=old 3\n"));
 }
 
 /* The process ends in an assertion whose line holds `what`. */

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "base/cells.h"
 #include "base/given.h"
 #include "base/map.h"
@@ -57,6 +58,13 @@ static bool has_labels(const weir_metric *m)
     return m->labels[0] != NULL;
 }
 
+/* It has no labels, or this function is misused. */
+static void must_be_single(const weir_metric *m, const char *function)
+{
+    if (WEIR_UNLIKELY(has_labels(m)))
+        weir__misused(function, "it has labels: their values say which one is meant");
+}
+
 void weir_metric_register(weir_metric *metric)
 {
     weir__given(metric, "the metric");
@@ -81,8 +89,7 @@ static _Atomic uint64_t *cell_of(const weir_metric *m)
 /* The same where that has found none; registers what no constructor has. */
 static _Atomic uint64_t *make_cell(weir_metric *m, const char *function)
 {
-    if (has_labels(m))
-        weir__misused(function, "it has labels: their values say which one is meant");
+    must_be_single(m, function);
     weir_metric_register(m);
     return weir__cell_make(__atomic_load_n(&m->link.cell, __ATOMIC_RELAXED));
 }
@@ -117,6 +124,7 @@ static uint64_t count_of(const weir_metric *m)
 uint64_t weir_counter_read(const weir_counter *counter)
 {
     weir__given(counter, "the counter");
+    must_be_single(&counter->metric, __func__);
     return count_of(&counter->metric);
 }
 
@@ -125,8 +133,7 @@ uint64_t weir_counter_read(const weir_counter *counter)
 static uint64_t *value_of(weir_gauge *gauge, const char *function)
 {
     weir__given_to(function, gauge, "the gauge");
-    if (has_labels(&gauge->metric))
-        weir__misused(function, "it has labels: their values say which one is meant");
+    must_be_single(&gauge->metric, function);
     return &gauge->metric.link.shared;
 }
 
@@ -149,6 +156,7 @@ static int64_t shown_by(const weir_metric *m)
 int64_t weir_gauge_read(const weir_gauge *gauge)
 {
     weir__given(gauge, "the gauge");
+    must_be_single(&gauge->metric, __func__);
     return shown_by(&gauge->metric);
 }
 
@@ -221,13 +229,13 @@ static void sum_up(const weir_metric *m, struct weir__histo *out)
 {
     memset(out, 0, sizeof *out);
     weir__cell_each(__atomic_load_n(&m->link.cell, __ATOMIC_RELAXED), merge, out);
-    if (!has_labels(m))
-        merge((uintptr_t)__atomic_load_n(&m->link.inside, __ATOMIC_ACQUIRE), out);
+    merge((uintptr_t)__atomic_load_n(&m->link.inside, __ATOMIC_ACQUIRE), out);
 }
 
 uint64_t weir_histogram_count(const weir_histogram *histogram)
 {
     weir__given(histogram, "the histogram");
+    must_be_single(&histogram->metric, __func__);
     struct weir__histo all;
     sum_up(&histogram->metric, &all);
     return weir__histo_count(&all);
@@ -321,12 +329,13 @@ static struct series *new_series(const weir_metric *of, const struct values *v)
  */
 static struct series *look(struct table *t, const struct values *v, size_t *place)
 {
-    for (size_t i = v->hash & t->mask;; i = (i + 1) & t->mask) {
-        struct series *s = atomic_load_explicit(&t->places[i], memory_order_acquire);
-        *place = i;
+    for (size_t step = 0; step <= t->mask; step++) {
+        *place = (v->hash + step) & t->mask;
+        struct series *s = atomic_load_explicit(&t->places[*place], memory_order_acquire);
         if (s == NULL || is_equal(s, v))
             return s;
     }
+    weir__assert_failed("a free place", "I11: half of them are free", __FILE__, __LINE__);
 }
 
 /* Finds it or makes it; NULL: no memory. Of two threads that make it one is right. */

@@ -12,7 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/cells.h"
-#include "base/metric.h"
+#include "base/metric_testing.h"
 
 #include <cmocka.h>
 
@@ -36,62 +36,15 @@ static int64_t answer(void *arg)
 static int64_t seen = -5;
 static WEIR_GAUGE(asked, "t_asked", "Asked.", .read = answer, .arg = &seen);
 
-/* --- a sink that writes lines ----------------------------------------------------------------- */
-
-struct lines {
-    struct weir__metric_sink sink;
-    weir_buf out;
-};
-
-static weir_buf *out_of(struct weir__metric_sink *to)
-{
-    return &((struct lines *)to)->out;
-}
-
-static void see_family(struct weir__metric_sink *to, const struct weir__family *f)
-{
-    weir_buf_printf(out_of(to), "\n%s", f->name);
-    if (f->type == WEIR_METRIC_HISTOGRAM)
-        weir_buf_printf(out_of(to), " 2^%u-2^%u", f->first_bit, f->last_bit);
-}
-
-static void see_values(struct weir__metric_sink *to, const struct weir__family *f,
-                       const weir_str *values)
-{
-    for (size_t i = 0; i < weir__family_label_count(f); i++)
-        weir_buf_printf(out_of(to), " %s=" WEIR_STR_FMT, f->labels[i], WEIR_STR_ARG(values[i]));
-}
-
-static void see_number(struct weir__metric_sink *to, const struct weir__family *f,
-                       const weir_str *values, uint64_t n)
-{
-    see_values(to, f, values);
-    weir_buf_printf(out_of(to), " %lld", (long long)n);
-}
-
-static void see_histo(struct weir__metric_sink *to, const struct weir__family *f,
-                      const weir_str *values, const struct weir__histo *h)
-{
-    see_values(to, f, values);
-    weir_buf_printf(out_of(to), " %llu/%llu", (unsigned long long)h->sum,
-                    (unsigned long long)weir__histo_count(h));
-}
-
 /* True when the page has this line. */
 static bool shows(const char *line)
 {
-    struct lines l = {.sink = {see_family, see_number, see_histo}};
     char text[256];
-    weir_buf_init(&l.out, 1 << 20);
+    struct metric_lines l;
+    metric_lines_init(&l);
     weir__program_metrics_read(&l.sink);
-    weir_buf_puts(&l.out, WEIR_S("\n"));
-    weir_buf_putc(&l.out, '\0');
     snprintf(text, sizeof text, "\n%s\n", line);
-    bool does = strstr(l.out.ptr, text) != NULL;
-    if (!does)
-        print_message("no line %s in:%s", text, l.out.ptr);
-    weir_buf_fini(&l.out);
-    return does;
+    return metric_lines_end(&l, text);
 }
 
 /* --- counting ------------------------------------------------------------------------------- */
@@ -276,6 +229,21 @@ static void record_without_labels(void)
     weir_histogram_record(&took, 1);
 }
 
+static void read_without_labels(void)
+{
+    (void)weir_counter_read(&refused);
+}
+
+static void read_gauge_without_labels(void)
+{
+    (void)weir_gauge_read(&rooms);
+}
+
+static void count_without_labels(void)
+{
+    (void)weir_histogram_count(&took);
+}
+
 static void give_too_many(void)
 {
     weir_counter_add(weir_counter_of(&refused, WEIR_S("a"), WEIR_S("b")), 1);
@@ -300,6 +268,12 @@ static void misuse_is_told(void **state)
         {record_without_labels,
          "weir: weir_histogram_record: it has labels: their values say which "
          "one is meant\n"},
+        {read_without_labels,
+         "weir: weir_counter_read: it has labels: their values say which one is meant\n"},
+        {read_gauge_without_labels,
+         "weir: weir_gauge_read: it has labels: their values say which one is meant\n"},
+        {count_without_labels,
+         "weir: weir_histogram_count: it has labels: their values say which one is meant\n"},
         {give_too_many, "weir: weir_counter_of_at: there is not a value for each of its labels\n"},
         {give_to_none, "weir: weir_counter_of_at: there is not a value for each of its labels\n"},
     };

@@ -107,6 +107,10 @@ extern const struct weir__sql_driver weir__sqlite_driver;
 /* Tells of each open database how large its WAL is. Any thread. */
 void weir__sqlite_each(void (*fn)(const char *name, uint64_t wal_bytes, void *arg), void *arg);
 
+/* sqlite_metrics.c: adds the numbers of all databases to a registry. */
+struct weir__metrics;
+void weir__sqlite_metrics(struct weir__metrics *to);
+
 /* --- sqlite_conn.c: connections --------------------------------------------------------------- */
 
 /*

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <sys/stat.h>
 
+#include "base/metric_testing.h"
 #include "data/sqlite.h"
 #include "rt/log.h"
 
@@ -405,6 +406,9 @@ static weir_err bounds_the_wal(weir_ctx *c, void *arg)
     uint64_t shown = 0;
     weir__sqlite_each(take_bytes, &shown);
     assert_in_range(shown, 2 * MIB, 6 * MIB);
+    struct weir__metrics m = {.count = 0};
+    weir__sqlite_metrics(&m);
+    assert_true(metric_lines_has(&m, "\nweir_sqlite_wal_bytes database="));
     assert_in_range(took_ms, 20 * 100, 40 * 110);
     weir__log_capture(NULL);
     weir_buf_add(&log, "", 1);

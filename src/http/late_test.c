@@ -10,6 +10,8 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "base/metric_testing.h"
+
 #include <weir/offload.h>
 
 /* --- the decision ----------------------------------------------------------------------------- */
@@ -282,6 +284,13 @@ static weir_err two_workers(weir_ctx *c, void *arg)
         assert_int_equal(weir__gauge_read(&st.server->homes[i]->count.open), of_worker[i]);
     weir__http_server_stats(st.server, &stats);
     assert_true(stats.handed_over_late >= (uint64_t)st.moved);
+    struct weir__metrics m = {.count = 0};
+    char line[100];
+    snprintf(line, sizeof line, "\nweir_http_connections_handed_over_late_total %llu\n",
+             (unsigned long long)stats.handed_over_late);
+    weir__http_server_metrics(st.server, &m);
+    assert_true(metric_lines_has(&m, line));
+    assert_true(metric_lines_has(&m, "\nweir_http_responses_total class=none "));
     assert_int_equal(weir_offload(c, use_up, &st), 0);
     assert_int_equal(st.lost, 0);
     weir_time until = weir_time_add(weir_now(), weir_sec(10));

@@ -148,4 +148,8 @@ void weir__http_server_stats(const struct weir__http_server *s, struct weir__htt
  */
 WEIR_MUST_USE weir_err weir__http_preflight_files(uint64_t needed, char *message, size_t size);
 
+/* Adds the server's numbers to a registry; it must live as long as that is read. */
+struct weir__metrics;
+void weir__http_server_metrics(struct weir__http_server *s, struct weir__metrics *to);
+
 #endif

@@ -2,6 +2,7 @@
  * The stock middleware: what the access log says in all five ways a request can end, ids, counts,
  * panics.
  */
+#include "base/metric_testing.h"
 #include "watch/watch.h"
 #include "web/web_test_kit.h"
 
@@ -251,6 +252,11 @@ static void use_counted(struct kit *k)
         found++;
     }
     assert_int_equal(found, 7);
+    static struct weir__metrics m;
+    weir__web_metrics(&k->web, &m);
+    assert_true(metric_lines_has(&m, " method=GET route=/ok/:id class=2xx 2 "));
+    assert_true(metric_lines_has(&m, " method= route=none class=4xx 1 "));
+    assert_true(metric_lines_has(&m, "\nweir_http_request_seconds 2^17-2^36 method="));
 }
 
 static void test_requests_are_counted_by_route(void **state)

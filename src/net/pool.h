@@ -112,4 +112,8 @@ void weir__pool_stats(struct weir__pool *pool, weir_pool_stats *out);
  */
 void weir__pool_each(void (*fn)(const weir_pool_stats *stats, void *arg), void *arg);
 
+/* Adds the numbers of all pools of the process to a registry. */
+struct weir__metrics;
+void weir__pool_metrics(struct weir__metrics *to);
+
 #endif

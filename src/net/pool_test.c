@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/metric_testing.h"
 #include "net/pool_inside.h"
 #include "rt/log.h"
 #include "watch/watch.h"
@@ -273,6 +274,28 @@ static weir_err lists_pools(weir_ctx *c, void *arg)
     return WEIR_OK;
 }
 
+static weir_err shows_pools(weir_ctx *c, void *arg)
+{
+    struct weir__pool *pool = FAKE_POOL(c, arg, .max_open = 7);
+    struct weir__metrics m = {.count = 0};
+    weir__pool_metrics(&m);
+    (void)FAKE_POOL(c, arg, .max_open = 3);
+    borrow_once(c, pool, false);
+    assert_true(metric_lines_has(&m, "\nweir_pool_max_open pool=orders 7 pool=orders#2 3\n"));
+    assert_true(metric_lines_has(&m, "\nweir_pool_acquired_total pool=orders 1 pool=orders#2 0\n"));
+    assert_true(metric_lines_has(&m, "\nweir_pool_closed_total pool=orders reason=lifetime 0 "
+                                     "pool=orders reason=idle 0 pool=orders reason=broken 0 "
+                                     "pool=orders reason=shutdown 0 pool=orders#2"));
+    return WEIR_OK;
+}
+
+static void test_pools_of_one_name_are_told_apart(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(shows_pools, &f), WEIR_OK);
+}
+
 static void test_pools_are_listed(void **state)
 {
     (void)state;
@@ -324,6 +347,7 @@ int main(void)
         cmocka_unit_test(test_dirty_ones_are_reset_or_closed),
         cmocka_unit_test(test_a_failure_to_open_leaves_nothing),
         cmocka_unit_test(test_pools_are_listed),
+        cmocka_unit_test(test_pools_of_one_name_are_told_apart),
         cmocka_unit_test(test_a_cancelled_context_gets_nothing),
     };
     weir__watch_install();

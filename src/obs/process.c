@@ -6,11 +6,14 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/heap.h"
+#include "base/metric.h"
 #include "os/sys.h"
 
 enum { TEXT_MAX = 4096 };
@@ -87,4 +90,49 @@ void weir__process_read(struct weir__process *out)
     struct rlimit limit;
     if (weir__sys_getrlimit(RLIMIT_NOFILE, &limit) == 0)
         out->fds_max = limit.rlim_cur;
+}
+
+/* --- numbers ---------------------------------------------------------------------------------- */
+
+struct numbers {
+    struct weir__process p;
+    uint64_t heap, started_ns;
+};
+
+#define FAMILY(name, help, type, unit, member)                                                     \
+    {                                                                                              \
+        name, help, type, unit, WEIR__ROWS({NULL, offsetof(struct numbers, member)})               \
+    }
+
+static const struct weir__family families[] = {
+    FAMILY("process_resident_memory_bytes", "Resident memory.", WEIR_METRIC_GAUGE,
+           WEIR_METRIC_BYTES, p.resident_bytes),
+    FAMILY("process_virtual_memory_bytes", "Address space.", WEIR_METRIC_GAUGE, WEIR_METRIC_BYTES,
+           p.virtual_bytes),
+    FAMILY("weir_heap_allocated_bytes", "Allocated on the heap and not freed.", WEIR_METRIC_GAUGE,
+           WEIR_METRIC_BYTES, heap),
+    FAMILY("process_cpu_seconds_total", "Processor time used.", WEIR_METRIC_COUNTER,
+           WEIR_METRIC_SECONDS, p.cpu_ns),
+    FAMILY("process_threads", "Threads.", WEIR_METRIC_GAUGE, WEIR_METRIC_PLAIN, p.threads),
+    FAMILY("process_open_fds", "Descriptors open.", WEIR_METRIC_GAUGE, WEIR_METRIC_PLAIN,
+           p.fds_open),
+    FAMILY("process_max_fds", "Descriptors allowed.", WEIR_METRIC_GAUGE, WEIR_METRIC_PLAIN,
+           p.fds_max),
+    FAMILY("process_start_time_seconds", "When it started, since 1970.", WEIR_METRIC_GAUGE,
+           WEIR_METRIC_SECONDS, started_ns),
+};
+
+static void put(struct weir__metric_sink *to, void *unused)
+{
+    (void)unused;
+    struct numbers n;
+    weir__process_read(&n.p);
+    n.heap = weir__heap_allocated();
+    n.started_ns = (uint64_t)(n.p.started_at * 1e9);
+    weir__families_put_one(to, families, sizeof families / sizeof families[0], &n);
+}
+
+void weir__process_metrics(struct weir__metrics *to)
+{
+    weir__metrics_add(to, families, sizeof families / sizeof families[0], put, NULL);
 }

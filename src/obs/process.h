@@ -21,4 +21,11 @@ struct weir__process {
  */
 void weir__process_read(struct weir__process *out);
 
+/*
+ * Adds memory, processor time, descriptors and start to a registry, by the names that Prometheus'
+ * own libraries use; and what the heap holds.
+ */
+struct weir__metrics;
+void weir__process_metrics(struct weir__metrics *to);
+
 #endif

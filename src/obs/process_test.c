@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "base/metric_testing.h"
+
 static void numbers_are_this_process(void **state)
 {
     (void)state;
@@ -28,6 +30,11 @@ static void numbers_are_this_process(void **state)
     weir__process_read(&after);
     assert_int_equal(after.fds_open, before.fds_open + 1);
     close(fd);
+    char line[64];
+    struct weir__metrics m = {.count = 0};
+    weir__process_metrics(&m);
+    snprintf(line, sizeof line, "\nprocess_max_fds %llu\n", (unsigned long long)before.fds_max);
+    assert_true(metric_lines_has(&m, line));
 }
 
 int main(void)

@@ -18,32 +18,45 @@ static const char *text_of(weir_buf *b)
 static void families_and_samples(void **state)
 {
     (void)state;
+    static const struct weir__family panics = {
+        .name = "weir_panics_total", .help = "Panics.", .type = WEIR_METRIC_COUNTER};
+    static const struct weir__family pool = {.name = "weir_pool",
+                                             .help = "Pools.",
+                                             .type = WEIR_METRIC_GAUGE,
+                                             .labels = {"pool", "state"}};
+    static const struct weir__family age = {.name = "weir_age_seconds_total",
+                                            .help = "Age.",
+                                            .type = WEIR_METRIC_COUNTER,
+                                            .unit = WEIR_METRIC_SECONDS,
+                                            .labels = {"pool"}};
+    const weir_str values[] = {WEIR_S("orders"), WEIR_S("idle")};
+    struct weir__prom prom;
     weir_buf b;
     weir_buf_init(&b, 1 << 16);
-    weir__prom_counter(&b, "weir_panics_total", "Panics.", 3);
-    const struct weir__prom_label labels[] = {{"pool", WEIR_S("orders")},
-                                              {"state", WEIR_S("idle")}};
-    weir__prom_u64(&b, "weir_pool", labels, 2, 7);
-    weir__prom_i64(&b, "weir_depth", NULL, 0, -2);
-    weir__prom_seconds(&b, "weir_age_seconds", labels, 1, 1500000000);
+    weir__prom_init(&prom, &b);
+    weir__family_put(&prom.sink, &panics, UINT64_MAX);
+    prom.sink.number(&prom.sink, &pool, values, 7);
+    prom.sink.number(&prom.sink, &age, values, 1500000000);
     assert_string_equal(text_of(&b), "# HELP weir_panics_total Panics.\n"
                                      "# TYPE weir_panics_total counter\n"
-                                     "weir_panics_total 3\n"
+                                     "weir_panics_total 18446744073709551615\n"
                                      "weir_pool{pool=\"orders\",state=\"idle\"} 7\n"
-                                     "weir_depth -2\n"
-                                     "weir_age_seconds{pool=\"orders\"} 1.5\n");
+                                     "weir_age_seconds_total{pool=\"orders\"} 1.5\n");
     weir_buf_fini(&b);
 }
 
 static void label_values_are_escaped(void **state)
 {
     (void)state;
+    static const struct weir__family m = {
+        .name = "m", .help = "M.", .type = WEIR_METRIC_GAUGE, .labels = {"a"}};
+    const weir_str odd = WEIR_S("q\" b\\ n\n \xc3\xa9"), bad = WEIR_S("x\xff");
+    struct weir__prom prom;
     weir_buf b;
     weir_buf_init(&b, 1 << 16);
-    const struct weir__prom_label odd = {"a", WEIR_S("q\" b\\ n\n \xc3\xa9")};
-    const struct weir__prom_label bad = {"a", WEIR_S("x\xff")};
-    weir__prom_u64(&b, "m", &odd, 1, 1);
-    weir__prom_u64(&b, "m", &bad, 1, 1);
+    weir__prom_init(&prom, &b);
+    prom.sink.number(&prom.sink, &m, &odd, 1);
+    prom.sink.number(&prom.sink, &m, &bad, 1);
     assert_string_equal(text_of(&b), "m{a=\"q\\\" b\\\\ n\\n \xc3\xa9\"} 1\nm{a=\"x?\"} 1\n");
     weir_buf_fini(&b);
 }
@@ -51,13 +64,21 @@ static void label_values_are_escaped(void **state)
 static void histograms_agree_with_themselves(void **state)
 {
     (void)state;
+    static const struct weir__family d = {.name = "d",
+                                          .help = "D.",
+                                          .type = WEIR_METRIC_HISTOGRAM,
+                                          .unit = WEIR_METRIC_SECONDS,
+                                          .first_bit = 17,
+                                          .last_bit = 36};
     static struct weir__histo h;
     weir__histo_record(&h, 1000);           /* below the first bucket's end */
     weir__histo_record(&h, 200000);         /* in the second one */
     weir__histo_record(&h, 90000000000ULL); /* past the last one */
+    struct weir__prom prom;
     weir_buf b;
     weir_buf_init(&b, 1 << 16);
-    weir__prom_histo(&b, "d", NULL, 0, &h);
+    weir__prom_init(&prom, &b);
+    prom.sink.histo(&prom.sink, &d, NULL, &h);
     const char *text = text_of(&b);
     assert_non_null(strstr(text, "d_bucket{le=\"0.000131072\"} 1\n"));
     assert_non_null(strstr(text, "d_bucket{le=\"0.000262144\"} 2\n"));

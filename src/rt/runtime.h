@@ -76,4 +76,8 @@ void weir__runtime_free(struct weir__runtime *rt);
 weir_err weir__on_each_worker(struct weir__ctx *c, void (*fn)(struct weir__worker *w, void *arg),
                               void *arg, weir_dur patience);
 
+/* Adds the runtime's numbers to a registry: workers, fibers, stacks, offload, panics, leaks. */
+struct weir__metrics;
+void weir__runtime_metrics(struct weir__runtime *rt, struct weir__metrics *to);
+
 #endif

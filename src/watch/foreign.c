@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/metric.h"
 #include "os/sys.h"
 #include "rt/log.h"
 
@@ -176,4 +177,33 @@ void weir__foreign_audit(struct weir__foreign *f, weir_time now)
     int to = ask(f, now, size);
     remove_closed(f, from, to);
     f->next = to < size ? to : 0;
+}
+
+/* --- numbers ---------------------------------------------------------------------------------- */
+
+enum { OPEN, TOLD, AUDITS };
+
+static const struct weir__family families[] = {
+    [OPEN] = {.name = "weir_descriptors_foreign",
+              .help = "Descriptors open that were opened behind the runtime's back.",
+              .type = WEIR_METRIC_GAUGE},
+    [TOLD] = {.name = "weir_descriptors_foreign_total",
+              .help = "The same, all that were reported.",
+              .type = WEIR_METRIC_COUNTER},
+    [AUDITS] = {.name = "weir_descriptor_audits_total",
+                .help = "Times that they were looked for.",
+                .type = WEIR_METRIC_COUNTER},
+};
+
+static void put(struct weir__metric_sink *to, void *foreign)
+{
+    const struct weir__foreign *f = foreign;
+    weir__family_put(to, &families[OPEN], weir__foreign_open(f));
+    weir__family_put(to, &families[TOLD], f->told);
+    weir__family_put(to, &families[AUDITS], f->audits);
+}
+
+void weir__foreign_metrics(struct weir__foreign *f, struct weir__metrics *to)
+{
+    weir__metrics_add(to, families, sizeof families / sizeof families[0], put, f);
 }

@@ -48,4 +48,8 @@ void weir__foreign_audit(struct weir__foreign *f, weir_time now);
 /* How many have been told and are still open. */
 uint32_t weir__foreign_open(const struct weir__foreign *f);
 
+/* Adds its numbers to a registry. They are read by its thread. */
+struct weir__metrics;
+void weir__foreign_metrics(struct weir__foreign *f, struct weir__metrics *to);
+
 #endif

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/metric_testing.h"
 #include "os/symbol.h"
 #include "os/sys.h"
 #include "rt/log.h"
@@ -87,6 +88,11 @@ static void test_L28_what_stays_is_told_once(void **state)
         assert_int_equal(f.told, 1);
         assert_int_equal(weir__foreign_open(&f), 1);
     }
+    struct weir__metrics m = {.count = 0};
+    weir__foreign_metrics(&f, &m);
+    assert_true(metric_lines_has(&m, "\nweir_descriptors_foreign 1\n"
+                                     "weir_descriptors_foreign_total 1\n"
+                                     "weir_descriptor_audits_total 7\n"));
     char expected[128];
     snprintf(expected, sizeof expected, "\"fd\":%d,\"what\":\"/dev/null\",\"age_ms\":1000", fd);
     assert_non_null(strstr(bytes, expected));

@@ -329,4 +329,8 @@ void weir__web_count(const struct weir__request *r);
 bool weir__web_stats(const struct weir__web *web, uint32_t index, const char **label,
                      struct weir__route_stats *out);
 
+/* metrics.c: adds the routes' numbers to a registry. */
+struct weir__metrics;
+void weir__web_metrics(struct weir__web *web, struct weir__metrics *to);
+
 #endif
