@@ -13,11 +13,11 @@ PACKAGES = @tools/install-packages --stamp $(BUILD)/.packages-$@
 FUZZED = -Db_sanitize=address,undefined -Dmalloc=system -Doptimization=1 -Dwerror=false -Db_lundef=false
 SANITIZED = -Dmalloc=system -Doptimization=1 -Dwerror=false -Db_lundef=false -Dtests=enabled
 
-.PHONY: help run build test old-kernel check asan tsan vet coverage mutate fuzz-smoke fuzz starts ends careless soak bench format install installed clean
+.PHONY: help run build test old-kernel check asan tsan aarch64 vet coverage mutate fuzz-smoke fuzz starts ends careless soak bench format install installed clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
 run: ## the example shop on :8080 (ARGS='--listen=:9000' to change that)
 	$(PACKAGES) build
@@ -51,6 +51,10 @@ tsan: ## all tests under ThreadSanitizer
 	@tools/install-packages --stamp $(BUILD)-tsan/.packages build test
 	@tools/build $(BUILD)-tsan -Db_sanitize=thread $(SANITIZED) -- all meson-test-prereq
 	@WEIR_SANITIZE=thread tools/run-tests $(BUILD)-tsan -t 8 $(TESTS)
+
+aarch64: ## what depends on the processor, built for aarch64 and run under qemu
+	$(PACKAGES) build aarch64
+	@tools/aarch64 $(BUILD)
 
 vet: ## three analysers over all sources, and over planted mistakes
 	$(PACKAGES) build vet

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "base/sanitizer.h"
+#include "os/arch.h"
 
 struct weir__lock {
     atomic_bool is_taken;
@@ -27,7 +28,7 @@ static inline void weir__lock_take(struct weir__lock *l)
         while (atomic_load_explicit(&l->is_taken, memory_order_relaxed)) {
             if (++spins % 64 == 0)
                 sched_yield();
-            __builtin_ia32_pause();
+            weir__pause();
         }
     }
     weir__takes_over(l);

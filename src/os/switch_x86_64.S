@@ -61,7 +61,8 @@ weir__switch:
         .size   weir__switch, .-weir__switch
 
 /*
- * Where a new fiber begins: weir__switch returns here, on an empty stack that is 16-byte aligned.
+ * Where a new stack begins: weir__switch returns here, on an empty stack that is 16-byte aligned;
+ * rbx is the function.
  */
         .globl  weir__fiber_entry
         .hidden weir__fiber_entry
@@ -71,7 +72,7 @@ weir__fiber_entry:
         .cfi_startproc
         .cfi_undefined %rip
         xorl    %ebp, %ebp
-        call    weir__fiber_enter
+        call    *%rbx
         ud2
         .cfi_endproc
         .size   weir__fiber_entry, .-weir__fiber_entry
@@ -80,7 +81,7 @@ weir__fiber_entry:
  * uintptr_t weir__try_raw(void (*fn)(void *), void *arg, struct weir__catch *k)
  * Calls fn(arg) and returns 0; or 1, by way of weir__catch_jump; or, at weir__try_landing, the
  * address of an exception that nobody else has caught: its personality (rt/panic.c) says that it
- * is a handler for those of all languages. k->regs: rbx rbp r12 r13 r14 r15 rsp.
+ * is a handler for those of all languages. k->regs: arch_x86_64.h.
  */
         .globl  weir__try_raw
         .hidden weir__try_raw

@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "base/sanitizer.h"
+#include "os/arch.h"
 
 /* Calls so far = `base` - `left`; at zero a planned failure is due. */
 struct door {
@@ -146,14 +147,7 @@ bool weir__sys_is_known(int fd)
  */
 static inline long hot_call(long number, long a, long b, long c, long d)
 {
-    register long r10 __asm__("r10") = d;
-    register long r8 __asm__("r8") = 0;
-    register long r9 __asm__("r9") = 0;
-    long result;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
+    long result = weir__system_call(number, a, b, c, d);
     if (WEIR_LIKELY(result >= 0))
         return result;
     errno = (int)-result;

@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "base/trap.h"
+#include "os/arch.h"
 #include "os/stack.h"
 #include "os/symbol.h"
 #include "os/sys.h"
@@ -42,8 +43,6 @@
 #define SIGNAL_STACK_BYTES (64u << 10)
 #define NEAR_NULL (64u << 10)
 #define RANGES_MAX 8
-
-enum { CATCH_RBP = 1 }; /* weir__try_raw's frame pointer in its recovery point */
 
 static bool is_containing;
 static atomic_uint_fast64_t total;
@@ -99,7 +98,7 @@ static int find_code(struct dl_phdr_info *info, size_t size, void *arg)
  */
 static const char *obstacle(const struct weir__fiber *f, uintptr_t pc, uintptr_t *fp, uintptr_t *at)
 {
-    uintptr_t stop = (uintptr_t)f->catcher->regs[CATCH_RBP];
+    uintptr_t stop = (uintptr_t)f->catcher->regs[WEIR__CATCH_FP];
     *at = pc;
     if (!is_in(&program, pc))
         return "it is in ";
@@ -203,22 +202,20 @@ void weir__fault_tell_last(void (*told)(void))
  */
 static void step_back(ucontext_t *u, const struct weir__fiber *f)
 {
-    greg_t *regs = u->uc_mcontext.gregs;
-    uintptr_t *sp = (uintptr_t *)regs[REG_RSP], pc = (uintptr_t)regs[REG_RIP];
-    if (f == NULL || is_in(&program, pc) || is_in(&library, pc) || (char *)sp < f->stack_lo ||
-        (char *)(sp + 1) > f->stack_hi || (!is_in(&program, *sp) && !is_in(&library, *sp)))
+    uintptr_t pc = weir__machine_pc(u), sp;
+    if (f == NULL || is_in(&program, pc) || is_in(&library, pc))
         return;
-    regs[REG_RIP] = (greg_t)(*sp - 1);
-    regs[REG_RSP] += (greg_t)sizeof *sp;
+    uintptr_t caller = weir__machine_caller(u, f->stack_lo, f->stack_hi, &sp);
+    if (is_in(&program, caller) || is_in(&library, caller))
+        weir__machine_set(u, caller - 1, sp);
 }
 
 static void on_fault(int sig, siginfo_t *info, void *context)
 {
     int saved_errno = errno;
     ucontext_t *u = context;
-    greg_t *regs = u->uc_mcontext.gregs;
     bool is_sent = info->si_code <= 0;
-    bool is_jump = (uintptr_t)regs[REG_RIP] == (uintptr_t)info->si_addr;
+    bool is_jump = weir__machine_pc(u) == (uintptr_t)info->si_addr;
     if (!is_sent && !is_jump && sig != SIGABRT && weir__hibernate_touched(info->si_addr)) {
         errno = saved_errno;
         return; /* the instruction runs again, and finds what it wants */
@@ -227,7 +224,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
     if (is_sent && old->sa_handler == SIG_IGN)
         return;
     struct weir__fiber *f = weir__fiber_self();
-    const greg_t rip = regs[REG_RIP], rsp = regs[REG_RSP];
+    const uintptr_t pc = weir__machine_pc(u), sp = weir__machine_sp(u);
     const char *what = NULL, *why = NULL;
     uintptr_t at = 0;
     if (!is_sent && is_jump)
@@ -235,18 +232,17 @@ static void on_fault(int sig, siginfo_t *info, void *context)
     if (f != NULL && f->catcher != NULL)
         what = explain(f, sig, info);
     if (what != NULL && is_containing) {
-        uintptr_t pc = (uintptr_t)regs[REG_RIP], *fp = (uintptr_t *)regs[REG_RBP];
-        why = obstacle(f, pc, fp, &at);
+        void *const *fp = weir__machine_fp(u);
+        why = obstacle(f, weir__machine_pc(u), (uintptr_t *)(uintptr_t)fp, &at);
         if (why == NULL) {
             atomic_fetch_add_explicit(&total, 1, memory_order_relaxed);
-            weir__panic_fault(what, (void *)pc, (void *const *)fp);
+            weir__panic_fault(what, (void *)weir__machine_pc(u), fp);
         }
     }
     tell(sig, info, what, why, at, u);
     if (tell_last != NULL)
         tell_last();
-    regs[REG_RIP] = rip; /* the core has it as it was */
-    regs[REG_RSP] = rsp;
+    weir__machine_set(u, pc, sp); /* the core has it as it was */
     if ((old->sa_flags & SA_SIGINFO) != 0 && old->sa_sigaction != NULL)
         old->sa_sigaction(sig, info, context);
     else if (old->sa_handler != SIG_DFL && old->sa_handler != SIG_IGN)

@@ -91,14 +91,7 @@ static struct weir__fiber *create(struct weir__worker *w)
     weir__list_init(&f->in_run);
     weir__list_init(&f->in_all);
     weir__list_init(&f->opened);
-    /*
-     * As weir__switch leaves a stack: six registers, then where to go; its end is 16-byte aligned.
-     */
-    void **sp = (void **)(void *)f->stack_hi - 7;
-    for (int i = 0; i < 7; i++)
-        sp[i] = NULL;
-    sp[6] = (void *)(uintptr_t)weir__fiber_entry;
-    f->sp = sp;
+    f->sp = weir__switch_begin(f->stack_hi, weir__fiber_enter);
     if (weir__has_tsan())
         f->tsan_fiber = __tsan_create_fiber(0);
     return f;
@@ -525,10 +518,9 @@ size_t weir__fiber_stack(const struct weir__fiber *f, void **pcs, size_t max)
         return 0;
     const char *live = f->sp;
     struct frames in = {live, f->stack_hi, f->frozen != NULL ? f->frozen - live : 0};
-    /* weir__switch's frame: r15 r14 r13 r12 rbx rbp, then the return address. */
     void *const *sp = read_at(&in, f->sp);
     if (max == 0)
         return 0;
-    pcs[0] = sp[6];
-    return 1 + walk((void *const *)sp[5], &in, pcs + 1, max - 1);
+    pcs[0] = sp[WEIR__SWITCH_PC];
+    return 1 + walk((void *const *)sp[WEIR__SWITCH_FP], &in, pcs + 1, max - 1);
 }

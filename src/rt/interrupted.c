@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <unwind.h>
 
+#include "os/arch.h"
 #include "rt/fiber.h"
 
 struct unwinding {
@@ -31,15 +32,14 @@ static _Unwind_Reason_Code note_frame(struct _Unwind_Context *context, void *arg
 size_t weir__interrupted_stack(const ucontext_t *u, const struct weir__fiber *f, bool is_quick,
                                void **pcs, size_t max)
 {
-    uintptr_t pc = (uintptr_t)u->uc_mcontext.gregs[REG_RIP];
+    uintptr_t pc = weir__machine_pc(u);
     struct unwinding unwinding = {.from = pc, .pcs = pcs, .max = max};
     if (!is_quick)
         _Unwind_Backtrace(note_frame, &unwinding);
     if (unwinding.depth > 1 || (unwinding.depth == 1 && f == NULL) || max == 0)
         return unwinding.depth;
-    void *const *fp = (void *const *)(uintptr_t)u->uc_mcontext.gregs[REG_RBP];
     pcs[0] = (void *)pc;
-    return 1 + (f != NULL ? weir__stack_walk(f, fp, pcs + 1, max - 1) : 0);
+    return 1 + (f != NULL ? weir__stack_walk(f, weir__machine_fp(u), pcs + 1, max - 1) : 0);
 }
 
 static _Unwind_Reason_Code stop_at_once(struct _Unwind_Context *context, void *arg)

@@ -96,9 +96,7 @@ static void become_namer(void)
     char *stack = weir__sys_mmap(NAMER_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
     if (stack == NULL)
         _exit(1);
-    void **sp = (void **)(void *)(stack + NAMER_STACK) - 8; /* as a new fiber's (fiber.c) */
-    sp[6] = (void *)(uintptr_t)name_stack;
-    weir__switch(&unused, sp);
+    weir__switch(&unused, weir__switch_begin(stack + NAMER_STACK, name_stack));
 }
 
 static void wait_for_names(void)

@@ -42,7 +42,7 @@
 void weir__try_landing(void);
 WEIR_NORETURN void weir__catch_jump(struct weir__catch *k);
 
-enum { REG_RSP = 6, MESSAGE_MAX = sizeof((struct weir__panic_info *)0)->message };
+enum { MESSAGE_MAX = sizeof((struct weir__panic_info *)0)->message };
 
 #define RECORDS 4 /* panics of a thread that unwind at a time without asking for memory */
 
@@ -227,7 +227,8 @@ static _Unwind_Reason_Code stop_at_catch(int version, _Unwind_Action actions,
      * A fault is handled on the thread's signal stack: those frames are passed, wherever they lie.
      */
     bool is_on_fiber = f == NULL || (sp >= (uintptr_t)f->stack_lo && sp < (uintptr_t)f->stack_hi);
-    if ((!is_on_fiber || sp < (uintptr_t)k->regs[REG_RSP]) && (actions & _UA_END_OF_STACK) == 0)
+    if ((!is_on_fiber || sp < (uintptr_t)k->regs[WEIR__CATCH_SP]) &&
+        (actions & _UA_END_OF_STACK) == 0)
         return _URC_NO_REASON;
     caught = r->info;
     give_records(k);

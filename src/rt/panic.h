@@ -11,9 +11,11 @@
 #include <unwind.h>
 #include <weir/ctx.h>
 
-/* A recovery point; filled by weir__try (try.h). Layout known to os/switch_x86_64.S. */
+#include "os/arch.h"
+
+/* A recovery point; filled by weir__try (try.h). Its beginning is known to os/switch_*.S. */
 struct weir__catch {
-    void *regs[8];
+    void *regs[WEIR__CATCH_WORDS];
     struct weir__catch *outer;
     uint64_t seq; /* contexts of its worker that were opened before it */
 };
@@ -31,7 +33,7 @@ struct weir__panic_info {
  */
 void weir__panic_last(struct weir__panic_info *out);
 
-/* Of weir__try's frame (os/switch_x86_64.S): exceptions of other languages end there, as panics. */
+/* Of weir__try's frame (os/switch_*.S): exceptions of other languages end there, as panics. */
 _Unwind_Reason_Code weir__try_personality(int version, _Unwind_Action actions,
                                           _Unwind_Exception_Class class,
                                           struct _Unwind_Exception *ex,

@@ -152,11 +152,10 @@ void weir_ctx_leave(weir_ctx **c)
 static __attribute__((noinline)) ptrdiff_t fake_frame_depth(void *fake)
 {
     enum { SMALLEST = 64, IN_USE = 0x41B58AB3, RETIRED = 0x45E0360E }; /* as compilers write them */
-    const char *sp;
     size_t frame = __asan_stack_malloc_0 != NULL ? __asan_stack_malloc_0(SMALLEST) : 0;
     if (frame == 0)
         return 0;
-    __asm__("mov %%rsp, %0" : "=r"(sp));
+    const char *sp = weir__stack_pointer();
     *(size_t *)frame = IN_USE;
     const char *noted = __asan_addr_is_in_fake_stack(fake, (void *)frame, NULL, NULL);
     *(size_t *)frame = RETIRED;

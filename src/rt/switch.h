@@ -6,10 +6,8 @@
 #define WEIR_RT_SWITCH_H
 
 #include "base/sanitizer.h"
+#include "os/arch.h"
 #include "rt/worker.h"
-
-void weir__switch(void **save_sp, void *to_sp);
-void weir__fiber_entry(void);
 
 /*
  * The sanitizers are told before a stack is left, and on the stack that was arrived at. NULL as a

@@ -8,7 +8,7 @@
 #include "rt/panic.h"
 #include "rt/worker.h"
 
-/* Calls `fn(arg)`; 0 when it returned. Otherwise see os/switch_x86_64.S. */
+/* Calls `fn(arg)`; 0 when it returned. Otherwise see os/switch_x86_64.S and its twins. */
 uintptr_t weir__try_raw(void (*fn)(void *arg), void *arg, struct weir__catch *k);
 
 /* What is left to do when `fn` did not just return. */

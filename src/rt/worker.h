@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "os/arch.h"
 #include "os/lock.h"
 #include "os/poller.h"
 #include "rt/context.h"
@@ -129,12 +130,6 @@ void weir__worker_wake(struct weir__worker *w);
 
 /* Makes the clock current; returns it. */
 weir_time weir__worker_now(struct weir__worker *w);
-
-/* The processor's counter: a tenth of the clock's price, and as exact as a threshold needs. */
-static inline uint64_t weir__ticks(void)
-{
-    return __builtin_ia32_rdtsc();
-}
 
 /*
  * True when an event that is handed out now may have waited for a millisecond or two, depending on

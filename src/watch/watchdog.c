@@ -26,6 +26,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "os/arch.h"
 #include "os/symbol.h"
 #include "os/task_state.h"
 #include "os/thread.h"
@@ -232,8 +233,7 @@ static void look_from_outside(struct weir__worker *w, uint64_t switches, struct 
     const struct weir__fiber *f = __atomic_load_n(&w->current, __ATOMIC_ACQUIRE);
     const struct weir__ctx *c = f != NULL ? __atomic_load_n(&f->ctx, __ATOMIC_ACQUIRE) : NULL;
     struct found found = {.name = f != NULL ? f->name : NULL, .route = c != NULL ? c->route : NULL};
-    /* x86 does not reorder loads; and gcc refuses the fence of threads to who has its TSan. */
-    atomic_signal_fence(memory_order_acquire);
+    weir__load_fence();
     if (atomic_load_explicit(&w->stats.switches, memory_order_relaxed) == switches)
         *out = found;
 #else
