@@ -39,6 +39,7 @@
 #include <weir/ctx.h>
 #include <weir/fiber.h>
 #include <weir/json.h>
+#include <weir/metric.h>
 #include <weir/mw.h>
 #include <weir/offload.h>
 
@@ -705,6 +706,48 @@ static double panic_known(weir_ctx *c)
     return best_ns(panic_and_catch, c);
 }
 
+/* --- metrics ---------------------------------------------------------------------------------- */
+
+static WEIR_COUNTER(counted, "micro_counted_total", "Counted.");
+static WEIR_COUNTER(by_outcome, "micro_outcomes_total", "Counted.", .labels = {"outcome"});
+static WEIR_HISTOGRAM(recorded, "micro_recorded_seconds", "Recorded.", .unit = WEIR_METRIC_SECONDS);
+
+static void count(void *env, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++)
+        weir_counter_add(env, 1);
+}
+
+static double counter_add(weir_ctx *c)
+{
+    (void)c;
+    return best_ns(count, &counted);
+}
+
+static void look_up_and_count(void *env, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++)
+        weir_counter_add(weir_counter_of((weir_counter *)env, WEIR_S("placed")), 1);
+}
+
+static double counter_of_label(weir_ctx *c)
+{
+    (void)c;
+    return best_ns(look_up_and_count, &by_outcome);
+}
+
+static void record(void *env, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++)
+        weir_histogram_record(env, 1000 + i % 100000 * 17);
+}
+
+static double histogram_record(weir_ctx *c)
+{
+    (void)c;
+    return best_ns(record, &recorded);
+}
+
 /* --- all of them ------------------------------------------------------------------------------ */
 
 static const struct benchmark {
@@ -730,6 +773,9 @@ static const struct benchmark {
     {"random_32_plain", "ns", random_32_plain},
     {"pbkdf2_4096", "ns", pbkdf2_4096},
     {"panic_known", "ns", panic_known},
+    {"counter_add", "ns", counter_add},
+    {"counter_of_label", "ns", counter_of_label},
+    {"histogram_record", "ns", histogram_record},
     {"request_mallocs", "mallocs", request_mallocs},
 };
 enum { BENCHMARK_COUNT = sizeof benchmarks / sizeof benchmarks[0] };

@@ -147,7 +147,7 @@ typedef struct weir_histogram {
 WEIR_API void weir_metric_register(weir_metric *metric) WEIR_NONNULL(1);
 
 /**
- * Adds to a counter. An add and three loads on a worker; never waits.
+ * Adds to a counter. On a worker some 17 instructions, none of them atomic; never waits.
  *
  * counter  borrowed; without labels, or what weir_counter_of has yielded: else misuse, panics
  * n        0 does nothing; of a counter of seconds nanoseconds
