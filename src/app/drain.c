@@ -45,11 +45,7 @@ static void tell_stuck(unsigned index, const struct weir__worker_facts *facts)
     char text[3000];
     weir_buf b;
     weir_buf_init_fixed(&b, text, sizeof text);
-    for (size_t i = 0; i < facts->depth; i++) {
-        if (i > 0)
-            weir_buf_puts(&b, WEIR_S(" < "));
-        weir__symbolise(facts->stack[i], &b);
-    }
+    weir__symbolise_stack(weir__symbolise, facts->stack, facts->depth, true, &b);
     weir_log(NULL, WEIR_LOG_WARN, "worker %u is stuck in " WEIR_STR_FMT, index,
              WEIR_STR_ARG(weir_buf_str(&b)));
 }

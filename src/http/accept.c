@@ -147,7 +147,7 @@ static void place(struct weir__http_worker *home, int num, const struct weir__en
 static void take_in(struct weir__http_worker *home, int num, const struct weir__endpoint *peer)
 {
     struct weir__http_server *s = home->server;
-    uint32_t open = atomic_fetch_add_explicit(&s->open, 1, memory_order_relaxed);
+    uint32_t open = weir__latch_enter(&s->open);
     weir__counter_add(&home->count.accepted, 1);
     if (open < s->options.connections_max) {
         place(home, num, peer);

@@ -16,6 +16,7 @@
 #include "http/exchange.h"
 #include "http/server.h"
 #include "net/stream.h"
+#include "rt/latch.h"
 #include "rt/worker.h"
 #include "wire/http1_write.h"
 
@@ -150,10 +151,8 @@ struct weir__http_server {
     atomic_uint listener_users[WEIR__HTTP_LISTENERS];    /* workers that watch it */
     unsigned listener_count;
     bool is_started;
-    _Atomic uint32_t open; /* connections, those on their way included, and messages to workers */
+    struct weir__latch open;   /* connections, those on their way included, messages to workers */
     _Atomic int cancel_reason; /* of cancel_all */
-    struct weir__lock lock;    /* guards `waiter` */
-    struct weir__wait *waiter; /* for `open` to become 0 */
     struct weir__http_worker *homes[WEIR__WORKERS_MAX];
 };
 

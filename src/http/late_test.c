@@ -68,7 +68,7 @@ static int send_one(struct rig *rig)
     assert_true(weir__late_send(c, home));
     assert_int_equal(weir__gauge_read(&home->count.open), 0);
     assert_int_equal(atomic_load(&home->incoming), 1);
-    assert_int_equal(atomic_load(&rig->server->open), 1);
+    assert_int_equal(weir__latch_count(&rig->server->open), 1);
     return client;
 }
 

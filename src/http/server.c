@@ -13,7 +13,6 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
-#include "base/sanitizer.h"
 #include "base/trap.h"
 #include "http/conn.h"
 #include "net/listener.h"
@@ -68,7 +67,7 @@ struct weir__http_server *weir__http_server_new(struct weir__runtime *rt,
                                             s->options.fields_max};
     s->in_bytes = s->options.head_bytes_max + WEIR__HTTP_IN_SPARE;
     s->count = rt->worker_count - rt->options.extra_workers;
-    weir__lock_init(&s->lock);
+    weir__latch_init(&s->open, 0);
     return s;
 }
 
@@ -122,48 +121,15 @@ weir_err weir__http_server_listen(struct weir__http_server *s, weir_str where,
 
 void weir__server_closed_one(struct weir__http_server *s)
 {
-    weir__hands_over(&s->open);
-    if (atomic_fetch_sub_explicit(&s->open, 1, memory_order_acq_rel) != 1)
-        return;
-    weir__takes_over(&s->open);
-    weir__lock_take(&s->lock);
-    struct weir__wait *w = s->waiter;
-    s->waiter = NULL;
-    weir__lock_give(&s->lock);
-    if (w != NULL)
-        weir__wake(w, WEIR_OK);
-}
-
-static bool stop_waiting(struct weir__wait *w)
-{
-    struct weir__http_server *s = w->object;
-    weir__lock_take(&s->lock);
-    bool was_there = s->waiter == w;
-    if (was_there)
-        s->waiter = NULL;
-    weir__lock_give(&s->lock);
-    return was_there;
+    weir__latch_leave(&s->open);
 }
 
 weir_err weir__http_server_wait_closed(struct weir__http_server *s, struct weir__ctx *c,
                                        weir_time until)
 {
     static const struct weir__wait_type type = {.name = "connections to close",
-                                                .abandon = stop_waiting};
-    while (atomic_load(&s->open) > 0) {
-        struct weir__wait wait;
-        weir__wait_init(&wait, &type, c, NULL, s);
-        weir__lock_take(&s->lock);
-        s->waiter = &wait;
-        weir__lock_give(&s->lock);
-        /* The last one may have closed before it could see who waits. */
-        if (atomic_load(&s->open) == 0 && stop_waiting(&wait))
-            break;
-        weir_err err = weir__park(&wait, until);
-        if (err != WEIR_OK)
-            return err;
-    }
-    return WEIR_OK;
+                                                .abandon = weir__latch_abandon};
+    return weir__latch_wait(&s->open, &type, c, until);
 }
 
 /* --- messages to the workers ------------------------------------------------------------------ */
@@ -261,7 +227,7 @@ static void tell(struct weir__http_worker *home, struct weir__http_message *m)
 {
     if (atomic_exchange(&m->is_sent, true))
         return; /* it is on its way */
-    atomic_fetch_add(&home->server->open, 1);
+    (void)weir__latch_enter(&home->server->open);
     weir__post(home->worker, &m->task);
 }
 

@@ -394,3 +394,13 @@ void weir__symbolise_anew(void *pc, weir_buf *out)
     }
     symbolise(pc, out);
 }
+
+void weir__symbolise_stack(void (*name)(void *pc, weir_buf *out), void *const *pcs, size_t n,
+                           bool is_interrupted, weir_buf *out)
+{
+    for (size_t i = 0; i < n && pcs[i] != NULL; i++) {
+        if (i > 0)
+            weir_buf_puts(out, WEIR_S(" < "));
+        name((char *)pcs[i] + (i == 0 && is_interrupted), out);
+    }
+}

@@ -23,6 +23,14 @@ void weir__symbol_raw(void *pc, weir_buf *out);
 void weir__symbolise_anew(void *pc, weir_buf *out);
 
 /*
+ * Appends "inner at a.c:1 < outer at b.c:2 < …" for `n` return addresses, fewer where a NULL ends
+ * them, each named by `name` (one of the above, and as safe as that is). `is_interrupted`: the
+ * first is the interrupted instruction itself, not a return address.
+ */
+void weir__symbolise_stack(void (*name)(void *pc, weir_buf *out), void *const *pcs, size_t n,
+                           bool is_interrupted, weir_buf *out);
+
+/*
  * Gives back the descriptors and the memory that names were found by; the next question takes them
  * again. Any thread.
  */

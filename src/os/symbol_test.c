@@ -91,6 +91,26 @@ static void raw_names_are_what_addr2line_takes(void **state)
     assert_memory_equal(bytes, "os-symbol+0x", 12);
 }
 
+static void put_number(void *pc, weir_buf *out)
+{
+    weir_buf_printf(out, "%zu", (size_t)pc);
+}
+
+/* All of them, up to a NULL. A return address is past its call, an interrupted one is not. */
+static void a_stack_is_one_line(void **state)
+{
+    (void)state;
+    void *pcs[] = {(void *)10, (void *)20, (void *)30, NULL, (void *)50};
+    weir_buf b;
+    weir_buf_init_fixed(&b, bytes, sizeof bytes);
+    weir__symbolise_stack(put_number, pcs, 2, false, &b);
+    weir_buf_puts(&b, WEIR_S("; "));
+    weir__symbolise_stack(put_number, pcs, 5, true, &b);
+    weir__symbolise_stack(put_number, pcs, 0, true, &b);
+    weir__symbolise_stack(put_number, pcs + 3, 2, true, &b);
+    assert_true(weir_str_eq(weir_buf_str(&b), WEIR_S("10 < 20; 11 < 20 < 30")));
+}
+
 /* No room for libdw: raw names, and what it held is given back; with room, names again. */
 static void without_memory_names_are_raw(void **state)
 {
@@ -115,6 +135,7 @@ int main(void)
         cmocka_unit_test(nothing_is_a_number),
         cmocka_unit_test(what_was_found_is_kept),
         cmocka_unit_test(raw_names_are_what_addr2line_takes),
+        cmocka_unit_test(a_stack_is_one_line),
         cmocka_unit_test(without_memory_names_are_raw),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

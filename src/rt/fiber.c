@@ -512,6 +512,18 @@ size_t weir__stack_capture(void **pcs, size_t max)
     return weir__stack_walk(f, __builtin_frame_address(0), pcs, max);
 }
 
+struct weir__ctx *weir__fiber_outermost(const struct weir__fiber *f)
+{
+    struct weir__ctx *c = f->ctx;
+    const struct weir__ctx *root = f->worker->root;
+    if (c == NULL || c == root || weir__ctx_is_shared(c))
+        return NULL;
+    while (!c->is_fiber && c->parent != NULL && c->parent != root &&
+           !weir__ctx_is_shared(c->parent))
+        c = c->parent;
+    return c;
+}
+
 size_t weir__fiber_stack(const struct weir__fiber *f, void **pcs, size_t max)
 {
     if (f->state == WEIR__FIBER_RUNNING || f->state == WEIR__FIBER_FREE)

@@ -188,6 +188,12 @@ size_t weir__stack_walk(const struct weir__fiber *f, void *const *fp, void **pcs
  */
 size_t weir__stack_capture(void **pcs, size_t max);
 
+/*
+ * The outermost context that is this fiber's alone: below it are its own and its children's. NULL:
+ * it works in one that others use too. On its worker.
+ */
+struct weir__ctx *weir__fiber_outermost(const struct weir__fiber *f);
+
 /* Those of a parked fiber, of this worker. */
 size_t weir__fiber_stack(const struct weir__fiber *f, void **pcs, size_t max);
 

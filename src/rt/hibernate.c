@@ -52,22 +52,10 @@ static bool is_on_stack(const struct weir__fiber *f, const void *p)
     return (const char *)p >= f->stack_lo && (const char *)p < f->stack_hi;
 }
 
-/* The outermost context that is this fiber's alone. */
-static const struct weir__ctx *outermost(const struct weir__fiber *f)
-{
-    const struct weir__ctx *c = f->ctx, *root = f->worker->root;
-    if (c == NULL || c == root || weir__ctx_is_shared(c))
-        return NULL;
-    while (!c->is_fiber && c->parent != NULL && c->parent != root &&
-           !weir__ctx_is_shared(c->parent))
-        c = c->parent;
-    return c;
-}
-
 /* Fibers that were started in one of its contexts work on arguments which may lie on this stack. */
 static bool has_children(const struct weir__fiber *f)
 {
-    const struct weir__ctx *pending[CONTEXTS_MAX] = {outermost(f)};
+    const struct weir__ctx *pending[CONTEXTS_MAX] = {weir__fiber_outermost(f)};
     for (size_t n = pending[0] != NULL; n > 0;) {
         const struct weir__ctx *c = pending[--n];
         if (c->fibers > 0)

@@ -19,10 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "os/symbol.h"
 #include "os/sys.h"
 #include "rt/interrupted.h"
-#include "rt/log.h"
+#include "rt/log_stack.h"
 #include "rt/switch.h"
 #include "rt/worker.h"
 
@@ -39,20 +38,6 @@ static struct {
     void *pcs[DEPTH_MAX];
     size_t depth;
 } naming;
-
-static void add_stack(struct weir__log_line *l, void (*name)(void *pc, weir_buf *out))
-{
-    char bytes[3000];
-    weir_buf text;
-    weir_buf_init_fixed(&text, bytes, sizeof bytes);
-    for (size_t i = 0; i < naming.depth; i++) {
-        if (i > 0)
-            weir_buf_puts(&text, WEIR_S(" < "));
-        /* The first is the instruction itself, not a return address. */
-        name((char *)naming.pcs[i] + (i == 0), &text);
-    }
-    weir__log_str(l, "stack", weir_buf_str(&text));
-}
 
 static void add_who(struct weir__log_line *l, const struct weir__fiber *f)
 {
@@ -75,7 +60,7 @@ static void name_stack(void)
 {
     struct weir__log_line l;
     weir__log_begin(&l, WEIR_LOG_ERROR, WEIR_S("where that was"), NULL, NULL);
-    add_stack(&l, weir__symbolise_anew);
+    weir__log_stack(&l, weir__symbolise_anew, naming.pcs, naming.depth, true);
     weir__log_last(&l);
     _exit(0);
 }
@@ -127,7 +112,7 @@ bool weir__last_words(weir_str message, const char *obstacle, const ucontext_t *
     weir__log_begin(&l, WEIR_LOG_ERROR, message, NULL, NULL);
     weir__log_str(&l, "not_contained", weir_str_from(obstacle));
     add_who(&l, f);
-    add_stack(&l, weir__symbol_raw);
+    weir__log_stack(&l, weir__symbol_raw, naming.pcs, naming.depth, true);
     weir__log_last(&l);
     wait_for_names();
     return true;

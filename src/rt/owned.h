@@ -52,6 +52,9 @@ void weir__own(struct weir__ctx *c, struct weir__owned *o, const struct weir__ow
  */
 void weir__disown(struct weir__owned *o);
 
+/* For `is_mistake` of what must be given back in any case. */
+bool weir__is_always_mistake(const struct weir__owned *o);
+
 /* True while a context owns it. */
 static inline bool weir__is_owned(const struct weir__owned *o)
 {

@@ -331,15 +331,6 @@ uint64_t weir__panic_untold(void)
 
 /* --- telling people ----------------------------------------------------------------------- */
 
-static void add_stack(weir_buf *out, void *const *pcs, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (i > 0)
-            weir_buf_puts(out, WEIR_S(" < "));
-        weir__symbolise(pcs[i], out);
-    }
-}
-
 /*
  * What is known by its place is told by it; misuse and faults by who was called from where. Names
  * are found once, and a place that panics all the time is not told all the time.
@@ -363,7 +354,7 @@ static void log_panic(const struct weir__ctx *c, const char *where,
         weir_buf_printf(&text, " (%s at %s:%d)", info->site->func, info->site->file,
                         info->site->line);
     weir_buf_puts(&text, WEIR_S("; stack: "));
-    add_stack(&text, info->stack, info->depth);
+    weir__symbolise_stack(weir__symbolise, info->stack, info->depth, false, &text);
     weir__log_begin(&l, WEIR_LOG_ERROR, weir_buf_str(&text), info->site, c);
     if (untold.here > 0)
         weir__log_int(&l, "more_like_this", (int64_t)untold.here);

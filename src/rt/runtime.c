@@ -123,15 +123,6 @@ void weir__runtime_free(struct weir__runtime *rt)
 
 /* --- running ------------------------------------------------------------------------------ */
 
-static void root_ended(struct weir__run *run)
-{
-    weir__hands_over(run);
-    if (atomic_fetch_sub_explicit(&run->roots_left, 1, memory_order_acq_rel) == 1) {
-        weir__takes_over(run);
-        weir__wake(run->waiter, WEIR_OK);
-    }
-}
-
 /* A fiber of each worker: cancels what still runs there, and waits for it. */
 static void end_root(void *arg)
 {
@@ -142,7 +133,7 @@ static void end_root(void *arg)
     weir__ctx_await_children(w->root);
     weir__ctx_release(w->root);
     w->is_stopping = w->index != 0;
-    root_ended(run);
+    weir__latch_leave(&run->roots);
 }
 
 static void start_end_root(struct weir__task *t)
@@ -151,28 +142,19 @@ static void start_end_root(struct weir__task *t)
     weir__fiber_start_last(w, end_root, w, "end of the worker", w->root);
 }
 
-static bool never_abandoned(struct weir__wait *w)
-{
-    (void)w;
-    return false;
-}
-
 static void end_all_roots(struct weir__run *run)
 {
     static const struct weir__wait_type type = {.name = "workers to end",
-                                                .abandon = never_abandoned};
+                                                .abandon = weir__wait_never_abandoned};
     struct weir__runtime *rt = run->rt;
-    struct weir__wait wait;
-    weir__wait_init(&wait, &type, weir__self->root, NULL, NULL);
-    run->waiter = &wait;
     atomic_store(&rt->is_stopping, true);
-    atomic_store(&run->roots_left, rt->worker_count);
+    weir__latch_init(&run->roots, rt->worker_count);
     for (unsigned i = 0; i < rt->worker_count; i++) {
         rt->workers[i]->run = run;
         rt->workers[i]->end.run = start_end_root;
         weir__post(rt->workers[i], &rt->workers[i]->end);
     }
-    (void)weir__park(&wait, weir_never());
+    (void)!weir__latch_wait(&run->roots, &type, weir__self->root, weir_never());
 }
 
 static void run_main(void *arg)

@@ -4,6 +4,7 @@
 #ifndef WEIR_RT_RUNTIME_H
 #define WEIR_RT_RUNTIME_H
 
+#include "rt/latch.h"
 #include "rt/worker.h"
 
 #define WEIR__WORKERS_MAX 256
@@ -60,8 +61,7 @@ struct weir__run {
     void *arg;
     weir_err result;
     struct weir__watchdog *dog;
-    struct weir__wait *waiter; /* of the main fiber, while roots end */
-    atomic_uint roots_left;
+    struct weir__latch roots; /* the workers' that have not ended; the main fiber waits */
 };
 WEIR_MUST_USE weir_err weir__run_begin(struct weir__run *run);
 weir_err weir__run_end(struct weir__run *run);

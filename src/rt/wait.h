@@ -52,6 +52,9 @@ struct weir__wait_type {
     const weir_site *(*made)(const struct weir__wait *w);
 };
 
+/* For `abandon` of waits that only their waker ends, soon: a cancellation leaves them alone. */
+bool weir__wait_never_abandoned(struct weir__wait *w);
+
 /* How long a wait without a deadline lasts before it is reported. */
 #define WEIR__WAIT_ENDLESS_NS 60000000000LL
 

@@ -25,14 +25,9 @@ void weir__busy_leave(struct weir__busy *b)
     weir__waitq_wake_each(woken, WEIR_OK);
 }
 
-static bool never_abandoned(struct weir__wait *w)
-{
-    (void)w;
-    return false;
-}
-
-static const struct weir__wait_type wait_type = {
-    .name = "calls to end", .abandon = never_abandoned, .describe = weir__waitq_describe};
+static const struct weir__wait_type wait_type = {.name = "calls to end",
+                                                 .abandon = weir__wait_never_abandoned,
+                                                 .describe = weir__waitq_describe};
 
 void weir__busy_await(struct weir__busy *b, uint32_t most)
 {

@@ -54,14 +54,10 @@ static void describe_record(const struct weir__owned *o, weir_buf *out)
                     m->q.owned.site->line);
 }
 
-static bool always(const struct weir__owned *o)
-{
-    (void)o;
-    return true;
-}
-
-static const struct weir__owned_type lock_type = {
-    .name = "lock", .release = release_record, .describe = describe_record, .is_mistake = always};
+static const struct weir__owned_type lock_type = {.name = "lock",
+                                                  .release = release_record,
+                                                  .describe = describe_record,
+                                                  .is_mistake = weir__is_always_mistake};
 
 /* --- the mutex ---------------------------------------------------------------------------- */
 

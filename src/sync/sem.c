@@ -59,14 +59,10 @@ static void describe_permit(const struct weir__owned *o, weir_buf *out)
                     p->sem->q.owned.site->line);
 }
 
-static bool always(const struct weir__owned *o)
-{
-    (void)o;
-    return true;
-}
-
-static const struct weir__owned_type permit_type = {
-    .name = "permit", .release = release_permit, .describe = describe_permit, .is_mistake = always};
+static const struct weir__owned_type permit_type = {.name = "permit",
+                                                    .release = release_permit,
+                                                    .describe = describe_permit,
+                                                    .is_mistake = weir__is_always_mistake};
 
 /* A record for a permit that is about to be taken; NULL: no memory. */
 static struct permit *new_permit(weir_sem *s)

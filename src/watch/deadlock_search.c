@@ -14,9 +14,8 @@
  */
 #include "watch/deadlock_search.h"
 
-#include "os/symbol.h"
 #include "rt/deadlock.h"
-#include "rt/log.h"
+#include "rt/log_stack.h"
 #include "rt/runtime.h"
 
 #define SCAN_MAX 1024      /* fibers looked at in one go: 50 µs */
@@ -110,24 +109,10 @@ static void describe_wait(const struct weir__wait *w, weir_buf *out)
     }
 }
 
-static void add_stack(struct weir__log_line *l, const struct weir__fiber *f)
-{
-    char bytes[2048];
-    void *pcs[WEIR__STACK_DEPTH];
-    weir_buf text;
-    size_t n = weir__fiber_stack(f, pcs, WEIR__STACK_DEPTH);
-    weir_buf_init_fixed(&text, bytes, sizeof bytes);
-    for (size_t i = 0; i < n; i++) {
-        if (i > 0)
-            weir_buf_puts(&text, WEIR_S(" < "));
-        weir__symbolise(pcs[i], &text);
-    }
-    weir__log_str(l, "stack", weir_buf_str(&text));
-}
-
 static void tell_fiber(const struct weir__wait *w, const struct weir__ctx *top)
 {
     char bytes[512], waits_for[512];
+    void *pcs[WEIR__STACK_DEPTH];
     struct weir__log_line l;
     weir_buf text, wait;
     const struct weir__fiber *f = w->fiber;
@@ -141,7 +126,7 @@ static void tell_fiber(const struct weir__wait *w, const struct weir__ctx *top)
     weir__log_int(&l, "fiber_id", (int64_t)f->id);
     weir__log_str(&l, "waits_for", weir_buf_str(&wait));
     weir__log_int(&l, "since_ms", weir_time_sub(weir__self->now, w->since).ns / 1000000);
-    add_stack(&l, f);
+    weir__log_stack(&l, weir__symbolise, pcs, weir__fiber_stack(f, pcs, WEIR__STACK_DEPTH), false);
     weir__log_end(&l);
 }
 

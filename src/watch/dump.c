@@ -58,18 +58,6 @@ static void add_owned(struct weir__dump *d, struct weir__dump_fiber *f, size_t *
     (*count)++;
 }
 
-/* The outermost context that is this fiber's alone: below it are its own and its children's. */
-static struct weir__ctx *outermost(const struct weir__fiber *f)
-{
-    struct weir__ctx *c = f->ctx;
-    if (c == NULL || c == f->worker->root || weir__ctx_is_shared(c))
-        return NULL;
-    while (!c->is_fiber && c->parent != NULL && c->parent != f->worker->root &&
-           !weir__ctx_is_shared(c->parent))
-        c = c->parent;
-    return c;
-}
-
 /* All of a context and of those below it that are not another fiber's, without recursion. */
 static void add_all_owned(struct weir__dump *d, struct weir__dump_fiber *f, struct weir__ctx *top)
 {
@@ -156,7 +144,7 @@ static void add_fiber(struct weir__dump *d, const struct weir__fiber *f)
         add_wait(d, copy, f->wait);
     if (f->ctx != NULL)
         add_context(d, copy, f->ctx);
-    struct weir__ctx *top = outermost(f);
+    struct weir__ctx *top = weir__fiber_outermost(f);
     if (top != NULL) {
         /* Of what hangs on the worker's root, detached work alone has a deadline. */
         copy->is_detached = top->is_fiber && top->deadline.ns != weir_never().ns &&

@@ -4,23 +4,9 @@
  */
 #include "watch/leak_tell.h"
 
-#include "os/symbol.h"
-#include "rt/log.h"
+#include "rt/log_stack.h"
 #include "rt/owned.h"
 #include "rt/worker.h"
-
-static void add_stack(struct weir__log_line *l, void *const *stack, size_t depth)
-{
-    char bytes[2048];
-    weir_buf text;
-    weir_buf_init_fixed(&text, bytes, sizeof bytes);
-    for (size_t i = 0; i < depth && stack[i] != NULL; i++) {
-        if (i > 0)
-            weir_buf_puts(&text, WEIR_S(" < "));
-        weir__symbolise(stack[i], &text);
-    }
-    weir__log_str(l, "stack", weir_buf_str(&text));
-}
 
 void weir__leak_tell(const struct weir__owned *o, const char *what, uint64_t untold)
 {
@@ -45,7 +31,7 @@ void weir__leak_tell(const struct weir__owned *o, const char *what, uint64_t unt
     if (untold > 0)
         weir__log_int(&l, "others_not_told", (int64_t)untold);
     if (o->stack[0] != NULL)
-        add_stack(&l, o->stack, WEIR__STACK_DEPTH);
+        weir__log_stack(&l, weir__symbolise, o->stack, WEIR__STACK_DEPTH, false);
     weir__log_end(&l);
 }
 
@@ -66,6 +52,7 @@ void weir__leak_tell_wait(const struct weir__wait *w, uint64_t untold)
     weir__log_int(&l, "age_ms", weir_time_sub(weir__self->now, w->since).ns / 1000000);
     if (untold > 0)
         weir__log_int(&l, "others_not_told", (int64_t)untold);
-    add_stack(&l, stack, weir__fiber_stack(w->fiber, stack, WEIR__STACK_DEPTH));
+    size_t depth = weir__fiber_stack(w->fiber, stack, WEIR__STACK_DEPTH);
+    weir__log_stack(&l, weir__symbolise, stack, depth, false);
     weir__log_end(&l);
 }

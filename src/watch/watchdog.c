@@ -27,11 +27,10 @@
 
 #include "base/alloc.h"
 #include "os/arch.h"
-#include "os/symbol.h"
 #include "os/task_state.h"
 #include "os/thread.h"
 #include "rt/interrupted.h"
-#include "rt/log.h"
+#include "rt/log_stack.h"
 #include "rt/runtime.h"
 #include "rt/signals.h"
 #include "rt/switch.h"
@@ -209,20 +208,6 @@ struct weir__watchdog {
     struct sight sights[WEIR__WORKERS_MAX];
 };
 
-static void add_stack(struct weir__log_line *l, const struct found *found)
-{
-    char bytes[3000];
-    weir_buf text;
-    weir_buf_init_fixed(&text, bytes, sizeof bytes);
-    for (size_t i = 0; i < found->depth; i++) {
-        if (i > 0)
-            weir_buf_puts(&text, WEIR_S(" < "));
-        /* The first is the interrupted instruction itself, not a return address. */
-        weir__symbolise((char *)found->pcs[i] + (i == 0), &text);
-    }
-    weir__log_str(l, "stack", weir_buf_str(&text));
-}
-
 /*
  * What a worker runs that gives no answer. Fibers, contexts and routes are never unmapped; and it
  * counts only if the same fiber has run ever since.
@@ -269,7 +254,7 @@ static void report(struct weir__worker *w, uint64_t switches, int64_t ns)
     if (found.request_id[0] != '\0')
         weir__log_str(&l, "request_id", weir_str_from(found.request_id));
     if (found.depth > 0)
-        add_stack(&l, &found);
+        weir__log_stack(&l, weir__symbolise, found.pcs, found.depth, true);
     weir__log_end(&l);
 }
 /* A worker that has run one fiber ever since the count of switches was first seen. */
