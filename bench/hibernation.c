@@ -1,9 +1,9 @@
 /*
- * What a fiber costs that waits in a recv, awake and hibernating: resident bytes, all of ours
- * counted (struct, stack, context, copy), and the time of the way there and back. Lines as
- * bench/micro's: `name value unit`.
+ * What a fiber costs that waits in a recv, or for a channel's element, awake and hibernating:
+ * resident bytes, all of ours counted (struct, stack, context, copy), and the time of the way there
+ * and back. Lines as bench/micro's: `name value unit`.
  *
- *     hibernation [FIBERS]
+ *     hibernation [FIBERS] [chan]
  *
  * The sockets' own memory is the kernel's; what the program keeps for each fiber is taken before
  * the first figure.
@@ -21,6 +21,7 @@
 #include "rt/hibernate.h"
 #include "rt/io.h"
 #include "rt/runtime.h"
+#include <weir/chan.h>
 #include <weir/ctx.h>
 #include <weir/fiber.h>
 
@@ -33,6 +34,8 @@ struct waiter {
 struct all {
     size_t count;
     struct waiter *waiters;
+    bool is_chan;
+    weir_chan *chan; /* NULL: each waits for its own socket */
 };
 
 static double now_us(void)
@@ -71,6 +74,12 @@ static weir_err wait_for_word(weir_ctx *c, void *arg)
     return err;
 }
 
+static weir_err wait_for_element(weir_ctx *c, void *arg)
+{
+    int64_t elem;
+    return weir_chan_recv(c, arg, &elem);
+}
+
 static void wait_until_asleep(weir_ctx *c, const struct all *all)
 {
     const _Atomic uint64_t *asleep = &weir__self->stats.fibers_hibernating;
@@ -82,39 +91,56 @@ static void wait_until_asleep(weir_ctx *c, const struct all *all)
     }
 }
 
-static weir_err measure(weir_ctx *app, void *arg)
+static void start_all(weir_ctx *group, const struct all *all)
 {
-    struct all *all = arg;
-    WEIR_SCOPE(group, app, .fibers_max = (unsigned)all->count);
-    double n = (double)all->count, none = resident();
     for (size_t i = 0; i < all->count; i++) {
-        if (WEIR_GO(group, wait_for_word, &all->waiters[i]) != WEIR_OK)
+        weir_err err = all->chan != NULL ? WEIR_GO(group, wait_for_element, all->chan)
+                                         : WEIR_GO(group, wait_for_word, &all->waiters[i]);
+        if (err != WEIR_OK)
             exit(1);
         if (i % 64 == 0)
-            (void)!weir_yield(app);
+            (void)!weir_yield(group);
     }
-    (void)!weir_yield(app);
+    (void)!weir_yield(group);
+}
+
+/* `what` begins the lines. */
+static void measure_waits(weir_ctx *app, const struct all *all, const char *what)
+{
+    weir_ctx *group = weir_ctx_open(app, .fibers_max = (unsigned)all->count);
+    double n = (double)all->count, none = resident();
+    start_all(group, all);
     double awake = resident();
     wait_until_asleep(app, all);
     malloc_trim(0);
     double asleep = resident();
-    printf("awake %.0f bytes\n", (awake - none) / n);
-    printf("hibernating %.0f bytes\n", (asleep - none) / n);
-    printf("struct %zu bytes\n", sizeof(struct weir__fiber));
-    printf("context %zu bytes\n", sizeof(struct weir__ctx));
+    printf("%sawake %.0f bytes\n", what, (awake - none) / n);
+    printf("%shibernating %.0f bytes\n", what, (asleep - none) / n);
     struct weir__fiber *f = WEIR_CONTAINER(weir__self->fibers.prev, struct weir__fiber, in_all);
-    printf("live %td bytes\n", f->stack_hi - (char *)f->sp);
+    printf("%slive %td bytes\n", what, f->stack_hi - (char *)f->sp);
     double begin = now_us();
     weir__ctx_cancel(weir__ctx_of(group), WEIR_REASON_CALLER);
     (void)!weir_join_as(group, WEIR_JOIN_ALL);
-    printf("wake-and-end %.2f us\n", (now_us() - begin) / n);
-    return weir_ctx_close(group);
+    printf("%swake-and-end %.2f us\n", what, (now_us() - begin) / n);
+    (void)weir_ctx_close(group);
+}
+
+static weir_err measure(weir_ctx *app, void *arg)
+{
+    struct all *all = arg;
+    printf("struct %zu bytes\n", sizeof(struct weir__fiber));
+    printf("context %zu bytes\n", sizeof(struct weir__ctx));
+    if (all->is_chan)
+        all->chan = weir_chan_new(app, int64_t, 0);
+    measure_waits(app, all, all->is_chan ? "chan-" : "");
+    return WEIR_OK;
 }
 
 int main(int argc, char **argv)
 {
     struct rlimit files;
     struct all all = {.count = argc > 1 ? (size_t)atoi(argv[1]) : DEFAULT_FIBERS};
+    all.is_chan = argc > 2 && strcmp(argv[2], "chan") == 0;
     if (weir__sys_getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;
         (void)weir__sys_setrlimit(RLIMIT_NOFILE, &files);

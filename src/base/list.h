@@ -51,6 +51,18 @@ static inline void weir__list_remove(struct weir__list *node)
     node->next = node->prev = node;
 }
 
+/*
+ * Puts `node`, which is on no list whatever its bytes are, where `old` is, which is on none then.
+ */
+static inline void weir__list_replace(struct weir__list *old, struct weir__list *node)
+{
+    weir__list_init(node);
+    if (weir__list_empty(old))
+        return;
+    weir__list_insert(old->prev, node);
+    weir__list_remove(old);
+}
+
 /* The first node, taken off the list; NULL when it is empty. */
 static inline struct weir__list *weir__list_pop_front(struct weir__list *head)
 {

@@ -53,6 +53,20 @@ static void both_ends_take_nodes(void **state)
     assert_int_equal(digits(&head), 23);
 }
 
+static void another_takes_a_place(void **state)
+{
+    (void)state;
+    for (int i = 1; i < 4; i++)
+        weir__list_push_back(&head, &nodes[i].link);
+    nodes[4].link = nodes[2].link; /* whatever its bytes are */
+    weir__list_replace(&nodes[2].link, &nodes[4].link);
+    assert_int_equal(digits(&head), 143);
+    assert_true(weir__list_empty(&nodes[2].link));
+    weir__list_replace(&nodes[2].link, &nodes[0].link); /* on no list: neither is the other */
+    assert_true(weir__list_empty(&nodes[0].link));
+    assert_int_equal(digits(&head), 143);
+}
+
 static void removing_twice_does_nothing(void **state)
 {
     (void)state;
@@ -95,6 +109,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(both_ends_take_nodes, setup),
+        cmocka_unit_test_setup(another_takes_a_place, setup),
         cmocka_unit_test_setup(removing_twice_does_nothing, setup),
         cmocka_unit_test_setup(the_visited_node_may_go, setup),
         cmocka_unit_test_setup(splicing_moves_all, setup),

@@ -87,24 +87,14 @@ static void *in_copy(const struct weir__fiber *f, char *copy, const void *p)
     return copy + ((const char *)p - (const char *)f->sp);
 }
 
-/* Puts `node` where `old` is. */
-static void take_place(struct weir__list *node, struct weir__list *old)
-{
-    weir__list_init(node);
-    if (weir__list_empty(old))
-        return;
-    weir__list_insert(old->prev, node);
-    weir__list_remove(old);
-}
-
 /*
  * `to`, a copy of the record `from`, becomes the one that is known to the context, the wheel and
  * the dump.
  */
 static void move_record(struct weir__fiber *f, struct weir__wait *from, struct weir__wait *to)
 {
-    take_place(&to->in_ctx, &from->in_ctx);
-    take_place(&to->timer.link, &from->timer.link);
+    weir__list_replace(&from->in_ctx, &to->in_ctx);
+    weir__list_replace(&from->timer.link, &to->timer.link);
     weir__list_init(&to->in_object);
     to->result = from->result;
     f->wait = to;
@@ -124,24 +114,40 @@ static bool hide(struct weir__fiber *f, char *copy)
     return is_hidden;
 }
 
-static bool begin(struct weir__fiber *f)
+/* `copy` has all bytes of the stack from now on, or nothing has changed. */
+static bool move_into(struct weir__fiber *f, char *copy)
 {
     size_t live = live_bytes(f);
-    char *copy = weir__malloc(live);
+    memcpy(copy, f->sp, live);
+    struct weir__wait *old = f->wait, *wait = in_copy(f, copy, old);
+    move_record(f, old, wait);
+    wait->type->moved(wait, old);
+    if (hide(f, copy))
+        return true;
+    memcpy(f->sp, copy, live);
+    move_record(f, wait, old);
+    old->type->moved(old, wait);
+    f->is_shared = true; /* it would not go better next time */
+    return false;
+}
+
+static bool begin(struct weir__fiber *f)
+{
+    char *copy = weir__malloc(live_bytes(f));
     if (copy == NULL) {
         f->worker->sweep_again = true;
         return false;
     }
     weir__fiber_cool(f);
-    memcpy(copy, f->sp, live);
-    struct weir__wait *old = f->wait, *wait = in_copy(f, copy, old);
-    move_record(f, old, wait);
-    wait->type->moved(wait);
-    if (!hide(f, copy)) {
-        memcpy(f->sp, copy, live);
-        move_record(f, wait, old);
-        old->type->moved(old);
-        f->is_shared = true; /* it would not go better next time */
+    const struct weir__wait_type *type = f->wait->type;
+    void *object = f->wait->object;
+    bool has_begun = false;
+    if (type->hold == NULL || type->hold(f->wait)) {
+        has_begun = move_into(f, copy);
+        if (type->hold != NULL)
+            type->let_go(object);
+    }
+    if (!has_begun) {
         weir__free(copy);
         return false;
     }
@@ -177,9 +183,50 @@ void weir__hibernate_end(struct weir__fiber *f)
     f->frozen = NULL;
     weir__lock_give(&lock);
     struct weir__wait *old = f->wait;
-    move_record(f, old, (struct weir__wait *)(void *)((char *)f->sp + ((char *)old - copy)));
+    struct weir__wait *wait = (struct weir__wait *)(void *)((char *)f->sp + ((char *)old - copy));
+    move_record(f, old, wait);
+    if (wait->type->returned != NULL)
+        wait->type->returned(wait, old);
     note_awake(f);
     weir__free(copy);
+}
+
+/* Shows another fiber's stack if `p` lies in it: not while the lock is held, which that takes. */
+static void touch(const void *p)
+{
+    (void)*(const volatile char *)p;
+}
+
+/* Where the bytes are that belong at `p` on the stack of `f`. Under the lock. */
+static void *present_place(const struct weir__fiber *f, const void *p)
+{
+    bool is_away = f->frozen != NULL && !f->is_shown;
+    return is_away ? in_copy(f, f->frozen, p) : (void *)(uintptr_t)p;
+}
+
+void weir__hibernate_write(struct weir__fiber *f, void *to, const void *from, size_t n)
+{
+    WEIR_ASSERT((const char *)to >= (const char *)f->sp && is_on_stack(f, to),
+                "H2: what is written is a local of a frame that waits");
+    touch(from);
+    weir__lock_take(&lock);
+    memcpy(present_place(f, to), from, n);
+    weir__lock_give(&lock);
+}
+
+void weir__hibernate_read(const struct weir__fiber *f, const void *from, void *to, size_t n)
+{
+    WEIR_ASSERT((const char *)from >= (const char *)f->sp && is_on_stack(f, from),
+                "H2: what is read is a local of a frame that waits");
+    touch(to);
+    weir__lock_take(&lock);
+    memcpy(to, present_place(f, from), n);
+    weir__lock_give(&lock);
+}
+
+bool weir__hibernate_is_local(const struct weir__fiber *f, const void *p)
+{
+    return is_on_stack(f, p);
 }
 
 /* --- others reach into the stack ---------------------------------------------------------- */

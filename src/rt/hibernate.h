@@ -11,6 +11,8 @@
  *
  * H1: while `fiber.frozen` is set the copy holds the wait's record; of everything else on the stack
  *     the copy is the truth until the stack is shown again, then the stack is.
+ * H2: who serves a fiber that waits reaches its locals by weir__hibernate_write and _read, once it
+ *     may hibernate: so they go to where the truth is, and its stack stays hidden.
  */
 #ifndef WEIR_RT_HIBERNATE_H
 #define WEIR_RT_HIBERNATE_H
@@ -38,6 +40,17 @@ void weir__hibernate_on_sweep(struct weir__timer *t);
 
 /* Puts the stack of `f` back, which runs next. On its worker, on another stack. */
 void weir__hibernate_end(struct weir__fiber *f);
+
+/*
+ * `n` bytes to, and from, a local of a fiber that waits, wherever it is at the moment: on its
+ * stack, or in the copy. For who serves a wait that may hibernate with what the fiber gave the
+ * address of (H2). Any thread, while the fiber cannot run again.
+ */
+void weir__hibernate_write(struct weir__fiber *f, void *to, const void *from, size_t n);
+void weir__hibernate_read(const struct weir__fiber *f, const void *from, void *to, size_t n);
+
+/* Does it lie on the stack of `f`? */
+bool weir__hibernate_is_local(const struct weir__fiber *f, const void *p);
 
 /*
  * For the fault handler: the stack in which `addr` lies is shown again if a hibernating fiber has

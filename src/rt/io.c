@@ -36,8 +36,9 @@ static void describe_io(const struct weir__wait *w, weir_buf *out)
 }
 
 /* It waits as before, elsewhere. */
-static void moved_io(struct weir__wait *w)
+static void moved_io(struct weir__wait *w, struct weir__wait *from)
 {
+    (void)from;
     *slot_of(w) = w;
 }
 

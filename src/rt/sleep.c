@@ -14,9 +14,9 @@ static bool abandon_sleep(struct weir__wait *w)
     return true; /* nobody but the timer and a cancellation ends a sleep */
 }
 
-static void moved_sleep(struct weir__wait *w)
+static void moved_sleep(struct weir__wait *w, struct weir__wait *from)
 {
-    (void)w; /* nothing points to it but its context and its timer */
+    (void)w, (void)from; /* nothing points to it but its context and its timer */
 }
 
 weir_err weir_sleep(weir_ctx *handle, weir_dur d)

@@ -35,10 +35,21 @@ struct weir__wait_type {
     void (*describe)(const struct weir__wait *w, weir_buf *out);
     /*
      * Who waits so may hibernate (hibernate.h): all that reaches the wait are its context's list,
-     * its timer and what `moved` sets. Called when `w`, with all around it, has come to another
-     * place. NULL: it must stay where it is.
+     * its timer and what `moved` sets. Called when `w`, with all around it a copy of what is around
+     * `from`, waits in its place. NULL: it must stay where it is.
      */
-    void (*moved)(struct weir__wait *w);
+    void (*moved)(struct weir__wait *w, struct weir__wait *from);
+    /*
+     * Both NULL where no other thread reaches the wait. Before it is moved: takes the object's
+     * lock; false, without it: somebody has taken the wait, which must stay. And the other way.
+     */
+    bool (*hold)(struct weir__wait *w);
+    void (*let_go)(void *object);
+    /*
+     * `w` is back on its stack, woken, and has the result; the rest of what was told to `from`
+     * meanwhile, and links that still lead there, are to be taken over. NULL: there are none.
+     */
+    void (*returned)(struct weir__wait *w, struct weir__wait *from);
     /*
      * Can nobody end this wait but the fibers that work in the tree below `top` (deadlock.h)? On
      * the waiting fiber's worker. NULL: something outside can.

@@ -18,6 +18,7 @@
 #include "base/assert.h"
 #include "base/given.h"
 #include "rt/deadlock.h"
+#include "rt/hibernate.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
 #include "rt/scope.h"
@@ -210,7 +211,10 @@ static bool hand_to_receiver(weir_chan *ch, const void *elem, struct weir__chan_
     struct weir__chan_waiter *w = claim_first(&ch->receivers);
     if (w == NULL)
         return false;
-    copy_elem(w->elem, elem, ch->elem_size);
+    if (WEIR_UNLIKELY(w->has_local))
+        weir__hibernate_write(w->party->wait.fiber, w->elem, elem, ch->elem_size);
+    else
+        copy_elem(w->elem, elem, ch->elem_size);
     *served = w->party;
     return true;
 }
@@ -221,7 +225,10 @@ static bool take_from_sender(weir_chan *ch, void *to, struct weir__chan_party **
     struct weir__chan_waiter *w = claim_first(&ch->senders);
     if (w == NULL)
         return false;
-    copy_elem(to, w->elem, ch->elem_size);
+    if (WEIR_UNLIKELY(w->has_local))
+        weir__hibernate_read(w->party->wait.fiber, w->elem, to, ch->elem_size);
+    else
+        copy_elem(to, w->elem, ch->elem_size);
     *served = w->party;
     return true;
 }
@@ -329,16 +336,68 @@ static const weir_site *made(const struct weir__wait *w)
     return ((const weir_chan *)w->object)->site;
 }
 
-static const struct weir__wait_type send_type = {.name = "chan send",
-                                                 .abandon = weir__chan_abandon,
-                                                 .describe = describe_wait,
-                                                 .is_stuck = is_stuck,
-                                                 .made = made};
-static const struct weir__wait_type recv_type = {.name = "chan recv",
-                                                 .abandon = weir__chan_abandon,
-                                                 .describe = describe_wait,
-                                                 .is_stuck = is_stuck,
-                                                 .made = made};
+static struct weir__chan_party *party_of(struct weir__wait *w)
+{
+    return WEIR_CONTAINER(w, struct weir__chan_party, wait);
+}
+
+/* What has come to another place leads to itself again, and the queue to it. */
+static void take_queue_place(struct weir__chan_party *p, struct weir__chan_party *from)
+{
+    struct weir__chan_waiter *old = from->waiters;
+    p->waiters = (struct weir__chan_waiter *)(void *)((char *)p + ((char *)old - (char *)from));
+    p->waiters->party = p;
+    weir__list_replace(&old->link, &p->waiters->link);
+}
+
+static void moved(struct weir__wait *w, struct weir__wait *from)
+{
+    struct weir__chan_party *p = party_of(w);
+    take_queue_place(p, party_of(from));
+    p->waiters->has_local = weir__hibernate_is_local(w->fiber, p->waiters->elem);
+}
+
+/* Whom nobody has claimed: under the lock it stays so. */
+static bool hold(struct weir__wait *w)
+{
+    weir_chan *ch = w->object;
+    weir__chan_lock(ch);
+    if (!atomic_load_explicit(&party_of(w)->is_claimed, memory_order_relaxed))
+        return true;
+    weir__chan_unlock(ch);
+    return false;
+}
+
+static void let_go(void *object)
+{
+    weir__chan_unlock(object);
+}
+
+static void returned(struct weir__wait *w, struct weir__wait *from)
+{
+    struct weir__chan_party *p = party_of(w), *told = party_of(from);
+    struct weir__lock *shared = told->waiters->lock; /* the channel may be gone */
+    p->arm = told->arm;
+    p->saw_close = told->saw_close;
+    WEIR_ASSERT(atomic_load_explicit(&told->is_claimed, memory_order_relaxed),
+                "N1: who wakes a party has claimed it");
+    atomic_store_explicit(&p->is_claimed, true, memory_order_relaxed);
+    if (shared != NULL)
+        weir__lock_take(shared);
+    take_queue_place(p, told);
+    if (shared != NULL)
+        weir__lock_give(shared);
+}
+
+#define WAIT_TYPE(name_)                                                                           \
+    {                                                                                              \
+        .name = (name_), .abandon = weir__chan_abandon, .describe = describe_wait,                 \
+        .is_stuck = is_stuck, .made = made, .moved = moved, .hold = hold, .let_go = let_go,        \
+        .returned = returned                                                                       \
+    }
+static const struct weir__wait_type send_type = WAIT_TYPE("chan send");
+static const struct weir__wait_type recv_type = WAIT_TYPE("chan recv");
+#undef WAIT_TYPE
 
 /* Queues the fiber and parks it. Under the lock of a shared channel, which it gives. */
 static weir_err wait_for(struct weir__ctx *c, weir_chan *ch, void *elem, bool is_send)
@@ -352,6 +411,7 @@ static weir_err wait_for(struct weir__ctx *c, weir_chan *ch, void *elem, bool is
     waiter.elem = elem;
     waiter.arm = 0;
     waiter.is_send = is_send;
+    waiter.has_local = false;
     atomic_init(&me.is_claimed, false);
     me.is_shared = ch->is_shared;
     me.saw_close = false;

@@ -62,6 +62,7 @@ struct weir__chan_waiter {
     void *elem;              /* where to receive to; what to send */
     uint32_t arm;
     bool is_send;
+    bool has_local; /* `elem` is a local of a fiber that may hibernate: H2 */
 };
 
 /* The bytes of a channel with its ring, and the ring's slots. */
