@@ -5,6 +5,8 @@
  *
  * As with channels, a topic made in a request is for the fibers of its worker; one made in the
  * application's context may be used from every worker, and its subscribers live on any of them.
+ * A subscriber gets what one fiber publishes in that order; what fibers of different workers
+ * publish at a time may come to different subscribers in different orders.
  */
 #ifndef WEIR_TOPIC_H
 #define WEIR_TOPIC_H
@@ -69,6 +71,8 @@ typedef struct weir_subscription_options {
  *          WEIR_ELIMIT past the topic's subscribers_max, -ENOMEM, WEIR_ECLOSED for a topic that is
  *          over
  * owner    the context, and its memory holds the queue
+ * limits   to a topic of the application each worker with subscribers keeps room for two more of
+ *          its largest queue, for what other workers publish
  * context  fiber; does not wait
  */
 #define weir_subscribe(c, ...) WEIR__SUBSCRIBE(c, __VA_ARGS__, )

@@ -1,16 +1,24 @@
 /*
- * Topics: a list of subscriptions, each with a channel of its own as its queue, so waiting, being
- * cancelled and select are the channels'. Publishing puts a copy into each queue, under the topic's
- * lock, and wakes whom that serves when the lock has been given.
+ * Topics: subscriptions, each with a channel of its own as its queue, so waiting, being cancelled
+ * and select are the channels'.
  *
- * The one hard thing is whose memory it is. A subscription lives in its subscriber's context, on
- * whatever worker, and a publisher of another worker writes into it. It may do so only while it is
- * on the topic's list, and only under the topic's lock; the subscriber takes it off under that lock
- * before its context ends. And where all receivers refuse together (WEIR_TOPIC_REFUSE), all are
- * looked at before the first gets it: only publishers fill queues, so what had room keeps it.
+ * Between workers there is one message for each worker, not one for each subscription: a topic of
+ * the application has a station on every worker that has subscribers. Publishing puts one copy into
+ * each station's mailbox; the worker that it belongs to copies from there into the queues, which
+ * are its own and take no lock, and wakes whom that serves. What a queue drops is known there: the
+ * mailbox has room for as many as the largest queue, so what it loses every queue would have lost.
  *
- * U1: a subscription is on its topic's list and has `topic`, or neither.
- * Limits: 65,536 subscriptions, each with a queue of 65,536 elements of 4096 bytes, at most.
+ * That is true of queues that drop their oldest. Those that drop the newest keep what is oldest,
+ * and those that refuse must be asked before anybody gets it: these are direct, as are all of a
+ * topic of one worker. A direct one's queue is filled under the topic's lock by the publisher, on
+ * whatever worker; it may do so only while the subscription is on the topic's list, and the
+ * subscriber takes it off under that lock before its context ends. All that refuse are looked at
+ * before the first gets it: only publishers fill queues, so what had room keeps it.
+ *
+ * U1: a subscription is on one list, its topic's or a station's, and has `topic`, or neither.
+ * U2: a station's list is for its own worker alone; its count is under the topic's lock.
+ * Limits: 65,536 subscriptions, each with a queue of 65,536 elements of 4096 bytes, at most; for
+ * each worker with subscribers twice its largest queue.
  */
 #include "base/assert.h"
 #include "base/given.h"
@@ -18,7 +26,9 @@
 #include "rt/outside.h"
 #include "rt/panic.h"
 #include "rt/sized.h"
+#include "rt/runtime.h"
 #include "sync/chan.h"
+#include "sync/mailbox.h"
 #include "sync/waitq.h"
 #include <weir/topic.h>
 
@@ -28,6 +38,13 @@
 #define SUBSCRIBERS_DEFAULT 1024u
 #define SUBSCRIBERS_MAX (1u << 16)
 
+/* The subscriptions of one worker. */
+struct station {
+    struct weir__mailbox mail;
+    struct weir__list list; /* weir_subscription.link */
+    uint32_t subscribers;   /* on it, under the topic's lock */
+};
+
 struct weir_topic {
     struct weir__waitq q; /* for what it has beside the queue: nobody waits for a topic */
     size_t elem_size;
@@ -35,13 +52,17 @@ struct weir_topic {
     weir_topic_policy policy;
     uint32_t subscribers_max;
     uint32_t subscribers, refusers; /* under the lock, as the list */
-    struct weir__list list;         /* weir_subscription.link */
+    struct weir__list list;         /* weir_subscription.link, of those that are direct */
+    uint32_t workers;               /* 0: all of one worker's are direct */
+    struct station *stations[];     /* of each worker that has had subscribers; under the lock */
 };
 
 struct weir_subscription {
     struct weir__token token;
-    weir_err err;      /* why it could not be made */
-    weir_topic *topic; /* U1 */
+    weir_err err;            /* why it could not be made */
+    weir_topic *topic;       /* U1 */
+    struct station *station; /* NULL: it is direct */
+    uint64_t next;           /* the number of the next that it is to get by mail */
     struct weir__list link;
     struct weir__owned owned;
     weir_topic_policy policy;
@@ -81,8 +102,11 @@ static void leave(weir_subscription *s)
     weir_topic *t = s->topic;
     weir__list_remove(&s->link);
     s->topic = NULL;
+    WEIR_ASSERT(t->subscribers > 0, "U1: who leaves has been counted");
     t->subscribers--;
     t->refusers -= s->policy == WEIR_TOPIC_REFUSE;
+    if (s->station != NULL)
+        s->station->subscribers--;
 }
 
 static void release_topic(struct weir__owned *o)
@@ -97,6 +121,8 @@ static void release_topic(struct weir__owned *o)
     }
     WEIR_ASSERT(t->subscribers == 0 && t->refusers == 0, "U1: its counts are those of its list");
     weir__waitq_unlock(&t->q);
+    for (uint32_t i = 0; i < t->workers; i++)
+        weir__mailbox_free((struct weir__mailbox *)t->stations[i]);
 }
 
 static void describe_topic(const struct weir__owned *o, weir_buf *out)
@@ -123,10 +149,13 @@ weir_topic *weir_topic_new_at(const weir_site *site, weir_ctx *c, size_t elem_si
                      SUBSCRIBERS_MAX);
     size_t capacity = checked_capacity(function, options->capacity, CAPACITY_DEFAULT);
     weir_topic_policy policy = checked_policy(function, options->policy, WEIR_TOPIC_DROP_OLDEST);
-    weir_topic *t = weir__waitq_new(weir__ctx_of_at(c, function), sizeof *t, WEIR__KIND_TOPIC,
-                                    &topic_type, site);
+    struct weir__ctx *ctx = weir__ctx_of_at(c, function);
+    uint32_t workers = weir__ctx_is_shared(ctx) ? weir__self->runtime->worker_count : 0;
+    weir_topic *t = weir__waitq_new(ctx, sizeof *t + workers * sizeof(struct station *),
+                                    WEIR__KIND_TOPIC, &topic_type, site);
     if (t == NULL)
         return &no_topic;
+    t->workers = workers;
     t->elem_size = elem_size;
     t->capacity = capacity;
     t->policy = policy;
@@ -154,13 +183,23 @@ size_t weir_topic_subscribers(const weir_topic *topic)
 
 /* --- subscriptions ------------------------------------------------------------------------ */
 
+/* What has come by mail is in its queue. On its worker; elsewhere the queue says that it is not. */
+static void look_for_mail(const weir_subscription *s)
+{
+    if (s->station != NULL && s->station->mail.worker == weir__self && s->topic != NULL)
+        weir__mailbox_look(&s->station->mail);
+}
+
 static void end_subscription(weir_subscription *s)
 {
     weir_topic *t = s->topic;
+    look_for_mail(s);
     if (t != NULL) {
         weir__waitq_lock(&t->q);
         leave(s);
         weir__waitq_unlock(&t->q);
+        if (s->station != NULL)
+            weir__mailbox_settle(&s->station->mail);
     }
     weir__chan_close(&s->queue);
 }
@@ -180,7 +219,26 @@ static void describe_subscription(const struct weir__owned *o, weir_buf *out)
 static const struct weir__owned_type subscription_type = {
     .name = "subscription", .release = release_subscription, .describe = describe_subscription};
 
-/* Puts it on the topic's list, if that takes more. */
+static void deliver_mail(struct weir__mailbox *m, uint64_t number, const void *elem);
+
+/* This worker's station, with room for as many as a queue of `capacity` has; NULL: no memory. */
+static struct station *station_of(weir_topic *t, size_t capacity)
+{
+    struct station **mine = &t->stations[weir__self->index];
+    struct station *st = *mine; /* nobody else sets it */
+    if (st == NULL) {
+        st = weir__mailbox_new(sizeof *st, t->elem_size, deliver_mail);
+        if (st == NULL)
+            return NULL;
+        weir__list_init(&st->list);
+        weir__waitq_lock(&t->q);
+        *mine = st;
+        weir__waitq_unlock(&t->q);
+    }
+    return weir__mailbox_reserve(&st->mail, capacity) ? st : NULL;
+}
+
+/* Puts it on its list, if the topic takes more. */
 static weir_err join_topic(weir_topic *t, weir_subscription *s)
 {
     weir__waitq_lock(&t->q);
@@ -189,8 +247,12 @@ static weir_err join_topic(weir_topic *t, weir_subscription *s)
         (t->subscribers >= t->subscribers_max || weir__is_refused("subscriptions")))
         err = WEIR_ELIMIT;
     if (err == WEIR_OK) {
-        weir__list_push_back(&t->list, &s->link);
+        weir__list_push_back(s->station != NULL ? &s->station->list : &t->list, &s->link);
         s->topic = t;
+        if (s->station != NULL) {
+            s->station->subscribers++;
+            s->next = weir__mailbox_next(&s->station->mail);
+        }
         t->subscribers++;
         t->refusers += s->policy == WEIR_TOPIC_REFUSE;
     }
@@ -218,9 +280,12 @@ weir_subscription *weir_subscribe_at(const weir_site *site, weir_ctx *c, weir_to
     weir__token_open(&s->token, ctx, WEIR__KIND_SUBSCRIPTION);
     s->policy = policy;
     weir__list_init(&s->link);
-    weir__chan_init(&s->queue, ctx, t->elem_size, capacity, t->q.is_shared, site);
+    bool is_mailed =
+        t->q.is_shared && !weir__ctx_is_shared(ctx) && policy == WEIR_TOPIC_DROP_OLDEST;
+    weir__chan_init(&s->queue, ctx, t->elem_size, capacity, t->q.is_shared && !is_mailed, site);
     weir__own(ctx, &s->owned, &subscription_type, site);
-    s->err = join_topic(t, s);
+    s->station = is_mailed ? station_of(t, capacity) : NULL;
+    s->err = is_mailed && s->station == NULL ? -ENOMEM : join_topic(t, s);
     if (s->err < 0)
         weir__chan_close(&s->queue);
     return weir__token_handle(&s->token);
@@ -255,6 +320,7 @@ weir_err weir_subscription_recv(weir_ctx *c, weir_subscription *s, void *elem)
     weir__given(elem, "the element");
     (void)weir__ctx_of(c);
     s = subscription_of(s, __func__);
+    look_for_mail(s);
     return s->err < 0 ? weir__wait_refused(s->err) : weir_chan_recv(c, queue_of(s), elem);
 }
 
@@ -264,6 +330,7 @@ weir_err weir_subscription_try_recv(weir_ctx *c, weir_subscription *s, void *ele
     weir__given(elem, "the element");
     (void)weir__ctx_of(c);
     s = subscription_of(s, __func__);
+    look_for_mail(s);
     return s->err < 0 ? s->err : weir_chan_try_recv(c, queue_of(s), elem);
 }
 
@@ -278,6 +345,7 @@ uint64_t weir_subscription_dropped(const weir_subscription *subscription)
 {
     WEIR__FIBERS_ONLY(0);
     weir_subscription *s = subscription_of(subscription, __func__);
+    look_for_mail(s);
     weir__chan_lock(&s->queue);
     uint64_t n = s->dropped;
     weir__chan_unlock(&s->queue);
@@ -303,7 +371,7 @@ static bool is_refused(const weir_topic *t)
     return is_full;
 }
 
-/* One copy; whom it serves, who waits, is returned. Under the topic's lock. */
+/* One copy; whom it serves, who waits, is returned. A direct one's under the topic's lock. */
 static struct weir__chan_party *deliver(weir_subscription *s, const void *elem)
 {
     struct weir__chan_party *served = NULL;
@@ -321,7 +389,51 @@ static struct weir__chan_party *deliver(weir_subscription *s, const void *elem)
     return served;
 }
 
-/* To all; who was served is chained in that order. Under the topic's lock. */
+/* On the station's worker: whom it serves has waited here, and does not run before this returns. */
+static void deliver_here(weir_subscription *s, const void *elem)
+{
+    struct weir__chan_party *served = deliver(s, elem);
+    if (served != NULL)
+        weir__wake(&served->wait, WEIR_OK);
+}
+
+static void deliver_mail(struct weir__mailbox *m, uint64_t number, const void *elem)
+{
+    WEIR_LIST_EACH(node, &WEIR_CONTAINER(m, struct station, mail)->list) {
+        weir_subscription *s = WEIR_CONTAINER(node, weir_subscription, link);
+        if (number < s->next)
+            continue; /* published before it subscribed */
+        s->dropped += number - s->next;
+        s->next = number + 1;
+        deliver_here(s, elem);
+    }
+}
+
+/* One message for each other worker that has subscribers, chained. Under the topic's lock. */
+static struct weir__mailbox *mail_to_others(weir_topic *t, const void *elem)
+{
+    struct weir__mailbox *to_post = NULL;
+    for (uint32_t i = 0; i < t->workers; i++) {
+        struct station *st = t->stations[i];
+        if (st == NULL || st->subscribers == 0 || st->mail.worker == weir__self ||
+            !weir__mailbox_put(&st->mail, elem))
+            continue;
+        st->mail.next_post = to_post;
+        to_post = &st->mail;
+    }
+    return to_post;
+}
+
+static void deliver_to_own(const weir_topic *t, const void *elem)
+{
+    const struct station *st = t->workers > 0 ? t->stations[weir__self->index] : NULL;
+    if (st == NULL)
+        return;
+    WEIR_LIST_EACH(node, &st->list)
+        deliver_here(WEIR_CONTAINER(node, weir_subscription, link), elem);
+}
+
+/* To all that are direct; who was served is chained in that order. Under the topic's lock. */
 static struct weir__chan_party *deliver_to_all(weir_topic *t, const void *elem)
 {
     struct weir__chan_party *first = NULL, **end = &first;
@@ -347,13 +459,23 @@ weir_err weir_publish(weir_ctx *c, weir_topic *topic, const void *elem)
     if (err < 0)
         return weir__call_refused(err);
     struct weir__chan_party *served = NULL;
+    struct weir__mailbox *to_post = NULL;
     weir__waitq_lock(&t->q);
     err = weir__waitq_state(&t->q);
     if (err == WEIR_OK && is_refused(t))
         err = -EAGAIN;
-    if (err == WEIR_OK)
+    if (err == WEIR_OK) {
         served = deliver_to_all(t, elem);
+        to_post = mail_to_others(t, elem);
+    }
     weir__waitq_unlock(&t->q);
+    if (err == WEIR_OK)
+        deliver_to_own(t, elem);
+    while (to_post != NULL) {
+        struct weir__mailbox *m = to_post;
+        to_post = m->next_post; /* not after it is posted: it may be gone then */
+        weir__mailbox_post(m);
+    }
     while (served != NULL) {
         struct weir__chan_party *p = served;
         served = p->next; /* not after the wake: its stack may be gone then */

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -385,6 +386,104 @@ struct crowd {
     _Atomic uint64_t published, received, dropped;
 };
 
+/*
+ * What another worker has published while this one was held: each queue has what it would have,
+ * had all come at once.
+ */
+struct held {
+    weir_topic *t;
+    weir_chan *ready;
+    atomic_int published; /* how often it has; the subscriber's worker is held until then */
+};
+
+static void hold_until(weir_ctx *c, struct held *h, int published)
+{
+    char one = 1;
+    assert_int_equal(weir_chan_send(c, h->ready, &one), WEIR_OK);
+    while (atomic_load(&h->published) < published)
+        ;
+}
+
+static void subscribe_held(void *arg)
+{
+    struct held *h = arg;
+    int64_t v;
+    struct weir__ctx *inner = weir__ctx_new(weir__self->root, weir_never(), 0, NULL);
+    weir_ctx *c = weir__ctx_handle(inner);
+    weir_subscription *oldest = weir_subscribe(c, h->t, .capacity = 3);
+    weir_subscription *newest =
+        weir_subscribe(c, h->t, .capacity = 3, .policy = WEIR_TOPIC_DROP_NEWEST);
+    hold_until(c, h, 1);
+    weir_subscription *late = weir_subscribe(c, h->t, .capacity = 20);
+    expect(c, oldest, 98, 100);
+    expect(c, newest, 1, 3);
+    expect(c, late, 1, 0);
+    assert_int_equal(weir_subscription_dropped(oldest), 97);
+    assert_int_equal(weir_subscription_dropped(newest), 97);
+    assert_int_equal(weir_subscription_dropped(late), 0);
+    weir_subscription *strict = weir_subscribe(c, h->t, .capacity = 2, .policy = WEIR_TOPIC_REFUSE);
+    hold_until(c, h, 2);
+    expect(c, strict, 1, 2); /* the third was refused to all */
+    expect(c, late, 1, 2);
+    expect(c, oldest, 1, 2);
+    hold_until(c, h, 3);
+    weir_unsubscribe(c, late); /* what came before that may still be received */
+    assert_int_equal(weir_subscription_try_recv(c, late, &v), WEIR_OK);
+    assert_int_equal(v, 3);
+    assert_int_equal(weir_subscription_try_recv(c, late, &v), WEIR_ECLOSED);
+    assert_int_equal(weir_topic_subscribers(h->t), 3);
+    weir__ctx_end(inner);
+    weir_chan_close(weir__ctx_handle(weir__self->root), h->ready);
+}
+
+static void start_held(struct weir__worker *w, void *arg)
+{
+    if (w->index == 1)
+        assert_non_null(weir__fiber_start(w, subscribe_held, arg, "held", NULL, w->root));
+}
+
+static weir_err publishes_to_held(weir_ctx *app, void *arg)
+{
+    struct held *h = arg;
+    char one;
+    int64_t v = 3;
+    h->t = weir_topic_new(app, int64_t);
+    h->ready = weir_chan_new(app, char, 1);
+    assert_int_equal(weir__on_each_worker(weir__self->root, start_held, h, weir_sec(10)), WEIR_OK);
+    assert_int_equal(weir_chan_recv(app, h->ready, &one), WEIR_OK);
+    publish(app, h->t, 1, 100);
+    atomic_store(&h->published, 1);
+    assert_int_equal(weir_chan_recv(app, h->ready, &one), WEIR_OK);
+    publish(app, h->t, 1, 2);
+    assert_int_equal(weir_publish(app, h->t, &v), -EAGAIN);
+    atomic_store(&h->published, 2);
+    assert_int_equal(weir_chan_recv(app, h->ready, &one), WEIR_OK);
+    publish(app, h->t, 3, 3);
+    atomic_store(&h->published, 3);
+    assert_int_equal(weir_chan_recv(app, h->ready, &one), WEIR_ECLOSED);
+    assert_int_equal(weir_topic_subscribers(h->t), 0);
+    publish(app, h->t, 4, 4); /* its station is there, and empty */
+    return WEIR_OK;
+}
+
+static void run_workers(weir_err (*main)(weir_ctx *app, void *arg), void *arg)
+{
+    struct weir__runtime_options options = {.workers = WORKERS, .stall = weir_ns(-1)};
+    char message[128];
+    weir_err err;
+    struct weir__runtime *rt = weir__runtime_new(&options, &err, message, sizeof message);
+    assert_non_null(rt);
+    assert_int_equal(weir__runtime_run(rt, main, arg), WEIR_OK);
+    weir__runtime_free(rt);
+}
+
+static void test_a_worker_that_is_held_loses_what_its_queues_would(void **state)
+{
+    (void)state;
+    struct held h = {.published = 0};
+    run_workers(publishes_to_held, &h);
+}
+
 /* Subscribes for good: gets all, or drops it and knows. */
 static void listen_long(void *arg)
 {
@@ -467,16 +566,10 @@ static weir_err crowded(weir_ctx *app, void *arg)
 static void test_workers_share_a_topic_and_count_what_they_drop(void **state)
 {
     (void)state;
-    struct weir__runtime_options options = {.workers = WORKERS, .stall = weir_ns(-1)};
     struct crowd k = {.published = 0};
-    char message[128];
-    weir_err err;
-    struct weir__runtime *rt = weir__runtime_new(&options, &err, message, sizeof message);
-    assert_non_null(rt);
-    assert_int_equal(weir__runtime_run(rt, crowded, &k), WEIR_OK);
+    run_workers(crowded, &k);
     assert_int_equal(k.published, WORKERS * ITEMS);
     assert_int_equal(k.received + k.dropped, WORKERS * k.published);
-    weir__runtime_free(rt);
 }
 
 int main(void)
@@ -487,6 +580,7 @@ int main(void)
         cmocka_unit_test(test_L32_subscriptions_belong_to_a_context),
         cmocka_unit_test(test_whatever_fails_none_is_left),
         cmocka_unit_test(test_misuse_panics),
+        cmocka_unit_test(test_a_worker_that_is_held_loses_what_its_queues_would),
         cmocka_unit_test(test_workers_share_a_topic_and_count_what_they_drop),
     };
     weir__watch_install();
