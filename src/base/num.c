@@ -72,6 +72,16 @@ size_t weir__num_put_i64(char *out, int64_t v)
     return 1 + weir__num_put_u64(out + 1, 0 - (uint64_t)v);
 }
 
+size_t weir__num_put_hex(char *out, const uint8_t *bytes, size_t n)
+{
+    static const char hex[] = "0123456789abcdef";
+    for (size_t i = 0; i < n; i++) {
+        *out++ = hex[bytes[i] >> 4];
+        *out++ = hex[bytes[i] & 15];
+    }
+    return 2 * n;
+}
+
 /* `digits` with `decimals` of them behind the point: 1234, 2 is 12.34; 5, 3 is 0.005. */
 static size_t put_decimals(char *out, uint64_t digits, unsigned decimals)
 {

@@ -16,6 +16,9 @@ enum { WEIR__INT_TEXT_MAX = 20, WEIR__DOUBLE_TEXT_MAX = 32 };
 size_t weir__num_put_u64(char *out, uint64_t v);
 size_t weir__num_put_i64(char *out, int64_t v);
 
+/* Writes `n` bytes as two lower-case digits each, without a NUL; returns their length, 2 * n. */
+size_t weir__num_put_hex(char *out, const uint8_t *bytes, size_t n);
+
 /*
  * Writes the shortest text that reads back as the same finite double (or float), in a form that
  * JSON allows: 12.5, -0, 1e+21, 5e-324. Returns its length. Not finite: asserts.

@@ -311,6 +311,22 @@ static void the_locale_does_not_matter(void **state)
     setlocale(LC_ALL, "C");
 }
 
+static void bytes_in_hexadecimal(void **state)
+{
+    (void)state;
+    char text[2 * 256 + 1] = "", expected[3];
+    uint8_t bytes[256];
+    for (unsigned i = 0; i < 256; i++)
+        bytes[i] = (uint8_t)i;
+    assert_int_equal(weir__num_put_hex(text, bytes, 0), 0);
+    assert_int_equal(weir__num_put_hex(text, bytes, 256), 512);
+    for (unsigned i = 0; i < 256; i++) {
+        snprintf(expected, sizeof expected, "%02x", i);
+        assert_memory_equal(text + 2 * (size_t)i, expected, 2);
+    }
+    assert_int_equal(text[512], '\0');
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +339,7 @@ int main(void)
         cmocka_unit_test(long_numbers_are_read_exactly),
         cmocka_unit_test(only_numbers_are_taken),
         cmocka_unit_test(the_locale_does_not_matter),
+        cmocka_unit_test(bytes_in_hexadecimal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
