@@ -104,7 +104,8 @@ class Fibers(gdb.Command):
 
     def invoke(self, argument, from_tty):
         for f in fibers():
-            route = text(f["ctx"]["route"]) if f["ctx"] else ""
+            has_origin = f["ctx"] and f["ctx"]["origin"]
+            route = text(f["ctx"]["origin"]["route"]) if has_origin else ""
             print(f"fiber {int(f['id'])} {text(f['name'])}, {STATES[int(f['state'])]}  {route}")
 
 

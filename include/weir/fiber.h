@@ -77,8 +77,8 @@ typedef struct weir_detach_options {
 /**
  * Starts background work that outlives the request: a context of its own below the application's, a
  * copy of the data, a deadline, and a bound on how many may run (1,000 a worker unless configured).
- * It keeps the request's id and route for logs, not its values; the handles of the application are
- * there. Nobody waits for its result: it logs what went wrong by itself.
+ * It keeps the request's id, trace and route for logs, not its values; the handles of the
+ * application are there. Nobody waits for its result: it logs what went wrong by itself.
  *
  * fn       a weir_fiber_fn
  * data     `size` bytes (at most 64 KiB; more is misuse, panics) copied; the fiber gets the

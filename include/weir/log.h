@@ -1,9 +1,9 @@
 /*
  * Log lines. A line is one JSON object: time (UTC, milliseconds), level, msg, at (file:line) and,
- * where there is one, request_id and route. In a service writing one never waits for the disk:
- * lines go to a ring of 1 MiB that a thread empties; when it is full a line is dropped and
- * counted (debug and info already when it is four fifths full). Before a worker has logged, after
- * the end and in simulated tests, who logs writes. They go to standard error.
+ * where there is a request, trace_id, request_id and route. In a service writing one never waits
+ * for the disk: lines go to a ring of 1 MiB that a thread empties; when it is full a line is
+ * dropped and counted (debug and info already when it is four fifths full). Before a worker has
+ * logged, after the end and in simulated tests, who logs writes. They go to standard error.
  */
 #ifndef WEIR_LOG_H
 #define WEIR_LOG_H
@@ -25,7 +25,7 @@ typedef enum weir_log_level {
 /**
  * Writes a log line.
  *
- * c        may be NULL: then the line has neither request id nor route
+ * c        may be NULL: then the line says nothing of a request
  * level    a weir_log_level
  * ...      printf format and values: the message, made during the call. Any bytes: they are
  *          escaped

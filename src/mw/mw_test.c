@@ -164,6 +164,7 @@ static void expect_whole(struct kit *k, const char *method, const char *path, in
     (void)number_in(line, "\"bytes_in\"");
     (void)number_in(line, "\"bytes_out\"");
     assert_non_null(strstr(line, "\"reason\":\""));
+    assert_non_null(strstr(line, "\"trace_id\":\""));
     assert_non_null(strstr(line, "\"request_id\":\"r-17\""));
     assert_non_null(strstr(line, "\"cut\":true"));
 }

@@ -55,8 +55,7 @@ weir_err weir_mw_request_id(weir_ctx *c)
     weir_str id = weir_header(c, "X-Request-Id");
     if (!is_sane(id))
         id = make(weir__ctx_handle(r->x->ctx)); /* `c` may end before the request does */
-    r->x->ctx->request_id = id;
-    weir__ctx_of(c)->request_id = id;
+    r->x->ctx->own_origin.request_id = id;
     if (id.ptr != NULL) {
         weir_err err = weir_set_header(c, "X-Request-Id", id);
         if (err < 0)

@@ -20,7 +20,6 @@
 
 #define REPORTS_MAX 4
 #define RETRY_NS 1000000000 /* after a failure to open ahead */
-#define REQUEST_ID_MAX 64
 
 /* --- reports ---------------------------------------------------------------------------------- */
 
@@ -28,10 +27,8 @@
 struct report {
     const char *kind; /* "lease", "rows", "transaction" */
     const weir_site *site;
-    const char *route;
     weir_dur age;
-    size_t id_len;
-    char id[REQUEST_ID_MAX];
+    struct weir__origin_copy origin;
     void *stack[WEIR__STACK_DEPTH];
     char waits[96]; /* what its fiber waits for; only where that is known */
 };
@@ -51,19 +48,15 @@ static void copy_wait(struct report *r, const struct weir__pool_slot *slot)
 static void copy_facts(struct report *r, const struct weir__pool_slot *slot,
                        const struct weir__owned *holder)
 {
-    weir_str id = slot->ctx->request_id;
     r->kind = holder->type->name;
     r->site = slot->site;
-    r->route = slot->ctx->route;
     r->age = weir_time_sub(weir__self->now, slot->leased);
-    r->id_len = id.len < sizeof r->id ? id.len : sizeof r->id;
-    if (r->id_len > 0)
-        memcpy(r->id, id.ptr, r->id_len);
+    weir__origin_keep(&r->origin, slot->ctx->origin);
     memcpy(r->stack, holder->stack, sizeof r->stack);
     copy_wait(r, slot);
 }
 
-static void tell(const struct weir__pool *pool, const struct report *r)
+static void tell(const struct weir__pool *pool, struct report *r)
 {
     char bytes[2500];
     weir_buf text;
@@ -71,10 +64,6 @@ static void tell(const struct weir__pool *pool, const struct report *r)
     weir_buf_printf(&text, "a %s of pool %s is out for %lld ms (threshold %lld ms), since %s:%d",
                     r->kind, pool->stats.name, (long long)(r->age.ns / 1000000),
                     (long long)(pool->o.leak_threshold.ns / 1000000), r->site->file, r->site->line);
-    if (r->id_len > 0)
-        weir_buf_printf(&text, ", request %.*s", (int)r->id_len, r->id);
-    if (r->route != NULL)
-        weir_buf_printf(&text, " of %s", r->route);
     if (r->waits[0] != '\0')
         weir_buf_printf(&text, "; its fiber waits in %s", r->waits);
     weir_buf_puts(&text, WEIR_S("; acquired by "));
@@ -83,8 +72,10 @@ static void tell(const struct weir__pool *pool, const struct report *r)
             weir_buf_puts(&text, WEIR_S(" < "));
         weir__symbolise(r->stack[i], &text);
     }
-    weir_str s = weir_buf_str(&text);
-    weir_log_at(r->site, NULL, WEIR_LOG_WARN, WEIR_STR_FMT, WEIR_STR_ARG(s));
+    struct weir__log_line line;
+    weir__log_begin(&line, WEIR_LOG_WARN, weir_buf_str(&text), r->site, NULL);
+    weir__log_origin(&line, weir__origin_kept(&r->origin));
+    weir__log_end(&line);
 }
 
 void weir__pool_report_return(struct weir__pool *pool, const weir_site *site, weir_dur age)

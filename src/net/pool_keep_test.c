@@ -183,13 +183,14 @@ static int borrowed_at;
 
 static weir_err keeps_too_long(weir_ctx *c, void *arg)
 {
+    weir__ctx_originate(weir__ctx_of(c), "GET /keeps");
+    weir__ctx_of(c)->own_origin.request_id = WEIR_S("req-42");
     struct weir__pool *pool = FAKE_POOL(c, arg, .max_open = 1, .leak_threshold = weir_sec(5));
     struct weir__lease a;
     char bytes[8000];
     weir_buf log;
     weir_buf_init_fixed(&log, bytes, sizeof bytes - 1);
     weir__log_capture(&log);
-    weir__ctx_of(c)->request_id = WEIR_S("req-42");
     borrowed_at = __LINE__ + 1;
     assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
     assert_int_equal(weir_sleep(c, weir_ms(4900)), WEIR_OK);
@@ -201,7 +202,8 @@ static weir_err keeps_too_long(weir_ctx *c, void *arg)
     snprintf(place, sizeof place, "pool_keep_test.c:%d", borrowed_at);
     assert_non_null(strstr(bytes, "lease of pool orders is out"));
     assert_non_null(strstr(bytes, place));
-    assert_non_null(strstr(bytes, "req-42"));
+    assert_non_null(strstr(bytes, "\"request_id\":\"req-42\",\"route\":\"GET /keeps\""));
+    assert_non_null(strstr(bytes, "\"trace_id\":\""));
     assert_non_null(strstr(bytes, "keeps_too_long")); /* the stack */
     assert_non_null(strstr(bytes, "waits in sleep"));
     assert_null(strstr(bytes, "is back"));
@@ -213,7 +215,7 @@ static weir_err keeps_too_long(weir_ctx *c, void *arg)
     assert_non_null(strstr(bytes, "is back after"));
     assert_int_equal(stats_of(pool).leaks_returned, 1);
     weir__log_capture(NULL);
-    weir__ctx_of(c)->request_id = (weir_str){NULL, 0};
+    weir__ctx_of(c)->origin = NULL;
     return WEIR_OK;
 }
 

@@ -190,6 +190,8 @@ static void put_fiber(struct names *names, const struct weir__dump_fiber *f, wei
     }
     if (f->reason != WEIR_REASON_NONE)
         weir_buf_printf(out, ", cancelled: %s", weir_reason_name(f->reason));
+    if (f->trace_id.len > 0)
+        weir_buf_printf(out, ", trace " WEIR_STR_FMT, WEIR_STR_ARG(f->trace_id));
     weir_buf_putc(out, '\n');
     put_owned(f, now, out);
     put_stack(names, f->stack, f->depth, out);
@@ -300,6 +302,8 @@ static void json_fiber(struct weir__json_writer *w, struct names *names,
         json_text(w, "route", weir_str_from(f->route));
     if (f->request_id.len > 0)
         json_text(w, "request_id", f->request_id);
+    if (f->trace_id.len > 0)
+        json_text(w, "trace_id", f->trace_id);
     if (f->waits_for != NULL) {
         json_text(w, "waits_for", weir_str_from(f->waits_for));
         json_text(w, "waits_details", f->waits_details);

@@ -124,8 +124,7 @@ static void init(struct weir__ctx *c, const weir_site *site)
     c->join_oks = 0;
     c->join_mode = WEIR_JOIN_ALL;
     c->awaits_children = false;
-    c->route = NULL;
-    c->request_id = (weir_str){NULL, 0};
+    c->origin = NULL;
     c->exchange = NULL;
     c->opener = NULL;
     c->opened_sp = NULL;
@@ -149,8 +148,7 @@ struct weir__ctx *weir__ctx_new_top(struct weir__worker *w, struct weir__ctx *pa
 static void inherit(struct weir__ctx *c, const struct weir__ctx *parent)
 {
     c->reason = parent->reason;
-    c->route = parent->route;
-    c->request_id = parent->request_id;
+    c->origin = parent->origin;
     c->exchange = parent->exchange;
     c->deadline = parent->deadline;
     c->deadline_owner = parent->deadline_owner;
@@ -182,6 +180,17 @@ struct weir__ctx *weir__ctx_new(struct weir__ctx *parent, weir_time deadline, si
     c->seq = ++w->next_ctx_seq;
     weir__count(&w->stats.contexts, 1);
     return c;
+}
+
+void weir__ctx_originate(struct weir__ctx *c, const char *route)
+{
+    WEIR_ASSERT(weir__list_empty(&c->children), "C6: what is below a request works for it");
+    struct weir__origin *o = &c->own_origin;
+    o->route = route;
+    o->request_id = (weir_str){NULL, 0};
+    o->number = c->seq;
+    memset(o->caller.trace_id, 0, sizeof o->caller.trace_id);
+    c->origin = o;
 }
 
 /* --- cancelling --------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
  * C4: who waits for its fibers is on `joiners`, and woken when the last of them has ended.
  * C5: a context that code of a fiber opened (weir_ctx_open, WEIR_SCOPE, WEIR_WITH) is on that
  *     fiber's `opened` until it ends (scope.h).
+ * C6: its `origin` is its own, or that of a context above it.
  */
 #ifndef WEIR_RT_CONTEXT_H
 #define WEIR_RT_CONTEXT_H
@@ -19,6 +20,7 @@
 
 #include "base/arena.h"
 #include "base/list.h"
+#include "base/origin.h"
 #include "rt/owned.h"
 #include "rt/timer.h"
 #include "rt/token.h"
@@ -68,12 +70,12 @@ struct weir__ctx {
     weir_err join_err;          /* first error of its fibers */
     uint32_t join_oks;          /* fibers that ended well */
     uint8_t join_mode;
-    bool awaits_children;          /* the joiner waits for the sub-contexts as well: a root's end */
-    const char *route;             /* "GET /users/:id"; app's lifetime; inherited */
-    weir_str request_id;           /* borrowed from the request; inherited */
-    void *exchange;                /* the room http's request; inherited; NULL outside of one */
+    bool awaits_children; /* the joiner waits for the sub-contexts as well: a root's end */
+    const struct weir__origin *origin; /* what it works for; inherited; NULL: no request */
+    struct weir__origin own_origin;    /* where that is, for a request's and for detached work's */
+    void *exchange;                    /* the room http's request; inherited; NULL outside of one */
     struct weir__runtime *runtime; /* of the application's context only: its lock; NULL elsewhere */
-    uint64_t seq;                  /* order of opening on its worker */
+    uint64_t seq;                  /* order of opening on its worker; unique in the process */
     bool is_fiber;                 /* it is the own context of a fiber */
     bool is_opened;                /* code opened it, and may close it */
     bool is_scope;                 /* its block joins it on every way out */
@@ -181,6 +183,19 @@ void weir__ctx_hand_up_error(const struct weir__ctx *from, struct weir__ctx *to)
 
 /* Cancels it and all below it; the first reason stays. On its worker. */
 void weir__ctx_cancel(struct weir__ctx *c, weir_reason reason);
+
+/*
+ * Makes `c` that of a request: it, and what is opened below it from now on, works for `route`,
+ * which lives as long as the application. Neither request id nor caller is known yet: who learns of
+ * them writes them into `own_origin`.
+ */
+void weir__ctx_originate(struct weir__ctx *c, const char *route);
+
+/* The request's id: borrowed from it, or from the detached work; absent: none. */
+static inline weir_str weir__ctx_request_id(const struct weir__ctx *c)
+{
+    return c->origin != NULL ? c->origin->request_id : (weir_str){NULL, 0};
+}
 
 /* WEIR_OK, or why waits in it must not begin. Knows shields; looks at the worker's cached clock. */
 weir_err weir__ctx_check(struct weir__ctx *c);

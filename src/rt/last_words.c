@@ -47,10 +47,8 @@ static void add_who(struct weir__log_line *l, const struct weir__fiber *f)
     if (f == NULL)
         return;
     weir__log_str(l, "fiber", weir_str_from(f->name));
-    if (f->ctx == NULL)
-        return;
-    weir__log_str(l, "request_id", f->ctx->request_id);
-    weir__log_str_upto(l, "route", weir_str_from(f->ctx->route), WEIR__LOG_ROUTE_BYTES);
+    if (f->ctx != NULL)
+        weir__log_origin(l, f->ctx->origin);
 }
 
 /* --- names -------------------------------------------------------------------------------- */

@@ -11,7 +11,6 @@
 
 #define WEIR__LOG_LINE_MAX 4096 /* bytes a line, its end included */
 #define WEIR__LOG_TIME_BYTES 24
-#define WEIR__LOG_ROUTE_BYTES 400 /* what a route may take of a line: it is as long as a pattern */
 #define WEIR__LOG_RING_BYTES (1u << 20) /* lines on their way to the writer */
 
 /*
@@ -29,8 +28,8 @@ struct weir__log_line {
 bool weir__log_wants(weir_log_level level);
 
 /*
- * Time, level and message; with `site` (may be NULL) the place, with `c` (may be NULL) its request
- * id and route.
+ * Time, level and message; with `site` (may be NULL) the place, with `c` (may be NULL) what it
+ * works for.
  */
 void weir__log_begin(struct weir__log_line *l, weir_log_level level, weir_str message,
                      const weir_site *site, const struct weir__ctx *c);
@@ -39,6 +38,8 @@ void weir__log_str(struct weir__log_line *l, const char *key, weir_str value);
 /* For a value of any length before others: of the line it takes `max` bytes, its end is cut. */
 void weir__log_str_upto(struct weir__log_line *l, const char *key, weir_str value, size_t max);
 void weir__log_int(struct weir__log_line *l, const char *key, int64_t value);
+/* trace_id, request_id and route of whom a line is about; NULL: nothing. */
+void weir__log_origin(struct weir__log_line *l, const struct weir__origin *o);
 /* Hands the line on, unless it is below the level. Never waits. */
 void weir__log_end(struct weir__log_line *l);
 

@@ -19,6 +19,7 @@
 #define END_BYTES 16      /* ,"cut":true}\n */
 #define FIELDS_BYTES 1024 /* what the message leaves to the fields after it */
 #define ID_BYTES 128      /* of these for the request's id */
+#define ROUTE_BYTES 400   /* and for the route, which is as long as a pattern */
 
 /* Bytes still free, with `reserve` kept. */
 static size_t room(const struct weir__log_line *l, size_t reserve)
@@ -112,6 +113,18 @@ void weir__log_int(struct weir__log_line *l, const char *key, int64_t value)
         l->out.len += weir__num_put_i64(l->out.ptr + l->out.len, value);
 }
 
+void weir__log_origin(struct weir__log_line *l, const struct weir__origin *o)
+{
+    if (o == NULL)
+        return;
+    char id[2 * WEIR__TRACE_ID_BYTES];
+    struct weir__trace t = weir__origin_trace(o);
+    weir_str text = {id, weir__num_put_hex(id, t.trace_id, sizeof t.trace_id)};
+    weir__log_str(l, "trace_id", text);
+    weir__log_str_upto(l, "request_id", o->request_id, ID_BYTES);
+    weir__log_str_upto(l, "route", weir_str_from(o->route), ROUTE_BYTES);
+}
+
 /* --- the beginning ------------------------------------------------------------------------ */
 
 static void put_digits(char *out, unsigned n, unsigned value)
@@ -177,10 +190,8 @@ void weir__log_begin(struct weir__log_line *l, weir_log_level level, weir_str me
         weir_str place = {at, n < (int)sizeof at ? (size_t)n : sizeof at - 1};
         weir__log_str(l, "at", place);
     }
-    if (c != NULL) {
-        weir__log_str_upto(l, "request_id", c->request_id, ID_BYTES);
-        weir__log_str_upto(l, "route", weir_str_from(c->route), WEIR__LOG_ROUTE_BYTES);
-    }
+    if (c != NULL)
+        weir__log_origin(l, c->origin);
 }
 
 void weir_log_at(const weir_site *site, weir_ctx *c, weir_log_level level, const char *format, ...)

@@ -149,7 +149,8 @@ static void test_long_values_leave_the_others(void **state)
     static char text[9000];
     static const char *const fills[] = {"a", "\"", "\x01", "\xff", "\xc3\xa4"};
     for (size_t i = 0; i < sizeof fills / sizeof fills[0]; i++) {
-        struct weir__ctx c = {.route = text, .request_id = WEIR_S("r-17")};
+        struct weir__origin o = {.route = text, .request_id = WEIR_S("r-17")};
+        struct weir__ctx c = {.origin = &o};
         struct weir__log_line l;
         for (size_t n = 0; n + 2 < sizeof text; n += strlen(fills[i]))
             memcpy(text + n, fills[i], strlen(fills[i]));
@@ -171,10 +172,12 @@ static void test_long_values_leave_the_others(void **state)
 static weir_err logs_its_request(weir_ctx *c, void *arg)
 {
     (void)arg;
-    weir__ctx_of(c)->route = "GET /users/:id";
-    weir__ctx_of(c)->request_id = WEIR_S("r-17");
+    weir__ctx_originate(weir__ctx_of(c), "GET /users/:id");
+    weir__ctx_of(c)->own_origin.request_id = WEIR_S("r-17");
+    weir__ctx_of(c)->own_origin.caller = (struct weir__trace){{0x4b, [15] = 0xf3}, {1}, 0};
     weir_log(c, WEIR_LOG_INFO, "hello");
-    assert_non_null(strstr(logged(), "\"request_id\":\"r-17\",\"route\":\"GET /users/:id\"}\n"));
+    assert_non_null(strstr(logged(), ",\"trace_id\":\"4b0000000000000000000000000000f3\","
+                                     "\"request_id\":\"r-17\",\"route\":\"GET /users/:id\"}\n"));
     return WEIR_OK;
 }
 

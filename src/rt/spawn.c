@@ -168,6 +168,17 @@ weir_err weir_join_as(weir_ctx *handle, weir_join_mode mode)
     return reason != WEIR_OK ? reason : err;
 }
 
+/* Detached work outlives its request: a copy, the bytes of the request's id included. */
+static void take_origin(struct weir__ctx *c, const struct weir__origin *from)
+{
+    if (from == NULL)
+        return;
+    c->own_origin = *from;
+    if (from->request_id.len > 0)
+        c->own_origin.request_id = weir__arena_str(&c->arena, from->request_id);
+    c->origin = &c->own_origin;
+}
+
 weir_err weir_detach_at(const weir_site *site, weir_ctx *handle, weir_fiber_fn fn, const char *name,
                         const void *data, size_t size, const weir_detach_options *options)
 {
@@ -194,10 +205,7 @@ weir_err weir_detach_at(const weir_site *site, weir_ctx *handle, weir_fiber_fn f
     struct weir__ctx *c = weir__ctx_new(root, weir_time_add(weir__worker_now(w), timeout), 0, site);
     if (c == NULL)
         return -ENOMEM;
-    c->route = from->route;
-    c->request_id = (weir_str){NULL, 0};
-    if (from->request_id.len > 0)
-        c->request_id = weir__arena_str(&c->arena, from->request_id);
+    take_origin(c, from->origin);
     void *copy = size > 0 ? weir__ctx_alloc(c, size) : NULL;
     if (size > 0 && copy == NULL) {
         weir__ctx_end(c);

@@ -198,6 +198,7 @@ struct weir__worker *weir__worker_new(struct weir__runtime *rt, unsigned index)
     if (w == NULL)
         return NULL;
     *w = (struct weir__worker){.runtime = rt, .index = index, .poller.ops = rt->options.poller};
+    w->next_ctx_seq = (uint64_t)index << 48; /* 2^48 contexts are more than a worker will see */
     weir__list_init(&w->ready);
     weir__list_init(&w->fibers);
     weir__list_init(&w->free_fibers);

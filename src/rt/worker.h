@@ -91,8 +91,8 @@ struct weir__worker {
     _Atomic uint64_t inbox_woken;               /* how many those are: still counted as parked */
     atomic_bool is_sleeping;
     uint64_t next_fiber_id;
-    uint64_t next_ctx_seq;
-    uint16_t next_tag; /* of an object's handle (token.h) */
+    uint64_t next_ctx_seq; /* the last that a context got; no other worker gives it */
+    uint16_t next_tag;     /* of an object's handle (token.h) */
     struct weir__worker_stats stats;
     void *slots[WEIR__SLOTS];
     void *asan_stack; /* bounds of its own stack, for the sanitizers */

@@ -11,6 +11,8 @@
  */
 #include "watch/dump.h"
 
+#include "base/num.h"
+
 enum { DETAILS_MAX = 512, CONTEXTS_MAX = 256 };
 
 void weir__dump_init(struct weir__dump *d, size_t count_max, size_t bytes_max)
@@ -111,12 +113,23 @@ static void add_wait(struct weir__dump *d, struct weir__dump_fiber *copy,
     copy->since = wait->since;
 }
 
+static void add_origin(struct weir__dump *d, struct weir__dump_fiber *copy,
+                       const struct weir__origin *o)
+{
+    char id[2 * WEIR__TRACE_ID_BYTES];
+    struct weir__trace t = weir__origin_trace(o);
+    weir_str text = {id, weir__num_put_hex(id, t.trace_id, sizeof t.trace_id)};
+    copy->trace_id = weir__arena_str(&d->arena, text);
+    copy->route = o->route;
+    if (o->request_id.len > 0)
+        copy->request_id = weir__arena_str(&d->arena, o->request_id);
+}
+
 static void add_context(struct weir__dump *d, struct weir__dump_fiber *copy,
                         const struct weir__ctx *c)
 {
-    copy->route = c->route;
-    if (c->request_id.len > 0)
-        copy->request_id = weir__arena_str(&d->arena, c->request_id);
+    if (c->origin != NULL)
+        add_origin(d, copy, c->origin);
     copy->deadline = c->deadline;
     copy->reason = (weir_reason)c->reason;
     copy->is_request = c->exchange != NULL;

@@ -27,6 +27,7 @@ struct weir__dump_fiber {
     const char *name, *state; /* constant strings */
     const char *route;        /* NULL: none */
     weir_str request_id;      /* absent: none */
+    weir_str trace_id;        /* absent: it works for no request */
     const char *waits_for;    /* the kind of wait; NULL: it does not wait */
     weir_str waits_details;
     const weir_site *site, *waits_site; /* who started it, who waits; may be NULL */

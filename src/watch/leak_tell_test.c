@@ -73,7 +73,7 @@ static weir_err leave_open(weir_ctx *c, void *arg)
     struct thing *t = weir_new(c, struct thing);
     assert_non_null(t);
     *t = (struct thing){.number = 7, .is_mistake = s->is_mistake};
-    weir__ctx_of(c)->route = "POST /orders";
+    weir__ctx_originate(weir__ctx_of(c), "POST /orders");
     acquire(c, t, s->site);
     (void)!weir_sleep(c, weir_ms(1500));
     if (s->by_hand)
@@ -111,8 +111,9 @@ static void test_a_mistake_is_told_exactly(void **state)
     assert_int_equal(weir__sim_run(tells, NULL), WEIR_OK);
     assert_int_equal(count("\n"), 1);
     assert_int_equal(count("\"level\":\"warn\",\"msg\":\"thing number 7 left open"), 1);
-    assert_int_equal(count("\"at\":\"shop.c:12\",\"route\":\"POST /orders\",\"kind\":\"thing\","
-                           "\"func\":\"buy\",\"age_ms\":1500,\"stack\":\""),
+    assert_int_equal(count("\"at\":\"shop.c:12\",\"trace_id\":\""), 1);
+    assert_int_equal(count("\"route\":\"POST /orders\",\"kind\":\"thing\",\"func\":\"buy\","
+                           "\"age_ms\":1500,\"stack\":\""),
                      1);
     assert_int_equal(count("acquire at "), 1);
     assert_int_equal(count("leave_open at "), 1);

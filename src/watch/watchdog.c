@@ -46,47 +46,37 @@ enum answer_state { NOBODY, ASKED, ANSWERING, ANSWERED };
 /* The low two bits are the answer_state, the rest the question's number. */
 static _Atomic uint64_t question;
 
+/* What a worker was found to run. */
+struct found {
+    size_t depth;
+    void *pcs[DEPTH_MAX];
+    const char *name; /* NULL: no fiber */
+    struct weir__origin_copy origin;
+};
+
 static struct {
     pthread_mutex_t mutex; /* one asks at a time */
     bool is_installed;
     uint64_t number;
     sem_t answered;
     _Atomic(struct weir__worker *) worker; /* who is asked; read by late handlers too */
-    bool wants_names; /* of a fiber known to have run for long: its context stands still */
-    /* written by the handler; D1 */
-    size_t depth;
-    void *pcs[DEPTH_MAX];
-    const char *name, *route;
-    char request_id[64];
+    bool wants_names;   /* of a fiber known to have run for long: its context stands still */
+    struct found found; /* written by the handler; D1 */
 } answer = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-/* What the handler found, for the reporter. */
-struct found {
-    size_t depth;
-    void *pcs[DEPTH_MAX];
-    const char *name, *route;
-    char request_id[64];
-};
-
 /* In the handler: all that is read belongs to this very thread. */
-static void fill_answer(const struct weir__worker *w, const ucontext_t *u)
+static void fill_answer(struct found *out, const struct weir__worker *w, const ucontext_t *u)
 {
     const struct weir__fiber *f = w->current;
-    answer.depth = 0;
-    answer.name = answer.route = NULL;
-    answer.request_id[0] = '\0';
+    out->depth = 0;
+    out->name = NULL;
+    weir__origin_keep(&out->origin, NULL);
     if (f == NULL)
         return;
-    answer.depth = weir__interrupted_stack(u, f, !answer.wants_names, answer.pcs, DEPTH_MAX);
-    answer.name = f->name;
-    if (f->ctx == NULL || !answer.wants_names)
-        return;
-    answer.route = f->ctx->route;
-    weir_str id = f->ctx->request_id;
-    size_t n = id.len < sizeof answer.request_id ? id.len : sizeof answer.request_id - 1;
-    if (id.ptr != NULL)
-        memcpy(answer.request_id, id.ptr, n);
-    answer.request_id[id.ptr != NULL ? n : 0] = '\0';
+    out->depth = weir__interrupted_stack(u, f, !answer.wants_names, out->pcs, DEPTH_MAX);
+    out->name = f->name;
+    if (answer.wants_names && f->ctx != NULL)
+        weir__origin_keep(&out->origin, f->ctx->origin);
 }
 
 static void on_signal(int sig, siginfo_t *info, void *context)
@@ -99,7 +89,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     uint64_t number = asked & ~(uint64_t)3;
     if (!atomic_compare_exchange_strong(&question, &asked, number | ANSWERING))
         return;
-    fill_answer(w, context);
+    fill_answer(&answer.found, w, context);
     atomic_store(&question, number | ANSWERED);
     sem_post(&answer.answered);
 }
@@ -158,11 +148,8 @@ static bool ask(struct weir__worker *w, bool wants_names, weir_dur patience, str
                       await_answer(answer.number, patience);
         atomic_store(&question, answer.number | NOBODY);
     }
-    if (is_answered) {
-        *out = (struct found){.depth = answer.depth, .name = answer.name, .route = answer.route};
-        memcpy(out->pcs, answer.pcs, sizeof out->pcs);
-        memcpy(out->request_id, answer.request_id, sizeof out->request_id);
-    }
+    if (is_answered)
+        *out = answer.found;
     pthread_mutex_unlock(&answer.mutex);
     return is_answered && out->depth > 0;
 }
@@ -217,7 +204,11 @@ static void look_from_outside(struct weir__worker *w, uint64_t switches, struct 
 #ifndef WEIR__TSAN
     const struct weir__fiber *f = __atomic_load_n(&w->current, __ATOMIC_ACQUIRE);
     const struct weir__ctx *c = f != NULL ? __atomic_load_n(&f->ctx, __ATOMIC_ACQUIRE) : NULL;
-    struct found found = {.name = f != NULL ? f->name : NULL, .route = c != NULL ? c->route : NULL};
+    const struct weir__origin *o = c != NULL ? __atomic_load_n(&c->origin, __ATOMIC_ACQUIRE) : NULL;
+    struct found found = {.name = f != NULL ? f->name : NULL};
+    if (o != NULL)
+        found.origin = (struct weir__origin_copy){.is_set = true, .origin = *o};
+    found.origin.origin.request_id = (weir_str){NULL, 0}; /* its bytes may be unmapped */
     weir__load_fence();
     if (atomic_load_explicit(&w->stats.switches, memory_order_relaxed) == switches)
         *out = found;
@@ -250,9 +241,7 @@ static void report(struct weir__worker *w, uint64_t switches, int64_t ns)
     if (state.call >= 0)
         weir__log_str(&l, "in_kernel", weir_str_from(weir__task_call_name(state.call)));
     weir__log_str(&l, "fiber", weir_str_from(found.name));
-    weir__log_str_upto(&l, "route", weir_str_from(found.route), WEIR__LOG_ROUTE_BYTES);
-    if (found.request_id[0] != '\0')
-        weir__log_str(&l, "request_id", weir_str_from(found.request_id));
+    weir__log_origin(&l, weir__origin_kept(&found.origin));
     if (found.depth > 0)
         weir__log_stack(&l, weir__symbolise, found.pcs, found.depth, true);
     weir__log_end(&l);

@@ -62,8 +62,8 @@ static weir_err hogs(weir_ctx *app, void *arg)
     struct weir__worker *w = weir__self;
     (void)app, (void)arg;
     struct weir__ctx *c = weir__ctx_new(w->root, weir_never(), 0, NULL);
-    c->route = "GET /hog";
-    c->request_id = WEIR_S("r-1");
+    weir__ctx_originate(c, "GET /hog");
+    c->own_origin.request_id = WEIR_S("r-1");
     w->current->ctx = c;
     hog_until_reported(w, 1);
     assert_int_equal(atomic_load(&w->stats.stalls), 1);
@@ -86,8 +86,8 @@ static void test_L09_who_does_not_yield_is_named(void **state)
     assert_non_null(strstr(bytes, "\"level\":\"warn\""));
     assert_non_null(strstr(bytes, "\"worker\":0,\"running_ms\":"));
 #ifndef WEIR__TSAN /* it holds signals back while a thread computes */
-    assert_non_null(strstr(bytes, "\"route\":\"GET /hog\""));
-    assert_non_null(strstr(bytes, "\"request_id\":\"r-1\""));
+    assert_non_null(strstr(bytes, "\"request_id\":\"r-1\",\"route\":\"GET /hog\""));
+    assert_non_null(strstr(bytes, "\"trace_id\":\""));
     assert_non_null(strstr(bytes, "hog_until_reported"));
     assert_non_null(strstr(bytes, "hogs at "));
 #endif
@@ -102,7 +102,7 @@ static weir_err sleeps_in_the_kernel(weir_ctx *app, void *arg)
     const struct timespec step = {.tv_nsec = 50000000};
     (void)app, (void)arg;
     struct weir__ctx *c = weir__ctx_new(w->root, weir_never(), 0, NULL);
-    c->route = "GET /naps";
+    weir__ctx_originate(c, "GET /naps");
     w->current->ctx = c;
     time_t start = start_time();
     while (atomic_load(&w->stats.stalls) == 0 && !is_over(start))

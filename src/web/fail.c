@@ -345,7 +345,7 @@ static void log_error(const struct weir__request *r, weir_err err, const weir_er
 void weir__error_keep_id(struct weir__exchange *x)
 {
     static const weir_str name = {"X-Request-Id", 12};
-    weir_str id = x->ctx->request_id;
+    weir_str id = weir__ctx_request_id(x->ctx);
     if (id.ptr != NULL && weir__exchange_header_added(x, name).ptr == NULL)
         (void)weir__exchange_header_add(x, name, id);
 }

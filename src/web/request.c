@@ -46,7 +46,7 @@ weir_str weir_request_route(weir_ctx *c)
 weir_str weir_request_id(weir_ctx *c)
 {
     WEIR__FIBERS_ONLY((weir_str){NULL, 0});
-    return weir__ctx_of(c)->request_id;
+    return weir__ctx_request_id(weir__ctx_of(c));
 }
 
 weir_str weir_request_ip(weir_ctx *c)

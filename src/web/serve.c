@@ -181,7 +181,7 @@ static void serve(struct weir__exchange *x, void *arg)
     r->route = route;
     r->next = route->chain + 1;
     x->user = r;
-    x->ctx->route = route->label;
+    weir__ctx_originate(x->ctx, route->label);
     if (route->timeout.ns != 0)
         weir__exchange_limit_time(x, route->timeout);
     if (WEIR_UNLIKELY(route->half_close != WEIR_AS_ABOVE))

@@ -29,7 +29,7 @@ void weir__request_summarise(const struct weir__request *r, struct weir__request
         .c = weir__ctx_handle(x->ctx),
         .method = weir__exchange_method(x),
         .path = weir__exchange_path(x),
-        .id = x->ctx->request_id,
+        .id = weir__ctx_request_id(x->ctx),
         .route = r->route->label,
         .status = x->status,
         .outcome = outcome_of(r),

@@ -98,6 +98,7 @@ def test_the_fiber_dump_tells_who_waits_for_what(nasty):
     assert ever["state"] == "waiting" and "chan" in ever["waits_for"]
     assert "nasty.c" in ever["waits_details"]  # the place where the channel was made
     assert ever["request_id"] == "its-id"
+    assert re.fullmatch("[0-9a-f]{32}", ever["trace_id"]) and ", trace " + ever["trace_id"] in text
     assert 0 < ever["deadline_ms"] <= 30000 and ever["since_ms"] < 20000
     assert any("wait_for_ever" in frame for frame in ever["stack"]), ever["stack"]
     assert by_route["GET /sleep"]["waits_for"] == "sleep"

@@ -198,8 +198,9 @@ def test_a_pool_with_a_full_line_is_a_503_at_once(crowded):
 def test_a_lease_that_is_out_for_too_long_is_told_and_so_is_its_return(crowded):
     site = f"tests/service/nasty.c:{line_of('SELECT i FROM t ORDER BY i')}"
     for i in range(2):
-        crowded.wait_said(f"a rows of pool nasty.db is out for .* since {site}, request number-{i} "
-                          r"of GET /keeps-rows; .*acquired by .*keeps_rows at")
+        crowded.wait_said(f"a rows of pool nasty.db is out for .* since {site}; "
+                          r".*acquired by .*keeps_rows at.*\"trace_id\":\"[0-9a-f]{32}\","
+                          f'"request_id":"number-{i}","route":"GET /keeps-rows"')
     assert crowded.metric("weir_pool_in_use") == 2
     for connection in crowded.crowd:
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
