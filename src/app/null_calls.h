@@ -141,6 +141,11 @@ CALL(weir_bind_form_at,
 CALL(weir_bind_path_at,
      number = weir_bind_path_at(N(c, live.c), N(model, &weir_model_number_of_x), N(out, &thing)))
 
+/* --- trace.h --- */
+CALL(weir_trace_id, weir_trace_id(N(c, live.c)))
+CALL(weir_span_id, weir_span_id(N(c, live.c)))
+CALL(weir_traceparent, weir_traceparent(N(c, live.c)))
+
 /* --- response.h, fail.h, mw.h --- */
 MAY(weir_text_z, text, "the absent text")
 CALL(weir_json_at,

@@ -182,6 +182,8 @@ static void serve(struct weir__exchange *x, void *arg)
     r->next = route->chain + 1;
     x->user = r;
     weir__ctx_originate(x->ctx, route->label);
+    if (WEIR_UNLIKELY(x->head.slots[WEIR_FIELD_TRACEPARENT] != 0))
+        weir__trace_accept(x);
     if (route->timeout.ns != 0)
         weir__exchange_limit_time(x, route->timeout);
     if (WEIR_UNLIKELY(route->half_close != WEIR_AS_ABOVE))

@@ -293,6 +293,9 @@ void weir__error_respond(struct weir__request *r, weir_err err);
 /* Sees to it that the reply has the request's id as a header. */
 void weir__error_keep_id(struct weir__exchange *x);
 
+/* Takes over what the caller's `traceparent` says; what cannot be read is as if it was not sent. */
+void weir__trace_accept(struct weir__exchange *x);
+
 /* Writes the JSON of an error into `out`; what does not fit is left out, the object stays whole. */
 void weir__error_render(const struct weir__error_view *v, const weir_json_errors *errors,
                         weir_buf *out);

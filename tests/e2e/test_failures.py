@@ -304,6 +304,19 @@ def test_the_request_id_goes_through(nasty):
     nasty.wait_line('"abc-123"')
 
 
+@pytest.mark.parametrize("trace", [None, "4bf92f3577b34da6a3ce929d0e0e4736"])
+def test_two_services_are_one_trace(nasty, services, trace):
+    """A caller's goes on through both, and one that the first begins goes on in the second."""
+    other = services("nasty", "--workers=1")
+    headers = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"} if trace else {}
+    assert nasty.get(f"/relays?port={other.port}", headers=headers).text == "relayed\n"
+    first = nasty.wait_line(r'"trace_id":"([0-9a-f]{32})".*"route":"GET /relays"').group(1)
+    other.wait_line(rf'"trace_id":"{first}".*"route":"GET /hello"')
+    assert first == (trace or first)
+    assert nasty.get("/hello").status == 200  # which is another's
+    assert nasty.wait_line(r'"trace_id":"([0-9a-f]{32})".*"route":"GET /hello"').group(1) != first
+
+
 def test_the_access_log_has_every_case(nasty):
     for path in ("/hello", "/panic", "/short?ms=60000", "/fails", "/nowhere"):
         nasty.get(path)

@@ -62,6 +62,26 @@ static weir_err sleep_for(weir_ctx *c)
     return err < 0 ? err : weir_text(c, 200, "slept\n");
 }
 
+/* Asks the same service at another port, in the same trace. */
+static weir_err relays(weir_ctx *c)
+{
+    int64_t port = 0;
+    char bytes[4096];
+    if (weir_query_param_i64(c, "port", &port) < 0)
+        return weir_fail_bind(c);
+    weir_str where = weir_sprintf(c, "127.0.0.1:%lld", (long long)port),
+             field = weir_traceparent(c);
+    weir_socket *s = weir_dial(c, where.ptr);
+    weir_str ask = weir_sprintf(c,
+                                "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+                                "traceparent: " WEIR_STR_FMT "\r\n\r\n",
+                                WEIR_STR_ARG(field));
+    weir_err err = weir_socket_send(c, s, ask.ptr, ask.len);
+    while (err == WEIR_OK && weir_socket_recv(c, s, bytes, sizeof bytes) > 0) {
+    }
+    return weir_socket_err(s) < 0 ? weir_socket_err(s) : weir_text(c, 200, "relayed\n");
+}
+
 /* Ignores what its waits return; the drain must end all the same. */
 static weir_err stubborn(weir_ctx *c)
 {
@@ -327,6 +347,7 @@ int main(int argc, char **argv)
     weir_get(app, "/spin", spin);
     weir_get(app, "/blocks", blocks);
     weir_get(app, "/sleep", sleep_for);
+    weir_get(app, "/relays", relays);
     weir_get(app, "/stubborn", stubborn);
     weir_get(app, "/panic", panics);
     weir_get(app, "/ever", wait_for_ever);

@@ -1,0 +1,68 @@
+/*
+ * Traces: what a caller says of its own is put into the request's origin, from where log lines and
+ * these functions have it. Anybody may say it, as anybody may send a request's id: it gives no
+ * right, and decides nothing here. What is malformed, or said twice, is as if it were not there:
+ * the request begins a trace of its own (W3C Trace Context Level 1, sections 3.2.2 and 4).
+ */
+#include <weir/trace.h>
+
+#include "base/num.h"
+#include "web/web.h"
+#include "wire/traceparent.h"
+
+static bool is_said_twice(const struct weir__http1_head *h)
+{
+    unsigned count = 0;
+    for (unsigned i = h->slots[WEIR_FIELD_TRACEPARENT]; i <= h->nfields; i++)
+        count += h->fields[i - 1].id == WEIR_FIELD_TRACEPARENT;
+    return count > 1;
+}
+
+void weir__trace_accept(struct weir__exchange *x)
+{
+    weir_str said = weir__exchange_field(x, WEIR_FIELD_TRACEPARENT);
+    if (!is_said_twice(&x->head))
+        (void)weir__traceparent_parse(said, &x->ctx->own_origin.caller);
+}
+
+/* --- for the program ------------------------------------------------------------------------ */
+
+static weir_str hex_of(weir_ctx *c, const uint8_t *id, size_t n)
+{
+    char *text = weir_alloc(c, 2 * n);
+    if (text == NULL)
+        return (weir_str){NULL, 0};
+    return (weir_str){text, weir__num_put_hex(text, id, n)};
+}
+
+weir_str weir_trace_id(weir_ctx *c)
+{
+    WEIR__FIBERS_ONLY((weir_str){NULL, 0});
+    const struct weir__origin *o = weir__ctx_of(c)->origin;
+    if (o == NULL)
+        return (weir_str){NULL, 0};
+    struct weir__trace t = weir__origin_trace(o);
+    return hex_of(c, t.trace_id, sizeof t.trace_id);
+}
+
+weir_str weir_span_id(weir_ctx *c)
+{
+    WEIR__FIBERS_ONLY((weir_str){NULL, 0});
+    const struct weir__origin *o = weir__ctx_of(c)->origin;
+    if (o == NULL)
+        return (weir_str){NULL, 0};
+    struct weir__trace t = weir__origin_trace(o);
+    return hex_of(c, t.span_id, sizeof t.span_id);
+}
+
+weir_str weir_traceparent(weir_ctx *c)
+{
+    WEIR__FIBERS_ONLY((weir_str){NULL, 0});
+    const struct weir__origin *o = weir__ctx_of(c)->origin;
+    char *text = o != NULL ? weir_alloc(c, WEIR_TRACEPARENT_LEN) : NULL;
+    if (text == NULL)
+        return (weir_str){NULL, 0};
+    struct weir__trace t = weir__origin_trace(o);
+    weir__traceparent_write(text, &t);
+    return (weir_str){text, WEIR_TRACEPARENT_LEN};
+}
