@@ -50,6 +50,7 @@ void weir__pool_close_resource(struct weir__pool_slot *slot, struct weir__ctx *c
     struct weir__pool *pool = slot->pool;
     struct weir__ctx *local = weir__ctx_local(c);
     void *resource = slot->resource;
+    WEIR_ASSERT(slot->state >= WEIR__SLOT_LEASED, "P5: what is being closed has its slot");
     slot->resource = NULL;
     bool is_mine = begin_shield(local);
     pool->ops->close(pool->driver, local, resource);
@@ -92,8 +93,11 @@ weir_err weir__pool_open_resource(struct weir__pool_slot *slot, struct weir__ctx
 {
     struct weir__pool *pool = slot->pool;
     void *resource = NULL;
+    WEIR_ASSERT(slot->state >= WEIR__SLOT_LEASED && slot->resource == NULL,
+                "P5: one is opened where there is room for it");
     weir_err err = call_open(pool, c, &resource);
     weir__lock_take(&pool->lock);
+    WEIR_ASSERT(pool->stats.open <= pool->o.max_open, "P5: never more than may be open");
     if (err == WEIR_OK) {
         slot->expires = end_of_life(pool, pool->stats.opened++);
         slot->resource = resource;

@@ -10,6 +10,8 @@
  * P3: a waiter is in line, or whoever took it off wakes it.
  * P4: a lease's holder lives while the slot is LEASED: it is cleared under the lock before the
  *     holder goes.
+ * P5: what is being opened, reset, cancelled or closed has its slot until the driver's call ends,
+ *     so that the other side never sees more than max_open.
  */
 #ifndef WEIR_NET_POOL_INSIDE_H
 #define WEIR_NET_POOL_INSIDE_H

@@ -255,6 +255,94 @@ static void test_a_failure_to_open_leaves_nothing(void **state)
     assert_int_equal(f.live, 0);
 }
 
+/* --- what is on its way out counts (P5) ------------------------------------------------------- */
+
+static weir_err acquires_one(weir_ctx *c, void *arg)
+{
+    struct weir__lease a;
+    assert_int_equal(ACQUIRE(c, arg, &a), WEIR_OK);
+    weir__lease_release(&a);
+    return WEIR_OK;
+}
+
+/* Given back broken: who wants one waits until the other side has let go. */
+static weir_err closes_slowly(weir_ctx *c, void *arg)
+{
+    struct fake *f = arg;
+    struct weir__pool *pool = FAKE_POOL(c, f, .max_open = 1, .idle_timeout = weir_sec(10));
+    struct weir__lease a;
+    f->close_takes = weir_ms(200);
+    assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
+    weir__lease_break(&a);
+    WEIR_SCOPE(group, c);
+    assert_int_equal(WEIR_GO(group, acquires_one, pool), WEIR_OK);
+    int64_t before = NOW_MS();
+    weir__lease_release(&a);
+    assert_in_range(NOW_MS() - before, 200, 202);
+    assert_int_equal(weir_join(group), WEIR_OK);
+    assert_int_equal(stats_of(pool).waits, 1);
+    assert_int_equal(f->opened, 2);
+    assert_int_equal(weir_sleep(c, weir_ms(10100)), WEIR_OK); /* the keeper closes it */
+    assert_int_equal(stats_of(pool).idle, 0);
+    assert_int_equal(stats_of(pool).open, 1);
+    assert_int_equal(acquires_one(c, pool), WEIR_OK);
+    assert_int_equal(stats_of(pool).waits, 2);
+    assert_int_equal(f->opened, 3);
+    assert_int_equal(f->live_max, 1);
+    return weir_ctx_close(group);
+}
+
+static void test_what_is_being_closed_counts(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(closes_slowly, &f), WEIR_OK);
+    assert_int_equal(f.live, 0);
+}
+
+/* A storm of requests that give up: the server works on each of them for longer than they wait. */
+static weir_err gives_up(weir_ctx *c, void *arg)
+{
+    struct weir__pool *pool = arg;
+    struct weir__lease a;
+    WEIR_SCOPE(step, c, .timeout = weir_ms(5));
+    if (ACQUIRE(step, pool, &a) == WEIR_OK)
+        take_time(step, weir_sec(1));
+    (void)weir_ctx_close(step);
+    weir_error_clear(c);
+    return WEIR_OK;
+}
+
+static weir_err storms(weir_ctx *c, void *arg)
+{
+    struct fake *f = arg;
+    struct weir__pool *pool = FAKE_POOL(c, f, .max_open = 3);
+    f->is_dirty = true;
+    f->open_takes = weir_ms(2);
+    f->reset_takes = weir_ms(30);
+    f->close_takes = weir_ms(50);
+    WEIR_SCOPE(group, c);
+    for (int i = 0; i < 200; i++) {
+        f->reset_err = i % 2 == 0 ? -EIO : WEIR_OK;
+        assert_int_equal(WEIR_GO(group, gives_up, pool), WEIR_OK);
+        assert_int_equal(weir_sleep(c, weir_ms(3)), WEIR_OK);
+        weir_pool_stats s = stats_of(pool);
+        assert_true((uint64_t)f->live <= s.open && s.open <= 3);
+    }
+    assert_int_equal(weir_join(group), WEIR_OK);
+    assert_true(f->reset > 6 && f->closed > 3);
+    assert_int_equal(f->live_max, 3);
+    return weir_ctx_close(group);
+}
+
+static void test_a_storm_of_cancellations_stays_below_the_maximum(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(storms, &f), WEIR_OK);
+    assert_int_equal(f.live, 0);
+}
+
 /* --- what people see -------------------------------------------------------------------------- */
 
 static void find_orders(const weir_pool_stats *s, void *arg)
@@ -346,6 +434,8 @@ int main(void)
         cmocka_unit_test(test_an_error_path_gives_back_silently),
         cmocka_unit_test(test_dirty_ones_are_reset_or_closed),
         cmocka_unit_test(test_a_failure_to_open_leaves_nothing),
+        cmocka_unit_test(test_what_is_being_closed_counts),
+        cmocka_unit_test(test_a_storm_of_cancellations_stays_below_the_maximum),
         cmocka_unit_test(test_pools_are_listed),
         cmocka_unit_test(test_pools_of_one_name_are_told_apart),
         cmocka_unit_test(test_a_cancelled_context_gets_nothing),

@@ -16,11 +16,18 @@
 #include <weir/fiber.h>
 
 struct fake {
-    int live, opened, closed, checked, reset;
+    int live, live_max, opened, closed, checked, reset;
     weir_err open_err, check_err, reset_err;
     bool is_dirty;
-    weir_dur open_takes;
+    weir_dur open_takes, close_takes, reset_takes;
 };
+
+/* As long as the context lets it. */
+static inline void take_time(weir_ctx *c, weir_dur time)
+{
+    weir_err err = time.ns > 0 ? weir_sleep(c, time) : WEIR_OK;
+    (void)err;
+}
 
 static inline weir_err fake_open(void *driver, struct weir__ctx *c, void **resource)
 {
@@ -32,7 +39,8 @@ static inline weir_err fake_open(void *driver, struct weir__ctx *c, void **resou
     }
     if (f->open_err != WEIR_OK)
         return weir_raise(weir__ctx_handle(c), f->open_err, "nobody answers at port %d", 5432);
-    f->live++;
+    if (++f->live > f->live_max)
+        f->live_max = f->live;
     *resource = (void *)(uintptr_t)++f->opened;
     return WEIR_OK;
 }
@@ -42,6 +50,7 @@ static inline void fake_close(void *driver, struct weir__ctx *c, void *resource)
     struct fake *f = driver;
     assert_non_null(resource);
     assert_int_equal(weir__ctx_check(c), WEIR_OK);
+    take_time(weir__ctx_handle(c), f->close_takes);
     f->live--;
     f->closed++;
 }
@@ -67,6 +76,7 @@ static inline weir_err fake_reset(void *driver, struct weir__ctx *c, void *resou
     (void)resource;
     assert_int_equal(weir__ctx_check(c), WEIR_OK);
     f->reset++;
+    take_time(weir__ctx_handle(c), f->reset_takes);
     return f->reset_err;
 }
 
