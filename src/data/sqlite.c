@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "os/sys.h"
 #include "rt/outside.h"
+#include "rt/panic.h"
 #include "rt/sized.h"
 #include "rt/worker.h"
 
@@ -270,6 +271,9 @@ weir_db *weir_sqlite_open_at(const weir_site *site, weir_ctx *handle,
     WEIR__FIBERS_ONLY(weir__outside_nothing());
     weir_sqlite_options room;
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_sqlite_open");
+    if (weir__ctx_is_shared(c) && weir__self->index != 0)
+        weir__misuse("weir_sqlite_open",
+                     "a database of the application is opened on the first worker, at its start");
     struct weir__sqlite *db = weir__ctx_object(c, sizeof *db);
     if (db == NULL)
         return &db_without_memory.db;

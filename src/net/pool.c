@@ -509,9 +509,8 @@ static void release_pool(struct weir__owned *o)
 {
     struct weir__pool *pool = WEIR_CONTAINER(o, struct weir__pool, owned);
     (void)weir__pool_close(pool, pool->ctx, weir_never());
-    while (atomic_load_explicit(&pool->is_posted, memory_order_acquire))
-        weir__fiber_yield();
     WEIR_ASSERT(pool->stats.open == 0, "P1: a closed pool holds nothing");
+    WEIR_ASSERT(!pool->is_posted, "P6: nothing is on its way to a pool that ends");
     weir__pool_unregister(pool);
 }
 
@@ -551,6 +550,14 @@ static struct weir__pool *make(struct weir__ctx *c, const char *name, const weir
     return pool;
 }
 
+/* The application's error record is the first worker's alone (ADR 0002). */
+static weir_ctx *record_of(struct weir__ctx *c)
+{
+    struct weir__ctx *own = weir__self->current->ctx;
+    bool is_others = weir__ctx_is_shared(c) && weir__self->index != 0 && own != NULL;
+    return weir__ctx_handle(is_others ? own : c);
+}
+
 struct weir__pool *weir__pool_new(struct weir__ctx *c, const char *name,
                                   const weir_pool_options *options,
                                   const struct weir__pool_ops *ops, void *driver,
@@ -561,17 +568,14 @@ struct weir__pool *weir__pool_new(struct weir__ctx *c, const char *name,
     weir_buf mistakes;
     weir_pool_options o = *options;
     weir_buf_init_fixed(&mistakes, bytes, sizeof bytes);
-    if (weir__ctx_is_shared(c) && weir__self->index != 0)
-        weir__misuse("pool", "a pool of the application is made on the first worker, at its start");
     if (weir__pool_options_settle(name, &o, &mistakes) != WEIR_OK) {
         weir_str s = weir_buf_str(&mistakes);
-        (void)weir_raise_at(site, weir__ctx_handle(c), WEIR_EINVALID, 0, WEIR_STR_FMT,
-                            WEIR_STR_ARG(s));
+        (void)weir_raise_at(site, record_of(c), WEIR_EINVALID, 0, WEIR_STR_FMT, WEIR_STR_ARG(s));
         return NULL;
     }
     struct weir__pool *pool = make(c, name, &o, site);
     if (pool == NULL || weir__pool_keeper_init(pool) != WEIR_OK) {
-        (void)weir_raise_at(site, weir__ctx_handle(c), -ENOMEM, 0, "no memory for pool %s", name);
+        (void)weir_raise_at(site, record_of(c), -ENOMEM, 0, "no memory for pool %s", name);
         return NULL;
     }
     pool->ops = ops;

@@ -3,8 +3,8 @@
  * time gives it `weir__pool_ops` and gets waiting in line, limits, lifetimes, checks, leak reports
  * and counters.
  *
- * A pool of the application's context is used from all workers (it is made on the first one); one
- * of a request's context by its own worker and by contexts below that one.
+ * A pool of the application's context is used from all workers, and made on any of them at any
+ * time; one of a request's context is used by its own worker and by contexts below that one.
  */
 #ifndef WEIR_NET_POOL_H
 #define WEIR_NET_POOL_H
@@ -58,8 +58,9 @@ bool weir__pool_oldest(struct weir__pool *pool, weir_time now, struct weir__pool
 
 /*
  * Makes a pool in `c`, whose end closes it. `name` and `driver` must outlive it. NULL: the error,
- * with its message, is in the record of `c`: WEIR_EINVALID for options, -ENOMEM. Opens nothing by
- * itself but for min_idle, in the background.
+ * with its message, is in the record of `c`, or, when that is the application's and this is not the
+ * first worker, of the context that the fiber works for: WEIR_EINVALID for options, -ENOMEM. Opens
+ * nothing by itself but for min_idle, in the background, on the worker that makes it. Fiber.
  */
 struct weir__pool *weir__pool_new(struct weir__ctx *c, const char *name,
                                   const weir_pool_options *options,

@@ -12,6 +12,8 @@
  *     holder goes.
  * P5: what is being opened, reset, cancelled or closed has its slot until the driver's call ends,
  *     so that the other side never sees more than max_open.
+ * P6: a message to the home worker is sent under the lock while `keeper` is set, and the keeper's
+ *     end waits for it: what is sent arrives.
  */
 #ifndef WEIR_NET_POOL_INSIDE_H
 #define WEIR_NET_POOL_INSIDE_H
@@ -76,12 +78,12 @@ struct weir__pool {
     struct weir__ctx *ctx; /* that owns it */
     const weir_site *site;
     struct weir__owned owned;
-    struct weir__worker *home;     /* whose timer the keeper's is */
-    struct weir__ctx *keeper;      /* where the keeper's fiber runs; NULL: ended */
+    struct weir__worker *home;     /* that made it: whose timer the keeper's is */
+    struct weir__ctx *keeper;      /* where its fiber runs; NULL: ended, and so may `home` have */
     struct weir__owned keeper_end; /* in `keeper` */
     struct weir__timer timer;
     struct weir__task kick;
-    atomic_bool is_posted;        /* `kick` is on its way to the home worker */
+    bool is_posted;               /* `kick` is on its way to the home worker */
     struct weir__list registered; /* in pool_stats.c's list of all */
     struct weir__pool_slot slots[];
 };
@@ -125,7 +127,10 @@ struct weir__pool_waiter *weir__pool_first_in_line(struct weir__pool *pool);
 /* The keeper's context and timer; -ENOMEM. */
 weir_err weir__pool_keeper_init(struct weir__pool *pool);
 
-/* Asks the keeper to look at once. Without the lock, by who was told that it is wanted. */
+/*
+ * Asks the keeper to look at once, if there still is one. Without the lock, by who was told that it
+ * is wanted.
+ */
 void weir__pool_kick(struct weir__pool *pool);
 
 /*

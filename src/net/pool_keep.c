@@ -14,7 +14,9 @@
 
 #include <string.h>
 
+#include "base/assert.h"
 #include "os/symbol.h"
+#include "rt/fiber.h"
 #include "rt/log.h"
 #include <weir/fiber.h>
 
@@ -209,15 +211,24 @@ static void on_kick(struct weir__task *t)
 {
     struct weir__pool *pool = WEIR_CONTAINER(t, struct weir__pool, kick);
     look_soon(pool);
-    atomic_store_explicit(&pool->is_posted, false, memory_order_release);
+    weir__lock_take(&pool->lock);
+    WEIR_ASSERT(pool->is_posted && pool->keeper != NULL, "P6: what is sent arrives");
+    pool->is_posted = false;
+    weir__lock_give(&pool->lock);
 }
 
 void weir__pool_kick(struct weir__pool *pool)
 {
-    if (weir__self == pool->home)
+    if (weir__self == pool->home) {
         look_soon(pool);
-    else if (!atomic_exchange_explicit(&pool->is_posted, true, memory_order_acq_rel))
+        return;
+    }
+    weir__lock_take(&pool->lock);
+    if (pool->keeper != NULL && !pool->is_posted) {
+        pool->is_posted = true;
         weir__post(pool->home, &pool->kick);
+    }
+    weir__lock_give(&pool->lock);
 }
 
 /* --- the keeper's fiber ----------------------------------------------------------------------- */
@@ -314,10 +325,22 @@ static weir_err keep(weir_ctx *handle, void *arg)
  * the end of the service.
  */
 
+/* Nobody sends any more once nothing is on its way. */
+static bool is_awaited(struct weir__pool *pool)
+{
+    weir__lock_take(&pool->lock);
+    bool is_posted = pool->is_posted;
+    if (!is_posted)
+        pool->keeper = NULL;
+    weir__lock_give(&pool->lock);
+    return is_posted;
+}
+
 static void end_keeper(struct weir__owned *o)
 {
     struct weir__pool *pool = WEIR_CONTAINER(o, struct weir__pool, keeper_end);
-    pool->keeper = NULL;
+    while (is_awaited(pool))
+        weir__fiber_yield();
     weir__timer_disarm(&pool->timer);
 }
 
