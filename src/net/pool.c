@@ -49,14 +49,17 @@ void weir__pool_close_resource(struct weir__pool_slot *slot, struct weir__ctx *c
 {
     struct weir__pool *pool = slot->pool;
     struct weir__ctx *local = weir__ctx_local(c);
-    void *resource = slot->resource;
     WEIR_ASSERT(slot->state >= WEIR__SLOT_LEASED, "P5: what is being closed has its slot");
+    if (weir__pool_is_away(slot))
+        weir__pool_fetch_to_close(slot, c);
+    void *resource = slot->resource;
     slot->resource = NULL;
     bool is_mine = begin_shield(local);
     pool->ops->close(pool->driver, local, resource);
     end_shield(local, is_mine);
     weir__lock_take(&pool->lock);
     pool->stats.closed[why]++;
+    slot->at = NULL;
     weir__lock_give(&pool->lock);
 }
 
@@ -95,6 +98,8 @@ weir_err weir__pool_open_resource(struct weir__pool_slot *slot, struct weir__ctx
     void *resource = NULL;
     WEIR_ASSERT(slot->state >= WEIR__SLOT_LEASED && slot->resource == NULL,
                 "P5: one is opened where there is room for it");
+    if (pool->moves)
+        weir__pool_sit(pool);
     weir_err err = call_open(pool, c, &resource);
     weir__lock_take(&pool->lock);
     WEIR_ASSERT(pool->stats.open <= pool->o.max_open, "P5: never more than may be open");
@@ -102,6 +107,7 @@ weir_err weir__pool_open_resource(struct weir__pool_slot *slot, struct weir__ctx
         slot->expires = end_of_life(pool, pool->stats.opened++);
         slot->resource = resource;
         slot->is_broken = false;
+        slot->at = pool->moves ? weir__self : NULL;
     } else {
         pool->stats.open_errors++;
     }
@@ -209,23 +215,48 @@ static void bind_lease(struct weir__pool_slot *slot, struct weir__ctx *c, const 
     atomic_store_explicit(&slot->holder, holder, memory_order_release);
 }
 
-/* Looks at one that lay idle, opens another in its place where it is no good. */
-static weir_err make_ready(struct weir__pool *pool, struct weir__pool_slot *slot,
-                           struct weir__ctx *c)
+/* It is at no worker, where it would have to be at one to be used. */
+static bool has_left(const struct weir__pool_slot *slot)
 {
-    if (slot->resource != NULL && is_expired(slot))
-        weir__pool_close_resource(slot, c, WEIR_POOL_CLOSED_LIFETIME);
-    if (slot->resource != NULL && pool->ops->check != NULL &&
-        pool->ops->check(pool->driver, weir__ctx_local(c), slot->resource) != WEIR_OK)
-        weir__pool_close_resource(slot, c, WEIR_POOL_CLOSED_BROKEN);
-    return slot->resource != NULL ? WEIR_OK : weir__pool_open_resource(slot, c);
+    return slot->pool->moves && slot->resource != NULL && slot->at == NULL;
+}
+
+/* One that has left another worker comes to this one. */
+static weir_err enter(struct weir__pool *pool, struct weir__pool_slot *slot, struct weir__ctx *c)
+{
+    weir__pool_sit(pool);
+    weir__pool_set_place(slot, weir__self);
+    return pool->ops->enter != NULL
+               ? pool->ops->enter(pool->driver, weir__ctx_local(c), slot->resource)
+               : WEIR_OK;
 }
 
 static bool is_fresh(const struct weir__pool *pool, const struct weir__pool_slot *slot)
 {
     int64_t now = weir__self->now.ns;
     return slot->resource != NULL && now - slot->idle_since.ns < pool->o.check_after.ns &&
-           slot->expires.ns > now;
+           slot->expires.ns > now && (!pool->moves || slot->at == weir__self);
+}
+
+/* Looks at one that lay idle, opens another in its place where it is no good. */
+static weir_err make_ready(struct weir__pool *pool, struct weir__pool_slot *slot,
+                           struct weir__ctx *c)
+{
+    if (slot->resource != NULL && is_expired(slot))
+        weir__pool_close_resource(slot, c, WEIR_POOL_CLOSED_LIFETIME);
+    if (has_left(slot)) {
+        weir_err reason = weir__ctx_check(c);
+        if (reason != WEIR_OK)
+            return reason; /* it is as good for the next one */
+        if (enter(pool, slot, c) != WEIR_OK)
+            weir__pool_close_resource(slot, c, WEIR_POOL_CLOSED_BROKEN);
+    }
+    if (is_fresh(pool, slot))
+        return WEIR_OK;
+    if (slot->resource != NULL && pool->ops->check != NULL &&
+        pool->ops->check(pool->driver, weir__ctx_local(c), slot->resource) != WEIR_OK)
+        weir__pool_close_resource(slot, c, WEIR_POOL_CLOSED_BROKEN);
+    return slot->resource != NULL ? WEIR_OK : weir__pool_open_resource(slot, c);
 }
 
 /* A request's pool is for its own worker and for contexts that end before it does. */
@@ -265,8 +296,13 @@ weir_err weir__pool_acquire(struct weir__pool *pool, struct weir__ctx *c, const 
         weir__pool_kick(pool);
     if (WEIR_UNLIKELY(err != WEIR_OK))
         return err;
+    bool is_ready = is_fresh(pool, slot);
+    if (WEIR_UNLIKELY(!is_ready) && weir__pool_is_away(slot))
+        err = weir__pool_fetch(slot, c, site);
+    if (WEIR_UNLIKELY(err != WEIR_OK))
+        return err;
     bind_lease(slot, c, site, holder, lease);
-    if (WEIR_LIKELY(is_fresh(pool, slot)))
+    if (WEIR_LIKELY(is_ready))
         return WEIR_OK;
     err = make_ready(pool, slot, c);
     if (err != WEIR_OK)
@@ -276,8 +312,7 @@ weir_err weir__pool_acquire(struct weir__pool *pool, struct weir__ctx *c, const 
 
 /* --- giving back ------------------------------------------------------------------------------ */
 
-/* Under the lock: the handle is dead, the holder may go. */
-static void end_lease(struct weir__pool_slot *slot)
+void weir__pool_end_lease(struct weir__pool_slot *slot)
 {
     WEIR_ASSERT(slot->state == WEIR__SLOT_LEASED, "P1: only what is lent comes back");
     slot->state = WEIR__SLOT_BUSY;
@@ -352,12 +387,12 @@ static void give_back(struct weir__pool_slot *slot)
     const weir_site *site = slot->site;
     weir_pool_closed why;
     if (slot->resource != NULL && !slot->is_broken && pool->ops->is_dirty != NULL &&
-        pool->ops->is_dirty(pool->driver, slot->resource))
+        !has_left(slot) && pool->ops->is_dirty(pool->driver, slot->resource))
         clean(pool, slot);
     weir__lock_take(&pool->lock);
     bool was_reported = slot->is_reported;
     weir_dur age = weir_time_sub(weir__self->now, slot->leased);
-    end_lease(slot);
+    weir__pool_end_lease(slot);
     slot->idle_since = weir__self->now;
     if (slot->resource != NULL && WEIR_UNLIKELY(!may_stay(slot, &why))) {
         weir__lock_give(&pool->lock);
@@ -368,7 +403,7 @@ static void give_back(struct weir__pool_slot *slot)
     bool wants_kick = weir__pool_wants_kick(pool);
     weir__lock_give(&pool->lock);
     if (next != NULL)
-        weir__wake(next, WEIR_OK);
+        weir__pool_serve(next);
     if (WEIR_UNLIKELY(wants_kick))
         weir__pool_kick(pool);
     if (WEIR_UNLIKELY(was_reported))
@@ -477,7 +512,7 @@ static void close_idle(struct weir__pool *pool, struct weir__ctx *c)
         struct weir__wait *next = weir__pool_settle(slot);
         weir__lock_give(&pool->lock);
         if (next != NULL)
-            weir__wake(next, WEIR_OK);
+            weir__pool_serve(next);
     }
     weir__lock_give(&pool->lock);
 }
@@ -574,12 +609,15 @@ struct weir__pool *weir__pool_new(struct weir__ctx *c, const char *name,
         return NULL;
     }
     struct weir__pool *pool = make(c, name, &o, site);
-    if (pool == NULL || weir__pool_keeper_init(pool) != WEIR_OK) {
+    if (pool != NULL) {
+        pool->ops = ops;
+        pool->driver = driver;
+    }
+    if (pool == NULL || weir__pool_moves_init(pool) != WEIR_OK ||
+        weir__pool_keeper_init(pool) != WEIR_OK) {
         (void)weir_raise_at(site, record_of(c), -ENOMEM, 0, "no memory for pool %s", name);
         return NULL;
     }
-    pool->ops = ops;
-    pool->driver = driver;
     weir__own(c, &pool->owned, &type, site);
     weir__pool_register(pool);
     if (o.min_idle > 0)

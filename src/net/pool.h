@@ -17,8 +17,8 @@ struct weir__pool;
 struct weir__pool_slot;
 
 /*
- * How a kind of resource is opened and closed. All but is_dirty run in a fiber and may wait, up to
- * what `c` allows.
+ * How a kind of resource is opened and closed. All but is_dirty and leave run in a fiber and may
+ * wait, up to what `c` allows.
  */
 struct weir__pool_ops {
     weir_err (*open)(void *driver, struct weir__ctx *c, void **resource);
@@ -29,6 +29,15 @@ struct weir__pool_ops {
     bool (*is_dirty)(void *driver, void *resource);
     /* Makes a dirty one clean again, under a shield. NULL, or an error: it is closed. */
     weir_err (*reset)(void *driver, struct weir__ctx *c, void *resource);
+    /*
+     * For what is bound to the worker where it is used (a descriptor is watched there). Before one
+     * goes to another worker, `leave` runs where it is, in a fiber or on the worker's own stack; it
+     * must not wait. Until `enter`, on the new one, nobody touches it, but that it may be closed,
+     * on any worker. An error of `enter`: it is closed, and another one opened. NULL: one may be
+     * used anywhere.
+     */
+    void (*leave)(void *driver, void *resource);
+    weir_err (*enter)(void *driver, struct weir__ctx *c, void *resource); /* not without `leave` */
 };
 
 /*

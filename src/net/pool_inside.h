@@ -1,6 +1,6 @@
 /*
- * The inside of a pool, for pool.c (lending and returning), pool_line.c (waiting) and pool_keep.c
- * (what time does to it).
+ * The inside of a pool, for pool.c (lending and returning), pool_line.c (waiting), pool_move.c
+ * (from worker to worker) and pool_keep.c (what time does to it).
  *
  * P1: a slot is EMPTY and on `empty`, IDLE and on `idle`, or on neither: LEASED to a fiber, or BUSY
  *     with being opened or closed by the keeper or by who gives it back. `open` counts all that are
@@ -14,6 +14,9 @@
  *     so that the other side never sees more than max_open.
  * P6: a message to the home worker is sent under the lock while `keeper` is set, and the keeper's
  *     end waits for it: what is sent arrives.
+ * P7: of a driver that has `leave`: a resource is `at` the worker that it has entered and not left,
+ *     and is used there alone. A worker's end has all of its own leave, so `at` is a worker that
+ *     takes messages.
  */
 #ifndef WEIR_NET_POOL_INSIDE_H
 #define WEIR_NET_POOL_INSIDE_H
@@ -38,6 +41,7 @@ struct weir__pool_slot {
     struct weir__fiber *fiber;
     uint64_t fiber_id;
     struct weir__worker *worker; /* where it is or was used last: its memory is warm there */
+    struct weir__worker *at;     /* P7; NULL: it has left, or the driver does not care */
     struct weir__ctx *ctx;
     const weir_site *site;
     _Atomic(struct weir__owned *) holder; /* NULL: not bound yet */
@@ -45,6 +49,8 @@ struct weir__pool_slot {
     uint8_t state;
     bool is_broken, is_reported;
     struct weir__owned owned;
+    struct weir__wait *mover;    /* waits until it has left; NULL: nobody does (any more) */
+    struct weir__task departure; /* the message that it is to leave */
 };
 
 enum { WEIR__POOL_STUCK_MAX = 8 };
@@ -59,6 +65,12 @@ struct weir__pool_waiter {
     size_t stuck_count;
 };
 
+/* A worker that resources of a pool are `at`: in its root, whose end has them leave. */
+struct weir__pool_seat {
+    struct weir__pool *pool;
+    struct weir__owned owned;
+};
+
 struct weir__pool {
     struct weir__lock lock;    /* guards all that changes, but for `timer` */
     struct weir__list idle;    /* weir__pool_slot.link, last used first */
@@ -66,6 +78,7 @@ struct weir__pool {
     struct weir__list waiters; /* weir__pool_waiter.wait.in_object, first come first */
     bool is_closing;
     bool is_shared;
+    bool moves;                 /* the driver wants to know when a worker changes */
     bool is_kicked;             /* the keeper was asked to look, and has not yet */
     bool is_keeping;            /* its fiber runs */
     bool is_asleep;             /* its timer is not armed: nothing is open */
@@ -83,8 +96,9 @@ struct weir__pool {
     struct weir__owned keeper_end; /* in `keeper` */
     struct weir__timer timer;
     struct weir__task kick;
-    bool is_posted;               /* `kick` is on its way to the home worker */
-    struct weir__list registered; /* in pool_stats.c's list of all */
+    bool is_posted;                /* `kick` is on its way to the home worker */
+    struct weir__list registered;  /* in pool_stats.c's list of all */
+    struct weir__pool_seat *seats; /* one a worker, if it moves */
     struct weir__pool_slot slots[];
 };
 
@@ -106,6 +120,9 @@ weir_err weir__pool_open_resource(struct weir__pool_slot *slot, struct weir__ctx
  */
 struct weir__wait *weir__pool_settle(struct weir__pool_slot *slot);
 
+/* Under the lock: the handle of a lease is dead, its holder may go, the slot is BUSY. */
+void weir__pool_end_lease(struct weir__pool_slot *slot);
+
 /* --- pool_line.c ------------------------------------------------------------------------------ */
 
 /*
@@ -121,6 +138,35 @@ weir_err weir__pool_refuse(struct weir__pool *pool, struct weir__ctx *c, const w
 
 /* Takes the first out of the line, for the caller to wake; NULL: nobody waits. Under the lock. */
 struct weir__pool_waiter *weir__pool_first_in_line(struct weir__pool *pool);
+
+/* Wakes whom weir__pool_settle has returned; what it was given leaves first. Without the lock. */
+void weir__pool_serve(struct weir__wait *next);
+
+/* --- pool_move.c ------------------------------------------------------------------------------ */
+
+/* For a pool of the application's whose driver has `leave`; -ENOMEM. */
+weir_err weir__pool_moves_init(struct weir__pool *pool);
+
+/* This worker is about to have one of the pool's resources. */
+void weir__pool_sit(struct weir__pool *pool);
+
+/* A resource is here now, or (NULL) nowhere. Of a slot that nobody else uses, without the lock. */
+void weir__pool_set_place(struct weir__pool_slot *slot, struct weir__worker *at);
+
+/*
+ * Has the resource of a slot that is lent to this fiber leave the worker where it is. On an error,
+ * which is what ends waits in `c`, the slot is not the caller's any more. Waits.
+ */
+weir_err weir__pool_fetch(struct weir__pool_slot *slot, struct weir__ctx *c, const weir_site *site);
+
+/* The same of a slot that is BUSY with being closed by the caller, whatever becomes of `c`. */
+void weir__pool_fetch_to_close(struct weir__pool_slot *slot, struct weir__ctx *c);
+
+/* It is at another worker. */
+static inline bool weir__pool_is_away(const struct weir__pool_slot *slot)
+{
+    return slot->at != NULL && slot->at != weir__self;
+}
 
 /* --- pool_keep.c ------------------------------------------------------------------------------ */
 

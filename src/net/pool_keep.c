@@ -255,7 +255,7 @@ static void settle(struct weir__pool *pool, struct weir__pool_slot *slot)
     struct weir__wait *next = weir__pool_settle(slot);
     weir__lock_give(&pool->lock);
     if (next != NULL)
-        weir__wake(next, WEIR_OK);
+        weir__pool_serve(next);
 }
 
 static bool close_old(struct weir__pool *pool, struct weir__ctx *c)

@@ -74,7 +74,7 @@ static void describe_line(const struct weir__wait *w, weir_buf *out)
 
 static bool is_lent_to(const struct weir__pool_slot *slot, const struct weir__ctx *top)
 {
-    return slot->state == WEIR__SLOT_LEASED && slot->worker == weir__self &&
+    return slot->state == WEIR__SLOT_LEASED && slot->worker == weir__self && slot->fiber != NULL &&
            weir__deadlock_is_in(slot->fiber, top);
 }
 
@@ -95,6 +95,24 @@ static const struct weir__wait_type wait_type = {.name = "pool",
                                                  .describe = describe_line,
                                                  .is_stuck = is_stuck,
                                                  .has_limit = true};
+
+/* Woken, it may go at once; until then the slot is nobody's but the caller's. */
+static void leave_for(struct weir__pool_waiter *w)
+{
+    struct weir__pool_slot *slot = w->slot;
+    if (slot->resource == NULL || slot->at != weir__self || w->worker == weir__self)
+        return;
+    slot->pool->ops->leave(slot->pool->driver, slot->resource);
+    weir__pool_set_place(slot, NULL);
+}
+
+void weir__pool_serve(struct weir__wait *next)
+{
+    struct weir__pool *pool = next->object;
+    if (pool->moves && next->type == &wait_type)
+        leave_for(WEIR_CONTAINER(next, struct weir__pool_waiter, wait));
+    weir__wake(next, WEIR_OK);
+}
 
 /* Who cannot go on while this fiber waits: itself, and whoever joins a context that it works in. */
 static void find_stuck(struct weir__pool_waiter *w, const struct weir__ctx *c)

@@ -1,33 +1,14 @@
 /* Pools that several real workers make, use and end. */
-#include "net/pool_testing.h"
+#include "net/pool_workers_testing.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "rt/fiber.h"
-#include "rt/runtime.h"
-#include <weir/chan.h>
-
-#define WORKERS 4
-
-/* --- work on workers -------------------------------------------------------------------------- */
-
-struct test;
-
-/* What a worker does: in a fiber and a context of its own. */
-struct work {
-    struct weir__task task;
-    struct test *test;
-    void (*fn)(weir_ctx *c, struct test *t);
-};
-
 /* A driver that all workers call. */
 struct test {
-    weir_ctx *app;
-    weir_chan *done;   /* int: the worker whose work is over */
+    struct crew crew;
     weir_chan *opened; /* int: where one was opened; may be NULL */
     struct weir__pool *pools[WORKERS];
-    struct work work[WORKERS];
     atomic_int live, live_max, open, closed;
 };
 
@@ -53,67 +34,23 @@ static void close_counted(void *driver, struct weir__ctx *c, void *resource)
 
 static const struct weir__pool_ops counted_ops = {.open = open_counted, .close = close_counted};
 
-static void run_work(void *arg)
-{
-    struct work *work = arg;
-    struct weir__ctx *c = weir__ctx_new(weir__self->root, weir_never(), 0, NULL);
-    int index = (int)weir__self->index;
-    assert_non_null(c);
-    weir__self->current->ctx = c;
-    work->fn(weir__ctx_handle(c), work->test);
-    weir__self->current->ctx = weir__self->root;
-    weir__ctx_end(c);
-    assert_int_equal(weir_chan_send(work->test->app, work->test->done, &index), WEIR_OK);
-}
-
-static void start_work(struct weir__task *task)
-{
-    struct work *work = WEIR_CONTAINER(task, struct work, task);
-    assert_non_null(weir__fiber_start(weir__self, run_work, work, "work", NULL, weir__self->root));
-}
-
-static void give_work(struct test *t, unsigned worker, void (*fn)(weir_ctx *c, struct test *t))
-{
-    t->work[worker] = (struct work){.task = {.run = start_work}, .test = t, .fn = fn};
-    weir__post(weir__self->runtime->workers[worker], &t->work[worker].task);
-}
-
-static void await_work(struct test *t, int count)
-{
-    for (int index; count > 0; count--)
-        assert_int_equal(weir_chan_recv(t->app, t->done, &index), WEIR_OK);
-}
-
-static void work_on_all(struct test *t, void (*fn)(weir_ctx *c, struct test *t))
-{
-    for (unsigned i = 0; i < WORKERS; i++)
-        give_work(t, i, fn);
-    await_work(t, WORKERS);
-}
-
 static void run(weir_fiber_fn fn, struct test *t)
 {
-    struct weir__runtime_options options = {.workers = WORKERS, .stall = weir_ns(-1)};
-    char message[128];
-    weir_err err;
-    struct weir__runtime *rt = weir__runtime_new(&options, &err, message, sizeof message);
-    assert_non_null(rt);
-    assert_int_equal(weir__runtime_run(rt, fn, t), WEIR_OK);
-    assert_int_equal(weir__fiber_total(rt), 0);
-    weir__runtime_free(rt);
+    run_crew(fn, t);
     assert_int_equal(t->live, 0);
     assert_int_equal(t->open, t->closed);
 }
 
 static struct weir__pool *make_pool(struct test *t, const weir_pool_options *o)
 {
-    return weir__pool_new(weir__ctx_of(t->app), "orders", o, &counted_ops, t, WEIR_HERE);
+    return weir__pool_new(weir__ctx_of(t->crew.app), "orders", o, &counted_ops, t, WEIR_HERE);
 }
 
 /* --- made anywhere ---------------------------------------------------------------------------- */
 
-static void makes_one(weir_ctx *c, struct test *t)
+static void makes_one(weir_ctx *c, void *arg)
 {
+    struct test *t = arg;
     const weir_pool_options o = {.max_open = 2, .min_idle = 1};
     (void)c;
     t->pools[weir__self->index] = make_pool(t, &o);
@@ -121,8 +58,9 @@ static void makes_one(weir_ctx *c, struct test *t)
 }
 
 /* Each of them uses all, and breaks now and then what it has got. */
-static void uses_all(weir_ctx *c, struct test *t)
+static void uses_all(weir_ctx *c, void *arg)
 {
+    struct test *t = arg;
     for (unsigned i = 0; i < 1000; i++) {
         struct weir__lease lease;
         assert_int_equal(ACQUIRE(c, t->pools[(i + weir__self->index) % WORKERS], &lease), WEIR_OK);
@@ -139,10 +77,9 @@ static weir_err makes_and_uses(weir_ctx *app, void *arg)
 {
     struct test *t = arg;
     uint64_t acquired = 0;
-    t->app = app;
-    t->done = weir_chan_new(app, int, WORKERS);
-    work_on_all(t, makes_one);
-    work_on_all(t, uses_all);
+    crew_init(&t->crew, app, t);
+    work_on_all(&t->crew, makes_one);
+    work_on_all(&t->crew, uses_all);
     for (unsigned i = 0; i < WORKERS; i++) {
         weir_pool_stats s = stats_of(t->pools[i]);
         acquired += s.acquired;
@@ -163,8 +100,9 @@ static void test_each_worker_makes_a_pool_for_all(void **state)
 }
 
 /* The keeper is of the worker that made the pool. */
-static void makes_prepared(weir_ctx *c, struct test *t)
+static void makes_prepared(weir_ctx *c, void *arg)
 {
+    struct test *t = arg;
     const weir_pool_options o = {.max_open = 3, .min_idle = 2};
     (void)c;
     t->pools[0] = make_pool(t, &o);
@@ -176,11 +114,9 @@ static weir_err sees_the_keeper(weir_ctx *app, void *arg)
     struct test *t = arg;
     struct weir__lease lease;
     int where;
-    t->app = app;
-    t->done = weir_chan_new(app, int, WORKERS);
+    crew_init(&t->crew, app, t);
     t->opened = weir_chan_new(app, int, 16);
-    give_work(t, 2, makes_prepared);
-    await_work(t, 1);
+    work_on(&t->crew, 2, makes_prepared);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(weir_chan_recv(app, t->opened, &where), WEIR_OK);
         assert_int_equal(where, 2);
@@ -207,10 +143,8 @@ static weir_err leaves_leases(weir_ctx *app, void *arg)
 {
     struct test *t = arg;
     struct weir__lease *leases = weir_alloc(app, 2 * sizeof *leases);
-    t->app = app;
-    t->done = weir_chan_new(app, int, WORKERS);
-    give_work(t, 3, makes_prepared);
-    await_work(t, 1);
+    crew_init(&t->crew, app, t);
+    work_on(&t->crew, 3, makes_prepared);
     for (int i = 0; i < 2; i++)
         assert_int_equal(ACQUIRE(app, t->pools[0], &leases[i]), WEIR_OK);
     weir__lease_break(&leases[0]);
@@ -230,8 +164,9 @@ static void test_a_pool_outlives_the_worker_that_made_it(void **state)
 }
 
 /* The record of the application's context belongs to the first worker. */
-static void makes_a_wrong_one(weir_ctx *c, struct test *t)
+static void makes_a_wrong_one(weir_ctx *c, void *arg)
 {
+    struct test *t = arg;
     const weir_pool_options o = {.max_open = 0};
     assert_null(make_pool(t, &o));
     assert_int_equal(weir_last_error(c)->code, WEIR_EINVALID);
@@ -242,10 +177,8 @@ static weir_err hears_of_mistakes(weir_ctx *app, void *arg)
 {
     struct test *t = arg;
     const weir_pool_options o = {.max_open = 0};
-    t->app = app;
-    t->done = weir_chan_new(app, int, WORKERS);
-    give_work(t, 1, makes_a_wrong_one);
-    await_work(t, 1);
+    crew_init(&t->crew, app, t);
+    work_on(&t->crew, 1, makes_a_wrong_one);
     assert_null(weir_last_error(app));
     assert_null(make_pool(t, &o));
     assert_int_equal(weir_last_error(app)->code, WEIR_EINVALID);
