@@ -545,7 +545,7 @@ static void release_pool(struct weir__owned *o)
     struct weir__pool *pool = WEIR_CONTAINER(o, struct weir__pool, owned);
     (void)weir__pool_close(pool, pool->ctx, weir_never());
     WEIR_ASSERT(pool->stats.open == 0, "P1: a closed pool holds nothing");
-    WEIR_ASSERT(!pool->is_posted, "P6: nothing is on its way to a pool that ends");
+    WEIR_ASSERT(!pool->keeper->is_posted, "P6: nothing is on its way to a pool that ends");
     weir__pool_unregister(pool);
 }
 
@@ -579,7 +579,6 @@ static struct weir__pool *make(struct weir__ctx *c, const char *name, const weir
     pool->ctx = c;
     pool->site = site;
     pool->is_shared = weir__ctx_is_shared(c);
-    pool->home = weir__self;
     weir__lock_init(&pool->lock);
     init_slots(pool);
     return pool;
@@ -613,11 +612,14 @@ struct weir__pool *weir__pool_new(struct weir__ctx *c, const char *name,
         pool->ops = ops;
         pool->driver = driver;
     }
-    if (pool == NULL || weir__pool_moves_init(pool) != WEIR_OK ||
-        weir__pool_keeper_init(pool) != WEIR_OK) {
+    struct weir__pool_keeper *keeper = NULL;
+    if (pool != NULL && weir__pool_moves_init(pool) == WEIR_OK)
+        keeper = weir__pool_keeper_new(c, site);
+    if (keeper == NULL) {
         (void)weir_raise_at(site, record_of(c), -ENOMEM, 0, "no memory for pool %s", name);
         return NULL;
     }
+    weir__pool_keep(keeper, pool);
     weir__own(c, &pool->owned, &type, site);
     weir__pool_register(pool);
     if (o.min_idle > 0)

@@ -12,8 +12,8 @@
  *     holder goes.
  * P5: what is being opened, reset, cancelled or closed has its slot until the driver's call ends,
  *     so that the other side never sees more than max_open.
- * P6: a message to the home worker is sent under the lock while `keeper` is set, and the keeper's
- *     end waits for it: what is sent arrives.
+ * P6: a message to a keeper's home worker is sent under its lock while `ctx` is set, and the
+ *     keeper's end waits for it: what is sent arrives.
  * P7: of a driver that has `leave`: a resource is `at` the worker that it has entered and not left,
  *     and is used there alone. A worker's end has all of its own leave, so `at` is a worker that
  *     takes messages.
@@ -65,6 +65,20 @@ struct weir__pool_waiter {
     size_t stuck_count;
 };
 
+/* Who looks after pools: a timer on the worker that made it, and at times a fiber. */
+struct weir__pool_keeper {
+    struct weir__lock lock; /* guards `ctx` and `is_posted` for who is elsewhere */
+    struct weir__worker *home;
+    struct weir__ctx *ctx; /* where its fiber runs; NULL: ended, and so may `home` have */
+    bool is_posted;        /* `kick` is on its way to the home worker */
+    bool is_keeping;       /* its fiber runs */
+    _Atomic(struct weir__pool *) first; /* weir__pool.next_kept; they only become more */
+    const weir_site *site;
+    struct weir__owned end; /* in `ctx` */
+    struct weir__timer timer;
+    struct weir__task kick;
+};
+
 /* A worker that resources of a pool are `at`: in its root, whose end has them leave. */
 struct weir__pool_seat {
     struct weir__pool *pool;
@@ -72,7 +86,7 @@ struct weir__pool_seat {
 };
 
 struct weir__pool {
-    struct weir__lock lock;    /* guards all that changes, but for `timer` */
+    struct weir__lock lock;    /* guards all that changes */
     struct weir__list idle;    /* weir__pool_slot.link, last used first */
     struct weir__list empty;   /* weir__pool_slot.link */
     struct weir__list waiters; /* weir__pool_waiter.wait.in_object, first come first */
@@ -80,8 +94,7 @@ struct weir__pool {
     bool is_shared;
     bool moves;                 /* the driver wants to know when a worker changes */
     bool is_kicked;             /* the keeper was asked to look, and has not yet */
-    bool is_keeping;            /* its fiber runs */
-    bool is_asleep;             /* its timer is not armed: nothing is open */
+    bool is_asleep;             /* the keeper does not come by itself: nothing is open */
     struct weir__wait *drainer; /* waits for in_use to become 0 */
     weir_time retry_at;         /* before that the keeper opens nothing: the last attempt failed */
     weir_pool_options o;
@@ -91,12 +104,8 @@ struct weir__pool {
     struct weir__ctx *ctx; /* that owns it */
     const weir_site *site;
     struct weir__owned owned;
-    struct weir__worker *home;     /* that made it: whose timer the keeper's is */
-    struct weir__ctx *keeper;      /* where its fiber runs; NULL: ended, and so may `home` have */
-    struct weir__owned keeper_end; /* in `keeper` */
-    struct weir__timer timer;
-    struct weir__task kick;
-    bool is_posted;                /* `kick` is on its way to the home worker */
+    struct weir__pool_keeper *keeper;
+    struct weir__pool *next_kept;  /* of the same keeper */
     struct weir__list registered;  /* in pool_stats.c's list of all */
     struct weir__pool_seat *seats; /* one a worker, if it moves */
     struct weir__pool_slot slots[];
@@ -170,8 +179,11 @@ static inline bool weir__pool_is_away(const struct weir__pool_slot *slot)
 
 /* --- pool_keep.c ------------------------------------------------------------------------------ */
 
-/* The keeper's context and timer; -ENOMEM. */
-weir_err weir__pool_keeper_init(struct weir__pool *pool);
+/* A keeper on this worker for pools of `c`, in memory of that; NULL: there is none. */
+struct weir__pool_keeper *weir__pool_keeper_new(struct weir__ctx *c, const weir_site *site);
+
+/* It looks after `pool` from now on. One adds at a time. */
+void weir__pool_keep(struct weir__pool_keeper *k, struct weir__pool *pool);
 
 /*
  * Asks the keeper to look at once, if there still is one. Without the lock, by who was told that it

@@ -2,9 +2,9 @@
  * What time does to a pool: lifetimes and idle time-outs, opening ahead, reports of leases that are
  * out for too long.
  *
- * Owns a timer on the pool's home worker and, while there is something to do, a fiber that closes
- * and opens (the keeper). The timer is armed for the next moment at which anything can be due, not
- * by the second; when nothing is open it sleeps.
+ * The keeper of a pool, or of many: a timer on the worker that made it and, while there is
+ * something to do, a fiber that closes and opens. The timer is armed for the next moment at which
+ * anything can be due, not by the second; when nothing is open it sleeps.
  *
  * The hard thing is that a lease's facts belong to another worker's fiber. They are read under the
  * pool's lock, which the lease's end needs too (P4), copied, and told after it. Limits: 4 reports a
@@ -162,73 +162,89 @@ static void look(struct weir__pool *pool, struct look *l)
 
 static weir_err keep(weir_ctx *c, void *arg);
 
-static void start_keeper(struct weir__pool *pool)
+static void start_keeper(struct weir__pool_keeper *k)
 {
-    weir_err err =
-        weir_go_at(pool->site, weir__ctx_handle(pool->keeper), keep, pool, "pool keeper");
+    k->is_keeping = true;
+    weir_err err = weir_go_at(k->site, weir__ctx_handle(k->ctx), keep, k, "pool keeper");
     if (err == WEIR_OK)
         return;
-    weir__lock_take(&pool->lock);
-    pool->is_keeping = false;
-    weir__lock_give(&pool->lock);
-    if (weir__ctx_check(pool->keeper) == WEIR_OK) {
+    k->is_keeping = false;
+    if (weir__ctx_check(k->ctx) == WEIR_OK) {
         weir_time later = weir_time_add(weir__self->now, weir_ns(RETRY_NS));
-        weir__timer_arm(&pool->home->wheel, &pool->timer, later);
+        weir__timer_arm(&k->home->wheel, &k->timer, later);
     }
+}
+
+/* One pool; it wants to be looked at again at `next`, which is weir_never() while it sleeps. */
+static void look_after(const struct weir__pool_keeper *k, struct weir__pool *pool, struct look *l)
+{
+    weir__lock_take(&pool->lock);
+    pool->is_kicked = false;
+    look(pool, l);
+    bool has_reason = pool->stats.open > 0 || pool->retry_at.ns > weir__self->now.ns;
+    pool->is_asleep = !has_reason && !l->has_work && !k->is_keeping;
+    if (pool->is_asleep)
+        l->next = weir_never();
+    weir__lock_give(&pool->lock);
+    for (size_t i = 0; i < l->reports; i++)
+        tell(pool, &l->report[i]);
+}
+
+static struct weir__pool *first_kept(struct weir__pool_keeper *k)
+{
+    return atomic_load_explicit(&k->first, memory_order_acquire);
 }
 
 /* On the home worker's own stack. */
 static void on_timer(struct weir__timer *t)
 {
-    struct weir__pool *pool = WEIR_CONTAINER(t, struct weir__pool, timer);
-    struct look l;
-    weir__lock_take(&pool->lock);
-    pool->is_kicked = false;
-    look(pool, &l);
-    bool starts = l.has_work && !pool->is_keeping && pool->keeper != NULL;
-    if (starts)
-        pool->is_keeping = true;
-    bool has_reason = pool->stats.open > 0 || pool->retry_at.ns > weir__self->now.ns;
-    pool->is_asleep = !has_reason && !pool->is_keeping;
-    bool arms = !pool->is_asleep && !pool->is_keeping && pool->keeper != NULL;
-    weir__lock_give(&pool->lock);
-    for (size_t i = 0; i < l.reports; i++)
-        tell(pool, &l.report[i]);
-    if (starts)
-        start_keeper(pool);
-    else if (arms)
-        weir__timer_arm(&pool->home->wheel, &pool->timer, l.next);
+    struct weir__pool_keeper *k = WEIR_CONTAINER(t, struct weir__pool_keeper, timer);
+    weir_time next = weir_never();
+    bool has_work = false;
+    for (struct weir__pool *pool = first_kept(k); pool != NULL; pool = pool->next_kept) {
+        struct look l;
+        look_after(k, pool, &l);
+        has_work = has_work || l.has_work;
+        next = weir_time_min(next, l.next);
+    }
+    if (k->is_keeping || k->ctx == NULL)
+        return;
+    if (has_work)
+        start_keeper(k);
+    else if (next.ns != INT64_MAX)
+        weir__timer_arm(&k->home->wheel, &k->timer, next);
 }
 
 /* On the home worker: a look at the next tick. */
-static void look_soon(struct weir__pool *pool)
+static void look_soon(struct weir__pool_keeper *k)
 {
-    if (pool->keeper != NULL)
-        weir__timer_arm(&pool->home->wheel, &pool->timer, weir__self->now);
+    if (k->ctx != NULL)
+        weir__timer_arm(&k->home->wheel, &k->timer, weir__self->now);
 }
 
 static void on_kick(struct weir__task *t)
 {
-    struct weir__pool *pool = WEIR_CONTAINER(t, struct weir__pool, kick);
-    look_soon(pool);
-    weir__lock_take(&pool->lock);
-    WEIR_ASSERT(pool->is_posted && pool->keeper != NULL, "P6: what is sent arrives");
-    pool->is_posted = false;
-    weir__lock_give(&pool->lock);
+    struct weir__pool_keeper *k = WEIR_CONTAINER(t, struct weir__pool_keeper, kick);
+    look_soon(k);
+    weir__lock_take(&k->lock);
+    WEIR_ASSERT(k->is_posted && k->ctx != NULL, "P6: what is sent arrives");
+    k->is_posted = false;
+    weir__lock_give(&k->lock);
 }
 
 void weir__pool_kick(struct weir__pool *pool)
 {
-    if (weir__self == pool->home) {
-        look_soon(pool);
+    struct weir__pool_keeper *k = pool->keeper;
+    if (weir__self == k->home) {
+        look_soon(k);
         return;
     }
-    weir__lock_take(&pool->lock);
-    if (pool->keeper != NULL && !pool->is_posted) {
-        pool->is_posted = true;
-        weir__post(pool->home, &pool->kick);
+    weir__lock_take(&k->lock);
+    if (k->ctx != NULL && !k->is_posted) {
+        k->is_posted = true;
+        weir__post(k->home, &k->kick);
     }
-    weir__lock_give(&pool->lock);
+    weir__lock_give(&k->lock);
 }
 
 /* --- the keeper's fiber ----------------------------------------------------------------------- */
@@ -305,55 +321,66 @@ static bool open_ahead(struct weir__pool *pool, struct weir__ctx *c)
 
 static weir_err keep(weir_ctx *handle, void *arg)
 {
-    struct weir__pool *pool = arg;
+    struct weir__pool_keeper *k = arg;
     struct weir__ctx *c = weir__ctx_of(handle);
-    while (weir__ctx_check(c) == WEIR_OK && (close_old(pool, c) || open_ahead(pool, c)))
-        ;
+    for (struct weir__pool *pool = first_kept(k); pool != NULL; pool = pool->next_kept) {
+        while (weir__ctx_check(c) == WEIR_OK && (close_old(pool, c) || open_ahead(pool, c)))
+            ;
+    }
     c->error = NULL;
-    weir__lock_take(&pool->lock);
-    pool->is_keeping = false;
-    weir__lock_give(&pool->lock);
-    look_soon(pool);
+    k->is_keeping = false;
+    look_soon(k);
     return WEIR_OK;
 }
 
 /* --- beginning and end ------------------------------------------------------------------------ */
+
+/* Nobody sends any more once nothing is on its way. */
+static bool is_awaited(struct weir__pool_keeper *k)
+{
+    weir__lock_take(&k->lock);
+    bool is_posted = k->is_posted;
+    if (!is_posted)
+        k->ctx = NULL;
+    weir__lock_give(&k->lock);
+    return is_posted;
+}
+
+static void end_keeper(struct weir__owned *o)
+{
+    struct weir__pool_keeper *k = WEIR_CONTAINER(o, struct weir__pool_keeper, end);
+    while (is_awaited(k))
+        weir__fiber_yield();
+    weir__timer_disarm(&k->timer);
+}
 
 /*
  * The keeper's fiber runs in a context of its own below the pool's, so that who joins that one does
  * not wait for it; for a pool of the application in the root of its worker, which nobody joins but
  * the end of the service.
  */
-
-/* Nobody sends any more once nothing is on its way. */
-static bool is_awaited(struct weir__pool *pool)
-{
-    weir__lock_take(&pool->lock);
-    bool is_posted = pool->is_posted;
-    if (!is_posted)
-        pool->keeper = NULL;
-    weir__lock_give(&pool->lock);
-    return is_posted;
-}
-
-static void end_keeper(struct weir__owned *o)
-{
-    struct weir__pool *pool = WEIR_CONTAINER(o, struct weir__pool, keeper_end);
-    while (is_awaited(pool))
-        weir__fiber_yield();
-    weir__timer_disarm(&pool->timer);
-}
-
-weir_err weir__pool_keeper_init(struct weir__pool *pool)
+struct weir__pool_keeper *weir__pool_keeper_new(struct weir__ctx *c, const weir_site *site)
 {
     static const struct weir__owned_type type = {.name = "pool keeper", .release = end_keeper};
-    weir__timer_init(&pool->timer, on_timer);
-    pool->kick.run = on_kick;
+    struct weir__pool_keeper *k = weir__ctx_object(c, sizeof *k);
+    if (k == NULL)
+        return NULL;
+    weir__lock_init(&k->lock);
+    weir__timer_init(&k->timer, on_timer);
+    k->home = weir__self;
+    k->kick.run = on_kick;
+    k->site = site;
+    k->ctx = weir__ctx_is_shared(c) ? weir__self->root : weir__ctx_new(c, weir_never(), 0, site);
+    if (k->ctx == NULL)
+        return NULL;
+    weir__own(k->ctx, &k->end, &type, site);
+    return k;
+}
+
+void weir__pool_keep(struct weir__pool_keeper *k, struct weir__pool *pool)
+{
+    pool->keeper = k;
     pool->is_asleep = true;
-    pool->keeper =
-        pool->is_shared ? weir__self->root : weir__ctx_new(pool->ctx, weir_never(), 0, pool->site);
-    if (pool->keeper == NULL)
-        return -ENOMEM;
-    weir__own(pool->keeper, &pool->keeper_end, &type, pool->site);
-    return WEIR_OK;
+    pool->next_kept = atomic_load_explicit(&k->first, memory_order_relaxed);
+    atomic_store_explicit(&k->first, pool, memory_order_release);
 }
