@@ -20,6 +20,7 @@
 #include "rt/fiber.h"
 #include "rt/log.h"
 #include "rt/panic.h"
+#include "rt/runtime.h"
 #include "rt/scope.h"
 
 #define CLEANUP_NS 1000000000 /* how long closing or resetting one may wait */
@@ -122,20 +123,6 @@ static bool is_expired(const struct weir__pool_slot *slot)
     return slot->expires.ns <= weir__self->now.ns;
 }
 
-/* Makes a slot that is on no list a lease. Under the lock. */
-static void lend(struct weir__pool_slot *slot, struct weir__fiber *f, struct weir__worker *w)
-{
-    struct weir__pool *pool = slot->pool;
-    slot->state = WEIR__SLOT_LEASED;
-    slot->fiber = f;
-    slot->fiber_id = f->id;
-    slot->worker = w;
-    slot->leased = weir__self->now;
-    slot->is_reported = false;
-    pool->stats.in_use++;
-    pool->stats.acquired++;
-}
-
 /* The idle one that was used last, rather of this worker. */
 static struct weir__pool_slot *pick_idle(struct weir__pool *pool)
 {
@@ -166,14 +153,15 @@ static struct weir__pool_slot *take_now(struct weir__pool *pool)
         weir__list_remove(&slot->link);
         pool->stats.idle--;
     } else {
-        struct weir__list *node = weir__list_pop_front(&pool->empty);
-        if (node == NULL)
+        struct weir__list *node = pool->empty.next;
+        if (node == &pool->empty || (pool->is_member && !weir__pool_take_room(pool, true)))
             return NULL;
+        weir__list_remove(node);
         slot = WEIR_CONTAINER(node, struct weir__pool_slot, link);
         WEIR_ASSERT(slot->state == WEIR__SLOT_EMPTY && slot->resource == NULL, "P1: empty");
         pool->stats.open++;
     }
-    lend(slot, weir__self->current, weir__self);
+    weir__pool_lend(slot, weir__self->current, weir__self);
     return slot;
 }
 
@@ -330,7 +318,7 @@ struct weir__wait *weir__pool_settle(struct weir__pool_slot *slot)
     WEIR_ASSERT(slot->state == WEIR__SLOT_BUSY, "P1: nobody uses a slot that is settled");
     struct weir__pool_waiter *w = pool->is_closing ? NULL : weir__pool_first_in_line(pool);
     if (w != NULL) {
-        lend(slot, w->wait.fiber, w->worker);
+        weir__pool_lend(slot, w->wait.fiber, w->worker);
         w->slot = slot;
         return &w->wait;
     }
@@ -342,6 +330,8 @@ struct weir__wait *weir__pool_settle(struct weir__pool_slot *slot)
         slot->state = WEIR__SLOT_EMPTY;
         weir__list_push_front(&pool->empty, &slot->link);
         pool->stats.open--;
+        if (pool->is_member)
+            weir__pool_give_room(pool);
     }
     struct weir__wait *drainer = pool->stats.in_use == 0 ? pool->drainer : NULL;
     if (drainer != NULL)
@@ -359,7 +349,8 @@ static bool may_stay(const struct weir__pool_slot *slot, weir_pool_closed *why)
         *why = WEIR_POOL_CLOSED_SHUTDOWN;
     else if (is_expired(slot))
         *why = WEIR_POOL_CLOSED_LIFETIME;
-    else if (pool->stats.idle >= pool->o.max_idle && weir__list_empty(&pool->waiters))
+    else if ((pool->stats.idle >= pool->o.max_idle || weir__pool_is_wanted(pool)) &&
+             weir__list_empty(&pool->waiters))
         *why = WEIR_POOL_CLOSED_IDLE;
     else
         return true;
@@ -380,18 +371,27 @@ static void clean(struct weir__pool *pool, struct weir__pool_slot *slot)
     end_shield(c, is_mine);
 }
 
+/* Under the lock, which is given meanwhile: lent, a pool keeps its name. */
+static void tell_return(struct weir__pool_slot *slot)
+{
+    struct weir__pool *pool = slot->pool;
+    weir_dur age = weir_time_sub(weir__self->now, slot->leased);
+    weir__lock_give(&pool->lock);
+    weir__pool_report_return(pool, slot->site, age);
+    weir__lock_take(&pool->lock);
+}
+
 static void give_back(struct weir__pool_slot *slot)
 {
     struct weir__pool *pool = slot->pool;
     struct weir__ctx *c = slot->ctx;
-    const weir_site *site = slot->site;
     weir_pool_closed why;
     if (slot->resource != NULL && !slot->is_broken && pool->ops->is_dirty != NULL &&
         !has_left(slot) && pool->ops->is_dirty(pool->driver, slot->resource))
         clean(pool, slot);
     weir__lock_take(&pool->lock);
-    bool was_reported = slot->is_reported;
-    weir_dur age = weir_time_sub(weir__self->now, slot->leased);
+    if (WEIR_UNLIKELY(slot->is_reported))
+        tell_return(slot);
     weir__pool_end_lease(slot);
     slot->idle_since = weir__self->now;
     if (slot->resource != NULL && WEIR_UNLIKELY(!may_stay(slot, &why))) {
@@ -399,15 +399,16 @@ static void give_back(struct weir__pool_slot *slot)
         weir__pool_close_resource(slot, c, why);
         weir__lock_take(&pool->lock);
     }
+    bool is_gone = slot->resource == NULL;
     struct weir__wait *next = weir__pool_settle(slot);
     bool wants_kick = weir__pool_wants_kick(pool);
     weir__lock_give(&pool->lock);
     if (next != NULL)
         weir__pool_serve(next);
+    if (WEIR_UNLIKELY(is_gone) && weir__pool_is_wanted(pool))
+        weir__pool_feed(pool->member->group);
     if (WEIR_UNLIKELY(wants_kick))
         weir__pool_kick(pool);
-    if (WEIR_UNLIKELY(was_reported))
-        weir__pool_report_return(pool, site, age);
 }
 
 static bool is_live(const struct weir__lease *lease)
@@ -513,6 +514,8 @@ static void close_idle(struct weir__pool *pool, struct weir__ctx *c)
         weir__lock_give(&pool->lock);
         if (next != NULL)
             weir__pool_serve(next);
+        if (weir__pool_is_wanted(pool))
+            weir__pool_feed(pool->member->group);
     }
     weir__lock_give(&pool->lock);
 }
@@ -540,13 +543,18 @@ weir_err weir__pool_close(struct weir__pool *pool, struct weir__ctx *c, weir_tim
     return err;
 }
 
+void weir__pool_unmake(struct weir__pool *pool)
+{
+    WEIR_ASSERT(pool->stats.open == 0, "P1: a closed pool holds nothing");
+    WEIR_ASSERT(!pool->keeper->is_posted, "P6: nothing is on its way to a pool that ends");
+    weir__pool_unregister(pool);
+}
+
 static void release_pool(struct weir__owned *o)
 {
     struct weir__pool *pool = WEIR_CONTAINER(o, struct weir__pool, owned);
     (void)weir__pool_close(pool, pool->ctx, weir_never());
-    WEIR_ASSERT(pool->stats.open == 0, "P1: a closed pool holds nothing");
-    WEIR_ASSERT(!pool->keeper->is_posted, "P6: nothing is on its way to a pool that ends");
-    weir__pool_unregister(pool);
+    weir__pool_unmake(pool);
 }
 
 /* --- making ----------------------------------------------------------------------------------- */
@@ -566,26 +574,34 @@ static void init_slots(struct weir__pool *pool)
     }
 }
 
-static struct weir__pool *make(struct weir__ctx *c, const char *name, const weir_pool_options *o,
-                               const weir_site *site)
+struct weir__pool *weir__pool_make(struct weir__ctx *c, const char *name,
+                                   const weir_pool_options *o, const struct weir__pool_ops *ops,
+                                   void *driver, const weir_site *site,
+                                   void *(*alloc)(struct weir__ctx *c, size_t size))
 {
-    struct weir__pool *pool =
-        weir__ctx_object(c, sizeof *pool + o->max_open * sizeof pool->slots[0]);
+    bool moves = weir__ctx_is_shared(c) && ops->leave != NULL;
+    size_t seats = moves ? weir__self->runtime->worker_count : 0;
+    struct weir__pool *pool = alloc(c, sizeof *pool + o->max_open * sizeof pool->slots[0] +
+                                           seats * sizeof pool->seats[0]);
     if (pool == NULL)
         return NULL;
     pool->o = *o;
     pool->stats.name = name;
     pool->stats.max_open = o->max_open;
+    pool->ops = ops;
+    pool->driver = driver;
     pool->ctx = c;
     pool->site = site;
     pool->is_shared = weir__ctx_is_shared(c);
+    pool->moves = moves;
+    pool->seats = (struct weir__pool_seat *)&pool->slots[o->max_open];
     weir__lock_init(&pool->lock);
     init_slots(pool);
     return pool;
 }
 
 /* The application's error record is the first worker's alone (ADR 0002). */
-static weir_ctx *record_of(struct weir__ctx *c)
+weir_ctx *weir__pool_record_of(struct weir__ctx *c)
 {
     struct weir__ctx *own = weir__self->current->ctx;
     bool is_others = weir__ctx_is_shared(c) && weir__self->index != 0 && own != NULL;
@@ -601,22 +617,17 @@ struct weir__pool *weir__pool_new(struct weir__ctx *c, const char *name,
     char bytes[1500];
     weir_buf mistakes;
     weir_pool_options o = *options;
+    weir_ctx *record = weir__pool_record_of(c);
     weir_buf_init_fixed(&mistakes, bytes, sizeof bytes);
     if (weir__pool_options_settle(name, &o, &mistakes) != WEIR_OK) {
         weir_str s = weir_buf_str(&mistakes);
-        (void)weir_raise_at(site, record_of(c), WEIR_EINVALID, 0, WEIR_STR_FMT, WEIR_STR_ARG(s));
+        (void)weir_raise_at(site, record, WEIR_EINVALID, 0, WEIR_STR_FMT, WEIR_STR_ARG(s));
         return NULL;
     }
-    struct weir__pool *pool = make(c, name, &o, site);
-    if (pool != NULL) {
-        pool->ops = ops;
-        pool->driver = driver;
-    }
-    struct weir__pool_keeper *keeper = NULL;
-    if (pool != NULL && weir__pool_moves_init(pool) == WEIR_OK)
-        keeper = weir__pool_keeper_new(c, site);
+    struct weir__pool *pool = weir__pool_make(c, name, &o, ops, driver, site, weir__ctx_object);
+    struct weir__pool_keeper *keeper = pool != NULL ? weir__pool_keeper_new(c, site) : NULL;
     if (keeper == NULL) {
-        (void)weir_raise_at(site, record_of(c), -ENOMEM, 0, "no memory for pool %s", name);
+        (void)weir_raise_at(site, record, -ENOMEM, 0, "no memory for pool %s", name);
         return NULL;
     }
     weir__pool_keep(keeper, pool);

@@ -113,6 +113,67 @@ void weir__lease_release(struct weir__lease *lease);
  */
 weir_err weir__pool_close(struct weir__pool *pool, struct weir__ctx *c, weir_time until);
 
+/* --- pools by key ----------------------------------------------------------------------------- */
+
+/*
+ * A pool for each of many keys (hosts, databases), made when a key is wanted first: each with its
+ * own limits, line and numbers, shown as the first 20 bytes of the name and 40 of the key; one
+ * keeper for all. Past keys_max the key goes
+ * that was used least recently and has nothing lent. What may be open is bounded over all keys as
+ * well: past that, what lies idle for others is closed, and who wants one stands in line meanwhile.
+ */
+struct weir__pool_group;
+
+/* What the operations of a group's pools get as their `driver`. */
+struct weir__pool_key {
+    void *driver; /* the group's */
+    /* Borrowed while something is open. What is closed may be told another key than it had. */
+    weir_str name;
+};
+
+enum { WEIR__POOL_KEY_MAX = 300 }; /* bytes of a key: a host's name, a port and something more */
+
+struct weir__pool_group_options {
+    weir_pool_options each; /* of each key's pool */
+    uint32_t keys_max;      /* 1 to 1,000; default 100 */
+    uint32_t open_max;      /* over all keys, 1 to 10,000; default 1,000 */
+};
+
+struct weir__pool_group_stats {
+    uint32_t keys, keys_max;
+    uint32_t open, open_max; /* over all keys: in use, idle, being opened or closed */
+    uint64_t evicted;        /* keys that had to go for others */
+};
+
+/*
+ * Makes a group in `c`, whose end closes it. Everything else as for weir__pool_new.
+ */
+struct weir__pool_group *weir__pool_group_new(struct weir__ctx *c, const char *name,
+                                              const struct weir__pool_group_options *options,
+                                              const struct weir__pool_ops *ops, void *driver,
+                                              const weir_site *site);
+
+/*
+ * As weir__pool_acquire, from the pool of `key`, which is copied. WEIR_EINVALID: the key is empty
+ * or too long. WEIR_ELIMIT also when all keys are in use; raised with status 503. -ENOMEM.
+ */
+WEIR_MUST_USE weir_err weir__pool_group_acquire(struct weir__pool_group *group, struct weir__ctx *c,
+                                                weir_str key, const weir_site *site,
+                                                struct weir__owned *holder,
+                                                struct weir__lease *lease);
+
+/* As weir__pool_close, of all of its pools; no more keys from now on. */
+weir_err weir__pool_group_close(struct weir__pool_group *group, struct weir__ctx *c,
+                                weir_time until);
+
+/* Any thread. */
+void weir__pool_group_stats(struct weir__pool_group *group, struct weir__pool_group_stats *out);
+
+/* False: there is no such key (any more). Any thread. */
+bool weir__pool_group_key_stats(struct weir__pool_group *group, weir_str key, weir_pool_stats *out);
+
+/* --- numbers ---------------------------------------------------------------------------------- */
+
 /* Any thread. */
 void weir__pool_stats(struct weir__pool *pool, weir_pool_stats *out);
 

@@ -5,8 +5,8 @@
  * P1: a slot is EMPTY and on `empty`, IDLE and on `idle`, or on neither: LEASED to a fiber, or BUSY
  *     with being opened or closed by the keeper or by who gives it back. `open` counts all that are
  *     not EMPTY, `in_use` the LEASED.
- * P2: while somebody is in line, nothing is IDLE and `open` is max_open: what comes free goes to
- *     the first in line.
+ * P2: while somebody is in line, nothing is IDLE and `open` is max_open, or the group has no room
+ *     (P8): what comes free goes to the first in line.
  * P3: a waiter is in line, or whoever took it off wakes it.
  * P4: a lease's holder lives while the slot is LEASED: it is cleared under the lock before the
  *     holder goes.
@@ -17,12 +17,19 @@
  * P7: of a driver that has `leave`: a resource is `at` the worker that it has entered and not left,
  *     and is used there alone. A worker's end has all of its own leave, so `at` is a worker that
  *     takes messages.
+ * P8: a group's `open` is what its pools have open, and at most open_max. Room comes free while a
+ *     pool is hungry (somebody is in line there, for room in the group alone): then whoever made
+ *     it free feeds the hungry, first come first.
+ * P9: a key's pool gets another key only while nobody has it pinned, is in line or has a lease, and
+ *     nothing is BUSY.
  */
 #ifndef WEIR_NET_POOL_INSIDE_H
 #define WEIR_NET_POOL_INSIDE_H
 
+#include "base/map.h"
 #include "net/pool.h"
 #include "os/lock.h"
+#include "rt/fiber.h"
 #include "rt/wait.h"
 #include "rt/worker.h"
 
@@ -92,6 +99,7 @@ struct weir__pool {
     struct weir__list waiters; /* weir__pool_waiter.wait.in_object, first come first */
     bool is_closing;
     bool is_shared;
+    bool is_member;             /* of a group */
     bool moves;                 /* the driver wants to know when a worker changes */
     bool is_kicked;             /* the keeper was asked to look, and has not yet */
     bool is_asleep;             /* the keeper does not come by itself: nothing is open */
@@ -104,11 +112,48 @@ struct weir__pool {
     struct weir__ctx *ctx; /* that owns it */
     const weir_site *site;
     struct weir__owned owned;
+    struct weir__pool_member *member; /* if it is one */
     struct weir__pool_keeper *keeper;
     struct weir__pool *next_kept;  /* of the same keeper */
     struct weir__list registered;  /* in pool_stats.c's list of all */
-    struct weir__pool_seat *seats; /* one a worker, if it moves */
+    struct weir__pool_seat *seats; /* one a worker, if it moves; behind the slots */
     struct weir__pool_slot slots[];
+};
+
+/* A key and its pool. Its memory stays with the group; the key may become another one. */
+struct weir__pool_member {
+    struct weir__pool *pool;
+    struct weir__pool_group *group;
+    struct weir__pool_key key;
+    atomic_uint pins;         /* fibers on their way to a lease */
+    bool is_known;            /* it is in `keys` */
+    uint64_t round;           /* the last one that has looked at it */
+    struct weir__list by_use; /* weir__pool_group.by_use */
+    struct weir__list hunger; /* weir__pool_group.hungry, or alone */
+    char bytes[WEIR__POOL_KEY_MAX + 1];
+    char name[64];
+};
+
+struct weir__pool_group {
+    struct weir__lock lock;   /* guards all below; taken after a pool's, never before one */
+    struct weir__map keys;    /* weir__pool_member */
+    struct weir__list by_use; /* weir__pool_member.by_use, last used first */
+    struct weir__list hungry; /* weir__pool_member.hunger, first come first */
+    atomic_uint hungry_count;
+    atomic_uint open;
+    uint64_t evicted;
+    uint32_t count; /* of pools made; changed with the list of all held */
+    uint64_t round; /* of searches for a key that may go */
+    bool is_closing;
+    struct weir__pool_group_options o;
+    const char *name;
+    const struct weir__pool_ops *ops;
+    void *driver;
+    struct weir__ctx *ctx;
+    const weir_site *site;
+    struct weir__pool_keeper *keeper;
+    struct weir__owned owned;
+    struct weir__pool_member *members[];
 };
 
 /* --- pool.c ----------------------------------------------------------------------------------- */
@@ -128,6 +173,35 @@ weir_err weir__pool_open_resource(struct weir__pool_slot *slot, struct weir__ctx
  * the lock. Returns a wait to be woken with WEIR_OK after the lock is given, or NULL.
  */
 struct weir__wait *weir__pool_settle(struct weir__pool_slot *slot);
+
+/* Makes a slot that is on no list a lease. Under the lock. */
+static inline void weir__pool_lend(struct weir__pool_slot *slot, struct weir__fiber *f,
+                                   struct weir__worker *w)
+{
+    struct weir__pool *pool = slot->pool;
+    slot->state = WEIR__SLOT_LEASED;
+    slot->fiber = f;
+    slot->fiber_id = f->id;
+    slot->worker = w;
+    slot->leased = weir__self->now;
+    slot->is_reported = false;
+    pool->stats.in_use++;
+    pool->stats.acquired++;
+}
+
+/*
+ * A pool that nobody looks after, and that is not known to anybody, with options that are settled,
+ * in memory of `alloc`; NULL: there is none. And what is left to do, when it has been closed for
+ * good, before that goes.
+ */
+struct weir__pool *weir__pool_make(struct weir__ctx *c, const char *name,
+                                   const weir_pool_options *o, const struct weir__pool_ops *ops,
+                                   void *driver, const weir_site *site,
+                                   void *(*alloc)(struct weir__ctx *c, size_t size));
+void weir__pool_unmake(struct weir__pool *pool);
+
+/* Where the mistakes of who makes something in `c` are told. */
+weir_ctx *weir__pool_record_of(struct weir__ctx *c);
 
 /* Under the lock: the handle of a lease is dead, its holder may go, the slot is BUSY. */
 void weir__pool_end_lease(struct weir__pool_slot *slot);
@@ -153,9 +227,6 @@ void weir__pool_serve(struct weir__wait *next);
 
 /* --- pool_move.c ------------------------------------------------------------------------------ */
 
-/* For a pool of the application's whose driver has `leave`; -ENOMEM. */
-weir_err weir__pool_moves_init(struct weir__pool *pool);
-
 /* This worker is about to have one of the pool's resources. */
 void weir__pool_sit(struct weir__pool *pool);
 
@@ -176,6 +247,40 @@ static inline bool weir__pool_is_away(const struct weir__pool_slot *slot)
 {
     return slot->at != NULL && slot->at != weir__self;
 }
+
+/* --- pool_group.c ----------------------------------------------------------------------------- */
+
+/*
+ * Room in the group for opening one more, which is the caller's. False: there is none, and with
+ * `hungers` the pool is told to be hungry. Under the pool's lock, of a pool that has a group.
+ */
+bool weir__pool_take_room(struct weir__pool *pool, bool hungers);
+void weir__pool_give_room(struct weir__pool *pool);
+
+/* Room may have come free: the hungry get it. Without any lock. */
+void weir__pool_feed(struct weir__pool_group *group);
+
+/* Others of the group are hungry, so what lies idle here is closed. Any thread. */
+static inline bool weir__pool_is_wanted(const struct weir__pool *pool)
+{
+    return WEIR_UNLIKELY(pool->is_member) &&
+           atomic_load_explicit(&pool->member->group->hungry_count, memory_order_relaxed) > 0;
+}
+
+/* One might be opened ahead. Any thread. */
+static inline bool weir__pool_has_room(const struct weir__pool *pool)
+{
+    return !pool->is_member ||
+           (!weir__pool_is_wanted(pool) &&
+            atomic_load_explicit(&pool->member->group->open, memory_order_relaxed) <
+                pool->member->group->o.open_max);
+}
+
+/* --- pool_options.c --------------------------------------------------------------------------- */
+
+/* As weir__pool_options_settle. */
+weir_err weir__pool_group_options_settle(const char *name, struct weir__pool_group_options *o,
+                                         weir_buf *mistakes);
 
 /* --- pool_keep.c ------------------------------------------------------------------------------ */
 
@@ -201,18 +306,27 @@ static inline bool weir__pool_wants_kick(struct weir__pool *pool)
                     weir__self->now.ns >= pool->retry_at.ns;
     if (WEIR_LIKELY(!is_short && !pool->is_asleep))
         return false;
+    if (!pool->is_asleep && !weir__pool_has_room(pool))
+        return false;
     if (pool->is_kicked || pool->is_closing || pool->stats.open == 0)
         return false;
     pool->is_kicked = true;
     return true;
 }
 
-/* Tells that a lease which had been reported is back after `age`. */
+/* Tells that a lease which had been reported is back after `age`. Of one that is still lent. */
 void weir__pool_report_return(struct weir__pool *pool, const weir_site *site, weir_dur age);
 
 /* --- pool_stats.c ----------------------------------------------------------------------------- */
 
 void weir__pool_register(struct weir__pool *pool);
 void weir__pool_unregister(struct weir__pool *pool);
+
+/* Holds the list of all pools: none comes or goes, and no name changes for who reads it. */
+void weir__pool_list_take(void);
+void weir__pool_list_give(void);
+
+/* With the list held. */
+void weir__pool_register_held(struct weir__pool *pool);
 
 #endif

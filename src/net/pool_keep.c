@@ -101,7 +101,8 @@ static bool is_idle_too_long(const struct weir__pool *pool, const struct weir__p
     int64_t now = weir__self->now.ns;
     bool is_old = slot->expires.ns <= now;
     bool is_unused = slot->idle_since.ns + pool->o.idle_timeout.ns <= now;
-    return is_old || (is_unused && pool->stats.idle > pool->o.min_idle);
+    bool is_spare = is_unused && pool->stats.idle > pool->o.min_idle;
+    return is_old || is_spare || weir__pool_is_wanted(pool);
 }
 
 static void look_at_idle(struct weir__pool *pool, const struct weir__pool_slot *slot,
@@ -138,7 +139,8 @@ static void look_at_lease(struct weir__pool *pool, struct weir__pool_slot *slot,
 static bool is_short(const struct weir__pool *pool)
 {
     return !pool->is_closing && pool->stats.idle < pool->o.min_idle &&
-           pool->stats.open < pool->o.max_open && weir__self->now.ns >= pool->retry_at.ns;
+           pool->stats.open < pool->o.max_open && weir__self->now.ns >= pool->retry_at.ns &&
+           weir__pool_has_room(pool);
 }
 
 static void look(struct weir__pool *pool, struct look *l)
@@ -251,7 +253,7 @@ void weir__pool_kick(struct weir__pool *pool)
 
 static struct weir__pool_slot *take_old(struct weir__pool *pool, weir_pool_closed *why)
 {
-    WEIR_LIST_EACH(node, &pool->idle) {
+    for (struct weir__list *node = pool->idle.prev; node != &pool->idle; node = node->prev) {
         struct weir__pool_slot *slot = WEIR_CONTAINER(node, struct weir__pool_slot, link);
         if (is_idle_too_long(pool, slot)) {
             *why = slot->expires.ns <= weir__self->now.ns ? WEIR_POOL_CLOSED_LIFETIME
@@ -272,6 +274,8 @@ static void settle(struct weir__pool *pool, struct weir__pool_slot *slot)
     weir__lock_give(&pool->lock);
     if (next != NULL)
         weir__pool_serve(next);
+    if (weir__pool_is_wanted(pool))
+        weir__pool_feed(pool->member->group);
 }
 
 static bool close_old(struct weir__pool *pool, struct weir__ctx *c)
@@ -289,9 +293,10 @@ static bool close_old(struct weir__pool *pool, struct weir__ctx *c)
 
 static struct weir__pool_slot *take_empty(struct weir__pool *pool)
 {
-    struct weir__list *node = is_short(pool) ? weir__list_pop_front(&pool->empty) : NULL;
-    if (node == NULL)
+    if (!is_short(pool) || (pool->is_member && !weir__pool_take_room(pool, false)))
         return NULL;
+    struct weir__list *node = weir__list_pop_front(&pool->empty);
+    WEIR_ASSERT(node != NULL, "P1: what is not open is on `empty`");
     struct weir__pool_slot *slot = WEIR_CONTAINER(node, struct weir__pool_slot, link);
     slot->state = WEIR__SLOT_BUSY;
     slot->worker = weir__self;

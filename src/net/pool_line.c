@@ -278,6 +278,8 @@ weir_err weir__pool_wait_in_line(struct weir__pool *pool, struct weir__ctx *c,
     pool->stats.waiting++;
     pool->stats.waits++;
     weir__lock_give(&pool->lock);
+    if (weir__pool_is_wanted(pool))
+        weir__pool_kick(pool); /* for room in the group, perhaps its own */
     weir_err err = stand_in_line(pool, c, &w);
     *slot = w.slot;
     return err;

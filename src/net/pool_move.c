@@ -184,15 +184,3 @@ void weir__pool_sit(struct weir__pool *pool)
     seat->pool = pool;
     weir__own(weir__self->root, &seat->owned, &type, pool->site);
 }
-
-weir_err weir__pool_moves_init(struct weir__pool *pool)
-{
-    unsigned workers = weir__self->runtime->worker_count;
-    if (!pool->is_shared || pool->ops->leave == NULL)
-        return WEIR_OK;
-    pool->seats = weir__ctx_object(pool->ctx, workers * sizeof pool->seats[0]);
-    if (pool->seats == NULL)
-        return -ENOMEM;
-    pool->moves = true;
-    return WEIR_OK;
-}

@@ -4,7 +4,7 @@
  */
 #include <inttypes.h>
 
-#include "net/pool.h"
+#include "net/pool_inside.h"
 
 #define MS INT64_C(1000000)
 #define SEC (1000 * MS)
@@ -83,4 +83,14 @@ weir_err weir__pool_options_settle(const char *name, weir_pool_options *o, weir_
     check_dur(&k, "check_after", &o->check_after, SEC, MS, HOUR);
     check_dur(&k, "leak_threshold", &o->leak_threshold, 30 * SEC, 10 * MS, HOUR);
     return k.is_bad ? WEIR_EINVALID : WEIR_OK;
+}
+
+weir_err weir__pool_group_options_settle(const char *name, struct weir__pool_group_options *o,
+                                         weir_buf *mistakes)
+{
+    struct checker k = {name, mistakes, false};
+    check_count(&k, "keys_max", &o->keys_max, 100, 1, 1000);
+    check_count(&k, "open_max", &o->open_max, 1000, 1, 10000);
+    weir_err err = weir__pool_options_settle(name, &o->each, mistakes);
+    return k.is_bad ? WEIR_EINVALID : err;
 }

@@ -9,11 +9,26 @@
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct weir__list list = {&list, &list}; /* weir__pool.registered */
 
-void weir__pool_register(struct weir__pool *pool)
+void weir__pool_list_take(void)
 {
     pthread_mutex_lock(&list_lock);
-    weir__list_push_back(&list, &pool->registered);
+}
+
+void weir__pool_list_give(void)
+{
     pthread_mutex_unlock(&list_lock);
+}
+
+void weir__pool_register_held(struct weir__pool *pool)
+{
+    weir__list_push_back(&list, &pool->registered);
+}
+
+void weir__pool_register(struct weir__pool *pool)
+{
+    weir__pool_list_take();
+    weir__pool_register_held(pool);
+    weir__pool_list_give();
 }
 
 void weir__pool_unregister(struct weir__pool *pool)

@@ -9,6 +9,7 @@ struct test {
     struct crew crew;
     weir_chan *opened; /* int: where one was opened; may be NULL */
     struct weir__pool *pools[WORKERS];
+    struct weir__pool_group *group;
     atomic_int live, live_max, open, closed;
 };
 
@@ -138,6 +139,65 @@ static void test_the_keeper_is_of_the_worker_that_made_the_pool(void **state)
     free(t);
 }
 
+/* --- pools by key ----------------------------------------------------------------------------- */
+
+static weir_err open_keyed(void *driver, struct weir__ctx *c, void **resource)
+{
+    return open_counted(((const struct weir__pool_key *)driver)->driver, c, resource);
+}
+
+static void close_keyed(void *driver, struct weir__ctx *c, void *resource)
+{
+    close_counted(((const struct weir__pool_key *)driver)->driver, c, resource);
+}
+
+static const struct weir__pool_ops keyed_ops = {.open = open_keyed, .close = close_keyed};
+
+/* Ten keys of which six may be there, and three open: they come and go, and feed each other. */
+static void uses_keys(weir_ctx *c, void *arg)
+{
+    struct test *t = arg;
+    uint32_t x = weir__self->index + 1;
+    for (int i = 0; i < 1000; i++) {
+        struct weir__lease lease;
+        char key[2] = {(char)('a' + (x = x * 1664525 + 1013904223) / 7 % 10), '\0'};
+        weir_err err = weir__pool_group_acquire(t->group, weir__ctx_of(c), weir_str_from(key),
+                                                WEIR_HERE, NULL, &lease);
+        assert_int_equal(err, WEIR_OK);
+        if (i % 3 == 0)
+            assert_int_equal(weir_yield(c), WEIR_OK);
+        if (i % 11 == 0)
+            weir__lease_break(&lease);
+        weir__lease_release(&lease);
+    }
+}
+
+static weir_err crowds_keys(weir_ctx *app, void *arg)
+{
+    struct test *t = arg;
+    const struct weir__pool_group_options o = {
+        .each = {.max_open = 2}, .keys_max = 6, .open_max = 3};
+    struct weir__pool_group_stats s;
+    crew_init(&t->crew, app, t);
+    t->group = weir__pool_group_new(weir__ctx_of(app), "keys", &o, &keyed_ops, t, WEIR_HERE);
+    assert_non_null(t->group);
+    work_on_all(&t->crew, uses_keys);
+    weir__pool_group_stats(t->group, &s);
+    assert_true(s.open <= 3 && s.keys == 6 && s.evicted > 0);
+    return WEIR_OK;
+}
+
+static void test_a_crowd_of_workers_shares_keys(void **state)
+{
+    (void)state;
+    struct test *t = calloc(1, sizeof *t);
+    run(crowds_keys, t);
+    assert_in_range(t->live_max, 1, 3);
+    free(t);
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
 /* Leases of the application's context come back when the home worker, and the keeper, are gone. */
 static weir_err leaves_leases(weir_ctx *app, void *arg)
 {
@@ -198,6 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_worker_makes_a_pool_for_all),
         cmocka_unit_test(test_the_keeper_is_of_the_worker_that_made_the_pool),
+        cmocka_unit_test(test_a_crowd_of_workers_shares_keys),
         cmocka_unit_test(test_a_pool_outlives_the_worker_that_made_it),
         cmocka_unit_test(test_mistakes_are_told_where_they_are_made),
     };
