@@ -300,18 +300,6 @@ weir_err weir__pool_acquire(struct weir__pool *pool, struct weir__ctx *c, const 
 
 /* --- giving back ------------------------------------------------------------------------------ */
 
-void weir__pool_end_lease(struct weir__pool_slot *slot)
-{
-    WEIR_ASSERT(slot->state == WEIR__SLOT_LEASED, "P1: only what is lent comes back");
-    slot->state = WEIR__SLOT_BUSY;
-    atomic_fetch_add_explicit(&slot->turn, 1, memory_order_relaxed);
-    slot->fiber = NULL;
-    atomic_store_explicit(&slot->holder, NULL, memory_order_relaxed);
-    slot->pool->stats.in_use--;
-    if (slot->is_reported)
-        slot->pool->stats.leaks_returned++;
-}
-
 struct weir__wait *weir__pool_settle(struct weir__pool_slot *slot)
 {
     struct weir__pool *pool = slot->pool;
@@ -394,12 +382,13 @@ static void give_back(struct weir__pool_slot *slot)
         tell_return(slot);
     weir__pool_end_lease(slot);
     slot->idle_since = weir__self->now;
-    if (slot->resource != NULL && WEIR_UNLIKELY(!may_stay(slot, &why))) {
+    bool is_gone = slot->resource == NULL;
+    if (!is_gone && WEIR_UNLIKELY(!may_stay(slot, &why))) {
         weir__lock_give(&pool->lock);
         weir__pool_close_resource(slot, c, why);
         weir__lock_take(&pool->lock);
+        is_gone = true;
     }
-    bool is_gone = slot->resource == NULL;
     struct weir__wait *next = weir__pool_settle(slot);
     bool wants_kick = weir__pool_wants_kick(pool);
     weir__lock_give(&pool->lock);

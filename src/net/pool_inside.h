@@ -26,6 +26,7 @@
 #ifndef WEIR_NET_POOL_INSIDE_H
 #define WEIR_NET_POOL_INSIDE_H
 
+#include "base/assert.h"
 #include "base/map.h"
 #include "net/pool.h"
 #include "os/lock.h"
@@ -204,7 +205,17 @@ void weir__pool_unmake(struct weir__pool *pool);
 weir_ctx *weir__pool_record_of(struct weir__ctx *c);
 
 /* Under the lock: the handle of a lease is dead, its holder may go, the slot is BUSY. */
-void weir__pool_end_lease(struct weir__pool_slot *slot);
+static inline void weir__pool_end_lease(struct weir__pool_slot *slot)
+{
+    WEIR_ASSERT(slot->state == WEIR__SLOT_LEASED, "P1: only what is lent comes back");
+    slot->state = WEIR__SLOT_BUSY;
+    atomic_fetch_add_explicit(&slot->turn, 1, memory_order_relaxed);
+    slot->fiber = NULL;
+    atomic_store_explicit(&slot->holder, NULL, memory_order_relaxed);
+    slot->pool->stats.in_use--;
+    if (slot->is_reported)
+        slot->pool->stats.leaks_returned++;
+}
 
 /* --- pool_line.c ------------------------------------------------------------------------------ */
 
