@@ -252,8 +252,10 @@ static void serve_all(struct weir__http_conn *c)
             return;
         if (weir__conn_next_head(c))
             continue;
-        if (weir__out_flush(c, c->home->worker->root, nothing) != WEIR_OK)
+        if (weir__out_flush(c, c->home->worker->root, nothing) != WEIR_OK) {
+            c->is_closing = true;
             return;
+        }
         if (WEIR_LIKELY(!weir__stream_has_more(&c->stream)) || !weir__conn_receive_head(c))
             return;
     }
@@ -270,13 +272,20 @@ static void answer_panic(void *conn)
     finish(c);
 }
 
-/* Everything is answered: what is left is sent, and the connection goes back. */
+static bool is_anything_left(const struct weir__http_conn *c)
+{
+    return (c->out != NULL && c->out->at < c->out->len) || weir__stream_has_unsent(&c->stream);
+}
+
+/*
+ * Everything is answered: what is left is sent, which can be only where no further request was
+ * looked for, and the connection goes back.
+ */
 static void end_serving(struct weir__http_conn *c)
 {
-    bool is_left =
-        (c->out != NULL && c->out->at < c->out->len) || weir__stream_has_unsent(&c->stream);
-    if (WEIR_UNLIKELY(is_left) && weir__out_flush(c, c->home->worker->root, nothing) != WEIR_OK)
-        c->is_closing = c->is_broken = true; /* what was not sent is lost */
+    if (WEIR_UNLIKELY(c->is_closing) && is_anything_left(c) &&
+        weir__out_flush(c, c->home->worker->root, nothing) != WEIR_OK)
+        c->is_broken = true; /* what was not sent is lost */
     c->home->worker->current->before_park = NULL;
     weir__conn_unbind(c);
 }
