@@ -262,6 +262,31 @@ class Lines(Tree):
                    "tests/deep/a_test.c:1: 102 columns")
 
 
+class Asserts(Tree):
+    def check(self, text, bound, *expected):
+        self.write("tools/asserts.txt", f"# what for\nsync {bound}\n")
+        self.write("src/sync/README.md", "- **Q1** A waiter is somewhere.\n- N12: plain.\n")
+        self.write("src/sync/a.c", text)
+        self.write("src/sync/a_test.c", "void t(void)\n{\n}\n" * 9)
+        self.assertEqual(self.call("check-asserts"), list(expected))
+
+    def test_enough(self):
+        self.check('void a(void)\n{\n    WEIR_ASSERT(f(1) == 2,\n                "Q1: yes");\n}\n'
+                   'void b(void)\n{\n}\n', 0.5)
+
+    def test_too_few(self):
+        self.check('void a(void)\n{\n    WEIR_ASSERT(x, "N12: yes");\n}\nvoid b(void)\n{\n}\n', 0.6,
+                   "src/sync: 0.500 assertions a function; it has had 0.600")
+
+    def test_without_a_number(self):
+        self.check('void a(void)\n{\n    WEIR_ASSERT(x, "it is so");\n}\n', 0.1,
+                   "src/sync: 0.000 assertions a function; it has had 0.100")
+
+    def test_number_of_nothing(self):
+        self.check('void a(void)\n{\n    WEIR_ASSERT(x, "Q2: yes");\n}\n', 0,
+                   "src/sync/a.c:3: Q2 is no invariant of src/sync/README.md")
+
+
 class Packages(unittest.TestCase):
     def call(self, *arguments, **environment):
         return subprocess.run([TOOLS / "install-packages", *arguments], capture_output=True, text=True,

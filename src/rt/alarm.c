@@ -250,7 +250,7 @@ static void fire(struct weir__timer *t)
 static void release(struct weir__owned *o)
 {
     struct alarm *a = WEIR_CONTAINER(o, struct alarm, owned);
-    WEIR_ASSERT(!a->is_running, "a context's runs are joined before it releases their timer");
+    WEIR_ASSERT(!a->is_running, "A1: a context's runs are joined before it releases their timer");
     give_slot(a);
 }
 

@@ -169,6 +169,7 @@ struct weir__ctx *weir__ctx_new(struct weir__ctx *parent, weir_time deadline, si
         c->deadline = deadline;
         c->deadline_owner = c;
     }
+    WEIR_ASSERT(c->deadline.ns <= parent->deadline.ns, "C1: no later than its parent's deadline");
     c->opener = w->current;
     c->depth = (uint16_t)(parent->depth + 1);
     bool is_top = parent == w->root;
@@ -273,6 +274,7 @@ void weir__ctx_extend(struct weir__ctx *c, weir_time deadline)
     if (c->deadline_owner != c || c->reason != WEIR_REASON_NONE || deadline.ns <= c->deadline.ns)
         return;
     do {
+        WEIR_ASSERT(at->worker == c->worker, "C2: what is below a context is of its worker");
         if (at->deadline_owner == c)
             at->deadline = deadline;
         at = next_below(c, at);
@@ -300,12 +302,6 @@ weir_err weir__ctx_check(struct weir__ctx *c)
 
 /* --- ending ------------------------------------------------------------------------------- */
 
-static bool never_abandoned(struct weir__wait *w)
-{
-    (void)w;
-    return false;
-}
-
 /* Its fibers are of the same tree as it. */
 static bool is_join_stuck(const struct weir__wait *w, const struct weir__ctx *top)
 {
@@ -322,13 +318,14 @@ static void describe_join(const struct weir__wait *w, weir_buf *out)
 }
 
 static const struct weir__wait_type join_wait = {.name = "join",
-                                                 .abandon = never_abandoned,
+                                                 .abandon = weir__wait_never_abandoned,
                                                  .describe = describe_join,
                                                  .is_stuck = is_join_stuck};
 
 static void await(struct weir__ctx *c, const weir_site *site)
 {
     struct weir__wait wait;
+    WEIR_ASSERT(c->worker == weir__self, "C2: fibers of its worker wait for a context");
     weir__scope_check(weir__self->current);
     weir__wait_init(&wait, &join_wait, c, site, c);
     weir__list_push_back(&c->joiners, &wait.in_object);
@@ -390,6 +387,7 @@ static void release_owned(struct weir__ctx *c)
     c->is_shielded = true;
     while ((node = weir__list_pop_front(&c->owned)) != NULL) {
         struct weir__owned *o = WEIR_CONTAINER(node, struct weir__owned, link);
+        WEIR_ASSERT(o->ctx == c, "C7: what a context releases is its own");
         c->shield_until = weir_time_add(weir__self->now, weir_ns(RELEASE_NS));
         report_if_mistake(c, o);
         release_one(o);
@@ -428,6 +426,7 @@ static void finish(struct weir__ctx *c)
     WEIR_ASSERT(c->fibers == 0 && weir__list_empty(&c->children) && weir__list_empty(&c->waits) &&
                     weir__list_empty(&c->owned),
                 "C3: an ended context holds nothing");
+    WEIR_ASSERT(weir__list_empty(&c->joiners), "C4: nobody waits for a context that has ended");
     weir__timer_disarm(&c->timer);
     if (c->is_opened)
         weir__scope_forget(c);

@@ -203,6 +203,7 @@ static inline void make_current(struct weir__worker *w, struct weir__fiber *f)
     }
     if (WEIR_UNLIKELY(f->frozen != NULL))
         weir__hibernate_end(f);
+    WEIR_ASSERT(f->worker == w, "F1: a fiber runs on its worker");
     w->current = f;
     f->state = WEIR__FIBER_RUNNING;
     weir__count(&w->stats.switches, 1);
@@ -231,7 +232,7 @@ static inline struct weir__fiber *resume(struct weir__worker *w, struct weir__fi
 static __attribute__((noinline, cold)) void check_canary(const struct weir__fiber *f)
 {
     struct weir__stack s = weir__fiber_slot(f);
-    WEIR_ASSERT(!weir__stack_smashed(&s), "a fiber's stack has overflown");
+    WEIR_ASSERT(!weir__stack_smashed(&s), "F2: a fiber's stack has overflown");
 }
 
 static inline void look_at_stack(const struct weir__fiber *f)
@@ -336,6 +337,7 @@ static void after_run(struct weir__worker *w, struct weir__fiber *f)
 {
     if (f->state != WEIR__FIBER_FREE)
         return;
+    WEIR_ASSERT(f->frozen == NULL, "H1: who has ended does not hibernate");
     weir__fiber_cool(f);
     if (WEIR_UNLIKELY(w->free_fiber_count > FREE_KEEP && !weir__timer_armed(&w->trim)))
         weir__timer_arm(&w->wheel, &w->trim, weir_time_add(w->now, weir_sec(TRIM_SECONDS)));
@@ -373,7 +375,7 @@ void weir__fiber_start_last(struct weir__worker *w, weir__fiber_main main, void 
                             const char *name, struct weir__ctx *ctx)
 {
     struct weir__fiber *f = w->last_fiber;
-    WEIR_ASSERT(f != NULL, "a worker ends once");
+    WEIR_ASSERT(f != NULL, "E1: a worker ends once");
     w->last_fiber = NULL;
     begin(w, f, main, arg, name, ctx);
     f->state = WEIR__FIBER_READY;
@@ -423,6 +425,7 @@ void weir__fiber_yield(void)
     struct weir__worker *w = weir__self;
     struct weir__fiber *f = w->current;
     int saved_errno = errno;
+    WEIR_ASSERT(f->state == WEIR__FIBER_RUNNING, "F1: who gives its turn away has it");
     weir__scope_check(f);
     if (f->before_park != NULL)
         f->before_park(f);
@@ -441,6 +444,7 @@ void weir__fiber_park(struct weir__wait *wait)
     struct weir__worker *w = weir__self;
     struct weir__fiber *f = w->current;
     int saved_errno = errno;
+    WEIR_ASSERT(f->state == WEIR__FIBER_RUNNING && f->wait == NULL, "F1: who parks has run");
     f->state = WEIR__FIBER_PARKED;
     f->wait = wait;
     f->since = w->now;

@@ -118,6 +118,8 @@ static bool hide(struct weir__fiber *f, char *copy)
 static bool move_into(struct weir__fiber *f, char *copy)
 {
     size_t live = live_bytes(f);
+    WEIR_ASSERT(f->frozen == NULL && is_on_stack(f, f->wait),
+                "H1: it is whole, and its wait its own");
     memcpy(copy, f->sp, live);
     struct weir__wait *old = f->wait, *wait = in_copy(f, copy, old);
     move_record(f, old, wait);
@@ -151,6 +153,8 @@ static bool begin(struct weir__fiber *f)
         weir__free(copy);
         return false;
     }
+    WEIR_ASSERT(f->frozen == copy && !is_on_stack(f, f->wait),
+                "H1: the copy holds the wait's record");
     f->is_hibernating = true;
     weir__count(&f->worker->stats.fibers_hibernating, 1);
     return true;
@@ -161,6 +165,7 @@ static void show(struct weir__fiber *f)
 {
     if (f->is_shown)
         return;
+    WEIR_ASSERT(f->frozen != NULL, "H1: what is shown was hidden");
     struct weir__stack s = weir__fiber_slot(f);
     weir__stack_show(&s);
     memcpy(f->sp, f->frozen, live_bytes(f));
@@ -180,9 +185,11 @@ void weir__hibernate_end(struct weir__fiber *f)
     weir__lock_take(&lock);
     show(f);
     char *copy = f->frozen;
+    WEIR_ASSERT(copy != NULL && f->is_shown, "H1: who runs again has its stack");
     f->frozen = NULL;
     weir__lock_give(&lock);
     struct weir__wait *old = f->wait;
+    WEIR_ASSERT(!is_on_stack(f, old), "H1: the copy holds the wait's record");
     struct weir__wait *wait = (struct weir__wait *)(void *)((char *)f->sp + ((char *)old - copy));
     move_record(f, old, wait);
     if (wait->type->returned != NULL)

@@ -23,6 +23,7 @@ static struct weir__wait **slot_of(const struct weir__wait *w)
 
 static bool abandon_io(struct weir__wait *w)
 {
+    WEIR_ASSERT(w->fiber->worker == weir__self, "I2: a descriptor's worker alone touches it");
     if (*slot_of(w) != w)
         return false;
     *slot_of(w) = NULL;
@@ -72,7 +73,7 @@ ssize_t weir__io(struct weir__ctx *c, struct weir__op *op, weir_time until)
         struct weir__wait wait;
         weir__wait_init(&wait, &io_types[op->kind], c, NULL, op->fd);
         struct weir__wait **slot = slot_of(&wait);
-        WEIR_ASSERT(*slot == NULL, "one reader and one writer at a time on a descriptor");
+        WEIR_ASSERT(*slot == NULL, "I1: one reader and one writer at a time");
         *slot = &wait;
         err = weir__park(&wait, until);
         if (err != WEIR_OK)
@@ -104,6 +105,7 @@ static weir_err watch(struct weir__fd *fd, int num, bool is_shared,
                       void (*on_ready)(struct weir__fd *fd, unsigned ready))
 {
     struct weir__worker *w = weir__self;
+    WEIR_ASSERT(num >= 0, "I2: what is watched is open");
     fd->num = num;
     fd->ready = WEIR__READABLE | WEIR__WRITABLE;
     fd->is_shared = is_shared;

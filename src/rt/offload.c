@@ -68,7 +68,7 @@ struct weir__offload_pool {
 struct weir__offload_pool *weir__offload_pool_new(const char *name, unsigned threads,
                                                   size_t queue_max)
 {
-    WEIR_ASSERT(threads > 0, "an offload pool has threads");
+    WEIR_ASSERT(threads > 0, "O1: an offload pool has threads");
     struct weir__offload_pool *pool = weir__calloc(1, sizeof *pool + threads * sizeof pool->ids[0]);
     if (pool == NULL)
         return NULL;
@@ -105,6 +105,7 @@ static struct call *take_first(struct weir__offload_pool *pool)
     struct weir__list *first = weir__list_pop_front(&pool->queue);
     WEIR_ASSERT(first != NULL, "O1: what is queued is in the queue");
     struct call *call = WEIR_CONTAINER(first, struct call, link);
+    WEIR_ASSERT(call->state == QUEUED && pool->queued > 0, "O1: what is in the queue is queued");
     pool->queued--;
     pool->busy++;
     call->state = RUNNING;
@@ -146,6 +147,7 @@ static void *run_calls(void *arg)
         pthread_mutex_unlock(&pool->mutex);
         make(call);
         pthread_mutex_lock(&pool->mutex);
+        WEIR_ASSERT(call->state == RUNNING && pool->busy > 0, "O1: one thread runs a call");
         call->state = OVER;
         pool->busy--;
         pthread_mutex_unlock(&pool->mutex);
@@ -188,6 +190,7 @@ static void take_turn(struct call *call, weir_dur after)
 static void end_simulated(struct call *call)
 {
     weir__timer_disarm(&call->turn);
+    WEIR_ASSERT(call->pool->busy > 0, "O1: a call that is over has run");
     call->state = OVER;
     call->pool->busy--;
     weir__wake(&call->wait, WEIR_OK);

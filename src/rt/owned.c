@@ -22,6 +22,7 @@ static void unlock_if_shared(struct weir__ctx *c)
 void weir__own(struct weir__ctx *c, struct weir__owned *o, const struct weir__owned_type *type,
                const weir_site *site)
 {
+    WEIR_ASSERT(weir__ctx_is_shared(c) || c->worker == weir__self, "C2: its worker adds to it");
     o->type = type;
     o->ctx = c;
     o->site = site;

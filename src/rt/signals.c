@@ -84,7 +84,7 @@ static void keep_children(void)
 weir_err weir__signals_open(const struct weir__signal *signals, int count, int *fd)
 {
     int ends[2];
-    WEIR_ASSERT(atomic_load(&all.in) < 0, "signals are read at one place of the process");
+    WEIR_ASSERT(atomic_load(&all.in) < 0, "G1: signals are read at one place of the process");
     int err = weir__sys_pipe(ends);
     if (err < 0)
         return err;

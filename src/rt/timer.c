@@ -76,7 +76,7 @@ static bool find_first(struct weir__wheel *w, struct place *out)
             int64_t above = w->tick >> (shift + WEIR__WHEEL_BITS) << (shift + WEIR__WHEEL_BITS);
             *out = (struct place){level, slot, above | (int64_t)slot << shift};
             WEIR_ASSERT(out->start >= w->tick, "T1: no occupied slot lies behind the wheel");
-            WEIR_ASSERT(out->start >= w->first, "T2: no occupied slot lies before the first");
+            WEIR_ASSERT(out->start >= w->first, "T1: no occupied slot lies before the first");
             w->first = out->start;
             return true;
         }
@@ -101,6 +101,7 @@ static void collect(struct weir__wheel *w, int64_t target, struct weir__list *du
 {
     struct place first;
     while (w->first <= target && find_first(w, &first) && first.start <= target) {
+        WEIR_ASSERT(first.start >= w->tick, "T1: the wheel does not turn back");
         w->tick = first.start;
         if (first.level > 0) {
             cascade(w, &first);
@@ -120,6 +121,7 @@ void weir__wheel_advance(struct weir__wheel *w, weir_time now)
     collect(w, now.ns / TICK_NS, &due);
     for (struct weir__list *node; (node = weir__list_pop_front(&due)) != NULL;) {
         struct weir__timer *t = WEIR_CONTAINER(node, struct weir__timer, link);
+        WEIR_ASSERT(t->tick <= w->tick, "T1: what fires is due");
         t->fire(t);
     }
 }

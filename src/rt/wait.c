@@ -194,7 +194,7 @@ weir_err weir__park(struct weir__wait *wait, weir_time until)
 {
     struct weir__worker *w = weir__self;
     struct weir__fiber *f = w->current;
-    WEIR_ASSERT(f != NULL && f == wait->fiber, "a wait is parked by its own fiber");
+    WEIR_ASSERT(f != NULL && f == wait->fiber, "W2: a wait is parked by its own fiber");
     if (f->before_park != NULL)
         f->before_park(f);
     wait->since = w->now;
@@ -229,6 +229,7 @@ bool weir__wake_first(struct weir__list *queue, weir_err result)
 
 void weir__wait_abort(struct weir__wait *w, weir_err reason)
 {
+    WEIR_ASSERT(w->fiber->worker == weir__self, "W1: a wait is aborted on its fiber's worker");
     if (!take_off(w))
         return;
     weir__list_remove(&w->in_ctx);

@@ -10,6 +10,7 @@ weir_err weir__busy_enter(struct weir__busy *b)
 {
     weir__waitq_lock(&b->q);
     weir_err err = weir__waitq_state(&b->q);
+    WEIR_ASSERT(b->calls < UINT32_MAX, "B1: the calls can be counted");
     b->calls += err == WEIR_OK;
     weir__waitq_unlock(&b->q);
     return err;
@@ -50,6 +51,7 @@ bool weir__busy_end(struct weir__busy *b, bool is_by_hand)
     bool is_mine = b->q.state == WEIR__WAITQ_OPEN;
     if (is_mine)
         b->q.state = WEIR__WAITQ_ENDED;
+    WEIR_ASSERT(b->calls < UINT32_MAX, "B1: the calls can be counted");
     if (is_mine && is_by_hand)
         b->calls++;
     weir__waitq_unlock(&b->q);

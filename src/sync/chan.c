@@ -87,6 +87,7 @@ static void fill(weir_chan *ch, size_t elem_size, size_t capacity, bool is_share
     ch->elem_size = (uint32_t)elem_size;
     ch->capacity = (uint32_t)capacity;
     ch->mask = (uint32_t)slots_for(capacity) - 1;
+    WEIR_ASSERT(ch->mask + 1 >= capacity, "N5: the ring has a slot for each that it holds");
     ch->home = ch; /* no tree; who makes it for one says so */
     ch->worker = is_shared ? NULL : weir__self;
     weir__list_init(&ch->senders);
@@ -211,6 +212,7 @@ static bool hand_to_receiver(weir_chan *ch, const void *elem, struct weir__chan_
     struct weir__chan_waiter *w = claim_first(&ch->receivers);
     if (w == NULL)
         return false;
+    WEIR_ASSERT(length(ch) == 0, "N6: who waits to receive has found nothing");
     if (WEIR_UNLIKELY(w->has_local))
         weir__hibernate_write(w->party->wait.fiber, w->elem, elem, ch->elem_size);
     else
@@ -225,6 +227,7 @@ static bool take_from_sender(weir_chan *ch, void *to, struct weir__chan_party **
     struct weir__chan_waiter *w = claim_first(&ch->senders);
     if (w == NULL)
         return false;
+    WEIR_ASSERT(length(ch) + 1 >= ch->capacity, "N6: who waits to send has found no room");
     if (WEIR_UNLIKELY(w->has_local))
         weir__hibernate_read(w->party->wait.fiber, w->elem, to, ch->elem_size);
     else
@@ -243,6 +246,7 @@ static inline weir_err put(weir_chan *ch, const void *elem, struct weir__chan_pa
         return -EAGAIN;
     copy_elem(slot_of(ch, ch->tail), elem, ch->elem_size);
     ch->tail++;
+    WEIR_ASSERT(length(ch) <= ch->capacity, "N5: no more is in it than it holds");
     return WEIR_OK;
 }
 
@@ -280,7 +284,7 @@ bool weir__chan_is_full(const weir_chan *ch)
 
 void weir__chan_drop(weir_chan *ch)
 {
-    WEIR_ASSERT(length(ch) > 0, "what is dropped was there");
+    WEIR_ASSERT(length(ch) > 0, "N5: what is dropped was there");
     ch->head++;
 }
 
@@ -289,6 +293,8 @@ void weir__chan_drop(weir_chan *ch)
 void weir__chan_enqueue(struct weir__chan_waiter *w)
 {
     WEIR_ASSERT(!w->chan->is_closed, "N3: nobody waits on a closed channel");
+    WEIR_ASSERT(w->is_send ? length(w->chan) >= w->chan->capacity : length(w->chan) == 0,
+                "N6: who waits has found no room, or nothing");
     weir__list_push_back(w->is_send ? &w->chan->senders : &w->chan->receivers, &w->link);
 }
 
@@ -300,8 +306,10 @@ bool weir__chan_abandon(struct weir__wait *w)
 weir_err weir__chan_park(struct weir__chan_party *p, weir_time until)
 {
     weir_err err = weir__park(&p->wait, until);
+    WEIR_ASSERT(weir__chan_is_claimed(p), "N1: a wait ends when somebody has claimed its party");
     for (uint32_t i = 0; i < p->arms; i++) {
         struct weir__chan_waiter *w = &p->waiters[i];
+        WEIR_ASSERT(w->party == p, "N2: a party's waiters are its own");
         if (w->lock != NULL)
             weir__lock_take(w->lock);
         weir__list_remove(&w->link);
@@ -345,6 +353,7 @@ static struct weir__chan_party *party_of(struct weir__wait *w)
 static void take_queue_place(struct weir__chan_party *p, struct weir__chan_party *from)
 {
     struct weir__chan_waiter *old = from->waiters;
+    WEIR_ASSERT(from->arms == 1, "N2: a party that moves has one waiter");
     p->waiters = (struct weir__chan_waiter *)(void *)((char *)p + ((char *)old - (char *)from));
     p->waiters->party = p;
     weir__list_replace(&old->link, &p->waiters->link);
@@ -353,6 +362,7 @@ static void take_queue_place(struct weir__chan_party *p, struct weir__chan_party
 static void moved(struct weir__wait *w, struct weir__wait *from)
 {
     struct weir__chan_party *p = party_of(w);
+    WEIR_ASSERT(!weir__chan_is_claimed(p), "N1: what is on its way to be woken stays where it is");
     take_queue_place(p, party_of(from));
     p->waiters->has_local = weir__hibernate_is_local(w->fiber, p->waiters->elem);
 }
@@ -361,6 +371,8 @@ static void moved(struct weir__wait *w, struct weir__wait *from)
 static bool hold(struct weir__wait *w)
 {
     weir_chan *ch = w->object;
+    WEIR_ASSERT(party_of(w)->waiters->chan == ch,
+                "N2: a party's waiters are for what it waits for");
     weir__chan_lock(ch);
     if (!atomic_load_explicit(&party_of(w)->is_claimed, memory_order_relaxed))
         return true;
@@ -379,8 +391,7 @@ static void returned(struct weir__wait *w, struct weir__wait *from)
     struct weir__lock *shared = told->waiters->lock; /* the channel may be gone */
     p->arm = told->arm;
     p->saw_close = told->saw_close;
-    WEIR_ASSERT(atomic_load_explicit(&told->is_claimed, memory_order_relaxed),
-                "N1: who wakes a party has claimed it");
+    WEIR_ASSERT(weir__chan_is_claimed(told), "N1: who wakes a party has claimed it");
     atomic_store_explicit(&p->is_claimed, true, memory_order_relaxed);
     if (shared != NULL)
         weir__lock_take(shared);
@@ -444,6 +455,7 @@ __attribute__((noinline)) static weir_err do_slowly(struct weir__ctx *c, weir_ch
     err = is_send ? put(ch, elem, &served) : take(ch, elem, &served);
     if (err == -EAGAIN && may_wait)
         return wait_for(c, ch, elem, is_send);
+    WEIR_ASSERT(weir__chan_is_claimed(served), "N1: whom it serves it has claimed");
     weir__chan_unlock(ch);
     if (served != NULL)
         weir__wake(&served->wait, WEIR_OK);
@@ -511,6 +523,8 @@ void weir__chan_close(weir_chan *ch)
         ch->is_closed = true;
         claim_all(&ch->receivers, &woken);
         claim_all(&ch->senders, &woken);
+        WEIR_ASSERT(weir__list_empty(&ch->receivers) && weir__list_empty(&ch->senders),
+                    "N3: nobody waits on a closed channel");
     }
     weir__chan_unlock(ch);
     for (struct weir__list *node; (node = weir__list_pop_front(&woken)) != NULL;) {
@@ -532,6 +546,7 @@ static void release(struct weir__owned *o)
 {
     weir_chan *ch = WEIR_CONTAINER(o, weir_chan, owned);
     weir__chan_close(ch);
+    WEIR_ASSERT(ch->is_closed, "N3: a channel that ends is closed");
     if (ch->is_slot)
         weir__chan_slot_give(ch);
 }

@@ -124,6 +124,12 @@ void weir__chan_enqueue(struct weir__chan_waiter *w);
  */
 weir_err weir__chan_park(struct weir__chan_party *p, weir_time until);
 
+/* N1: whom a put or take has served, if anybody, was claimed by it. */
+static inline bool weir__chan_is_claimed(const struct weir__chan_party *served)
+{
+    return served == NULL || atomic_load_explicit(&served->is_claimed, memory_order_relaxed);
+}
+
 /* For weir__wait_type.abandon of parties. */
 bool weir__chan_abandon(struct weir__wait *w);
 

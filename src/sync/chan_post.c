@@ -17,6 +17,7 @@
 
 #include <sys/mman.h>
 
+#include "base/assert.h"
 #include "os/sys.h"
 #include "rt/deadlock.h"
 #include "rt/outside.h"
@@ -58,11 +59,13 @@ weir_chan *weir__chan_slot_take(void)
     if (ch != NULL)
         free_slots = ch->next_free;
     weir__lock_give(&lock);
+    WEIR_ASSERT(ch == NULL || ch->token.word == 0, "N4: a free slot is no channel");
     return ch;
 }
 
 void weir__chan_slot_open(weir_chan *ch)
 {
+    WEIR_ASSERT(ch->is_slot && !ch->is_closed, "N4: a slot is opened for a new channel");
     weir__lock_take(&ch->lock);
     if (++ch->last_tag == 0)
         ch->last_tag = 1;
@@ -77,6 +80,7 @@ void weir__chan_slot_give(weir_chan *ch)
     weir__lock_give(&ch->lock);
     while (atomic_load_explicit(&ch->posts, memory_order_acquire) > 0)
         sched_yield(); /* N4: it is about to wake somebody, and does nothing else */
+    WEIR_ASSERT(ch->is_closed, "N4: the slot of an open channel is in use");
     weir__lock_take(&lock);
     ch->next_free = free_slots;
     free_slots = ch;
@@ -133,12 +137,14 @@ weir_err weir_chan_post(weir_chan *handle, const void *elem)
     weir__lock_take(&ch->lock);
     bool is_live = weir__token_object(handle, WEIR__KIND_CHAN) == ch;
     weir_err err = is_live ? weir__chan_put(ch, elem, &served) : WEIR_ECLOSED;
+    WEIR_ASSERT(weir__chan_is_claimed(served), "N1: whom it serves it has claimed");
     if (served != NULL)
         atomic_fetch_add_explicit(&ch->posts, 1, memory_order_relaxed);
     weir__lock_give(&ch->lock);
     if (served != NULL) {
         weir__wake(&served->wait, WEIR_OK);
-        atomic_fetch_sub_explicit(&ch->posts, 1, memory_order_release);
+        unsigned posts = atomic_fetch_sub_explicit(&ch->posts, 1, memory_order_release);
+        WEIR_ASSERT(posts > 0, "N4: who is about to wake is counted");
     }
     return err;
 }

@@ -35,7 +35,9 @@ void *weir__mailbox_new(size_t size, size_t elem_size,
 
 static void let_go(struct weir__mailbox *m)
 {
-    if (atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1)
+    unsigned refs = atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel);
+    WEIR_ASSERT(refs > 0, "M2: who lets go has used it");
+    if (refs != 1)
         return;
     weir__free(m->ring);
     weir__free(m->spare);
@@ -49,6 +51,7 @@ static char *place(char *ring, const struct weir__mailbox *m, size_t index)
 
 bool weir__mailbox_reserve(struct weir__mailbox *m, size_t capacity)
 {
+    WEIR_ASSERT(m->worker == weir__self, "M3: its worker makes room");
     if (capacity <= m->capacity)
         return true;
     char *ring = weir__malloc(capacity * m->elem_size);
@@ -75,7 +78,7 @@ bool weir__mailbox_reserve(struct weir__mailbox *m, size_t capacity)
 bool weir__mailbox_put(struct weir__mailbox *m, const void *elem)
 {
     weir__lock_take(&m->lock);
-    WEIR_ASSERT(m->capacity > 0 && m->count <= m->capacity, "M1: who puts finds a ring");
+    WEIR_ASSERT(m->capacity > 0 && m->count <= m->capacity, "M3: who puts finds a ring");
     if (m->count == m->capacity) {
         m->head++; /* the oldest is lost */
         m->count--;
@@ -98,12 +101,14 @@ void weir__mailbox_post(struct weir__mailbox *m)
 {
     atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed); /* the task may be over at once */
     weir__post(m->worker, &m->task);
-    atomic_fetch_sub_explicit(&m->posts, 1, memory_order_release);
+    unsigned posts = atomic_fetch_sub_explicit(&m->posts, 1, memory_order_release);
+    WEIR_ASSERT(posts > 0, "M1: who is about to post is counted");
     let_go(m);
 }
 
 void weir__mailbox_settle(struct weir__mailbox *m)
 {
+    WEIR_ASSERT(m->worker == weir__self, "M1: who was sent to waits for its last message");
     while (atomic_load_explicit(&m->posts, memory_order_acquire) > 0)
         sched_yield();
 }
@@ -122,6 +127,7 @@ void weir__mailbox_take(struct weir__mailbox *m)
     weir__lock_take(&m->lock);
     size_t head = m->head, count = m->count;
     uint64_t first = m->next - count;
+    WEIR_ASSERT(count <= m->capacity && count <= m->next, "M3: no more is in it than it holds");
     char *ring = m->ring;
     m->ring = m->spare;
     m->spare = ring;

@@ -5,6 +5,7 @@
  *
  * M1: while there is mail its task is on the way to the worker, or about to be (`posts`), or
  *     running there.
+ * M3: it holds at most its capacity; its worker alone makes that larger.
  * M2: the mailbox is freed when nobody uses it any more: neither who made it, nor its task.
  */
 #ifndef WEIR_SYNC_MAILBOX_H

@@ -35,6 +35,8 @@ static weir_mutex no_memory = {.q = {.token = WEIR__TOKEN_STATIC(KIND)}};
 static void hand_over(weir_mutex *m)
 {
     weir__waitq_lock(&m->q);
+    WEIR_ASSERT(m->holder != NULL, "S1: who gives it on has had it");
+    WEIR_ASSERT(!weir__is_owned(&m->record), "S1: who gives it on has no record of it any more");
     struct weir__wait *next = weir__waitq_pop(&m->q);
     m->holder = next != NULL ? next->fiber : NULL;
     weir__waitq_unlock(&m->q);
@@ -66,6 +68,7 @@ static void release_mutex(struct weir__owned *o)
 {
     weir_mutex *m = WEIR_CONTAINER(o, weir_mutex, q.owned);
     weir__disown(&m->record);
+    WEIR_ASSERT(!weir__is_owned(&m->record), "S1: a mutex that ends is in no context");
     m->holder = NULL;
     weir__waitq_end(&m->q);
 }
@@ -124,10 +127,19 @@ static weir_err take(weir_mutex *m, const struct weir__fiber *self)
     if (err < 0)
         return err;
     if (m->holder == NULL) {
+        WEIR_ASSERT(weir__list_empty(&m->q.waits), "S2: nobody waits for what is free");
         m->holder = self;
         return WEIR_OK;
     }
     return m->holder == self ? -EDEADLK : -EAGAIN;
+}
+
+/* The running fiber has it from now on. */
+static void note_holder(struct weir__ctx *c, weir_mutex *m, const weir_site *site)
+{
+    WEIR_ASSERT(m->holder == weir__fiber_self(), "S1: who has taken it is the holder");
+    WEIR_ASSERT(!weir__is_owned(&m->record), "S1: one has it at a time");
+    weir__own(c, &m->record, &lock_type, site);
 }
 
 weir_err weir_trylock_at(const weir_site *site, weir_ctx *c, weir_mutex *m)
@@ -142,7 +154,7 @@ weir_err weir_trylock_at(const weir_site *site, weir_ctx *c, weir_mutex *m)
     err = take(m, weir__fiber_self());
     weir__waitq_unlock(&m->q);
     if (err == WEIR_OK)
-        weir__own(ctx, &m->record, &lock_type, site);
+        note_holder(ctx, m, site);
     return err == -EDEADLK ? -EAGAIN : err;
 }
 
@@ -165,7 +177,7 @@ weir_err weir_lock_at(const weir_site *site, weir_ctx *c, weir_mutex *m)
     else if (err < 0)
         return weir__wait_refused(err);
     if (err == WEIR_OK)
-        weir__own(ctx, &m->record, &lock_type, site);
+        note_holder(ctx, m, site);
     return err;
 }
 

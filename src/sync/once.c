@@ -56,6 +56,8 @@ static void end_run(struct run *r)
 {
     weir_once *once = r->once;
     weir__waitq_lock(&once->q);
+    WEIR_ASSERT(once->runner == weir__fiber_self(), "R1: who ends the call has made it");
+    WEIR_ASSERT(!once->is_done, "R1: it is made once");
     once->runner = NULL;
     once->is_done = r->result == WEIR_OK;
     weir__waitq_unlock(&once->q);
@@ -88,6 +90,7 @@ weir_err weir_once_do(weir_ctx *c, weir_once *once, weir_err (*fn)(weir_ctx *c, 
         weir__waitq_lock(&once->q);
         bool is_done = once->is_done, is_mine = !is_done && once->runner == NULL;
         bool is_nested = once->runner == self;
+        WEIR_ASSERT(!is_done || once->runner == NULL, "R1: it is done, or somebody makes it");
         if (is_mine)
             once->runner = self;
         else if (!is_done && !is_nested)

@@ -10,6 +10,7 @@
  *
  * Owns nothing but what stands on the caller's stack. Limits: 64 arms.
  */
+#include "base/assert.h"
 #include "base/given.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
@@ -61,6 +62,7 @@ static void add_lock(struct locks *l, weir_chan *ch)
         at--;
     if (at > 0 && l->chans[at - 1] == ch)
         return;
+    WEIR_ASSERT(l->n < ARMS_MAX, "N7: no more locks than arms");
     for (uint32_t i = l->n++; i > at; i--)
         l->chans[i] = l->chans[i - 1];
     l->chans[at] = ch;
@@ -72,8 +74,11 @@ static void lock_all(struct locks *l, const struct arms *a)
     for (size_t i = 0; i < a->n; i++)
         if (a->chans[i] != NULL && a->chans[i]->is_shared)
             add_lock(l, a->chans[i]);
-    for (uint32_t i = 0; i < l->n; i++)
+    for (uint32_t i = 0; i < l->n; i++) {
+        WEIR_ASSERT(i == 0 || (uintptr_t)l->chans[i - 1] < (uintptr_t)l->chans[i],
+                    "N7: locks are taken in the order of their addresses");
         weir__lock_take(&l->chans[i]->lock);
+    }
 }
 
 static void unlock_all(struct locks *l)
@@ -154,6 +159,7 @@ static void enqueue_all(struct weir__chan_party *me, const struct arms *a)
         };
         me->is_shared |= ch->is_shared;
     }
+    WEIR_ASSERT(me->arms <= a->n, "N2: a party has a waiter for each arm at most");
     for (uint32_t i = 0; i < me->arms; i++)
         weir__chan_enqueue(&me->waiters[i]);
 }
@@ -169,6 +175,8 @@ static int wait_arms(struct weir__ctx *c, const struct arms *arms, struct locks 
     weir_err err = weir__chan_park(&me, until);
     if (err != WEIR_OK && err != WEIR_ECLOSED)
         return err;
+    WEIR_ASSERT(me.arm < arms->n && arms->chans[me.arm] != NULL,
+                "N1: who serves takes an arm of it");
     *closed = me.saw_close;
     return (int)me.arm;
 }
@@ -195,6 +203,7 @@ int weir_select(weir_ctx *handle, const weir_select_case *cases, size_t n, weir_
     int arm = try_arms(&arms, &served, closed);
     if (arm == -EAGAIN && timeout.ns != 0)
         return wait_arms(c, &arms, &locks, until, closed);
+    WEIR_ASSERT(weir__chan_is_claimed(served), "N1: whom it serves it has claimed");
     unlock_all(&locks);
     if (served != NULL)
         weir__wake(&served->wait, WEIR_OK);

@@ -37,9 +37,12 @@ static void give_back(struct permit *p)
 {
     weir_sem *s = p->sem;
     weir__waitq_lock(&s->q);
+    WEIR_ASSERT(!weir__list_empty(&p->in_sem), "S4: what is out is listed");
     weir__list_remove(&p->in_sem);
     weir__list_push_front(&s->spare, &p->in_sem);
     struct weir__wait *next = weir__waitq_pop(&s->q);
+    WEIR_ASSERT(s->free < s->permits, "S3: what comes back was out");
+    WEIR_ASSERT(next == NULL || s->free == 0, "S2: nobody waits for what is free");
     if (next == NULL)
         s->free++;
     weir__waitq_unlock(&s->q);
@@ -70,9 +73,12 @@ static struct permit *new_permit(weir_sem *s)
     weir__waitq_lock(&s->q);
     struct weir__list *node = weir__list_pop_front(&s->spare);
     weir__waitq_unlock(&s->q);
-    if (node != NULL)
-        return WEIR_CONTAINER(node, struct permit, in_sem);
-    struct permit *p = weir__malloc(sizeof *p);
+    struct permit *p = node != NULL ? WEIR_CONTAINER(node, struct permit, in_sem) : NULL;
+    WEIR_ASSERT(p == NULL || (p->sem == s && !weir__is_owned(&p->owned)),
+                "S4: a spare record is its semaphore's, and in no context");
+    if (p != NULL)
+        return p;
+    p = weir__malloc(sizeof *p);
     if (p == NULL)
         return NULL;
     weir__list_init(&p->in_sem);
@@ -133,6 +139,7 @@ static bool is_stuck(const struct weir__wait *w, const struct weir__ctx *top)
             break;
         own++;
     }
+    WEIR_ASSERT(own <= s->permits, "S3: no more are out than there are");
     bool is_all = own == s->permits && weir__waitq_is_in_line(w);
     weir__waitq_unlock(&s->q);
     return is_all;
@@ -148,6 +155,7 @@ static const struct weir__wait_type wait_type = {.name = "semaphore",
  */
 static void drop_permit(weir_sem *s, struct permit *p, bool is_gone)
 {
+    WEIR_ASSERT(weir__list_empty(&p->in_sem), "S4: a record that came to nothing is on no list");
     if (is_gone) {
         weir__free(p);
         return;
@@ -163,7 +171,9 @@ static weir_err take(weir_sem *s, struct weir__waiter *me, struct weir__ctx *c,
 {
     weir__waitq_lock(&s->q);
     weir_err err = -EAGAIN;
+    WEIR_ASSERT(s->free <= s->permits, "S3: no more are free than there are");
     if (s->free > 0) {
+        WEIR_ASSERT(weir__list_empty(&s->q.waits), "S2: nobody waits for what is free");
         s->free--;
         err = WEIR_OK;
     } else if (me != NULL) {
@@ -176,6 +186,7 @@ static weir_err take(weir_sem *s, struct weir__waiter *me, struct weir__ctx *c,
 /* Enters the record: under the context and into the semaphore's list, where others read whose. */
 static void enter(weir_sem *s, struct permit *p, struct weir__ctx *c, const weir_site *site)
 {
+    WEIR_ASSERT(weir__list_empty(&p->in_sem), "S4: a record is on one list");
     weir__own(c, &p->owned, &permit_type, site);
     weir__waitq_lock(&s->q);
     weir__list_push_back(&s->taken, &p->in_sem);
@@ -237,6 +248,7 @@ void weir_sem_release(weir_ctx *c, weir_sem *s)
     struct permit *p = find_permit(ctx, s);
     if (p == NULL)
         weir__misuse("weir_sem_release", "this context holds no permit of that semaphore");
+    WEIR_ASSERT(p->owned.ctx == ctx, "S4: what it holds is under the context");
     weir__disown(&p->owned);
     give_back(p);
 }

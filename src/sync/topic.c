@@ -105,8 +105,11 @@ static void leave(weir_subscription *s)
     WEIR_ASSERT(t->subscribers > 0, "U1: who leaves has been counted");
     t->subscribers--;
     t->refusers -= s->policy == WEIR_TOPIC_REFUSE;
-    if (s->station != NULL)
-        s->station->subscribers--;
+    if (s->station == NULL)
+        return;
+    WEIR_ASSERT(s->station->subscribers > 0, "U2: who leaves a station has been counted there");
+    WEIR_ASSERT(s->station->mail.worker == weir__self, "U2: its own worker takes it off");
+    s->station->subscribers--;
 }
 
 static void release_topic(struct weir__owned *o)
@@ -116,13 +119,17 @@ static void release_topic(struct weir__owned *o)
     t->q.state = WEIR__WAITQ_ENDED;
     WEIR_LIST_EACH(node, &t->list) {
         weir_subscription *s = WEIR_CONTAINER(node, weir_subscription, link);
+        WEIR_ASSERT(s->topic == t, "U1: who is on its list has it as topic");
         leave(s);
         weir__chan_close(&s->queue);
     }
     WEIR_ASSERT(t->subscribers == 0 && t->refusers == 0, "U1: its counts are those of its list");
     weir__waitq_unlock(&t->q);
-    for (uint32_t i = 0; i < t->workers; i++)
+    for (uint32_t i = 0; i < t->workers; i++) {
+        WEIR_ASSERT(t->stations[i] == NULL || t->stations[i]->subscribers == 0,
+                    "U2: subscribers of other workers end before the application");
         weir__mailbox_free((struct weir__mailbox *)t->stations[i]);
+    }
 }
 
 static void describe_topic(const struct weir__owned *o, weir_buf *out)
@@ -197,6 +204,7 @@ static void end_subscription(weir_subscription *s)
     if (t != NULL) {
         weir__waitq_lock(&t->q);
         leave(s);
+        WEIR_ASSERT(s->topic == NULL && weir__list_empty(&s->link), "U1: neither, when it is over");
         weir__waitq_unlock(&t->q);
         if (s->station != NULL)
             weir__mailbox_settle(&s->station->mail);
@@ -235,6 +243,7 @@ static struct station *station_of(weir_topic *t, size_t capacity)
         *mine = st;
         weir__waitq_unlock(&t->q);
     }
+    WEIR_ASSERT(st->mail.worker == weir__self, "U2: a station is its worker's");
     return weir__mailbox_reserve(&st->mail, capacity) ? st : NULL;
 }
 
@@ -247,6 +256,7 @@ static weir_err join_topic(weir_topic *t, weir_subscription *s)
         (t->subscribers >= t->subscribers_max || weir__is_refused("subscriptions")))
         err = WEIR_ELIMIT;
     if (err == WEIR_OK) {
+        WEIR_ASSERT(s->topic == NULL && weir__list_empty(&s->link), "U1: it is on no list yet");
         weir__list_push_back(s->station != NULL ? &s->station->list : &t->list, &s->link);
         s->topic = t;
         if (s->station != NULL) {
@@ -254,6 +264,7 @@ static weir_err join_topic(weir_topic *t, weir_subscription *s)
             s->next = weir__mailbox_next(&s->station->mail);
         }
         t->subscribers++;
+        WEIR_ASSERT(t->subscribers <= t->subscribers_max, "U1: no more subscribe than may");
         t->refusers += s->policy == WEIR_TOPIC_REFUSE;
     }
     weir__waitq_unlock(&t->q);
@@ -357,6 +368,7 @@ uint64_t weir_subscription_dropped(const weir_subscription *subscription)
 /* True when one that refuses has no room. Under the topic's lock. */
 static bool is_refused(const weir_topic *t)
 {
+    WEIR_ASSERT(t->refusers <= t->subscribers, "U1: its counts are those of its list");
     if (t->refusers == 0)
         return false;
     bool is_full = false;
@@ -382,7 +394,7 @@ static struct weir__chan_party *deliver(weir_subscription *s, const void *elem)
         if (s->policy == WEIR_TOPIC_DROP_OLDEST) {
             weir__chan_drop(&s->queue);
             err = weir__chan_put(&s->queue, elem, &served);
-            WEIR_ASSERT(err == WEIR_OK, "what was dropped has made room");
+            WEIR_ASSERT(err == WEIR_OK, "N5: what was dropped has made room");
         }
     }
     weir__chan_unlock(&s->queue);
@@ -392,6 +404,7 @@ static struct weir__chan_party *deliver(weir_subscription *s, const void *elem)
 /* On the station's worker: whom it serves has waited here, and does not run before this returns. */
 static void deliver_here(weir_subscription *s, const void *elem)
 {
+    WEIR_ASSERT(!s->queue.is_shared, "U2: what is delivered here takes no lock");
     struct weir__chan_party *served = deliver(s, elem);
     if (served != NULL)
         weir__wake(&served->wait, WEIR_OK);
@@ -399,8 +412,10 @@ static void deliver_here(weir_subscription *s, const void *elem)
 
 static void deliver_mail(struct weir__mailbox *m, uint64_t number, const void *elem)
 {
+    WEIR_ASSERT(m->worker == weir__self, "U2: a station's list is for its own worker");
     WEIR_LIST_EACH(node, &WEIR_CONTAINER(m, struct station, mail)->list) {
         weir_subscription *s = WEIR_CONTAINER(node, weir_subscription, link);
+        WEIR_ASSERT(&s->station->mail == m, "U1: who is on a station's list has it as station");
         if (number < s->next)
             continue; /* published before it subscribed */
         s->dropped += number - s->next;
@@ -429,6 +444,7 @@ static void deliver_to_own(const weir_topic *t, const void *elem)
     const struct station *st = t->workers > 0 ? t->stations[weir__self->index] : NULL;
     if (st == NULL)
         return;
+    WEIR_ASSERT(st->mail.worker == weir__self, "U2: a station's list is for its own worker");
     WEIR_LIST_EACH(node, &st->list)
         deliver_here(WEIR_CONTAINER(node, weir_subscription, link), elem);
 }

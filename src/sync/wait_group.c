@@ -53,6 +53,7 @@ void weir_wait_group_add(weir_ctx *c, weir_wait_group *g, int32_t delta)
     weir__waitq_note_use(&g->q);
     int32_t count;
     weir__waitq_lock(&g->q);
+    WEIR_ASSERT(g->count >= 0, "G1: the count is not below zero");
     bool is_bad = __builtin_add_overflow(g->count, delta, &count) || count < 0;
     if (!is_bad)
         g->count = count;
@@ -76,6 +77,7 @@ weir_err weir_wait_group_wait(weir_ctx *c, weir_wait_group *g)
         return weir__wait_refused(err);
     struct weir__waiter me;
     weir__waitq_lock(&g->q);
+    WEIR_ASSERT(g->count >= 0, "G1: the count is not below zero");
     bool must_wait = g->count > 0;
     if (must_wait)
         weir__waitq_enqueue(&g->q, &me, &wait_type, ctx, NULL);

@@ -67,6 +67,7 @@ bool weir__waitq_abandon(struct weir__wait *wait)
     bool is_mine = w->is_queued;
     if (is_mine) {
         struct weir__waitq *q = wait->object;
+        WEIR_ASSERT(!weir__list_empty(&wait->in_object), "Q1: a queued waiter is on a list");
         w->is_queued = false;
         weir__list_remove(&wait->in_object);
         weir__list_push_back(&q->leaving, &wait->in_object);
@@ -79,6 +80,7 @@ void weir__waitq_enqueue(struct weir__waitq *q, struct weir__waiter *w,
                          const struct weir__wait_type *type, struct weir__ctx *c,
                          const weir_site *site)
 {
+    WEIR_ASSERT(q->state != WEIR__WAITQ_NO_MEMORY, "Q3: what was not made is not waited for");
     weir__wait_init(&w->wait, type, c, site, q);
     w->lock = q->is_shared ? &q->lock : NULL;
     w->is_queued = true;
@@ -132,7 +134,9 @@ struct weir__wait *weir__waitq_pop(struct weir__waitq *q)
     if (node == NULL)
         return NULL;
     struct weir__wait *wait = WEIR_CONTAINER(node, struct weir__wait, in_object);
-    WEIR_CONTAINER(wait, struct weir__waiter, wait)->is_queued = false;
+    struct weir__waiter *w = WEIR_CONTAINER(wait, struct weir__waiter, wait);
+    WEIR_ASSERT(w->is_queued && wait->object == q, "Q1: who is on `waits` is queued there");
+    w->is_queued = false;
     weir__list_push_back(&q->leaving, node);
     return wait;
 }
@@ -153,6 +157,7 @@ void weir__waitq_wake_each(struct weir__waiter *first, weir_err result)
 {
     while (first != NULL) {
         struct weir__waiter *w = first;
+        WEIR_ASSERT(!w->is_queued, "Q1: who is woken was taken off");
         first = w->next; /* not after the wake: its stack may be gone then */
         weir__wake(&w->wait, result);
     }
@@ -177,6 +182,7 @@ void weir__waitq_end(struct weir__waitq *q)
         struct weir__wait *wait = WEIR_CONTAINER(node, struct weir__wait, in_object);
         WEIR_CONTAINER(wait, struct weir__waiter, wait)->is_gone = true;
     }
+    WEIR_ASSERT(weir__list_empty(&q->waits), "Q3: what has ended is not waited for");
     weir__waitq_unlock(q);
 }
 

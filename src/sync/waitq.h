@@ -9,6 +9,7 @@
 #ifndef WEIR_SYNC_WAITQ_H
 #define WEIR_SYNC_WAITQ_H
 
+#include "base/assert.h"
 #include "os/lock.h"
 #include "rt/context.h"
 #include "rt/owned.h"
@@ -98,6 +99,8 @@ void weir__waitq_release(struct weir__owned *o);
 
 static inline void weir__waitq_lock(struct weir__waitq *q)
 {
+    WEIR_ASSERT(q->is_shared || q->home == weir__self || q->state == WEIR__WAITQ_NO_MEMORY,
+                "Q2: an object of a request is used by its worker");
     if (WEIR_UNLIKELY(q->is_shared))
         weir__lock_take(&q->lock);
 }
