@@ -80,14 +80,11 @@ static void describe_rows(const struct weir__owned *o, weir_buf *out)
         weir_buf_printf(out, " after %llu", (unsigned long long)r->count);
 }
 
-static bool is_always(const struct weir__owned *o)
-{
-    (void)o;
-    return true; /* what is finished and read is not owned any more */
-}
-
-static const struct weir__owned_type rows_type = {
-    .name = "rows", .release = release_rows, .describe = describe_rows, .is_mistake = is_always};
+/* What is finished and read is not owned any more. */
+static const struct weir__owned_type rows_type = {.name = "rows",
+                                                  .release = release_rows,
+                                                  .describe = describe_rows,
+                                                  .is_mistake = weir__is_always_mistake};
 
 /* They hold nothing any more; an unread error keeps them on the context's list. */
 static void finish(weir_rows *r)
@@ -261,8 +258,10 @@ static void describe_tx(const struct weir__owned *o, weir_buf *out)
     weir_buf_printf(out, "of %s, neither committed nor rolled back,", tx->db->name);
 }
 
-static const struct weir__owned_type tx_type = {
-    .name = "transaction", .release = release_tx, .describe = describe_tx, .is_mistake = is_always};
+static const struct weir__owned_type tx_type = {.name = "transaction",
+                                                .release = release_tx,
+                                                .describe = describe_tx,
+                                                .is_mistake = weir__is_always_mistake};
 
 /* --- writing ---------------------------------------------------------------------------------- */
 

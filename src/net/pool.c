@@ -180,14 +180,10 @@ static void describe_lease(const struct weir__owned *o, weir_buf *out)
     weir_buf_printf(out, "of pool %s", slot->pool->stats.name);
 }
 
-static bool always(const struct weir__owned *o)
-{
-    (void)o;
-    return true;
-}
-
-static const struct weir__owned_type lease_type = {
-    .name = "lease", .release = release_lease, .describe = describe_lease, .is_mistake = always};
+static const struct weir__owned_type lease_type = {.name = "lease",
+                                                   .release = release_lease,
+                                                   .describe = describe_lease,
+                                                   .is_mistake = weir__is_always_mistake};
 
 static void bind_lease(struct weir__pool_slot *slot, struct weir__ctx *c, const weir_site *site,
                        struct weir__owned *holder, struct weir__lease *lease)

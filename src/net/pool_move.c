@@ -66,12 +66,6 @@ static void describe_move(const struct weir__wait *w, weir_buf *out)
     weir_buf_puts(out, weir_str_from(slot->pool->stats.name));
 }
 
-static bool never_abandoned(struct weir__wait *w)
-{
-    (void)w;
-    return false;
-}
-
 static bool give_up(struct weir__wait *w)
 {
     struct weir__pool_slot *slot = w->object;
@@ -110,8 +104,9 @@ weir_err weir__pool_fetch(struct weir__pool_slot *slot, struct weir__ctx *c, con
 
 void weir__pool_fetch_to_close(struct weir__pool_slot *slot, struct weir__ctx *c)
 {
-    static const struct weir__wait_type type = {
-        .name = "pool, from another worker", .abandon = never_abandoned, .describe = describe_move};
+    static const struct weir__wait_type type = {.name = "pool, from another worker",
+                                                .abandon = weir__wait_never_abandoned,
+                                                .describe = describe_move};
     WEIR_ASSERT(slot->state == WEIR__SLOT_BUSY, "P7: who closes it has it");
     (void)fetch(slot, weir__ctx_local(c), NULL, &type);
 }
