@@ -125,15 +125,21 @@ typedef struct weir_histogram {
 #define WEIR_HISTOGRAM(variable, ...)                                                              \
     WEIR__METRIC(weir_histogram, WEIR_METRIC_HISTOGRAM, variable, __VA_ARGS__, )
 
+/* Before C++20 names in an initialiser are an extension, and this is where that can be said. */
+#ifdef __cplusplus
+#define WEIR__METRIC_IS(T) __extension__ T
+#else
+#define WEIR__METRIC_IS(T)
+#endif
 #define WEIR__METRIC(T, type_, variable, name_, help_, ...)                                        \
-    T variable = {{.size = sizeof(weir_metric),                                                    \
-                   .link = {NULL, NULL, 0, 0, 0},                                                  \
-                   .type = type_,                                                                  \
-                   .line = __LINE__,                                                               \
-                   .file = __FILE__,                                                               \
-                   .name = name_,                                                                  \
-                   .help = help_,                                                                  \
-                   __VA_ARGS__}};                                                                  \
+    T variable = WEIR__METRIC_IS(T){{.size = sizeof(weir_metric),                                  \
+                                     .link = {NULL, NULL, 0, 0, 0},                                \
+                                     .type = type_,                                                \
+                                     .line = __LINE__,                                             \
+                                     .file = __FILE__,                                             \
+                                     .name = name_,                                                \
+                                     .help = help_,                                                \
+                                     __VA_ARGS__}};                                                \
     static __attribute__((constructor)) void weir__register_metric_##variable(void)                \
     {                                                                                              \
         weir_metric_register(&variable.metric);                                                    \

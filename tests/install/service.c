@@ -18,6 +18,9 @@ typedef struct {
 WEIR_MODEL(user, (id), (name, .required = true, .len_max = 64), (email, .format = WEIR_EMAIL),
            (age, .min = 0, .max = 150, .present = weir_flag_of(user, has_age)));
 
+static WEIR_COUNTER(users_made, "service_users_made_total", "Users made, by how.",
+                    .labels = {"how"});
+
 struct shop {
     weir_db *db;
     weir_mutex *mutex;
@@ -50,6 +53,7 @@ static weir_err create_user(weir_ctx *c)
                      in.name, in.email, in.age) < 0)
         return weir_fail_last(c, 500);
     in.id = done.last_id;
+    weir_counter_add(weir_counter_of(&users_made, WEIR_S("json")), 1);
     return weir_json(c, 201, user, &in);
 }
 
