@@ -256,8 +256,7 @@ void weir__ctx_cancel(struct weir__ctx *top, weir_reason reason)
     }
 }
 
-/* The next of the contexts below `top`, parents first; NULL after the last. Without recursion. */
-static struct weir__ctx *next_below(const struct weir__ctx *top, struct weir__ctx *c)
+struct weir__ctx *weir__ctx_next_below(const struct weir__ctx *top, struct weir__ctx *c)
 {
     if (!weir__list_empty(&c->children))
         return WEIR_CONTAINER(c->children.next, struct weir__ctx, sibling);
@@ -277,7 +276,7 @@ void weir__ctx_extend(struct weir__ctx *c, weir_time deadline)
         WEIR_ASSERT(at->worker == c->worker, "C2: what is below a context is of its worker");
         if (at->deadline_owner == c)
             at->deadline = deadline;
-        at = next_below(c, at);
+        at = weir__ctx_next_below(c, at);
     } while (at != NULL);
     if (weir__timer_armed(&c->timer))
         weir__timer_arm(&c->worker->wheel, &c->timer, deadline);

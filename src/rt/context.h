@@ -201,6 +201,12 @@ static inline weir_str weir__ctx_request_id(const struct weir__ctx *c)
 weir_err weir__ctx_check(struct weir__ctx *c);
 
 /*
+ * The context after `c` in the tree below `top`, which is the first; parents come before their
+ * children. NULL: that was the last. On the worker of the tree; no recursion.
+ */
+struct weir__ctx *weir__ctx_next_below(const struct weir__ctx *top, struct weir__ctx *c);
+
+/*
  * Moves the deadline of `c` on, and with it that of all below that have it from `c`; those with an
  * earlier one of their own keep it. Does nothing when `c` has none of its own, or is cancelled.
  */

@@ -27,18 +27,6 @@
 
 /* --- is it one? --------------------------------------------------------------------------- */
 
-/* The context after `c` in the tree below `top`, parents first; NULL: that was the last. */
-static struct weir__ctx *next_of(struct weir__ctx *c, const struct weir__ctx *top)
-{
-    if (!weir__list_empty(&c->children))
-        return WEIR_CONTAINER(c->children.next, struct weir__ctx, sibling);
-    for (; c != top; c = c->parent) {
-        if (c->sibling.next != &c->parent->children)
-            return WEIR_CONTAINER(c->sibling.next, struct weir__ctx, sibling);
-    }
-    return NULL;
-}
-
 /*
  * Its end would be a failure of the whole tree (its deadline), not a step of the program (the
  * time-out of a part of it, a time-out of this wait, a shield).
@@ -61,7 +49,7 @@ static bool is_stuck(const struct weir__wait *w, const struct weir__ctx *top)
 /* Does the tree own something that starts a fiber in it by itself: a timer? */
 static bool has_actor(struct weir__ctx *top)
 {
-    for (struct weir__ctx *c = top; c != NULL; c = next_of(c, top)) {
+    for (struct weir__ctx *c = top; c != NULL; c = weir__ctx_next_below(top, c)) {
         WEIR_LIST_EACH(node, &c->owned) {
             if (WEIR_CONTAINER(node, struct weir__owned, link)->type->acts)
                 return true;
@@ -78,7 +66,7 @@ static bool has_actor(struct weir__ctx *top)
 static bool is_dead(struct weir__ctx *top)
 {
     size_t fibers = 1, waits = 0, contexts = 0; /* 1: the one that opened it */
-    for (struct weir__ctx *c = top; c != NULL; c = next_of(c, top)) {
+    for (struct weir__ctx *c = top; c != NULL; c = weir__ctx_next_below(top, c)) {
         if (++contexts > CONTEXTS_MAX || c->reason != WEIR_REASON_NONE)
             return false;
         fibers += c->fibers;
@@ -145,7 +133,7 @@ static void tell_tree(const struct weir__ctx *top, size_t fibers)
 static size_t tell(struct weir__ctx *top, bool is_told)
 {
     size_t fibers = 0;
-    for (struct weir__ctx *c = top; c != NULL; c = next_of(c, top)) {
+    for (struct weir__ctx *c = top; c != NULL; c = weir__ctx_next_below(top, c)) {
         WEIR_LIST_EACH(node, &c->waits) {
             if (is_told && fibers < TOLD_MAX)
                 tell_fiber(WEIR_CONTAINER(node, struct weir__wait, in_ctx), top);

@@ -27,42 +27,45 @@ void weir__trace_accept(struct weir__exchange *x)
 
 /* --- for the program ------------------------------------------------------------------------ */
 
+static const weir_str none = {NULL, 0};
+
+/* Where work for `o` stands; false: it is for no request. */
+static bool find_trace(const struct weir__origin *o, struct weir__trace *out)
+{
+    if (o != NULL)
+        *out = weir__origin_trace(o);
+    return o != NULL;
+}
+
 static weir_str hex_of(weir_ctx *c, const uint8_t *id, size_t n)
 {
     char *text = weir_alloc(c, 2 * n);
-    if (text == NULL)
-        return (weir_str){NULL, 0};
-    return (weir_str){text, weir__num_put_hex(text, id, n)};
+    return text != NULL ? (weir_str){text, weir__num_put_hex(text, id, n)} : none;
 }
 
 weir_str weir_trace_id(weir_ctx *c)
 {
-    WEIR__FIBERS_ONLY((weir_str){NULL, 0});
-    const struct weir__origin *o = weir__ctx_of(c)->origin;
-    if (o == NULL)
-        return (weir_str){NULL, 0};
-    struct weir__trace t = weir__origin_trace(o);
-    return hex_of(c, t.trace_id, sizeof t.trace_id);
+    WEIR__FIBERS_ONLY(none);
+    struct weir__trace t;
+    return find_trace(weir__ctx_of(c)->origin, &t) ? hex_of(c, t.trace_id, sizeof t.trace_id)
+                                                   : none;
 }
 
 weir_str weir_span_id(weir_ctx *c)
 {
-    WEIR__FIBERS_ONLY((weir_str){NULL, 0});
-    const struct weir__origin *o = weir__ctx_of(c)->origin;
-    if (o == NULL)
-        return (weir_str){NULL, 0};
-    struct weir__trace t = weir__origin_trace(o);
-    return hex_of(c, t.span_id, sizeof t.span_id);
+    WEIR__FIBERS_ONLY(none);
+    struct weir__trace t;
+    return find_trace(weir__ctx_of(c)->origin, &t) ? hex_of(c, t.span_id, sizeof t.span_id) : none;
 }
 
 weir_str weir_traceparent(weir_ctx *c)
 {
-    WEIR__FIBERS_ONLY((weir_str){NULL, 0});
-    const struct weir__origin *o = weir__ctx_of(c)->origin;
-    char *text = o != NULL ? weir_alloc(c, WEIR_TRACEPARENT_LEN) : NULL;
+    WEIR__FIBERS_ONLY(none);
+    struct weir__trace t;
+    char *text =
+        find_trace(weir__ctx_of(c)->origin, &t) ? weir_alloc(c, WEIR_TRACEPARENT_LEN) : NULL;
     if (text == NULL)
-        return (weir_str){NULL, 0};
-    struct weir__trace t = weir__origin_trace(o);
+        return none;
     weir__traceparent_write(text, &t);
     return (weir_str){text, WEIR_TRACEPARENT_LEN};
 }
