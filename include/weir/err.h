@@ -44,7 +44,11 @@ enum weir_errors {
     WEIR_ECONSTRAINT = -5012, /* the database refused a write for one of its constraints */
     WEIR_EBUSY = -5013,       /* a resource was busy up to the time limit */
     WEIR_EFAIL = -5014,       /* a handler has failed; status and message are in the record */
-    WEIR_ETHREAD = -5015      /* it is for fibers, and was called on a thread that runs none */
+    WEIR_ETHREAD = -5015,     /* it is for fibers, and was called on a thread that runs none */
+    WEIR_ENOTBUILT = -5016,   /* it belongs to a part that this build of Weir was made without */
+    WEIR_ETLS = -5017,        /* TLS was refused or has failed; the error record says by whom */
+    WEIR_ENOHOST = -5018,     /* a name has no address, or nobody could say; the record has both */
+    WEIR_EPROTO = -5019       /* the other end does not keep to its protocol; the record says how */
 };
 
 /**

@@ -39,6 +39,14 @@ static const char *weir_error_text(weir_err err)
         return "handler failed";
     case WEIR_ETHREAD:
         return "for fibers only";
+    case WEIR_ENOTBUILT:
+        return "not in this build";
+    case WEIR_ETLS:
+        return "TLS failed";
+    case WEIR_ENOHOST:
+        return "host not found";
+    case WEIR_EPROTO:
+        return "protocol violated";
     }
     return "unknown error";
 }
