@@ -311,7 +311,7 @@ static double retry_refused(weir_ctx *c)
 
 struct requests {
     struct weir__router *router;
-    enum weir__http1_method methods[GITHUB_ROUTE_COUNT];
+    enum weir__http_method methods[GITHUB_ROUTE_COUNT];
     weir_str paths[GITHUB_ROUTE_COUNT];
 };
 
@@ -334,7 +334,7 @@ static double route(weir_ctx *c)
     r.router = weir__router_new(WEIR__ROUTE_SLASH_REDIRECT);
     for (int i = 0; i < GITHUB_ROUTE_COUNT; i++) {
         const struct github_route *g = &github_routes[i];
-        r.methods[i] = weir__http1_method_of(weir_str_from(g->method));
+        r.methods[i] = weir__http_method_of(weir_str_from(g->method));
         r.paths[i] = weir_str_from(g->path);
         weir__router_add(r.router, r.methods[i], weir_str_from(g->pattern),
                          (void *)(uintptr_t)(i + 1), __FILE__, i + 1);
@@ -405,9 +405,9 @@ static double json_encode_small(weir_ctx *c)
 static void parse(void *env, uint64_t n)
 {
     static const char text[] = "GET /plaintext HTTP/1.1\r\nHost: localhost:9100\r\n\r\n";
-    struct weir__http1_head *head = env;
+    struct weir__http_head *head = env;
     for (uint64_t i = 0; i < n; i++) {
-        weir__http1_head_init(head);
+        weir__http_head_init(head);
         if (weir__http1_head_parse(head, text, sizeof text - 1, NULL) != (int)sizeof text - 1)
             give_up("weir__http1_head_parse", WEIR_EINVALID);
     }
@@ -416,7 +416,7 @@ static void parse(void *env, uint64_t n)
 static double http_parse(weir_ctx *c)
 {
     (void)c;
-    static struct weir__http1_head head;
+    static struct weir__http_head head;
     return best_ns(parse, &head);
 }
 

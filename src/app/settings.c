@@ -142,7 +142,7 @@ static size_t add_options(weir_app *app)
         {"half-close", "a client that shuts its sending side is not taken to be gone",
          .toggle = &s->half_close},
         {"head-bytes-max", "of a request's head", .number = &s->head_bytes_max, .min = 1024,
-         .max = WEIR_HTTP1_HEAD_BYTES_MAX},
+         .max = WEIR_HTTP_HEAD_BYTES_MAX},
         {"body-bytes-max", "of a request's body, unless its route says otherwise",
          .number = &s->body_bytes_max, .min = 1, .max = 1024 * GIB},
         {"request-memory-max", "of all that a request allocates", .number = &s->request_memory_max,

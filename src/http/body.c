@@ -30,10 +30,10 @@ static size_t here(const struct weir__exchange *x)
 void weir__body_begin(struct weir__exchange *x)
 {
     x->body_left = 0;
-    if (x->head.body == WEIR_HTTP1_BODY_CHUNKED) {
+    if (x->head.body == WEIR_HTTP_BODY_UNSIZED) {
         x->body_state = WEIR__BODY_CHUNKED;
         weir__chunked_init(&x->chunked, 0, TRAILERS_MAX);
-    } else if (x->head.body == WEIR_HTTP1_BODY_LENGTH && x->head.content_length > 0) {
+    } else if (x->head.body == WEIR_HTTP_BODY_LENGTH && x->head.content_length > 0) {
         x->body_state = WEIR__BODY_LENGTH;
         x->body_left = x->head.content_length;
     } else {

@@ -142,7 +142,7 @@ static void restore_partial(struct weir__http_conn *c, struct weir__exchange *x,
 {
     struct weir__http_partial *p = c->partial;
     if (WEIR_LIKELY(p == NULL)) {
-        weir__http1_head_init(&x->head);
+        weir__http_head_init(&x->head);
         return;
     }
     x->head = p->head;
@@ -205,7 +205,7 @@ static void make_room_for_body(struct weir__http_conn *c)
     struct weir__http_in *in = c->in;
     struct weir__exchange *x = c->x;
     bool is_here =
-        x->head.body != WEIR_HTTP1_BODY_CHUNKED && x->head.content_length <= in->len - in->at;
+        x->head.body != WEIR_HTTP_BODY_UNSIZED && x->head.content_length <= in->len - in->at;
     if (WEIR_LIKELY(is_here) || x->is_refused || x->bytes == in->bytes)
         return;
     in->at -= x->head_len;
@@ -217,7 +217,7 @@ static void make_room_for_body(struct weir__http_conn *c)
 bool weir__conn_next_head(struct weir__http_conn *c)
 {
     struct weir__http_in *in = c->in;
-    weir__http1_head_init(&c->x->head);
+    weir__http_head_init(&c->x->head);
     if (in->at == in->len) {
         in->at = in->len = 0;
         return false;

@@ -36,7 +36,7 @@ enum weir__conn_state {
 /* The beginning of a head, kept until the rest comes. */
 struct weir__http_partial {
     uint32_t len;
-    struct weir__http1_head head; /* how far it has been parsed */
+    struct weir__http_head head; /* how far it has been parsed */
     char bytes[];
 };
 

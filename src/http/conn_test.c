@@ -585,7 +585,7 @@ static void test_no_buffers(void **state)
 /* What is asked for past the parser's own limit is that limit. */
 static void large_heads(struct rig *rig)
 {
-    assert_int_equal(rig->server->options.head_bytes_max, WEIR_HTTP1_HEAD_BYTES_MAX);
+    assert_int_equal(rig->server->options.head_bytes_max, WEIR_HTTP_HEAD_BYTES_MAX);
     assert_has(ask(rig, dial(rig), HELLO), "hello");
 }
 

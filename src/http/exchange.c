@@ -28,10 +28,10 @@ size_t weir__http_piece(const void *exchange, size_t nth, const void **at)
 
 weir_str weir__exchange_header(const struct weir__exchange *x, weir_str name)
 {
-    int i = weir__http1_field_find(&x->head, x->bytes, name, 0);
+    int i = weir__http_head_find(&x->head, x->bytes, name, 0);
     if (i < 0)
         return (weir_str){NULL, 0};
-    return weir__http1_field_value(&x->head, x->bytes, (unsigned)i);
+    return weir__http_head_value(&x->head, x->bytes, (unsigned)i);
 }
 
 const struct weir__endpoint *weir__exchange_peer(const struct weir__exchange *x)

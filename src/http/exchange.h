@@ -77,7 +77,7 @@ struct weir__exchange {
     struct weir__timer
         gone; /* cancels the context soon after it was seen that the client is gone */
 
-    struct weir__http1_head head; /* parsed; not cleared but for its progress */
+    struct weir__http_head head; /* parsed; not cleared but for its progress */
     char extra_bytes[WEIR__EXTRA_BYTES];
     _Alignas(16) char user_space[WEIR__USER_SPACE];
     struct weir__exchange *next_free;
@@ -87,10 +87,10 @@ enum weir__body_state { WEIR__BODY_DONE, WEIR__BODY_LENGTH, WEIR__BODY_CHUNKED, 
 
 /* --- the request ----------------------------------------------------------------------------- */
 
-/* The method as sent; enum weir__http1_method is in head.method. */
+/* The method as sent; enum weir__http_method is in head.method. */
 static inline weir_str weir__exchange_method(const struct weir__exchange *x)
 {
-    return weir__http1_str(x->bytes, x->head.method_token);
+    return weir__http_head_str(x->bytes, x->head.method_token);
 }
 
 /*
@@ -99,22 +99,22 @@ static inline weir_str weir__exchange_method(const struct weir__exchange *x)
  */
 static inline weir_str weir__exchange_target(const struct weir__exchange *x)
 {
-    return weir__http1_str(x->bytes, x->head.target);
+    return weir__http_head_str(x->bytes, x->head.target);
 }
 static inline weir_str weir__exchange_path(const struct weir__exchange *x)
 {
-    return weir__http1_path(&x->head, x->bytes);
+    return weir__http_head_path(&x->head, x->bytes);
 }
 static inline weir_str weir__exchange_query(const struct weir__exchange *x)
 {
-    return weir__http1_str(x->bytes, x->head.query);
+    return weir__http_head_str(x->bytes, x->head.query);
 }
 
 /* The first field with that id, or that name in any case; absent when there is none. */
 static inline weir_str weir__exchange_field(const struct weir__exchange *x,
                                             enum weir__http_field_id id)
 {
-    return weir__http1_field(&x->head, x->bytes, id);
+    return weir__http_head_field(&x->head, x->bytes, id);
 }
 weir_str weir__exchange_header(const struct weir__exchange *x, weir_str name);
 

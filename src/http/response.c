@@ -71,7 +71,7 @@ static weir_err prepare(struct weir__exchange *x, int status, size_t room)
     if (WEIR_UNLIKELY(err != WEIR_OK))
         return err;
     x->has_body_allowed = weir__http_status_has_body(status);
-    x->has_body = x->has_body_allowed && status != 205 && x->head.method != WEIR_HTTP1_HEAD;
+    x->has_body = x->has_body_allowed && status != 205 && x->head.method != WEIR_HTTP_HEAD;
     return WEIR_OK;
 }
 

@@ -33,10 +33,10 @@ static void default_dur(weir_dur *d, weir_dur otherwise)
 static void set_defaults(struct weir__http_server_options *o)
 {
     o->head_bytes_max = DEFAULT(o->head_bytes_max, 16u << 10);
-    if (o->head_bytes_max > WEIR_HTTP1_HEAD_BYTES_MAX)
-        o->head_bytes_max = WEIR_HTTP1_HEAD_BYTES_MAX;
+    if (o->head_bytes_max > WEIR_HTTP_HEAD_BYTES_MAX)
+        o->head_bytes_max = WEIR_HTTP_HEAD_BYTES_MAX;
     o->line_bytes_max = DEFAULT(o->line_bytes_max, 8u << 10);
-    o->fields_max = DEFAULT(o->fields_max, WEIR_HTTP1_FIELDS_MAX);
+    o->fields_max = DEFAULT(o->fields_max, WEIR_HTTP_FIELDS_MAX);
     o->body_max = DEFAULT(o->body_max, 8u << 20);
     o->drain_max = DEFAULT(o->drain_max, 256u << 10);
     o->requests_max = DEFAULT(o->requests_max, 10000);

@@ -208,10 +208,10 @@ static weir_err open_owned(weir_ctx *c, struct file *f, weir_str path, const wei
 static bool has_tag(const struct weir__exchange *x, const struct file *f,
                     enum weir__http_field_id id, bool is_strong)
 {
-    const struct weir__http1_head *h = &x->head;
+    const struct weir__http_head *h = &x->head;
     for (unsigned i = h->slots[id] - 1u; i < h->nfields; i++) {
         if (h->fields[i].id == id &&
-            weir__etag_list_has(weir__http1_field_value(h, x->bytes, i), tag_of(f), is_strong))
+            weir__etag_list_has(weir__http_head_value(h, x->bytes, i), tag_of(f), is_strong))
             return true;
     }
     return false;
@@ -245,7 +245,7 @@ static bool is_newer(const struct weir__exchange *x, const struct file *f,
 static int status_of_conditions(const struct weir__exchange *x, const struct file *f)
 {
     const uint8_t *has = x->head.slots;
-    if (x->head.method != WEIR_HTTP1_GET && x->head.method != WEIR_HTTP1_HEAD)
+    if (x->head.method != WEIR_HTTP_GET && x->head.method != WEIR_HTTP_HEAD)
         return 200;
     if (has[WEIR_FIELD_IF_MATCH] != 0 ? !has_tag(x, f, WEIR_FIELD_IF_MATCH, true)
                                       : is_newer(x, f, WEIR_FIELD_IF_UNMODIFIED_SINCE, false))
@@ -282,7 +282,7 @@ static enum weir__range_result range_of(const struct weir__exchange *x, const st
                                         uint64_t *first, uint64_t *last)
 {
     weir_str range = single_field(x, WEIR_FIELD_RANGE);
-    if (range.ptr == NULL || x->head.method != WEIR_HTTP1_GET || !is_version_right(x, f))
+    if (range.ptr == NULL || x->head.method != WEIR_HTTP_GET || !is_version_right(x, f))
         return WEIR_RANGE_NONE;
     return weir__range_parse(range, (uint64_t)f->st.st_size, first, last);
 }

@@ -106,7 +106,7 @@ static void check_folder(struct weir__web *web, const struct weir__route *r)
 
 static void build_route(struct weir__web *web, struct weir__route *r)
 {
-    weir_str method = weir__http1_method_name((enum weir__http1_method)r->method);
+    weir_str method = weir__http_method_name((enum weir__http_method)r->method);
     weir_str label = weir__arena_printf(&web->arena, WEIR_STR_FMT " " WEIR_STR_FMT,
                                         WEIR_STR_ARG(method), WEIR_STR_ARG(r->pattern));
     if (label.ptr == NULL) {
@@ -118,7 +118,7 @@ static void build_route(struct weir__web *web, struct weir__route *r)
     build_chain(web, r);
     if (r->folder != NULL)
         check_folder(web, r);
-    weir__router_add(web->router, (enum weir__http1_method)r->method, r->pattern, r, r->site->file,
+    weir__router_add(web->router, (enum weir__http_method)r->method, r->pattern, r, r->site->file,
                      r->site->line);
     web->by_index[r->index] = r;
 }

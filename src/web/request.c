@@ -116,11 +116,11 @@ weir_str weir_cookie_of(weir_ctx *c, weir_str name)
 {
     WEIR__FIBERS_ONLY((weir_str){NULL, 0});
     const struct weir__exchange *x = weir__request_of(c)->x;
-    const struct weir__http1_head *h = &x->head;
+    const struct weir__http_head *h = &x->head;
     for (unsigned i = h->slots[WEIR_FIELD_COOKIE]; i > 0 && i <= h->nfields; i++) {
         if (h->fields[i - 1].id != WEIR_FIELD_COOKIE)
             continue;
-        weir_str rest = weir__http1_field_value(h, x->bytes, i - 1), n, value;
+        weir_str rest = weir__http_head_value(h, x->bytes, i - 1), n, value;
         while (weir__cookie_next(&rest, &n, &value)) {
             if (weir_str_eq(n, name))
                 return value;
@@ -134,11 +134,11 @@ bool weir_header_next(weir_ctx *c, weir_header_iter *iter)
     WEIR__FIBERS_ONLY(false);
     weir__given(iter, "the iterator");
     const struct weir__exchange *x = weir__request_of(c)->x;
-    const struct weir__http1_head *h = &x->head;
+    const struct weir__http_head *h = &x->head;
     while (iter->at < h->nfields) {
         unsigned i = iter->at++;
-        iter->name = weir__http1_field_name(h, x->bytes, i);
-        iter->value = weir__http1_field_value(h, x->bytes, i);
+        iter->name = weir__http_head_name(h, x->bytes, i);
+        iter->value = weir__http_head_value(h, x->bytes, i);
         if (iter->of.ptr == NULL || weir_str_ieq(iter->of, iter->name))
             return true;
     }
@@ -314,12 +314,12 @@ ssize_t weir_body_read(weir_ctx *c, void *bytes, size_t size)
     WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     weir__given_some(bytes, size, "the memory");
     struct weir__request *r = weir__request_of(c);
-    const struct weir__http1_head *h = &r->x->head;
+    const struct weir__http_head *h = &r->x->head;
     uint64_t max = r->route->body_bytes_max;
     if (max == 0)
         max = weir__exchange_body_max(r->x);
     bool is_over =
-        r->body_read > max || (h->body == WEIR_HTTP1_BODY_LENGTH && h->content_length > max);
+        r->body_read > max || (h->body == WEIR_HTTP_BODY_LENGTH && h->content_length > max);
     ssize_t n = is_over ? WEIR_ETOOLARGE : weir__exchange_read(r->x, bytes, size);
     if (n > 0) {
         r->body_read += (uint64_t)n;

@@ -384,7 +384,7 @@ static unsigned methods_of(const struct weir__router *r, const struct split *s,
                            struct weir__route_match *m)
 {
     unsigned methods = 0;
-    for (unsigned i = WEIR_HTTP1_GET; i < WEIR__ROUTER_METHODS; i++) {
+    for (unsigned i = WEIR_HTTP_GET; i < WEIR__ROUTER_METHODS; i++) {
         if (walk(r, r->roots[i], s, m) != 0)
             methods |= 1U << i;
     }
@@ -395,7 +395,7 @@ static unsigned methods_of(const struct weir__router *r, const struct split *s,
  * True when the path with its slash added or taken off has a route. Never for a path that a browser
  * would take for another host's when it stands in Location ("/\host/"; "//host" has no such route).
  */
-static bool has_other_form(const struct weir__router *r, enum weir__http1_method method,
+static bool has_other_form(const struct weir__router *r, enum weir__http_method method,
                            weir_str path, struct split *s, struct weir__route_match *m)
 {
     if (r->slash != WEIR__ROUTE_SLASH_REDIRECT || !s->is_whole || path.len < 2 ||
@@ -408,39 +408,39 @@ static bool has_other_form(const struct weir__router *r, enum weir__http1_method
     else
         s->count--;
     bool has = walk(r, r->roots[method], s, m) != 0 ||
-               (method == WEIR_HTTP1_HEAD && walk(r, r->roots[WEIR_HTTP1_GET], s, m) != 0);
+               (method == WEIR_HTTP_HEAD && walk(r, r->roots[WEIR_HTTP_GET], s, m) != 0);
     s->count = count;
     return has;
 }
 
 /* The method has no route for the path: what else is there to say? */
 static __attribute__((noinline)) enum weir__route_kind not_found(const struct weir__router *r,
-                                                                 enum weir__http1_method method,
+                                                                 enum weir__http_method method,
                                                                  weir_str path, struct split *s,
                                                                  struct weir__route_match *m)
 {
-    bool is_known = method > WEIR_HTTP1_OTHER && method <= WEIR_HTTP1_OPTIONS;
-    if (method == WEIR_HTTP1_HEAD) {
-        uint32_t leaf = walk(r, r->roots[WEIR_HTTP1_GET], s, m);
+    bool is_known = method > WEIR_HTTP_OTHER && method <= WEIR_HTTP_OPTIONS;
+    if (method == WEIR_HTTP_HEAD) {
+        uint32_t leaf = walk(r, r->roots[WEIR_HTTP_GET], s, m);
         if (leaf != 0)
             return found(r, leaf, m);
     }
     unsigned methods = methods_of(r, s, m);
     if (is_known && has_other_form(r, method, path, s, m)) {
-        m->status = method == WEIR_HTTP1_GET || method == WEIR_HTTP1_HEAD ? 301 : 308;
+        m->status = method == WEIR_HTTP_GET || method == WEIR_HTTP_HEAD ? 301 : 308;
         return m->kind = WEIR__ROUTE_REDIRECT;
     }
     /* A route for OPTIONS alone, such as one for all paths, does not make a path known. */
-    if ((methods & ~(1U << WEIR_HTTP1_OPTIONS)) == 0)
+    if ((methods & ~(1U << WEIR_HTTP_OPTIONS)) == 0)
         return m->kind = WEIR__ROUTE_NOT_FOUND;
     m->allow = r->allow[methods];
     return m->kind =
-               method == WEIR_HTTP1_OPTIONS ? WEIR__ROUTE_AUTO_OPTIONS : WEIR__ROUTE_NOT_ALLOWED;
+               method == WEIR_HTTP_OPTIONS ? WEIR__ROUTE_AUTO_OPTIONS : WEIR__ROUTE_NOT_ALLOWED;
 }
 
 /* Everything that match_short cannot do. */
 static __attribute__((noinline)) enum weir__route_kind match_any(const struct weir__router *r,
-                                                                 enum weir__http1_method method,
+                                                                 enum weir__http_method method,
                                                                  weir_str path,
                                                                  struct weir__route_match *m)
 {
@@ -459,13 +459,13 @@ static __attribute__((noinline)) enum weir__route_kind match_any(const struct we
     }
     if (r->slash == WEIR__ROUTE_SLASH_IGNORE && s.is_whole && s.count > 1)
         s.count -= path.ptr[path.len - 1] == '/';
-    if ((unsigned)method <= WEIR_HTTP1_OPTIONS)
+    if ((unsigned)method <= WEIR_HTTP_OPTIONS)
         leaf = walk(r, r->roots[method], &s, m);
     return leaf != 0 ? found(r, leaf, m) : not_found(r, method, path, &s, m);
 }
 
 /* The leaf for a path of up to 63 bytes without '%' and '.' that needs no going back; else 0. */
-static inline uint32_t match_short(const struct weir__router *r, enum weir__http1_method method,
+static inline uint32_t match_short(const struct weir__router *r, enum weir__http_method method,
                                    weir_str path, struct weir__route_match *m)
 {
     char copy[32];
@@ -486,12 +486,12 @@ static inline uint32_t match_short(const struct weir__router *r, enum weir__http
 }
 
 enum weir__route_kind weir__router_match(const struct weir__router *r,
-                                         enum weir__http1_method method, weir_str path,
+                                         enum weir__http_method method, weir_str path,
                                          struct weir__route_match *m)
 {
     WEIR_ASSERT(r->is_frozen, "a router is frozen before the first look-up");
     m->backtracks = 0;
-    if (path.len - 1 < 63 && (unsigned)method <= WEIR_HTTP1_OPTIONS) {
+    if (path.len - 1 < 63 && (unsigned)method <= WEIR_HTTP_OPTIONS) {
         uint32_t leaf = match_short(r, method, path, m);
         if (WEIR_LIKELY(leaf != 0))
             return found(r, leaf, m);

@@ -11,7 +11,7 @@
 #ifndef WEIR_WEB_ROUTER_H
 #define WEIR_WEB_ROUTER_H
 
-#include "wire/http1_head.h"
+#include "wire/http_head.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -77,7 +77,7 @@ void weir__router_free(struct weir__router *r);
  * lookups. `pattern` is copied; `file` (a constant string) and `line` are where the user wrote it,
  * for messages. Mistakes are collected for freeze, each pattern with its group's prefix in front.
  */
-void weir__router_add(struct weir__router *r, enum weir__http1_method method, weir_str pattern,
+void weir__router_add(struct weir__router *r, enum weir__http_method method, weir_str pattern,
                       void *route, const char *file, int line);
 
 /*
@@ -97,7 +97,7 @@ const char *weir__router_mistake(const struct weir__router *r, size_t i);
  * HEAD is answered by GET's route when it has none of its own. Any bytes may be given.
  */
 enum weir__route_kind weir__router_match(const struct weir__router *r,
-                                         enum weir__http1_method method, weir_str path,
+                                         enum weir__http_method method, weir_str path,
                                          struct weir__route_match *m);
 
 /* The raw text of the i-th parameter of a match; i < param_count. */

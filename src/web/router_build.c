@@ -63,7 +63,7 @@ static __attribute__((format(printf, 3, 4))) void mistake(struct weir__router *r
                                                           const char *format, ...)
 {
     char text[1024];
-    weir_str method = weir__http1_method_name(route->method);
+    weir_str method = weir__http_method_name(route->method);
     int at = snprintf(text, sizeof text, "%s:%d: " WEIR_STR_FMT " %.400s: ", route->file,
                       route->line, WEIR_STR_ARG(method), route->pattern.ptr);
     if (at > 0 && (size_t)at < sizeof text) {
@@ -253,7 +253,7 @@ static struct weir__router_route *new_route(struct weir__router *r, weir_str pat
     return route->pattern.ptr != NULL && route->segments != NULL ? route : NULL;
 }
 
-void weir__router_add(struct weir__router *r, enum weir__http1_method method, weir_str pattern,
+void weir__router_add(struct weir__router *r, enum weir__http_method method, weir_str pattern,
                       void *data, const char *file, int line)
 {
     WEIR_ASSERT(!r->is_frozen, "no route is added to a frozen router");
@@ -269,7 +269,7 @@ void weir__router_add(struct weir__router *r, enum weir__http1_method method, we
     route->file = file;
     route->line = line;
     route->method = method;
-    if (method <= WEIR_HTTP1_OTHER || method > WEIR_HTTP1_OPTIONS)
+    if (method <= WEIR_HTTP_OTHER || method > WEIR_HTTP_OPTIONS)
         mistake(r, route, "routes cannot have this method");
     if (++r->route_count > WEIR__ROUTER_ROUTES_MAX)
         mistake(r, route, "more than %d routes", WEIR__ROUTER_ROUTES_MAX);
@@ -335,7 +335,7 @@ static uint32_t param_child(struct weir__router *r, struct weir__router_trie *t,
     weir_str first_name = t->nodes[node].param_name;
     if (weir_str_eq(first_name, name))
         return t->nodes[node].param;
-    weir_str method = weir__http1_method_name(first->method);
+    weir_str method = weir__http_method_name(first->method);
     mistake(r, route,
             "':" WEIR_STR_FMT "' stands where " WEIR_STR_FMT " %.400s at %s:%d has ':" WEIR_STR_FMT
             "'",
@@ -353,7 +353,7 @@ static void settle(struct weir__router *r, const struct weir__router_trie *t, ui
         return;
     }
     const struct weir__router_route *first = t->routes[*place - 1];
-    weir_str method = weir__http1_method_name(first->method);
+    weir_str method = weir__http_method_name(first->method);
     mistake(r, t->routes[index], "the same path as " WEIR_STR_FMT " %.400s at %s:%d",
             WEIR_STR_ARG(method), first->pattern.ptr, first->file, first->line);
 }

@@ -98,13 +98,13 @@ static bool comb_make(struct weir__router *r, struct comb *c, struct weir__route
 static size_t allow_text(char *out, size_t methods)
 {
     size_t len = 0;
-    methods |= 1U << WEIR_HTTP1_OPTIONS;
-    if ((methods & 1U << WEIR_HTTP1_GET) != 0)
-        methods |= 1U << WEIR_HTTP1_HEAD;
-    for (unsigned i = WEIR_HTTP1_GET; i < WEIR__ROUTER_METHODS; i++) {
+    methods |= 1U << WEIR_HTTP_OPTIONS;
+    if ((methods & 1U << WEIR_HTTP_GET) != 0)
+        methods |= 1U << WEIR_HTTP_HEAD;
+    for (unsigned i = WEIR_HTTP_GET; i < WEIR__ROUTER_METHODS; i++) {
         if ((methods & 1U << i) == 0)
             continue;
-        weir_str name = weir__http1_method_name((enum weir__http1_method)i);
+        weir_str name = weir__http_method_name((enum weir__http_method)i);
         weir_str parts[2] = {WEIR_S(", "), name};
         for (size_t p = len == 0; p < 2; len += parts[p++].len) {
             if (out != NULL)

@@ -18,12 +18,12 @@ static enum weir__route_slash slash_of(weir_str line)
 }
 
 /* "METHOD text"; the text is what follows the first blank. */
-static enum weir__http1_method split_line(weir_str line, weir_str *text)
+static enum weir__http_method split_line(weir_str line, weir_str *text)
 {
     const char *blank = line.len > 0 ? memchr(line.ptr, ' ', line.len) : NULL;
     size_t n = blank != NULL ? (size_t)(blank - line.ptr) : line.len;
     *text = blank != NULL ? (weir_str){blank + 1, line.len - n - 1} : (weir_str){"", 0};
-    return weir__http1_method_of((weir_str){line.ptr, n});
+    return weir__http_method_of((weir_str){line.ptr, n});
 }
 
 /* Gives one route to both; false when the model refuses it. */
@@ -35,7 +35,7 @@ static bool add_route(struct weir__router *r, struct model *m, weir_str line)
     char *bytes = fuzz_copy(text.ptr, text.len);
     weir__router_add(r, route->method, (weir_str){bytes, text.len}, route, "table", m->count + 1);
     free(bytes);
-    bool is_good = route->method > WEIR_HTTP1_OTHER && route->method <= WEIR_HTTP1_OPTIONS &&
+    bool is_good = route->method > WEIR_HTTP_OTHER && route->method <= WEIR_HTTP_OPTIONS &&
                    parts_of(&route->pattern, text) && is_good_pattern(&route->pattern) &&
                    !conflicts(m, route->method, &route->pattern);
     m->count += is_good;
@@ -58,7 +58,7 @@ static void check_lookup(const struct weir__router *r, const struct model *m, we
     static struct parts path;
     struct weir__route_match found;
     weir_str text;
-    enum weir__http1_method method = split_line(line, &text);
+    enum weir__http_method method = split_line(line, &text);
     char *bytes = fuzz_copy(text.ptr, text.len);
     enum weir__route_kind kind = weir__router_match(r, method, (weir_str){bytes, text.len}, &found);
     free(bytes);

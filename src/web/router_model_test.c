@@ -24,11 +24,11 @@ static int below(int n)
     return (int)(seed % (uint64_t)n);
 }
 
-static enum weir__http1_method some_method(void)
+static enum weir__http_method some_method(void)
 {
-    static const enum weir__http1_method methods[] = {
-        WEIR_HTTP1_GET,    WEIR_HTTP1_GET,     WEIR_HTTP1_GET,  WEIR_HTTP1_POST,
-        WEIR_HTTP1_DELETE, WEIR_HTTP1_OPTIONS, WEIR_HTTP1_HEAD,
+    static const enum weir__http_method methods[] = {
+        WEIR_HTTP_GET,    WEIR_HTTP_GET,     WEIR_HTTP_GET,  WEIR_HTTP_POST,
+        WEIR_HTTP_DELETE, WEIR_HTTP_OPTIONS, WEIR_HTTP_HEAD,
     };
     return methods[below(7)];
 }
@@ -104,7 +104,7 @@ static void check_lookup(const struct weir__router *r, const struct model *m, un
 {
     struct parts path;
     struct weir__route_match found;
-    enum weir__http1_method method = some_method();
+    enum weir__http_method method = some_method();
     some_path(&path, m);
     enum weir__route_kind kind = weir__router_match(r, method, parts_text(&path), &found);
     const char *differs = match_differs(m, method, &path, &found);

@@ -22,7 +22,7 @@ struct parts {
 };
 
 struct model_route {
-    enum weir__http1_method method;
+    enum weir__http_method method;
     struct parts pattern;
 };
 
@@ -158,7 +158,7 @@ static inline bool is_conflict(const struct model *m, const struct parts *a, con
     return na == nb;
 }
 
-static inline bool conflicts(const struct model *m, enum weir__http1_method method,
+static inline bool conflicts(const struct model *m, enum weir__http_method method,
                              const struct parts *p)
 {
     for (int i = 0; i < m->count; i++) {
@@ -238,7 +238,7 @@ static inline bool is_before(const struct model *m, const struct parts *a, const
     return na < nb;
 }
 
-static inline int best(const struct model *m, enum weir__http1_method method,
+static inline int best(const struct model *m, enum weir__http_method method,
                        const struct parts *path)
 {
     int found = -1;
@@ -251,19 +251,19 @@ static inline int best(const struct model *m, enum weir__http1_method method,
     return found;
 }
 
-static inline int best_or_get(const struct model *m, enum weir__http1_method method,
+static inline int best_or_get(const struct model *m, enum weir__http_method method,
                               const struct parts *path)
 {
     int found = best(m, method, path);
-    return found < 0 && method == WEIR_HTTP1_HEAD ? best(m, WEIR_HTTP1_GET, path) : found;
+    return found < 0 && method == WEIR_HTTP_HEAD ? best(m, WEIR_HTTP_GET, path) : found;
 }
 
 /* True when the path has a route once its last slash is taken off, or one is added. */
-static inline bool has_other_slash(const struct model *m, enum weir__http1_method method,
+static inline bool has_other_slash(const struct model *m, enum weir__http_method method,
                                    const struct parts *path)
 {
     struct parts other = *path;
-    bool is_method = method > WEIR_HTTP1_OTHER && method <= WEIR_HTTP1_OPTIONS;
+    bool is_method = method > WEIR_HTTP_OTHER && method <= WEIR_HTTP_OPTIONS;
     /* "/\host" in Location would be another host's to a browser. */
     if (!is_method || m->slash != WEIR__ROUTE_SLASH_REDIRECT || path->len < 2 ||
         path->text[1] == '\\')
@@ -276,7 +276,7 @@ static inline bool has_other_slash(const struct model *m, enum weir__http1_metho
 }
 
 static inline enum weir__route_kind expected_kind(const struct model *m,
-                                                  enum weir__http1_method method,
+                                                  enum weir__http_method method,
                                                   const struct parts *path)
 {
     bool is_known = false;
@@ -286,11 +286,11 @@ static inline enum weir__route_kind expected_kind(const struct model *m,
         return WEIR__ROUTE_FOUND;
     if (has_other_slash(m, method, path))
         return WEIR__ROUTE_REDIRECT;
-    for (enum weir__http1_method i = WEIR_HTTP1_GET; i < WEIR_HTTP1_OPTIONS; i++)
+    for (enum weir__http_method i = WEIR_HTTP_GET; i < WEIR_HTTP_OPTIONS; i++)
         is_known |= best(m, i, path) >= 0;
     if (!is_known)
         return WEIR__ROUTE_NOT_FOUND;
-    return method == WEIR_HTTP1_OPTIONS ? WEIR__ROUTE_AUTO_OPTIONS : WEIR__ROUTE_NOT_ALLOWED;
+    return method == WEIR_HTTP_OPTIONS ? WEIR__ROUTE_AUTO_OPTIONS : WEIR__ROUTE_NOT_ALLOWED;
 }
 
 /* ---- a look-up against the model; NULL when they agree, else what differs ---- */
@@ -321,18 +321,18 @@ static inline const char *allow_differs(const struct model *m, const struct part
                                         weir_str allow)
 {
     char text[128] = "";
-    bool has_get = best(m, WEIR_HTTP1_GET, path) >= 0;
-    for (enum weir__http1_method i = WEIR_HTTP1_GET; i <= WEIR_HTTP1_OPTIONS; i++) {
-        if (best(m, i, path) < 0 && i != WEIR_HTTP1_OPTIONS && !(i == WEIR_HTTP1_HEAD && has_get))
+    bool has_get = best(m, WEIR_HTTP_GET, path) >= 0;
+    for (enum weir__http_method i = WEIR_HTTP_GET; i <= WEIR_HTTP_OPTIONS; i++) {
+        if (best(m, i, path) < 0 && i != WEIR_HTTP_OPTIONS && !(i == WEIR_HTTP_HEAD && has_get))
             continue;
         strcat(text, text[0] != '\0' ? ", " : "");
-        strncat(text, weir__http1_method_name(i).ptr, weir__http1_method_name(i).len);
+        strncat(text, weir__http_method_name(i).ptr, weir__http_method_name(i).len);
     }
     return weir_str_eq(allow, weir_str_from(text)) ? NULL : "the methods that are allowed";
 }
 
 /* `found` is what the router said; routes carry their model_route. */
-static inline const char *match_differs(const struct model *m, enum weir__http1_method method,
+static inline const char *match_differs(const struct model *m, enum weir__http_method method,
                                         const struct parts *path,
                                         const struct weir__route_match *found)
 {
@@ -343,7 +343,7 @@ static inline const char *match_differs(const struct model *m, enum weir__http1_
         return found->route == route ? params_differ(found, &route->pattern, path) : "the route";
     }
     if (found->kind == WEIR__ROUTE_REDIRECT) {
-        bool is_safe = method == WEIR_HTTP1_GET || method == WEIR_HTTP1_HEAD;
+        bool is_safe = method == WEIR_HTTP_GET || method == WEIR_HTTP_HEAD;
         if (found->adds_slash != (path->text[path->len - 1] != '/'))
             return "which way the slash goes";
         return found->status == (is_safe ? 301 : 308) ? NULL : "the status";

@@ -9,7 +9,7 @@
 #include "web/router.h"
 
 enum {
-    WEIR__ROUTER_METHODS = WEIR_HTTP1_OPTIONS + 1, /* by enum weir__http1_method; OTHER is unused */
+    WEIR__ROUTER_METHODS = WEIR_HTTP_OPTIONS + 1,   /* by enum weir__http_method; OTHER is unused */
     WEIR__ROUTER_ALLOWS = 1 << WEIR__ROUTER_METHODS /* Allow texts, by a bit for each method */
 };
 
@@ -60,7 +60,7 @@ struct weir__router_route {
     weir_str pattern;
     const char *file;
     int line;
-    enum weir__http1_method method;
+    enum weir__http_method method;
     struct weir__router_segment *segments;
     uint32_t segment_count;
     uint32_t name_count;

@@ -20,7 +20,7 @@ static void add(struct weir__router *r, const char *text, int line)
 {
     const char *blank = strchr(text, ' ');
     weir_str method = {text, (size_t)(blank - text)};
-    weir__router_add(r, weir__http1_method_of(method), weir_str_from(blank + 1),
+    weir__router_add(r, weir__http_method_of(method), weir_str_from(blank + 1),
                      (void *)(uintptr_t)line, "app.c", line);
 }
 
@@ -68,7 +68,7 @@ static const char *answer(const struct weir__router *r, const char *request)
     memcpy(bytes, blank + 1, path.len);
     path.ptr = bytes;
     memset(&m, 0xa5, sizeof m);
-    enum weir__route_kind kind = weir__router_match(r, weir__http1_method_of(method), path, &m);
+    enum weir__route_kind kind = weir__router_match(r, weir__http_method_of(method), path, &m);
     assert_int_equal(kind, m.kind);
     switch (kind) {
     case WEIR__ROUTE_FOUND:
@@ -179,15 +179,15 @@ static void the_longest_patterns_and_paths_work(void **state)
     memset(path, 'x', sizeof path);
     memcpy(path, "/long/", 6);
     for (size_t len = 7; len <= 65535; len += len < 300 ? 1 : 7247) {
-        assert_int_equal(weir__router_match(r, WEIR_HTTP1_GET, (weir_str){path, len}, &m),
+        assert_int_equal(weir__router_match(r, WEIR_HTTP_GET, (weir_str){path, len}, &m),
                          WEIR__ROUTE_FOUND);
         assert_int_equal((uintptr_t)m.route, 1);
         assert_int_equal(m.params[0].off, 6);
         assert_int_equal(m.params[0].len, len - 6);
     }
-    assert_int_equal(weir__router_match(r, WEIR_HTTP1_GET, (weir_str){path, 65535}, &m),
+    assert_int_equal(weir__router_match(r, WEIR_HTTP_GET, (weir_str){path, 65535}, &m),
                      WEIR__ROUTE_FOUND);
-    assert_int_equal(weir__router_match(r, WEIR_HTTP1_GET, (weir_str){path, 65536}, &m),
+    assert_int_equal(weir__router_match(r, WEIR_HTTP_GET, (weir_str){path, 65536}, &m),
                      WEIR__ROUTE_BAD_PATH);
     weir__router_free(r);
 }
@@ -326,7 +326,7 @@ static void a_backslash_before_a_nul_is_refused(void **state)
     (void)state;
     struct weir__router *r = weir__router_new(WEIR__ROUTE_SLASH_REDIRECT);
     assert_non_null(r);
-    weir__router_add(r, WEIR_HTTP1_GET, WEIR_S("/users\\\0id"), NULL, "app.c", 1);
+    weir__router_add(r, WEIR_HTTP_GET, WEIR_S("/users\\\0id"), NULL, "app.c", 1);
     assert_int_equal(weir__router_freeze(r), WEIR_EINVALID);
     assert_string_equal(weir__router_mistake(r, 0),
                         "app.c:1: GET /users\\: '\\' stands before ':' or '*' only, to make them "
@@ -461,18 +461,18 @@ static void going_back_is_bounded_by_the_table(void **state)
     }
     assert_int_equal(weir__router_freeze(r), WEIR_OK);
     strcpy(path, "/a/a/a/a/a/a/a/a/a/a/end");
-    assert_int_equal(weir__router_match(r, WEIR_HTTP1_GET, weir_str_from(path), &m),
+    assert_int_equal(weir__router_match(r, WEIR_HTTP_GET, weir_str_from(path), &m),
                      WEIR__ROUTE_FOUND);
     assert_int_equal((uintptr_t)m.route, 1);
     assert_int_equal(m.backtracks, 0);
     strcpy(path, "/a/a/a/a/a/a/a/a/a/a/dead");
-    assert_int_equal(weir__router_match(r, WEIR_HTTP1_GET, weir_str_from(path), &m),
+    assert_int_equal(weir__router_match(r, WEIR_HTTP_GET, weir_str_from(path), &m),
                      WEIR__ROUTE_NOT_FOUND);
     /* Once for the method and once for Allow; a choice at each inner node. */
     assert_in_range(m.backtracks, (1 << DEPTH) - 1, 2 << DEPTH);
     for (int i = 0; i < 1000; i++)
         strcpy(path + 2 * i, "/a");
-    assert_int_equal(weir__router_match(r, WEIR_HTTP1_GET, weir_str_from(path), &m),
+    assert_int_equal(weir__router_match(r, WEIR_HTTP_GET, weir_str_from(path), &m),
                      WEIR__ROUTE_NOT_FOUND);
     assert_in_range(m.backtracks, (1 << DEPTH) - 1, 2 << DEPTH);
     weir__router_free(r);
@@ -484,7 +484,7 @@ static struct weir__router *build_github(void)
     if (r == NULL)
         return NULL;
     for (int i = 0; i < GITHUB_ROUTE_COUNT; i++)
-        weir__router_add(r, weir__http1_method_of(weir_str_from(github_routes[i].method)),
+        weir__router_add(r, weir__http_method_of(weir_str_from(github_routes[i].method)),
                          weir_str_from(github_routes[i].pattern), (void *)(uintptr_t)(i + 1),
                          "github_routes.h", i + 1);
     return r;
@@ -502,14 +502,14 @@ static void all_github_routes_find_themselves_without_memory(void **state)
     for (int i = 0; i < GITHUB_ROUTE_COUNT; i++) {
         weir_str path = weir_str_from(github_routes[i].path);
         assert_int_equal(
-            weir__router_match(r, weir__http1_method_of(weir_str_from(github_routes[i].method)),
+            weir__router_match(r, weir__http_method_of(weir_str_from(github_routes[i].method)),
                                path, &m),
             WEIR__ROUTE_FOUND);
         assert_int_equal((uintptr_t)m.route, i + 1);
         assert_int_equal(m.backtracks, 0);
     }
     weir_str path = weir_str_from("/repos/weir-project/weir/issues/1347/labels/bug");
-    assert_int_equal(weir__router_match(r, WEIR_HTTP1_DELETE, path, &m), WEIR__ROUTE_FOUND);
+    assert_int_equal(weir__router_match(r, WEIR_HTTP_DELETE, path, &m), WEIR__ROUTE_FOUND);
     assert_int_equal(weir__alloc_stats().allocs, allocs);
     weir_str number = weir__route_param_find(&m, path, WEIR_S("number"));
     assert_true(weir_str_eq(number, WEIR_S("1347")));

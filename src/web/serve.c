@@ -15,11 +15,11 @@
 #include "web/web.h"
 
 _Static_assert(sizeof(struct weir__request) <= WEIR__USER_SPACE, "a request's record has room");
-_Static_assert((int)WEIR_GET == (int)WEIR_HTTP1_GET && (int)WEIR_HEAD == (int)WEIR_HTTP1_HEAD &&
-                   (int)WEIR_POST == (int)WEIR_HTTP1_POST && (int)WEIR_PUT == (int)WEIR_HTTP1_PUT &&
-                   (int)WEIR_DELETE == (int)WEIR_HTTP1_DELETE &&
-                   (int)WEIR_PATCH == (int)WEIR_HTTP1_PATCH &&
-                   (int)WEIR_OPTIONS == (int)WEIR_HTTP1_OPTIONS,
+_Static_assert((int)WEIR_GET == (int)WEIR_HTTP_GET && (int)WEIR_HEAD == (int)WEIR_HTTP_HEAD &&
+                   (int)WEIR_POST == (int)WEIR_HTTP_POST && (int)WEIR_PUT == (int)WEIR_HTTP_PUT &&
+                   (int)WEIR_DELETE == (int)WEIR_HTTP_DELETE &&
+                   (int)WEIR_PATCH == (int)WEIR_HTTP_PATCH &&
+                   (int)WEIR_OPTIONS == (int)WEIR_HTTP_OPTIONS,
                "methods have the same numbers in both rooms");
 
 /* --- the chain ---------------------------------------------------------------------------- */
@@ -120,7 +120,7 @@ static void finish(struct weir__request *r, weir_err err)
 static bool is_implemented(const struct weir__request *r)
 {
     unsigned method = r->x->head.method;
-    return method > WEIR_HTTP1_OTHER && method <= WEIR_HTTP1_OPTIONS;
+    return method > WEIR_HTTP_OTHER && method <= WEIR_HTTP_OPTIONS;
 }
 
 static enum weir__web_special special_of(const struct weir__web *web, const struct weir__request *r,
@@ -155,13 +155,13 @@ static const struct weir__route *route_of(const struct weir__web *web,
 /* "OPTIONS *" asks about the server, not about a path. */
 static enum weir__route_kind look_up(const struct weir__web *web, struct weir__request *r)
 {
-    const struct weir__http1_head *h = &r->x->head;
-    if (WEIR_UNLIKELY(h->form == WEIR_HTTP1_ASTERISK)) {
+    const struct weir__http_head *h = &r->x->head;
+    if (WEIR_UNLIKELY(h->form == WEIR_HTTP_ASTERISK)) {
         r->match.kind = WEIR__ROUTE_AUTO_OPTIONS;
         r->match.allow = WEIR_S("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
         return WEIR__ROUTE_AUTO_OPTIONS;
     }
-    return weir__router_match(web->router, (enum weir__http1_method)h->method,
+    return weir__router_match(web->router, (enum weir__http_method)h->method,
                               weir__exchange_path(r->x), &r->match);
 }
 

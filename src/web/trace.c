@@ -10,7 +10,7 @@
 #include "web/web.h"
 #include "wire/traceparent.h"
 
-static bool is_said_twice(const struct weir__http1_head *h)
+static bool is_said_twice(const struct weir__http_head *h)
 {
     unsigned count = 0;
     for (unsigned i = h->slots[WEIR_FIELD_TRACEPARENT]; i <= h->nfields; i++)

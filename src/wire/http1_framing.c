@@ -55,16 +55,17 @@ static inline int parse_host(weir_str s, const char *buf, const char *end,
     return 0;
 }
 
-static int decide_host(struct weir__http1_head *h, const char *buf, const char *end)
+static int decide_host(struct weir__http_head *h, const char *buf, const char *end)
 {
     if (WEIR_UNLIKELY(h->slots[WEIR_FIELD_HOST] == 0))
         return h->minor == 0 ? 0 : WEIR_HTTP1_ENOHOST;
     struct weir__url_authority a;
-    if (WEIR_UNLIKELY(parse_host(weir__http1_field(h, buf, WEIR_FIELD_HOST), buf, end, &a) != 0))
+    if (WEIR_UNLIKELY(parse_host(weir__http_head_field(h, buf, WEIR_FIELD_HOST), buf, end, &a) !=
+                      0))
         return WEIR_HTTP1_EHOST;
-    if (WEIR_UNLIKELY(h->form == WEIR_HTTP1_ABSOLUTE || h->form == WEIR_HTTP1_AUTHORITY))
+    if (WEIR_UNLIKELY(h->form == WEIR_HTTP_ABSOLUTE || h->form == WEIR_HTTP_AUTHORITY))
         return 0; /* the target's wins (section 3.2.2); Host only has to be one */
-    h->host = (struct weir__http1_span){(uint16_t)(a.host.ptr - buf), (uint16_t)a.host.len};
+    h->host = (struct weir__http_span){(uint16_t)(a.host.ptr - buf), (uint16_t)a.host.len};
     h->has_port = a.has_port;
     h->port = a.port;
     return 0;
@@ -126,9 +127,9 @@ static int other_coding(weir_str value)
 
 /* True when a tab stands beside the coding: allowed by the grammar, but known to hide it from some
  * readers, who would then see no body, so it is refused. */
-static bool has_tab_beside(const struct weir__http1_head *h, const char *buf)
+static bool has_tab_beside(const struct weir__http_head *h, const char *buf)
 {
-    const struct weir__http1_field *f = &h->fields[h->slots[WEIR_FIELD_TRANSFER_ENCODING] - 1];
+    const struct weir__http_line *f = &h->fields[h->slots[WEIR_FIELD_TRANSFER_ENCODING] - 1];
     const char *before = buf + f->name.off + f->name.len + 1, *value = buf + f->value.off;
     const char *after = value + f->value.len;
     while (before < value && *before == ' ')
@@ -138,7 +139,7 @@ static bool has_tab_beside(const struct weir__http1_head *h, const char *buf)
     return before < value || *after == '\t';
 }
 
-static int decide_chunked(struct weir__http1_head *h, const char *buf)
+static int decide_chunked(struct weir__http_head *h, const char *buf)
 {
     const enum weir__http_field_id id = WEIR_FIELD_TRANSFER_ENCODING;
     if (h->minor == 0)
@@ -147,21 +148,22 @@ static int decide_chunked(struct weir__http1_head *h, const char *buf)
         return WEIR_HTTP1_ELENGTHANDCODING;
     if (has_tab_beside(h, buf))
         return WEIR_HTTP1_ECODING;
-    weir_str value = weir__http1_field(h, buf, id);
+    weir_str value = weir__http_head_field(h, buf, id);
     int rc = WEIR_LIKELY(word_is(value, "chunked", 7)) ? 0 : other_coding(value);
     if (rc == 0)
-        h->body = WEIR_HTTP1_BODY_CHUNKED;
+        h->body = WEIR_HTTP_BODY_UNSIZED;
     return rc;
 }
 
-static int decide_body(struct weir__http1_head *h, const char *buf)
+static int decide_body(struct weir__http_head *h, const char *buf)
 {
     if (h->slots[WEIR_FIELD_TRANSFER_ENCODING] != 0)
         return decide_chunked(h, buf);
     if (h->slots[WEIR_FIELD_CONTENT_LENGTH] == 0)
         return 0;
-    h->body = WEIR_HTTP1_BODY_LENGTH;
-    return read_length(weir__http1_field(h, buf, WEIR_FIELD_CONTENT_LENGTH), &h->content_length);
+    h->body = WEIR_HTTP_BODY_LENGTH;
+    return read_length(weir__http_head_field(h, buf, WEIR_FIELD_CONTENT_LENGTH),
+                       &h->content_length);
 }
 
 /* ---- the connection, RFC 9112 section 9.3, RFC 9110 section 7.8 and 10.1.1 ---- */
@@ -197,22 +199,22 @@ static unsigned connection_options(weir_str list)
 }
 
 /* The options of all Connection fields together. */
-static unsigned all_connection_options(const struct weir__http1_head *h, const char *buf)
+static unsigned all_connection_options(const struct weir__http_head *h, const char *buf)
 {
     unsigned options = 0;
     for (unsigned i = h->slots[WEIR_FIELD_CONNECTION] - 1u; i < h->nfields; i++) {
         if (h->fields[i].id == WEIR_FIELD_CONNECTION)
-            options |= connection_options(weir__http1_field_value(h, buf, i));
+            options |= connection_options(weir__http_head_value(h, buf, i));
     }
     return options;
 }
 
-static inline bool has_body_bytes(const struct weir__http1_head *h)
+static inline bool has_body_bytes(const struct weir__http_head *h)
 {
-    return h->content_length > 0 || h->body == WEIR_HTTP1_BODY_CHUNKED;
+    return h->content_length > 0 || h->body == WEIR_HTTP_BODY_UNSIZED;
 }
 
-static void decide_connection(struct weir__http1_head *h, const char *buf)
+static void decide_connection(struct weir__http_head *h, const char *buf)
 {
     h->keep_alive = h->minor != 0;
     if (h->slots[WEIR_FIELD_CONNECTION] == 0)
@@ -227,7 +229,7 @@ static void decide_connection(struct weir__http1_head *h, const char *buf)
  * 100-continue is the only expectation there is, said once or several times; HTTP/1.0 has none, and
  * without a body there is nothing to wait for.
  */
-static int decide_expect(struct weir__http1_head *h, const char *buf)
+static int decide_expect(struct weir__http_head *h, const char *buf)
 {
     bool is_expected = false;
     if (h->slots[WEIR_FIELD_EXPECT] == 0 || h->minor == 0)
@@ -235,7 +237,7 @@ static int decide_expect(struct weir__http1_head *h, const char *buf)
     for (unsigned i = h->slots[WEIR_FIELD_EXPECT] - 1u; i < h->nfields; i++) {
         if (h->fields[i].id != WEIR_FIELD_EXPECT)
             continue;
-        weir_str list = weir__http1_field_value(h, buf, i);
+        weir_str list = weir__http_head_value(h, buf, i);
         for (weir_str element; next_option(&list, &element);) {
             if (element.len == 0)
                 continue;
@@ -248,7 +250,7 @@ static int decide_expect(struct weir__http1_head *h, const char *buf)
     return 0;
 }
 
-int weir__http1_framing_decide(struct weir__http1_head *h, const char *buf, size_t used)
+int weir__http1_framing_decide(struct weir__http_head *h, const char *buf, size_t used)
 {
     int rc = decide_host(h, buf, buf + used);
     if (WEIR_LIKELY(rc == 0))

@@ -9,7 +9,7 @@
 
 /* `used` is the length of the whole head at `buf`. Fills in host, body, content_length,
  * keep_alive, expect_continue and upgrade. Returns 0 or an enum weir__http1_error. */
-int weir__http1_framing_decide(struct weir__http1_head *h, const char *buf, size_t used);
+int weir__http1_framing_decide(struct weir__http_head *h, const char *buf, size_t used);
 
 /* The status and text of errors are here as well: see weir__http1_error_status in http1_head.h. */
 

@@ -16,7 +16,7 @@
 
 #define HOST "Host: a\r\n"
 
-static struct weir__http1_head head;
+static struct weir__http_head head;
 
 /* Parses a 1.1 POST with a Host and these lines. */
 static int parse_lines(const char *lines)
@@ -74,7 +74,7 @@ static void s6_1_reads_chunked(void **state)
                           "TRANSFER-ENCODING:   CHUNKED  ", "Transfer-Encoding: cHuNkEd"};
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         assert_true(parse_lines(good[i]) > 0);
-        assert_int_equal(head.body, WEIR_HTTP1_BODY_CHUNKED);
+        assert_int_equal(head.body, WEIR_HTTP_BODY_UNSIZED);
         assert_int_equal(head.content_length, 0);
     }
 }
@@ -141,7 +141,7 @@ static void s6_1_knows_its_name_exactly(void **state)
     (void)state;
     assert_true(parse_lines("Transfer_Encoding: chunked\r\nXTransfer-Encoding: chunked\r\n"
                             "Transfer-Encodin: chunked\r\nContent_Length: 7") > 0);
-    assert_int_equal(head.body, WEIR_HTTP1_BODY_NONE);
+    assert_int_equal(head.body, WEIR_HTTP_BODY_NONE);
     REFUSE(WEIR_HTTP1_ENAMESPACE, 400, "Transfer-Encoding : chunked", "Content-Length\t: 5");
     REFUSE(WEIR_HTTP1_EFOLD, 400, " Transfer-Encoding: chunked", "Transfer-Encoding:\r\n chunked",
            "Content-Length: 1\r\n 1");
@@ -153,7 +153,7 @@ static void s6_2_reads_a_length(void **state)
 {
     (void)state;
     assert_true(parse_lines("Content-Length: 0") > 0);
-    assert_int_equal(head.body, WEIR_HTTP1_BODY_LENGTH);
+    assert_int_equal(head.body, WEIR_HTTP_BODY_LENGTH);
     assert_true(head.content_length == 0);
     assert_true(parse_lines("content-length:00042 ") > 0);
     assert_true(head.content_length == 42);
@@ -200,7 +200,7 @@ static void s3_2_wants_one_host(void **state)
     assert_error(parse("GET / HTTP/1.0\r\n" HOST HOST "\r\n"), WEIR_HTTP1_EHOSTTWICE, "1.0");
     assert_int_equal(weir__http1_error_status(WEIR_HTTP1_ENOHOST), 400);
     assert_true(parse("GET / HTTP/1.0\r\n\r\n") > 0);
-    assert_null(weir__http1_str("", head.host).ptr);
+    assert_null(weir__http_head_str("", head.host).ptr);
 }
 
 /* Each kind of good Host, and what comes out of it. */
@@ -233,7 +233,7 @@ static void s3_2_reads_hosts(void **state)
             char r[200];
             snprintf(r, sizeof r, "GET / HTTP/1.1\r\nHost: %s%s\r\n\r\n", cases[i].value, after);
             assert_true(parse(r) > 0);
-            weir_str host = weir__http1_str(r, head.host);
+            weir_str host = weir__http_head_str(r, head.host);
             assert_non_null(host.ptr);
             assert_true(weir_str_eq(host, weir_str_from(cases[i].host)));
             assert_int_equal(head.has_port ? head.port : -1, cases[i].port);
@@ -286,7 +286,7 @@ static void s3_2_2_the_target_wins(void **state)
         snprintf(r, sizeof r, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", cases[i].target,
                  cases[i].host);
         assert_true(parse(r) > 0);
-        assert_true(weir_str_eq(weir__http1_str(r, head.host), weir_str_from(cases[i].is)));
+        assert_true(weir_str_eq(weir__http_head_str(r, head.host), weir_str_from(cases[i].is)));
     }
     assert_error(parse("GET http://a/ HTTP/1.1\r\nHost: b c\r\n\r\n"), WEIR_HTTP1_EHOST, "b c");
     assert_error(parse("GET http://a/ HTTP/1.1\r\n\r\n"), WEIR_HTTP1_ENOHOST, "none");
@@ -300,7 +300,7 @@ static void s5_6_1_ignores_empty_elements(void **state)
                              "Transfer-Encoding: , ,chunked , ,"};
     for (size_t i = 0; i < sizeof chunked / sizeof chunked[0]; i++) {
         assert_true(parse_lines(chunked[i]) > 0);
-        assert_int_equal(head.body, WEIR_HTTP1_BODY_CHUNKED);
+        assert_int_equal(head.body, WEIR_HTTP_BODY_UNSIZED);
     }
     assert_true(parse_lines("Connection: , ,close,") > 0);
     assert_false(head.keep_alive);

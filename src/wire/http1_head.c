@@ -41,22 +41,22 @@ static uint32_t limit_or(uint32_t limit, uint32_t otherwise, uint32_t max)
 static struct input input_of(const char *buf, size_t len, const struct weir__http1_limits *l)
 {
     uint32_t head_bytes_max = HEAD_BYTES_DEFAULT;
-    struct input in = {buf, NULL, LINE_BYTES_DEFAULT, WEIR_HTTP1_FIELDS_MAX, false};
+    struct input in = {buf, NULL, LINE_BYTES_DEFAULT, WEIR_HTTP_FIELDS_MAX, false};
     if (l != NULL) {
-        const uint32_t max = WEIR_HTTP1_HEAD_BYTES_MAX;
+        const uint32_t max = WEIR_HTTP_HEAD_BYTES_MAX;
         head_bytes_max = limit_or(l->head_bytes_max, HEAD_BYTES_DEFAULT, max);
         in.line_bytes_max = limit_or(l->line_bytes_max, LINE_BYTES_DEFAULT, max);
-        in.fields_max = limit_or(l->fields_max, WEIR_HTTP1_FIELDS_MAX, WEIR_HTTP1_FIELDS_MAX);
+        in.fields_max = limit_or(l->fields_max, WEIR_HTTP_FIELDS_MAX, WEIR_HTTP_FIELDS_MAX);
     }
     in.is_cut = len >= head_bytes_max;
     in.end = buf + (in.is_cut ? head_bytes_max : len);
     return in;
 }
 
-static inline struct weir__http1_span span_of(const struct input *in, const char *from,
-                                              const char *to)
+static inline struct weir__http_span span_of(const struct input *in, const char *from,
+                                             const char *to)
 {
-    return (struct weir__http1_span){(uint16_t)(from - in->buf), (uint16_t)(to - from)};
+    return (struct weir__http_span){(uint16_t)(from - in->buf), (uint16_t)(to - from)};
 }
 
 /* What the control character at `p` means: 1 for the CR of a CRLF, 0 for a CR whose LF has not
@@ -90,8 +90,8 @@ static inline int find_line_end(const struct input *in, const char *from, const 
 /* ---- the request line ---- */
 
 /* Reads "METHOD SP" and returns where the target begins, or NULL. */
-static const char *read_any_method(struct weir__http1_head *h, const struct input *in,
-                                   const char *p, const char *end)
+static const char *read_any_method(struct weir__http_head *h, const struct input *in, const char *p,
+                                   const char *end)
 {
     const char *m = p;
     while (m < end && weir__http_byte_is(*m, WEIR_BYTE_TOKEN))
@@ -99,22 +99,22 @@ static const char *read_any_method(struct weir__http1_head *h, const struct inpu
     if (m == p || m == end || *m != ' ')
         return NULL;
     h->method_token = span_of(in, p, m);
-    h->method = (uint8_t)weir__http1_method_of((weir_str){p, (size_t)(m - p)});
+    h->method = (uint8_t)weir__http_method_of((weir_str){p, (size_t)(m - p)});
     return m + 1;
 }
 
 /* The same, with a short way for the two methods that most requests have. */
-static inline const char *read_method(struct weir__http1_head *h, const struct input *in,
+static inline const char *read_method(struct weir__http_head *h, const struct input *in,
                                       const char *p, const char *end)
 {
     uint32_t four = end - p > 4 ? weir__load32(p) : 0;
     if (WEIR_LIKELY(four == weir__load32("GET "))) {
-        h->method = WEIR_HTTP1_GET;
+        h->method = WEIR_HTTP_GET;
         h->method_token = span_of(in, p, p + 3);
         return p + 4;
     }
     if (four == weir__load32("POST") && p[4] == ' ') {
-        h->method = WEIR_HTTP1_POST;
+        h->method = WEIR_HTTP_POST;
         h->method_token = span_of(in, p, p + 4);
         return p + 5;
     }
@@ -122,9 +122,9 @@ static inline const char *read_method(struct weir__http1_head *h, const struct i
 }
 
 /* "GET /path" was a request once; nothing else without a version ever was. */
-static bool is_request_of_09(const struct weir__http1_head *h, const char *target, const char *end)
+static bool is_request_of_09(const struct weir__http_head *h, const char *target, const char *end)
 {
-    bool is_path = h->method == WEIR_HTTP1_GET && *target == '/';
+    bool is_path = h->method == WEIR_HTTP_GET && *target == '/';
     while (is_path && target < end)
         is_path = weir__http_byte_is(*target++, WEIR_BYTE_TARGET);
     return is_path;
@@ -132,7 +132,7 @@ static bool is_request_of_09(const struct weir__http1_head *h, const char *targe
 
 /* What is wrong with a line that does not end in " HTTP/1.0" or " HTTP/1.1"; 1 when nothing is,
  * because it ends in a later 1.x, which is answered as 1.1 (RFC 9110 section 2.5). */
-static int other_version(const struct weir__http1_head *h, const char *target, const char *end)
+static int other_version(const struct weir__http_head *h, const char *target, const char *end)
 {
     const char *v = memrchr(target, ' ', (size_t)(end - target));
     if (target == end)
@@ -178,7 +178,7 @@ static inline struct target_scan scan_target(const struct input *in, const char 
 }
 
 /* Stores a path and a query, and checks the path when it has anything to check. */
-static inline int take_path(struct weir__http1_head *h, const struct input *in, const char *p,
+static inline int take_path(struct weir__http_head *h, const struct input *in, const char *p,
                             const char *query, const char *end, bool is_special)
 {
     h->path = span_of(in, p, query);
@@ -203,7 +203,7 @@ static inline int take_path(struct weir__http1_head *h, const struct input *in, 
     }
 }
 
-static void take_authority(struct weir__http1_head *h, const struct input *in,
+static void take_authority(struct weir__http_head *h, const struct input *in,
                            const struct weir__url_authority *a)
 {
     h->host = span_of(in, a->host.ptr, a->host.ptr + a->host.len);
@@ -212,10 +212,10 @@ static void take_authority(struct weir__http1_head *h, const struct input *in,
 }
 
 /* CONNECT: host and port, nothing else (RFC 9112 section 3.2.3). */
-static int take_connect(struct weir__http1_head *h, const struct input *in, weir_str target)
+static int take_connect(struct weir__http_head *h, const struct input *in, weir_str target)
 {
     struct weir__url_authority a;
-    h->form = WEIR_HTTP1_AUTHORITY;
+    h->form = WEIR_HTTP_AUTHORITY;
     if (weir__url_authority_parse(target, &a) != 0)
         return WEIR_HTTP1_EAUTHORITY;
     if (a.host.len == 0 || !a.has_port)
@@ -225,13 +225,13 @@ static int take_connect(struct weir__http1_head *h, const struct input *in, weir
 }
 
 /* The forms that a target has that does not begin with '/'. */
-static int take_other_target(struct weir__http1_head *h, const struct input *in, weir_str target)
+static int take_other_target(struct weir__http_head *h, const struct input *in, weir_str target)
 {
-    if (h->method == WEIR_HTTP1_CONNECT)
+    if (h->method == WEIR_HTTP_CONNECT)
         return take_connect(h, in, target);
     if (target.len == 1 && target.ptr[0] == '*') {
-        h->form = WEIR_HTTP1_ASTERISK;
-        return h->method == WEIR_HTTP1_OPTIONS ? 1 : WEIR_HTTP1_ETARGETFORM;
+        h->form = WEIR_HTTP_ASTERISK;
+        return h->method == WEIR_HTTP_OPTIONS ? 1 : WEIR_HTTP1_ETARGETFORM;
     }
     struct weir__url url;
     int rc = weir__url_absolute_parse(target, &url);
@@ -239,14 +239,14 @@ static int take_other_target(struct weir__http1_head *h, const struct input *in,
         return WEIR_HTTP1_ETARGETFORM;
     if (rc != 0)
         return WEIR_HTTP1_EAUTHORITY;
-    h->form = WEIR_HTTP1_ABSOLUTE;
+    h->form = WEIR_HTTP_ABSOLUTE;
     h->is_https = url.is_https;
     take_authority(h, in, &url.parts);
     const char *path_end = url.path.ptr + url.path.len;
     return take_path(h, in, url.path.ptr, path_end, target.ptr + target.len, true);
 }
 
-static inline int take_target(struct weir__http1_head *h, const struct input *in, const char *t,
+static inline int take_target(struct weir__http_head *h, const struct input *in, const char *t,
                               const char *te)
 {
     struct target_scan s = scan_target(in, t, te);
@@ -255,13 +255,13 @@ static inline int take_target(struct weir__http1_head *h, const struct input *in
     h->target = span_of(in, t, te);
     if (WEIR_UNLIKELY(*t != '/'))
         return take_other_target(h, in, (weir_str){t, (size_t)(te - t)});
-    if (WEIR_UNLIKELY(h->method == WEIR_HTTP1_CONNECT))
+    if (WEIR_UNLIKELY(h->method == WEIR_HTTP_CONNECT))
         return WEIR_HTTP1_ETARGETFORM;
     return take_path(h, in, t, s.query, te, s.is_special);
 }
 
 /* Reads a whole request line [p, end). Returns 1 or an error. */
-static int read_request_line(struct weir__http1_head *h, const struct input *in, const char *p,
+static int read_request_line(struct weir__http_head *h, const struct input *in, const char *p,
                              const char *end)
 {
     const char *t = read_method(h, in, p, end);
@@ -285,7 +285,7 @@ static int read_request_line(struct weir__http1_head *h, const struct input *in,
 
 /* Finds and reads the request line, past one empty line before it (RFC 9112 section 2.2).
  * Returns as weir__http1_head_parse, with 1 for done. */
-static inline int request_line(struct weir__http1_head *h, const struct input *in)
+static inline int request_line(struct weir__http_head *h, const struct input *in)
 {
     for (;;) {
         const char *line = in->buf + h->line, *stop;
@@ -337,7 +337,7 @@ static inline bool is_token(const char *p, size_t len)
 }
 
 /* Gives a known field its slot; an error when it may come only once and has come before. */
-static inline int take_slot(struct weir__http1_head *h, unsigned id)
+static inline int take_slot(struct weir__http_head *h, unsigned id)
 {
     static const int16_t twice[] = {
         [WEIR_FIELD_HOST] = WEIR_HTTP1_EHOSTTWICE,
@@ -352,7 +352,7 @@ static inline int take_slot(struct weir__http1_head *h, unsigned id)
 }
 
 /* Reads one whole, not empty header line [p, end). Returns 1 or an error. */
-static inline int read_field(struct weir__http1_head *h, const struct input *in, const char *p,
+static inline int read_field(struct weir__http_head *h, const struct input *in, const char *p,
                              const char *end)
 {
     if (WEIR_UNLIKELY(*p == ' ' || *p == '\t'))
@@ -374,7 +374,7 @@ static inline int read_field(struct weir__http1_head *h, const struct input *in,
         value++;
     while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
         end--;
-    struct weir__http1_field *f = &h->fields[h->nfields++];
+    struct weir__http_line *f = &h->fields[h->nfields++];
     f->name = span_of(in, p, colon);
     f->value = span_of(in, value, end);
     f->id = (uint16_t)id;
@@ -382,7 +382,7 @@ static inline int read_field(struct weir__http1_head *h, const struct input *in,
 }
 
 /* Reads header lines up to the blank one. Returns as weir__http1_head_parse. */
-static inline int fields(struct weir__http1_head *h, const struct input *in)
+static inline int fields(struct weir__http_head *h, const struct input *in)
 {
     const char *line = in->buf + h->line, *from = in->buf + h->scanned, *stop;
     for (;;) {
@@ -402,7 +402,7 @@ static inline int fields(struct weir__http1_head *h, const struct input *in)
     }
 }
 
-int weir__http1_head_parse(struct weir__http1_head *h, const char *buf, size_t len,
+int weir__http1_head_parse(struct weir__http_head *h, const char *buf, size_t len,
                            const struct weir__http1_limits *limits)
 {
     WEIR_ASSERT(h->stage != STAGE_DONE, "W1: a head is parsed once");
@@ -420,48 +420,4 @@ int weir__http1_head_parse(struct weir__http1_head *h, const char *buf, size_t l
     h->stage = STAGE_DONE;
     int rc = weir__http1_framing_decide(h, buf, (size_t)used);
     return WEIR_LIKELY(rc == 0) ? used : rc;
-}
-
-/* ---- reading a parsed head ---- */
-
-weir_str weir__http1_path(const struct weir__http1_head *h, const char *buf)
-{
-    if (h->path.len > 0)
-        return (weir_str){buf + h->path.off, h->path.len};
-    if (h->form == WEIR_HTTP1_ABSOLUTE)
-        return WEIR_S("/");
-    return h->form == WEIR_HTTP1_ASTERISK ? WEIR_S("*") : (weir_str){NULL, 0};
-}
-
-int weir__http1_field_find(const struct weir__http1_head *h, const char *buf, weir_str name,
-                           int from)
-{
-    for (int i = from; i < h->nfields; i++) {
-        if (h->fields[i].name.len == name.len &&
-            weir_str_ieq(weir__http1_field_name(h, buf, (unsigned)i), name))
-            return i;
-    }
-    return -1;
-}
-
-static const weir_str method_names[WEIR_HTTP1_METHOD_COUNT] = {
-    [WEIR_HTTP1_OTHER] = {"", 0},          [WEIR_HTTP1_GET] = {"GET", 3},
-    [WEIR_HTTP1_HEAD] = {"HEAD", 4},       [WEIR_HTTP1_POST] = {"POST", 4},
-    [WEIR_HTTP1_PUT] = {"PUT", 3},         [WEIR_HTTP1_DELETE] = {"DELETE", 6},
-    [WEIR_HTTP1_PATCH] = {"PATCH", 5},     [WEIR_HTTP1_OPTIONS] = {"OPTIONS", 7},
-    [WEIR_HTTP1_CONNECT] = {"CONNECT", 7}, [WEIR_HTTP1_TRACE] = {"TRACE", 5},
-};
-
-weir_str weir__http1_method_name(enum weir__http1_method m)
-{
-    return method_names[m < WEIR_HTTP1_METHOD_COUNT ? m : WEIR_HTTP1_OTHER];
-}
-
-enum weir__http1_method weir__http1_method_of(weir_str token)
-{
-    for (unsigned m = WEIR_HTTP1_OTHER + 1; m < WEIR_HTTP1_METHOD_COUNT; m++) {
-        if (weir_str_eq(method_names[m], token))
-            return (enum weir__http1_method)m;
-    }
-    return WEIR_HTTP1_OTHER;
 }

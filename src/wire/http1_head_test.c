@@ -15,7 +15,7 @@
 
 #define HOST "Host: a\r\n"
 
-static struct weir__http1_head head;
+static struct weir__http_head head;
 
 static void assert_str(weir_str s, const char *expected)
 {
@@ -52,18 +52,18 @@ static void reads_a_small_request(void **state)
 {
     (void)state;
     const char *r = accept("GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1:9100\r\n\r\n");
-    assert_int_equal(head.method, WEIR_HTTP1_GET);
-    assert_int_equal(head.form, WEIR_HTTP1_ORIGIN);
+    assert_int_equal(head.method, WEIR_HTTP_GET);
+    assert_int_equal(head.form, WEIR_HTTP_ORIGIN);
     assert_int_equal(head.minor, 1);
     assert_int_equal(head.nfields, 1);
-    assert_int_equal(head.body, WEIR_HTTP1_BODY_NONE);
+    assert_int_equal(head.body, WEIR_HTTP_BODY_NONE);
     assert_true(head.keep_alive && head.path_is_plain);
     assert_false(head.has_query || head.expect_continue || head.upgrade || head.is_https);
-    assert_str(weir__http1_str(r, head.method_token), "GET");
-    assert_str(weir__http1_str(r, head.target), "/plaintext");
-    assert_str(weir__http1_path(&head, r), "/plaintext");
-    assert_null(weir__http1_str(r, head.query).ptr);
-    assert_str(weir__http1_str(r, head.host), "127.0.0.1");
+    assert_str(weir__http_head_str(r, head.method_token), "GET");
+    assert_str(weir__http_head_str(r, head.target), "/plaintext");
+    assert_str(weir__http_head_path(&head, r), "/plaintext");
+    assert_null(weir__http_head_str(r, head.query).ptr);
+    assert_str(weir__http_head_str(r, head.host), "127.0.0.1");
     assert_true(head.has_port);
     assert_int_equal(head.port, 9100);
 }
@@ -75,44 +75,44 @@ static void reads_fields_in_order_and_by_id(void **state)
                            "x-thing: \t two words \t \r\nContent-Type: application/json\r\n"
                            "Cookie: b=2\r\nX-Empty:\r\nX-Blank:   \r\nX-Text: \xc3\xa9\r\n\r\n");
     assert_int_equal(head.nfields, 9);
-    assert_str(weir__http1_field(&head, r, WEIR_FIELD_HOST), "x.example");
-    assert_str(weir__http1_field(&head, r, WEIR_FIELD_COOKIE), "a=1");
-    assert_str(weir__http1_field(&head, r, WEIR_FIELD_CONTENT_TYPE), "application/json");
-    assert_null(weir__http1_field(&head, r, WEIR_FIELD_ACCEPT).ptr);
-    int i = weir__http1_field_find(&head, r, WEIR_S("X-THING"), 0);
+    assert_str(weir__http_head_field(&head, r, WEIR_FIELD_HOST), "x.example");
+    assert_str(weir__http_head_field(&head, r, WEIR_FIELD_COOKIE), "a=1");
+    assert_str(weir__http_head_field(&head, r, WEIR_FIELD_CONTENT_TYPE), "application/json");
+    assert_null(weir__http_head_field(&head, r, WEIR_FIELD_ACCEPT).ptr);
+    int i = weir__http_head_find(&head, r, WEIR_S("X-THING"), 0);
     assert_int_equal(i, 1);
-    assert_str(weir__http1_field_value(&head, r, 1), "one");
-    i = weir__http1_field_find(&head, r, WEIR_S("X-Thing"), i + 1);
+    assert_str(weir__http_head_value(&head, r, 1), "one");
+    i = weir__http_head_find(&head, r, WEIR_S("X-Thing"), i + 1);
     assert_int_equal(i, 3);
-    assert_str(weir__http1_field_name(&head, r, 3), "x-thing");
-    assert_str(weir__http1_field_value(&head, r, 3), "two words");
-    assert_int_equal(weir__http1_field_find(&head, r, WEIR_S("X-Thing"), i + 1), -1);
-    assert_int_equal(weir__http1_field_find(&head, r, WEIR_S("Cookie"), 3), 5);
-    assert_str(weir__http1_field_value(&head, r, 6), "");
-    assert_str(weir__http1_field_value(&head, r, 7), "");
-    assert_str(weir__http1_field_value(&head, r, 8), "\xc3\xa9");
+    assert_str(weir__http_head_name(&head, r, 3), "x-thing");
+    assert_str(weir__http_head_value(&head, r, 3), "two words");
+    assert_int_equal(weir__http_head_find(&head, r, WEIR_S("X-Thing"), i + 1), -1);
+    assert_int_equal(weir__http_head_find(&head, r, WEIR_S("Cookie"), 3), 5);
+    assert_str(weir__http_head_value(&head, r, 6), "");
+    assert_str(weir__http_head_value(&head, r, 7), "");
+    assert_str(weir__http_head_value(&head, r, 8), "\xc3\xa9");
 }
 
 static void reads_methods(void **state)
 {
     (void)state;
     char r[100];
-    for (unsigned m = WEIR_HTTP1_GET; m < WEIR_HTTP1_METHOD_COUNT; m++) {
-        weir_str name = weir__http1_method_name((enum weir__http1_method)m);
-        const char *target = m == WEIR_HTTP1_CONNECT ? "a:1" : "/";
+    for (unsigned m = WEIR_HTTP_GET; m < WEIR_HTTP_METHOD_COUNT; m++) {
+        weir_str name = weir__http_method_name((enum weir__http_method)m);
+        const char *target = m == WEIR_HTTP_CONNECT ? "a:1" : "/";
         snprintf(r, sizeof r, WEIR_STR_FMT " %s HTTP/1.1\r\n" HOST "\r\n", WEIR_STR_ARG(name),
                  target);
         accept(r);
         assert_int_equal(head.method, m);
-        assert_true(weir_str_eq(weir__http1_str(r, head.method_token), name));
+        assert_true(weir_str_eq(weir__http_head_str(r, head.method_token), name));
     }
-    assert_str(weir__http1_method_name(WEIR_HTTP1_OTHER), "");
+    assert_str(weir__http_method_name(WEIR_HTTP_OTHER), "");
     const char *other[] = {"get", "GETS", "POSTS", "PURGE", "M-SEARCH", "!#$%&'*+-.^_`|~"};
     for (size_t i = 0; i < sizeof other / sizeof other[0]; i++) {
         snprintf(r, sizeof r, "%s / HTTP/1.1\r\n" HOST "\r\n", other[i]);
         accept(r);
-        assert_int_equal(head.method, WEIR_HTTP1_OTHER);
-        assert_str(weir__http1_str(r, head.method_token), other[i]);
+        assert_int_equal(head.method, WEIR_HTTP_OTHER);
+        assert_str(weir__http_head_str(r, head.method_token), other[i]);
     }
 }
 
@@ -120,17 +120,17 @@ static void splits_path_and_query(void **state)
 {
     (void)state;
     const char *r = accept("GET /a/b.c?x=%41&y=/../?z HTTP/1.0\r\n\r\n");
-    assert_str(weir__http1_path(&head, r), "/a/b.c");
-    assert_str(weir__http1_str(r, head.query), "x=%41&y=/../?z");
+    assert_str(weir__http_head_path(&head, r), "/a/b.c");
+    assert_str(weir__http_head_str(r, head.query), "x=%41&y=/../?z");
     assert_true(head.has_query && head.path_is_plain);
     r = accept("GET /a%2Fb? HTTP/1.0\r\n\r\n");
-    assert_str(weir__http1_path(&head, r), "/a%2Fb");
-    assert_str(weir__http1_str(r, head.query), "");
+    assert_str(weir__http_head_path(&head, r), "/a%2Fb");
+    assert_str(weir__http_head_str(r, head.query), "");
     assert_true(head.has_query);
     assert_false(head.path_is_plain);
     r = accept("GET //a///?? HTTP/1.0\r\n\r\n");
-    assert_str(weir__http1_path(&head, r), "//a///");
-    assert_str(weir__http1_str(r, head.query), "?");
+    assert_str(weir__http_head_path(&head, r), "//a///");
+    assert_str(weir__http_head_str(r, head.query), "?");
     accept("GET /~u/...;v=1/x@y:{z}|^`\"<>[] HTTP/1.0\r\n\r\n");
 }
 
@@ -140,25 +140,25 @@ static void reads_the_other_forms(void **state)
     (void)state;
     const char *r = accept("GET HTTP://Www.Example:8080/p?q HTTP/1.1\r\n"
                            "Host: www.example:8080\r\n\r\n");
-    assert_int_equal(head.form, WEIR_HTTP1_ABSOLUTE);
-    assert_str(weir__http1_path(&head, r), "/p");
-    assert_str(weir__http1_str(r, head.query), "q");
-    assert_str(weir__http1_str(r, head.host), "Www.Example");
+    assert_int_equal(head.form, WEIR_HTTP_ABSOLUTE);
+    assert_str(weir__http_head_path(&head, r), "/p");
+    assert_str(weir__http_head_str(r, head.query), "q");
+    assert_str(weir__http_head_str(r, head.host), "Www.Example");
     assert_int_equal(head.port, 8080);
     assert_false(head.is_https);
     r = accept("GET https://a:443 HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert_str(weir__http1_path(&head, r), "/");
+    assert_str(weir__http_head_path(&head, r), "/");
     assert_true(head.is_https);
     r = accept("GET http://a?q HTTP/1.0\r\n\r\n");
-    assert_str(weir__http1_path(&head, r), "/");
-    assert_str(weir__http1_str(r, head.query), "q");
+    assert_str(weir__http_head_path(&head, r), "/");
+    assert_str(weir__http_head_str(r, head.query), "q");
     r = accept("OPTIONS * HTTP/1.1\r\n" HOST "\r\n");
-    assert_int_equal(head.form, WEIR_HTTP1_ASTERISK);
-    assert_str(weir__http1_path(&head, r), "*");
+    assert_int_equal(head.form, WEIR_HTTP_ASTERISK);
+    assert_str(weir__http_head_path(&head, r), "*");
     r = accept("CONNECT [::1]:443 HTTP/1.1\r\n" HOST "\r\n");
-    assert_int_equal(head.form, WEIR_HTTP1_AUTHORITY);
-    assert_null(weir__http1_path(&head, r).ptr);
-    assert_str(weir__http1_str(r, head.host), "[::1]");
+    assert_int_equal(head.form, WEIR_HTTP_AUTHORITY);
+    assert_null(weir__http_head_path(&head, r).ptr);
+    assert_str(weir__http_head_str(r, head.host), "[::1]");
     assert_int_equal(head.port, 443);
 }
 
@@ -167,8 +167,8 @@ static void skips_one_leading_empty_line(void **state)
 {
     (void)state;
     const char *r = accept("\r\nGET / HTTP/1.1\r\n" HOST "\r\n");
-    assert_str(weir__http1_path(&head, r), "/");
-    assert_str(weir__http1_str(r, head.method_token), "GET");
+    assert_str(weir__http_head_path(&head, r), "/");
+    assert_str(weir__http_head_str(r, head.method_token), "GET");
     refuse("\r\n\r\nGET / HTTP/1.1\r\n" HOST "\r\n", WEIR_HTTP1_EREQUESTLINE, 400);
     refuse("\nGET / HTTP/1.1\r\n" HOST "\r\n", WEIR_HTTP1_EBARELF, 400);
 }
@@ -426,23 +426,23 @@ static void keeps_default_limits(void **state)
     static char r[70000];
     const struct weir__http1_limits wide = {.head_bytes_max = 1 << 20, .line_bytes_max = 1 << 20};
     size_t n = fill(r, "GET /", 'a', 8192 - 14, " HTTP/1.1\r\n" HOST "\r\n");
-    weir__http1_head_init(&head);
+    weir__http_head_init(&head);
     assert_int_equal(parse_moved(&head, r, n, NULL), (int)n);
     n = fill(r, "GET /", 'a', 8192 - 13, " HTTP/1.1\r\n" HOST "\r\n");
-    weir__http1_head_init(&head);
+    weir__http_head_init(&head);
     assert_int_equal(parse_moved(&head, r, n, NULL), WEIR_HTTP1_ELINELONG);
     n = fill(r, "GET / HTTP/1.1\r\n" HOST "X: ", 'a', 16384 - 32, "\r\n\r\n");
     assert_int_equal(n, 16384);
-    weir__http1_head_init(&head);
+    weir__http_head_init(&head);
     assert_int_equal(parse_moved(&head, r, n, NULL), 16384);
     n = fill(r, "GET / HTTP/1.1\r\n" HOST "X: ", 'a', 16384 - 31, "\r\n\r\n");
-    weir__http1_head_init(&head);
+    weir__http_head_init(&head);
     assert_int_equal(parse_moved(&head, r, n, NULL), WEIR_HTTP1_EHEADLONG);
     n = fill(r, "GET / HTTP/1.1\r\n" HOST "X: ", 'a', 65535 - 32, "\r\n\r\n");
-    weir__http1_head_init(&head);
+    weir__http_head_init(&head);
     assert_int_equal(parse_moved(&head, r, n, &wide), 65535);
     n = fill(r, "GET / HTTP/1.1\r\n" HOST "X: ", 'a', 65536 - 32, "\r\n\r\n");
-    weir__http1_head_init(&head);
+    weir__http_head_init(&head);
     assert_int_equal(parse_moved(&head, r, n, &wide), WEIR_HTTP1_EHEADLONG);
 }
 
@@ -452,12 +452,12 @@ static void holds_a_hundred_headers(void **state)
     static char r[2000];
     const struct weir__http1_limits more = {.fields_max = 1000};
     size_t n = (size_t)snprintf(r, sizeof r, "GET / HTTP/1.0\r\n");
-    for (int i = 0; i < WEIR_HTTP1_FIELDS_MAX; i++)
+    for (int i = 0; i < WEIR_HTTP_FIELDS_MAX; i++)
         n += (size_t)snprintf(r + n, sizeof r - n, "X%d: %d\r\n", i, i);
     memcpy(r + n, "\r\n", 2);
     assert_int_equal(parse_all_ways(&head, (weir_str){r, n + 2}, NULL), (int)n + 2);
-    assert_int_equal(head.nfields, WEIR_HTTP1_FIELDS_MAX);
-    assert_str(weir__http1_field_value(&head, r, 99), "99");
+    assert_int_equal(head.nfields, WEIR_HTTP_FIELDS_MAX);
+    assert_str(weir__http_head_value(&head, r, 99), "99");
     memcpy(r + n, "Y: z\r\n\r\n", 8);
     assert_int_equal(parse_all_ways(&head, (weir_str){r, n + 8}, &more), WEIR_HTTP1_EFIELDS);
 }
@@ -467,7 +467,7 @@ static void remembers_how_far_it_got(void **state)
 {
     (void)state;
     const char *r = "GET /0123456789 HTTP/1.1\r\nHost: 0123456789\r\n\r\n";
-    weir__http1_head_init(&head);
+    weir__http_head_init(&head);
     assert_int_equal(weir__http1_head_parse(&head, r, 12, NULL), 0);
     assert_int_equal(head.scanned, 12);
     assert_int_equal(weir__http1_head_parse(&head, r, 25, NULL), 0);

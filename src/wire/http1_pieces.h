@@ -10,7 +10,7 @@
 
 #include "wire/http1_head.h"
 
-static inline int parse_moved(struct weir__http1_head *h, const char *bytes, size_t len,
+static inline int parse_moved(struct weir__http_head *h, const char *bytes, size_t len,
                               const struct weir__http1_limits *limits)
 {
     char *copy = malloc(len > 0 ? len : 1);
@@ -23,21 +23,21 @@ static inline int parse_moved(struct weir__http1_head *h, const char *bytes, siz
 }
 
 /* True when everything that a head says, but for progress, is the same in both. */
-static inline bool is_same_head(const struct weir__http1_head *a, const struct weir__http1_head *b)
+static inline bool is_same_head(const struct weir__http_head *a, const struct weir__http_head *b)
 {
-    const size_t from = offsetof(struct weir__http1_head, method);
-    const size_t to = offsetof(struct weir__http1_head, fields);
+    const size_t from = offsetof(struct weir__http_head, method);
+    const size_t to = offsetof(struct weir__http_head, fields);
     return a->content_length == b->content_length &&
            memcmp((const char *)a + from, (const char *)b + from, to - from) == 0 &&
            memcmp(a->fields, b->fields, a->nfields * sizeof a->fields[0]) == 0;
 }
 
 /* Feeds `len` bytes, stopping first at `cut`, then every `step` bytes, until there is a result. */
-static inline int parse_in_pieces(struct weir__http1_head *h, const char *bytes, size_t len,
+static inline int parse_in_pieces(struct weir__http_head *h, const char *bytes, size_t len,
                                   size_t cut, size_t step, const struct weir__http1_limits *limits)
 {
     int rc = 0;
-    weir__http1_head_init(h);
+    weir__http_head_init(h);
     for (size_t have = cut;; have += step) {
         have = have < len ? have : len;
         rc = parse_moved(h, bytes, have, limits);

@@ -301,12 +301,12 @@ static int ref_body(struct ref *r)
     if (te >= 0) {
         if (r->minor == 0 || cl >= 0)
             return 400;
-        r->body = WEIR_HTTP1_BODY_CHUNKED;
+        r->body = WEIR_HTTP_BODY_UNSIZED;
         return ref_coding(r->values[te]);
     }
     if (cl < 0)
         return 200;
-    r->body = WEIR_HTTP1_BODY_LENGTH;
+    r->body = WEIR_HTTP_BODY_LENGTH;
     if (r->values[cl][0] == '\0' || !ref_all(r->values[cl], DIGITS))
         return 400;
     errno = 0;
@@ -321,7 +321,7 @@ static int ref_finish(struct ref *r)
         status = ref_body(r);
     if (status != 200)
         return status;
-    bool has_body = r->body == WEIR_HTTP1_BODY_CHUNKED || r->length > 0;
+    bool has_body = r->body == WEIR_HTTP_BODY_UNSIZED || r->length > 0;
     r->keep_alive = (r->minor == 1 || ref_option(r, "keep-alive")) && !ref_option(r, "close");
     r->upgrade =
         r->minor == 1 && !has_body && ref_option(r, "upgrade") && ref_field(r, "upgrade", 0) >= 0;
@@ -403,7 +403,7 @@ static bool ref_is(weir_str s, const char *expected)
 }
 
 /* True when the parser's result and all that it read are the reference's. */
-static inline bool ref_agrees(const struct weir__http1_head *h, const char *buf, int rc,
+static inline bool ref_agrees(const struct weir__http_head *h, const char *buf, int rc,
                               const struct ref *r)
 {
     if (rc <= 0)
@@ -413,18 +413,18 @@ static inline bool ref_agrees(const struct weir__http1_head *h, const char *buf,
         h->content_length == r->length && h->keep_alive == r->keep_alive &&
         h->expect_continue == r->expect && h->upgrade == r->upgrade && h->is_https == r->https &&
         h->has_query == r->has_query && (h->has_port ? h->port : -1) == r->port &&
-        h->nfields == r->nfields && ref_is(weir__http1_str(buf, h->method_token), r->method) &&
-        ref_is(weir__http1_str(buf, h->target), r->target) &&
-        ref_is(weir__http1_path(h, buf), r->path) &&
-        ref_is(weir__http1_str(buf, h->query), r->query) &&
-        ref_is(weir__http1_str(buf, h->host), r->host);
+        h->nfields == r->nfields && ref_is(weir__http_head_str(buf, h->method_token), r->method) &&
+        ref_is(weir__http_head_str(buf, h->target), r->target) &&
+        ref_is(weir__http_head_path(h, buf), r->path) &&
+        ref_is(weir__http_head_str(buf, h->query), r->query) &&
+        ref_is(weir__http_head_str(buf, h->host), r->host);
     for (unsigned i = 0; same && i < h->nfields; i++) {
-        weir_str name = weir__http1_field_name(h, buf, i);
+        weir_str name = weir__http_head_name(h, buf, i);
         int first = ref_field(r, r->names[i], 0);
         enum weir__http_field_id id = weir__http_field_id(name);
         same =
             ref_is(name, r->names[i]) && h->fields[i].id == id &&
-            (r->values[i][0] == '\t' || ref_is(weir__http1_field_value(h, buf, i), r->values[i])) &&
+            (r->values[i][0] == '\t' || ref_is(weir__http_head_value(h, buf, i), r->values[i])) &&
             (id == WEIR_FIELD_OTHER || h->slots[id] == first + 1);
     }
     return same;

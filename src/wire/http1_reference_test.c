@@ -158,7 +158,7 @@ static struct weir__http1_limits some_limits(void)
 static void agrees_on_damaged_requests(void **state)
 {
     (void)state;
-    static struct weir__http1_head h, pieces;
+    static struct weir__http_head h, pieces;
     static struct ref r;
     int counts[3] = {0};
     seed = 20240917;
@@ -174,7 +174,7 @@ static void agrees_on_damaged_requests(void **state)
         char *exact = malloc(len > 0 ? len : 1);
         assert_non_null(exact);
         memcpy(exact, buf, len);
-        weir__http1_head_init(&h);
+        weir__http_head_init(&h);
         int rc = weir__http1_head_parse(&h, exact, len, &limits);
         ref_parse(&r, exact, len, &limits);
         if (!ref_agrees(&h, exact, rc, &r))
@@ -195,7 +195,7 @@ static void agrees_on_damaged_requests(void **state)
 static void agrees_on_every_prefix_of_the_corpus(void **state)
 {
     (void)state;
-    static struct weir__http1_head h;
+    static struct weir__http_head h;
     static struct ref r;
     const struct weir__http1_limits limits = {16384, 8192, REF_FIELDS_MAX};
     for (int i = 0; i < CORPUS; i++) {

@@ -8,11 +8,11 @@
 #include "wire/http1_pieces.h"
 
 /* Parses `request` in all ways; `h` has the result. */
-static inline int parse_all_ways(struct weir__http1_head *h, weir_str request,
+static inline int parse_all_ways(struct weir__http_head *h, weir_str request,
                                  const struct weir__http1_limits *limits)
 {
-    struct weir__http1_head other;
-    weir__http1_head_init(h);
+    struct weir__http_head other;
+    weir__http_head_init(h);
     int rc = parse_moved(h, request.ptr, request.len, limits);
     for (size_t cut = 0; cut <= request.len; cut++) {
         size_t step = cut == 0 ? 1 : request.len;
