@@ -33,6 +33,7 @@
 #include "net/pool.h"
 #include "rt/runtime.h"
 #include "web/router.h"
+#include "http/http.h"
 #include "web/web.h"
 #include "wire/http1_head.h"
 #include <weir/chan.h>

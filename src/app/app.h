@@ -14,7 +14,7 @@
 #include "app/inherited.h"
 #include "base/metric.h"
 #include "conf/option.h"
-#include "http/server.h"
+#include "http/http.h"
 #include "rt/reload.h"
 #include "rt/runtime.h"
 #include "watch/foreign.h"

@@ -9,9 +9,9 @@
  * inputs a second.
  */
 #include "base/fuzz.h"
-#include "http/conn.h"
-#include "http/exchange.h"
-#include "http/server.h"
+#include "http/common/conn.h"
+#include "http/common/exchange.h"
+#include "http/http.h"
 #include "rt/sim.h"
 #include <weir/fiber.h>
 #include <weir/time.h>

@@ -12,9 +12,10 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "http/conn.h"
-#include "http/server.h"
+#include "http/common/conn.h"
+#include "http/http.h"
 #include "rt/sim.h"
+#include "wire/chunked.h"
 #include <weir/fiber.h>
 
 #define CAPACITY (64u << 10) /* of a simulated socket, each way */
@@ -136,6 +137,41 @@ static void serve_by_children(struct weir__exchange *x, struct rig *rig, int cou
         (void)weir__exchange_end(x);
 }
 
+static weir_err echo_tunnel(weir_ctx *c, void *arg)
+{
+    struct weir__exchange *x = arg;
+    char piece[7];
+    ssize_t n;
+    (void)c;
+    while ((n = weir__exchange_read(x, piece, sizeof piece)) > 0) {
+        weir_err err = weir__exchange_write(x, (weir_str){piece, (size_t)n});
+        if (err == WEIR_OK)
+            err = weir__exchange_flush(x);
+        if (err != WEIR_OK)
+            return err;
+    }
+    return (weir_err)n;
+}
+
+/* Goes on as another protocol, which says what it is told; `is_apart`: in a fiber of its own. */
+static void serve_tunnel(struct weir__exchange *x, struct rig *rig, bool is_apart)
+{
+    weir_ctx *c = weir__ctx_handle(x->ctx);
+    rig->last_err = weir__exchange_upgrade(x, WEIR_S("echo"));
+    if (rig->last_err != WEIR_OK) {
+        (void)say(x, 426, WEIR_S("only as echo"));
+        return;
+    }
+    if (is_apart) {
+        assert_int_equal(WEIR_GO(c, echo_tunnel, x), 0);
+        rig->last_err = weir_join(c);
+    } else {
+        rig->last_err = echo_tunnel(c, x);
+    }
+    if (rig->last_err == WEIR_OK && weir__exchange_write(x, WEIR_S("bye")) == WEIR_OK)
+        (void)weir__exchange_end(x);
+}
+
 static void serve(struct weir__exchange *x, void *arg)
 {
     struct rig *rig = arg;
@@ -161,6 +197,10 @@ static void serve(struct weir__exchange *x, void *arg)
         serve_by_children(x, rig, 1);
     else if (AT("/children"))
         serve_by_children(x, rig, 2);
+    else if (AT("/tunnel"))
+        serve_tunnel(x, rig, false);
+    else if (AT("/tunnel-apart"))
+        serve_tunnel(x, rig, true);
     else if (AT("/empty"))
         (void)say(x, 204, WEIR_S("must not be sent"));
     else if (AT("/reset"))

@@ -208,23 +208,17 @@ static weir_err open_owned(weir_ctx *c, struct file *f, weir_str path, const wei
 static bool has_tag(const struct weir__exchange *x, const struct file *f,
                     enum weir__http_field_id id, bool is_strong)
 {
-    const struct weir__http_head *h = &x->head;
-    for (unsigned i = h->slots[id] - 1u; i < h->nfields; i++) {
-        if (h->fields[i].id == id &&
-            weir__etag_list_has(weir__http_head_value(h, x->bytes, i), tag_of(f), is_strong))
-            return true;
-    }
-    return false;
+    unsigned i = weir__exchange_find(x, id, 0);
+    while (i < weir__exchange_fields(x) &&
+           !weir__etag_list_has(weir__exchange_field_value(x, i), tag_of(f), is_strong))
+        i = weir__exchange_find(x, id, i + 1);
+    return i < weir__exchange_fields(x);
 }
 
 /* The value of a field that is no list: absent when it is there twice, as if it made no sense. */
 static weir_str single_field(const struct weir__exchange *x, enum weir__http_field_id id)
 {
-    for (unsigned i = x->head.slots[id]; i > 0 && i < x->head.nfields; i++) {
-        if (x->head.fields[i].id == id)
-            return (weir_str){NULL, 0};
-    }
-    return weir__exchange_field(x, id);
+    return weir__exchange_is_repeated(x, id) ? (weir_str){NULL, 0} : weir__exchange_field(x, id);
 }
 
 /* True when the file has changed after the date of a field; what is no date says nothing. */
@@ -244,13 +238,14 @@ static bool is_newer(const struct weir__exchange *x, const struct file *f,
  */
 static int status_of_conditions(const struct weir__exchange *x, const struct file *f)
 {
-    const uint8_t *has = x->head.slots;
-    if (x->head.method != WEIR_HTTP_GET && x->head.method != WEIR_HTTP_HEAD)
+    unsigned method = weir__exchange_method_id(x);
+    if (method != WEIR_HTTP_GET && method != WEIR_HTTP_HEAD)
         return 200;
-    if (has[WEIR_FIELD_IF_MATCH] != 0 ? !has_tag(x, f, WEIR_FIELD_IF_MATCH, true)
-                                      : is_newer(x, f, WEIR_FIELD_IF_UNMODIFIED_SINCE, false))
+    if (weir__exchange_has(x, WEIR_FIELD_IF_MATCH)
+            ? !has_tag(x, f, WEIR_FIELD_IF_MATCH, true)
+            : is_newer(x, f, WEIR_FIELD_IF_UNMODIFIED_SINCE, false))
         return 412;
-    bool is_unchanged = has[WEIR_FIELD_IF_NONE_MATCH] != 0
+    bool is_unchanged = weir__exchange_has(x, WEIR_FIELD_IF_NONE_MATCH)
                             ? has_tag(x, f, WEIR_FIELD_IF_NONE_MATCH, false)
                             : !is_newer(x, f, WEIR_FIELD_IF_MODIFIED_SINCE, true);
     return is_unchanged ? 304 : 200;
@@ -270,7 +265,7 @@ static bool is_date_strong(const struct weir__exchange *x, const struct file *f)
 /* True unless If-Range names another version, by a tag or a date. */
 static bool is_version_right(const struct weir__exchange *x, const struct file *f)
 {
-    if (x->head.slots[WEIR_FIELD_IF_RANGE] == 0)
+    if (!weir__exchange_has(x, WEIR_FIELD_IF_RANGE))
         return true;
     weir_str version = single_field(x, WEIR_FIELD_IF_RANGE);
     return weir__etag_eq_strong(version, tag_of(f)) ||
@@ -282,7 +277,8 @@ static enum weir__range_result range_of(const struct weir__exchange *x, const st
                                         uint64_t *first, uint64_t *last)
 {
     weir_str range = single_field(x, WEIR_FIELD_RANGE);
-    if (range.ptr == NULL || x->head.method != WEIR_HTTP_GET || !is_version_right(x, f))
+    if (range.ptr == NULL || weir__exchange_method_id(x) != WEIR_HTTP_GET ||
+        !is_version_right(x, f))
         return WEIR_RANGE_NONE;
     return weir__range_parse(range, (uint64_t)f->st.st_size, first, last);
 }
@@ -369,7 +365,7 @@ static weir_err make_warm(weir_ctx *c, int fd, uint64_t at, uint64_t len)
 static weir_err send_part(weir_ctx *c, struct weir__exchange *x, int fd, uint64_t at, uint64_t len)
 {
     weir_err err = WEIR_OK;
-    while (err == WEIR_OK && len > 0 && x->has_body) {
+    while (err == WEIR_OK && len > 0 && weir__exchange_has_body(x)) {
         uint64_t piece = len < PIECE ? len : PIECE;
         err = make_warm(c, fd, at, piece);
         if (err == WEIR_OK)

@@ -15,7 +15,7 @@ static const weir_str absent = {NULL, 0};
 weir_method weir_request_method(weir_ctx *c)
 {
     WEIR__FIBERS_ONLY(WEIR_METHOD_OTHER);
-    unsigned m = weir__request_of(c)->x->head.method;
+    unsigned m = weir__exchange_method_id(weir__request_of(c)->x);
     return m <= WEIR_OPTIONS ? (weir_method)m : WEIR_METHOD_OTHER;
 }
 
@@ -65,8 +65,9 @@ weir_str weir_request_ip(weir_ctx *c)
 weir_err weir__param_at(struct weir__ctx *c, const struct weir__request *r, size_t i, weir_str *out)
 {
     *out = weir__route_param(&r->match, weir__exchange_path(r->x), i);
-    return WEIR_LIKELY(r->x->head.path_is_plain) ? WEIR_OK
-                                                 : weir__decode(c, WEIR__ENCODING_PATH, *out, out);
+    return WEIR_LIKELY(weir__exchange_path_is_plain(r->x))
+               ? WEIR_OK
+               : weir__decode(c, WEIR__ENCODING_PATH, *out, out);
 }
 
 /*
@@ -116,11 +117,9 @@ weir_str weir_cookie_of(weir_ctx *c, weir_str name)
 {
     WEIR__FIBERS_ONLY((weir_str){NULL, 0});
     const struct weir__exchange *x = weir__request_of(c)->x;
-    const struct weir__http_head *h = &x->head;
-    for (unsigned i = h->slots[WEIR_FIELD_COOKIE]; i > 0 && i <= h->nfields; i++) {
-        if (h->fields[i - 1].id != WEIR_FIELD_COOKIE)
-            continue;
-        weir_str rest = weir__http_head_value(h, x->bytes, i - 1), n, value;
+    unsigned i = weir__exchange_find(x, WEIR_FIELD_COOKIE, 0);
+    for (; i < weir__exchange_fields(x); i = weir__exchange_find(x, WEIR_FIELD_COOKIE, i + 1)) {
+        weir_str rest = weir__exchange_field_value(x, i), n, value;
         while (weir__cookie_next(&rest, &n, &value)) {
             if (weir_str_eq(n, name))
                 return value;
@@ -134,11 +133,10 @@ bool weir_header_next(weir_ctx *c, weir_header_iter *iter)
     WEIR__FIBERS_ONLY(false);
     weir__given(iter, "the iterator");
     const struct weir__exchange *x = weir__request_of(c)->x;
-    const struct weir__http_head *h = &x->head;
-    while (iter->at < h->nfields) {
+    while (iter->at < weir__exchange_fields(x)) {
         unsigned i = iter->at++;
-        iter->name = weir__http_head_name(h, x->bytes, i);
-        iter->value = weir__http_head_value(h, x->bytes, i);
+        iter->name = weir__exchange_field_name(x, i);
+        iter->value = weir__exchange_field_value(x, i);
         if (iter->of.ptr == NULL || weir_str_ieq(iter->of, iter->name))
             return true;
     }
@@ -314,12 +312,10 @@ ssize_t weir_body_read(weir_ctx *c, void *bytes, size_t size)
     WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     weir__given_some(bytes, size, "the memory");
     struct weir__request *r = weir__request_of(c);
-    const struct weir__http_head *h = &r->x->head;
-    uint64_t max = r->route->body_bytes_max;
+    uint64_t max = r->route->body_bytes_max, length;
     if (max == 0)
         max = weir__exchange_body_max(r->x);
-    bool is_over =
-        r->body_read > max || (h->body == WEIR_HTTP_BODY_LENGTH && h->content_length > max);
+    bool is_over = r->body_read > max || (weir__exchange_length(r->x, &length) && length > max);
     ssize_t n = is_over ? WEIR_ETOOLARGE : weir__exchange_read(r->x, bytes, size);
     if (n > 0) {
         r->body_read += (uint64_t)n;

@@ -180,7 +180,7 @@ weir_err weir_redirect(weir_ctx *c, int status, weir_str location)
         weir__misuse(__func__, "status %d; a redirect has 301, 302, 303, 307 or 308", status);
     if (!is_location(location))
         return weir_raise(c, WEIR_EINVALID, "weir_redirect: the location is no URL");
-    if (!x->is_started) {
+    if (!weir__exchange_is_begun(x)) {
         weir_err err = weir__exchange_header_set(x, WEIR_S("Location"), location);
         if (err < 0)
             return err;

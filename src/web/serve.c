@@ -72,7 +72,7 @@ static void log_unfinished(struct weir__request *r, weir_err err, const char *wh
 static void finish_started(struct weir__request *r, weir_err err)
 {
     struct weir__exchange *x = r->x;
-    if (x->is_complete) {
+    if (weir__exchange_is_whole(x)) {
         log_unfinished(r, err, "the client has the response nevertheless");
     } else if (weir__exchange_retract(x)) {
         if (err == WEIR_OK)
@@ -80,7 +80,7 @@ static void finish_started(struct weir__request *r, weir_err err)
         r->err = err < 0 ? err : WEIR_EFAIL;
         weir__error_respond(r, r->err);
     } else {
-        if (!x->is_aborted || err == WEIR_OK)
+        if (!weir__exchange_is_cut(x) || err == WEIR_OK)
             weir__exchange_abort(x);
         log_unfinished(r, err, "the connection was cut");
         r->err = err < 0 ? err : WEIR_EFAIL;
@@ -102,10 +102,10 @@ static weir_err no_response(struct weir__request *r)
 static void finish(struct weir__request *r, weir_err err)
 {
     r->err = err;
-    if (WEIR_LIKELY(err == WEIR_OK && r->x->is_complete))
+    if (WEIR_LIKELY(err == WEIR_OK && weir__exchange_is_whole(r->x)))
         return;
     r->x->has_failed = true;
-    if (r->x->is_started) {
+    if (weir__exchange_is_begun(r->x)) {
         finish_started(r, err);
         return;
     }
@@ -119,7 +119,7 @@ static void finish(struct weir__request *r, weir_err err)
 /* CONNECT, TRACE and what is no method of ours: no route can have them (RFC 9110 section 9.1). */
 static bool is_implemented(const struct weir__request *r)
 {
-    unsigned method = r->x->head.method;
+    unsigned method = weir__exchange_method_id(r->x);
     return method > WEIR_HTTP_OTHER && method <= WEIR_HTTP_OPTIONS;
 }
 
@@ -155,13 +155,12 @@ static const struct weir__route *route_of(const struct weir__web *web,
 /* "OPTIONS *" asks about the server, not about a path. */
 static enum weir__route_kind look_up(const struct weir__web *web, struct weir__request *r)
 {
-    const struct weir__http_head *h = &r->x->head;
-    if (WEIR_UNLIKELY(h->form == WEIR_HTTP_ASTERISK)) {
+    if (WEIR_UNLIKELY(weir__exchange_is_asterisk(r->x))) {
         r->match.kind = WEIR__ROUTE_AUTO_OPTIONS;
         r->match.allow = WEIR_S("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
         return WEIR__ROUTE_AUTO_OPTIONS;
     }
-    return weir__router_match(web->router, (enum weir__http_method)h->method,
+    return weir__router_match(web->router, (enum weir__http_method)weir__exchange_method_id(r->x),
                               weir__exchange_path(r->x), &r->match);
 }
 
@@ -182,7 +181,7 @@ static void serve(struct weir__exchange *x, void *arg)
     r->next = route->chain + 1;
     x->user = r;
     weir__ctx_originate(x->ctx, route->label);
-    if (WEIR_UNLIKELY(x->head.slots[WEIR_FIELD_TRACEPARENT] != 0))
+    if (WEIR_UNLIKELY(weir__exchange_has(x, WEIR_FIELD_TRACEPARENT)))
         weir__trace_accept(x);
     if (route->timeout.ns != 0)
         weir__exchange_limit_time(x, route->timeout);

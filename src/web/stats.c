@@ -44,7 +44,7 @@ void weir__web_count(const struct weir__request *r)
     const struct weir__exchange *x = r->x;
     unsigned class = x->status >= 100 && x->status < 600 && x->status != 499 ? x->status / 100u : 0;
     weir__counter_add(&s->by_class[class], 1);
-    if (x->is_started && !x->is_complete)
+    if (weir__exchange_is_begun(x) && !weir__exchange_is_whole(x))
         weir__counter_add(&s->cut, 1);
     weir_dur latency = weir_time_sub(weir__worker_now(weir__self), x->began);
     weir__histo_record(&s->latency, latency.ns > 0 ? (uint64_t)latency.ns : 0);

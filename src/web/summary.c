@@ -19,7 +19,7 @@ static enum weir__outcome outcome_of(const struct weir__request *r)
         return WEIR__OUTCOME_PANIC;
     if (r->err == WEIR_ETIMEDOUT || (r->err < 0 && x->ctx->reason == WEIR_REASON_DEADLINE))
         return WEIR__OUTCOME_TIMEOUT;
-    return r->err < 0 || x->is_aborted ? WEIR__OUTCOME_ERROR : WEIR__OUTCOME_OK;
+    return r->err < 0 || weir__exchange_is_cut(x) ? WEIR__OUTCOME_ERROR : WEIR__OUTCOME_OK;
 }
 
 void weir__request_summarise(const struct weir__request *r, struct weir__request_summary *out)
@@ -37,7 +37,7 @@ void weir__request_summarise(const struct weir__request *r, struct weir__request
         .latency = weir_time_sub(weir__worker_now(weir__self), x->began),
         .bytes_in = x->bytes_in,
         .bytes_out = x->bytes_out,
-        .is_cut = x->is_started && !x->is_complete,
+        .is_cut = weir__exchange_is_begun(x) && !weir__exchange_is_whole(x),
         .peer = weir__exchange_peer(x),
     };
 }

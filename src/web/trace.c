@@ -10,18 +10,10 @@
 #include "web/web.h"
 #include "wire/traceparent.h"
 
-static bool is_said_twice(const struct weir__http_head *h)
-{
-    unsigned count = 0;
-    for (unsigned i = h->slots[WEIR_FIELD_TRACEPARENT]; i <= h->nfields; i++)
-        count += h->fields[i - 1].id == WEIR_FIELD_TRACEPARENT;
-    return count > 1;
-}
-
 void weir__trace_accept(struct weir__exchange *x)
 {
     weir_str said = weir__exchange_field(x, WEIR_FIELD_TRACEPARENT);
-    if (!is_said_twice(&x->head))
+    if (!weir__exchange_is_repeated(x, WEIR_FIELD_TRACEPARENT))
         (void)weir__traceparent_parse(said, &x->ctx->own_origin.caller);
 }
 

@@ -20,6 +20,7 @@
 #include "rt/io.h"
 #include "rt/log.h"
 #include "rt/sim.h"
+#include "http/http.h"
 #include "web/web.h"
 
 #define KIT_UNUSED __attribute__((unused))

@@ -38,7 +38,7 @@ static uint32_t limit_or(uint32_t limit, uint32_t otherwise, uint32_t max)
     return limit < max ? limit : max;
 }
 
-static struct input input_of(const char *buf, size_t len, const struct weir__http1_limits *l)
+static struct input input_of(const char *buf, size_t len, const struct weir__http_limits *l)
 {
     uint32_t head_bytes_max = HEAD_BYTES_DEFAULT;
     struct input in = {buf, NULL, LINE_BYTES_DEFAULT, WEIR_HTTP_FIELDS_MAX, false};
@@ -403,7 +403,7 @@ static inline int fields(struct weir__http_head *h, const struct input *in)
 }
 
 int weir__http1_head_parse(struct weir__http_head *h, const char *buf, size_t len,
-                           const struct weir__http1_limits *limits)
+                           const struct weir__http_limits *limits)
 {
     WEIR_ASSERT(h->stage != STAGE_DONE, "W1: a head is parsed once");
     struct input in = input_of(buf, len, limits);

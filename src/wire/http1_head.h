@@ -12,14 +12,6 @@
 
 #include "wire/http_head.h"
 
-/* What a head may cost. Zero members mean the default; larger than the hard maxima is cut to
- * them. */
-struct weir__http1_limits {
-    uint32_t head_bytes_max; /* request line and headers, blank line included; default 16 KiB */
-    uint32_t line_bytes_max; /* the request line without its CRLF; default 8 KiB */
-    uint32_t fields_max;     /* header lines; default and maximum WEIR_HTTP_FIELDS_MAX */
-};
-
 /* Why a head was refused; each has a status and a text, and ends the connection. */
 enum weir__http1_error {
     WEIR_HTTP1_EBARELF = -1000, /* 400 from here on */
@@ -69,7 +61,7 @@ enum weir__http1_error {
  * limits   NULL means all defaults
  */
 int weir__http1_head_parse(struct weir__http_head *h, const char *buf, size_t len,
-                           const struct weir__http1_limits *limits);
+                           const struct weir__http_limits *limits);
 
 /* The response status of an error (400, 414, 417, 431, 501, 505) and a constant text about it, such
  * as "space before the colon of a header". */

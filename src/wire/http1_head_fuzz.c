@@ -9,9 +9,9 @@
 #include "wire/http1_reference.h"
 
 /* The usual ones mostly, else some that the input comes close to. */
-static struct weir__http1_limits some_limits(struct fuzz_dice *dice, size_t size)
+static struct weir__http_limits some_limits(struct fuzz_dice *dice, size_t size)
 {
-    struct weir__http1_limits l = {16384, 8192, REF_FIELDS_MAX};
+    struct weir__http_limits l = {16384, 8192, REF_FIELDS_MAX};
     if (fuzz_below(dice, 8) == 0)
         l.head_bytes_max = (uint32_t)(size + fuzz_below(dice, 3));
     if (fuzz_below(dice, 8) == 0)
@@ -24,7 +24,7 @@ static struct weir__http1_limits some_limits(struct fuzz_dice *dice, size_t size
 }
 
 static void check_split(const struct weir__http_head *whole, int rc, weir_str in, size_t cut,
-                        size_t step, const struct weir__http1_limits *limits)
+                        size_t step, const struct weir__http_limits *limits)
 {
     static struct weir__http_head pieces;
     int again = parse_in_pieces(&pieces, in.ptr, in.len, cut, step, limits);
@@ -35,7 +35,7 @@ static void check_split(const struct weir__http_head *whole, int rc, weir_str in
 }
 
 static void check_splits(const struct weir__http_head *whole, int rc, weir_str in,
-                         const struct weir__http1_limits *limits, struct fuzz_dice *dice)
+                         const struct weir__http_limits *limits, struct fuzz_dice *dice)
 {
     check_split(whole, rc, in, 1, 1, limits);
     for (int i = 0; i < 4; i++)
@@ -44,7 +44,7 @@ static void check_splits(const struct weir__http_head *whole, int rc, weir_str i
 
 /* A head ends where it ends, whatever comes behind it. */
 static void check_rest(const struct weir__http_head *whole, int rc, weir_str in,
-                       const struct weir__http1_limits *limits)
+                       const struct weir__http_limits *limits)
 {
     static struct weir__http_head other;
     static const char more[] = "\r\n\n\0GET / HTTP/1.1\r\nHost: other\r\n\r\n";
@@ -127,7 +127,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > REF_BYTES_MAX)
         return 0;
     struct fuzz_dice dice = fuzz_dice_of(data, size);
-    const struct weir__http1_limits limits = some_limits(&dice, size);
+    const struct weir__http_limits limits = some_limits(&dice, size);
     char *bytes = fuzz_copy(data, size);
     weir_str in = {bytes, size};
     weir__http_head_init(&h);

@@ -392,8 +392,8 @@ static void keeps_limits(void **state)
     (void)state;
     const char *r = "GET /abc HTTP/1.1\r\n" HOST "X: y\r\n\r\n"; /* 17 + 2, 9, 6, 2 bytes */
     weir_str s = weir_str_from(r);
-    struct weir__http1_limits exact = {.head_bytes_max = 36, .line_bytes_max = 17, .fields_max = 2};
-    struct weir__http1_limits limits = exact;
+    struct weir__http_limits exact = {.head_bytes_max = 36, .line_bytes_max = 17, .fields_max = 2};
+    struct weir__http_limits limits = exact;
     assert_int_equal(parse_all_ways(&head, s, &limits), 36);
     limits.head_bytes_max = 35;
     assert_int_equal(parse_all_ways(&head, s, &limits), WEIR_HTTP1_EHEADLONG);
@@ -424,7 +424,7 @@ static void keeps_default_limits(void **state)
 {
     (void)state;
     static char r[70000];
-    const struct weir__http1_limits wide = {.head_bytes_max = 1 << 20, .line_bytes_max = 1 << 20};
+    const struct weir__http_limits wide = {.head_bytes_max = 1 << 20, .line_bytes_max = 1 << 20};
     size_t n = fill(r, "GET /", 'a', 8192 - 14, " HTTP/1.1\r\n" HOST "\r\n");
     weir__http_head_init(&head);
     assert_int_equal(parse_moved(&head, r, n, NULL), (int)n);
@@ -450,7 +450,7 @@ static void holds_a_hundred_headers(void **state)
 {
     (void)state;
     static char r[2000];
-    const struct weir__http1_limits more = {.fields_max = 1000};
+    const struct weir__http_limits more = {.fields_max = 1000};
     size_t n = (size_t)snprintf(r, sizeof r, "GET / HTTP/1.0\r\n");
     for (int i = 0; i < WEIR_HTTP_FIELDS_MAX; i++)
         n += (size_t)snprintf(r + n, sizeof r - n, "X%d: %d\r\n", i, i);

@@ -11,7 +11,7 @@
 #include "wire/http1_head.h"
 
 static inline int parse_moved(struct weir__http_head *h, const char *bytes, size_t len,
-                              const struct weir__http1_limits *limits)
+                              const struct weir__http_limits *limits)
 {
     char *copy = malloc(len > 0 ? len : 1);
     if (copy == NULL)
@@ -34,7 +34,7 @@ static inline bool is_same_head(const struct weir__http_head *a, const struct we
 
 /* Feeds `len` bytes, stopping first at `cut`, then every `step` bytes, until there is a result. */
 static inline int parse_in_pieces(struct weir__http_head *h, const char *bytes, size_t len,
-                                  size_t cut, size_t step, const struct weir__http1_limits *limits)
+                                  size_t cut, size_t step, const struct weir__http_limits *limits)
 {
     int rc = 0;
     weir__http_head_init(h);

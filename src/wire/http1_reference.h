@@ -203,7 +203,7 @@ static int ref_request_line(struct ref *r, char *line)
     return *target != '\0' ? ref_target(r) : 400;
 }
 
-static int ref_header_line(struct ref *r, char *line, const struct weir__http1_limits *limits)
+static int ref_header_line(struct ref *r, char *line, const struct weir__http_limits *limits)
 {
     const char *once[] = {"host", "content-length", "transfer-encoding"};
     char *colon = strchr(line, ':');
@@ -345,7 +345,7 @@ static int ref_finish(struct ref *r)
 
 /* Copies the line at `pos` without its CRLF. Returns 200, 0 for more, or a refusal. */
 static int ref_line(const char *buf, size_t len, size_t pos, bool first,
-                    const struct weir__http1_limits *limits, char *line)
+                    const struct weir__http_limits *limits, char *line)
 {
     for (size_t i = pos;; i++) {
         if (first && i - pos > limits->line_bytes_max)
@@ -370,7 +370,7 @@ static int ref_line(const char *buf, size_t len, size_t pos, bool first,
 }
 
 static inline void ref_parse(struct ref *r, const char *buf, size_t len,
-                             const struct weir__http1_limits *limits)
+                             const struct weir__http_limits *limits)
 {
     char line[REF_LINE];
     size_t pos = 0;

@@ -143,9 +143,9 @@ static void report(const char *buf, size_t len, int rc, const struct ref *r, int
     fail();
 }
 
-static struct weir__http1_limits some_limits(void)
+static struct weir__http_limits some_limits(void)
 {
-    struct weir__http1_limits l = {16384, 8192, REF_FIELDS_MAX};
+    struct weir__http_limits l = {16384, 8192, REF_FIELDS_MAX};
     if (below(8) == 0)
         l.head_bytes_max = (uint32_t)(20 + below(300));
     if (below(8) == 0)
@@ -170,7 +170,7 @@ static void agrees_on_damaged_requests(void **state)
         memcpy(buf, from, len);
         for (size_t n = below(5); n > 0; n--)
             len = damage(buf, len);
-        struct weir__http1_limits limits = some_limits();
+        struct weir__http_limits limits = some_limits();
         char *exact = malloc(len > 0 ? len : 1);
         assert_non_null(exact);
         memcpy(exact, buf, len);
@@ -197,7 +197,7 @@ static void agrees_on_every_prefix_of_the_corpus(void **state)
     (void)state;
     static struct weir__http_head h;
     static struct ref r;
-    const struct weir__http1_limits limits = {16384, 8192, REF_FIELDS_MAX};
+    const struct weir__http_limits limits = {16384, 8192, REF_FIELDS_MAX};
     for (int i = 0; i < CORPUS; i++) {
         for (size_t len = 0; len <= strlen(corpus[i]); len++) {
             int rc = parse_all_ways(&h, (weir_str){corpus[i], len}, &limits);

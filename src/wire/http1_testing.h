@@ -9,7 +9,7 @@
 
 /* Parses `request` in all ways; `h` has the result. */
 static inline int parse_all_ways(struct weir__http_head *h, weir_str request,
-                                 const struct weir__http1_limits *limits)
+                                 const struct weir__http_limits *limits)
 {
     struct weir__http_head other;
     weir__http_head_init(h);

@@ -16,6 +16,14 @@
 #define WEIR_HTTP_FIELDS_MAX 100
 #define WEIR_HTTP_HEAD_BYTES_MAX 65535 /* offsets have 16 bits */
 
+/* What a head may cost. Zero members mean the default; larger than the hard maxima is cut to
+ * them. */
+struct weir__http_limits {
+    uint32_t head_bytes_max; /* request line and headers, blank line included; default 16 KiB */
+    uint32_t line_bytes_max; /* the request line without its CRLF; default 8 KiB */
+    uint32_t fields_max;     /* header lines; default and maximum WEIR_HTTP_FIELDS_MAX */
+};
+
 enum weir__http_method {
     WEIR_HTTP_OTHER, /* a well-formed token that is none of these: method_token has it */
     WEIR_HTTP_GET,

@@ -1,4 +1,5 @@
 /* The matrix: the two halves of the exchange itself. */
+#include "http/h1/h1.h"
 #include "matrix.h"
 
 static const struct weir__exchange *exchange(weir_ctx *c)
@@ -22,7 +23,8 @@ static weir_err take_body(weir_ctx *c, struct cell *cell)
 static bool is_body_open(weir_ctx *c, struct cell *cell)
 {
     const struct weir__exchange *x = exchange(c);
-    return cell->note == 20 && x->body_state == WEIR__BODY_LENGTH && x->body_left == 180;
+    return cell->note == 20 && x->body_state == WEIR__BODY_COMING &&
+           weir__h1_x(x)->body_left == 180;
 }
 
 static weir_err wait_for_body(weir_ctx *c, struct cell *cell)
@@ -49,7 +51,8 @@ static bool is_response_open(weir_ctx *c, struct cell *cell)
 {
     const struct weir__exchange *x = exchange(c);
     (void)cell;
-    return x->is_started && !x->is_complete && x->bytes_out == 11 && !x->is_out_kept;
+    return x->response == WEIR__RESPONSE_OPEN && x->bytes_out == 11 &&
+           weir__h1_x(x)->out_from == WEIR__H1_LEFT;
 }
 
 static const struct resource resources[] = {

@@ -6,7 +6,8 @@
 #define WEIR_MATRIX_EXITS_H
 
 #include "cell.h"
-#include "http/conn.h"
+#include "http/common/conn.h"
+#include "http/http.h"
 
 #if defined(WEIR__ASAN) || defined(WEIR__TSAN)
 #define FAULTS_OFF "faults are the sanitizer's to report"

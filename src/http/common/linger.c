@@ -13,7 +13,7 @@
  * kernel does not keep for long what nobody fetches.
  */
 #include "base/assert.h"
-#include "http/conn.h"
+#include "http/common/conn.h"
 
 #define SILENCE_TICKS 6       /* at least 5 seconds */
 #define TURN_BYTES (1u << 20) /* thrown away before others have their turn */
@@ -27,7 +27,7 @@ static uint32_t earlier(uint32_t a, uint32_t b)
 static void wait_for_more(struct weir__http_conn *c)
 {
     uint32_t silence = c->home->is_draining ? 2 : SILENCE_TICKS;
-    weir__idle_due(c, earlier(c->linger_until, weir__idle_after(c->home, silence)));
+    weir__idle_due(c, earlier(c->linger.until, weir__idle_after(c->home, silence)));
 }
 
 /* Others first; then it goes on as if the rest had just come. */
@@ -45,13 +45,13 @@ void weir__linger_on(struct weir__http_conn *c)
     struct weir__http_in *in = weir__pool_in(c->home);
     ssize_t n = -ENOMEM;
     for (uint64_t turn = 0; in != NULL && turn < TURN_BYTES; turn += (uint64_t)n) {
-        if (c->lingered > s->options.linger_bytes_max)
+        if (c->linger.bytes > s->options.linger_bytes_max)
             n = 0;
         else
             n = weir__stream_try_recv(&c->stream, in->bytes, s->in_bytes);
         if (n <= 0)
             break;
-        c->lingered += (uint64_t)n;
+        c->linger.bytes += (uint64_t)n;
     }
     if (in != NULL)
         weir__pool_give_in(c->home, in);
@@ -71,8 +71,8 @@ void weir__linger_begin(struct weir__http_conn *c)
         return;
     }
     c->state = WEIR__CONN_LINGER;
-    c->lingered = 0;
-    c->linger_until = weir__idle_after(home, home->linger_ticks);
+    c->linger.bytes = 0;
+    c->linger.until = weir__idle_after(home, home->linger_ticks);
     if (home->is_draining)
         weir__linger_hurry(c);
     (void)weir__stream_shutdown(&c->stream);
@@ -81,8 +81,8 @@ void weir__linger_begin(struct weir__http_conn *c)
 
 void weir__linger_hurry(struct weir__http_conn *c)
 {
-    c->linger_until = earlier(c->linger_until, weir__idle_after(c->home, DRAINING_TICKS));
-    weir__idle_due(c, earlier(c->due, c->linger_until));
+    c->linger.until = earlier(c->linger.until, weir__idle_after(c->home, DRAINING_TICKS));
+    weir__idle_due(c, earlier(c->due, c->linger.until));
 }
 
 void weir__linger_timed_out(struct weir__http_conn *c)

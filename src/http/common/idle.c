@@ -5,7 +5,7 @@
  * to a later one. One timer a worker, armed while a connection is open.
  */
 #include "base/assert.h"
-#include "http/conn.h"
+#include "http/common/conn.h"
 
 #define SECOND 1000000000LL
 #define DATE_NS 1000000

@@ -12,7 +12,7 @@
  * waits while this worker is inside of a handler stays: it cannot look.
  */
 #include "base/alloc.h"
-#include "http/conn.h"
+#include "http/common/conn.h"
 
 #define LATE_MS 2
 #define LOOKS 4 /* other workers asked */
@@ -101,11 +101,11 @@ bool weir__late_give(struct weir__http_conn *c, unsigned ready)
 {
     struct weir__http_worker *home = c->home;
     uint32_t *moved = moved_of_this_poll(home);
-    struct weir__late_facts facts = {.lateness = weir__worker_lateness(home->worker),
-                                     .is_bare =
-                                         c->state == WEIR__CONN_REST && ready == WEIR__READABLE,
-                                     .is_draining = home->is_draining,
-                                     .moved = *moved};
+    struct weir__late_facts facts = {
+        .lateness = weir__worker_lateness(home->worker),
+        .is_bare = c->version->is_movable && c->state == WEIR__CONN_REST && ready == WEIR__READABLE,
+        .is_draining = home->is_draining,
+        .moved = *moved};
     struct weir__http_worker *to = weir__late_may_give(&facts) ? find_sleeping(home) : NULL;
     if (to != NULL && weir__late_send(c, to)) {
         ++*moved;

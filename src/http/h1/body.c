@@ -7,7 +7,7 @@
  * within body_timeout, and all of it at no less than RATE bytes a second after that.
  */
 #include "base/assert.h"
-#include "http/conn.h"
+#include "http/h1/h1.h"
 
 #include <string.h>
 
@@ -19,7 +19,7 @@
 
 static struct weir__http_in *input(const struct weir__exchange *x)
 {
-    return x->conn->in;
+    return weir__h1(x->conn)->in;
 }
 
 static size_t here(const struct weir__exchange *x)
@@ -27,34 +27,31 @@ static size_t here(const struct weir__exchange *x)
     return input(x)->len - input(x)->at;
 }
 
-void weir__body_begin(struct weir__exchange *x)
+void weir__h1_body_begin(struct weir__exchange *x)
 {
-    x->body_left = 0;
-    if (x->head.body == WEIR_HTTP_BODY_UNSIZED) {
-        x->body_state = WEIR__BODY_CHUNKED;
-        weir__chunked_init(&x->chunked, 0, TRAILERS_MAX);
-    } else if (x->head.body == WEIR_HTTP_BODY_LENGTH && x->head.content_length > 0) {
-        x->body_state = WEIR__BODY_LENGTH;
-        x->body_left = x->head.content_length;
-    } else {
-        x->body_state = WEIR__BODY_DONE;
+    struct weir__h1_exchange *h = weir__h1_x(x);
+    if (x->head.body == WEIR_HTTP_BODY_UNSIZED)
+        weir__chunked_init(&h->chunked, 0, TRAILERS_MAX);
+    else if (x->head.body == WEIR_HTTP_BODY_LENGTH && x->head.content_length > 0)
+        h->body_left = x->head.content_length;
+    else
         return;
-    }
-    x->is_continue_due = x->head.expect_continue && x->head.minor >= 1 && here(x) == 0;
-    x->body_began = x->began;
+    x->body_state = WEIR__BODY_COMING;
+    h->is_continue_due = x->head.expect_continue && x->head.minor >= 1 && here(x) == 0;
+    h->body_began = x->began;
 }
 
-bool weir__body_is_here(const struct weir__exchange *x)
+static bool has_length(const struct weir__exchange *x)
 {
-    return x->body_state == WEIR__BODY_DONE ||
-           (x->body_state == WEIR__BODY_LENGTH && x->body_left <= here(x));
+    return x->head.body == WEIR_HTTP_BODY_LENGTH;
 }
 
-bool weir__body_is_too_much(const struct weir__exchange *x)
+bool weir__h1_body_is_too_much(const struct weir__exchange *x)
 {
-    return x->body_state == WEIR__BODY_BROKEN || x->is_continue_due ||
-           (x->body_state == WEIR__BODY_LENGTH &&
-            x->body_left > here(x) + x->home->server->options.drain_max);
+    const struct weir__h1_exchange *h = weir__h1_x(x);
+    return x->body_state == WEIR__BODY_BROKEN || h->is_continue_due || h->is_tunnel ||
+           (x->body_state == WEIR__BODY_COMING && has_length(x) &&
+            h->body_left > here(x) + x->home->server->options.drain_max);
 }
 
 /* --- receiving -------------------------------------------------------------------------------- */
@@ -62,7 +59,7 @@ bool weir__body_is_too_much(const struct weir__exchange *x)
 static weir_err fail(struct weir__exchange *x, weir_err err)
 {
     x->body_state = WEIR__BODY_BROKEN;
-    x->is_last = true;
+    weir__h1_x(x)->is_last = true;
     x->conn->is_dirty = true;
     return err;
 }
@@ -78,14 +75,15 @@ static weir_err say_continue(struct weir__exchange *x, struct weir__ctx *ctx)
 {
     struct weir__http_conn *c = x->conn;
     static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    x->is_continue_due = false;
-    if (x->is_started)
+    weir__h1_x(x)->is_continue_due = false;
+    if (x->response != WEIR__RESPONSE_NONE)
         return WEIR_OK;
     weir_err err = weir__out_reserve(c, ctx, sizeof text);
     if (err != WEIR_OK)
         return err;
-    memcpy(c->out->bytes + c->out->len, text, sizeof text - 1);
-    c->out->len += (uint32_t)sizeof text - 1;
+    struct weir__http_out *out = weir__h1(c)->out;
+    memcpy(out->bytes + out->len, text, sizeof text - 1);
+    out->len += (uint32_t)sizeof text - 1;
     return weir__out_flush(c, ctx, (weir_str){"", 0});
 }
 
@@ -94,7 +92,7 @@ static weir_time patience(const struct weir__exchange *x)
     weir_dur piece = x->home->server->options.body_timeout;
     if (piece.ns < 0)
         return weir_never();
-    weir_time whole = weir_time_add(x->body_began, piece);
+    weir_time whole = weir_time_add(weir__h1_x(x)->body_began, piece);
     whole = weir_time_add(whole, weir_sec((int64_t)(x->bytes_in / RATE)));
     return weir_time_min(weir_time_add(weir__self->now, piece), whole);
 }
@@ -103,14 +101,15 @@ static weir_time patience(const struct weir__exchange *x)
 static ssize_t receive(struct weir__exchange *x, struct weir__ctx *ctx, void *to, size_t len)
 {
     struct weir__http_conn *c = x->conn;
-    if (WEIR_UNLIKELY(x->is_continue_due)) {
+    struct weir__h1_exchange *h = weir__h1_x(x);
+    if (WEIR_UNLIKELY(h->is_continue_due)) {
         weir_err err = say_continue(x, ctx);
         if (err != WEIR_OK)
             return fail(x, err);
     }
-    x->is_reading = true;
+    h->is_reading = true;
     ssize_t n = weir__stream_recv(ctx, &c->stream, to, len, patience(x));
-    x->is_reading = false;
+    h->is_reading = false;
     if (n > 0) {
         weir__counter_add(&c->home->count.bytes_in, (uint64_t)n);
         if (x->ctx != NULL)
@@ -128,11 +127,12 @@ static ssize_t receive(struct weir__exchange *x, struct weir__ctx *ctx, void *to
 
 static ssize_t read_length(struct weir__exchange *x, struct weir__ctx *ctx, char *buf, size_t len)
 {
+    struct weir__h1_exchange *h = weir__h1_x(x);
     struct weir__http_in *in = input(x);
     size_t have = here(x);
     ssize_t n;
-    if (len > x->body_left)
-        len = (size_t)x->body_left;
+    if (len > h->body_left)
+        len = (size_t)h->body_left;
     if (have > 0) {
         n = (ssize_t)(len < have ? len : have);
         memcpy(buf, in->bytes + in->at, (size_t)n);
@@ -143,8 +143,8 @@ static ssize_t read_length(struct weir__exchange *x, struct weir__ctx *ctx, char
             return n;
     }
     x->bytes_in += (uint64_t)n;
-    x->body_left -= (uint64_t)n;
-    if (x->body_left == 0)
+    h->body_left -= (uint64_t)n;
+    if (h->body_left == 0)
         x->body_state = WEIR__BODY_DONE;
     return n;
 }
@@ -152,7 +152,7 @@ static ssize_t read_length(struct weir__exchange *x, struct weir__ctx *ctx, char
 static weir_err read_length_all(struct weir__exchange *x, weir_str *out)
 {
     struct weir__http_in *in = input(x);
-    size_t size = (size_t)x->body_left, have = here(x);
+    size_t size = (size_t)weir__h1_x(x)->body_left, have = here(x);
     char *to = in->bytes + in->at;
     if (have >= size) {
         in->at += (uint32_t)size;
@@ -177,7 +177,7 @@ static weir_err read_length_all(struct weir__exchange *x, weir_str *out)
         if (to >= in->bytes && to <= in->bytes + x->home->server->in_bytes)
             in->at = in->len = (uint32_t)(to + got - in->bytes);
     }
-    x->body_left = 0;
+    weir__h1_x(x)->body_left = 0;
     x->body_state = WEIR__BODY_DONE;
     *out = (weir_str){to, size};
     return WEIR_OK;
@@ -208,7 +208,7 @@ static int next_data(struct weir__exchange *x, weir_str *out)
     struct weir__http_in *in = input(x);
     for (;;) {
         weir_str rest = {in->bytes + in->at, here(x)};
-        int event = weir__chunked_next(&x->chunked, &rest, out);
+        int event = weir__chunked_next(&weir__h1_x(x)->chunked, &rest, out);
         in->at = (uint32_t)(rest.ptr - in->bytes);
         if (event == WEIR_CHUNKED_DATA) {
             x->bytes_in += out->len;
@@ -232,7 +232,7 @@ static int next_data(struct weir__exchange *x, weir_str *out)
 
 static uint32_t body_base(const struct weir__exchange *x)
 {
-    return (uint32_t)(x->bytes - input(x)->bytes) + x->head_len;
+    return (uint32_t)(x->bytes - input(x)->bytes) + weir__h1_x(x)->head_len;
 }
 
 /* Receives more into the buffer, from offset `at` on. */
@@ -265,7 +265,8 @@ static weir_err next_piece(struct weir__exchange *x, struct weir__ctx *ctx, weir
 
 static ssize_t read_chunked(struct weir__exchange *x, char *buf, size_t len)
 {
-    weir_str piece = x->piece;
+    struct weir__h1_exchange *h = weir__h1_x(x);
+    weir_str piece = h->piece;
     if (piece.len == 0) {
         weir_err err = next_piece(x, x->ctx, &piece);
         if (err != WEIR_OK)
@@ -273,7 +274,7 @@ static ssize_t read_chunked(struct weir__exchange *x, char *buf, size_t len)
     }
     size_t n = piece.len < len ? piece.len : len;
     memcpy(buf, piece.ptr, n);
-    x->piece = (weir_str){piece.ptr + n, piece.len - n};
+    h->piece = (weir_str){piece.ptr + n, piece.len - n};
     return (ssize_t)n;
 }
 
@@ -370,83 +371,66 @@ static weir_err read_chunked_all(struct weir__exchange *x, uint64_t max, weir_st
 
 /* --- for handlers ----------------------------------------------------------------------------- */
 
-ssize_t weir__exchange_read(struct weir__exchange *x, void *buf, size_t len)
+/* After an upgrade: what has come already, then what comes, until the peer ends. */
+static ssize_t read_tunnel(struct weir__exchange *x, char *buf, size_t len)
 {
-    if (len == 0)
-        return 0;
-    if (x->body_state == WEIR__BODY_BROKEN)
-        return x->body_err != WEIR_OK ? x->body_err : WEIR_ECLOSED;
-    ssize_t n = 0;
-    if (x->piece.len > 0 || x->body_state == WEIR__BODY_CHUNKED)
-        n = read_chunked(x, buf, len);
-    else if (x->body_state == WEIR__BODY_LENGTH)
-        n = read_length(x, x->ctx, buf, len);
-    x->body_err = n < 0 ? (weir_err)n : WEIR_OK;
+    struct weir__http_in *in = input(x);
+    size_t have = here(x);
+    ssize_t n;
+    if (have > 0) {
+        n = (ssize_t)(len < have ? len : have);
+        memcpy(buf, in->bytes + in->at, (size_t)n);
+        in->at += (uint32_t)n;
+    } else {
+        struct weir__h1_exchange *h = weir__h1_x(x);
+        h->is_reading = true;
+        n = weir__stream_recv(x->ctx, &x->conn->stream, buf, len, weir_never());
+        h->is_reading = false;
+    }
+    if (n == 0)
+        x->body_state = WEIR__BODY_DONE;
+    else if (n < 0)
+        return n == -ECONNRESET || n == -EPIPE ? cut_short(x) : (ssize_t)fail(x, (weir_err)n);
+    weir__exchange_progressed(x, (size_t)n);
+    x->bytes_in += (uint64_t)n;
     return n;
 }
 
-weir_err weir__exchange_read_all(struct weir__exchange *x, size_t max, weir_str *out)
+ssize_t weir__h1_read(struct weir__exchange *x, void *buf, size_t len)
 {
-    uint64_t limit = max != 0 ? max : x->home->server->options.body_max;
-    weir_err err = WEIR_OK;
-    *out = (weir_str){"", 0};
-    if (x->body_state == WEIR__BODY_BROKEN)
-        return x->body_err != WEIR_OK ? x->body_err : WEIR_ECLOSED;
-    if (x->body_state == WEIR__BODY_LENGTH && x->body_left > limit)
-        err = weir__body_is_too_much(x) ? fail(x, WEIR_ETOOLARGE) : WEIR_ETOOLARGE;
-    else if (x->body_state == WEIR__BODY_LENGTH)
-        err = read_length_all(x, out);
-    else if (x->body_state == WEIR__BODY_CHUNKED)
-        err = read_chunked_all(x, limit, out);
-    x->body_err = err;
-    return err;
+    if (WEIR_UNLIKELY(weir__h1_x(x)->is_tunnel))
+        return read_tunnel(x, buf, len);
+    return has_length(x) ? read_length(x, x->ctx, buf, len) : read_chunked(x, buf, len);
 }
 
-uint64_t weir__exchange_body_max(const struct weir__exchange *x)
+weir_err weir__h1_read_all(struct weir__exchange *x, uint64_t max, weir_str *out)
 {
-    return x->home->server->options.body_max;
+    const struct weir__h1_exchange *h = weir__h1_x(x);
+    if (h->is_tunnel)
+        return WEIR_EINVALID; /* it has no end to wait for */
+    if (!has_length(x))
+        return read_chunked_all(x, max, out);
+    if (h->body_left > max)
+        return weir__h1_body_is_too_much(x) ? fail(x, WEIR_ETOOLARGE) : WEIR_ETOOLARGE;
+    return read_length_all(x, out);
 }
 
-int weir__exchange_body_status(weir_err err)
-{
-    switch (err) {
-    case WEIR_ETOOLARGE:
-        return 413;
-    case WEIR_ETIMEDOUT:
-        return 408;
-    case WEIR_EINVALID:
-        return 400;
-    case WEIR_EBUDGET:
-        return 413;
-    case WEIR_ESHUTDOWN:
-    case -ENOMEM:
-        return 503;
-    default:
-        return 0;
-    }
-}
-
-weir_str weir__exchange_trailers(const struct weir__exchange *x)
-{
-    bool is_there = x->body_state == WEIR__BODY_DONE && x->trailers != NULL;
-    return is_there ? (weir_str){x->trailers, x->trailers_len} : (weir_str){"", 0};
-}
-
-bool weir__body_drain(struct weir__exchange *x)
+bool weir__h1_body_drain(struct weir__exchange *x)
 {
     struct weir__ctx *root = x->home->worker->root;
     char scratch[4096];
     uint64_t max = x->home->server->options.drain_max, done = 0;
-    if (weir__body_is_too_much(x))
+    if (weir__h1_body_is_too_much(x))
         return false;
-    x->body_began = weir__self->now;
-    while (x->body_state == WEIR__BODY_LENGTH && done <= max + WEIR__HTTP_IN_SPARE) {
+    weir__h1_x(x)->body_began = weir__self->now;
+    while (x->body_state == WEIR__BODY_COMING && has_length(x) &&
+           done <= max + WEIR__HTTP_IN_SPARE) {
         ssize_t n = read_length(x, root, scratch, sizeof scratch);
         if (n < 0)
             return false;
         done += (uint64_t)n;
     }
-    while (x->body_state == WEIR__BODY_CHUNKED && done <= max) {
+    while (x->body_state == WEIR__BODY_COMING && done <= max) {
         weir_str piece;
         if (next_piece(x, root, &piece) != WEIR_OK)
             return false;

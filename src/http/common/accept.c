@@ -10,7 +10,7 @@
  */
 #include "base/alloc.h"
 #include "base/sanitizer.h"
-#include "http/conn.h"
+#include "http/common/conn.h"
 #include "os/sys.h"
 
 #include <fcntl.h>

@@ -6,7 +6,7 @@
  * so that draining and cancelling need no memory and wait for nobody; `open` counts connections and
  * such messages, and at 0 nothing of the server is at work on any worker.
  */
-#include "http/server.h"
+#include "http/common/server.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/trap.h"
-#include "http/conn.h"
+#include "http/common/conn.h"
 #include "net/listener.h"
 #include "os/sys.h"
 
@@ -51,9 +51,10 @@ static void set_defaults(struct weir__http_server_options *o)
     o->linger_bytes_max = DEFAULT(o->linger_bytes_max, 256u << 20);
 }
 
-struct weir__http_server *weir__http_server_new(struct weir__runtime *rt,
-                                                const struct weir__http_server_options *options,
-                                                const struct weir__http_app *app)
+struct weir__http_server *weir__server_new(struct weir__runtime *rt,
+                                           const struct weir__http_server_options *options,
+                                           const struct weir__http_app *app,
+                                           const struct weir__http_versions *versions)
 {
     struct weir__http_server *s = weir__calloc(1, sizeof *s);
     if (s == NULL)
@@ -63,8 +64,9 @@ struct weir__http_server *weir__http_server_new(struct weir__runtime *rt,
     s->options = *options;
     set_defaults(&s->options);
     s->app = *app;
-    s->limits = (struct weir__http1_limits){s->options.head_bytes_max, s->options.line_bytes_max,
-                                            s->options.fields_max};
+    s->versions = versions;
+    s->limits = (struct weir__http_limits){s->options.head_bytes_max, s->options.line_bytes_max,
+                                           s->options.fields_max};
     s->in_bytes = s->options.head_bytes_max + WEIR__HTTP_IN_SPARE;
     s->count = rt->worker_count - rt->options.extra_workers;
     weir__latch_init(&s->open, 0);
@@ -160,10 +162,10 @@ static void on_end(struct weir__task *t)
 static void drain_one(struct weir__http_conn *c, void *arg)
 {
     (void)arg;
-    if (c->state == WEIR__CONN_REST)
-        weir__conn_drain(c);
-    else if (c->state == WEIR__CONN_LINGER)
+    if (c->state == WEIR__CONN_LINGER)
         weir__linger_hurry(c);
+    else
+        c->version->drain(c);
 }
 
 /*
@@ -190,10 +192,10 @@ static void cancel_one(struct weir__http_conn *c, void *arg)
 {
     weir_reason reason = (weir_reason)atomic_load(&c->home->server->cancel_reason);
     (void)arg;
-    if (c->state != WEIR__CONN_ACTIVE)
+    if (c->state == WEIR__CONN_LINGER)
         weir__conn_close(c);
-    else if (c->x != NULL && c->x->ctx != NULL && c->x->ctx->reason == WEIR_REASON_NONE)
-        weir__ctx_cancel(c->x->ctx, reason);
+    else
+        c->version->cancel(c, reason);
 }
 
 static void on_cancel(struct weir__task *t)
@@ -205,13 +207,10 @@ static void on_cancel(struct weir__task *t)
 static void close_one(struct weir__http_conn *c, void *arg)
 {
     (void)arg;
-    if (c->state != WEIR__CONN_ACTIVE) {
+    if (c->state == WEIR__CONN_LINGER)
         weir__conn_close(c);
-        return;
-    }
-    /* Its fiber is sending or draining: it finds the descriptor closed, and ends. */
-    c->is_closing = c->is_broken = true;
-    weir__stream_close(&c->stream);
+    else
+        c->version->cut(c);
 }
 
 static void on_close(struct weir__task *t)
@@ -372,22 +371,25 @@ void weir__http_server_free(struct weir__http_server *s, struct weir__ctx *c)
 
 /* --- numbers ---------------------------------------------------------------------------------- */
 
+struct each {
+    void (*fn)(struct weir__exchange *x, void *arg);
+    void *arg;
+};
+
 static void each_active(struct weir__http_conn *c, void *arg)
 {
-    void **call = arg;
-    void (*fn)(struct weir__exchange * x, void *arg);
-    memcpy(&fn, call[0], sizeof fn);
-    if (c->x != NULL && c->x->ctx != NULL)
-        fn(c->x, call[1]);
+    const struct each *call = arg;
+    if (c->state == WEIR__CONN_ACTIVE)
+        c->version->each(c, call->fn, call->arg);
 }
 
 void weir__http_server_each_active(struct weir__http_server *s,
                                    void (*fn)(struct weir__exchange *x, void *arg), void *arg)
 {
     struct weir__http_worker *home = s->homes[weir__self->index];
-    void *call[2] = {&fn, arg};
+    struct each call = {fn, arg};
     if (home != NULL)
-        weir__idle_each(home, each_active, call);
+        weir__idle_each(home, each_active, &call);
 }
 
 static void add(struct weir__http_stats *to, const struct weir__http_counters *n)

@@ -1,11 +1,11 @@
 /*
- * The HTTP/1.1 server: listeners, connections on every worker, limits and time-outs, drain. What
- * answers is the `app` table; the server answers by itself only what never becomes a request.
+ * The server: listeners, connections on every worker, limits and time-outs, drain. What answers is
+ * the `app` table; the server answers by itself only what never becomes a request.
  */
-#ifndef WEIR_HTTP_SERVER_H
-#define WEIR_HTTP_SERVER_H
+#ifndef WEIR_HTTP_COMMON_SERVER_H
+#define WEIR_HTTP_COMMON_SERVER_H
 
-#include "http/exchange.h"
+#include "http/common/exchange.h"
 #include "net/listener.h"
 #include "rt/runtime.h"
 
@@ -70,13 +70,21 @@ struct weir__http_stats {
 
 struct weir__http_server;
 
+/* The versions of HTTP that a server speaks. */
+struct weir__http_version;
+struct weir__http_versions {
+    const struct weir__http_version *h1; /* every connection begins with it */
+    const struct weir__http_version *h2; /* NULL: not built */
+};
+
 /*
  * A server without listeners. The options are copied; `app` too. NULL: no memory. Any thread,
- * before the workers run too.
+ * before the workers run too. `versions` is constant.
  */
-struct weir__http_server *weir__http_server_new(struct weir__runtime *rt,
-                                                const struct weir__http_server_options *options,
-                                                const struct weir__http_app *app);
+struct weir__http_server *weir__server_new(struct weir__runtime *rt,
+                                           const struct weir__http_server_options *options,
+                                           const struct weir__http_app *app,
+                                           const struct weir__http_versions *versions);
 
 /*
  * Opens a listening socket; connections wait in its backlog until start. On failure -errno and one

@@ -10,7 +10,7 @@
 #include "base/sanitizer.h"
 #include "base/assert.h"
 #include "base/trap.h"
-#include "http/conn.h"
+#include "http/common/conn.h"
 
 #define SLAB_BYTES (64u << 10)
 
@@ -132,7 +132,7 @@ struct weir__http_out *weir__pool_out(struct weir__http_worker *home)
         out = weir__malloc(WEIR__HTTP_OUT_BYTES);
     }
     if (out != NULL)
-        *out = (struct weir__http_out){.chunk_at = WEIR__NO_CHUNK};
+        *out = (struct weir__http_out){.mark = UINT32_MAX};
     return out;
 }
 

@@ -12,7 +12,7 @@
  * looks again at what there is to send. While there is a sender nobody else sends or adds.
  */
 #include "base/assert.h"
-#include "http/conn.h"
+#include "http/h1/h1.h"
 #include "rt/panic.h"
 
 #include <string.h>
@@ -28,13 +28,13 @@ static uint32_t room_of(const struct weir__http_out *out)
 void weir__out_seal(struct weir__http_conn *c)
 {
     static const char digits[] = "0123456789abcdef";
-    struct weir__http_out *out = c->out;
-    if (out == NULL || out->chunk_at == WEIR__NO_CHUNK)
+    struct weir__http_out *out = weir__h1(c)->out;
+    if (out == NULL || out->mark == WEIR__NO_CHUNK)
         return;
-    char *head = out->bytes + out->chunk_at;
-    uint32_t size = out->len - out->chunk_at - WEIR__CHUNK_HEAD;
+    char *head = out->bytes + out->mark;
+    uint32_t size = out->len - out->mark - WEIR__CHUNK_HEAD;
     if (size == 0) {
-        out->len = out->chunk_at;
+        out->len = out->mark;
     } else {
         for (int i = 0; i < 4; i++)
             head[i] = digits[size >> (12 - 4 * i) & 15];
@@ -42,49 +42,57 @@ void weir__out_seal(struct weir__http_conn *c)
         memcpy(out->bytes + out->len, "\r\n", 2);
         out->len += 2;
     }
-    out->chunk_at = WEIR__NO_CHUNK;
+    out->mark = WEIR__NO_CHUNK;
+}
+
+/* An encoder is just writing into it: nothing may move. */
+static bool is_window_open(struct weir__http_conn *c)
+{
+    const struct weir__exchange *x = weir__h1(c)->x;
+    return x != NULL && x->response == WEIR__RESPONSE_WINDOW;
 }
 
 /* What of the output may leave now. */
-static uint32_t final_end(const struct weir__http_conn *c)
+static uint32_t final_end(struct weir__http_conn *c)
 {
-    const struct weir__http_out *out = c->out;
-    bool is_window_open = c->x != NULL && c->x->is_window_open;
-    return is_window_open && out->chunk_at != WEIR__NO_CHUNK ? out->chunk_at : out->len;
+    const struct weir__http_out *out = weir__h1(c)->out;
+    return is_window_open(c) && out->mark != WEIR__NO_CHUNK ? out->mark : out->len;
 }
 
 void weir__out_taken(struct weir__http_conn *c, size_t n)
 {
+    struct weir__exchange *x = weir__h1(c)->x;
     weir__counter_add(&c->home->count.bytes_out, n);
-    if (c->x != NULL && c->x->ctx != NULL && c->x->is_started)
-        weir__exchange_progressed(c->x, n);
+    if (x != NULL && x->ctx != NULL && x->response != WEIR__RESPONSE_NONE)
+        weir__exchange_progressed(x, n);
 }
 
 static void sent(struct weir__http_conn *c, size_t n)
 {
-    struct weir__http_out *out = c->out;
+    const struct weir__h1 *h = weir__h1(c);
+    struct weir__http_out *out = h->out;
     size_t here = out != NULL ? out->len - out->at : 0;
     weir__out_taken(c, n);
-    if (out != NULL) {
-        out->at += (uint32_t)(n < here ? n : here);
-        if (c->x != NULL && c->x->is_started && out->at > c->x->out_from)
-            c->x->is_out_kept = false;
-    }
+    if (out == NULL)
+        return;
+    out->at += (uint32_t)(n < here ? n : here);
+    if (h->x != NULL && h->x->response != WEIR__RESPONSE_NONE &&
+        out->at > weir__h1_x(h->x)->out_from)
+        weir__h1_x(h->x)->out_from = WEIR__H1_LEFT;
 }
 
 static void rewind_empty(struct weir__http_conn *c)
 {
-    struct weir__http_out *out = c->out;
-    if (out == NULL || out->at < out->len || (c->x != NULL && c->x->is_window_open))
+    struct weir__http_out *out = weir__h1(c)->out;
+    if (out == NULL || out->at < out->len || is_window_open(c))
         return;
     out->len = out->at = 0;
-    if (c->x != NULL)
-        c->x->out_from = 0;
 }
 
 static weir_err broke(struct weir__http_conn *c, weir_err err)
 {
-    struct weir__exchange *x = c->x;
+    struct weir__exchange *x = weir__h1(c)->x;
+    struct weir__http_out *out = weir__h1(c)->out;
     if (err == WEIR_ETIMEDOUT) {
         weir__counter_add(&c->home->count.timeouts_write, 1);
         c->is_reset_due = true;
@@ -92,19 +100,19 @@ static weir_err broke(struct weir__http_conn *c, weir_err err)
         err = WEIR_ECLIENTGONE;
     }
     c->is_broken = c->is_closing = true;
-    if (c->out != NULL)
-        c->out->len = c->out->at = 0, c->out->chunk_at = WEIR__NO_CHUNK;
-    if (x != NULL && x->ctx != NULL && !x->is_complete)
+    if (out != NULL)
+        out->len = out->at = 0, out->mark = WEIR__NO_CHUNK;
+    if (x != NULL && x->ctx != NULL && x->response != WEIR__RESPONSE_WHOLE)
         weir__ctx_cancel(x->ctx, WEIR_REASON_CLIENT_GONE);
     return err;
 }
 
 void weir__out_push(struct weir__http_conn *c)
 {
-    struct weir__http_out *out = c->out;
+    struct weir__http_out *out = weir__h1(c)->out;
     if (out == NULL || c->is_broken || weir__stream_has_sender(&c->stream))
         return;
-    if (c->x == NULL || !c->x->is_window_open)
+    if (!is_window_open(c))
         weir__out_seal(c);
     uint32_t end = final_end(c);
     if (end == out->at)
@@ -148,10 +156,11 @@ static void be_the_only_one(const struct weir__http_conn *c)
 }
 
 /* How long to wait before looking at what the kernel has got rid of: a part of what is allowed. */
-static weir_dur slice_of(const struct weir__http_conn *c)
+static weir_dur slice_of(struct weir__http_conn *c)
 {
+    const struct weir__exchange *x = weir__h1(c)->x;
     weir_dur write = c->home->server->options.write_timeout;
-    weir_dur whole = c->x != NULL && c->x->ctx != NULL ? c->x->timeout : weir_no_timeout();
+    weir_dur whole = x != NULL && x->ctx != NULL ? x->timeout : weir_no_timeout();
     int64_t ns = write.ns > 0 ? write.ns : INT64_MAX;
     ns = whole.ns > 0 && whole.ns < ns ? whole.ns : ns;
     return (weir_dur){ns == INT64_MAX ? ns : ns / 3 + 1};
@@ -163,11 +172,12 @@ static weir_dur slice_of(const struct weir__http_conn *c)
  */
 static void see_progress(struct weir__http_conn *c, struct weir__sending *s, int *unsent)
 {
+    struct weir__exchange *x = weir__h1(c)->x;
     int now = weir__stream_unacknowledged(&c->stream);
     if (now >= 0 && now < *unsent) {
         weir__sending_gets_on(s, (size_t)(*unsent - now));
-        if (c->x != NULL && c->x->ctx != NULL && c->x->is_started)
-            weir__exchange_progressed(c->x, (size_t)(*unsent - now));
+        if (x != NULL && x->ctx != NULL && x->response != WEIR__RESPONSE_NONE)
+            weir__exchange_progressed(x, (size_t)(*unsent - now));
     }
     *unsent = now;
 }
@@ -200,7 +210,7 @@ weir_err weir__out_wait(struct weir__http_conn *c, struct weir__ctx *ctx, struct
 /* One send of what is left of both, without a wait. */
 static ssize_t send_some(struct weir__http_conn *c, weir_str tail)
 {
-    struct weir__http_out *out = c->out;
+    struct weir__http_out *out = weir__h1(c)->out;
     struct iovec vec[2];
     int n = 0;
     if (out != NULL && out->at < out->len)
@@ -222,8 +232,8 @@ weir_err weir__out_flush(struct weir__http_conn *c, struct weir__ctx *ctx, weir_
         return WEIR_ECLIENTGONE;
     be_the_only_one(c);
     weir__out_seal(c);
-    while (left_in(c->out) + tail.len > 0 || weir__stream_has_unsent(&c->stream)) {
-        size_t before = left_in(c->out);
+    while (left_in(weir__h1(c)->out) + tail.len > 0 || weir__stream_has_unsent(&c->stream)) {
+        size_t before = left_in(weir__h1(c)->out);
         ssize_t n = send_some(c, tail);
         if (n == -EAGAIN) {
             /* What is in the buffer may be sent by another later; a tail is not ours. */
@@ -249,11 +259,12 @@ weir_err weir__out_reserve(struct weir__http_conn *c, struct weir__ctx *ctx, siz
     if (WEIR_UNLIKELY(c->is_broken))
         return WEIR_ECLIENTGONE;
     be_the_only_one(c);
-    if (c->out == NULL)
-        c->out = weir__pool_out(c->home);
-    if (WEIR_UNLIKELY(c->out == NULL))
+    struct weir__h1 *h = weir__h1(c);
+    if (h->out == NULL)
+        h->out = weir__pool_out(c->home);
+    if (WEIR_UNLIKELY(h->out == NULL))
         return -ENOMEM;
-    if (WEIR_LIKELY(room_of(c->out) >= n && CAPACITY > TAIL + c->out->len))
+    if (WEIR_LIKELY(room_of(h->out) >= n && CAPACITY > TAIL + h->out->len))
         return WEIR_OK;
     return weir__out_flush(c, ctx, (weir_str){"", 0});
 }

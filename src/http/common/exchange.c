@@ -3,10 +3,10 @@
  * response. The lines are kept as they will be sent, in a piece inside the exchange, so that
  * beginning a response is one copy; a longer set of them moves to the context's memory.
  */
-#include "http/exchange.h"
+#include "http/common/exchange.h"
 
 #include "base/assert.h"
-#include "http/conn.h"
+#include "http/common/conn.h"
 
 #include <string.h>
 
@@ -20,18 +20,13 @@ size_t weir__http_piece(const void *exchange, size_t nth, const void **at)
         *at = x;
         return sizeof *x;
     }
-    if (nth > 1 || x->conn == NULL || x->conn->in == NULL)
-        return 0;
-    *at = x->conn->in;
-    return sizeof *x->conn->in + x->home->server->in_bytes;
+    return nth == 1 ? x->ops->piece(x, at) : 0;
 }
 
 weir_str weir__exchange_header(const struct weir__exchange *x, weir_str name)
 {
     int i = weir__http_head_find(&x->head, x->bytes, name, 0);
-    if (i < 0)
-        return (weir_str){NULL, 0};
-    return weir__http_head_value(&x->head, x->bytes, (unsigned)i);
+    return i >= 0 ? weir__exchange_field_value(x, (unsigned)i) : (weir_str){NULL, 0};
 }
 
 const struct weir__endpoint *weir__exchange_peer(const struct weir__exchange *x)
@@ -108,7 +103,7 @@ static weir_err make_room(struct weir__exchange *x, size_t n)
 
 static weir_err check_line(const struct weir__exchange *x, weir_str name, weir_str value)
 {
-    if (x->is_started)
+    if (x->response != WEIR__RESPONSE_NONE)
         return WEIR_ECLOSED;
     if (is_framing(name) || !weir__http_name_is_valid(name) || !weir__http_value_is_valid(value))
         return WEIR_EINVALID;
@@ -126,6 +121,7 @@ static void put_line(struct weir__exchange *x, weir_str name, weir_str value)
     struct weir__http1_writer w;
     weir__http1_writer_init(&w, x->extra + x->extra_len, x->extra_cap - x->extra_len);
     weir__http1_write_field_trusted(&w, name, value);
+    WEIR_ASSERT(w.err == WEIR_OK, "X1: there was room for the line");
     x->extra_len = (uint32_t)(w.at - x->extra);
     if (weir_str_ieq(name, WEIR_S("Content-Type")))
         x->has_type = true;
@@ -141,8 +137,8 @@ weir_err weir__exchange_header_add(struct weir__exchange *x, weir_str name, weir
     return err;
 }
 
-/* The next line from offset *at on; false at the end. */
-static bool next_line(const struct weir__exchange *x, uint32_t *at, weir_str *name, weir_str *value)
+bool weir__response_next_line(const struct weir__exchange *x, uint32_t *at, weir_str *name,
+                              weir_str *value)
 {
     const char *line = x->extra + *at, *end = x->extra + x->extra_len;
     if (line == end)
@@ -158,7 +154,7 @@ static bool next_line(const struct weir__exchange *x, uint32_t *at, weir_str *na
 weir_str weir__exchange_header_added(const struct weir__exchange *x, weir_str wanted)
 {
     weir_str name, value;
-    for (uint32_t at = 0; next_line(x, &at, &name, &value);) {
+    for (uint32_t at = 0; weir__response_next_line(x, &at, &name, &value);) {
         if (weir_str_ieq(name, wanted))
             return value;
     }
@@ -181,9 +177,9 @@ static bool remove_lines(struct weir__exchange *x, const struct pick *p)
 {
     weir_str name, value;
     bool was_there = false;
-    if (x->is_started)
+    if (x->response != WEIR__RESPONSE_NONE)
         return false;
-    for (uint32_t at = 0, from = 0; next_line(x, &at, &name, &value); from = at) {
+    for (uint32_t at = 0, from = 0; weir__response_next_line(x, &at, &name, &value); from = at) {
         if (!is_picked(p, name, value))
             continue;
         memmove(x->extra + from, x->extra + at, x->extra_len - at);
@@ -206,7 +202,7 @@ static size_t bytes_of(const struct weir__exchange *x, const struct pick *p)
 {
     weir_str name, value;
     size_t bytes = 0;
-    for (uint32_t at = 0; next_line(x, &at, &name, &value);) {
+    for (uint32_t at = 0; weir__response_next_line(x, &at, &name, &value);) {
         if (is_picked(p, name, value))
             bytes += line_bytes(name, value);
     }

@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 #include "base/metric.h"
-#include "http/server.h"
+#include "http/common/server.h"
 
 struct numbers {
     struct weir__http_stats s;

@@ -1,20 +1,18 @@
 /*
- * The inside of the server's connections, for the files of this room. A connection at rest is this
- * struct in a slab, a place in a bucket of seconds, and nothing else. With a request's head
- * complete it is bound to a fiber, an exchange and an input buffer of its worker's pools.
+ * The inside of the server's connections, for what knows no version and for the versions of HTTP. A
+ * connection at rest is this struct in a slab, a place in a bucket of seconds, and nothing else.
+ * What speaks on it is its version, a table of operations that common code calls.
  *
  * N1: a connection is in exactly one bucket of its worker, from accept to close.
- * N2: `x` and `in` are set exactly while it is ACTIVE; only its fiber frees it then.
- * N3: output is sent before its fiber waits for anything (before_park).
- * N5: while the stream has a sender (S1) nobody else touches the output.
+ * N4: only a connection at rest, of which nothing has been read, goes to another worker.
  */
-#ifndef WEIR_HTTP_CONN_H
-#define WEIR_HTTP_CONN_H
+#ifndef WEIR_HTTP_COMMON_CONN_H
+#define WEIR_HTTP_COMMON_CONN_H
 
 #include "base/counter.h"
 #include "base/list.h"
-#include "http/exchange.h"
-#include "http/server.h"
+#include "http/common/exchange.h"
+#include "http/common/server.h"
 #include "net/stream.h"
 #include "rt/latch.h"
 #include "rt/worker.h"
@@ -25,19 +23,40 @@
 #define WEIR__HTTP_BUCKETS 128           /* seconds; what is due later is looked at once a round */
 #define WEIR__HTTP_LISTENERS 8
 #define WEIR__HTTP_POOL_KEPT 64 /* idle buffers and exchanges that a worker keeps of each kind */
+#define WEIR__CONN_OWN 32       /* bytes that a version keeps in a connection */
 
 enum weir__conn_state {
     WEIR__CONN_REST,   /* between requests */
-    WEIR__CONN_HEAD,   /* a head has begun and is not complete: `partial` has it */
-    WEIR__CONN_ACTIVE, /* bound to a fiber */
+    WEIR__CONN_HEAD,   /* a head has begun and is not complete */
+    WEIR__CONN_ACTIVE, /* fibers are at work for it */
     WEIR__CONN_LINGER /* answered and shut; what still comes is thrown away until the peer closes */
 };
 
-/* The beginning of a head, kept until the rest comes. */
-struct weir__http_partial {
-    uint32_t len;
-    struct weir__http_head head; /* how far it has been parsed */
-    char bytes[];
+/* A version of HTTP, for common code. None of it waits; all but `on_ready` may come at any time. */
+struct weir__http_version {
+    const char *name; /* "HTTP/1.1" */
+    /* At rest it is its struct and its stream: another worker may take it over. */
+    bool is_movable;
+    /* An event, or the end of what somebody else did first: there may be something to receive. */
+    void (*on_ready)(struct weir__http_conn *c);
+    /*
+     * Takes over a connection on which another version has received `bytes`, which it does not
+     * speak. It closes it if it cannot.
+     */
+    void (*take_over)(struct weir__http_conn *c, weir_str bytes);
+    /* Its state has lasted too long. */
+    void (*timed_out)(struct weir__http_conn *c);
+    /* The service ends: nothing may be at rest any more, what runs is answered. */
+    void (*drain)(struct weir__http_conn *c);
+    /* What runs on it is cancelled; it is closed when nothing does. */
+    void (*cancel)(struct weir__http_conn *c, weir_reason reason);
+    /* It is closed; where fibers are at work, they find it broken and do that. */
+    void (*cut)(struct weir__http_conn *c);
+    /* Frees what the version has in `own`, before the stream is closed. */
+    void (*release)(struct weir__http_conn *c);
+    /* Calls `fn` for each request that runs on it. */
+    void (*each)(struct weir__http_conn *c, void (*fn)(struct weir__exchange *x, void *arg),
+                 void *arg);
 };
 
 struct weir__http_in {
@@ -49,13 +68,10 @@ struct weir__http_in {
 /* For weir__exchange_piece: what its handler may have views of. */
 size_t weir__http_piece(const void *exchange, size_t nth, const void **at);
 
-#define WEIR__NO_CHUNK UINT32_MAX
-#define WEIR__CHUNK_HEAD 6 /* four hex digits and CRLF: a chunk is never larger than the buffer */
-
 struct weir__http_out {
     struct weir__http_out *next_free;
-    uint32_t len, at;  /* bytes written; those before `at` are sent */
-    uint32_t chunk_at; /* where the chunk begins that is being filled; WEIR__NO_CHUNK: none */
+    uint32_t len, at; /* bytes written; those before `at` are sent */
+    uint32_t mark;    /* of who fills it; UINT32_MAX in a new one */
     char bytes[];
 };
 
@@ -63,22 +79,24 @@ struct weir__http_conn {
     struct weir__stream stream;
     struct weir__http_worker *home;
     struct weir__list in_bucket; /* weir__http_worker.buckets; free: next is the next free one */
-    struct weir__exchange *x;
-    struct weir__http_in *in;
-    struct weir__http_out *out;
-    struct weir__http_partial *partial;
-    uint32_t due;          /* tick at which its state has lasted too long */
-    uint32_t look_at;      /* tick of its bucket; never after `due` */
-    uint32_t requests;     /* so far */
-    uint8_t state;         /* enum weir__conn_state */
-    bool is_closing;       /* no further request is read */
-    bool is_broken;        /* nothing can be sent any more */
-    bool is_peer_shut;     /* the peer has shut its side, or is gone */
-    bool is_reset_due;     /* end it so that the peer sees an error */
-    bool is_dirty;         /* there may be bytes that nobody reads: linger when closing */
-    uint32_t linger_until; /* tick at which LINGER ends, whatever comes */
-    uint64_t lingered;     /* bytes thrown away in it */
+    const struct weir__http_version *version;
+    uint32_t due;      /* tick at which its state has lasted too long */
+    uint32_t look_at;  /* tick of its bucket; never after `due` */
+    uint32_t requests; /* so far */
+    uint8_t state;     /* enum weir__conn_state */
+    bool is_closing;   /* no further request is read */
+    bool is_broken;    /* nothing can be sent any more */
+    bool is_peer_shut; /* the peer has shut its side, or is gone */
+    bool is_reset_due; /* end it so that the peer sees an error */
+    bool is_dirty;     /* there may be bytes that nobody reads: linger when closing */
     struct weir__endpoint peer;
+    union {
+        _Alignas(8) char own[WEIR__CONN_OWN]; /* its version's */
+        struct {
+            uint64_t bytes; /* thrown away so far */
+            uint32_t until; /* tick at which it ends, whatever comes */
+        } linger;           /* in LINGER */
+    };
 };
 
 /* Counters of one worker: written there, read anywhere. */
@@ -143,7 +161,8 @@ struct weir__http_server {
     struct weir__runtime *runtime;
     struct weir__http_server_options options;
     struct weir__http_app app;
-    struct weir__http1_limits limits;
+    struct weir__http_limits limits;
+    const struct weir__http_versions *versions;
     uint32_t in_bytes; /* size of an input buffer's bytes */
     unsigned first, count;
     int listeners[WEIR__HTTP_LISTENERS];
@@ -172,40 +191,71 @@ void weir__conn_adopt(struct weir__http_worker *home, struct weir__detached d,
 /* Gives back the struct of a connection at rest; its stream goes on elsewhere. */
 struct weir__detached weir__conn_let_go(struct weir__http_conn *c);
 
+/* From now on `to` speaks on it, which is given what was received. Nothing is in `own`. */
+void weir__conn_switch(struct weir__http_conn *c, const struct weir__http_version *to,
+                       weir_str bytes);
+
 /*
  * Nobody may be at rest any more: closes it. One that was just made has a moment to send its first
  * request, for its client knows of nothing but a connection that was accepted.
  */
 void weir__conn_drain(struct weir__http_conn *c);
 
-/* Closes it and gives it back. Not while it is ACTIVE, but by its fiber. */
+/*
+ * The last answer has left, and nothing is in `own`: closes it, but lingers when its client may
+ * still be sending, which must not be reset before it has read that answer.
+ */
+void weir__conn_finish(struct weir__http_conn *c);
+
+/* Closes it and gives it back. Its fibers have gone. */
 void weir__conn_close(struct weir__http_conn *c);
 
 /* Its state has lasted too long. */
 void weir__conn_timed_out(struct weir__http_conn *c);
 
-/*
- * The next head that is in the input buffer: true when `x` has one, or is the refusal of a
- * malformed one. In its fiber.
- */
-bool weir__conn_next_head(struct weir__http_conn *c);
+/* Where it goes when it has half a request, or none: to HEAD or REST, with their time-outs. */
+void weir__conn_rest(struct weir__http_conn *c, bool has_begun);
 
-/* The same, after receiving what the kernel has. Does not wait; lets other fibers run first. */
-bool weir__conn_receive_head(struct weir__http_conn *c);
-
-/* The fiber is done with it: to rest, to linger, or closed. */
-void weir__conn_unbind(struct weir__http_conn *c);
-
-/* --- the fiber: serve.c ----------------------------------------------------------------------- */
-
-/* The main of the fiber that a connection is bound to. */
-void weir__conn_serve(void *conn);
+/* --- one request: serve.c --------------------------------------------------------------------- */
 
 /*
- * Something happened to the peer while a request runs: cancels it if that means that nobody waits
- * for it.
+ * Opens an exchange whose head and `ops` are there, and its context, in the running fiber, whose
+ * context that becomes. False: no memory.
  */
-void weir__conn_peer_shut(struct weir__http_conn *c);
+bool weir__exchange_open(struct weir__exchange *x);
+
+/* Has it answered: by the app, or as the refusal that it is. */
+void weir__exchange_answer(struct weir__exchange *x);
+
+/*
+ * The handler has returned, or unwound: sees to it that there is exactly one of a whole response,
+ * one that is visibly cut, and none because nobody is there; counts it and tells the app.
+ */
+void weir__exchange_settle(struct weir__exchange *x);
+
+/* Its context ends, and with it what the request owned. Its memory is given back by the caller. */
+void weir__exchange_close(struct weir__exchange *x);
+
+/*
+ * A panic has unwound the handler: counts and records it, and answers unless a response has left.
+ * Then settle and close as always. False: even that has panicked; the response is cut.
+ */
+struct weir__panic_info;
+bool weir__exchange_panicked(struct weir__exchange *x, const struct weir__panic_info *info,
+                             void (*settle)(void *arg), void *arg);
+
+/* Makes of it the refusal of a request that there never was. `why` is constant. */
+void weir__exchange_refuse(struct weir__exchange *x, int status, const char *why);
+
+/* Makes sure that the request has an answer: by the app's `refuse`, else a line of text. */
+void weir__response_refuse(struct weir__exchange *x, int status, const char *why);
+
+/*
+ * Bytes of the request's body have come, or of its response have gone: it is not stuck. Its
+ * deadline moves on for every 16 KiB, so that who is merely slow is not cut off.
+ */
+#define WEIR__PROGRESS_BYTES (16u << 10)
+void weir__exchange_progressed(struct weir__exchange *x, size_t n);
 
 /* --- the end in stages: linger.c -------------------------------------------------------------- */
 
@@ -235,51 +285,6 @@ static inline uint32_t weir__idle_after(const struct weir__http_worker *home, ui
 {
     return ticks == UINT32_MAX ? UINT32_MAX : home->tick + ticks;
 }
-
-/* --- output: output.c ------------------------------------------------------------------------- */
-
-/*
- * Room for `n` bytes (at most WEIR__OUT_ROOM_MAX) at the output's end; sends what is there if need
- * be. May wait in `ctx`.
- */
-#define WEIR__OUT_ROOM_MAX (WEIR__HTTP_OUT_BYTES - 256u)
-weir_err weir__out_reserve(struct weir__http_conn *c, struct weir__ctx *ctx, size_t n);
-
-/* How a sender gets on, from its first wait on: write_timeout is for each WEIR__PROGRESS_BYTES. */
-struct weir__sending {
-    weir_time from; /* when it last got on by so much; 0: it has not had to wait */
-    uint64_t bytes; /* taken by the client since then */
-};
-
-/* The client has taken `n` bytes more. */
-void weir__sending_gets_on(struct weir__sending *s, size_t n);
-
-/*
- * The socket takes no more: waits in `ctx` until it does, as the connection's sender. On an error
- * (gone, too slow, the reason) the connection is broken, but for a reason when `is_resumable`: then
- * another may send what is left.
- */
-weir_err weir__out_wait(struct weir__http_conn *c, struct weir__ctx *ctx, struct weir__sending *s,
-                        bool is_resumable);
-
-/* The client took `n` bytes that did not lie in the output buffer. */
-void weir__out_taken(struct weir__http_conn *c, size_t n);
-
-/*
- * Bytes of the request's body have come, or of its response have gone: it is not stuck. Its
- * deadline moves on for every 16 KiB, so that who is merely slow is not cut off.
- */
-#define WEIR__PROGRESS_BYTES (16u << 10)
-void weir__exchange_progressed(struct weir__exchange *x, size_t n);
-
-/* Sends all that is final, then `tail` (not copied; may be empty). May wait in `ctx`. */
-weir_err weir__out_flush(struct weir__http_conn *c, struct weir__ctx *ctx, weir_str tail);
-
-/* The same as far as it goes without a wait. */
-void weir__out_push(struct weir__http_conn *c);
-
-/* Ends the chunk that is being filled, if any. */
-void weir__out_seal(struct weir__http_conn *c);
 
 /* --- pools: pool.c ---------------------------------------------------------------------------- */
 
@@ -326,26 +331,6 @@ static inline bool weir__late_is_possible(const struct weir__http_worker *home)
 {
     return home->server->count > 1 && weir__worker_may_be_late(home->worker);
 }
-
-/* --- body and response ------------------------------------------------------------------------ */
-
-/* Prepares the reading of the body that the head announces. */
-void weir__body_begin(struct weir__exchange *x);
-
-/* True when all of the body is in the input buffer already. */
-bool weir__body_is_here(const struct weir__exchange *x);
-
-/*
- * Reads what is left of the body, up to `drain_max` bytes; false when the connection cannot go on.
- * May wait.
- */
-bool weir__body_drain(struct weir__exchange *x);
-
-/* True when drain would give up: known before the head of the response is written. */
-bool weir__body_is_too_much(const struct weir__exchange *x);
-
-/* Makes sure that the request has an answer: by the app's `refuse`, else a line of text. */
-void weir__response_refuse(struct weir__exchange *x, int status, const char *why);
 
 /* --- accepting: accept.c ---------------------------------------------------------------------- */
 
