@@ -104,6 +104,8 @@ struct weir__poller_ops {
     void (*wake)(struct weir__poller *p);
     /* A stream socket to be connected, of that AF_ family: its number, or -errno. */
     int (*socket)(struct weir__poller *p, int family);
+    /* The same of datagrams: connecting is done at once, and a receive takes one, from the peer. */
+    int (*datagram)(struct weir__poller *p, int family);
     weir_err (*watch)(struct weir__poller *p, struct weir__fd *fd);
     /* `is_closing`: the descriptor is closed next, which makes the kernel forget it too. */
     void (*unwatch)(struct weir__poller *p, struct weir__fd *fd, bool is_closing);
@@ -153,6 +155,11 @@ static inline bool weir__poller_submit(struct weir__poller *p, struct weir__op *
 static inline int weir__poller_socket(struct weir__poller *p, int family)
 {
     return p->ops->socket(p, family);
+}
+
+static inline int weir__poller_datagram(struct weir__poller *p, int family)
+{
+    return p->ops->datagram(p, family);
 }
 
 static inline weir_err weir__poller_shutdown(struct weir__poller *p, int num)

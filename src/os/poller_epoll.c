@@ -16,6 +16,15 @@
 #define FRESH_TICKS 100000 /* under 100 us from 1 GHz on: a tenth of what a timer is exact to */
 #define GAP_TICKS 50000    /* under 50 us from 1 GHz on, and some twenty times what a poll costs */
 
+/*
+ * A peer that is gone without a word: what was sent and nobody has acknowledged ends a connection
+ * after 30 s; at rest the first probe goes out after 30 s, and the third that is lost is the end.
+ */
+#define UNHEARD_MS 30000
+#define KEEP_IDLE_S 30
+#define KEEP_EACH_S 10
+#define KEEP_PROBES 3
+
 struct state {
     int ep;
     int event_fd;
@@ -167,10 +176,9 @@ static void epoll_wake(struct weir__poller *p)
     (void)weir__sys_write(s->event_fd, &one, sizeof one);
 }
 
-static void set(int num, int level, int name)
+static void set(int num, int level, int name, int value)
 {
-    int one = 1;
-    (void)weir__sys_setsockopt(num, level, name, &one, sizeof one);
+    (void)weir__sys_setsockopt(num, level, name, &value, sizeof value);
 }
 
 static int epoll_socket(struct weir__poller *p, int family)
@@ -178,10 +186,20 @@ static int epoll_socket(struct weir__poller *p, int family)
     (void)p;
     int num = weir__sys_socket(family, SOCK_STREAM, 0);
     if (num >= 0 && family != AF_UNIX) {
-        set(num, IPPROTO_TCP, TCP_NODELAY);
-        set(num, SOL_SOCKET, SO_KEEPALIVE);
+        set(num, IPPROTO_TCP, TCP_NODELAY, 1);
+        set(num, SOL_SOCKET, SO_KEEPALIVE, 1);
+        set(num, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE_S);
+        set(num, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_EACH_S);
+        set(num, IPPROTO_TCP, TCP_KEEPCNT, KEEP_PROBES);
+        set(num, IPPROTO_TCP, TCP_USER_TIMEOUT, UNHEARD_MS);
     }
     return num;
+}
+
+static int epoll_datagram(struct weir__poller *p, int family)
+{
+    (void)p;
+    return weir__sys_socket(family, SOCK_DGRAM, 0);
 }
 
 static weir_err control(struct weir__poller *p, int op, struct weir__fd *fd)
@@ -235,6 +253,7 @@ const struct weir__poller_ops weir__poller_epoll = {
     .fresh_ticks = FRESH_TICKS,
     .wake = epoll_wake,
     .socket = epoll_socket,
+    .datagram = epoll_datagram,
     .watch = epoll_watch,
     .unwatch = epoll_unwatch,
     .again = epoll_again,

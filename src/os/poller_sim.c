@@ -28,6 +28,7 @@ struct sim_socket {
     bool has_knocked; /* its connecting has begun */
     bool is_shut;     /* it sends no more */
     bool is_reset;    /* both sides get ECONNRESET */
+    bool is_datagram; /* `in` has datagrams, each behind a struct datagram */
     int peer;         /* index; -1 when that is closed */
     char *in;         /* what has arrived for it */
     size_t at, len, cap;
@@ -35,6 +36,11 @@ struct sim_socket {
     struct weir__fd *fd; /* who watches it */
     int backlog[64];     /* of a listener: server ends not yet accepted */
     int backlog_len;
+};
+
+struct datagram {
+    int from;
+    uint32_t len;
 };
 
 static struct {
@@ -48,6 +54,7 @@ static struct {
     bool (*may_pass)(weir_time until, void *arg); /* asked before the clock moves; may be NULL */
     void *may_pass_arg;
     bool holds_connects;
+    int (*decide_connect)(const struct sockaddr_storage *addr); /* may be NULL */
 } sim;
 
 static void (*on_dead_end)(void *arg); /* outlives a simulation: set before it begins */
@@ -156,7 +163,7 @@ static void close_end(int num)
     struct sim_socket *s = get(num);
     if (s == NULL)
         return;
-    if (s->peer >= 0) {
+    if (s->peer >= 0 && !s->is_datagram) {
         struct sim_socket *p = get(s->peer);
         /* As TCP: closing with unread bytes resets. */
         if (p != NULL && s->at < s->len)
@@ -169,6 +176,94 @@ static void close_end(int num)
     s->is_open = false;
     free(s->in);
     s->in = NULL;
+}
+
+/* --- datagrams ---------------------------------------------------------------------------- */
+
+/* One for which there is no room is lost, as on any network. */
+static void put_datagram(int from, int to, const void *bytes, size_t len)
+{
+    struct sim_socket *s = existing(to);
+    struct datagram d = {from, (uint32_t)len};
+    if (s->at > 0) {
+        memmove(s->in, s->in + s->at, s->len - s->at);
+        s->len -= s->at;
+        s->at = 0;
+    }
+    if (sizeof d + len > s->cap - s->len)
+        return;
+    memcpy(s->in + s->len, &d, sizeof d);
+    if (len > 0)
+        memcpy(s->in + s->len + sizeof d, bytes, len);
+    s->len += sizeof d + len;
+    tell(to, WEIR__READABLE);
+}
+
+/* The next of `from` (-1: of anybody); those of others are thrown away, as the kernel does. */
+static ssize_t take_datagram(int num, void *bytes, size_t size, int from, int *sender)
+{
+    struct sim_socket *s = existing(num);
+    while (s->at < s->len) {
+        struct datagram d;
+        memcpy(&d, s->in + s->at, sizeof d);
+        size_t n = d.len < size ? d.len : size;
+        memcpy(bytes, s->in + s->at + sizeof d, n);
+        s->at += sizeof d + d.len;
+        *sender = d.from;
+        if (from < 0 || d.from == from)
+            return (ssize_t)n;
+    }
+    return -EAGAIN;
+}
+
+/* Nobody there: that is told as an ICMP message tells it. */
+static ssize_t send_datagram(int num, const void *bytes, size_t len)
+{
+    struct sim_socket *s = existing(num), *to = s->peer >= 0 ? get(s->peer) : NULL;
+    if (s->is_fresh)
+        return -ENOTCONN;
+    if (to == NULL || !to->is_datagram)
+        s->is_reset = true;
+    else
+        put_datagram(num, s->peer, bytes, len);
+    tell(num, s->is_reset ? (unsigned)WEIR__READABLE : 0u);
+    return (ssize_t)len;
+}
+
+static ssize_t recv_datagram(struct weir__fd *fd, void *bytes, size_t size)
+{
+    struct sim_socket *s = existing(fd->num);
+    int sender;
+    bool is_refused = s->is_reset;
+    s->is_reset = false;
+    ssize_t n = is_refused ? -ECONNREFUSED : take_datagram(fd->num, bytes, size, s->peer, &sender);
+    if (n == -EAGAIN)
+        fd->ready &= (uint8_t)~WEIR__READABLE;
+    return n;
+}
+
+static bool is_of_datagrams(int num)
+{
+    const struct sim_socket *s = get(num);
+    return s != NULL && s->is_datagram;
+}
+
+int weir__sim_listen_datagrams(void)
+{
+    int num = new_socket(CONNECTED_BYTES);
+    get(num)->is_listener = get(num)->is_datagram = true;
+    return num;
+}
+
+ssize_t weir__sim_datagram_take(int num, void *bytes, size_t size, int *from)
+{
+    return take_datagram(num, bytes, size, -1, from);
+}
+
+void weir__sim_datagram_give(int from, int to, const void *bytes, size_t len)
+{
+    if (get(to) != NULL)
+        put_datagram(from, to, bytes, len);
 }
 
 /* --- the test's side ---------------------------------------------------------------------- */
@@ -266,6 +361,11 @@ void weir__sim_hold_connects(bool is_held)
     sim.holds_connects = is_held;
 }
 
+void weir__sim_decide_connects(int (*decide)(const struct sockaddr_storage *addr))
+{
+    sim.decide_connect = decide;
+}
+
 void weir__sim_on_dead_end(void (*told)(void *arg), void *arg)
 {
     on_dead_end = told;
@@ -360,6 +460,11 @@ static ssize_t sim_connect(int num, const struct sockaddr_storage *addr)
         return -EBADF;
     if (!s->is_fresh)
         return 0;
+    if (s->is_datagram) {
+        s->is_fresh = false;
+        s->peer = listener_of(addr) - FIRST_NUM >= 0 ? listener_of(addr) : -1;
+        return 0;
+    }
     if (sim.holds_connects)
         return -EAGAIN;
     if (!s->has_knocked) {
@@ -367,6 +472,9 @@ static ssize_t sim_connect(int num, const struct sockaddr_storage *addr)
         tell(num, WEIR__WRITABLE);
         return -EAGAIN;
     }
+    int decided = sim.decide_connect != NULL ? sim.decide_connect(addr) : 0;
+    if (decided != 0)
+        return decided;
     struct sim_socket *l = get(listener_of(addr));
     if (l == NULL || !l->is_listener || l->backlog_len == 64)
         return -ECONNREFUSED;
@@ -411,6 +519,8 @@ static ssize_t once(struct weir__op *op)
     }
     switch ((enum weir__op_kind)op->kind) {
     case WEIR__OP_RECV: {
+        if (is_of_datagrams(fd->num))
+            return recv_datagram(fd, op->u.buf.ptr, op->u.buf.len);
         ssize_t n = take(fd->num, op->u.buf.ptr, chopped(op->u.buf.len));
         const struct sim_socket *s = get(fd->num);
         if (n == -EAGAIN || (n > 0 && s->at == s->len))
@@ -418,6 +528,8 @@ static ssize_t once(struct weir__op *op)
         return n;
     }
     case WEIR__OP_SEND:
+        if (is_of_datagrams(fd->num))
+            return send_datagram(fd->num, op->u.buf.ptr, op->u.buf.len);
         return put(fd->num, op->u.buf.ptr, chopped(op->u.buf.len));
     case WEIR__OP_SENDV:
         return put_vector(op);
@@ -508,11 +620,19 @@ static int sim_socket_new(struct weir__poller *p, int family)
     return num;
 }
 
+static int sim_datagram_new(struct weir__poller *p, int family)
+{
+    int num = sim_socket_new(p, family);
+    if (num >= 0)
+        existing(num)->is_datagram = true;
+    return num;
+}
+
 static unsigned readiness(const struct sim_socket *s)
 {
     bool has_bytes = s->at < s->len || s->backlog_len > 0;
-    bool is_over =
-        !s->is_listener && (s->peer < 0 || get(s->peer) == NULL || get(s->peer)->is_shut);
+    bool is_over = !s->is_listener && !s->is_datagram &&
+                   (s->peer < 0 || get(s->peer) == NULL || get(s->peer)->is_shut);
     return WEIR__WRITABLE | (has_bytes || is_over ? WEIR__READABLE : 0u) |
            (is_over ? WEIR__PEER_CLOSED : 0u);
 }
@@ -582,6 +702,7 @@ const struct weir__poller_ops weir__poller_sim = {
     .poll = sim_poll,
     .wake = sim_wake,
     .socket = sim_socket_new,
+    .datagram = sim_datagram_new,
     .watch = sim_watch,
     .unwatch = sim_unwatch,
     .again = sim_again,

@@ -23,6 +23,16 @@ int weir__sim_listen(void); /* the number is also the port to dial */
 int weir__sim_connect(int listener, size_t capacity);
 
 /*
+ * A simulated listening socket that takes datagrams on the same port too. With weir__fd_watch its
+ * readiness is told as any other's; `take` gives a datagram that has come and who sent it, or
+ * -EAGAIN; `give` sends one to socket `to` as if it came from socket `from`, be it that one's peer
+ * or not.
+ */
+int weir__sim_listen_datagrams(void);
+ssize_t weir__sim_datagram_take(int num, void *bytes, size_t size, int *from);
+void weir__sim_datagram_give(int from, int to, const void *bytes, size_t len);
+
+/*
  * The peer's view without fibers, for tests of call-backs: bytes put in or taken out; -EAGAIN, 0 at
  * the end.
  */
@@ -68,6 +78,12 @@ size_t weir__sim_held(void);
 
 /* Connecting does not come to an end, well or not, while this is set. */
 void weir__sim_hold_connects(bool is_held);
+
+/*
+ * `decide` says of each address that is connected to what becomes of it: 0, as it would; -errno;
+ * -EAGAIN: it does not come to an end. Until the next simulation, or NULL.
+ */
+void weir__sim_decide_connects(int (*decide)(const struct sockaddr_storage *addr));
 
 /* The next `times` accepts fail with -err. */
 void weir__sim_fail_accept(int err, int times);
