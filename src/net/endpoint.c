@@ -51,6 +51,19 @@ weir_err weir__endpoint_parse(weir_str text, struct weir__endpoint *out)
     return parse_ip(out, is_six ? AF_INET6 : AF_INET, host) ? WEIR_OK : WEIR_EINVALID;
 }
 
+bool weir__endpoint_split(weir_str text, weir_str *host, uint16_t *port)
+{
+    int64_t number;
+    if (!split(text, host, &number) || number == 0 || host->len == 0)
+        return false;
+    *port = (uint16_t)number;
+    if (host->len > 2 && host->ptr[0] == '[' && host->ptr[host->len - 1] == ']')
+        *host = (weir_str){host->ptr + 1, host->len - 2};
+    else if (memchr(host->ptr, ':', host->len) != NULL)
+        return false;
+    return true;
+}
+
 size_t weir__endpoint_format_ip(const struct weir__endpoint *a, char out[WEIR__ENDPOINT_TEXT_MAX])
 {
     if (a->family == AF_UNIX) {

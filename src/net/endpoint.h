@@ -26,6 +26,12 @@ struct weir__endpoint {
  */
 WEIR_MUST_USE weir_err weir__endpoint_parse(weir_str text, struct weir__endpoint *out);
 
+/*
+ * The parts of "host:port" and "[ip6]:port", whatever the host is; without the brackets. False: it
+ * has no port from 1 to 65535, or no host, or an IPv6 address without brackets.
+ */
+bool weir__endpoint_split(weir_str text, weir_str *host, uint16_t *port);
+
 /* Writes it as it may be parsed again; returns the length, without the NUL that is written too. */
 size_t weir__endpoint_format(const struct weir__endpoint *a, char out[WEIR__ENDPOINT_TEXT_MAX]);
 

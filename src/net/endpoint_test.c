@@ -65,13 +65,27 @@ static void test_mapped(void **state)
     assert_string_equal(text, "10.0.0.5:443");
 }
 
+static void test_hosts_and_ports(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"",        "a",    "a:",  ":80",   "a:0",
+                                      "a:65536", "a:-1", "a:b", "::1:80"};
+    weir_str host;
+    uint16_t port;
+    assert_true(weir__endpoint_split(WEIR_S("db.example.org:5432"), &host, &port));
+    assert_true(weir_str_eq(host, WEIR_S("db.example.org")) && port == 5432);
+    assert_true(weir__endpoint_split(WEIR_S("[::1]:65535"), &host, &port));
+    assert_true(weir_str_eq(host, WEIR_S("::1")) && port == 65535);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_false(weir__endpoint_split(weir_str_from(bad[i]), &host, &port));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_there_and_back),
-        cmocka_unit_test(test_localhost),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_mapped),
+        cmocka_unit_test(test_there_and_back),  cmocka_unit_test(test_localhost),
+        cmocka_unit_test(test_refused),         cmocka_unit_test(test_mapped),
+        cmocka_unit_test(test_hosts_and_ports),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,7 +22,7 @@ struct weir__task {
 };
 
 /* Per-worker memory of the rooms above, by a fixed number each. */
-enum weir__slot { WEIR__SLOT_WEB, WEIR__SLOTS };
+enum weir__slot { WEIR__SLOT_WEB, WEIR__SLOT_NAMES, WEIR__SLOTS };
 
 /* Read by other threads at any time; written by the worker alone. */
 struct weir__worker_stats {
