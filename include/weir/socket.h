@@ -3,7 +3,7 @@
  * speak. A socket belongs to the context that dialled it, and is closed with it at the latest; that
  * is no mistake. It is for the fibers of the worker that dialled.
  *
- *     weir_socket *s = weir_dial(c, "10.0.0.5:4242", .timeout = weir_ms(300));
+ *     weir_socket *s = weir_dial(c, "clock.example.org:4242", .timeout = weir_ms(300));
  *     weir_err err = weir_socket_send(c, s, "time?\n", 6);      // the first error of the two
  *
  * One fiber may receive while another sends.
@@ -25,8 +25,9 @@ typedef struct weir_socket weir_socket;
 typedef struct weir_dial_options {
     size_t size; /* the macro's */
     /*
-     * For the connection to stand, never past the deadline; default 5 s. Less than a millisecond is
-     * told in the log, once for each place: `.timeout = 5` is 5 ns.
+     * For the connection to stand, the look-up of a name and all its addresses included; never past
+     * the deadline; default 5 s. Less than a millisecond is told in the log, once for each place:
+     * `.timeout = 5` is 5 ns.
      */
     weir_dur timeout;
 } weir_dial_options;
@@ -34,13 +35,25 @@ typedef struct weir_dial_options {
 /**
  * Connects to a program.
  *
- * where    "127.0.0.1:80", "[::1]:80", "localhost:80", "unix:/run/some.sock", "unix:@name" (a
- *          name of the kernel's, no file); NUL-terminated, copied. Addresses are numbers: no name
- *          is looked up
+ * A name is resolved anew for each call, as /etc/hosts and /etc/resolv.conf say (both are read
+ * again when they change), through a memory of the worker's that keeps an answer as long as the
+ * name server allows, at most 5 minutes, and a "no" for at most 5 s. "localhost" is never asked for
+ * (RFC 6761). Of several addresses, at most 16, IPv6 and IPv4 are tried in turn: the next when one
+ * fails, or has not answered for 250 ms (RFC 8305); the first connection that stands is taken, and
+ * the others are closed.
+ *
+ * The kernel asks a peer that is silent for 30 s whether it is still there; one that does not
+ * acknowledge what was sent, or three of those questions, for 30 s is taken to be gone.
+ *
+ * where    "db.example.org:5432", "127.0.0.1:80", "[::1]:80", "localhost:80", "unix:/run/some.sock",
+ *          "unix:@name" (a name of the kernel's, no file); NUL-terminated, copied. The port is a
+ *          number
  * ...      members of weir_dial_options
  * returns  the socket; never NULL. Where there is no connection every call on it returns why, and
- *          the error record says so: -ECONNREFUSED …, WEIR_ETIMEDOUT, WEIR_EINVALID for an address
- *          of another form, the reason when `c` was cancelled, -EMFILE, -ENOMEM
+ *          the error record says so, of each address that was tried: -ECONNREFUSED … (of several
+ *          addresses, that of the first), WEIR_ENOHOST for a name that has no address or that
+ *          nobody could look up, WEIR_ETIMEDOUT, WEIR_EINVALID for an address of another form, the
+ *          reason when `c` was cancelled, -EMFILE, -ENOMEM
  * owner    the context; the application's: the calling worker, until the service ends
  * context  fiber; waits, up to the time-out and the deadline of `c`
  */

@@ -10,6 +10,7 @@
 
 #include "data/sqlite.h"
 #include "net/pool.h"
+#include "net/resolve.h"
 #include "obs/fibers.h"
 #include "obs/foreign.h"
 #include "obs/metrics.h"
@@ -151,6 +152,7 @@ static void add_metrics(weir_app *app)
     weir__web_metrics(&app->web, &app->metrics);
     weir__runtime_metrics(app->rt, &app->metrics);
     weir__pool_metrics(&app->metrics);
+    weir__resolve_metrics(&app->metrics);
     weir__sqlite_metrics(&app->metrics);
     weir__foreign_metrics(&app->foreign, &app->metrics);
     weir__process_metrics(&app->metrics);

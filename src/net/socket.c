@@ -8,9 +8,11 @@
  *
  * Owns the descriptor. Context: fibers of the worker that dialled.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/given.h"
+#include "net/dial.h"
 #include "net/endpoint.h"
 #include "net/local.h"
 #include "net/stream.h"
@@ -26,7 +28,6 @@
 
 #define KIND WEIR__KIND_SOCKET
 #define TIMEOUT_NS_DEFAULT 5000000000
-#define FULL_NS 10000000 /* until a local listener's full queue is tried again */
 
 struct weir_socket {
     struct weir__busy busy;
@@ -80,71 +81,48 @@ void weir_socket_close(weir_ctx *c, weir_socket *s)
 
 /* --- dialling ----------------------------------------------------------------------------- */
 
-/* One address that can be connected to: with an IP and a port. 0: it is none. */
-static socklen_t address_of(const char *where, struct sockaddr_storage *out)
+static const char form[] = "not an address; write host:port, ip:port, [ip6]:port, unix:/path or "
+                           "unix:@name";
+
+/* "every address of the machine" is for listening. */
+static bool is_any(weir_str host)
 {
-    static const uint8_t any[16];
-    struct weir__endpoint e;
-    if (weir__local_is(weir_str_from(where)))
-        return weir__local_address(weir_str_from(where), out);
-    if (weir__endpoint_parse(weir_str_from(where), &e) < 0 || e.port == 0 ||
-        memcmp(e.ip, any, e.family == AF_INET ? 4 : sizeof any) == 0)
-        return 0;
-    return weir__endpoint_to_kernel(&e, out);
+    return weir_str_eq(host, WEIR_S("0.0.0.0")) || weir_str_eq(host, WEIR_S("::"));
 }
 
-/*
- * A local listener whose queue is full says EAGAIN, and nothing says when it is not: that is asked
- * again and again.
- */
-static weir_err connect_local(weir_ctx *c, struct weir__op *op, weir_time until)
+static weir_err dial_local(struct weir__ctx *c, weir_socket *s, weir_time until, char *why)
 {
-    struct weir__worker *w = weir__self;
-    for (;;) {
-        if (weir__poller_submit(&w->poller, op))
-            return (weir_err)op->result;
-        if (weir__worker_now(w).ns >= until.ns)
-            return WEIR_ETIMEDOUT;
-        weir_err err = weir_sleep(c, weir_ns(FULL_NS));
-        if (err < 0)
-            return err;
-    }
-}
-
-static weir_err connect_to(weir_ctx *c, weir_socket *s, struct sockaddr_storage *addr,
-                           socklen_t len, weir_time until)
-{
-    struct weir__ctx *ctx = weir__ctx_of(c);
-    struct weir__worker *w = weir__self;
-    weir_err err = weir__may_wait(ctx);
-    if (err < 0)
-        return err;
-    int num = weir__poller_socket(&w->poller, addr->ss_family);
-    if (num < 0)
-        return num;
-    err = weir__stream_attach(&s->stream, (struct weir__detached){.num = num}, NULL);
-    if (err < 0) {
-        weir__stream_close(&s->stream);
-        return err;
-    }
-    struct weir__op op = {
-        .kind = WEIR__OP_CONNECT, .fd = &s->stream.fd, .u.addr = {.addr = addr, .len = len}};
-    err = addr->ss_family == AF_UNIX ? connect_local(c, &op, until)
-                                     : (weir_err)weir__io(ctx, &op, until);
-    if (err < 0)
-        weir__stream_close(&s->stream);
+    struct sockaddr_storage addr;
+    socklen_t len = weir__local_address(weir_str_from(s->where), &addr);
+    weir_err err = len > 0 ? weir__dial_address(c, &addr, len, until, &s->stream)
+                           : weir__wait_refused(WEIR_EINVALID);
+    snprintf(why, WEIR__DIAL_WHY_MAX, "%s", len > 0 ? weir_strerror(err) : form);
     return err;
 }
 
-static void tell(const weir_site *site, weir_ctx *c, weir_err err, const char *where)
+/* `why` is what is told of an error. */
+static weir_err dial(struct weir__ctx *c, weir_socket *s, weir_time until,
+                     char why[WEIR__DIAL_WHY_MAX])
 {
-    if (weir__ctx_of(c)->reason != WEIR_REASON_NONE)
-        return;
-    (void)weir_raise_at(site, c, err, 0, "cannot dial %s: %s", where,
-                        err != WEIR_EINVALID
-                            ? weir_strerror(err)
-                            : "not an address; write ip:port, [ip6]:port, localhost:port or "
-                              "unix:/path, unix:@name (no name is looked up)");
+    struct weir__dial d = {.until = until};
+    weir_err err = weir__may_wait(c);
+    if (err < 0)
+        return err;
+    if (weir__local_is(weir_str_from(s->where)))
+        return dial_local(c, s, until, why);
+    if (!weir__endpoint_split(weir_str_from(s->where), &d.host, &d.port) || is_any(d.host))
+        err = weir__wait_refused(WEIR_EINVALID);
+    else
+        err = weir__dial_stream(c, &d, &s->stream);
+    snprintf(why, WEIR__DIAL_WHY_MAX, "%s", err == WEIR_EINVALID ? form : d.why);
+    return err;
+}
+
+static void tell(const weir_site *site, weir_ctx *c, weir_err err, const char *where,
+                 const char *why)
+{
+    if (weir__ctx_of(c)->reason == WEIR_REASON_NONE)
+        (void)weir_raise_at(site, c, err, 0, "cannot dial %s: %s", where, why);
 }
 
 weir_socket *weir_dial_at(const weir_site *site, weir_ctx *c, const char *where,
@@ -158,23 +136,23 @@ weir_socket *weir_dial_at(const weir_site *site, weir_ctx *c, const char *where,
     struct weir__ctx *owner = weir__ctx_local(weir__ctx_of_at(c, "weir_dial"));
     weir_socket *s = weir__waitq_new(owner, sizeof *s, KIND, &owned_type, site);
     if (s == NULL) {
-        tell(site, c, -ENOMEM, where);
+        tell(site, c, -ENOMEM, where, weir_strerror(-ENOMEM));
         return &no_memory;
     }
     s->stream.fd.num = -1;
     s->err = -ENOMEM;
     size_t size = strlen(where) + 1;
     s->where = weir__ctx_object(owner, size);
+    char why[WEIR__DIAL_WHY_MAX] = "";
     if (s->where != NULL) {
-        struct sockaddr_storage addr;
-        socklen_t len = address_of(memcpy(s->where, where, size), &addr);
+        memcpy(s->where, where, size);
         weir__slip_look(site, weir__ctx_of(c), "weir_dial: .timeout", options->timeout);
         weir_dur timeout = options->timeout.ns > 0 ? options->timeout : weir_ns(TIMEOUT_NS_DEFAULT);
         weir_time until = weir_time_add(weir__worker_now(weir__self), timeout);
-        s->err = len > 0 ? connect_to(c, s, &addr, len, until) : weir__wait_refused(WEIR_EINVALID);
+        s->err = dial(weir__ctx_of(c), s, until, why);
     }
     if (s->err < 0)
-        tell(site, c, s->err, where);
+        tell(site, c, s->err, where, why[0] != '\0' ? why : weir_strerror(s->err));
     return weir__token_handle(&s->busy.q.token);
 }
 

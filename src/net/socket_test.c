@@ -206,14 +206,15 @@ static void fails(weir_ctx *c, const char *where, weir_err err, const char *why)
 static weir_err does_not_connect(weir_ctx *c, void *arg)
 {
     static const char *const bad[] = {
-        "",      "80",      ":80",        "example.org:80",  "127.0.0.1",   "127.0.0.1:0",
-        "unix:", "[::]:80", "0.0.0.0:80", "127.0.0.1:66000", "10.0.0.1:-1", "tcp:127.0.0.1:80",
+        "",        "80",      ":80",        "exa mple.org:80", "127.0.0.1",   "127.0.0.1:0",
+        "unix:",   "[::]:80", "0.0.0.0:80", "127.0.0.1:66000", "10.0.0.1:-1", "tcp:127.0.0.1:80",
+        "[::1:80", "::1:80",  "127.1:80",   "a..b:80",
     };
     struct echo e;
     char where[32], path[200] = "unix:/";
     (void)arg;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        fails(c, bad[i], WEIR_EINVALID, "no name is looked up");
+        fails(c, bad[i], WEIR_EINVALID, "write host:port");
     memset(path + 6, 'x', 150);
     fails(c, path, WEIR_EINVALID, "not an address");
     fails(c, "127.0.0.1:9", -ECONNREFUSED, "cannot dial 127.0.0.1:9: ");

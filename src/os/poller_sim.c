@@ -359,6 +359,10 @@ void weir__sim_ask_before_time(bool (*may_pass)(weir_time until, void *arg), voi
 void weir__sim_hold_connects(bool is_held)
 {
     sim.holds_connects = is_held;
+    for (int i = 0; i < sim.count && !is_held; i++) {
+        if (sim.sockets[i]->is_open && sim.sockets[i]->is_fresh)
+            sim.sockets[i]->events |= WEIR__WRITABLE;
+    }
 }
 
 void weir__sim_decide_connects(int (*decide)(const struct sockaddr_storage *addr))

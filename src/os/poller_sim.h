@@ -76,7 +76,7 @@ size_t weir__sim_watched(void);
 /* Those that are open and were the worker's once: dialled, accepted or watched. */
 size_t weir__sim_held(void);
 
-/* Connecting does not come to an end, well or not, while this is set. */
+/* Connecting does not come to an end, well or not, while this is set; then all do at once. */
 void weir__sim_hold_connects(bool is_held);
 
 /*
