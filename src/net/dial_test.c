@@ -2,6 +2,13 @@
  * Dialling by name, on the simulation: which address is tried when, what is left of a race, and
  * what an error says.
  */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include "net/dial.h"
 
 #include "base/alloc.h"

@@ -1,4 +1,11 @@
 /* Messages: the question's bytes, and what of an answer's is believed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include "net/dns_message.h"
 
 #include "base/alloc.h"

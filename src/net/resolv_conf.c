@@ -118,6 +118,7 @@ void weir__resolv_conf_read(weir_str text, struct weir__resolv_conf *out)
             add_server(out, word);
         else if (weir_str_eq(word, WEIR_S("search")) || weir_str_eq(word, WEIR_S("domain"))) {
             out->search_count = 0; /* the last line counts */
+            memset(out->search, 0, sizeof out->search);
             while (next_word(&line, &word))
                 add_search(out, word);
         }

@@ -2,6 +2,13 @@
  * Names, on the simulation: what servers say and how they fail, what is kept and for how long, who
  * shares a look-up and who leaves it, and who tries to put in a word of his own.
  */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include "net/resolve.h"
 
 #include "base/alloc.h"

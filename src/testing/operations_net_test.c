@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "net/dns_testing.h"
 #include "net/pool.h"
 #include "rt/io.h"
 #include "rt/runtime.h"
@@ -313,6 +314,35 @@ static weir_err dial_path(weir_ctx *c, void *arg)
     return dial_and_echo(c, "unix:/run/", true);
 }
 
+static void answer_both_families(struct query *q)
+{
+    struct reply r;
+    reply_begin(&r, q, 0);
+    reply_ip(&r, q->type == RR_A ? "10.0.0.1" : "2001:db8::1", 60);
+    reply_send(&r, q);
+}
+
+static int six_is_unreachable(const struct sockaddr_storage *addr)
+{
+    return addr->ss_family == AF_INET6 ? -ENETUNREACH : 0;
+}
+
+/* A name server is in the run too, and the first of two addresses fails. */
+static weir_err dial_name(weir_ctx *c, void *arg)
+{
+    struct name_server s;
+    (void)arg;
+    WEIR_SCOPE(peers, c);
+    weir_err err = name_server_start(peers, &s, answer_both_families, NULL);
+    files_set_servers(&s, 1, "options attempts:1 timeout:1");
+    weir__sim_decide_connects(six_is_unreachable);
+    if (err == WEIR_OK)
+        err = dial_and_echo(c, "db.test:", true);
+    weir__sim_decide_connects(NULL);
+    (void)weir_ctx_close(peers);
+    return err;
+}
+
 /* More than lies on the way: one fiber sends, another receives, the socket is of neither. */
 static weir_err both_directions(weir_ctx *c, void *arg)
 {
@@ -527,6 +557,8 @@ static void outgoing_connections_everywhere(void **state)
     EVERYWHERE(dial_ipv4, NULL, .waits = 4, .allocations = 2, .calls = 90, .orders = 1);
     EVERYWHERE(dial_ipv6, NULL, .waits = 4, .allocations = 2, .calls = 90, .orders = 1);
     EVERYWHERE(dial_path, NULL, .waits = 4, .allocations = 2, .calls = 90, .orders = 1);
+    EVERYWHERE(dial_name, NULL, .waits = 8, .allocations = 8, .calls = 100, .orders = 10,
+               .refusals = 3);
     EVERYWHERE(both_directions, NULL, .waits = 12, .allocations = 4, .calls = 250, .orders = 200);
     EVERYWHERE(close_under_a_call, NULL, .waits = 3, .allocations = 2, .calls = 35, .orders = 10);
     EVERYWHERE(context_ends_under_a_call, NULL, .waits = 3, .allocations = 2, .calls = 35,
@@ -645,5 +677,5 @@ int main(void)
         cmocka_unit_test(leases_everywhere),
         cmocka_unit_test(programs_everywhere),
     };
-    return cmocka_run_group_tests_name("operations on connections", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("operations on connections", tests, NULL, files_remove);
 }
