@@ -106,6 +106,11 @@ typedef struct weir_app_options {
     int64_t request_memory_max; /* of a request's context; 64 MiB */
     int64_t fibers_max;         /* in the process; 1,000,000 */
     int64_t detached_max;       /* background work a worker; 1,000 */
+
+    /* How names are found (<weir/socket.h>); both files are read again when they change. */
+    const char
+        *resolv_conf;  /* "/etc/resolv.conf"; a server may have a port there: "10.0.0.1:5353" */
+    const char *hosts; /* "/etc/hosts" */
 } weir_app_options;
 
 /*

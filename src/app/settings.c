@@ -11,6 +11,7 @@
 #include "app/app.h"
 #include "base/sized.h"
 #include "base/slip.h"
+#include "net/lookup.h"
 
 #define HOUR_NS 3600000000000LL
 #define GIB ((int64_t)1 << 30)
@@ -74,6 +75,8 @@ static void set_defaults(weir_app_options *s, char **argv)
     default_number(&s->request_memory_max, 64 << 20);
     default_number(&s->fibers_max, 1000000);
     default_number(&s->detached_max, 1000);
+    default_text(&s->resolv_conf, "/etc/resolv.conf");
+    default_text(&s->hosts, "/etc/hosts");
 }
 
 /* Those of the program, each as large as it was when that was compiled. */
@@ -150,6 +153,8 @@ static size_t add_options(weir_app *app)
         {"fibers-max", "in the process", .number = &s->fibers_max, .min = 100, .max = 100000000},
         {"detached-max", "background work a worker", .number = &s->detached_max, .min = 1,
          .max = 1000000},
+        {"resolv-conf", "which name servers are asked", .text = &s->resolv_conf},
+        {"hosts", "names that are known without asking", .text = &s->hosts},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         weir__option_add(&app->options, &table[i], &app->mistakes);
@@ -181,6 +186,7 @@ void weir__app_read_settings(weir_app *app)
         return;
     weir__options_read(&app->options, app->argc, app->argv, &app->mistakes);
     check_slips(app, own);
+    weir__name_files_at(app->settings.resolv_conf, app->settings.hosts);
 }
 
 /* What zero means to the server: its default, which is not what it means here. */
