@@ -107,7 +107,7 @@ typedef struct weir_app_options {
     int64_t fibers_max;         /* in the process; 1,000,000 */
     int64_t detached_max;       /* background work a worker; 1,000 */
 
-    /* How names are found (<weir/socket.h>); both files are read again when they change. */
+    /* How names are found (<weir/socket.h>); both files are read again after 5 s. */
     const char
         *resolv_conf;  /* "/etc/resolv.conf"; a server may have a port there: "10.0.0.1:5353" */
     const char *hosts; /* "/etc/hosts" */

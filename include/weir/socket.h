@@ -36,7 +36,7 @@ typedef struct weir_dial_options {
  * Connects to a program.
  *
  * A name is resolved anew for each call, as /etc/hosts and /etc/resolv.conf say (both are read
- * again when they change), through a memory of the worker's that keeps an answer as long as the
+ * again after 5 s), through a memory of the worker's that keeps an answer as long as the
  * name server allows, at most 5 minutes, and a "no" for at most 5 s. "localhost" is never asked for
  * (RFC 6761). Of several addresses, at most 16, IPv6 and IPv4 are tried in turn: the next when one
  * fails, or has not answered for 250 ms (RFC 8305); the first connection that stands is taken, and
@@ -45,9 +45,9 @@ typedef struct weir_dial_options {
  * The kernel asks a peer that is silent for 30 s whether it is still there; one that does not
  * acknowledge what was sent, or three of those questions, for 30 s is taken to be gone.
  *
- * where    "db.example.org:5432", "127.0.0.1:80", "[::1]:80", "localhost:80", "unix:/run/some.sock",
- *          "unix:@name" (a name of the kernel's, no file); NUL-terminated, copied. The port is a
- *          number
+ * where    "db.example.org:5432", "127.0.0.1:80", "[::1]:80", "localhost:80",
+ *          "unix:/run/some.sock", "unix:@name" (a name of the kernel's, no file); NUL-terminated,
+ *          copied. The port is a number
  * ...      members of weir_dial_options
  * returns  the socket; never NULL. Where there is no connection every call on it returns why, and
  *          the error record says so, of each address that was tried: -ECONNREFUSED … (of several

@@ -139,6 +139,7 @@ static weir_err await_news(struct weir__ctx *c, struct race *r, weir_time until)
     weir__wait_init(&w, &wait_type, c, NULL, r);
     r->waiter = &w;
     err = weir__park(&w, until);
+    r->waiter = NULL;
     r->has_news = false;
     return err;
 }

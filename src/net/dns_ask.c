@@ -1,11 +1,11 @@
 /*
  * The transport of questions. c-ares has one too, and it is left aside (docs/design/names.md): its
- * time is the kernel's, and it keeps one socket a server, so that its port is soon known.
+ * time is the kernel's, and its questions share a port.
  *
  * The hard thing is to be lied to. Each time a server is asked there is a new socket, thus a port
- * that the kernel draws, and a new id for each question; the socket is connected, so that the kernel
- * lets nobody else's datagrams through; and who sends many that are no answer is not listened to:
- * then the question goes over TCP, where guessing does not help (RFC 5452, 9.3).
+ * that the kernel draws, and a new id for each question; the socket is connected, so that the
+ * kernel lets nobody else's datagrams through; and who sends many that are no answer is not
+ * listened to: then the question goes over TCP, where guessing does not help (RFC 5452, 9.3).
  */
 #include "net/dns_ask.h"
 
@@ -152,7 +152,7 @@ static weir_err hear_all(struct talk *t, struct weir__fd *fd, uint8_t *bytes, si
 
 static weir_err exchange(struct talk *t, struct weir__fd *fd, int i)
 {
-    uint8_t head[2];
+    uint8_t head[2] = {0};
     weir_err err = say_all(t, fd, &t->questions[i]);
     if (err == WEIR_OK)
         err = hear_all(t, fd, head, sizeof head);

@@ -2,8 +2,8 @@
  * Names to addresses, for whoever dials. A worker keeps what it has been told for as long as that
  * holds, and fibers of it that ask for one name at a time share one look-up.
  *
- * N1: what is asked for has a fiber that asks, and somebody who waits for it; when the last of those
- *     has left, it is given up.
+ * N1: what is asked for has a fiber that asks, and somebody who waits for it; when the last of
+ *     those has left, it is given up.
  * N2: who waits for a name is on its `askers`, or whoever took it off wakes it.
  */
 #ifndef WEIR_NET_RESOLVE_H

@@ -1,8 +1,8 @@
 /*
  * The whole way of an answer: a service in the simulation asks for a name, and the input is what a
  * server says, as many datagrams as it has pieces (0xff 0xff between them), with ids that are right
- * or wrong; what is said over TCP is the input too. The look-up comes to an end within its time, with
- * addresses or with a reason, what was found is found again, and nothing stays open.
+ * or wrong; what is said over TCP is the input too. The look-up comes to an end within its time,
+ * with addresses or with a reason, what was found is found again, and nothing stays open.
  */
 #include "base/fuzz.h"
 #include "net/dns_testing.h"
