@@ -203,11 +203,21 @@ static void tell_why(const struct race *r)
     }
 }
 
+/*
+ * Where the attempts hang. In a shield `c` may be cancelled and waits all the same, but contexts
+ * below it would not: then it is the root, since they end before the dial does anyway.
+ */
+static struct weir__ctx *new_group(struct weir__ctx *c)
+{
+    struct weir__ctx *above = c->is_shielded ? weir__self->root : weir__ctx_local(c);
+    return weir__ctx_new(above, weir_never(), 0, WEIR_HERE);
+}
+
 static weir_err race(struct weir__ctx *c, struct weir__dial *d, const struct weir__addresses *to,
                      struct weir__stream *out)
 {
     struct race r = {.dial = d};
-    struct weir__ctx *group = weir__ctx_new(weir__ctx_local(c), weir_never(), 0, WEIR_HERE);
+    struct weir__ctx *group = new_group(c);
     if (group == NULL)
         return -ENOMEM;
     weir_err err = run(c, &r, group, to);

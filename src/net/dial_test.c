@@ -133,10 +133,12 @@ static void answer_both(struct query *q)
 }
 
 static char families[8];
+static size_t family_count;
 
 static int note_family(const struct sockaddr_storage *addr)
 {
-    strcat(families, addr->ss_family == AF_INET ? "4" : "6");
+    assert_true(family_count < sizeof families - 1);
+    families[family_count++] = addr->ss_family == AF_INET ? '4' : '6';
     return -ECONNREFUSED;
 }
 
@@ -153,7 +155,8 @@ static weir_err interleaves(weir_ctx *c, void *arg)
     files_set_servers(&server, 1, "");
     weir__sim_decide_connects(note_family);
     for (unsigned i = 1; i < 3; i++) {
-        families[0] = '\0';
+        memset(families, 0, sizeof families);
+        family_count = 0;
         assert_int_equal(weir__dial_stream(weir__ctx_of(c), &d, &s), -ECONNREFUSED);
         assert_string_equal(families, "6464");
         assert_int_equal(server.asked, 2 * i);
@@ -270,6 +273,30 @@ static weir_err ends_with_its_context(weir_ctx *c, void *arg)
     return WEIR_OK;
 }
 
+/* Who cleans up may dial as well, also where its context is cancelled. */
+static weir_err works_in_a_shield(weir_ctx *c, void *arg)
+{
+    int listener;
+    struct weir__stream s;
+    (void)arg;
+    struct weir__dial d = network(3, &listener);
+    fate[1] = -ECONNREFUSED;
+    WEIR_SCOPE(over, c);
+    weir_cancel(over);
+    assert_int_equal(weir__dial_stream(weir__ctx_of(over), &d, &s), WEIR_ECANCELED);
+    assert_int_equal(tried_count, 0);
+    WEIR_SHIELD(over, weir_sec(1)) {
+        assert_int_equal(weir__dial_stream(weir__ctx_of(over), &d, &s), WEIR_OK);
+        weir__stream_close(&s);
+        fate[2] = fate[3] = -EAGAIN;
+        weir_time begin = weir_now();
+        assert_int_equal(weir__dial_stream(weir__ctx_of(over), &d, &s), WEIR_ECANCELED);
+        assert_in_range(ms_since(begin), 990, 1010); /* the shield's end */
+    }
+    assert_int_equal(weir__sim_held(), 0);
+    return WEIR_OK;
+}
+
 struct waiting {
     struct weir__dial d;
     struct weir__stream s;
@@ -344,6 +371,7 @@ static void test_nothing_of_a_race_is_left(void **state)
     (void)state;
     SIM(ends_with_its_context, NULL);
     SIM(is_won_once, NULL);
+    SIM(works_in_a_shield, NULL);
     struct plan p = {.wait = 0};
     do {
         p.wait++;

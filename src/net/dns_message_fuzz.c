@@ -29,7 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct weir__dns_question q;
     struct fuzz_dice dice = fuzz_dice_of(data, size);
     int family = fuzz_below(&dice, 2) == 0 ? AF_INET : AF_INET6;
-    FUZZ_CHECK(weir__dns_ask_for(&q, "db.example.org", family, 0x4711) == WEIR_OK, "no question");
+    FUZZ_CHECK(weir__dns_ask_for(&q, "db.example.org", family, 0x4711) == WEIR_OK && q.len > 12,
+               "no question");
     size_t flags = size < 10 ? size : 10;
     uint8_t *bytes = (uint8_t *)fuzz_alloc(q.len + size);
     memcpy(bytes, q.bytes, q.len);

@@ -146,7 +146,7 @@ static inline void serve_stream(weir_ctx *c, struct name_server *s, int num)
     struct weir__ctx *ctx = weir__ctx_of(c);
     struct weir__fd fd;
     struct query q = {.server = s, .stream = &fd};
-    uint8_t head[2];
+    uint8_t head[2] = {0};
     weir_err err = weir__fd_watch(&fd, num, NULL);
     for (size_t got = 0; err == WEIR_OK && got < 2;) {
         ssize_t n = weir__recv(ctx, &fd, head + got, 2 - got, weir_never());
@@ -212,8 +212,8 @@ static inline void files_write(const char *path, const char *text)
 {
     FILE *f = fopen(path, "w");
     MUST(f != NULL);
-    MUST(fputs(text, f) >= 0);
-    MUST(fclose(f) == 0);
+    int written = fputs(text, f), closed = fclose(f);
+    MUST(written >= 0 && closed == 0);
 }
 
 /* Of this process' tests alone. */

@@ -92,7 +92,7 @@ static struct names *names_here(void)
     if (names == NULL)
         return NULL;
     weir__list_init(&names->all);
-    weir__own(weir__self->root, &names->owned, &owned_type, NULL);
+    weir__own(weir__self->root, &names->owned, &owned_type, WEIR_HERE);
     weir__self->slots[WEIR__SLOT_NAMES] = names;
     return names;
 }

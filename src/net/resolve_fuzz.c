@@ -49,6 +49,15 @@ static void on_query(struct query *q)
     }
 }
 
+static bool are_same(const struct weir__addresses *a, const struct weir__addresses *b)
+{
+    bool are = a->count == b->count;
+    for (unsigned i = 0; i < a->count && are; i++)
+        are = a->list[i].family == b->list[i].family &&
+              memcmp(a->list[i].ip, b->list[i].ip, sizeof a->list[i].ip) == 0;
+    return are;
+}
+
 static weir_err ask_twice(weir_ctx *c, void *arg)
 {
     struct name_server s;
@@ -65,9 +74,7 @@ static weir_err ask_twice(weir_ctx *c, void *arg)
     FUZZ_CHECK(err == WEIR_OK || (err == WEIR_ENOHOST && a.why[0] != '\0'), "%d", err);
     weir_err second = weir__resolve(weir__ctx_of(c), WEIR_S("db.example.org"),
                                     weir_time_add(weir_now(), weir_sec(10)), &again);
-    FUZZ_CHECK(second == err && again.count == a.count &&
-                   memcmp(a.list, again.list, sizeof a.list) == 0,
-               "%d, %d", err, second);
+    FUZZ_CHECK(second == err && are_same(&a, &again), "%d, %d", err, second);
     return WEIR_OK;
 }
 

@@ -642,7 +642,7 @@ static void no_child_is_left(void)
 static weir_err spawn_three(weir_ctx *c, void *arg)
 {
     static const char *const cat[] = {"cat", NULL}, *const words[] = {"echo", "words", NULL};
-    char byte;
+    char byte = 0;
     weir_str text;
     (void)arg;
     weir_ctx *owner = weir_ctx_open(c);
