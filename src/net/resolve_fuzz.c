@@ -45,7 +45,8 @@ static void on_query(struct query *q)
         if (!is_end && (at + 1 >= input_size || input[at] != 0xff || input[at + 1] != 0xff))
             continue;
         say(q, input + begin, at - begin, &dice);
-        begin = is_end ? at : at + 2;
+        begin = at + 2;
+        at++;
     }
 }
 
