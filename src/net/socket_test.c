@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "net/dial.h"
 #include "net/listener.h"
 #include "os/sys.h"
 #include "rt/io.h"
@@ -542,6 +544,41 @@ static void test_the_kernel_connects_too(void **state)
     assert_int_equal(unlink(path), 0);
 }
 
+static int option_of(const struct weir__stream *s, int level, int name)
+{
+    int value = -1;
+    socklen_t len = sizeof value;
+    assert_int_equal(getsockopt(s->fd.num, level, name, &value, &len), 0);
+    return value;
+}
+
+static weir_err bounds_silence(weir_ctx *c, void *arg)
+{
+    struct real *r = arg;
+    struct weir__dial d = {.until = weir_time_add(weir_now(), weir_sec(5))};
+    struct weir__stream s;
+    assert_true(weir__endpoint_split(weir_str_from(r->where), &d.host, &d.port));
+    assert_int_equal(weir__dial_stream(weir__ctx_of(c), &d, &s), WEIR_OK);
+    assert_int_equal(option_of(&s, IPPROTO_TCP, TCP_USER_TIMEOUT), 30000);
+    assert_int_equal(option_of(&s, SOL_SOCKET, SO_KEEPALIVE), 1);
+    assert_int_equal(option_of(&s, IPPROTO_TCP, TCP_KEEPIDLE), 30);
+    assert_int_equal(option_of(&s, IPPROTO_TCP, TCP_KEEPINTVL), 10);
+    assert_int_equal(option_of(&s, IPPROTO_TCP, TCP_KEEPCNT), 3);
+    assert_int_equal(option_of(&s, IPPROTO_TCP, TCP_NODELAY), 1);
+    weir__stream_close(&s);
+    return WEIR_OK;
+}
+
+/* A peer that is gone without a word does not hold a connection for hours. */
+static void test_silence_is_bounded(void **state)
+{
+    (void)state;
+    struct real r = {.nth = 0};
+    listen_on_ip(&r);
+    run_for_real(bounds_silence, &r);
+    assert_int_equal(close(r.listener), 0);
+}
+
 static weir_err finds_nobody(weir_ctx *c, void *arg)
 {
     assert_int_equal(weir_socket_err(weir_dial(c, arg)), -ECONNREFUSED);
@@ -587,6 +624,7 @@ int main(void)
         cmocka_unit_test(test_whatever_fails_nothing_stays),
         cmocka_unit_test(test_the_kernel_connects_too),
         cmocka_unit_test(test_the_kernel_refuses_too),
+        cmocka_unit_test(test_silence_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
