@@ -64,15 +64,13 @@ void weir__pool_close_resource(struct weir__pool_slot *slot, struct weir__ctx *c
     weir__lock_give(&pool->lock);
 }
 
-/* Up to a tenth of the lifetime, so that what was opened together is not closed together. */
-static weir_time end_of_life(const struct weir__pool *pool, uint64_t nth)
+weir_time weir__pool_end_of_life(const void *pool, weir_dur life, uint64_t nth)
 {
     uint64_t x = (uint64_t)(uintptr_t)pool ^ (nth + 1) * 0x9e3779b97f4a7c15ULL;
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
     x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-    int64_t life = pool->o.max_lifetime.ns;
-    int64_t off = (int64_t)((x ^ (x >> 31)) % (uint64_t)(life / 10 + 1));
-    return weir_time_add(weir__worker_now(weir__self), weir_ns(life - off));
+    int64_t off = (int64_t)((x ^ (x >> 31)) % (uint64_t)(life.ns / 10 + 1));
+    return weir_time_add(weir__worker_now(weir__self), weir_ns(life.ns - off));
 }
 
 /*
@@ -105,7 +103,7 @@ weir_err weir__pool_open_resource(struct weir__pool_slot *slot, struct weir__ctx
     weir__lock_take(&pool->lock);
     WEIR_ASSERT(pool->stats.open <= pool->o.max_open, "P5: never more than may be open");
     if (err == WEIR_OK) {
-        slot->expires = end_of_life(pool, pool->stats.opened++);
+        slot->expires = weir__pool_end_of_life(pool, pool->o.max_lifetime, pool->stats.opened++);
         slot->resource = resource;
         slot->is_broken = false;
         slot->at = pool->moves ? weir__self : NULL;
@@ -361,7 +359,7 @@ static void tell_return(struct weir__pool_slot *slot)
     struct weir__pool *pool = slot->pool;
     weir_dur age = weir_time_sub(weir__self->now, slot->leased);
     weir__lock_give(&pool->lock);
-    weir__pool_report_return(pool, slot->site, age);
+    weir__pool_report_return(pool->stats.name, slot->site, age);
     weir__lock_take(&pool->lock);
 }
 

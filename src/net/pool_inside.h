@@ -63,14 +63,28 @@ struct weir__pool_slot {
 
 enum { WEIR__POOL_STUCK_MAX = 8 };
 
+/* The fibers that cannot go on before a wait has ended: its own, and those that join it. */
+struct weir__pool_stuck {
+    const struct weir__fiber *fibers[WEIR__POOL_STUCK_MAX];
+    size_t count;
+};
+
 /* A fiber in line; stands on its stack. */
 struct weir__pool_waiter {
     struct weir__wait wait; /* in_object: weir__pool.waiters */
     struct weir__worker *worker;
     struct weir__pool_slot *slot; /* what it was given */
-    /* The fibers that cannot go on before this wait has ended: its own, and those that join it. */
-    const struct weir__fiber *stuck[WEIR__POOL_STUCK_MAX];
-    size_t stuck_count;
+    struct weir__pool_stuck stuck;
+};
+
+/* A lease that is out for too long, as copied for the log. */
+struct weir__pool_report {
+    const char *kind; /* "lease", "rows", "transaction" */
+    const weir_site *site;
+    weir_dur age;
+    struct weir__origin_copy origin;
+    void *stack[WEIR__STACK_DEPTH];
+    char waits[96]; /* what its fiber waits for; only where that is known */
 };
 
 /* Who looks after pools: a timer on the worker that made it, and at times a fiber. */
@@ -175,6 +189,9 @@ weir_err weir__pool_open_resource(struct weir__pool_slot *slot, struct weir__ctx
  */
 struct weir__wait *weir__pool_settle(struct weir__pool_slot *slot);
 
+/* Up to a tenth before `life` is over, so that what was opened together is not closed together. */
+weir_time weir__pool_end_of_life(const void *pool, weir_dur life, uint64_t nth);
+
 /* Makes a slot that is on no list a lease. Under the lock. */
 static inline void weir__pool_lend(struct weir__pool_slot *slot, struct weir__fiber *f,
                                    struct weir__worker *w)
@@ -232,6 +249,21 @@ weir_err weir__pool_refuse(struct weir__pool *pool, struct weir__ctx *c, const w
 
 /* Takes the first out of the line, for the caller to wake; NULL: nobody waits. Under the lock. */
 struct weir__pool_waiter *weir__pool_first_in_line(struct weir__pool *pool);
+
+/* Who cannot go on while the running fiber waits in `c`; and is `fiber` one of them? */
+void weir__pool_find_stuck(struct weir__pool_stuck *stuck, const struct weir__ctx *c);
+bool weir__pool_is_stuck(const struct weir__pool_stuck *stuck, const struct weir__fiber *fiber);
+
+/*
+ * The running fiber would wait for itself: raises -EDEADLK with where it holds one of pool `name`
+ * and where it wants another, and logs both stacks.
+ */
+weir_err weir__pool_refuse_deadlock(const char *name, uint32_t max_open, struct weir__ctx *c,
+                                    const weir_site *site, const weir_site *held,
+                                    void *const *held_stack);
+
+/* "orders, 3rd in line", or with 0 "orders, served". */
+void weir__pool_put_place(weir_buf *out, const char *name, uint64_t place);
 
 /* Wakes whom weir__pool_settle has returned; what it was given leaves first. Without the lock. */
 void weir__pool_serve(struct weir__wait *next);
@@ -325,8 +357,12 @@ static inline bool weir__pool_wants_kick(struct weir__pool *pool)
     return true;
 }
 
-/* Tells that a lease which had been reported is back after `age`. Of one that is still lent. */
-void weir__pool_report_return(struct weir__pool *pool, const weir_site *site, weir_dur age);
+/* What a fiber of this worker waits for at present, into a report. */
+void weir__pool_report_wait(struct weir__pool_report *r, const struct weir__fiber *f);
+
+/* Tells of a lease of pool `name` that is out for too long; and that such a one is back. */
+void weir__pool_report(const char *name, weir_dur threshold, struct weir__pool_report *r);
+void weir__pool_report_return(const char *name, const weir_site *site, weir_dur age);
 
 /* --- pool_stats.c ----------------------------------------------------------------------------- */
 

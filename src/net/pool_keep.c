@@ -25,29 +25,17 @@
 
 /* --- reports ---------------------------------------------------------------------------------- */
 
-/* A lease that is out for too long, as copied under the lock. */
-struct report {
-    const char *kind; /* "lease", "rows", "transaction" */
-    const weir_site *site;
-    weir_dur age;
-    struct weir__origin_copy origin;
-    void *stack[WEIR__STACK_DEPTH];
-    char waits[96]; /* what its fiber waits for; only where that is known */
-};
-
-/* Only a fiber of this worker can be looked at. */
-static void copy_wait(struct report *r, const struct weir__pool_slot *slot)
+void weir__pool_report_wait(struct weir__pool_report *r, const struct weir__fiber *f)
 {
     weir_buf out;
     weir_buf_init_fixed(&out, r->waits, sizeof r->waits - 1);
-    const struct weir__fiber *f = slot->worker == weir__self ? slot->fiber : NULL;
     if (f != NULL && f->state == WEIR__FIBER_PARKED && f->wait != NULL)
         weir_buf_printf(&out, "%s for %lld ms", f->wait->type->name,
                         (long long)(weir_time_sub(weir__self->now, f->wait->since).ns / 1000000));
     r->waits[out.len] = '\0';
 }
 
-static void copy_facts(struct report *r, const struct weir__pool_slot *slot,
+static void copy_facts(struct weir__pool_report *r, const struct weir__pool_slot *slot,
                        const struct weir__owned *holder)
 {
     r->kind = holder->type->name;
@@ -55,17 +43,18 @@ static void copy_facts(struct report *r, const struct weir__pool_slot *slot,
     r->age = weir_time_sub(weir__self->now, slot->leased);
     weir__origin_keep(&r->origin, slot->ctx->origin);
     memcpy(r->stack, holder->stack, sizeof r->stack);
-    copy_wait(r, slot);
+    /* Only a fiber of this worker can be looked at. */
+    weir__pool_report_wait(r, slot->worker == weir__self ? slot->fiber : NULL);
 }
 
-static void tell(const struct weir__pool *pool, struct report *r)
+void weir__pool_report(const char *name, weir_dur threshold, struct weir__pool_report *r)
 {
     char bytes[2500];
     weir_buf text;
     weir_buf_init_fixed(&text, bytes, sizeof bytes);
     weir_buf_printf(&text, "a %s of pool %s is out for %lld ms (threshold %lld ms), since %s:%d",
-                    r->kind, pool->stats.name, (long long)(r->age.ns / 1000000),
-                    (long long)(pool->o.leak_threshold.ns / 1000000), r->site->file, r->site->line);
+                    r->kind, name, (long long)(r->age.ns / 1000000),
+                    (long long)(threshold.ns / 1000000), r->site->file, r->site->line);
     if (r->waits[0] != '\0')
         weir_buf_printf(&text, "; its fiber waits in %s", r->waits);
     weir_buf_puts(&text, WEIR_S("; acquired by "));
@@ -80,11 +69,11 @@ static void tell(const struct weir__pool *pool, struct report *r)
     weir__log_end(&line);
 }
 
-void weir__pool_report_return(struct weir__pool *pool, const weir_site *site, weir_dur age)
+void weir__pool_report_return(const char *name, const weir_site *site, weir_dur age)
 {
     weir_log_at(site, NULL, WEIR_LOG_INFO,
-                "the lease of pool %s that was reported (%s:%d) is back after %lld ms",
-                pool->stats.name, site->file, site->line, (long long)(age.ns / 1000000));
+                "the lease of pool %s that was reported (%s:%d) is back after %lld ms", name,
+                site->file, site->line, (long long)(age.ns / 1000000));
 }
 
 /* --- looking ---------------------------------------------------------------------------------- */
@@ -93,7 +82,7 @@ struct look {
     weir_time next; /* when something may be due again */
     bool has_work;  /* for the keeper's fiber */
     size_t reports;
-    struct report report[REPORTS_MAX];
+    struct weir__pool_report report[REPORTS_MAX];
 };
 
 static bool is_idle_too_long(const struct weir__pool *pool, const struct weir__pool_slot *slot)
@@ -189,7 +178,7 @@ static void look_after(const struct weir__pool_keeper *k, struct weir__pool *poo
         l->next = weir_never();
     weir__lock_give(&pool->lock);
     for (size_t i = 0; i < l->reports; i++)
-        tell(pool, &l->report[i]);
+        weir__pool_report(pool->stats.name, pool->o.leak_threshold, &l->report[i]);
 }
 
 static struct weir__pool *first_kept(struct weir__pool_keeper *k)

@@ -54,6 +54,15 @@ static const char *ordinal_suffix(uint64_t n)
     return n % 10 == 1 ? "st" : n % 10 == 2 ? "nd" : n % 10 == 3 ? "rd" : "th";
 }
 
+void weir__pool_put_place(weir_buf *out, const char *name, uint64_t place)
+{
+    if (place > 0)
+        weir_buf_printf(out, "%s, %llu%s in line", name, (unsigned long long)place,
+                        ordinal_suffix(place));
+    else
+        weir_buf_printf(out, "%s, served", name);
+}
+
 static void describe_line(const struct weir__wait *w, weir_buf *out)
 {
     struct weir__pool *pool = w->object;
@@ -63,11 +72,7 @@ static void describe_line(const struct weir__wait *w, weir_buf *out)
     for (const struct weir__list *n = &w->in_object; is_in_line && n != &pool->waiters; n = n->prev)
         place++;
     weir__lock_give(&pool->lock);
-    if (is_in_line)
-        weir_buf_printf(out, "%s, %llu%s in line", pool->stats.name, (unsigned long long)place,
-                        ordinal_suffix(place));
-    else
-        weir_buf_printf(out, "%s, served", pool->stats.name);
+    weir__pool_put_place(out, pool->stats.name, place);
 }
 
 /* --- who would wait for ever ------------------------------------------------------------------ */
@@ -114,27 +119,31 @@ void weir__pool_serve(struct weir__wait *next)
     weir__wake(next, WEIR_OK);
 }
 
-/* Who cannot go on while this fiber waits: itself, and whoever joins a context that it works in. */
-static void find_stuck(struct weir__pool_waiter *w, const struct weir__ctx *c)
+void weir__pool_find_stuck(struct weir__pool_stuck *stuck, const struct weir__ctx *c)
 {
-    w->stuck[0] = weir__self->current;
-    w->stuck_count = 1;
+    stuck->fibers[0] = weir__self->current;
+    stuck->count = 1;
     for (; c != NULL && !weir__ctx_is_shared(c); c = c->parent) {
         WEIR_LIST_EACH(node, &c->joiners) {
-            if (w->stuck_count < WEIR__POOL_STUCK_MAX)
-                w->stuck[w->stuck_count++] =
+            if (stuck->count < WEIR__POOL_STUCK_MAX)
+                stuck->fibers[stuck->count++] =
                     WEIR_CONTAINER(node, struct weir__wait, in_object)->fiber;
         }
     }
 }
 
-static bool holds(const struct weir__pool_waiter *w, const struct weir__pool_slot *slot)
+bool weir__pool_is_stuck(const struct weir__pool_stuck *stuck, const struct weir__fiber *fiber)
 {
-    for (size_t i = 0; i < w->stuck_count; i++) {
-        if (w->stuck[i] == slot->fiber)
+    for (size_t i = 0; i < stuck->count; i++) {
+        if (stuck->fibers[i] == fiber)
             return true;
     }
     return false;
+}
+
+static bool holds(const struct weir__pool_waiter *w, const struct weir__pool_slot *slot)
+{
+    return weir__pool_is_stuck(&w->stuck, slot->fiber);
 }
 
 static bool is_held_in_line(const struct weir__pool *pool, const struct weir__pool_slot *slot)
@@ -177,9 +186,9 @@ static void add_stack(weir_buf *out, void *const *pcs, size_t n)
     }
 }
 
-/* Both places into the error record, both stacks into the log. */
-static weir_err refuse_deadlock(struct weir__pool *pool, struct weir__ctx *c, const weir_site *site,
-                                const weir_site *held, void *const *held_stack)
+weir_err weir__pool_refuse_deadlock(const char *name, uint32_t max_open, struct weir__ctx *c,
+                                    const weir_site *site, const weir_site *held,
+                                    void *const *held_stack)
 {
     char bytes[3000];
     void *pcs[WEIR__STACK_DEPTH];
@@ -188,7 +197,7 @@ static weir_err refuse_deadlock(struct weir__pool *pool, struct weir__ctx *c, co
     weir_buf_printf(&text,
                     "pool %s: all %u are held by fibers that wait for this one, so it would never "
                     "end; held since %s:%d (",
-                    pool->stats.name, pool->o.max_open, held->file, held->line);
+                    name, max_open, held->file, held->line);
     add_stack(&text, held_stack, WEIR__STACK_DEPTH);
     weir_buf_printf(&text, "), wanted again at %s:%d (", site->file, site->line);
     size_t depth = weir__stack_capture(pcs, WEIR__STACK_DEPTH);
@@ -198,8 +207,8 @@ static weir_err refuse_deadlock(struct weir__pool *pool, struct weir__ctx *c, co
     weir_log_at(site, weir__ctx_handle(c), WEIR_LOG_ERROR, WEIR_STR_FMT, WEIR_STR_ARG(s));
     return weir_raise_at(
         site, weir__ctx_handle(c), -EDEADLK, 500,
-        "pool %s: held since %s:%d, wanted again at %s:%d: it would wait for itself",
-        pool->stats.name, held->file, held->line, site->file, site->line);
+        "pool %s: held since %s:%d, wanted again at %s:%d: it would wait for itself", name,
+        held->file, held->line, site->file, site->line);
 }
 
 /* The deadlock's facts, copied while the lock is held. */
@@ -264,14 +273,15 @@ weir_err weir__pool_wait_in_line(struct weir__pool *pool, struct weir__ctx *c,
     struct weir__pool_waiter w = {.worker = weir__self};
     if (pool->stats.waiting >= pool->o.waiters_max)
         return weir__pool_refuse(pool, c, site);
-    find_stuck(&w, c);
+    weir__pool_find_stuck(&w.stuck, c);
     struct weir__pool_slot *held = find_deadlock(pool, &w);
     if (held != NULL) {
         struct deadlock d;
         copy_deadlock(&d, held);
         pool->stats.deadlocks++;
         weir__lock_give(&pool->lock);
-        return weir__wait_refused(refuse_deadlock(pool, c, site, d.site, d.stack));
+        return weir__wait_refused(weir__pool_refuse_deadlock(pool->stats.name, pool->o.max_open, c,
+                                                             site, d.site, d.stack));
     }
     weir__wait_init(&w.wait, &wait_type, c, site, pool);
     weir__list_push_back(&pool->waiters, &w.wait.in_object);

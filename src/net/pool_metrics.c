@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/metric.h"
-#include "net/pool.h"
+#include "net/pool_shared.h"
 
 enum { POOLS_MAX = 128, NAME_MAX_BYTES = 64 };
 
@@ -75,6 +76,55 @@ static const struct weir__family families[] = {
                 {"shutdown", CLOSED(WEIR_POOL_CLOSED_SHUTDOWN)})},
 };
 
+struct shared_pools {
+    struct pools pools; /* for their names */
+    struct weir__shared_stats stats[POOLS_MAX];
+};
+
+static void take_shared(const struct weir__shared_stats *stats, void *arg)
+{
+    struct shared_pools *p = arg;
+    if (p->pools.count == POOLS_MAX)
+        return;
+    p->stats[p->pools.count] = *stats;
+    take(&stats->pool, &p->pools);
+}
+
+#define SHARED(name, help, type, member)                                                           \
+    {                                                                                              \
+        name, help, type, .labels = {"pool"},                                                      \
+                          WEIR__ROWS({NULL, offsetof(struct weir__shared_stats, member)})          \
+    }
+
+static const struct weir__family shared_families[] = {
+    SHARED("weir_pool_shared_leases", "Leases out now, of what carries several.", WEIR_METRIC_GAUGE,
+           leases),
+    SHARED("weir_pool_shared_room", "Leases that all which are open carry at a time.",
+           WEIR_METRIC_GAUGE, room),
+    SHARED("weir_pool_shared_retired_total", "Took no more leases before they were closed.",
+           WEIR_METRIC_COUNTER, retired),
+    SHARED("weir_pool_shared_told_total", "Leases under which what carried them broke.",
+           WEIR_METRIC_COUNTER, told),
+    SHARED("weir_pool_shared_keys", "Keys that workers have now.", WEIR_METRIC_GAUGE, keys),
+    SHARED("weir_pool_shared_evicted_total", "Keys that had to go for others.", WEIR_METRIC_COUNTER,
+           evicted),
+};
+
+static void put_shared(struct weir__metric_sink *to, void *unused)
+{
+    (void)unused;
+    struct shared_pools *p = weir__calloc(1, sizeof *p);
+    struct weir__metric_subject subjects[POOLS_MAX];
+    if (p == NULL)
+        return;
+    weir__shared_pool_each(take_shared, p);
+    for (size_t i = 0; i < p->pools.count; i++)
+        subjects[i] = (struct weir__metric_subject){weir_str_from(p->pools.names[i]), &p->stats[i]};
+    weir__families_put(to, shared_families, sizeof shared_families / sizeof shared_families[0],
+                       subjects, p->pools.count);
+    weir__free(p);
+}
+
 static void put(struct weir__metric_sink *to, void *unused)
 {
     (void)unused;
@@ -89,4 +139,6 @@ static void put(struct weir__metric_sink *to, void *unused)
 void weir__pool_metrics(struct weir__metrics *to)
 {
     weir__metrics_add(to, families, sizeof families / sizeof families[0], put, NULL);
+    weir__metrics_add(to, shared_families, sizeof shared_families / sizeof shared_families[0],
+                      put_shared, NULL);
 }

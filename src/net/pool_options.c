@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "net/pool_inside.h"
+#include "net/pool_shared.h"
 
 #define MS INT64_C(1000000)
 #define SEC (1000 * MS)
@@ -89,6 +90,29 @@ weir_err weir__pool_group_options_settle(const char *name, struct weir__pool_gro
                                          weir_buf *mistakes)
 {
     struct checker k = {name, mistakes, false};
+    check_count(&k, "keys_max", &o->keys_max, 100, 1, 1000);
+    check_count(&k, "open_max", &o->open_max, 1000, 1, 10000);
+    weir_err err = weir__pool_options_settle(name, &o->each, mistakes);
+    return k.is_bad ? WEIR_EINVALID : err;
+}
+
+static void refuse_given(struct checker *k, const char *name, bool is_given)
+{
+    if (!is_given)
+        return;
+    begin_line(k);
+    weir_buf_printf(k->out, "%s is given; a pool that is shared has none", name);
+}
+
+weir_err weir__shared_options_settle(const char *name, struct weir__shared_options *o,
+                                     weir_buf *mistakes)
+{
+    struct checker k = {name, mistakes, false};
+    refuse_given(&k, "min_idle", o->each.min_idle != 0);
+    refuse_given(&k, "max_idle", o->each.max_idle != 0);
+    refuse_given(&k, "check_after", o->each.check_after.ns != 0);
+    o->each.min_idle = o->each.max_idle = 0;
+    o->each.check_after = weir_ns(0);
     check_count(&k, "keys_max", &o->keys_max, 100, 1, 1000);
     check_count(&k, "open_max", &o->open_max, 1000, 1, 10000);
     weir_err err = weir__pool_options_settle(name, &o->each, mistakes);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "net/pool_inside.h"
+#include "net/pool_shared.h"
 
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct weir__list list = {&list, &list}; /* weir__pool.registered */
@@ -61,6 +62,17 @@ bool weir__pool_oldest(struct weir__pool *pool, weir_time now, struct weir__pool
     return oldest != NULL;
 }
 
+struct visit {
+    void (*fn)(const weir_pool_stats *stats, void *arg);
+    void *arg;
+};
+
+static void visit_shared(const struct weir__shared_stats *stats, void *arg)
+{
+    const struct visit *v = arg;
+    v->fn(&stats->pool, v->arg);
+}
+
 void weir__pool_each(void (*fn)(const weir_pool_stats *stats, void *arg), void *arg)
 {
     pthread_mutex_lock(&list_lock);
@@ -70,6 +82,7 @@ void weir__pool_each(void (*fn)(const weir_pool_stats *stats, void *arg), void *
         fn(&s, arg);
     }
     pthread_mutex_unlock(&list_lock);
+    weir__shared_pool_each(visit_shared, &(struct visit){fn, arg});
 }
 
 const char *weir_pool_closed_name(weir_pool_closed reason)
