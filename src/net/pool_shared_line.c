@@ -27,7 +27,7 @@ struct weir__shared_waiter *weir__lane_first_in_line(struct weir__lane *lane)
     return waiter_of(node);
 }
 
-/* --- none could be opened ---------------------------------------------------------------------- */
+/* --- none could be opened --------------------------------------------------------------------- */
 
 static void raise_failure(const struct weir__lane *lane, const struct weir__wait *w, weir_err err,
                           const weir_error *e)

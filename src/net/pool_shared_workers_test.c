@@ -124,10 +124,10 @@ static weir_err is_crowded(weir_ctx *app, void *arg)
                   .each = {.max_open = 2, .wait_max = weir_min(5)}, .keys_max = 8, .open_max = 5});
     work_on_all(&t->crew, crowds);
     weir__shared_pool_stats(t->pool, &s);
-    assert_int_equal(s.pool.acquired, WORKERS * 8 * 300);
+    assert_int_equal(s.pool.acquired, (uint64_t)WORKERS * 8 * 300);
     assert_int_equal(s.leases, 0);
     assert_int_equal(s.pool.waiting, 0);
-    assert_true(s.pool.open <= WORKERS * 5);
+    assert_true(s.pool.open <= (uint64_t)WORKERS * 5);
     assert_int_equal(s.told, t->told);
     assert_true(s.told > 0 && s.retired > 0);
     return WEIR_OK;
