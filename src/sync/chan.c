@@ -198,6 +198,8 @@ static struct weir__chan_waiter *claim_first(struct weir__list *queue)
 {
     for (struct weir__list *node; (node = weir__list_pop_front(queue)) != NULL;) {
         struct weir__chan_waiter *w = WEIR_CONTAINER(node, struct weir__chan_waiter, link);
+        WEIR_ASSERT(queue == (w->is_send ? &w->chan->senders : &w->chan->receivers),
+                    "N2: a waiter is in its own channel's queue");
         if (claim(w->party)) {
             w->party->arm = w->arm;
             return w;
@@ -258,6 +260,7 @@ static inline weir_err take(weir_chan *ch, void *elem, struct weir__chan_party *
         if (WEIR_UNLIKELY(!weir__list_empty(&ch->senders)) &&
             take_from_sender(ch, slot_of(ch, ch->tail), served))
             ch->tail++;
+        WEIR_ASSERT(length(ch) <= ch->capacity, "N5: no more is in it than it holds");
         return WEIR_OK;
     }
     if (WEIR_UNLIKELY(ch->is_closed))
@@ -529,6 +532,7 @@ void weir__chan_close(weir_chan *ch)
     weir__chan_unlock(ch);
     for (struct weir__list *node; (node = weir__list_pop_front(&woken)) != NULL;) {
         struct weir__chan_waiter *w = WEIR_CONTAINER(node, struct weir__chan_waiter, link);
+        WEIR_ASSERT(weir__chan_is_claimed(w->party), "N1: whom the end wakes it has claimed");
         weir__wake(&w->party->wait, WEIR_ECLOSED);
     }
 }
@@ -563,6 +567,7 @@ size_t weir_chan_len(const weir_chan *handle)
     weir_chan *ch = weir__chan_of(handle, "weir_chan_len");
     weir__chan_lock(ch);
     size_t len = length(ch);
+    WEIR_ASSERT(len <= ch->capacity, "N5: no more is in it than it holds");
     weir__chan_unlock(ch);
     return len;
 }

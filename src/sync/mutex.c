@@ -52,6 +52,7 @@ static void release_record(struct weir__owned *o)
 static void describe_record(const struct weir__owned *o, weir_buf *out)
 {
     const weir_mutex *m = WEIR_CONTAINER(o, weir_mutex, record);
+    WEIR_ASSERT(m->holder != NULL, "S1: what is in a context's record is held");
     weir_buf_printf(out, "of the mutex made at %s:%d", m->q.owned.site->file,
                     m->q.owned.site->line);
 }

@@ -120,6 +120,7 @@ static void describe(const struct weir__wait *w, weir_buf *out)
 static bool is_stuck(const struct weir__wait *w, const struct weir__ctx *top)
 {
     const struct weir__chan_party *p = WEIR_CONTAINER(w, const struct weir__chan_party, wait);
+    WEIR_ASSERT(p->arms <= ARMS_MAX, "N2: a party has a waiter for each arm at most");
     for (uint32_t i = 0; i < p->arms; i++) {
         if (!weir__chan_is_stuck(p->waiters[i].chan, top))
             return false;
@@ -204,6 +205,7 @@ int weir_select(weir_ctx *handle, const weir_select_case *cases, size_t n, weir_
     if (arm == -EAGAIN && timeout.ns != 0)
         return wait_arms(c, &arms, &locks, until, closed);
     WEIR_ASSERT(weir__chan_is_claimed(served), "N1: whom it serves it has claimed");
+    WEIR_ASSERT(arm >= 0 || served == NULL, "N1: who has done nothing has served nobody");
     unlock_all(&locks);
     if (served != NULL)
         weir__wake(&served->wait, WEIR_OK);

@@ -234,8 +234,10 @@ static struct permit *find_permit(struct weir__ctx *c, const weir_sem *s)
     WEIR_LIST_EACH(node, &c->owned) {
         struct weir__owned *o = WEIR_CONTAINER(node, struct weir__owned, link);
         struct permit *p = WEIR_CONTAINER(o, struct permit, owned);
-        if (o->type == &permit_type && p->sem == s)
-            return p;
+        if (o->type != &permit_type || p->sem != s)
+            continue;
+        WEIR_ASSERT(!weir__list_empty(&p->in_sem), "S4: what a context holds is listed as taken");
+        return p;
     }
     return NULL;
 }

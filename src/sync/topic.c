@@ -266,6 +266,7 @@ static weir_err join_topic(weir_topic *t, weir_subscription *s)
         t->subscribers++;
         WEIR_ASSERT(t->subscribers <= t->subscribers_max, "U1: no more subscribe than may");
         t->refusers += s->policy == WEIR_TOPIC_REFUSE;
+        WEIR_ASSERT(t->refusers <= t->subscribers, "U1: who refuses subscribes");
     }
     weir__waitq_unlock(&t->q);
     return err;

@@ -119,11 +119,14 @@ bool weir__waitq_is_in_line(const struct weir__wait *w)
 bool weir__waitq_is_stuck(const struct weir__wait *w, const struct weir__ctx *top)
 {
     const struct weir__waitq *q = w->object;
+    WEIR_ASSERT(w->fiber->worker == weir__self, "Q4: a wait is judged by its own worker");
     return q->owned.ctx->top == top;
 }
 
 void weir__waitq_note_use(const struct weir__waitq *q)
 {
+    WEIR_ASSERT(q->is_shared || q->home == weir__self,
+                "Q2: an object of a request is signalled by its worker");
     if (!q->is_shared)
         weir__deadlock_note_use(q->owned.ctx->top);
 }
@@ -173,6 +176,7 @@ void weir__waitq_wake_all(struct weir__waitq *q, weir_err result)
 
 void weir__waitq_end(struct weir__waitq *q)
 {
+    WEIR_ASSERT(q->state != WEIR__WAITQ_NO_MEMORY, "Q3: what was not made does not end");
     weir__waitq_lock(q);
     q->state = WEIR__WAITQ_ENDED;
     weir__waitq_unlock(q);
