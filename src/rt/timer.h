@@ -24,6 +24,7 @@ struct weir__timer {
 struct weir__wheel {
     int64_t tick;                          /* all before it has fired */
     int64_t first;                         /* no occupied slot begins before it */
+    const struct weir__list *first_slot;   /* the one that begins there, unless it is empty */
     uint64_t occupied[WEIR__WHEEL_LEVELS]; /* a bit a slot; may be set for an empty one */
     struct weir__list slots[WEIR__WHEEL_LEVELS][WEIR__WHEEL_SLOTS]; /* weir__timer.link */
 };
