@@ -8,6 +8,7 @@
  * Which of several errors is reported does not depend on the order of the lines.
  */
 #include "wire/http1_framing.h"
+#include "wire/http1_response.h"
 #include "wire/scan.h"
 #include "wire/url.h"
 
@@ -259,6 +260,49 @@ int weir__http1_framing_decide(struct weir__http_head *h, const char *buf, size_
         return rc;
     decide_connection(h, buf);
     return decide_expect(h, buf);
+}
+
+/* ---- responses ---- */
+
+/* The statuses that never have a body, whatever their fields say (rule 1). */
+static bool is_bodiless(int status)
+{
+    return status < 200 || status == 204 || status == 304;
+}
+
+/*
+ * A length, or a coding, of a message that has no body is told of another one (HEAD, 304), or by
+ * somebody who may well send it: nothing behind such a head is to be read as a response.
+ */
+static void decide_bodiless(struct weir__http1_response *r)
+{
+    struct weir__http_head *h = &r->head;
+    bool may_tell = r->asked == WEIR_HTTP_HEAD || r->status == 304;
+    if (!may_tell && has_body_bytes(h))
+        h->keep_alive = false;
+    if (!may_tell)
+        h->content_length = 0;
+    h->body = WEIR_HTTP_BODY_NONE;
+}
+
+int weir__http1_framing_decide_response(struct weir__http1_response *r, const char *buf)
+{
+    struct weir__http_head *h = &r->head;
+    int rc = decide_body(h, buf);
+    if (WEIR_UNLIKELY(rc != 0))
+        return rc;
+    decide_connection(h, buf);
+    if (r->asked == WEIR_HTTP_CONNECT && r->status / 100 == 2) { /* rule 2 */
+        r->is_tunnel = true;
+        h->body = WEIR_HTTP_BODY_NONE;
+        h->content_length = 0;
+    } else if (r->asked == WEIR_HTTP_HEAD || is_bodiless(r->status)) {
+        decide_bodiless(r);
+    } else if (h->body == WEIR_HTTP_BODY_NONE) { /* rule 8 */
+        r->is_until_close = true;
+        h->keep_alive = false;
+    }
+    return 0;
 }
 
 /* ---- errors ---- */

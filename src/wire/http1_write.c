@@ -1,14 +1,15 @@
 /*
- * Writing response heads. A small answer costs as much as its parser, so the usual parts are copies
- * of a length that the compiler knows: a status line comes out of its table with one fixed 64-byte
- * copy where the window has room (what is too much is written over by what follows), the date line
- * with one of 44, a length's digits with one of 20.
+ * Writing heads, mostly of responses. A small answer costs as much as its parser, so the usual
+ * parts are copies of a length that the compiler knows: a status line comes out of its table with
+ * one fixed 64-byte copy where the window has room (what is too much is written over by what
+ * follows), the date line with one of 44, a length's digits with one of 20.
  *
  * This is also the door against response splitting: names and values from handlers pass the byte
  * table before they are written, and a bad one stops the whole head (the writer is sticky).
  */
 #include "wire/http1_write.h"
 #include "wire/http_field.h"
+#include "wire/url.h"
 
 static inline bool has_room(struct weir__http1_writer *w, size_t n)
 {
@@ -85,6 +86,37 @@ void weir__http1_write_start_custom(struct weir__http1_writer *w, int status, we
         put(w, reason.ptr, reason.len);
     put(w, "\r\n", 2);
     write_date(w, d);
+}
+
+/* ---- requests ---- */
+
+static bool is_target(weir_str s)
+{
+    unsigned all = WEIR_BYTE_TARGET;
+    for (size_t i = 0; i < s.len; i++)
+        all &= weir__http_bytes[(unsigned char)s.ptr[i]];
+    return s.len > 0 && (all & WEIR_BYTE_TARGET) != 0;
+}
+
+void weir__http1_write_request(struct weir__http1_writer *w, weir_str method, weir_str target,
+                               weir_str host)
+{
+    struct weir__url_authority parts;
+    if (!weir__http_name_is_valid(method) || !is_target(target) ||
+        weir__url_authority_parse(host, &parts) != 0) {
+        if (w->err == WEIR_OK)
+            w->err = WEIR_EINVALID;
+        return;
+    }
+    if (!has_room(w, method.len + target.len + host.len + sizeof("  HTTP/1.1\r\nHost: \r\n") - 1))
+        return;
+    put(w, method.ptr, method.len);
+    put(w, " ", 1);
+    put(w, target.ptr, target.len);
+    put(w, " HTTP/1.1\r\nHost: ", 17);
+    if (host.len > 0)
+        put(w, host.ptr, host.len);
+    put(w, "\r\n", 2);
 }
 
 /* ---- fields ---- */

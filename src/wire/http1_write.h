@@ -1,7 +1,7 @@
 /*
- * Writes the head of an HTTP/1.1 response into a window of bytes that the caller has. A writer is
- * sticky: what does not fit, or may not be sent, is not written, nothing after it is either, and
- * `err` says so at the end; so a head is checked once. The caller owns the window.
+ * Writes the head of an HTTP/1.1 response, or of a request, into a window of bytes that the caller
+ * has. A writer is sticky: what does not fit, or may not be sent, is not written, nothing after it
+ * is either, and `err` says so at the end; so a head is checked once. The caller owns the window.
  *
  * The usual head is four copies: weir__http1_write_start (status line and Date), a type, a length.
  */
@@ -44,6 +44,14 @@ void weir__http1_write_start(struct weir__http1_writer *w, int status,
 /* The same with a reason phrase of the caller's (checked) or for a status that has no entry. */
 void weir__http1_write_start_custom(struct weir__http1_writer *w, int status, weir_str reason,
                                     const struct weir__http1_date *d);
+
+/*
+ * The request line and the Host line of a request. All three are checked (RFC 9112 sections 3 and
+ * 3.2): the method is a token; the target is one that a head is read with, of visible ASCII without
+ * '#'; the host is "name", "name:port", "[v6]:port", or empty for what has none (a local socket).
+ */
+void weir__http1_write_request(struct weir__http1_writer *w, weir_str method, weir_str target,
+                               weir_str host);
 
 /* "name: value\r\n". Both are checked: a name is a token, a value has no CR, LF, NUL or control. */
 void weir__http1_write_field(struct weir__http1_writer *w, weir_str name, weir_str value);

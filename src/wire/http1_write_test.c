@@ -193,6 +193,55 @@ static void ends_with_the_length(void **state)
     assert_memory_equal(window, expected, strlen(expected));
 }
 
+static void writes_requests(void **state)
+{
+    (void)state;
+    char window[100];
+    struct weir__http1_writer w;
+    weir__http1_writer_init(&w, window, sizeof window);
+    weir__http1_write_request(&w, WEIR_S("GET"), WEIR_S("/a?b=%20"), WEIR_S("[::1]:80"));
+    weir__http1_write_request(&w, WEIR_S("M-SEARCH"), WEIR_S("*"), WEIR_S(""));
+    weir__http1_write_end(&w);
+    assert_int_equal(w.err, WEIR_OK);
+    const char *expected = "GET /a?b=%20 HTTP/1.1\r\nHost: [::1]:80\r\n"
+                           "M-SEARCH * HTTP/1.1\r\nHost: \r\n\r\n";
+    assert_int_equal(w.at - window, strlen(expected));
+    assert_memory_equal(window, expected, strlen(expected));
+    for (size_t size = 0; size < 43; size++) {
+        weir__http1_writer_init(&w, window, size);
+        weir__http1_write_request(&w, WEIR_S("GET"), WEIR_S("/a?b=%20"), WEIR_S("[::1]:80"));
+        assert_int_equal(w.err, size < 39 ? WEIR_ETOOLARGE : WEIR_OK);
+    }
+}
+
+/* A path or a host of a caller's makes no second line, and no second request. */
+static void refuses_bytes_that_split_requests(void **state)
+{
+    (void)state;
+    char window[200], text[4] = "/x";
+    struct weir__http1_writer w;
+    for (int ch = 0; ch < 256; ch++) {
+        text[1] = (char)ch;
+        weir__http1_writer_init(&w, window, sizeof window);
+        weir__http1_write_request(&w, WEIR_S("GET"), (weir_str){text, 2}, WEIR_S("a"));
+        assert_int_equal(w.err, ch > 0x20 && ch < 0x7f && ch != '#' ? WEIR_OK : WEIR_EINVALID);
+    }
+    static const struct {
+        const char *method, *target, *host;
+    } bad[] = {{"", "/", "a"},         {"G ET", "/", "a"},        {"GET\r\nX: y", "/", "a"},
+               {"GET", "", "a"},       {"GET", "/", "a\r\nX: y"}, {"GET", "/", "a b"},
+               {"GET", "/", "user@a"}, {"GET", "/", "a:70000"},   {"GET", "/", "a/b"}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        weir__http1_writer_init(&w, window, sizeof window);
+        weir__http1_write_request(&w, weir_str_from(bad[i].method), weir_str_from(bad[i].target),
+                                  weir_str_from(bad[i].host));
+        assert_int_equal(w.err, WEIR_EINVALID);
+        assert_ptr_equal(w.at, window);
+        weir__http1_write_field(&w, WEIR_S("a"), WEIR_S("b"));
+        assert_ptr_equal(w.at, window);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +252,8 @@ int main(void)
         cmocka_unit_test(keeps_the_date_up_to_date),
         cmocka_unit_test(writes_digits),
         cmocka_unit_test(ends_with_the_length),
+        cmocka_unit_test(writes_requests),
+        cmocka_unit_test(refuses_bytes_that_split_requests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
