@@ -9,6 +9,7 @@
 #include <weir/app.h>
 #include <weir/buf.h>
 #include <weir/chan.h>
+#include <weir/client.h>
 #include <weir/conf.h>
 #include <weir/ctx.h>
 #include <weir/err.h>

@@ -9,6 +9,7 @@
 #include "app/app.h"
 
 #include "data/sqlite.h"
+#include "http/client/client.h"
 #include "net/pool.h"
 #include "net/resolve.h"
 #include "obs/fibers.h"
@@ -154,6 +155,7 @@ static void add_metrics(weir_app *app)
     weir__pool_metrics(&app->metrics);
     weir__resolve_metrics(&app->metrics);
     weir__sqlite_metrics(&app->metrics);
+    weir__client_metrics(&app->metrics);
     weir__foreign_metrics(&app->foreign, &app->metrics);
     weir__process_metrics(&app->metrics);
 }

@@ -269,6 +269,31 @@ CALL(weir_socket_shutdown, number = weir_socket_shutdown(N(c, live.c), N(s, live
 CALL(weir_socket_err, number = weir_socket_err(N(s, live.socket)))
 CALL(weir_socket_close, weir_socket_close(N(c, live.c), N(s, live.socket)))
 
+/* --- client.h --- */
+CALL(weir_http_open_at,
+     use(weir_http_open_at(N(site, WEIR_HERE), N(c, live.c), N(options, &options.http))))
+CALL(weir_http_err, number = weir_http_err(N(http, live.http)))
+CALL(weir_http_do_at,
+     use(weir_http_do_at(N(site, WEIR_HERE), N(c, live.c), N(http, live.http), N(method, "GET"),
+                         N(target, "no target"), N(options, &options.call))))
+CALL(weir_http_begin_at,
+     use(weir_http_begin_at(N(site, WEIR_HERE), N(c, live.c), N(http, live.http), N(method, "GET"),
+                            N(target, "no target"), N(options, &options.call))))
+CALL(weir_http_write, number = weir_http_write(N(r, live.reply), N(bytes, "x"), 1))
+CALL(weir_http_finish, number = weir_http_finish(N(r, live.reply)))
+CALL(weir_reply_err, number = weir_reply_err(N(r, live.reply)))
+CALL(weir_reply_status, number = weir_reply_status(N(r, live.reply)))
+CALL(weir_reply_header, text = weir_reply_header(N(r, live.reply), N(name, "x")))
+CALL(weir_reply_header_at,
+     truth = weir_reply_header_at(N(r, live.reply), 0, N(name, &text), N(value, &text)))
+CALL(weir_reply_trailer, text = weir_reply_trailer(N(r, live.reply), N(name, "x")))
+CALL(weir_reply_read, number = (int)weir_reply_read(N(r, live.reply), N(bytes, &big), 1))
+CALL(weir_reply_body, text = weir_reply_body(N(r, live.reply)))
+CALL(weir_reply_json_at,
+     number = weir_reply_json_at(N(site, WEIR_HERE), N(r, live.reply),
+                                 N(model, &weir_model_number_of_x), N(out, &thing)))
+CALL(weir_reply_close, weir_reply_close(N(r, live.reply)))
+
 /* --- process.h --- */
 CALL(weir_spawn_at, use(weir_spawn_at(N(site, WEIR_HERE), N(c, live.c), N(argv, no_program),
                                       N(options, &options.spawn))))

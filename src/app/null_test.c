@@ -38,6 +38,8 @@ static struct {
     weir_db *db;
     weir_file *file;
     weir_socket *socket;
+    weir_http *http;
+    weir_reply *reply;
     weir_process *process;
     weir_topic *topic;
     weir_subscription *subscription;
@@ -57,6 +59,8 @@ static struct {
     weir_file_open_options open;
     weir_file_temp_options temp;
     weir_dial_options dial;
+    weir_http_options http;
+    weir_http_call_options call;
     weir_spawn_options spawn;
     weir_topic_options topic;
     weir_subscription_options sub;
@@ -74,6 +78,8 @@ static struct {
     .open.size = sizeof(weir_file_open_options),
     .temp.size = sizeof(weir_file_temp_options),
     .dial.size = sizeof(weir_dial_options),
+    .http.size = sizeof(weir_http_options),
+    .call.size = sizeof(weir_http_call_options),
     .spawn.size = sizeof(weir_spawn_options),
     .topic.size = sizeof(weir_topic_options),
     .sub.size = sizeof(weir_subscription_options),
@@ -171,6 +177,8 @@ static void make_things(weir_ctx *c)
     assert_int_equal(weir_db_err(live.db), WEIR_OK);
     live.file = weir_file_temp(c);
     live.socket = weir_dial(c, "no address");
+    live.http = weir_http_open(c, .base = "unix:/no socket");
+    live.reply = weir_http_get(c, live.http, "no target");
     live.process = weir_spawn(c, no_program);
     live.topic = weir_topic_new(c, int);
     live.subscription = weir_subscribe(c, live.topic);

@@ -23,6 +23,8 @@ static struct things {
     weir_tx *tx;
     weir_file *file;
     weir_socket *socket;
+    weir_http *http;
+    weir_reply *reply;
     weir_process *process;
     weir_topic *topic;
     weir_subscription *subscription;
@@ -51,6 +53,8 @@ static void make_things(struct things *t, weir_ctx *c, const char *db_name)
     t->rows = weir_query(c, t->db, "SELECT 1");
     t->file = weir_file_temp(c);
     t->socket = weir_dial(c, "no address");
+    t->http = weir_http_open(c, .base = "unix:/no socket");
+    t->reply = weir_http_get(c, t->http, "no target");
     t->process = weir_spawn(c, no_program);
     t->topic = weir_topic_new(c, int);
     t->subscription = weir_subscribe(c, t->topic);

@@ -9,6 +9,7 @@
 
 #include <unistd.h>
 
+#include <weir/client.h>
 #include <weir/socket.h>
 #include <weir/weir.h>
 
@@ -19,6 +20,8 @@ static weir_db *db, *no_db;
 static weir_tx *dead, *ended;
 static weir_rows *rows;
 static weir_socket *gone;
+static weir_http *http;
+static weir_reply *reply, *asked;
 static int64_t big;
 static weir_str text;
 static char byte;
@@ -37,7 +40,12 @@ static char byte;
     KIND(body_read, 1000, (void)!weir_body_read(c, &byte, 1))                                      \
     KIND(body_end, 1000, (void)!weir_body_read(c, &byte, 1))                                       \
     KIND(pool_line, 1000, (void)!weir_db_exec(c, db, NULL, "SELECT 1"))                            \
-    KIND(dial, 1000, gone = weir_dial(c, "no address"))
+    KIND(dial, 1000, gone = weir_dial(c, "no address"))                                            \
+    KIND(http_do, 1000, asked = weir_http_get(c, http, "no target"))                               \
+    KIND(http_write, 100000, (void)!weir_http_write(reply, "x", 1))                                \
+    KIND(http_finish, 100000, weir_http_finish(reply))                                             \
+    KIND(reply_read, 100000, (void)!weir_reply_read(reply, &byte, 1))                              \
+    KIND(reply_json, 100000, (void)!weir_reply_json(reply, int64_t, &big))
 
 struct kind {
     const char *name;
@@ -72,6 +80,8 @@ static void make_things(const struct kind *k)
     dead = weir_begin(c, db);
     weir_exec(dead, "no statement");
     ended = dead;
+    http = weir_http_open(c, .base = "unix:/no socket");
+    reply = weir_http_get(c, http, "no target");
     rows = weir_query(c, db, "SELECT 1 AS x WHERE 0");
     assert_false(weir_rows_next(rows, int64_t, &big));
     bytes = weir_stream_begin(c, 200, "text/plain"); /* a second one is dead */

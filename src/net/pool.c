@@ -420,6 +420,17 @@ void *weir__lease_resource(const struct weir__lease *lease, const char *function
     return lease->slot->resource;
 }
 
+void weir__lease_hand_to(struct weir__lease *lease, struct weir__ctx *c)
+{
+    struct weir__pool_slot *slot = lease->slot;
+    if (!is_live(lease))
+        return;
+    WEIR_ASSERT(!weir__is_owned(&slot->owned), "P4: a lease that is its own ends with its context");
+    weir__lock_take(&slot->pool->lock); /* who reports it reads the context */
+    slot->ctx = c;
+    weir__lock_give(&slot->pool->lock);
+}
+
 void weir__lease_break(struct weir__lease *lease)
 {
     if (is_live(lease))

@@ -97,6 +97,12 @@ WEIR_MUST_USE weir_err weir__pool_acquire(struct weir__pool *pool, struct weir__
  */
 void *weir__lease_resource(const struct weir__lease *lease, const char *function);
 
+/*
+ * A lease with a holder, that was acquired in a context which ends before its holder does (one with
+ * the time for acquiring it), is used in `c` from now on. Its own fiber.
+ */
+void weir__lease_hand_to(struct weir__lease *lease, struct weir__ctx *c);
+
 /* The resource will be closed on return. */
 void weir__lease_break(struct weir__lease *lease);
 

@@ -42,6 +42,8 @@ struct weir__token {
 #define WEIR__KIND_FILE 0x656c6966u
 #define WEIR__KIND_SOCKET 0x6b636f73u
 #define WEIR__KIND_PROCESS 0x636f7270u
+#define WEIR__KIND_HTTP 0x70747468u
+#define WEIR__KIND_REPLY 0x796c7072u
 
 /* For an object that is no context's: what is given out when there is no memory. Lives for ever. */
 #define WEIR__TOKEN_STATIC(kind)                                                                   \

@@ -15,7 +15,7 @@
 #include "wire/http1_response.h"
 
 #define OK "HTTP/1.1 200 OK\r\n"
-#define ASK(method) WEIR_HTTP1_##method
+#define ASK(method) WEIR_HTTP_##method
 
 static struct weir__http1_response r;
 

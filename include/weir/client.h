@@ -1,0 +1,297 @@
+/*
+ * The HTTP client. A weir_http knows a peer (or any), keeps connections to it, and is asked from
+ * every fiber; a reply belongs to the context that asked, so there is nothing to close: what is
+ * read to its end gives its connection back, what is not is closed with the context at the latest.
+ *
+ *     weir_http *api = weir_http_open(app, .base = "http://10.0.0.5:8080/v1");
+ *
+ *     weir_reply *r = weir_http_get(c, api, "/items/42", .timeout = weir_ms(300));
+ *     item it;
+ *     if (weir_reply_json(r, item, &it) < 0)      // of the call, the status or the text: the first
+ *         …
+ *
+ * A call always yields a reply: where it failed, one whose every use returns the error, which the
+ * error record of the context tells with method, URL and what was tried.
+ */
+#ifndef WEIR_CLIENT_H
+#define WEIR_CLIENT_H
+
+#include <stdint.h>
+#include <sys/types.h>
+#include <weir/model.h>
+#include <weir/pool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** An HTTP client: its options, and connections by host. */
+typedef struct weir_http weir_http;
+
+/** The answer to one request, and its body. */
+typedef struct weir_reply weir_reply;
+
+/** A header line that is sent. `name` is a token; `value` has no control characters. */
+typedef struct weir_http_header {
+    const char *name;
+    weir_str value;
+} weir_http_header;
+
+/** Header lines: `.headers = WEIR_HTTP_HEADERS({"accept", WEIR_S("text/plain")}, {"x-key", key})`. */
+/** Hosts: `.trusted = WEIR_HTTP_HOSTS("10.0.0.5", "localhost")`. */
+#ifdef __cplusplus
+#define WEIR_HTTP_HEADERS(...) weir__list<weir_http_header>({__VA_ARGS__, {NULL, {NULL, 0}}})
+#define WEIR_HTTP_HOSTS(...) weir__list<const char *>({__VA_ARGS__, NULL})
+#else
+#define WEIR_HTTP_HEADERS(...) ((const weir_http_header[]){__VA_ARGS__, {NULL, {NULL, 0}}})
+#define WEIR_HTTP_HOSTS(...) ((const char *const[]){__VA_ARGS__, NULL})
+#endif
+
+/** What a client may be given; zero means the default. All of it is copied. */
+typedef struct weir_http_options {
+    size_t size; /* the macro's */
+    /*
+     * What targets that begin with '/' stand behind: "http://10.0.0.5:8080", with a path if there
+     * is one: "http://10.0.0.5:8080/v1"; "unix:/run/shop.sock" for a local socket. Without it every
+     * target is a whole URL.
+     */
+    const char *base;
+    const char *name;                /* in metrics; default: the base, or "http" */
+    const weir_http_header *headers; /* sent with each request whose call has none of the name */
+    const char *user_agent;          /* default "weir/" and the version; "" sends none */
+    weir_pool_options pool;          /* of each host; default max_open 100 */
+    uint32_t hosts_max;              /* pools kept, 1 to 1,000; default 100 */
+    uint32_t open_max;               /* connections to all hosts, 1 to 10,000; default 1,000 */
+    weir_dur dial_timeout;           /* 1 ms to 10 min for a connection; default 5 s */
+    weir_dur answer_timeout;         /* 1 ms to 1 h from the request to its answer's head; 30 s */
+    weir_dur idle_timeout;           /* 1 ms to 1 h without a byte of a body; default 30 s */
+    uint32_t head_bytes_max;         /* of an answer's head, 256 to 65,535; default 32 KiB */
+    uint32_t headers_max;            /* lines of it, 1 to 100; default 100 */
+    uint64_t body_bytes_max;         /* of a body read whole, 1 to 1 GiB; default 4 MiB */
+    /*
+     * The names of hosts that are told what is left of the time (milliseconds), the trace
+     * ("traceparent") and the request's id ("X-Request-Id"). Nobody else is.
+     */
+    const char *const *trusted;
+    bool trust_base;             /* the base's host is one of them */
+    const char *deadline_header; /* the field of the time; default "Weir-Deadline-Ms"; "": none */
+} weir_http_options;
+
+/**
+ * Makes a client. No connection is opened yet.
+ *
+ * c        the application's context, for all workers; or another, for it and those below it
+ * ...      members of weir_http_options
+ * returns  the client; never NULL: where it failed, one whose every use returns the error; the
+ *          message, with all mistakes at once, is in the error record of `c`
+ * errors   WEIR_EINVALID, WEIR_ENOTBUILT (https in a build without TLS), -ENOMEM
+ * owner    the context; its end closes the connections
+ * context  fiber; does not wait
+ */
+#define weir_http_open(...) WEIR__HTTP_OPEN(__VA_ARGS__, )
+#define WEIR__HTTP_OPEN(c, ...)                                                                    \
+    WEIR__CALL(weir_http_open_at, (WEIR_HERE, (c)), weir_http_options, __VA_ARGS__)
+/** The function behind weir_http_open. */
+WEIR_API weir_http *weir_http_open_at(const weir_site *site, weir_ctx *c,
+                                      const weir_http_options *options)
+    WEIR_MUST_USE WEIR_NEVER_NULL WEIR_NONNULL(2, 3);
+
+/** Why the client could not be made; else WEIR_OK. */
+WEIR_API weir_err weir_http_err(const weir_http *http) WEIR_NONNULL(1);
+
+/* --- asking ----------------------------------------------------------------------------------- */
+
+/** What a call may be given; zero means the default. All of it is read during the call. */
+typedef struct weir_http_call_options {
+    size_t size; /* the macro's */
+    /*
+     * For all of it, the reading of the body as well, never past the deadline; default: that alone.
+     * Less than a millisecond is told in the log, once for each place: `.timeout = 300` is 300 ns.
+     */
+    weir_dur timeout;
+    const weir_http_header *headers; /* Host, lengths and codings are not to be among them */
+    weir_str body;
+    const char *type;        /* of the body: Content-Type */
+    const weir_model *model; /* instead of `body`: `object` as JSON */
+    const void *object;
+    uint64_t body_bytes_max; /* of the answer's, read whole; default the client's */
+    /*
+     * The body is sent when the peer has said that it wants it (RFC 9110 section 10.1.1), or has
+     * said nothing for a second.
+     */
+    bool expect_continue;
+} weir_http_call_options;
+
+/**
+ * Asks, and waits for the head of the answer.
+ *
+ *     weir_reply *r = weir_http_do(c, api, "PATCH", "/items/42", .body = text, .type = "text/plain");
+ *
+ * http     of this context, of one above it, or of the application
+ * method   a token; NUL-terminated, read during the call. Not CONNECT
+ * target   a whole URL, or what stands behind the base's: "/items?page=2"; escaped already;
+ *          NUL-terminated, read during the call
+ * ...      members of weir_http_call_options
+ * returns  the reply; never NULL. What went wrong every use of it returns: see weir_reply_err
+ * owner    the context, until its end
+ * limits   a request's head is at most 64 KiB
+ * context  fiber; waits for a connection, the sending and the answer's head
+ */
+#define weir_http_do(c, http, method, ...) WEIR__HTTP_DO(c, http, method, __VA_ARGS__, )
+#define WEIR__HTTP_DO(c, http, method, target, ...)                                                \
+    WEIR__CALL(weir_http_do_at, (WEIR_HERE, (c), (http), (method), (target)),                      \
+               weir_http_call_options, __VA_ARGS__)
+/** The function behind weir_http_do and its like. */
+WEIR_API weir_reply *weir_http_do_at(const weir_site *site, weir_ctx *c, weir_http *http,
+                                     const char *method, const char *target,
+                                     const weir_http_call_options *options)
+    WEIR_MUST_USE WEIR_NEVER_NULL WEIR_NONNULL(2, 3, 4, 5, 6);
+
+/** weir_http_do with GET, HEAD, DELETE. */
+#define weir_http_get(c, http, ...) weir_http_do(c, http, "GET", __VA_ARGS__)
+#define weir_http_head(c, http, ...) weir_http_do(c, http, "HEAD", __VA_ARGS__)
+#define weir_http_delete(c, http, ...) weir_http_do(c, http, "DELETE", __VA_ARGS__)
+
+/**
+ * weir_http_do with POST, PUT, PATCH and an object of type T, which has a model, as JSON:
+ * `weir_http_post(c, api, "/items", item, &it, .timeout = weir_sec(1))`. Bytes of another kind are
+ * sent with weir_http_do and `.body`.
+ */
+#define weir_http_post(c, http, ...) WEIR__HTTP_JSON(c, http, "POST", __VA_ARGS__, )
+#define weir_http_put(c, http, ...) WEIR__HTTP_JSON(c, http, "PUT", __VA_ARGS__, )
+#define weir_http_patch(c, http, ...) WEIR__HTTP_JSON(c, http, "PATCH", __VA_ARGS__, )
+#define WEIR__HTTP_JSON(c, http, method, target, T, it, ...)                                       \
+    WEIR__CALL(weir_http_do_at, (WEIR_HERE, (c), (http), (method), (target)),                      \
+               weir_http_call_options, .model = &weir_model_##T, .object = (1 ? (it) : (T *)0),    \
+               __VA_ARGS__)
+
+/**
+ * Begins a request whose body is written piece by piece, in chunks: as weir_http_do up to the end
+ * of its head.
+ *
+ *     weir_reply *r = weir_http_begin(c, api, "POST", "/import", .type = "text/csv");
+ *     while (next_line(&line) && weir_http_write(r, line.ptr, line.len) == WEIR_OK)
+ *         ;
+ *     weir_err err = weir_http_finish(r);      // the first error of all three
+ *
+ * ...      members of weir_http_call_options, without a body
+ */
+#define weir_http_begin(c, http, method, ...) WEIR__HTTP_BEGIN(c, http, method, __VA_ARGS__, )
+#define WEIR__HTTP_BEGIN(c, http, method, target, ...)                                             \
+    WEIR__CALL(weir_http_begin_at, (WEIR_HERE, (c), (http), (method), (target)),                   \
+               weir_http_call_options, __VA_ARGS__)
+/** The function behind weir_http_begin. */
+WEIR_API weir_reply *weir_http_begin_at(const weir_site *site, weir_ctx *c, weir_http *http,
+                                        const char *method, const char *target,
+                                        const weir_http_call_options *options)
+    WEIR_MUST_USE WEIR_NEVER_NULL WEIR_NONNULL(2, 3, 4, 5, 6);
+
+/**
+ * Sends a piece of the body, waiting while the peer is slow.
+ *
+ * r        made by weir_http_begin
+ * bytes    read during the call, and not kept
+ * returns  WEIR_OK; WEIR_ECLOSED when the peer has answered already and wants no more of it (call
+ *          weir_http_finish: that is no error of the reply's); else the reply's error
+ * context  the fiber that began it; may wait
+ */
+WEIR_API weir_err weir_http_write(weir_reply *r, const void *bytes, size_t size) WEIR_MUST_USE
+    WEIR_NONNULL(1) WEIR_ACCESS(read_only, 2, 3);
+
+/**
+ * Ends the body and waits for the head of the answer. Idempotent.
+ *
+ * returns  WEIR_OK: there is an answer; the reply's error
+ * context  the fiber that began it; waits
+ */
+WEIR_API weir_err weir_http_finish(weir_reply *r) WEIR_NONNULL(1);
+
+/* --- the answer ------------------------------------------------------------------------------- */
+
+/**
+ * The first error of a reply: of the call or of reading; WEIR_OK while there is none, whatever the
+ * status.
+ *
+ * errors   -ECONNREFUSED …; WEIR_ENOHOST; WEIR_ETIMEDOUT; WEIR_ECLOSED (cut); WEIR_EPROTO; WEIR_ETOOLARGE;
+ *          WEIR_EINVALID (target, headers, options); the pool's: WEIR_ELIMIT, WEIR_EDEADLK (this
+ *          fiber's own replies hold all connections to the host); the reason of the context
+ */
+WEIR_API weir_err weir_reply_err(const weir_reply *r) WEIR_NONNULL(1);
+
+/** The status, 200 to 999; 0 when there is no answer. */
+WEIR_API int weir_reply_status(const weir_reply *r) WEIR_NONNULL(1);
+
+/** Has it a status from 200 to 299? */
+static inline bool weir_reply_is_ok(const weir_reply *r)
+{
+    return weir_reply_status(r) / 100 == 2;
+}
+
+/** The first header line of that name, in any case; absent. Borrowed from the context. */
+WEIR_API weir_str weir_reply_header(const weir_reply *r, const char *name) WEIR_NONNULL(1, 2);
+
+/**
+ * The header lines one by one, as they were sent; false past the last one.
+ *
+ *     weir_str name, value;
+ *     for (size_t i = 0; weir_reply_header_at(r, i, &name, &value); i++)
+ *
+ * name     filled: borrowed from the context, as `value` is
+ * value    filled
+ */
+WEIR_API bool weir_reply_header_at(const weir_reply *r, size_t i, weir_str *name, weir_str *value)
+    WEIR_NONNULL(1, 3, 4);
+
+/**
+ * A field that came behind a chunked body (RFC 9110 section 6.5), once that has been read to its
+ * end; absent. Borrowed from the context.
+ */
+WEIR_API weir_str weir_reply_trailer(const weir_reply *r, const char *name) WEIR_NONNULL(1, 2);
+
+/**
+ * Reads what has come of the body, waiting while nothing has. With its last byte the connection is
+ * given back.
+ *
+ * bytes    filled, `size` bytes at most
+ * returns  how many; 0 at the body's end, which is where it was promised; below 0 the reply's error
+ * context  the fiber that asked; may wait
+ */
+WEIR_API ssize_t weir_reply_read(weir_reply *r, void *bytes, size_t size) WEIR_MUST_USE
+    WEIR_NONNULL(1) WEIR_ACCESS(write_only, 2, 3);
+
+/**
+ * The body, whole: all of it, or what weir_reply_read has left. The same at each call.
+ *
+ * returns  the bytes, NUL-terminated behind their end; absent on an error, which the reply keeps:
+ *          WEIR_ETOOLARGE past body_bytes_max
+ * owner    the context
+ * context  the fiber that asked; may wait
+ */
+WEIR_API weir_str weir_reply_body(weir_reply *r) WEIR_NONNULL(1);
+
+/**
+ * The body of an answer that went well into an object of type T, which has a model.
+ *
+ * out      filled; its texts are the context's; on an error zeroed
+ * returns  WEIR_OK; the reply's error; WEIR_EFAIL when the status is not 2xx (it is raised, and the
+ *          body can be read still); WEIR_EINVALID when the body is not JSON of the model, the record
+ *          tells where; -ENOMEM, WEIR_EBUDGET
+ * context  the fiber that asked; may wait
+ */
+#define weir_reply_json(r, T, out)                                                                 \
+    weir_reply_json_at(WEIR_HERE, (r), &weir_model_##T, (1 ? (out) : (T *)0))
+/** The function behind weir_reply_json. */
+WEIR_API weir_err weir_reply_json_at(const weir_site *site, weir_reply *r, const weir_model *model,
+                                     void *out) WEIR_MUST_USE WEIR_NONNULL(2, 3, 4);
+
+/**
+ * Ends a reply before its context does: its connection is free for others, or closed when a part of
+ * the body is still to come. Idempotent. What was read whole stays. The fiber that asked; does not
+ * wait.
+ */
+WEIR_API void weir_reply_close(weir_reply *r) WEIR_NONNULL(1);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,407 @@
+/*
+ * Asking: a reply is made, its request is sent on a connection, and its head is waited for; a second
+ * time where the connection turns out to be one that its server had ended. What is whose in which
+ * order stands in docs/design/http-client.md.
+ *
+ * A call always yields a reply. The one without memory is shared and constant.
+ *
+ * Owns the JSON of a body for as long as the call takes. Context: fibers.
+ */
+#include "http/client/client.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/given.h"
+#include "rt/fiber.h"
+#include "rt/outside.h"
+#include "rt/panic.h"
+#include "rt/scope.h"
+#include "rt/sized.h"
+#include "rt/slip.h"
+#include "rt/worker.h"
+#include "wire/http_field.h"
+#include <weir/json.h>
+
+#define JSON_BYTES_MAX (64u << 20)
+
+static weir_reply reply_without_memory = {
+    .token = WEIR__TOKEN_STATIC(WEIR__KIND_REPLY), .err = -ENOMEM, .state = WEIR__REPLY_OVER};
+
+/* --- the reply as an owned thing -------------------------------------------------------------- */
+
+static void release(struct weir__owned *o)
+{
+    weir_reply *r = WEIR_CONTAINER(o, weir_reply, owned);
+    weir__client_drop(r);
+    r->state = WEIR__REPLY_OVER;
+}
+
+static void describe(const struct weir__owned *o, weir_buf *out)
+{
+    const weir_reply *r = WEIR_CONTAINER(o, weir_reply, owned);
+    weir_buf_printf(out, "from " WEIR_STR_FMT, WEIR_STR_ARG(r->target.origin));
+}
+
+/* Forgetting one is no mistake: it has nothing that its context's end does not give back. */
+static const struct weir__owned_type reply_type = {
+    .name = "reply", .release = release, .describe = describe};
+
+/* --- errors ----------------------------------------------------------------------------------- */
+
+/* The path without the query, which may have what is not for the log. */
+static weir_str path_of(const weir_reply *r)
+{
+    weir_str path = r->target.path;
+    const char *query = path.len > 0 ? memchr(path.ptr, '?', path.len) : NULL;
+    return query != NULL ? (weir_str){path.ptr, (size_t)(query - path.ptr)} : path;
+}
+
+weir_err weir__client_fail(weir_reply *r, weir_err err, const char *format, ...)
+{
+    char what[256];
+    va_list args;
+    if (r->err == WEIR_OK)
+        r->err = err;
+    weir__client_give_back(r, false);
+    r->state = WEIR__REPLY_OVER;
+    if (r->c->reason != WEIR_REASON_NONE)
+        return r->err;
+    va_start(args, format);
+    (void)vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    weir_str path = path_of(r);
+    (void)weir_raise_at(r->site, weir__ctx_handle(r->c), err, 0,
+                        WEIR_STR_FMT "%s" WEIR_STR_FMT WEIR_STR_FMT ": %s%s",
+                        WEIR_STR_ARG(r->method_text), r->target.origin.len > 0 ? " " : "",
+                        WEIR_STR_ARG(r->target.origin), WEIR_STR_ARG(path), what,
+                        r->tries > 1 ? " (at the second try)" : "");
+    return r->err;
+}
+
+static weir_err fail_connecting(weir_reply *r, weir_err err)
+{
+    if (err == WEIR_ENOHOST)
+        return weir__client_fail(r, err,
+                                 "the host's name has no address that is known: numbers and "
+                                 "\"localhost\" are");
+    if (err == WEIR_ETIMEDOUT)
+        return weir__client_fail(r, err, "there was no connection in time");
+    return weir__client_fail(r, err, "there is no connection: %s", weir_strerror(err));
+}
+
+weir_err weir__client_fail_sending(weir_reply *r, weir_err err)
+{
+    if (err == WEIR_ETIMEDOUT)
+        return weir__client_fail(r, err, "the peer took nothing more in time, after %llu bytes",
+                                 (unsigned long long)r->sent);
+    if (err == WEIR_ECLOSED)
+        return weir__client_fail(r, err, "the connection was cut after %llu bytes of the request",
+                                 (unsigned long long)r->sent);
+    return weir__client_fail(r, err, "the request broke off after %llu bytes: %s",
+                             (unsigned long long)r->sent, weir_strerror(err));
+}
+
+static weir_err fail_waiting(weir_reply *r, weir_err err)
+{
+    const char *what = r->has_answer ? "a whole head" : "an answer";
+    if (err == WEIR_ETIMEDOUT)
+        return weir__client_fail(r, err, "%llu bytes were sent, and there was not %s in time",
+                                 (unsigned long long)r->sent, what);
+    if (err == WEIR_ECLOSED)
+        return weir__client_fail(r, err, "the connection was cut before there was %s", what);
+    return weir__client_fail(r, err, "there was not %s: %s", what, weir_strerror(err));
+}
+
+weir_err weir__client_fail_reading(weir_reply *r, weir_err err)
+{
+    if (r->err < 0)
+        return r->err;
+    if (err == WEIR_ETIMEDOUT)
+        return weir__client_fail(r, err, "nothing more came in time, after %llu bytes of the body",
+                                 (unsigned long long)r->got);
+    return weir__client_fail(r, err, "the body broke off after %llu bytes: %s",
+                             (unsigned long long)r->got, weir_strerror(err));
+}
+
+/* --- counting --------------------------------------------------------------------------------- */
+
+static enum weir__client_outcome outcome_of(const weir_reply *r)
+{
+    if (r->err == WEIR_OK) {
+        unsigned hundreds = r->status / 100u;
+        return hundreds >= 5 ? WEIR__CLIENT_5XX : (enum weir__client_outcome)(hundreds - 2);
+    }
+    if (weir__ctx_check(r->c) != WEIR_OK)
+        return WEIR__CLIENT_CANCELLED;
+    if (r->err == WEIR_EPROTO || r->err == WEIR_ETOOLARGE)
+        return r->has_answer ? WEIR__CLIENT_MALFORMED : WEIR__CLIENT_OTHER;
+    if (r->sent > 0)
+        return r->err == WEIR_ETIMEDOUT ? WEIR__CLIENT_TIMEOUT : WEIR__CLIENT_CUT;
+    return r->err == WEIR_EINVALID || r->tries == 0 ? WEIR__CLIENT_OTHER : WEIR__CLIENT_CONNECT;
+}
+
+static void count(const weir_reply *r)
+{
+    struct weir__client_cells *cells = weir__client_cells(r->http);
+    weir__counter_add(&cells->outcomes[r->target.is_base][outcome_of(r)], 1);
+}
+
+/* --- tries ------------------------------------------------------------------------------------ */
+
+/* One request and, unless its body is streamed, the head of its answer. Nothing is raised yet. */
+static weir_err try_once(weir_reply *r, bool is_fresh, weir_err (**fail)(weir_reply *, weir_err))
+{
+    *fail = fail_connecting;
+    r->sent = 0;
+    r->has_answer = false;
+    weir_err err = weir__client_connect(r, is_fresh);
+    if (err != WEIR_OK)
+        return err;
+    *fail = weir__client_fail_sending;
+    err = r->conn->transport->begin(r);
+    if (err != WEIR_OK || r->is_streamed)
+        return err;
+    *fail = fail_waiting;
+    return r->conn->transport->read_head(r);
+}
+
+/*
+ * C3: the connection was ended while it lay idle, and the server has done nothing, or nothing that
+ * may not be done twice.
+ */
+static bool may_repeat(const weir_reply *r, weir_err err)
+{
+    bool is_cut = err == WEIR_ECLOSED || err == -EPIPE || err == -ECONNRESET;
+    bool is_safe = weir__client_is_idempotent(r->method) || r->sent == 0;
+    return r->err == WEIR_OK && r->conn != NULL && is_cut && r->is_reused && !r->has_answer &&
+           is_safe && r->tries == 1;
+}
+
+/* The answer is there: what came whole needs its connection no longer. */
+static void settle(weir_reply *r)
+{
+    if (r->kind != WEIR__ANSWER_NONE)
+        return;
+    weir__client_give_back(r, r->conn->transport->close(r));
+    r->state = WEIR__REPLY_OVER;
+    weir__disown(&r->owned);
+}
+
+static void ask(weir_reply *r)
+{
+    weir_err (*fail)(weir_reply *, weir_err);
+    for (r->tries = 1;; r->tries++) {
+        weir_err err = try_once(r, r->tries > 1, &fail);
+        if (err == WEIR_OK)
+            break;
+        if (!may_repeat(r, err)) {
+            if (r->err == WEIR_OK)
+                (void)fail(r, err);
+            break;
+        }
+        weir__client_give_back(r, false);
+        weir__counter_add(&weir__client_cells(r->http)->retries, 1);
+    }
+    if (r->state != WEIR__REPLY_ASKING || r->err < 0)
+        count(r);
+    if (r->state == WEIR__REPLY_ANSWERED && !r->is_streamed)
+        settle(r);
+}
+
+/* --- calls ------------------------------------------------------------------------------------ */
+
+static weir_reply *new_reply(const weir_site *site, struct weir__ctx *owner, weir_http *http)
+{
+    weir_reply *r = weir__ctx_object(owner, sizeof *r);
+    if (r == NULL)
+        return NULL;
+    weir__token_open(&r->token, owner, WEIR__KIND_REPLY);
+    r->http = http;
+    r->c = owner;
+    r->site = site;
+    r->fiber = weir__self->current;
+    weir__own(owner, &r->owned, &reply_type, site);
+    return r;
+}
+
+/* What the call says, checked as far as that can be without a connection. */
+static weir_err prepare(weir_reply *r, const char *method, const char *target,
+                        const weir_http_call_options *o)
+{
+    const char *why = "";
+    r->call = o;
+    r->body_bytes_max = o->body_bytes_max != 0 ? o->body_bytes_max : r->http->o.body_bytes_max;
+    r->until = weir_never();
+    if (o->timeout.ns != 0)
+        r->until = weir_time_add(weir__worker_now(weir__self), o->timeout);
+    size_t len = strlen(method);
+    char *text = weir__ctx_object(r->c, len + 1);
+    if (text == NULL)
+        return weir__client_fail(r, weir__client_no_memory(r), "%s", weir_strerror(-ENOMEM));
+    r->method_text = (weir_str){memcpy(text, method, len), len};
+    r->method = weir__http_method_of(r->method_text);
+    if (r->http->err < 0)
+        return weir__client_fail(r, r->http->err, "the client could not be made: %s",
+                                 weir_strerror(r->http->err));
+    if (r->method == WEIR_HTTP_CONNECT)
+        return weir__client_fail(r, WEIR_EINVALID, "CONNECT is no request of a program");
+    weir_err err = weir__client_target_read(r->http, r->c, weir_str_from(target), &r->target, &why);
+    if (err == WEIR_ENOTBUILT)
+        why = "https is not spoken here";
+    if (err != WEIR_OK)
+        return weir__client_fail(r, err, "\"%.80s\" cannot be asked for: %s", target,
+                                 err == -ENOMEM ? weir_strerror(err) : why);
+    return WEIR_OK;
+}
+
+static weir_err encode(weir_reply *r, weir_buf *json)
+{
+    const weir_http_call_options *o = r->call;
+    r->body = o->body;
+    if (o->model == NULL)
+        return WEIR_OK;
+    if (o->object == NULL)
+        return weir__client_fail(r, WEIR_EINVALID, "there is a .model, and no .object");
+    weir_err err = weir_json_encode(json, o->model, o->object);
+    if (err < 0)
+        return weir__client_fail(r, err, "the object of %s cannot be written as JSON: %s",
+                                 o->model->name, weir_strerror(err));
+    r->body = weir_buf_str(json);
+    return WEIR_OK;
+}
+
+/* What was the caller's is gone when the call is over. */
+static void forget_call(weir_reply *r)
+{
+    r->call = NULL;
+    r->body = (weir_str){NULL, 0};
+}
+
+static void fini_buf(weir_buf *b)
+{
+    weir_buf_fini(b);
+}
+
+static void run(weir_reply *r, const char *method, const char *target,
+                const weir_http_call_options *o, bool is_streamed)
+{
+    weir_buf json __attribute__((cleanup(fini_buf)));
+    weir_buf_init(&json, JSON_BYTES_MAX);
+    weir_err err = weir__may_wait(r->c);
+    if (err < 0) {
+        r->err = err;
+        r->state = WEIR__REPLY_OVER;
+    } else if (prepare(r, method, target, o) == WEIR_OK && encode(r, &json) == WEIR_OK) {
+        r->is_streamed = is_streamed;
+        r->expects = o->expect_continue && (is_streamed || r->body.len > 0);
+        ask(r);
+    } else {
+        count(r);
+        (void)weir__wait_refused(r->err);
+    }
+    forget_call(r);
+}
+
+static weir_http *http_of(const weir_http *http, const char *function)
+{
+    return weir__token_must(http, WEIR__KIND_HTTP, function, "the HTTP client");
+}
+
+static weir_reply *call(const weir_site *site, struct weir__ctx *c, weir_http *http,
+                        const char *method, const char *target, const weir_http_call_options *o,
+                        bool is_streamed)
+{
+    weir__slip_look(site, c, is_streamed ? "weir_http_begin: .timeout" : "weir_http_do: .timeout",
+                    o->timeout);
+    weir_reply *r = http->cells != NULL ? new_reply(site, weir__ctx_local(c), http) : NULL;
+    if (r == NULL) {
+        (void)weir__wait_refused(-ENOMEM);
+        return &reply_without_memory;
+    }
+    run(r, method, target, o, is_streamed);
+    return weir__token_handle(&r->token);
+}
+
+weir_reply *weir_http_do_at(const weir_site *site, weir_ctx *c, weir_http *http, const char *method,
+                            const char *target, const weir_http_call_options *options)
+{
+    WEIR__FIBERS_ONLY(weir__outside_nothing());
+    weir__given_to("weir_http_do", method, "the method");
+    weir__given_to("weir_http_do", target, "the target");
+    struct weir__ctx *ctx = weir__ctx_of_at(c, "weir_http_do");
+    weir_http_call_options room;
+    options = weir__options(options, &room, sizeof room, "weir_http_do");
+    return call(site, ctx, http_of(http, "weir_http_do"), method, target, options, false);
+}
+
+weir_reply *weir_http_begin_at(const weir_site *site, weir_ctx *c, weir_http *http,
+                               const char *method, const char *target,
+                               const weir_http_call_options *options)
+{
+    WEIR__FIBERS_ONLY(weir__outside_nothing());
+    weir__given_to("weir_http_begin", method, "the method");
+    weir__given_to("weir_http_begin", target, "the target");
+    struct weir__ctx *ctx = weir__ctx_of_at(c, "weir_http_begin");
+    weir_http_call_options room;
+    options = weir__options(options, &room, sizeof room, "weir_http_begin");
+    if (options->body.len > 0 || options->model != NULL)
+        weir__misuse("weir_http_begin", "its body is what weir_http_write is given: no .body, no "
+                                        ".model");
+    return call(site, ctx, http_of(http, "weir_http_begin"), method, target, options, true);
+}
+
+/* --- a streamed body -------------------------------------------------------------------------- */
+
+static weir_reply *streamed_of(weir_reply *handle, const char *function)
+{
+    weir_reply *r = weir__token_must(handle, WEIR__KIND_REPLY, function, "the reply");
+    if (r->c != NULL && r->fiber != weir__self->current)
+        weir__misuse(function, "made at %s:%d by another fiber: a reply is one fiber's",
+                     r->site->file, r->site->line);
+    return r;
+}
+
+weir_err weir_http_write(weir_reply *handle, const void *bytes, size_t size)
+{
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given_some(bytes, size, "the bytes");
+    weir_reply *r = streamed_of(handle, __func__);
+    if (r->err < 0)
+        return weir__later_refused(r->err);
+    if (r->state != WEIR__REPLY_ASKING)
+        return weir__later_refused(WEIR_ECLOSED);
+    weir_err err = size > 0 ? r->conn->transport->write(r, bytes, size) : WEIR_OK;
+    if (err == WEIR_OK)
+        return WEIR_OK;
+    if (err == WEIR_ECLOSED || err == -EPIPE || err == -ECONNRESET) {
+        r->is_refused = true; /* why, the answer tells, if there is one */
+        return WEIR_ECLOSED;
+    }
+    err = weir__client_fail_sending(r, err);
+    count(r);
+    return err;
+}
+
+weir_err weir_http_finish(weir_reply *handle)
+{
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir_reply *r = streamed_of(handle, __func__);
+    if (r->err < 0)
+        return weir__later_refused(r->err);
+    if (!r->is_streamed)
+        return WEIR_OK;
+    bool wants_head = r->state == WEIR__REPLY_ASKING;
+    const struct weir__client_transport *t = wants_head ? r->conn->transport : NULL;
+    weir_err err = wants_head && !r->is_refused ? t->end(r) : WEIR_OK;
+    if (err == WEIR_OK && wants_head)
+        err = t->read_head(r);
+    if (err != WEIR_OK && r->err == WEIR_OK)
+        (void)fail_waiting(r, err);
+    if (wants_head)
+        count(r);
+    r->is_streamed = false;
+    if (r->state == WEIR__REPLY_ANSWERED)
+        settle(r);
+    return r->err;
+}

@@ -1,0 +1,251 @@
+/*
+ * The HTTP client from the inside: the client with its options and numbers, the exchange that a
+ * reply is, the connection, and the table that a version of HTTP fills in. call.c owns the order of
+ * things; a transport does the work on one connection, and waits only in the exchange's context.
+ *
+ * C1: an exchange has a connection exactly while it has a lease; what gives the one back gives back
+ *     the other.
+ * C2: a connection goes back to be used again only when its request was sent whole, the answer was
+ *     read to its end, the server lets it stay, and nothing stands behind the answer.
+ * C3: nothing of a request is sent twice once a byte of an answer has come.
+ * C4: a reply keeps its first error.
+ */
+#ifndef WEIR_HTTP_CLIENT_CLIENT_H
+#define WEIR_HTTP_CLIENT_CLIENT_H
+
+#include <stdarg.h>
+
+#include "base/counter.h"
+#include "net/pool.h"
+#include "net/stream.h"
+#include "rt/context.h"
+#include "wire/chunked.h"
+#include "wire/http1_response.h"
+#include "wire/http1_write.h"
+#include <weir/client.h>
+
+/*
+ * Outside, a weir_http * or weir_reply * is a handle (rt/token.h); in here it is the address.
+ * open.c, call.c and reply.c translate.
+ */
+
+/* --- numbers ---------------------------------------------------------------------------------- */
+
+/* How a request ended. */
+enum weir__client_outcome {
+    WEIR__CLIENT_2XX,
+    WEIR__CLIENT_3XX,
+    WEIR__CLIENT_4XX,
+    WEIR__CLIENT_5XX,       /* and what is above */
+    WEIR__CLIENT_CONNECT,   /* no connection */
+    WEIR__CLIENT_TIMEOUT,   /* no answer in time */
+    WEIR__CLIENT_CUT,       /* the connection was cut before the answer's head */
+    WEIR__CLIENT_MALFORMED, /* the answer is none, or too large a head */
+    WEIR__CLIENT_CANCELLED, /* the context's reason */
+    WEIR__CLIENT_OTHER,     /* never sent: the target, a header, the pool, memory */
+    WEIR__CLIENT_OUTCOMES
+};
+
+/* A worker's: it alone writes, anybody reads. */
+struct weir__client_cells {
+    _Alignas(64) struct weir__counter outcomes[2][WEIR__CLIENT_OUTCOMES]; /* [is the base's host] */
+    struct weir__counter retries;
+    struct weir__counter opened, reused, stale; /* connections that exchanges got; passed over */
+};
+
+/* --- the client ------------------------------------------------------------------------------- */
+
+/* Where a request goes, and what it says of that. */
+struct weir__client_target {
+    weir_str origin; /* the pool's key: "http://10.0.0.5:80", "unix:/run/x" */
+    weir_str host;   /* the field Host: without a port that is the scheme's own */
+    weir_str name;   /* the host alone, for the list of trusted ones */
+    weir_str path;   /* with the query, escaped; of a base: what stands before all, or empty */
+    bool is_base;    /* the base's host */
+    bool is_trusted;
+};
+
+struct weir_http {
+    struct weir__token token;
+    struct weir__owned owned;
+    struct weir__list in_all; /* metrics.c */
+    weir_err err;
+    const char *name;
+    weir_http_options o; /* settled; what it points to is the context's */
+    struct weir__client_target base;
+    bool has_base;
+    struct weir__pool_group *group;
+    unsigned workers;
+    struct weir__client_cells *cells; /* [workers]; NULL without memory */
+};
+
+/* Notes one more, or one fewer, for the metrics. */
+void weir__client_enlist(weir_http *http);
+void weir__client_delist(weir_http *http);
+
+/* Adds the numbers of all clients of the process to a registry. */
+struct weir__metrics;
+void weir__client_metrics(struct weir__metrics *to);
+
+/* --- connections ------------------------------------------------------------------------------ */
+
+struct weir__client_transport;
+
+struct weir__client_conn {
+    const struct weir__client_transport *transport;
+    struct weir__stream stream;
+    struct weir__detached away; /* while it is at no worker */
+    uint64_t answers;           /* that were read to their end; 0: it is fresh */
+    char *buf;                  /* of `cap` bytes; what came and was not taken is [at, end) */
+    size_t cap, at, end;
+};
+
+/* Of the pools: `driver` is a struct weir__pool_key of a weir_http, resources are connections. */
+extern const struct weir__pool_ops weir__client_pool_ops;
+
+/* --- the exchange ----------------------------------------------------------------------------- */
+
+enum weir__client_state {
+    WEIR__REPLY_ASKING, /* the body of the request is being written */
+    WEIR__REPLY_ANSWERED,
+    WEIR__REPLY_OVER /* nothing more comes: read to its end, closed, or failed */
+};
+
+enum weir__answer_body {
+    WEIR__ANSWER_NONE,
+    WEIR__ANSWER_LENGTH,
+    WEIR__ANSWER_CHUNKED,
+    WEIR__ANSWER_UNTIL_CLOSE
+};
+
+struct weir_reply {
+    struct weir__token token;
+    struct weir__owned owned;
+    weir_http *http;
+    struct weir__ctx *c;
+    const weir_site *site;
+    const struct weir__fiber *fiber;
+    weir_err err; /* C4 */
+    uint8_t state;
+    weir_time until; /* of all of it */
+    uint64_t body_bytes_max;
+
+    /* the request; texts are the caller's and valid while it is sent */
+    enum weir__http_method method;
+    weir_str method_text; /* in the context's memory */
+    struct weir__client_target target;
+    const weir_http_call_options *call; /* NULL when it has been sent */
+    weir_str body;
+    bool is_streamed; /* its body is not ended yet */
+    bool is_refused;  /* the peer takes no more of it */
+    bool expects;
+
+    /* C1: what it is sent on */
+    struct weir__lease lease;
+    struct weir__client_conn *conn;
+    bool is_reused;
+    uint64_t sent;   /* bytes of this try that have left */
+    size_t head_len; /* so many of them are the head */
+    bool is_sent;    /* the request, whole */
+    bool has_answer; /* a byte of it came */
+    bool keeps;      /* the server lets the connection stay */
+    uint8_t tries;
+
+    /* the answer; all in the context's memory */
+    uint16_t status;
+    uint8_t kind; /* enum weir__answer_body */
+    uint8_t field_count;
+    const char *head; /* what the fields' offsets are of */
+    const struct weir__http_line *fields;
+    uint64_t left; /* of WEIR__ANSWER_LENGTH */
+    uint64_t got;  /* of any body */
+    struct weir__chunked chunked;
+    char *trailers; /* of WEIR_CHUNKED_TRAILER_BYTES_MAX; NULL: none came */
+    size_t trailers_len;
+    weir_str whole;  /* the body, or what weir_reply_read had left of it; absent: not read whole */
+    size_t whole_at; /* up to where weir_reply_read has taken it */
+};
+
+/*
+ * A version of HTTP on one connection, which `r` has a lease of. What returns an error has raised
+ * nothing, unless it says so; the connection is then of no more use to the exchange.
+ */
+struct weir__client_transport {
+    const char *name;
+    /* Sends the head, and the body unless it is streamed; waits for 100 where that was asked. */
+    weir_err (*begin)(weir_reply *r);
+    /* A piece of a streamed body. WEIR_ECLOSED: the answer has come already. */
+    weir_err (*write)(weir_reply *r, const void *bytes, size_t size);
+    /* The end of a streamed body. */
+    weir_err (*end)(weir_reply *r);
+    /* Waits for the answer's head and fills in status, fields, kind, keeps; maybe the whole body. */
+    weir_err (*read_head)(weir_reply *r);
+    /* Bytes of the body, 0 at its end, -EAGAIN if it is not to wait and must; an error. */
+    ssize_t (*read)(weir_reply *r, void *bytes, size_t size, bool waits);
+    /* Breaks it off: no more of it is sent or read. */
+    void (*abort)(weir_reply *r);
+    /* It is over. May the connection be used again? (C2) */
+    bool (*close)(weir_reply *r);
+};
+
+extern const struct weir__client_transport weir__client_h1;
+
+/* h1_body.c, for h1.c: what of the body came with the head, if that was all of it. */
+weir_err weir__client_h1_take_whole(weir_reply *r);
+ssize_t weir__client_h1_read(weir_reply *r, void *bytes, size_t size, bool waits);
+/* h1.c, for h1_body.c: receives more behind what is there; 0 at the end, -EAGAIN, an error. */
+ssize_t weir__client_h1_fill(weir_reply *r, weir_time until, bool waits);
+
+/* --- parts ------------------------------------------------------------------------------------ */
+
+/* target.c: reads a base, or the target of a call. WEIR_EINVALID with `*why`, -ENOMEM. */
+weir_err weir__client_base_read(struct weir__ctx *c, const char *base,
+                                struct weir__client_target *out, const char **why);
+weir_err weir__client_target_read(const weir_http *http, struct weir__ctx *c, weir_str target,
+                                  struct weir__client_target *out, const char **why);
+
+/* request.c: the head of the request. WEIR_EINVALID, raised; WEIR_ETOOLARGE: the window is full. */
+weir_err weir__client_request_write(weir_reply *r, struct weir__http1_writer *w);
+
+/* hosts.c: gets a connection; `is_fresh`: one that was not used before. May have raised. */
+weir_err weir__client_connect(weir_reply *r, bool is_fresh);
+
+/*
+ * Gives back the connection, if there is one: to be used again, or to be closed (C1). Idempotent.
+ */
+void weir__client_give_back(weir_reply *r, bool is_good);
+
+/* The same of one whose body nobody reads: a short rest that has come is thrown away. */
+void weir__client_drop(weir_reply *r);
+
+/* The first error (C4), told with method, URL and the text; ends it. Returns r->err. */
+weir_err weir__client_fail(weir_reply *r, weir_err err, const char *format, ...) WEIR_PRINTF(3, 4);
+
+/* Tells and keeps what `err` means where it happened. */
+weir_err weir__client_fail_sending(weir_reply *r, weir_err err);
+weir_err weir__client_fail_reading(weir_reply *r, weir_err err);
+
+/* No later than `until`, nor than the exchange's end. */
+static inline weir_time weir__client_within(const weir_reply *r, weir_dur limit)
+{
+    return weir_time_min(r->until, weir_time_add(weir__self->now, limit));
+}
+
+/* Why the context has no memory for the answer. */
+static inline weir_err weir__client_no_memory(const weir_reply *r)
+{
+    return weir__ctx_arena(r->c)->is_over_budget ? WEIR_EBUDGET : -ENOMEM;
+}
+
+static inline bool weir__client_is_idempotent(enum weir__http_method m)
+{
+    return m == WEIR_HTTP_GET || m == WEIR_HTTP_HEAD || m == WEIR_HTTP_OPTIONS ||
+           m == WEIR_HTTP_TRACE || m == WEIR_HTTP_PUT || m == WEIR_HTTP_DELETE;
+}
+
+static inline struct weir__client_cells *weir__client_cells(const weir_http *http)
+{
+    return &http->cells[weir__self->index];
+}
+
+#endif

@@ -1,0 +1,236 @@
+/*
+ * Connections by host, as the pools drive them: dialling, looking whether an idle one is still
+ * alive, taking one from worker to worker; and how an exchange gets one that is of use.
+ *
+ * The one hard thing is the connection that its server has ended while it lay idle. The poller's
+ * events tell of most; the end of one may be on its way, and then only what can be sent again may
+ * be tried on it (call.c). For what cannot, the socket itself is asked.
+ *
+ * Owns the connections' memory and descriptors. Context: fibers.
+ */
+#include "http/client/client.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "net/endpoint.h"
+#include "net/local.h"
+#include "rt/runtime.h"
+#include <weir/fiber.h>
+
+#define BUFFER_BYTES 8192
+#define FULL_NS 10000000 /* until a local listener's full queue is tried again */
+
+/* --- dialling --------------------------------------------------------------------------------- */
+
+/* The address of a pool's key. 0: it is none. Names are looked up here once there is who does. */
+static socklen_t address_of(weir_str key, struct sockaddr_storage *out)
+{
+    const size_t scheme = sizeof "http://" - 1;
+    struct weir__endpoint e;
+    if (weir__local_is(key))
+        return weir__local_address(key, out);
+    weir_str where = {key.ptr + scheme, key.len - scheme};
+    if (weir__endpoint_parse(where, &e) < 0 || e.port == 0)
+        return 0;
+    return weir__endpoint_to_kernel(&e, out);
+}
+
+/* A local listener whose queue is full says EAGAIN, and nothing says when it is not. */
+static weir_err connect_local(struct weir__ctx *c, struct weir__op *op, weir_time until)
+{
+    for (;;) {
+        if (weir__poller_submit(&weir__self->poller, op))
+            return (weir_err)op->result;
+        if (weir__worker_now(weir__self).ns >= until.ns)
+            return WEIR_ETIMEDOUT;
+        weir_err err = weir_sleep(weir__ctx_handle(c), weir_ns(FULL_NS));
+        if (err < 0)
+            return err;
+    }
+}
+
+/* A connected stream: where TLS and a proxy's CONNECT come in between as well. */
+static weir_err dial(const weir_http *http, struct weir__ctx *c, weir_str key,
+                     struct weir__stream *s)
+{
+    struct sockaddr_storage addr;
+    socklen_t len = address_of(key, &addr);
+    if (len == 0)
+        return weir__wait_refused(WEIR_ENOHOST);
+    int num = weir__poller_socket(&weir__self->poller, addr.ss_family);
+    if (num < 0)
+        return num;
+    weir_err err = weir__stream_attach(s, (struct weir__detached){.num = num}, NULL);
+    struct weir__op op = {
+        .kind = WEIR__OP_CONNECT, .fd = &s->fd, .u.addr = {.addr = &addr, .len = len}};
+    weir_time until = weir_time_add(weir__worker_now(weir__self), http->o.dial_timeout);
+    if (err == WEIR_OK)
+        err = addr.ss_family == AF_UNIX ? connect_local(c, &op, until)
+                                        : (weir_err)weir__io(c, &op, until);
+    if (err < 0)
+        weir__stream_close(s);
+    return err;
+}
+
+/* --- the pools' driver ------------------------------------------------------------------------ */
+
+static weir_err open_conn(void *driver, struct weir__ctx *c, void **resource)
+{
+    const struct weir__pool_key *key = driver;
+    const weir_http *http = key->driver;
+    struct weir__client_conn *conn = weir__calloc(1, sizeof *conn);
+    char *buf = conn != NULL ? weir__malloc(BUFFER_BYTES) : NULL;
+    if (buf == NULL) {
+        weir__free(conn);
+        return -ENOMEM;
+    }
+    conn->transport = &weir__client_h1;
+    conn->buf = buf;
+    conn->cap = BUFFER_BYTES;
+    conn->away.num = -1;
+    weir_err err = dial(http, c, key->name, &conn->stream);
+    if (err < 0) {
+        weir__free(buf);
+        weir__free(conn);
+        return err;
+    }
+    *resource = conn;
+    return WEIR_OK;
+}
+
+static bool is_away(const struct weir__client_conn *conn)
+{
+    return conn->away.num >= 0 && !weir__stream_is_open(&conn->stream);
+}
+
+static void close_conn(void *driver, struct weir__ctx *c, void *resource)
+{
+    struct weir__client_conn *conn = resource;
+    (void)driver, (void)c;
+    if (is_away(conn))
+        weir__detached_close(conn->away);
+    else
+        weir__stream_close(&conn->stream);
+    weir__free(conn->buf);
+    weir__free(conn);
+}
+
+/* Nothing has come and it has not ended: so the socket says, in one system call. */
+static bool is_quiet(struct weir__client_conn *conn)
+{
+    char byte;
+    return weir__stream_try_recv(&conn->stream, &byte, 1) == -EAGAIN;
+}
+
+/* The same as far as events tell. */
+static bool looks_quiet(struct weir__client_conn *conn)
+{
+    if (weir__stream_is_over(&conn->stream) || weir__stream_is_broken(&conn->stream))
+        return false;
+    return !weir__stream_has_more(&conn->stream) || is_quiet(conn);
+}
+
+static weir_err check_conn(void *driver, struct weir__ctx *c, void *resource)
+{
+    (void)driver, (void)c;
+    return is_quiet(resource) ? WEIR_OK : WEIR_ECLOSED;
+}
+
+static void leave_conn(void *driver, void *resource)
+{
+    struct weir__client_conn *conn = resource;
+    (void)driver;
+    conn->away = weir__stream_detach(&conn->stream);
+    conn->stream.fd.num = -1;
+}
+
+static weir_err enter_conn(void *driver, struct weir__ctx *c, void *resource)
+{
+    struct weir__client_conn *conn = resource;
+    (void)driver, (void)c;
+    weir_err err = weir__stream_attach(&conn->stream, conn->away, NULL);
+    if (err == WEIR_OK)
+        conn->away = (struct weir__detached){.num = -1};
+    return err;
+}
+
+const struct weir__pool_ops weir__client_pool_ops = {.open = open_conn,
+                                                     .close = close_conn,
+                                                     .check = check_conn,
+                                                     .leave = leave_conn,
+                                                     .enter = enter_conn};
+
+/* --- for an exchange -------------------------------------------------------------------------- */
+
+static weir_err acquire(weir_reply *r, struct weir__ctx *c)
+{
+    return weir__pool_group_acquire(r->http->group, c, r->target.origin, r->site, &r->owned,
+                                    &r->lease);
+}
+
+/* The same for no longer than the exchange may take, which is less than its context may. */
+static weir_err acquire_in_time(weir_reply *r)
+{
+    struct weir__ctx *c = weir__ctx_new(r->c, r->until, 0, r->site);
+    if (c == NULL)
+        return -ENOMEM;
+    weir_err err = acquire(r, c);
+    if (err == WEIR_OK)
+        weir__lease_hand_to(&r->lease, r->c);
+    else
+        weir__ctx_hand_up_error(c, r->c);
+    weir__ctx_end(c);
+    return err;
+}
+
+static weir_err lease(weir_reply *r)
+{
+    weir_err err = r->until.ns < r->c->deadline.ns ? acquire_in_time(r) : acquire(r, r->c);
+    if (err != WEIR_OK)
+        return err;
+    r->conn = weir__lease_resource(&r->lease, "weir_http_do");
+    r->is_reused = r->conn->answers > 0;
+    return WEIR_OK;
+}
+
+/* Can it be used? What can be sent again is content with what events tell. */
+static bool is_good(const weir_reply *r)
+{
+    bool may_repeat = weir__client_is_idempotent(r->method) && !r->is_streamed;
+    return may_repeat ? looks_quiet(r->conn) : is_quiet(r->conn);
+}
+
+weir_err weir__client_connect(weir_reply *r, bool is_fresh)
+{
+    struct weir__client_cells *cells = weir__client_cells(r->http);
+    for (uint32_t passed = 0;; passed++) {
+        weir_err err = lease(r);
+        if (err != WEIR_OK)
+            return err;
+        if (!r->is_reused) {
+            weir__counter_add(&cells->opened, 1);
+            return WEIR_OK;
+        }
+        if (!is_fresh && is_good(r)) {
+            weir__counter_add(&cells->reused, 1);
+            return WEIR_OK;
+        }
+        weir__counter_add(&cells->stale, 1);
+        weir__client_give_back(r, false);
+        if (passed >= r->http->o.pool.max_open)
+            return WEIR_ECLOSED; /* others bring back old ones faster than they can be passed over */
+    }
+}
+
+void weir__client_give_back(weir_reply *r, bool is_good)
+{
+    if (r->conn == NULL)
+        return;
+    if (is_good)
+        r->conn->answers++;
+    else
+        weir__lease_break(&r->lease);
+    r->conn = NULL;
+    weir__lease_release(&r->lease);
+}

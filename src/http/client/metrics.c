@@ -1,0 +1,130 @@
+/*
+ * The numbers of all clients as families: what the workers count anyway, summed up when somebody
+ * asks. The numbers of their connections are those of pools, by host.
+ */
+#include "http/client/client.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/list.h"
+#include "base/metric.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct weir__list all = {&all, &all}; /* weir_http.in_all */
+
+void weir__client_enlist(weir_http *http)
+{
+    pthread_mutex_lock(&lock);
+    weir__list_push_back(&all, &http->in_all);
+    pthread_mutex_unlock(&lock);
+}
+
+void weir__client_delist(weir_http *http)
+{
+    pthread_mutex_lock(&lock);
+    weir__list_remove(&http->in_all);
+    pthread_mutex_unlock(&lock);
+}
+
+static const struct weir__family families[] = {
+    {"weir_client_requests_total", "Requests to others by how they ended.", WEIR_METRIC_COUNTER,
+     .labels = {"client", "host", "outcome"}},
+    {"weir_client_retries_total", "Requests that were sent again.", WEIR_METRIC_COUNTER,
+     .labels = {"client"}},
+    {"weir_client_connections_total",
+     "Connections that requests got: opened for one, used again, or passed over as ended.",
+     WEIR_METRIC_COUNTER, .labels = {"client", "state"}},
+};
+
+static const char *const outcomes[WEIR__CLIENT_OUTCOMES] = {
+    [WEIR__CLIENT_2XX] = "2xx",
+    [WEIR__CLIENT_3XX] = "3xx",
+    [WEIR__CLIENT_4XX] = "4xx",
+    [WEIR__CLIENT_5XX] = "5xx",
+    [WEIR__CLIENT_CONNECT] = "connect",
+    [WEIR__CLIENT_TIMEOUT] = "timeout",
+    [WEIR__CLIENT_CUT] = "cut",
+    [WEIR__CLIENT_MALFORMED] = "malformed",
+    [WEIR__CLIENT_CANCELLED] = "cancelled",
+    [WEIR__CLIENT_OTHER] = "other",
+};
+
+/* Over the workers of all clients that have the name of this one. */
+static uint64_t sum(const weir_http *http, size_t offset)
+{
+    uint64_t n = 0;
+    WEIR_LIST_EACH(node, &all) {
+        const weir_http *of = WEIR_CONTAINER(node, weir_http, in_all);
+        for (unsigned i = 0; i < of->workers && strcmp(of->name, http->name) == 0; i++) {
+            const char *cells = (const char *)&of->cells[i];
+            n += weir__counter_read((const struct weir__counter *)(const void *)(cells + offset));
+        }
+    }
+    return n;
+}
+
+/* Samples must differ: of several with one name the first stands for all. */
+static bool is_first(const weir_http *http)
+{
+    for (const struct weir__list *n = http->in_all.prev; n != &all; n = n->prev)
+        if (strcmp(WEIR_CONTAINER(n, weir_http, in_all)->name, http->name) == 0)
+            return false;
+    return true;
+}
+
+#define CELL(member) offsetof(struct weir__client_cells, member)
+
+static void put_requests(struct weir__metric_sink *to, const weir_http *http)
+{
+    for (int is_base = 0; is_base < 2; is_base++) {
+        for (int i = 0; i < WEIR__CLIENT_OUTCOMES; i++) {
+            const weir_str values[] = {weir_str_from(http->name),
+                                       is_base ? WEIR_S("base") : WEIR_S("other"),
+                                       weir_str_from(outcomes[i])};
+            to->number(to, &families[0], values, sum(http, CELL(outcomes[is_base][i])));
+        }
+    }
+}
+
+static void put_connections(struct weir__metric_sink *to, const weir_http *http)
+{
+    const struct {
+        weir_str state;
+        size_t offset;
+    } rows[] = {{WEIR_S("opened"), CELL(opened)},
+                {WEIR_S("reused"), CELL(reused)},
+                {WEIR_S("stale"), CELL(stale)}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const weir_str values[] = {weir_str_from(http->name), rows[i].state};
+        to->number(to, &families[2], values, sum(http, rows[i].offset));
+    }
+}
+
+static void put_retries(struct weir__metric_sink *to, const weir_http *http)
+{
+    const weir_str value = weir_str_from(http->name);
+    to->number(to, &families[1], &value, sum(http, CELL(retries)));
+}
+
+static void put(struct weir__metric_sink *to, void *unused)
+{
+    static void (*const parts[])(struct weir__metric_sink *,
+                                 const weir_http *) = {put_requests, put_retries, put_connections};
+    (void)unused;
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
+        to->family(to, &families[i]);
+        WEIR_LIST_EACH(node, &all) {
+            const weir_http *http = WEIR_CONTAINER(node, weir_http, in_all);
+            if (is_first(http))
+                parts[i](to, http);
+        }
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+void weir__client_metrics(struct weir__metrics *to)
+{
+    weir__metrics_add(to, families, sizeof families / sizeof families[0], put, NULL);
+}

@@ -1,0 +1,300 @@
+/*
+ * Making a client: its options, checked all at once, its pools and its numbers. Texts are copied,
+ * for a client lives longer than what it was made with.
+ *
+ * Owns the workers' numbers. Context: fibers.
+ */
+#include "http/client/client.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "rt/outside.h"
+#include "rt/panic.h"
+#include "rt/runtime.h"
+#include "rt/sized.h"
+#include "wire/http_field.h"
+#include <weir/version.h>
+
+#define MS INT64_C(1000000)
+#define SEC (1000 * MS)
+#define KIB INT64_C(1024)
+#define GIB (KIB * KIB * KIB)
+
+static weir_http http_without_memory = {
+    .token = WEIR__TOKEN_STATIC(WEIR__KIND_HTTP), .err = -ENOMEM, .name = "(no memory)"};
+
+/* --- options ---------------------------------------------------------------------------------- */
+
+struct checker {
+    const char *name;
+    weir_buf *out;
+    bool is_bad;
+};
+
+static void begin_line(struct checker *k)
+{
+    if (k->out->len > 0)
+        weir_buf_puts(k->out, WEIR_S("; "));
+    weir_buf_printf(k->out, "HTTP client %.100s: ", k->name);
+    k->is_bad = true;
+}
+
+/* In the unit of `unit` and `unit_name`, of which the bounds are multiples. */
+static int64_t check_range(struct checker *k, const char *what, int64_t value, int64_t fallback,
+                           int64_t min, int64_t max, int64_t unit, const char *unit_name)
+{
+    if (value == 0)
+        return fallback;
+    if (value >= min && value <= max)
+        return value;
+    begin_line(k);
+    weir_buf_printf(k->out, "%s is %" PRId64 "%s; allowed: %" PRId64 " to %" PRId64 "%s", what,
+                    value / unit, unit_name, min / unit, max / unit, unit_name);
+    return fallback;
+}
+
+static void check_numbers(struct checker *k, weir_http_options *o)
+{
+    const int64_t body = o->body_bytes_max > INT64_MAX ? INT64_MAX : (int64_t)o->body_bytes_max;
+    o->dial_timeout.ns =
+        check_range(k, "dial_timeout", o->dial_timeout.ns, 5 * SEC, MS, 600 * SEC, MS, " ms");
+    o->answer_timeout.ns =
+        check_range(k, "answer_timeout", o->answer_timeout.ns, 30 * SEC, MS, 3600 * SEC, MS, " ms");
+    o->idle_timeout.ns =
+        check_range(k, "idle_timeout", o->idle_timeout.ns, 30 * SEC, MS, 3600 * SEC, MS, " ms");
+    o->head_bytes_max = (uint32_t)check_range(k, "head_bytes_max", o->head_bytes_max, 32 * KIB, 256,
+                                              WEIR_HTTP_HEAD_BYTES_MAX, 1, " bytes");
+    o->headers_max = (uint32_t)check_range(k, "headers_max", o->headers_max, WEIR_HTTP_FIELDS_MAX,
+                                           1, WEIR_HTTP_FIELDS_MAX, 1, "");
+    o->body_bytes_max =
+        (uint64_t)check_range(k, "body_bytes_max", body, 4 * KIB * KIB, 1, GIB, 1, " bytes");
+    o->hosts_max = (uint32_t)check_range(k, "hosts_max", o->hosts_max, 100, 1, 1000, 1, "");
+    o->open_max = (uint32_t)check_range(k, "open_max", o->open_max, 1000, 1, 10000, 1, "");
+}
+
+static void check_headers(struct checker *k, const weir_http_header *h)
+{
+    for (; h != NULL && h->name != NULL; h++) {
+        if (weir__http_name_is_valid(weir_str_from(h->name)) && weir__http_value_is_valid(h->value))
+            continue;
+        begin_line(k);
+        weir_buf_printf(k->out,
+                        "the header \"%.60s\" has a name that is no token, or a value with "
+                        "a control character, or a blank at an end",
+                        h->name);
+    }
+}
+
+static void check_texts(struct checker *k, const weir_http_options *o)
+{
+    check_headers(k, o->headers);
+    if (!weir__http_value_is_valid(weir_str_from(o->user_agent))) {
+        begin_line(k);
+        weir_buf_puts(k->out, WEIR_S("the user_agent may not be sent as a header"));
+    }
+    weir_str deadline = weir_str_from(o->deadline_header);
+    if (deadline.len > 0 && !weir__http_name_is_valid(deadline)) {
+        begin_line(k);
+        weir_buf_printf(k->out, "deadline_header \"%.60s\" is no name of a header",
+                        o->deadline_header);
+    }
+    if (o->trust_base && o->base == NULL) {
+        begin_line(k);
+        weir_buf_puts(k->out, WEIR_S("trust_base without a base"));
+    }
+}
+
+static weir_err check_base(struct checker *k, weir_http *http, struct weir__ctx *c)
+{
+    const char *why = "";
+    if (http->o.base == NULL)
+        return WEIR_OK;
+    weir_err err = weir__client_base_read(c, http->o.base, &http->base, &why);
+    if (err == WEIR_ENOTBUILT)
+        why = "https is not spoken here";
+    http->has_base = err == WEIR_OK;
+    if (err == WEIR_OK || err == -ENOMEM)
+        return err;
+    begin_line(k);
+    weir_buf_printf(k->out,
+                    "its base cannot be used: %s; write http://host:port/path or "
+                    "unix:/path",
+                    why);
+    return err;
+}
+
+/* --- copies ----------------------------------------------------------------------------------- */
+
+/* NULL stays NULL. False: no memory. */
+static bool keep_text(struct weir__ctx *c, const char **text)
+{
+    if (*text == NULL)
+        return true;
+    size_t size = strlen(*text) + 1;
+    char *copy = weir__ctx_object(c, size);
+    if (copy == NULL)
+        return false;
+    *text = memcpy(copy, *text, size);
+    return true;
+}
+
+static bool keep_hosts(struct weir__ctx *c, weir_http_options *o)
+{
+    size_t count = 0;
+    while (o->trusted != NULL && o->trusted[count] != NULL)
+        count++;
+    const char **copy = weir__ctx_object(c, (count + 1) * sizeof *copy);
+    if (copy == NULL)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = o->trusted[i];
+        if (!keep_text(c, &copy[i]))
+            return false;
+    }
+    o->trusted = copy;
+    return true;
+}
+
+static bool keep_value(struct weir__ctx *c, weir_str *value)
+{
+    char *copy = weir__ctx_object(c, value->len + 1);
+    if (copy != NULL && value->len > 0)
+        memcpy(copy, value->ptr, value->len);
+    value->ptr = copy;
+    return copy != NULL;
+}
+
+static bool keep_headers(struct weir__ctx *c, weir_http_options *o)
+{
+    size_t count = 0;
+    while (o->headers != NULL && o->headers[count].name != NULL)
+        count++;
+    weir_http_header *copy = weir__ctx_object(c, (count + 1) * sizeof *copy);
+    if (copy == NULL)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = o->headers[i];
+        if (!keep_text(c, &copy[i].name) || !keep_value(c, &copy[i].value))
+            return false;
+    }
+    o->headers = copy;
+    return true;
+}
+
+static weir_err keep(weir_http *http, struct weir__ctx *c)
+{
+    weir_http_options *o = &http->o;
+    if (o->user_agent == NULL)
+        o->user_agent = "weir/" WEIR_VERSION;
+    if (o->deadline_header == NULL)
+        o->deadline_header = "Weir-Deadline-Ms";
+    if (o->name == NULL)
+        o->name = o->base != NULL ? o->base : "http";
+    if (o->pool.max_open == 0)
+        o->pool.max_open = 100;
+    bool is_kept = keep_text(c, &o->base) && keep_text(c, &o->name) &&
+                   keep_text(c, &o->user_agent) && keep_text(c, &o->deadline_header) &&
+                   keep_headers(c, o) && keep_hosts(c, o);
+    http->name = is_kept ? o->name : "(no memory)";
+    return is_kept ? WEIR_OK : -ENOMEM;
+}
+
+/* --- making ----------------------------------------------------------------------------------- */
+
+static void release(struct weir__owned *o)
+{
+    weir_http *http = WEIR_CONTAINER(o, weir_http, owned);
+    weir__client_delist(http);
+    weir__free(http->cells);
+    http->cells = NULL;
+    if (http->err == WEIR_OK)
+        http->err = WEIR_ECLOSED;
+}
+
+static void describe(const struct weir__owned *o, weir_buf *out)
+{
+    weir_buf_puts(out, weir_str_from(WEIR_CONTAINER(o, weir_http, owned)->name));
+}
+
+static const struct weir__owned_type http_type = {
+    .name = "HTTP client", .release = release, .describe = describe};
+
+static weir_err make_cells(weir_http *http)
+{
+    http->workers = weir__self->runtime->worker_count;
+    size_t size = http->workers * sizeof *http->cells;
+    http->cells = weir__memalign(_Alignof(struct weir__client_cells), size);
+    if (http->cells == NULL)
+        return -ENOMEM;
+    memset(http->cells, 0, size);
+    return WEIR_OK;
+}
+
+/* All mistakes of the options, in one text. */
+static weir_err check(weir_http *http, struct weir__ctx *c, weir_buf *mistakes)
+{
+    struct checker k = {http->name, mistakes, false};
+    weir_err base = check_base(&k, http, c);
+    check_texts(&k, &http->o);
+    check_numbers(&k, &http->o);
+    weir_pool_options pool = http->o.pool; /* which the group settles again */
+    weir_err err = weir__pool_options_settle(http->name, &pool, mistakes);
+    if (base != WEIR_OK)
+        return base;
+    return k.is_bad ? WEIR_EINVALID : err;
+}
+
+static weir_err make(weir_http *http, struct weir__ctx *c, const weir_site *site)
+{
+    char bytes[1500];
+    weir_buf mistakes;
+    weir_buf_init_fixed(&mistakes, bytes, sizeof bytes);
+    weir_err err = keep(http, c);
+    if (err == WEIR_OK)
+        err = make_cells(http);
+    if (err != WEIR_OK)
+        return err;
+    err = check(http, c, &mistakes);
+    if (err == -ENOMEM)
+        return err;
+    if (err != WEIR_OK) {
+        weir_str s = weir_buf_str(&mistakes);
+        return weir_raise_at(site, weir__ctx_handle(c), err, 0, WEIR_STR_FMT, WEIR_STR_ARG(s));
+    }
+    const struct weir__pool_group_options o = {
+        .each = http->o.pool, .keys_max = http->o.hosts_max, .open_max = http->o.open_max};
+    http->group = weir__pool_group_new(c, http->name, &o, &weir__client_pool_ops, http, site);
+    if (http->group == NULL)
+        return -ENOMEM;
+    return WEIR_OK;
+}
+
+weir_http *weir_http_open_at(const weir_site *site, weir_ctx *handle,
+                             const weir_http_options *options)
+{
+    WEIR__FIBERS_ONLY(weir__outside_nothing());
+    weir_http_options room;
+    struct weir__ctx *c = weir__ctx_of_at(handle, "weir_http_open");
+    weir_http *http = weir__ctx_object(c, sizeof *http);
+    if (http == NULL)
+        return &http_without_memory;
+    weir__token_open(&http->token, c, WEIR__KIND_HTTP);
+    http->o =
+        *(const weir_http_options *)weir__options(options, &room, sizeof room, "weir_http_open");
+    http->name = "(no name)";
+    weir__list_init(&http->in_all);
+    weir__own(c, &http->owned, &http_type, site);
+    http->err = make(http, c, site);
+    if (http->err == WEIR_OK)
+        weir__client_enlist(http);
+    return weir__token_handle(&http->token);
+}
+
+weir_err weir_http_err(const weir_http *http)
+{
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    const weir_http *h = weir__token_must(http, WEIR__KIND_HTTP, __func__, "the HTTP client");
+    return h->err;
+}

@@ -1,0 +1,159 @@
+/*
+ * The head of a request: the caller's header lines, the client's where the call has none of the
+ * name, what frames the body, and, for trusted hosts alone, the time that is left and where in a
+ * trace this stands. Owns nothing; writes into the window that it is given.
+ *
+ * What frames a message is never the caller's: a length or a coding of his beside ours would be two
+ * messages to two readers.
+ */
+#include "http/client/client.h"
+
+#include <string.h>
+
+#include "base/origin.h"
+#include "wire/http_field.h"
+#include "wire/traceparent.h"
+#include <weir/version.h>
+
+#define NS_IN_MS 1000000
+
+static const char *const framing_names[] = {
+    "host",    "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te",
+    "trailer", "expect",         "proxy-connection",
+};
+
+static bool is_framing(weir_str name)
+{
+    for (size_t i = 0; i < sizeof framing_names / sizeof framing_names[0]; i++)
+        if (weir_str_ieq(name, weir_str_from(framing_names[i])))
+            return true;
+    return false;
+}
+
+static bool has(const weir_http_header *list, weir_str name)
+{
+    for (; list != NULL && list->name != NULL; list++)
+        if (weir_str_ieq(weir_str_from(list->name), name))
+            return true;
+    return false;
+}
+
+/* In the call's own lines, or the client's. */
+static bool is_given(const weir_reply *r, const char *name)
+{
+    return has(r->call->headers, weir_str_from(name)) ||
+           has(r->http->o.headers, weir_str_from(name));
+}
+
+/* All lines of `list` but those of a name that is in `over`. */
+static weir_err write_list(weir_reply *r, struct weir__http1_writer *w,
+                           const weir_http_header *list, const weir_http_header *over)
+{
+    for (; list != NULL && list->name != NULL; list++) {
+        weir_str name = weir_str_from(list->name);
+        if (has(over, name))
+            continue;
+        if (is_framing(name))
+            return weir__client_fail(r, WEIR_EINVALID,
+                                     "the header %s is the client's own to send, not a call's",
+                                     list->name);
+        weir__http1_write_field(w, name, list->value);
+        if (w->err == WEIR_EINVALID)
+            return weir__client_fail(r, WEIR_EINVALID,
+                                     "the header \"%.60s\" has a name that is no token, or a value "
+                                     "with a control character, or a blank at an end",
+                                     list->name);
+    }
+    return WEIR_OK;
+}
+
+static void write_number(struct weir__http1_writer *w, const char *name, uint64_t n)
+{
+    char digits[20];
+    size_t len = weir__http1_digits(digits, n);
+    weir__http1_write_field(w, weir_str_from(name), (weir_str){digits, len});
+}
+
+/* What is left of the time, in whole milliseconds. */
+static void write_deadline(const weir_reply *r, struct weir__http1_writer *w)
+{
+    const char *name = r->http->o.deadline_header;
+    weir_time until = weir_time_min(r->until, r->c->deadline);
+    if (name[0] == '\0' || until.ns == weir_never().ns || is_given(r, name))
+        return;
+    int64_t left = weir_time_sub(until, weir__self->now).ns / NS_IN_MS;
+    write_number(w, name, left > 0 ? (uint64_t)left : 0);
+}
+
+static void write_trace(const weir_reply *r, struct weir__http1_writer *w)
+{
+    const struct weir__origin *origin = r->c->origin;
+    if (origin == NULL)
+        return;
+    if (!is_given(r, "traceparent")) {
+        char text[WEIR_TRACEPARENT_LEN];
+        struct weir__trace trace = weir__origin_trace(origin);
+        weir__traceparent_write(text, &trace);
+        weir__http1_write_field_trusted(w, WEIR_S("traceparent"), (weir_str){text, sizeof text});
+    }
+    weir_str id = origin->request_id;
+    if (id.len > 0 && !is_given(r, "x-request-id") && weir__http_value_is_valid(id))
+        weir__http1_write_field_trusted(w, WEIR_S("X-Request-Id"), id);
+}
+
+/* Which methods have a body although it is empty (RFC 9110 section 8.6). */
+static bool tells_length(const weir_reply *r)
+{
+    return r->body.len > 0 || r->method == WEIR_HTTP_POST || r->method == WEIR_HTTP_PUT ||
+           r->method == WEIR_HTTP_PATCH;
+}
+
+static void write_framing(const weir_reply *r, struct weir__http1_writer *w)
+{
+    if (r->is_streamed)
+        weir__http1_write_raw(w, WEIR_S("Transfer-Encoding: chunked\r\n"));
+    else if (tells_length(r))
+        weir__http1_write_length(w, r->body.len);
+    if (r->expects)
+        weir__http1_write_raw(w, WEIR_S("Expect: 100-continue\r\n"));
+}
+
+static weir_err write_type(weir_reply *r, struct weir__http1_writer *w)
+{
+    const char *type = r->call->type;
+    if (type == NULL && r->call->model != NULL)
+        type = "application/json";
+    if (type == NULL || is_given(r, "content-type"))
+        return WEIR_OK;
+    weir__http1_write_field(w, WEIR_S("Content-Type"), weir_str_from(type));
+    if (w->err == WEIR_EINVALID)
+        return weir__client_fail(r, WEIR_EINVALID, "the type \"%.60s\" may not be sent", type);
+    return WEIR_OK;
+}
+
+weir_err weir__client_request_write(weir_reply *r, struct weir__http1_writer *w)
+{
+    const weir_http_options *o = &r->http->o;
+    weir__http1_write_request(w, r->method_text, r->target.path, r->target.host);
+    if (w->err == WEIR_EINVALID)
+        return weir__client_fail(
+            r, WEIR_EINVALID,
+            "the method is no token, or the target has a blank, a '#', a control "
+            "or a character that is to be escaped");
+    weir_err err = write_list(r, w, r->call->headers, NULL);
+    if (err == WEIR_OK)
+        err = write_list(r, w, o->headers, r->call->headers);
+    if (err == WEIR_OK)
+        err = write_type(r, w);
+    if (err != WEIR_OK)
+        return err;
+    if (o->user_agent[0] != '\0' && !is_given(r, "user-agent"))
+        weir__http1_write_field(w, WEIR_S("User-Agent"), weir_str_from(o->user_agent));
+    write_framing(r, w);
+    if (r->target.is_trusted) {
+        write_deadline(r, w);
+        write_trace(r, w);
+    }
+    weir__http1_write_end(w);
+    return w->err;
+}

@@ -1,0 +1,167 @@
+/*
+ * Where a request goes: the base of a client and the target of a call, taken apart into the pool's
+ * key, the field Host and what stands in the request line. Owns nothing; what is put together lies
+ * in the context's memory.
+ *
+ * A key names what is dialled, in one form: the host in lower case, the port always there. So one
+ * host has one pool, however it was written.
+ */
+#include "http/client/client.h"
+
+#include <string.h>
+
+#include "net/local.h"
+#include "wire/url.h"
+
+#define PORT_HTTP 80
+
+static char lower(char ch)
+{
+    return ch >= 'A' && ch <= 'Z' ? (char)(ch + ('a' - 'A')) : ch;
+}
+
+/* `host`, and a port in front of which it stands; in lower case. Absent: no memory. */
+static weir_str joined(struct weir__ctx *c, const char *scheme, weir_str host, unsigned port)
+{
+    size_t size = strlen(scheme) + host.len + sizeof ":65535";
+    char *text = weir__ctx_object(c, size);
+    if (text == NULL)
+        return (weir_str){NULL, 0};
+    weir_buf out;
+    weir_buf_init_fixed(&out, text, size);
+    weir_buf_puts(&out, weir_str_from(scheme));
+    for (size_t i = 0; i < host.len; i++)
+        weir_buf_putc(&out, lower(host.ptr[i]));
+    if (port != 0)
+        weir_buf_printf(&out, ":%u", port);
+    return weir_buf_str(&out);
+}
+
+static weir_err refuse(const char **why, const char *text)
+{
+    *why = text;
+    return WEIR_EINVALID;
+}
+
+/* "http://host:port", with all that follows it in `path`. */
+static weir_err read_url(struct weir__ctx *c, weir_str text, struct weir__client_target *out,
+                         const char **why)
+{
+    struct weir__url url;
+    int rc = weir__url_absolute_parse(text, &url);
+    if (rc != 0)
+        return refuse(why, weir__url_error_text(rc));
+    if (url.is_https)
+        return WEIR_ENOTBUILT;
+    unsigned port = url.parts.has_port ? url.parts.port : PORT_HTTP;
+    out->origin = joined(c, "http://", url.parts.host, port);
+    out->host = joined(c, "", url.parts.host, port != PORT_HTTP ? port : 0);
+    if (out->origin.ptr == NULL || out->host.ptr == NULL)
+        return -ENOMEM;
+    if (out->origin.len > WEIR__POOL_KEY_MAX)
+        return refuse(why, "the host's name is too long");
+    out->name = (weir_str){out->host.ptr, url.parts.host.len};
+    const char *end = text.ptr + text.len;
+    out->path = (weir_str){url.path.ptr, (size_t)(end - url.path.ptr)};
+    return WEIR_OK;
+}
+
+/* "unix:/run/shop.sock", and ":/v1" behind it where there is a path before all. */
+static weir_err read_local(struct weir__ctx *c, weir_str text, struct weir__client_target *out,
+                           const char **why)
+{
+    struct sockaddr_storage address;
+    const char *path = memmem(text.ptr + 5, text.len - 5, ":/", 2);
+    size_t len = path != NULL ? (size_t)(path - text.ptr) : text.len;
+    if (weir__local_address((weir_str){text.ptr, len}, &address) == 0)
+        return refuse(why, "the path of a local socket has 1 to 107 bytes");
+    char *origin = weir__ctx_object(c, len + 1);
+    if (origin == NULL)
+        return -ENOMEM;
+    memcpy(origin, text.ptr, len);
+    out->origin = (weir_str){origin, len};
+    out->host = out->name = WEIR_S("localhost");
+    out->path = path != NULL ? (weir_str){path + 1, text.len - len - 1} : WEIR_S("");
+    return WEIR_OK;
+}
+
+weir_err weir__client_base_read(struct weir__ctx *c, const char *base,
+                                struct weir__client_target *out, const char **why)
+{
+    weir_str text = weir_str_from(base);
+    *out = (struct weir__client_target){.is_base = true};
+    weir_err err =
+        weir__local_is(text) ? read_local(c, text, out, why) : read_url(c, text, out, why);
+    if (err != WEIR_OK)
+        return err;
+    if (memchr(out->path.ptr, '?', out->path.len) != NULL)
+        return refuse(why, "a base has no query");
+    while (out->path.len > 0 && out->path.ptr[out->path.len - 1] == '/')
+        out->path.len--;
+    return WEIR_OK;
+}
+
+/* The base's path, and the target behind it. */
+static weir_err behind_base(const weir_http *http, struct weir__ctx *c, weir_str target,
+                            struct weir__client_target *out, const char **why)
+{
+    if (!http->has_base)
+        return refuse(why, "the client has no base: a whole URL is wanted");
+    *out = http->base;
+    out->path = target;
+    if (http->base.path.len == 0)
+        return WEIR_OK;
+    size_t len = http->base.path.len + target.len;
+    char *path = weir__ctx_object(c, len + 1);
+    if (path == NULL)
+        return -ENOMEM;
+    memcpy(path, http->base.path.ptr, http->base.path.len);
+    memcpy(path + http->base.path.len, target.ptr, target.len);
+    out->path = (weir_str){path, len};
+    return WEIR_OK;
+}
+
+static bool is_trusted(const weir_http *http, const struct weir__client_target *t)
+{
+    if (t->is_base && http->o.trust_base)
+        return true;
+    for (const char *const *host = http->o.trusted; host != NULL && *host != NULL; host++)
+        if (weir_str_ieq(t->name, weir_str_from(*host)))
+            return true;
+    return false;
+}
+
+/* A target that has a query and no path: "http://host?a" asks for "/?a". */
+static weir_err begin_with_slash(struct weir__ctx *c, weir_str *path)
+{
+    if (path->len > 0 && path->ptr[0] == '/')
+        return WEIR_OK;
+    char *text = weir__ctx_object(c, path->len + 2);
+    if (text == NULL)
+        return -ENOMEM;
+    text[0] = '/';
+    if (path->len > 0)
+        memcpy(text + 1, path->ptr, path->len);
+    *path = (weir_str){text, path->len + 1};
+    return WEIR_OK;
+}
+
+weir_err weir__client_target_read(const weir_http *http, struct weir__ctx *c, weir_str target,
+                                  struct weir__client_target *out, const char **why)
+{
+    *out = (struct weir__client_target){.is_base = false};
+    if (target.len == 0)
+        return refuse(why, "the target is empty");
+    weir_err err;
+    if (target.ptr[0] == '/')
+        err = behind_base(http, c, target, out, why);
+    else
+        err = read_url(c, target, out, why);
+    if (err == WEIR_OK)
+        err = begin_with_slash(c, &out->path);
+    if (err != WEIR_OK)
+        return err;
+    out->is_base = http->has_base && weir_str_eq(out->origin, http->base.origin);
+    out->is_trusted = is_trusted(http, out);
+    return WEIR_OK;
+}
