@@ -43,9 +43,18 @@ static void describe(const struct weir__owned *o, weir_buf *out)
     weir_buf_printf(out, "from " WEIR_STR_FMT, WEIR_STR_ARG(r->target.origin));
 }
 
-/* Forgetting one is no mistake: it has nothing that its context's end does not give back. */
+/*
+ * Forgetting one is no mistake: it has nothing that its context's end does not give back. That it
+ * is asked has the stack kept, which is told of one that is kept for too long.
+ */
+static bool is_mistake(const struct weir__owned *o)
+{
+    (void)o;
+    return false;
+}
+
 static const struct weir__owned_type reply_type = {
-    .name = "reply", .release = release, .describe = describe};
+    .name = "reply", .release = release, .describe = describe, .is_mistake = is_mistake};
 
 /* --- errors ----------------------------------------------------------------------------------- */
 

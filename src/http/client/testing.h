@@ -30,6 +30,7 @@ struct peer_step {
     enum peer_then then;
     bool is_early;     /* as soon as the request's head is there */
     size_t takes;      /* so many bytes are a request; 0: what is one by itself */
+    const char *rest;  /* said after a pause in which the answer so far is read */
     const char *later; /* said 10 ms after the answer, unasked */
     bool in_bytes;     /* a byte at a time */
     weir_dur after;    /* so long */
@@ -97,7 +98,7 @@ static inline void peer_keep_request(struct peer_visit *v, size_t len)
 static inline ssize_t peer_say(weir_ctx *c, struct peer_visit *v, const struct peer_step *s,
                                const char *text)
 {
-    size_t len = s->size > 0 ? s->size : text != NULL ? strlen(text) : 0;
+    size_t len = s->size > 0 && text == s->answer ? s->size : text != NULL ? strlen(text) : 0;
     for (size_t at = 0; at < len;) {
         ssize_t n = weir__send(weir__ctx_of(c), &v->fd, text + at, s->in_bytes ? 1 : len - at,
                                weir_never());
@@ -116,6 +117,8 @@ static inline bool peer_answer(weir_ctx *c, struct peer_visit *v, const struct p
     if (s->after.ns > 0 && weir_sleep(c, s->after) < 0)
         return false;
     if (peer_say(c, v, s, s->answer) < 0)
+        return false;
+    if (s->rest != NULL && (weir_sleep(c, weir_us(100)) < 0 || peer_say(c, v, s, s->rest) < 0))
         return false;
     if (s->later != NULL && (weir_sleep(c, weir_ms(10)) < 0 || peer_say(c, v, s, s->later) < 0))
         return false;
