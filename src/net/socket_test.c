@@ -533,14 +533,14 @@ static void fail_each_call(struct real *r)
 static void test_the_kernel_connects_too(void **state)
 {
     (void)state;
-    struct real r = {.nth = 0};
+    struct real ip = {.nth = 0}, local = {.nth = 0};
     char path[100];
-    listen_on_ip(&r);
-    fail_each_call(&r);
-    assert_int_equal(close(r.listener), 0);
-    listen_on_path(&r, path, sizeof path);
-    fail_each_call(&r);
-    assert_int_equal(close(r.listener), 0);
+    listen_on_ip(&ip);
+    fail_each_call(&ip);
+    assert_int_equal(close(ip.listener), 0);
+    listen_on_path(&local, path, sizeof path);
+    fail_each_call(&local);
+    assert_int_equal(close(local.listener), 0);
     assert_int_equal(unlink(path), 0);
 }
 
