@@ -1,0 +1,155 @@
+/*
+ * A service that asks another one, --upstream, in every way that the HTTP client has. What became of
+ * it is told as JSON.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <weir/weir.h>
+
+struct asker {
+    const char *upstream;
+    weir_http *http;
+    int64_t answer_ms;
+};
+WEIR_HANDLE(asker, struct asker);
+
+typedef struct told {
+    int32_t status;
+    weir_str error, message, header, trailer;
+    uint64_t bytes;
+    weir_str body;
+} told;
+WEIR_MODEL(told, (status), (error), (message), (header), (trailer), (bytes), (body));
+
+typedef struct item {
+    int64_t id;
+    weir_str name;
+} item;
+WEIR_MODEL(item, (id), (name));
+
+/* What is known of a call that is over. */
+static weir_err tell(weir_ctx *c, weir_reply *r, weir_str body, uint64_t bytes)
+{
+    weir_err err = weir_reply_err(r);
+    const weir_error *e = weir_last_error(c);
+    told t = {.status = weir_reply_status(r),
+              .error = weir_str_from(err < 0 ? weir_strerror(err) : ""),
+              .message = e != NULL ? e->message : WEIR_S(""),
+              .header = weir_reply_header(r, "x-test"),
+              .trailer = weir_reply_trailer(r, "x-sum"),
+              .bytes = bytes,
+              .body = body};
+    weir_error_clear(c);
+    return weir_json(c, 200, told, &t);
+}
+
+static const char *target(weir_ctx *c)
+{
+    weir_str to = weir_query_param(c, "to");
+    return weir_strdup(c, to.ptr != NULL ? to : WEIR_S("/")).ptr;
+}
+
+/* GET /get?to=/path: the body whole. */
+static weir_err get(weir_ctx *c)
+{
+    weir_reply *r = weir_http_get(c, asker(c)->http, target(c));
+    weir_str body = weir_reply_body(r);
+    return tell(c, r, body, body.len);
+}
+
+/* GET /count?to=/path: the body by pieces, which are counted. */
+static weir_err count(weir_ctx *c)
+{
+    char bytes[5000];
+    uint64_t total = 0;
+    weir_reply *r = weir_http_get(c, asker(c)->http, target(c));
+    for (ssize_t n; (n = weir_reply_read(r, bytes, sizeof bytes)) > 0;)
+        total += (uint64_t)n;
+    return tell(c, r, WEIR_S(""), total);
+}
+
+/* GET /forget?to=/path: nothing of the body is read. */
+static weir_err forget(weir_ctx *c)
+{
+    weir_reply *r = weir_http_get(c, asker(c)->http, target(c));
+    return weir_reply_err(r) < 0 ? tell(c, r, WEIR_S(""), 0) : weir_text(c, 200, "forgotten\n");
+}
+
+/* POST /item: a model there and back. */
+static weir_err post_item(weir_ctx *c)
+{
+    item it = {.id = 42, .name = WEIR_S("p\xc3\xa9n")}, back;
+    weir_reply *r = weir_http_post(c, asker(c)->http, "/echo", item, &it);
+    weir_err err = weir_reply_json(r, item, &back);
+    if (err < 0)
+        return tell(c, r, WEIR_S(""), 0);
+    return weir_json(c, 200, item, &back);
+}
+
+/* POST /upload?to=/path: a megabyte in pieces. */
+static weir_err upload(weir_ctx *c)
+{
+    static const char piece[10000] = "piece";
+    weir_reply *r = weir_http_begin(c, asker(c)->http, "POST", target(c));
+    for (int i = 0; i < 100 && weir_http_write(r, piece, sizeof piece) == WEIR_OK; i++)
+        ;
+    weir_http_finish(r);
+    weir_str body = weir_reply_body(r);
+    return tell(c, r, body, body.len);
+}
+
+/*
+ * GET /hop: asks the next one the same, with what is left; a list of how much each one had, in
+ * milliseconds, the last one's first.
+ */
+static weir_err hop(weir_ctx *c)
+{
+    int64_t left = 300;
+    weir_str given = weir_header(c, "Weir-Deadline-Ms");
+    if (given.ptr != NULL && weir_str_i64(given, &left) < 0)
+        return weir_text(c, 400, "no number\n");
+    WEIR_SCOPE(step, c, .timeout = weir_ms(left));
+    weir_err err = weir_sleep(step, weir_ms(20));
+    if (err < 0)
+        return err;
+    weir_str further = WEIR_S("");
+    if (asker(c)->upstream != NULL) {
+        weir_reply *r = weir_http_get(step, asker(c)->http, "/hop");
+        further = weir_strdup(c, weir_reply_body(r));
+        if (weir_reply_err(r) < 0)
+            return tell(c, r, further, 0);
+    }
+    char text[400];
+    snprintf(text, sizeof text, WEIR_STR_FMT "%lld ", WEIR_STR_ARG(further), (long long)left);
+    return weir_text(c, 200, text);
+}
+
+static weir_err start(weir_ctx *c, void *arg)
+{
+    struct asker *k = arg;
+    k->http = weir_http_open(
+        c, .base = k->upstream, .name = "upstream", .trust_base = k->upstream != NULL,
+        .answer_timeout = weir_ms(k->answer_ms), .idle_timeout = weir_ms(k->answer_ms));
+    return weir_http_err(k->http);
+}
+
+int main(int argc, char **argv)
+{
+    static struct asker the_asker = {.answer_ms = 1000};
+    const weir_option options[] = {
+        {"upstream", "whom it asks", .text = &the_asker.upstream},
+        {"answer-ms", "how long it waits for an answer", .number = &the_asker.answer_ms, .min = 1,
+         .max = 60000},
+        {0},
+    };
+    weir_app *app = weir_app_new(argc, argv, .name = "asker", .start = start, .arg = &the_asker,
+                                 .options = options);
+    weir_provide(app, asker, &the_asker);
+    weir_get(app, "/get", get);
+    weir_get(app, "/count", count);
+    weir_get(app, "/forget", forget);
+    weir_get(app, "/hop", hop);
+    weir_post(app, "/item", post_item);
+    weir_post(app, "/upload", upload);
+    return weir_app_run(app);
+}
