@@ -37,7 +37,7 @@ typedef struct weir_http_header {
     weir_str value;
 } weir_http_header;
 
-/** Header lines: `.headers = WEIR_HTTP_HEADERS({"accept", WEIR_S("text/plain")}, {"x-key", key})`. */
+/** Header lines: `.headers = WEIR_HTTP_HEADERS({"accept", WEIR_S("a/b")}, {"x-key", key})`. */
 /** Hosts: `.trusted = WEIR_HTTP_HOSTS("10.0.0.5", "localhost")`. */
 #ifdef __cplusplus
 #define WEIR_HTTP_HEADERS(...) weir__list<weir_http_header>({__VA_ARGS__, {NULL, {NULL, 0}}})
@@ -125,7 +125,7 @@ typedef struct weir_http_call_options {
 /**
  * Asks, and waits for the head of the answer.
  *
- *     weir_reply *r = weir_http_do(c, api, "PATCH", "/items/42", .body = text, .type = "text/plain");
+ *     weir_reply *r = weir_http_do(c, api, "PATCH", "/items/42", .body = s, .type = "text/csv");
  *
  * http     of this context, of one above it, or of the application
  * method   a token; NUL-terminated, read during the call. Not CONNECT
@@ -174,7 +174,12 @@ WEIR_API weir_reply *weir_http_do_at(const weir_site *site, weir_ctx *c, weir_ht
  *         ;
  *     weir_err err = weir_http_finish(r);      // the first error of all three
  *
+ * method   a token; NUL-terminated, read during the call
+ * target   as for weir_http_do; read during the call
  * ...      members of weir_http_call_options, without a body
+ * returns  the reply, never NULL, whose request is not ended yet
+ * owner    the context, until its end
+ * context  fiber; waits for a connection and the sending of the head
  */
 #define weir_http_begin(c, http, method, ...) WEIR__HTTP_BEGIN(c, http, method, __VA_ARGS__, )
 #define WEIR__HTTP_BEGIN(c, http, method, target, ...)                                             \
@@ -212,9 +217,10 @@ WEIR_API weir_err weir_http_finish(weir_reply *r) WEIR_NONNULL(1);
  * The first error of a reply: of the call or of reading; WEIR_OK while there is none, whatever the
  * status.
  *
- * errors   -ECONNREFUSED …; WEIR_ENOHOST; WEIR_ETIMEDOUT; WEIR_ECLOSED (cut); WEIR_EPROTO; WEIR_ETOOLARGE;
- *          WEIR_EINVALID (target, headers, options); the pool's: WEIR_ELIMIT, WEIR_EDEADLK (this
- *          fiber's own replies hold all connections to the host); the reason of the context
+ * errors   -ECONNREFUSED …; WEIR_ENOHOST; WEIR_ETIMEDOUT; WEIR_ECLOSED (cut); WEIR_EPROTO;
+ *          WEIR_ETOOLARGE; WEIR_EINVALID (target, headers, options); the pool's: WEIR_ELIMIT,
+ *          WEIR_EDEADLK (this fiber's own replies hold all connections to the host); the reason of
+ *          the context
  */
 WEIR_API weir_err weir_reply_err(const weir_reply *r) WEIR_NONNULL(1);
 
@@ -227,7 +233,10 @@ static inline bool weir_reply_is_ok(const weir_reply *r)
     return weir_reply_status(r) / 100 == 2;
 }
 
-/** The first header line of that name, in any case; absent. Borrowed from the context. */
+/**
+ * The first header line of that name, in any case; absent. `name` is compared during the call; the
+ * result is borrowed from the context.
+ */
 WEIR_API weir_str weir_reply_header(const weir_reply *r, const char *name) WEIR_NONNULL(1, 2);
 
 /**
@@ -244,7 +253,7 @@ WEIR_API bool weir_reply_header_at(const weir_reply *r, size_t i, weir_str *name
 
 /**
  * A field that came behind a chunked body (RFC 9110 section 6.5), once that has been read to its
- * end; absent. Borrowed from the context.
+ * end; absent. `name` is compared during the call; the result is borrowed from the context.
  */
 WEIR_API weir_str weir_reply_trailer(const weir_reply *r, const char *name) WEIR_NONNULL(1, 2);
 
@@ -274,8 +283,8 @@ WEIR_API weir_str weir_reply_body(weir_reply *r) WEIR_NONNULL(1);
  *
  * out      filled; its texts are the context's; on an error zeroed
  * returns  WEIR_OK; the reply's error; WEIR_EFAIL when the status is not 2xx (it is raised, and the
- *          body can be read still); WEIR_EINVALID when the body is not JSON of the model, the record
- *          tells where; -ENOMEM, WEIR_EBUDGET
+ *          body can be read still); WEIR_EINVALID when the body is not JSON of the model, as the
+ *          record tells; -ENOMEM, WEIR_EBUDGET
  * context  the fiber that asked; may wait
  */
 #define weir_reply_json(r, T, out)                                                                 \

@@ -1,7 +1,7 @@
 /*
- * Asking: a reply is made, its request is sent on a connection, and its head is waited for; a second
- * time where the connection turns out to be one that its server had ended. What is whose in which
- * order stands in docs/design/http-client.md.
+ * Asking: a reply is made, its request is sent on a connection, and its head is waited for; a
+ * second time where the connection turns out to be one that its server had ended. What is whose in
+ * which order stands in docs/design/http-client.md.
  *
  * A call always yields a reply. The one without memory is shared and constant.
  *
@@ -70,10 +70,12 @@ weir_err weir__client_fail(weir_reply *r, weir_err err, const char *format, ...)
 {
     char what[256];
     va_list args;
-    if (r->err == WEIR_OK)
-        r->err = err;
     weir__client_give_back(r, false);
     r->state = WEIR__REPLY_OVER;
+    if (r->is_dropped)
+        return err; /* nobody asks how the rest would have been */
+    if (r->err == WEIR_OK)
+        r->err = err;
     if (r->c->reason != WEIR_REASON_NONE)
         return r->err;
     va_start(args, format);

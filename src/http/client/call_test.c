@@ -200,7 +200,7 @@ static void uses_one_again(weir_ctx *c, weir_http *http, struct peer *p)
     for (int i = 0; i < 1000; i++)
         assert_body(weir_http_get(c, http, "/"), "hi");
     assert_int_equal(p->accepted, 1);
-    const weir_http *h = weir__token_object(http, WEIR__KIND_HTTP);
+    const weir_http *h = weir__token_must(http, WEIR__KIND_HTTP, "test", "the client");
     assert_int_equal(weir__counter_read(&h->cells[0].opened), 1);
     assert_int_equal(weir__counter_read(&h->cells[0].reused), 999); /* E12: above 0.99 */
     assert_int_equal(weir__counter_read(&h->cells[0].outcomes[1][WEIR__CLIENT_2XX]), 1000);
@@ -269,7 +269,7 @@ static void finds_it_ended(weir_ctx *c, weir_http *http, struct peer *p)
     assert_int_equal(weir_sleep(c, weir_ms(20)), WEIR_OK);
     assert_body(weir_http_do(c, http, "POST", "/", .body = WEIR_S("x")), "hi"); /* none is lost */
     assert_int_equal(p->accepted, 2);
-    const weir_http *h = weir__token_object(http, WEIR__KIND_HTTP);
+    const weir_http *h = weir__token_must(http, WEIR__KIND_HTTP, "test", "the client");
     assert_int_equal(weir__counter_read(&h->cells[0].stale), 1);
     assert_int_equal(weir__counter_read(&h->cells[0].retries), 0);
 }
@@ -281,7 +281,7 @@ static void tries_again(weir_ctx *c, weir_http *http, struct peer *p)
     assert_int_equal(p->accepted, 2);
     assert_int_equal(p->request_count, 3);
     assert_true(was_sent(p, 2, "GET /2"));
-    const weir_http *h = weir__token_object(http, WEIR__KIND_HTTP);
+    const weir_http *h = weir__token_must(http, WEIR__KIND_HTTP, "test", "the client");
     assert_int_equal(weir__counter_read(&h->cells[0].retries), 1);
 }
 
@@ -431,7 +431,7 @@ static void test_each_failure_is_told(void **state)
     PLAY(ends_with_its_context, {.then = PEER_HANGS});
 }
 
-/* --- an answer before the request is sent ------------------------------------------------------ */
+/* --- an answer before the request is sent ----------------------------------------------------- */
 
 static void is_answered_early(weir_ctx *c, weir_http *http, struct peer *p)
 {
@@ -466,7 +466,7 @@ static void test_an_early_answer_counts(void **state)
                              .then = PEER_CLOSES});
 }
 
-/* --- what trusted hosts are told ---------------------------------------------------------------- */
+/* --- what trusted hosts are told -------------------------------------------------------------- */
 
 static weir_err tells(weir_ctx *c, void *arg)
 {

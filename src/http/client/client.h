@@ -137,6 +137,7 @@ struct weir_reply {
     const weir_http_call_options *call; /* NULL when it has been sent */
     weir_str body;
     bool is_streamed; /* its body is not ended yet */
+    bool is_dropped;  /* nobody reads it any more */
     bool is_refused;  /* the peer takes no more of it */
     bool expects;
 
@@ -178,7 +179,7 @@ struct weir__client_transport {
     weir_err (*write)(weir_reply *r, const void *bytes, size_t size);
     /* The end of a streamed body. */
     weir_err (*end)(weir_reply *r);
-    /* Waits for the answer's head and fills in status, fields, kind, keeps; maybe the whole body. */
+    /* Waits for the answer's head; fills in status, fields, kind, keeps, maybe the whole body. */
     weir_err (*read_head)(weir_reply *r);
     /* Bytes of the body, 0 at its end, -EAGAIN if it is not to wait and must; an error. */
     ssize_t (*read)(weir_reply *r, void *bytes, size_t size, bool waits);

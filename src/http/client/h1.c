@@ -101,9 +101,11 @@ static weir_err write_head(weir_reply *r, size_t *len)
         struct weir__http1_writer w;
         weir__http1_writer_init(&w, conn->buf, conn->cap);
         weir_err err = weir__client_request_write(r, &w);
+        if (err != WEIR_OK && err != WEIR_ETOOLARGE)
+            return err; /* and the connection is given back */
         *len = (size_t)(w.at - conn->buf);
-        if (err != WEIR_ETOOLARGE)
-            return err;
+        if (err == WEIR_OK)
+            return WEIR_OK;
         if (conn->cap >= HEAD_SENT_MAX)
             return weir__client_fail(r, WEIR_ETOOLARGE, "the request's head is over %d bytes",
                                      HEAD_SENT_MAX);
@@ -325,8 +327,8 @@ static weir_err read_answer(weir_reply *r, weir_time until, bool wants_continue)
             return err;
         if (p.status >= 200)
             break;
-        err = pass_over(r, &p, &interim);
         conn->at += len;
+        err = pass_over(r, &p, &interim);
         if (err != WEIR_OK || (wants_continue && p.status == 100))
             return err;
     }

@@ -130,7 +130,7 @@ static weir_err keep_trailer(weir_reply *r, weir_str piece)
     return WEIR_OK;
 }
 
-/* Decodes from the buffer: bytes, 0 when there are none in it, an error; at the end the kind tells. */
+/* Decodes from the buffer: bytes, 0 when it has none, an error; at the end the kind tells. */
 static ssize_t decode(weir_reply *r, char *to, size_t size)
 {
     struct weir__client_conn *conn = r->conn;

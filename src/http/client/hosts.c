@@ -219,7 +219,7 @@ weir_err weir__client_connect(weir_reply *r, bool is_fresh)
         weir__counter_add(&cells->stale, 1);
         weir__client_give_back(r, false);
         if (passed >= r->http->o.pool.max_open)
-            return WEIR_ECLOSED; /* others bring back old ones faster than they can be passed over */
+            return WEIR_ECLOSED; /* others bring old ones faster than they can be passed over */
     }
 }
 

@@ -337,6 +337,7 @@ void weir__client_drop(weir_reply *r)
     if (r->conn == NULL)
         return;
     bool may_stay = r->state == WEIR__REPLY_ANSWERED && r->keeps;
+    r->is_dropped = true;
     if (may_stay)
         throw_rest_away(r);
     if (r->conn == NULL)

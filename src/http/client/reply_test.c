@@ -328,6 +328,17 @@ static void is_closed_with_little_left(weir_ctx *c, weir_http *http, struct peer
     assert_int_equal(p->accepted, 1);
 }
 
+/* What is malformed behind what was read is nobody's error: it is not asked for. */
+static void is_closed_before_a_mistake(weir_ctx *c, weir_http *http, struct peer *p)
+{
+    char byte;
+    weir_reply *r = weir_http_get(c, http, "/");
+    assert_int_equal(weir_reply_read(r, &byte, 1), 1);
+    weir_reply_close(r);
+    assert_null(weir_last_error(c));
+    assert_int_equal(conn_stats(http, p).open, 0);
+}
+
 enum { MANY = 10000 };
 
 /* B7: descriptors and pool stay flat, whatever kind of answer is forgotten. */
@@ -378,6 +389,7 @@ static void test_nothing_is_lost(void **state)
     PLAY(is_closed_with_little_left, {.answer = HEAD("Content-Length: 9") "b", .rest = "egin mor"});
     PLAY(is_closed_with_little_left,
          {.answer = HEAD(CHUNKED) "1\r\nb", .rest = "\r\n3\r\negi\r\n0\r\n\r\n"});
+    PLAY(is_closed_before_a_mistake, {.answer = HEAD(CHUNKED) "1\r\nb\r\nx\r\n"});
     PLAY(forgets_many, {.answer = HEAD("Content-Length: 2") "hi"});
     PLAY(forgets_many, {.answer = LONG_BODY, .then = PEER_STAYS});
     PLAY(forgets_many_at_once, {.answer = HEAD("Content-Length: 2") "hi"});

@@ -209,7 +209,7 @@ static inline weir_err peer_open(weir_ctx *c, struct peer *p, const struct peer_
 /* Connections that a client has open to its peer. */
 static inline weir_pool_stats conn_stats(weir_http *handle, const struct peer *p)
 {
-    const weir_http *http = weir__token_object(handle, WEIR__KIND_HTTP);
+    const weir_http *http = weir__token_must(handle, WEIR__KIND_HTTP, "test", "the client");
     weir_pool_stats stats = {.name = NULL};
     (void)weir__pool_group_key_stats(http->group, weir_str_from(p->base), &stats);
     return stats;
