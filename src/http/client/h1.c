@@ -150,7 +150,7 @@ static weir_err or_answer(weir_reply *r, weir_err err)
 
 static weir_err begin(weir_reply *r)
 {
-    size_t len;
+    size_t len = 0;
     r->sent = 0;
     r->is_sent = r->has_answer = false;
     r->keeps = true;

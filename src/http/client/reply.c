@@ -118,7 +118,7 @@ static ssize_t take_whole(weir_reply *r, void *bytes, size_t size)
 {
     size_t left = r->whole.len - r->whole_at;
     size_t n = left < size ? left : size;
-    if (n > 0)
+    if (r->whole.ptr != NULL && n > 0)
         memcpy(bytes, r->whole.ptr + r->whole_at, n);
     r->whole_at += n;
     return (ssize_t)n;
