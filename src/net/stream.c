@@ -8,20 +8,62 @@
 
 /* --- its life --------------------------------------------------------------------------------- */
 
+/* What lies inside makes no event of its own. */
+static void tell_again(struct weir__timer *t)
+{
+    struct weir__layer *layer = WEIR_CONTAINER(t, struct weir__layer, again);
+    weir__fd_dispatch(&layer->stream->fd, WEIR__READABLE);
+}
+
+static void put(struct weir__stream *s, struct weir__layer *layer)
+{
+    s->layer = layer;
+    if (layer == NULL)
+        return;
+    layer->stream = s;
+    weir__timer_init(&layer->again, tell_again);
+}
+
+/* The layer, which stands on nothing from now on. */
+static struct weir__layer *take(struct weir__stream *s)
+{
+    struct weir__layer *layer = s->layer;
+    s->layer = NULL;
+    if (layer == NULL)
+        return NULL;
+    weir__timer_disarm(&layer->again);
+    layer->stream = NULL;
+    return layer;
+}
+
 weir_err weir__stream_attach(struct weir__stream *s, struct weir__detached d,
                              void (*on_ready)(struct weir__fd *fd, unsigned ready))
 {
-    *s = (struct weir__stream){.layer = d.layer};
+    *s = (struct weir__stream){.layer = NULL};
+    put(s, d.layer);
     return weir__fd_watch(&s->fd, d.num, on_ready);
+}
+
+void weir__stream_put(struct weir__stream *s, struct weir__layer *layer)
+{
+    WEIR_ASSERT(s->layer == NULL && s->sender == NULL && s->fd.reader == NULL,
+                "S1: nobody is in the middle of what a layer comes between");
+    put(s, layer);
+}
+
+void weir__stream_strip(struct weir__stream *s)
+{
+    WEIR_ASSERT(s->sender == NULL, "S1: nobody is in the middle of what a layer stood between");
+    struct weir__layer *layer = take(s);
+    if (layer != NULL)
+        layer->ops->free(layer);
 }
 
 struct weir__detached weir__stream_detach(struct weir__stream *s)
 {
     WEIR_ASSERT(s->sender == NULL && s->fd.reader == NULL && s->fd.writer == NULL,
                 "S3: nobody waits for a stream that goes to another worker");
-    struct weir__detached d = {.layer = s->layer, .num = weir__fd_unwatch(&s->fd)};
-    s->layer = NULL;
-    return d;
+    return (struct weir__detached){.layer = take(s), .num = weir__fd_unwatch(&s->fd)};
 }
 
 weir_err weir__stream_shutdown(struct weir__stream *s)
@@ -37,12 +79,11 @@ void weir__stream_close(struct weir__stream *s)
 {
     if (s->fd.num < 0)
         return;
-    struct weir__layer *layer = s->layer;
-    if (layer != NULL) {
-        layer->ops->close(s);
+    if (s->layer != NULL && !s->layer->is_reset)
+        s->layer->ops->close(s);
+    struct weir__layer *layer = take(s);
+    if (layer != NULL)
         layer->ops->free(layer);
-    }
-    s->layer = NULL;
     weir__fd_close(&s->fd);
 }
 
@@ -56,6 +97,8 @@ void weir__detached_close(struct weir__detached d)
 void weir__stream_reset_on_close(struct weir__stream *s)
 {
     struct linger none = {.l_onoff = 1};
+    if (s->layer != NULL)
+        s->layer->is_reset = true;
     (void)weir__sys_setsockopt(s->fd.num, SOL_SOCKET, SO_LINGER, &none, sizeof none);
 }
 
@@ -90,7 +133,10 @@ ssize_t weir__stream_recv(struct weir__ctx *c, struct weir__stream *s, void *buf
 
 weir_err weir__stream_again(struct weir__stream *s)
 {
-    return weir__fd_again(&s->fd);
+    if (s->layer == NULL || !s->layer->ops->has_more(s))
+        return weir__fd_again(&s->fd);
+    weir__timer_arm(&weir__self->wheel, &s->layer->again, weir__worker_now(weir__self));
+    return WEIR_OK;
 }
 
 /* --- sending ---------------------------------------------------------------------------------- */

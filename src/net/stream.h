@@ -18,6 +18,7 @@
 #include "base/assert.h"
 #include "os/sys.h"
 #include "rt/io.h"
+#include "rt/timer.h"
 #include "rt/worker.h"
 
 struct weir__layer;
@@ -47,9 +48,12 @@ struct weir__layer_ops {
     void (*free)(struct weir__layer *layer);
 };
 
-/* At the beginning of a layer's own struct. */
+/* At the beginning of a layer's own struct. The stream sees to all but `ops`. */
 struct weir__layer {
     const struct weir__layer_ops *ops;
+    struct weir__stream *stream; /* on which it stands; NULL between two workers */
+    struct weir__timer again;    /* armed: what is inside is to be told anew */
+    bool is_reset;               /* the end is an error for the peer: no farewell */
 };
 
 struct weir__stream {
@@ -72,6 +76,12 @@ struct weir__detached {
  */
 weir_err weir__stream_attach(struct weir__stream *s, struct weir__detached d,
                              void (*on_ready)(struct weir__fd *fd, unsigned ready));
+
+/* Puts a layer on a plain stream of which nobody waits; it is the stream's from now on. */
+void weir__stream_put(struct weir__stream *s, struct weir__layer *layer);
+
+/* Takes the layer off, which is freed; what was inside is lost. Without one it does nothing. */
+void weir__stream_strip(struct weir__stream *s);
 
 /* Stops watching; the connection goes on wherever it is attached next (S3). */
 struct weir__detached weir__stream_detach(struct weir__stream *s);
@@ -127,7 +137,10 @@ static inline ssize_t weir__stream_try_recv(struct weir__stream *s, void *buf, s
 ssize_t weir__stream_recv(struct weir__ctx *c, struct weir__stream *s, void *buf, size_t len,
                           weir_time until);
 
-/* What has come is told anew, by the next poll: for who leaves off in the middle. */
+/*
+ * What has come, be it inside a layer, is told anew by one of the next polls: for who leaves off in
+ * the middle.
+ */
 weir_err weir__stream_again(struct weir__stream *s);
 
 /* --- sending ---------------------------------------------------------------------------------- */
