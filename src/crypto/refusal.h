@@ -1,7 +1,7 @@
 /*
  * What becomes of a refusal: an error code that steers, and a sentence for people. libcrypto keeps
  * its reasons on a queue of the thread, as errno is kept; this room leaves nothing on it. For its
- * files alone.
+ * files, and for TLS (net/tls.h), which is over the same library.
  */
 #ifndef WEIR_CRYPTO_REFUSAL_H
 #define WEIR_CRYPTO_REFUSAL_H

@@ -1,6 +1,6 @@
 /*
- * Streams without a layer and with one, which seals what goes through it in records as TLS does:
- * the same bytes arrive, nothing is forgotten inside, one fiber at a time sends, and the end leaves
+ * Streams without a layer, with one that seals what goes through it in records, and with TLS: the
+ * same bytes arrive, nothing is forgotten inside, one fiber at a time sends, and the end leaves
  * nothing.
  */
 #include <setjmp.h>
@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "net/stream.h"
+#include "net/tls_testing.h"
 #include "rt/context.h"
 #include "rt/sim.h"
 #include <weir/fiber.h>
@@ -21,7 +22,8 @@
 
 #define SIM(fn, arg) assert_int_equal(weir__sim_run((fn), (arg)), WEIR_OK)
 #define MESSAGE 20000u
-#define SMALL 100u /* bytes that a socket holds */
+#define TOO_MUCH (5 * MESSAGE) /* for what a layer takes at a time */
+#define SMALL 100u             /* bytes that a socket holds */
 
 /* --- a layer ---------------------------------------------------------------------------------- */
 
@@ -153,7 +155,7 @@ static struct weir__layer *seal_new(void)
 
 /* What a test is run for. */
 struct kind {
-    bool is_sealed;
+    enum { PLAIN, SEALED, TLS, KINDS = TLS + WEIR_TLS } layer;
     size_t chop;                     /* of weir__sim_chop */
     uint64_t refused_nth, refused_n; /* of weir__sim_refuse */
 };
@@ -165,7 +167,28 @@ struct ends {
 
 static struct weir__detached end_of(const struct kind *k, int num)
 {
-    return (struct weir__detached){.num = num, .layer = k->is_sealed ? seal_new() : NULL};
+    return (struct weir__detached){.num = num, .layer = k->layer == SEALED ? seal_new() : NULL};
+}
+
+static struct weir__tls_server *tls_server;
+static struct weir__tls_client *tls_client;
+
+/* `a` is the client, so that what a server sends behind a handshake is received first. */
+static void put_on_tls(struct ends *e)
+{
+    char byte;
+    weir_err a = -EAGAIN, b = -EAGAIN;
+    assert_int_equal(weir__tls_connect(&e->a, tls_client, WEIR_S("server.example")), WEIR_OK);
+    assert_int_equal(weir__tls_accept(&e->b, tls_server), WEIR_OK);
+    while (a == -EAGAIN || b == -EAGAIN) {
+        a = a == -EAGAIN ? weir__tls_handshake(&e->a, NULL) : a;
+        b = b == -EAGAIN ? weir__tls_handshake(&e->b, NULL) : b;
+        if (a == WEIR_OK)
+            assert_int_equal(weir__stream_try_recv(&e->a, &byte, 1), -EAGAIN);
+    }
+    assert_int_equal(a, WEIR_OK);
+    assert_int_equal(b, WEIR_OK);
+    assert_int_equal(weir__stream_try_recv(&e->a, &byte, 1), -EAGAIN);
 }
 
 static void open_ends(struct ends *e, const struct kind *k, size_t capacity)
@@ -175,6 +198,8 @@ static void open_ends(struct ends *e, const struct kind *k, size_t capacity)
     e->kind = k;
     assert_int_equal(weir__stream_attach(&e->a, end_of(k, pair[0]), NULL), WEIR_OK);
     assert_int_equal(weir__stream_attach(&e->b, end_of(k, pair[1]), NULL), WEIR_OK);
+    if (k->layer == TLS)
+        put_on_tls(e);
 }
 
 static void close_ends(struct ends *e)
@@ -186,11 +211,11 @@ static void close_ends(struct ends *e)
     assert_int_equal(seals, 0);
 }
 
-/* Both kinds, one after the other. */
-static void for_both(weir_fiber_fn fn)
+/* All kinds, one after the other. */
+static void for_all(weir_fiber_fn fn)
 {
-    static const struct kind kinds[] = {{.is_sealed = false}, {.is_sealed = true}};
-    for (size_t i = 0; i < 2; i++)
+    static const struct kind kinds[] = {{.layer = PLAIN}, {.layer = SEALED}, {.layer = TLS}};
+    for (size_t i = 0; i < KINDS; i++)
         SIM(fn, (void *)(uintptr_t)&kinds[i]);
 }
 
@@ -247,8 +272,8 @@ static void test_all_of_it_arrives(void **state)
 {
     (void)state;
     static const size_t chops[] = {0, 1, 3, 99};
-    for (size_t i = 0; i < 8; i++) {
-        struct kind k = {.is_sealed = i % 2 == 1, .chop = chops[i / 2]};
+    for (size_t i = 0; i < 4 * KINDS; i++) {
+        struct kind k = {.layer = i % KINDS, .chop = chops[i / KINDS]};
         SIM(message_arrives, &k);
     }
 }
@@ -257,8 +282,8 @@ static void test_it_arrives_whatever_the_socket_refuses(void **state)
 {
     (void)state;
     for (uint64_t nth = 1; nth <= 60; nth++) {
-        for (int sealed = 0; sealed < 2; sealed++) {
-            struct kind k = {.is_sealed = sealed, .refused_nth = nth, .refused_n = nth % 3 + 1};
+        for (unsigned layer = 0; layer < KINDS; layer++) {
+            struct kind k = {.layer = layer, .refused_nth = nth, .refused_n = nth % 3 + 1};
             SIM(message_arrives, &k);
         }
     }
@@ -299,8 +324,10 @@ static weir_err end_waits_for_what_is_left(weir_ctx *c, void *arg)
     assert_int_equal(weir__stream_recv(ctx_of(c), &e.b, bytes, 4, weir_never()), 4);
     assert_false(weir__stream_is_over(&e.b));
     assert_int_equal(weir__stream_recv(ctx_of(c), &e.b, bytes, 8, weir_never()), 4);
-    assert_true(weir__stream_is_over(&e.b));
+    if (e.kind->layer != TLS) /* whose farewell may still be inside */
+        assert_true(weir__stream_is_over(&e.b));
     assert_int_equal(weir__stream_recv(ctx_of(c), &e.b, bytes, 8, weir_never()), 0);
+    assert_true(weir__stream_is_over(&e.b));
     close_ends(&e);
     return WEIR_OK;
 }
@@ -308,8 +335,53 @@ static weir_err end_waits_for_what_is_left(weir_ctx *c, void *arg)
 static void test_nothing_is_forgotten(void **state)
 {
     (void)state;
-    for_both(tells_of_what_is_left);
-    for_both(end_waits_for_what_is_left);
+    for_all(tells_of_what_is_left);
+    for_all(end_waits_for_what_is_left);
+}
+
+struct told {
+    struct weir__stream *s;
+    unsigned times;
+};
+
+static struct told told;
+
+static void note_ready(struct weir__fd *fd, unsigned ready)
+{
+    assert_ptr_equal(fd, &told.s->fd);
+    told.times += (ready & WEIR__READABLE) != 0;
+}
+
+/* Who leaves off in the middle is told of what lies in the socket, or inside of the layer. */
+static weir_err left_is_told_again(weir_ctx *c, void *arg)
+{
+    struct ends e;
+    char bytes[4];
+    size_t sent;
+    open_ends(&e, arg, 4096);
+    e.b.fd.on_ready = note_ready;
+    told = (struct told){&e.b, 0};
+    assert_int_equal(weir__stream_send(ctx_of(c), &e.a, "12345678", 8, &sent, weir_never()),
+                     WEIR_OK);
+    assert_int_equal(weir_sleep(c, weir_ms(5)), WEIR_OK);
+    assert_int_equal(told.times, 1);
+    for (unsigned times = 2; times < 4; times++) {
+        assert_int_equal(weir__stream_try_recv(&e.b, bytes, 3), 3);
+        assert_int_equal(weir__stream_again(&e.b), WEIR_OK);
+        assert_int_equal(weir_sleep(c, weir_ms(5)), WEIR_OK);
+        assert_int_equal(told.times, times);
+    }
+    assert_int_equal(weir__stream_again(&e.b), WEIR_OK);
+    close_ends(&e); /* which nobody is told of */
+    assert_int_equal(weir_sleep(c, weir_ms(5)), WEIR_OK);
+    assert_int_equal(told.times, 3);
+    return WEIR_OK;
+}
+
+static void test_what_is_left_is_told_again(void **state)
+{
+    (void)state;
+    for_all(left_is_told_again);
 }
 
 /* --- one fiber at a time sends ---------------------------------------------------------------- */
@@ -322,9 +394,9 @@ struct long_send {
 
 static weir_err send_too_much(weir_ctx *c, void *arg)
 {
-    static const char bytes[MESSAGE];
+    static const char bytes[TOO_MUCH];
     struct long_send *l = arg;
-    l->err = weir__stream_send(ctx_of(c), &l->ends->a, bytes, MESSAGE, &l->sent, weir_never());
+    l->err = weir__stream_send(ctx_of(c), &l->ends->a, bytes, TOO_MUCH, &l->sent, weir_never());
     return WEIR_OK;
 }
 
@@ -343,7 +415,7 @@ static weir_err sender_is_known(weir_ctx *c, void *arg)
     weir_cancel(inner);
     (void)weir_ctx_close(inner);
     assert_int_equal(l->err, WEIR_ECANCELED);
-    assert_true(l->sent < MESSAGE);
+    assert_true(l->sent < TOO_MUCH);
     assert_false(weir__stream_has_sender(&e.a));
     /* Who is refused before it waits is not a sender either. */
     WEIR_SCOPE(over, c);
@@ -386,8 +458,8 @@ static void test_one_fiber_sends(void **state)
 {
     (void)state;
     static struct kind plain;
-    for_both(sender_is_known);
-    for_both(closing_wakes_who_waits);
+    for_all(sender_is_known);
+    for_all(closing_wakes_who_waits);
     SIM(no_room_will_come, &plain);
 }
 
@@ -408,8 +480,9 @@ static weir_err moves_with_what_is_inside(weir_ctx *c, void *arg)
     assert_int_equal(weir__stream_attach(&moved, d, NULL), WEIR_OK);
     assert_int_equal(weir__stream_recv(ctx_of(c), &moved, bytes, 8, weir_never()), 5);
     assert_memory_equal(bytes, "45678", 5);
-    weir__detached_close(weir__stream_detach(&moved));
-    assert_int_equal(weir__stream_recv(ctx_of(c), &e.a, bytes, 8, weir_never()), 0);
+    weir__detached_close(weir__stream_detach(&moved)); /* without a farewell */
+    assert_int_equal(weir__stream_recv(ctx_of(c), &e.a, bytes, 8, weir_never()),
+                     e.kind->layer == TLS ? -ECONNRESET : 0);
     close_ends(&e);
     return WEIR_OK;
 }
@@ -428,9 +501,32 @@ static weir_err layer_takes_no_files(weir_ctx *c, void *arg)
 static void test_it_moves_with_what_is_inside(void **state)
 {
     (void)state;
-    static struct kind sealed = {.is_sealed = true};
-    for_both(moves_with_what_is_inside);
+    static struct kind sealed = {.layer = SEALED}, tls = {.layer = TLS};
+    for_all(moves_with_what_is_inside);
     SIM(layer_takes_no_files, &sealed);
+    if (WEIR_TLS)
+        SIM(layer_takes_no_files, &tls);
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    if (!WEIR_TLS)
+        return 0;
+    make_test_certificates();
+    tls_server = server_of((struct weir__tls_server_options){.pairs = NULL});
+    tls_client = client_of((struct weir__tls_client_options){.is_unverified = false});
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    weir__tls_server_free(tls_server);
+    weir__tls_client_unref(tls_client);
+    if (WEIR_TLS)
+        free_test_certificates();
+    return 0;
 }
 
 int main(void)
@@ -439,8 +535,9 @@ int main(void)
         cmocka_unit_test(test_all_of_it_arrives),
         cmocka_unit_test(test_it_arrives_whatever_the_socket_refuses),
         cmocka_unit_test(test_nothing_is_forgotten),
+        cmocka_unit_test(test_what_is_left_is_told_again),
         cmocka_unit_test(test_one_fiber_sends),
         cmocka_unit_test(test_it_moves_with_what_is_inside),
     };
-    return cmocka_run_group_tests_name("stream", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("stream", tests, begin, end);
 }

@@ -1,0 +1,243 @@
+/*
+ * A client's configuration: whom it trusts, its own certificate, and sessions to go on with. It is
+ * shared by workers, each of which makes its context of the same bytes when it first connects. What
+ * is trusted is in one store for all: the system's has some hundred and fifty certificates.
+ *
+ * Sessions are remembered by the server's name, the one that has not been used for longest goes
+ * first. One of TLS 1.3 is given away: used twice it would tell whoever listens that both
+ * connections are of one client (RFC 8446 appendix C.4), and the server sends another.
+ */
+#include "net/tls_inside.h"
+
+#if WEIR_TLS
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "crypto/refusal.h"
+#include "rt/runtime.h"
+
+enum { SESSIONS_MAX = 64 };
+
+struct session {
+    char *name; /* NULL: the place is free */
+    SSL_SESSION *session;
+    uint64_t used;
+};
+
+struct slot {
+    struct weir__lock lock;
+    SSL_CTX *ctx; /* NULL until the worker connects */
+};
+
+struct weir__tls_client {
+    _Atomic uint64_t refs;
+    struct weir__tls_client_options options;
+    struct weir__tls_texts own;
+    X509_STORE *store;
+    struct weir__lock lock; /* of the sessions */
+    uint64_t uses;
+    struct session sessions[SESSIONS_MAX];
+    struct slot slots[WEIR__WORKERS_MAX];
+};
+
+/* --- sessions --------------------------------------------------------------------------------- */
+
+static bool is_of(const struct session *s, weir_str name)
+{
+    return s->name != NULL && strlen(s->name) == name.len &&
+           memcmp(s->name, name.ptr, name.len) == 0;
+}
+
+static void forget(struct session *s)
+{
+    SSL_SESSION_free(s->session);
+    weir__free(s->name);
+    *s = (struct session){.name = NULL};
+}
+
+/* The place of `name`, else a free one, else that which has not been used for longest. */
+static struct session *place_for(struct weir__tls_client *client, weir_str name)
+{
+    struct session *best = &client->sessions[0];
+    for (size_t i = 0; i < SESSIONS_MAX; i++) {
+        struct session *s = &client->sessions[i];
+        if (is_of(s, name))
+            return s;
+        if (s->used < best->used)
+            best = s;
+    }
+    return best;
+}
+
+SSL_SESSION *weir__tls_session_take(struct weir__tls_client *client, weir_str name)
+{
+    weir__lock_take(&client->lock);
+    struct session *s = place_for(client, name);
+    SSL_SESSION *session = is_of(s, name) ? s->session : NULL;
+    if (session != NULL) {
+        SSL_SESSION_up_ref(session);
+        s->used = ++client->uses;
+        if (SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION)
+            forget(s);
+    }
+    weir__lock_give(&client->lock);
+    return session;
+}
+
+void weir__tls_session_keep(struct weir__tls_client *client, weir_str name, SSL_SESSION *session)
+{
+    char *copy = weir__malloc(name.len + 1);
+    if (copy == NULL) {
+        SSL_SESSION_free(session);
+        return;
+    }
+    memcpy(copy, name.ptr, name.len);
+    copy[name.len] = '\0';
+    weir__lock_take(&client->lock);
+    struct session *s = place_for(client, name);
+    forget(s);
+    *s = (struct session){copy, session, ++client->uses};
+    weir__lock_give(&client->lock);
+}
+
+static int keep_session(SSL *ssl, SSL_SESSION *session)
+{
+    struct weir__tls_client *client;
+    weir_str name = weir__tls_name_of(ssl, &client);
+    weir__tls_session_keep(client, name, session);
+    return 1; /* the reference is ours */
+}
+
+/* --- contexts --------------------------------------------------------------------------------- */
+
+static int check_server(X509_STORE_CTX *state, void *unused)
+{
+    (void)unused;
+    int is_good = X509_verify_cert(state) == 1;
+    if (!is_good)
+        weir__tls_tell_certificate(state, weir__tls_words());
+    return is_good;
+}
+
+static bool has_own(const struct weir__tls_client *client)
+{
+    return client->own.chain.len > 0 || client->own.key.len > 0;
+}
+
+static SSL_CTX *make(struct weir__tls_client *client, weir_err *err, weir_buf *why)
+{
+    const struct weir__tls_client_options *o = &client->options;
+    unsigned char alpn[512];
+    SSL_CTX *ctx = weir__tls_context_new(&o->choice, false, err, why);
+    if (ctx == NULL)
+        return NULL;
+    size_t alpn_len = weir__tls_alpn(o->choice.alpn, alpn, sizeof alpn);
+    if (alpn_len > 0 && SSL_CTX_set_alpn_protos(ctx, alpn, (unsigned)alpn_len) != 0)
+        *err = -ENOMEM;
+    if (*err == WEIR_OK && has_own(client))
+        *err = weir__tls_use_pair(ctx, &o->own, &client->own, why);
+    SSL_CTX_set1_cert_store(ctx, client->store);
+    SSL_CTX_set_verify(ctx, o->is_unverified ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
+    if (!o->is_unverified)
+        SSL_CTX_set_cert_verify_callback(ctx, check_server, NULL);
+    (void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(ctx, keep_session);
+    if (*err == WEIR_OK)
+        return ctx;
+    SSL_CTX_free(ctx);
+    return NULL;
+}
+
+SSL_CTX *weir__tls_client_context(struct weir__tls_client *client)
+{
+    struct slot *slot = &client->slots[weir__self->index % WEIR__WORKERS_MAX];
+    weir_err err;
+    weir__lock_take(&slot->lock);
+    if (slot->ctx == NULL)
+        slot->ctx = make(client, &err, NULL);
+    SSL_CTX *ctx = slot->ctx;
+    if (ctx != NULL)
+        (void)SSL_CTX_up_ref(ctx);
+    weir__lock_give(&slot->lock);
+    return ctx;
+}
+
+/* --- its life --------------------------------------------------------------------------------- */
+
+static weir_err fill_store(struct weir__tls_client *client, weir_buf *why)
+{
+    const struct weir__tls_source *ca = &client->options.ca;
+    bool is_systems = ca->file == NULL && ca->bytes.ptr == NULL;
+    client->store = X509_STORE_new();
+    if (client->store == NULL)
+        return weir__crypto_refused(-ENOMEM, "trusted certificates", why);
+    if (client->options.is_unverified)
+        return WEIR_OK;
+    if (is_systems)
+        return X509_STORE_set_default_paths(client->store) == 1
+                   ? WEIR_OK
+                   : weir__crypto_refused(-ENOMEM, "the system's certificates", why);
+    weir_buf pem;
+    weir_err err = weir__tls_read(ca, "trusted certificates", &pem, why);
+    if (err == WEIR_OK)
+        err = weir__tls_trust(client->store, ca, weir_buf_str(&pem), why);
+    weir_buf_fini(&pem);
+    return err;
+}
+
+/* The first context shows whether the others can be made. */
+static weir_err try_to_make(struct weir__tls_client *client, weir_buf *why)
+{
+    weir_err err;
+    SSL_CTX *ctx = make(client, &err, why);
+    SSL_CTX_free(ctx);
+    return err;
+}
+
+weir_err weir__tls_client_new(const struct weir__tls_client_options *o,
+                              struct weir__tls_client **out, weir_buf *why)
+{
+    *out = NULL;
+    if (weir__alloc_pretend())
+        return weir__crypto_refuse(-ENOMEM, why, "TLS: out of memory");
+    weir__crypto_forget();
+    struct weir__tls_client *client = weir__calloc(1, sizeof *client);
+    if (client == NULL)
+        return weir__crypto_refuse(-ENOMEM, why, "TLS: out of memory");
+    client->refs = 1;
+    client->options = *o;
+    weir_err err = weir__tls_read_pair(&o->own, &client->own, why);
+    if (err == WEIR_OK)
+        err = fill_store(client, why);
+    if (err == WEIR_OK)
+        err = try_to_make(client, why);
+    weir__crypto_forget();
+    if (err < 0)
+        weir__tls_client_unref(client);
+    else
+        *out = client;
+    return err;
+}
+
+struct weir__tls_client *weir__tls_client_ref(struct weir__tls_client *client)
+{
+    atomic_fetch_add_explicit(&client->refs, 1, memory_order_relaxed);
+    return client;
+}
+
+void weir__tls_client_unref(struct weir__tls_client *client)
+{
+    if (client == NULL || atomic_fetch_sub_explicit(&client->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    for (size_t i = 0; i < SESSIONS_MAX; i++)
+        forget(&client->sessions[i]);
+    for (size_t i = 0; i < WEIR__WORKERS_MAX; i++)
+        SSL_CTX_free(client->slots[i].ctx);
+    X509_STORE_free(client->store);
+    weir__tls_texts_fini(&client->own);
+    weir__free(client);
+}
+
+#endif
