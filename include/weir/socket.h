@@ -12,7 +12,7 @@
 #define WEIR_SOCKET_H
 
 #include <sys/types.h>
-#include <weir/ctx.h>
+#include <weir/tls.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -21,7 +21,7 @@ extern "C" {
 /** A connection to another program. */
 typedef struct weir_socket weir_socket;
 
-/** What dialling may be given. */
+/** What dialling may be given. Texts are borrowed for the call; the context of `tls` outlives it. */
 typedef struct weir_dial_options {
     size_t size; /* the macro's */
     /*
@@ -30,6 +30,16 @@ typedef struct weir_dial_options {
      * `.timeout = 5` is 5 ns.
      */
     weir_dur timeout;
+    /*
+     * The connection is TLS, with this; the time-out is for its handshake as well. NULL: a plain
+     * one.
+     */
+    const weir_tls *tls;
+    /*
+     * The name that the server's certificate must have; default: the host of `where`. A local
+     * socket has none, so it must be given there.
+     */
+    const char *tls_name;
 } weir_dial_options;
 
 /**
@@ -52,8 +62,9 @@ typedef struct weir_dial_options {
  * returns  the socket; never NULL. Where there is no connection every call on it returns why, and
  *          the error record says so, of each address that was tried: -ECONNREFUSED … (of several
  *          addresses, that of the first), WEIR_ENOHOST for a name that has no address or that
- *          nobody could look up, WEIR_ETIMEDOUT, WEIR_EINVALID for an address of another form, the
- *          reason when `c` was cancelled, -EMFILE, -ENOMEM
+ *          nobody could look up, WEIR_ETIMEDOUT, WEIR_EINVALID for an address of another form,
+ *          WEIR_ETLS when the certificate is refused or the server refuses, the reason when `c` was
+ *          cancelled, -EMFILE, -ENOMEM
  * owner    the context; the application's: the calling worker, until the service ends
  * context  fiber; waits, up to the time-out and the deadline of `c`
  */
@@ -70,7 +81,8 @@ WEIR_API weir_socket *weir_dial_at(const weir_site *site, weir_ctx *c, const cha
  *
  * bytes    filled, `size` bytes at most; in place until the call returns
  * returns  how many; 0 when the peer sends no more; below 0 an error: -ECONNRESET …, which stays,
- *          so that a broken connection never looks like one that was ended; WEIR_ECLOSED when the
+ *          so that a broken connection never looks like one that was ended (with TLS one that ends
+ *          without its farewell is broken); WEIR_ECLOSED when the
  *          socket has been closed, also meanwhile; the reason when `c` is cancelled (then nothing
  *          was taken)
  * errors   two fibers in it at a time: misuse, panics
@@ -102,6 +114,13 @@ WEIR_API weir_err weir_socket_send(weir_ctx *c, weir_socket *s, const void *byte
  *          meanwhile (what has come may still be received); WEIR_ECLOSED
  */
 WEIR_API weir_err weir_socket_shutdown(weir_ctx *c, weir_socket *s) WEIR_NONNULL(1, 2);
+
+/**
+ * The protocol that client and server have agreed on, of those that weir_tls_new was given.
+ *
+ * returns  borrowed from the socket; absent when there is none, or no TLS
+ */
+WEIR_API weir_str weir_socket_alpn(const weir_socket *s) WEIR_NONNULL(1);
 
 /** The error that stays and that every call returns from then on; else WEIR_OK. */
 WEIR_API weir_err weir_socket_err(const weir_socket *s) WEIR_NONNULL(1);

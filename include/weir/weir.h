@@ -36,6 +36,7 @@
 #include <weir/sync.h>
 #include <weir/time.h>
 #include <weir/timer.h>
+#include <weir/tls.h>
 #include <weir/topic.h>
 #include <weir/trace.h>
 #include <weir/version.h>

@@ -216,6 +216,10 @@ CALL(weir_file_close, context, number = weir_file_close(dead.c, live.file))
 CALL(weir_file_close, file, number = weir_file_close(live.c, dead.file))
 CALL(weir_fd_adopt_at, context, number = weir_fd_adopt(dead.c, 0))
 
+/* --- tls.h --- */
+CALL(weir_tls_new_at, context, use(weir_tls_new(dead.c, .ca_file = "/nowhere")))
+CALL(weir_tls_err, TLS, number = weir_tls_err(dead.tls))
+
 /* --- socket.h --- */
 CALL(weir_dial_at, context, use(weir_dial(dead.c, "127.0.0.1:1")))
 CALL(weir_socket_recv, context, number = (int)weir_socket_recv(dead.c, live.socket, &big, 1))
@@ -224,6 +228,7 @@ CALL(weir_socket_send, context, number = weir_socket_send(dead.c, live.socket, "
 CALL(weir_socket_send, socket, number = weir_socket_send(live.c, dead.socket, "x", 1))
 CALL(weir_socket_shutdown, context, number = weir_socket_shutdown(dead.c, live.socket))
 CALL(weir_socket_shutdown, socket, number = weir_socket_shutdown(live.c, dead.socket))
+CALL(weir_socket_alpn, socket, weir_socket_alpn(dead.socket))
 CALL(weir_socket_err, socket, number = weir_socket_err(dead.socket))
 CALL(weir_socket_close, context, weir_socket_close(dead.c, live.socket))
 CALL(weir_socket_close, socket, weir_socket_close(live.c, dead.socket))

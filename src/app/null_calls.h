@@ -266,6 +266,7 @@ CALL(weir_socket_recv,
      number = (int)weir_socket_recv(N(c, live.c), N(s, live.socket), N(bytes, &big), 1))
 CALL(weir_socket_send, number = weir_socket_send(N(c, live.c), N(s, live.socket), N(bytes, "x"), 1))
 CALL(weir_socket_shutdown, number = weir_socket_shutdown(N(c, live.c), N(s, live.socket)))
+CALL(weir_socket_alpn, weir_socket_alpn(N(s, live.socket)))
 CALL(weir_socket_err, number = weir_socket_err(N(s, live.socket)))
 CALL(weir_socket_close, weir_socket_close(N(c, live.c), N(s, live.socket)))
 
@@ -293,6 +294,11 @@ CALL(weir_reply_json_at,
      number = weir_reply_json_at(N(site, WEIR_HERE), N(r, live.reply),
                                  N(model, &weir_model_number_of_x), N(out, &thing)))
 CALL(weir_reply_close, weir_reply_close(N(r, live.reply)))
+
+/* --- tls.h --- */
+CALL(weir_tls_new_at,
+     use(weir_tls_new_at(N(site, WEIR_HERE), N(c, live.c), N(options, &options.tls))))
+CALL(weir_tls_err, number = weir_tls_err(N(tls, live.tls)))
 
 /* --- process.h --- */
 CALL(weir_spawn_at, use(weir_spawn_at(N(site, WEIR_HERE), N(c, live.c), N(argv, no_program),

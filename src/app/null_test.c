@@ -40,6 +40,7 @@ static struct {
     weir_socket *socket;
     weir_http *http;
     weir_reply *reply;
+    weir_tls *tls;
     weir_process *process;
     weir_topic *topic;
     weir_subscription *subscription;
@@ -61,6 +62,7 @@ static struct {
     weir_dial_options dial;
     weir_http_options http;
     weir_http_call_options call;
+    weir_tls_options tls;
     weir_spawn_options spawn;
     weir_topic_options topic;
     weir_subscription_options sub;
@@ -80,6 +82,7 @@ static struct {
     .dial.size = sizeof(weir_dial_options),
     .http.size = sizeof(weir_http_options),
     .call.size = sizeof(weir_http_call_options),
+    .tls.size = sizeof(weir_tls_options),
     .spawn.size = sizeof(weir_spawn_options),
     .topic.size = sizeof(weir_topic_options),
     .sub.size = sizeof(weir_subscription_options),
@@ -179,6 +182,7 @@ static void make_things(weir_ctx *c)
     live.socket = weir_dial(c, "no address");
     live.http = weir_http_open(c, .base = "unix:/no socket");
     live.reply = weir_http_get(c, live.http, "no target");
+    live.tls = weir_tls_new(c, .ca_file = "/nowhere");
     live.process = weir_spawn(c, no_program);
     live.topic = weir_topic_new(c, int);
     live.subscription = weir_subscribe(c, live.topic);

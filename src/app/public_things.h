@@ -25,6 +25,7 @@ static struct things {
     weir_socket *socket;
     weir_http *http;
     weir_reply *reply;
+    weir_tls *tls;
     weir_process *process;
     weir_topic *topic;
     weir_subscription *subscription;
@@ -55,6 +56,7 @@ static void make_things(struct things *t, weir_ctx *c, const char *db_name)
     t->socket = weir_dial(c, "no address");
     t->http = weir_http_open(c, .base = "unix:/no socket");
     t->reply = weir_http_get(c, t->http, "no target");
+    t->tls = weir_tls_new(c, .ca_file = "/nowhere");
     t->process = weir_spawn(c, no_program);
     t->topic = weir_topic_new(c, int);
     t->subscription = weir_subscribe(c, t->topic);

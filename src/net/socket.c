@@ -16,6 +16,7 @@
 #include "net/endpoint.h"
 #include "net/local.h"
 #include "net/stream.h"
+#include "net/tls_handle.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
 #include "rt/runtime.h"
@@ -118,6 +119,51 @@ static weir_err dial(struct weir__ctx *c, weir_socket *s, weir_time until,
     return err;
 }
 
+/* Whom the certificate must name: what was said, else the host of `where`; a path has none. */
+static weir_str name_of(const char *where, const char *said)
+{
+    struct weir__dial d = {.port = 0};
+    if (said != NULL)
+        return weir_str_from(said);
+    if (weir__local_is(weir_str_from(where)) ||
+        !weir__endpoint_split(weir_str_from(where), &d.host, &d.port))
+        return (weir_str){NULL, 0};
+    return d.host;
+}
+
+static weir_err shake_hands(struct weir__ctx *c, weir_socket *s, struct weir__tls_client *client,
+                            weir_str name, weir_time until, weir_buf *why)
+{
+    weir_err err = weir__tls_connect(&s->stream, client, name);
+    if (err == WEIR_EINVALID)
+        weir_buf_puts(why, WEIR_S("no name for its certificate: TLS needs .tls_name here"));
+    if (err == WEIR_OK)
+        err = weir__tls_await_handshake(c, &s->stream, until, why);
+    if (err < 0)
+        weir__stream_close(&s->stream);
+    return err;
+}
+
+/* A TLS that could not be made is refused before there is a connection. */
+static weir_err dial_with_tls(struct weir__ctx *c, weir_socket *s, const weir_dial_options *o,
+                              weir_time until, char text[WEIR__DIAL_WHY_MAX])
+{
+    struct weir__tls_client *client;
+    weir_err err = weir__tls_of(o->tls, "weir_dial", &client);
+    weir_buf why;
+    if (err < 0) {
+        snprintf(text, WEIR__DIAL_WHY_MAX, "its TLS could not be made: weir_tls_new has said why");
+        return weir__wait_refused(err);
+    }
+    err = dial(c, s, until, text);
+    if (err < 0)
+        return err;
+    weir_buf_init_fixed(&why, text, WEIR__DIAL_WHY_MAX - 1);
+    err = shake_hands(c, s, client, name_of(s->where, o->tls_name), until, &why);
+    text[why.len] = '\0';
+    return err;
+}
+
 static void tell(const weir_site *site, weir_ctx *c, weir_err err, const char *where,
                  const char *why)
 {
@@ -149,7 +195,8 @@ weir_socket *weir_dial_at(const weir_site *site, weir_ctx *c, const char *where,
         weir__slip_look(site, weir__ctx_of(c), "weir_dial: .timeout", options->timeout);
         weir_dur timeout = options->timeout.ns > 0 ? options->timeout : weir_ns(TIMEOUT_NS_DEFAULT);
         weir_time until = weir_time_add(weir__worker_now(weir__self), timeout);
-        s->err = dial(weir__ctx_of(c), s, until, why);
+        s->err = options->tls != NULL ? dial_with_tls(weir__ctx_of(c), s, options, until, why)
+                                      : dial(weir__ctx_of(c), s, until, why);
     }
     if (s->err < 0)
         tell(site, c, s->err, where, why[0] != '\0' ? why : weir_strerror(s->err));
@@ -160,6 +207,16 @@ weir_err weir_socket_err(const weir_socket *s)
 {
     WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     return socket_of(s, __func__)->err;
+}
+
+weir_str weir_socket_alpn(const weir_socket *s)
+{
+    WEIR__FIBERS_ONLY((weir_str){NULL, 0});
+    struct weir__tls_facts facts = {.alpn = {NULL, 0}};
+    const struct weir__stream *stream = &socket_of(s, __func__)->stream;
+    if (weir__stream_is_open(stream) && weir__tls_is_on(stream))
+        weir__tls_facts(stream, &facts);
+    return facts.alpn;
 }
 
 /* --- calls -------------------------------------------------------------------------------- */
