@@ -23,16 +23,19 @@ static void on_listener(struct weir__fd *fd, unsigned ready);
 
 /* --- refusing --------------------------------------------------------------------------------- */
 
-/* Answers a connection that nothing is kept of. */
-static void refuse(struct weir__http_worker *home, int num)
+/* Answers a connection that nothing is kept of; one of TLS would not understand it. */
+static void refuse(const struct weir__http_listener *l, int num)
 {
+    struct weir__http_worker *home = l->home;
     static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
                                "Retry-After: 1\r\nContent-Length: 0\r\n\r\n";
     struct weir__fd fd = {.num = num};
     char scratch[4096];
-    (void)weir__try_send(&fd, text, sizeof text - 1);
-    (void)weir__poller_shutdown(&home->worker->poller, num);
-    (void)weir__try_recv(&fd, scratch, sizeof scratch);
+    if (l->tls == NULL) {
+        (void)weir__try_send(&fd, text, sizeof text - 1);
+        (void)weir__poller_shutdown(&home->worker->poller, num);
+        (void)weir__try_recv(&fd, scratch, sizeof scratch);
+    }
     weir__poller_close(&home->worker->poller, num);
     weir__counter_add(&home->count.refused, 1);
 }
@@ -66,15 +69,16 @@ static void pause_accepting(struct weir__http_worker *home)
                     weir_time_add(home->worker->now, weir_ms(PAUSE)));
 }
 
-static void out_of_descriptors(struct weir__http_worker *home, struct weir__fd *fd)
+static void out_of_descriptors(struct weir__http_listener *l)
 {
+    struct weir__http_worker *home = l->home;
     struct weir__endpoint peer;
     if (home->reserve >= 0) {
         weir__sys_close(home->reserve);
         home->reserve = -1;
-        int num = accept_one(home, fd, &peer);
+        int num = accept_one(home, &l->fd, &peer);
         if (num >= 0)
-            refuse(home, num);
+            refuse(l, num);
         take_reserve(home);
     }
     pause_accepting(home);
@@ -116,6 +120,7 @@ struct handover {
     struct weir__task task;
     struct weir__http_worker *to;
     struct weir__endpoint peer;
+    struct weir__tls_server *tls;
     int num;
 };
 
@@ -125,52 +130,57 @@ static void arrive(struct weir__task *t)
     struct weir__http_worker *to = h->to;
     int num = h->num;
     struct weir__endpoint peer = h->peer;
+    struct weir__tls_server *tls = h->tls;
     weir__free(h);
     atomic_fetch_sub_explicit(&to->incoming, 1, memory_order_relaxed);
-    weir__conn_open(to, (struct weir__detached){.num = num}, &peer);
+    weir__conn_open(to, (struct weir__detached){.num = num}, &peer, tls);
 }
 
-static void place(struct weir__http_worker *home, int num, const struct weir__endpoint *peer)
+static void place(const struct weir__http_listener *l, int num, const struct weir__endpoint *peer)
 {
+    struct weir__http_worker *home = l->home;
     struct weir__http_worker *to = home->server->count > 1 ? least_loaded(home) : home;
     struct handover *h = to != home ? weir__malloc(sizeof *h) : NULL;
     if (h == NULL) {
-        weir__conn_open(home, (struct weir__detached){.num = num}, peer);
+        weir__conn_open(home, (struct weir__detached){.num = num}, peer, l->tls);
         return;
     }
-    *h = (struct handover){.task = {.run = arrive}, .to = to, .peer = *peer, .num = num};
+    *h = (struct handover){
+        .task = {.run = arrive}, .to = to, .peer = *peer, .tls = l->tls, .num = num};
     atomic_fetch_add_explicit(&to->incoming, 1, memory_order_relaxed);
     weir__counter_add(&home->count.handed_over, 1);
     weir__post(to->worker, &h->task);
 }
 
-static void take_in(struct weir__http_worker *home, int num, const struct weir__endpoint *peer)
+static void take_in(const struct weir__http_listener *l, int num, const struct weir__endpoint *peer)
 {
+    struct weir__http_worker *home = l->home;
     struct weir__http_server *s = home->server;
     uint32_t open = weir__latch_enter(&s->open);
     weir__counter_add(&home->count.accepted, 1);
     if (open < s->options.connections_max) {
-        place(home, num, peer);
+        place(l, num, peer);
         return;
     }
-    refuse(home, num);
+    refuse(l, num);
     weir__server_closed_one(s);
 }
 
 /* --- the listeners ---------------------------------------------------------------------------- */
 
-static void accept_all(struct weir__http_worker *home, struct weir__fd *fd)
+static void accept_all(struct weir__http_listener *l)
 {
+    struct weir__http_worker *home = l->home;
     int errors = 0;
     while (home->is_accepting && !home->is_paused) {
         struct weir__endpoint peer;
-        int num = accept_one(home, fd, &peer);
+        int num = accept_one(home, &l->fd, &peer);
         if (num >= 0) {
-            take_in(home, num, &peer);
+            take_in(l, num, &peer);
         } else if (num == -EAGAIN || num == -EBADF || num == -EINVAL) {
             return;
         } else if (num == -EMFILE || num == -ENFILE) {
-            out_of_descriptors(home, fd);
+            out_of_descriptors(l);
         } else if (num == -ENOBUFS || num == -ENOMEM || ++errors > ERRORS_MAX) {
             pause_accepting(home);
         } /* else that connection is gone already: the next one */
@@ -179,9 +189,8 @@ static void accept_all(struct weir__http_worker *home, struct weir__fd *fd)
 
 static void on_listener(struct weir__fd *fd, unsigned ready)
 {
-    struct weir__http_listener *l = WEIR_CONTAINER(fd, struct weir__http_listener, fd);
     (void)ready;
-    accept_all(l->home, fd);
+    accept_all(WEIR_CONTAINER(fd, struct weir__http_listener, fd));
 }
 
 static void on_resume(struct weir__timer *t)
@@ -190,7 +199,7 @@ static void on_resume(struct weir__timer *t)
     home->is_paused = false;
     take_reserve(home);
     for (unsigned i = 0; i < home->server->listener_count && !home->is_paused; i++)
-        accept_all(home, &home->listeners[i].fd);
+        accept_all(&home->listeners[i]);
 }
 
 /* Not at once: the caller is in the middle of closing a connection. */
@@ -209,11 +218,12 @@ weir_err weir__accept_start(struct weir__http_worker *home)
     for (unsigned i = 0; i < s->listener_count; i++) {
         struct weir__http_listener *l = &home->listeners[i];
         l->home = home;
+        l->tls = s->tls[i];
         weir_err err = weir__fd_watch_shared(&l->fd, s->listeners[i], on_listener);
         if (err != WEIR_OK)
             return err;
         atomic_fetch_add(&s->listener_users[i], 1);
-        accept_all(home, &l->fd); /* what was in the backlog before */
+        accept_all(l); /* what was in the backlog before */
     }
     return WEIR_OK;
 }
@@ -221,7 +231,7 @@ weir_err weir__accept_start(struct weir__http_worker *home)
 void weir__accept_rest(struct weir__http_worker *home)
 {
     for (unsigned i = 0; i < home->server->listener_count; i++)
-        accept_all(home, &home->listeners[i].fd);
+        accept_all(&home->listeners[i]);
 }
 
 /* The descriptor is shared: the last worker that lets go of it closes it. */

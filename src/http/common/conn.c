@@ -5,8 +5,6 @@
 #include "base/assert.h"
 #include "http/common/conn.h"
 
-#define JUST_MADE_TICKS 2 /* a connection's client is about to ask; a drain waits so long for it */
-
 /* --- events ----------------------------------------------------------------------------------- */
 
 static void on_ready(struct weir__fd *fd, unsigned ready)
@@ -55,10 +53,12 @@ static struct weir__http_conn *enter(struct weir__http_worker *home, struct weir
 }
 
 void weir__conn_open(struct weir__http_worker *home, struct weir__detached d,
-                     const struct weir__endpoint *peer)
+                     const struct weir__endpoint *peer, struct weir__tls_server *tls)
 {
     struct weir__http_conn *c = enter(home, d, peer);
-    if (c != NULL && home->is_drained)
+    if (c != NULL && tls != NULL)
+        weir__hello_begin(c, tls);
+    else if (c != NULL && home->is_drained)
         weir__conn_drain(c);
 }
 
@@ -84,9 +84,18 @@ void weir__conn_switch(struct weir__http_conn *c, const struct weir__http_versio
 
 /* --- at rest ---------------------------------------------------------------------------------- */
 
+/* The buffers of the few that a worker has are worth more than the memory. */
+static void rest_tls(struct weir__http_conn *c)
+{
+    if (weir__gauge_read(&c->home->count.open) > WEIR__TLS_WARM_MAX && weir__tls_is_on(&c->stream))
+        weir__tls_rest(&c->stream);
+}
+
 void weir__conn_rest(struct weir__http_conn *c, bool has_begun)
 {
     struct weir__http_worker *home = c->home;
+    if (WEIR_UNLIKELY(c->stream.layer != NULL))
+        rest_tls(c);
     bool was_head = c->state == WEIR__CONN_HEAD;
     c->state = has_begun ? WEIR__CONN_HEAD : WEIR__CONN_REST;
     if (!has_begun)
@@ -99,13 +108,13 @@ void weir__conn_rest(struct weir__http_conn *c, bool has_begun)
 static bool is_just_made(const struct weir__http_conn *c)
 {
     return c->requests == 0 &&
-           c->due >= weir__idle_after(c->home, c->home->idle_ticks) - JUST_MADE_TICKS;
+           c->due >= weir__idle_after(c->home, c->home->idle_ticks) - WEIR__CONN_JUST_MADE_TICKS;
 }
 
 void weir__conn_drain(struct weir__http_conn *c)
 {
     if (is_just_made(c))
-        weir__idle_due(c, weir__idle_after(c->home, JUST_MADE_TICKS));
+        weir__idle_due(c, weir__idle_after(c->home, WEIR__CONN_JUST_MADE_TICKS));
     else
         weir__conn_close(c);
 }

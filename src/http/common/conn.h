@@ -14,6 +14,7 @@
 #include "http/common/exchange.h"
 #include "http/common/server.h"
 #include "net/stream.h"
+#include "net/tls.h"
 #include "rt/latch.h"
 #include "rt/worker.h"
 #include "wire/http1_write.h"
@@ -24,10 +25,12 @@
 #define WEIR__HTTP_LISTENERS 8
 #define WEIR__HTTP_POOL_KEPT 64 /* idle buffers and exchanges that a worker keeps of each kind */
 #define WEIR__CONN_OWN 32       /* bytes that a version keeps in a connection */
+#define WEIR__CONN_JUST_MADE_TICKS 2 /* its client is about to ask; a drain waits so long for it */
+#define WEIR__TLS_WARM_MAX 64 /* connections of a worker that keep TLS's buffers while at rest */
 
 enum weir__conn_state {
     WEIR__CONN_REST,   /* between requests */
-    WEIR__CONN_HEAD,   /* a head has begun and is not complete */
+    WEIR__CONN_HEAD,   /* a head, or TLS's handshake, has begun and is not complete */
     WEIR__CONN_ACTIVE, /* fibers are at work for it */
     WEIR__CONN_LINGER /* answered and shut; what still comes is thrown away until the peer closes */
 };
@@ -112,6 +115,7 @@ struct weir__http_counters {
 struct weir__http_listener {
     struct weir__fd fd;
     struct weir__http_worker *home;
+    struct weir__tls_server *tls; /* of its connections; NULL: they are plain */
 };
 
 /* A message to a worker's part of a server; each is on its way at most once. */
@@ -166,6 +170,7 @@ struct weir__http_server {
     uint32_t in_bytes; /* size of an input buffer's bytes */
     unsigned first, count;
     int listeners[WEIR__HTTP_LISTENERS];
+    struct weir__tls_server *tls[WEIR__HTTP_LISTENERS];  /* NULL: plain */
     struct weir__local_file files[WEIR__HTTP_LISTENERS]; /* of local ones */
     atomic_uint listener_users[WEIR__HTTP_LISTENERS];    /* workers that watch it */
     unsigned listener_count;
@@ -177,9 +182,12 @@ struct weir__http_server {
 
 /* --- connections: conn.c ---------------------------------------------------------------------- */
 
-/* Takes a connection in; closes it when there is no memory. On the worker's own stack. */
+/*
+ * Takes a connection in, to be made TLS unless `tls` is NULL; closes it when there is no memory. On
+ * the worker's own stack.
+ */
 void weir__conn_open(struct weir__http_worker *home, struct weir__detached d,
-                     const struct weir__endpoint *peer);
+                     const struct weir__endpoint *peer, struct weir__tls_server *tls);
 
 /*
  * The same for one that another worker had at rest and that has become readable: its request is
@@ -215,6 +223,11 @@ void weir__conn_timed_out(struct weir__http_conn *c);
 
 /* Where it goes when it has half a request, or none: to HEAD or REST, with their time-outs. */
 void weir__conn_rest(struct weir__http_conn *c, bool has_begun);
+
+/* --- a connection's handshake: hello.c -------------------------------------------------------- */
+
+/* A connection that was just taken in is TLS: its versions come after its handshake. */
+void weir__hello_begin(struct weir__http_conn *c, struct weir__tls_server *tls);
 
 /* --- one request: serve.c --------------------------------------------------------------------- */
 

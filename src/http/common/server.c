@@ -89,6 +89,12 @@ weir_err weir__http_server_adopt_listener(struct weir__http_server *s, int num)
     return WEIR_OK;
 }
 
+void weir__http_server_use_tls(struct weir__http_server *s, struct weir__tls_server *tls)
+{
+    WEIR_ASSERT(!s->is_started && s->listener_count > 0, "TLS is a listener's, from its start");
+    s->tls[s->listener_count - 1] = tls;
+}
+
 /*
  * The kernel's share of the two limits: a client whose answer has left for the kernel, and that
  * takes nothing of it, is nobody's here any more once the connection is closed.

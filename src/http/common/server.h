@@ -101,6 +101,13 @@ WEIR_MUST_USE weir_err weir__http_server_listen(struct weir__http_server *s, wei
  */
 WEIR_MUST_USE weir_err weir__http_server_adopt_listener(struct weir__http_server *s, int num);
 
+/*
+ * The connections of the listener that was opened or taken over last are TLS, with this, which
+ * outlives the server's end. Before start.
+ */
+struct weir__tls_server;
+void weir__http_server_use_tls(struct weir__http_server *s, struct weir__tls_server *tls);
+
 /* Which workers accept: [first, first + count). Default: all but the extra ones. Before start. */
 void weir__http_server_on_workers(struct weir__http_server *s, unsigned first, unsigned count);
 

@@ -72,7 +72,8 @@ static bool parse(struct weir__http_conn *c)
     if (WEIR_LIKELY(n > 0)) {
         weir__h1_x(x)->head_len = (uint32_t)n;
         in->at += (uint32_t)n;
-        if (WEIR_UNLIKELY(x->head.is_https)) /* RFC 9110 section 7.4: not without TLS */
+        /* RFC 9110 section 7.4: not without TLS. */
+        if (WEIR_UNLIKELY(x->head.is_https) && !weir__tls_is_on(&c->stream))
             refuse(x, 421, "an https URL on a connection without TLS");
         return true;
     }

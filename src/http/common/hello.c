@@ -1,0 +1,156 @@
+/*
+ * A connection to a port of TLS until its handshake is over: a version of its own, which only
+ * listens. A few begin in a turn of the worker, the rest stand in line (net/tls.h); all of it has
+ * the time that a head has. Then the version that both ends speak (ALPN) goes on, and what the
+ * client has sent behind its handshake, which no event will tell of, is received at once.
+ *
+ * A client that speaks plain HTTP to such a port gets a plain answer that says so, the one thing
+ * that it understands.
+ *
+ * The worker is not told of room. Where a socket takes less than a flight, which has a few
+ * kilobytes, the sweep looks again each second.
+ */
+#include "base/assert.h"
+#include "http/common/conn.h"
+
+#include <string.h>
+
+/* In a connection's `own`. */
+struct hello {
+    struct weir__tls_place place;
+    uint32_t until; /* tick at which it has lasted too long */
+    bool has_begun;
+};
+_Static_assert(sizeof(struct hello) <= WEIR__CONN_OWN, "a connection has room for it");
+
+static struct hello *hello_of(struct weir__http_conn *c)
+{
+    return (struct hello *)(void *)c->own;
+}
+
+/* --- the end of it ---------------------------------------------------------------------------- */
+
+static void answer_plainly(struct weir__http_conn *c)
+{
+    static const char text[] = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"
+                               "Content-Type: text/plain\r\nContent-Length: 38\r\n\r\n"
+                               "A plain request came to a port of TLS\n";
+    struct iovec answer = {(void *)(uintptr_t)text, sizeof text - 1};
+    weir__stream_strip(&c->stream);
+    (void)weir__stream_try_send(&c->stream, &answer, 1);
+    weir__counter_add(&c->home->count.responses[4], 1);
+    c->is_dirty = true;
+    weir__conn_finish(c);
+}
+
+/* What is agreed on goes on; who asks for nothing speaks HTTP/1. */
+static void go_on(struct weir__http_conn *c)
+{
+    const struct weir__http_versions *versions = c->home->server->versions;
+    struct weir__tls_facts facts;
+    weir__tls_facts(&c->stream, &facts);
+    memset(c->own, 0, sizeof c->own);
+    c->version = versions->h1;
+    weir__conn_rest(c, false);
+    if (versions->h2 != NULL && weir_str_eq(facts.alpn, WEIR_S("h2")))
+        weir__conn_switch(c, versions->h2, (weir_str){"", 0});
+    else if (weir__stream_has_more(&c->stream) || c->is_peer_shut)
+        c->version->on_ready(c);
+    else if (c->home->is_drained)
+        weir__conn_drain(c);
+}
+
+/* --- on the way ------------------------------------------------------------------------------- */
+
+static void step(struct weir__http_conn *c)
+{
+    weir_err err = weir__tls_handshake(&c->stream, NULL);
+    if (err == WEIR_OK)
+        go_on(c);
+    else if (err == -EAGAIN && weir__stream_has_unsent(&c->stream))
+        weir__idle_due(c, weir__idle_after(c->home, 1));
+    else if (err == -EAGAIN)
+        weir__idle_due(c, hello_of(c)->until);
+    else if (weir__tls_failure(&c->stream) == WEIR__TLS_PLAIN)
+        answer_plainly(c);
+    else
+        weir__conn_close(c);
+}
+
+static void begin(struct weir__tls_place *place)
+{
+    struct hello *h = WEIR_CONTAINER(place, struct hello, place);
+    h->has_begun = true;
+    step(WEIR_CONTAINER((char(*)[WEIR__CONN_OWN])h, struct weir__http_conn, own));
+}
+
+static void on_ready(struct weir__http_conn *c)
+{
+    struct hello *h = hello_of(c);
+    if (h->has_begun)
+        step(c);
+    else if (h->place.link.next == NULL && weir__tls_may_begin(&h->place, begin))
+        begin(&h->place);
+}
+
+static void timed_out(struct weir__http_conn *c)
+{
+    if (c->home->tick < hello_of(c)->until && hello_of(c)->has_begun) {
+        step(c);
+        return;
+    }
+    weir__counter_add(&c->home->count.timeouts_head, 1);
+    weir__conn_close(c);
+}
+
+/* --- as a whole ------------------------------------------------------------------------------- */
+
+/* Its client knows of nothing but a connection that was accepted: it has a moment. */
+static void drain(struct weir__http_conn *c)
+{
+    struct hello *h = hello_of(c);
+    uint32_t soon = weir__idle_after(c->home, WEIR__CONN_JUST_MADE_TICKS);
+    h->until = h->until < soon ? h->until : soon;
+    weir__idle_due(c, h->until);
+}
+
+static void cancel(struct weir__http_conn *c, weir_reason reason)
+{
+    (void)reason;
+    weir__conn_close(c);
+}
+
+static void release(struct weir__http_conn *c)
+{
+    weir__tls_leave_line(&hello_of(c)->place);
+}
+
+static void each(struct weir__http_conn *c, void (*fn)(struct weir__exchange *x, void *arg),
+                 void *arg)
+{
+    (void)c, (void)fn, (void)arg; /* there is no request yet */
+}
+
+static const struct weir__http_version hello_version = {
+    .name = "TLS",
+    .is_movable = false,
+    .on_ready = on_ready,
+    .timed_out = timed_out,
+    .drain = drain,
+    .cancel = cancel,
+    .cut = weir__conn_close,
+    .release = release,
+    .each = each,
+};
+
+void weir__hello_begin(struct weir__http_conn *c, struct weir__tls_server *tls)
+{
+    c->version = &hello_version;
+    c->state = WEIR__CONN_HEAD;
+    hello_of(c)->until = weir__idle_after(c->home, c->home->head_ticks);
+    weir__idle_due(c, hello_of(c)->until);
+    if (weir__tls_accept(&c->stream, tls) < 0)
+        weir__conn_close(c);
+    else if (c->home->is_drained)
+        drain(c);
+}
