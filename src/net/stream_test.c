@@ -384,6 +384,46 @@ static void test_what_is_left_is_told_again(void **state)
     for_all(left_is_told_again);
 }
 
+/* --- room is told of -------------------------------------------------------------------------- */
+
+static unsigned room_told;
+
+static void on_room(struct weir__fd *fd, unsigned ready)
+{
+    (void)fd;
+    room_told += (ready & WEIR__WRITABLE) != 0;
+}
+
+static weir_err room_is_told(weir_ctx *c, void *arg)
+{
+    struct ends e;
+    char bytes[SMALL];
+    struct iovec all = {bytes, sizeof bytes};
+    memset(bytes, 'x', sizeof bytes);
+    for (int asked = 0; asked < 2; asked++) {
+        open_ends(&e, arg, SMALL);
+        e.a.fd.on_ready = on_room;
+        e.a.fd.tells_room = asked != 0;
+        assert_true(weir__stream_try_send(&e.a, &all, 1) > 0);
+        while (weir__stream_try_send(&e.a, &all, 1) != -EAGAIN)
+            ;
+        assert_int_equal(weir_sleep(c, weir_ms(1)), WEIR_OK); /* of what was there at first */
+        room_told = 0;
+        while (weir__stream_try_recv(&e.b, bytes, sizeof bytes) > 0)
+            ;
+        assert_int_equal(weir_sleep(c, weir_ms(1)), WEIR_OK);
+        assert_int_equal(room_told > 0, asked);
+        close_ends(&e);
+    }
+    return WEIR_OK;
+}
+
+static void test_room_is_told_to_who_asks(void **state)
+{
+    (void)state;
+    for_all(room_is_told);
+}
+
 /* --- one fiber at a time sends ---------------------------------------------------------------- */
 
 struct long_send {
@@ -536,6 +576,7 @@ int main(void)
         cmocka_unit_test(test_it_arrives_whatever_the_socket_refuses),
         cmocka_unit_test(test_nothing_is_forgotten),
         cmocka_unit_test(test_what_is_left_is_told_again),
+        cmocka_unit_test(test_room_is_told_to_who_asks),
         cmocka_unit_test(test_one_fiber_sends),
         cmocka_unit_test(test_it_moves_with_what_is_inside),
     };

@@ -35,7 +35,8 @@ struct weir__fd {
     int num;       /* -1: none. In the simulation: a number of its own */
     uint8_t ready; /* weir__ready bits seen and not yet used up by EAGAIN or a short read */
     bool is_watched;
-    bool is_shared; /* other workers watch the descriptor too; one of them is told */
+    bool is_shared;  /* other workers watch the descriptor too; one of them is told */
+    bool tells_room; /* on_ready hears of WRITABLE as well: it sends without a fiber that waits */
     struct weir__wait *reader, *writer; /* of who is parked until it is ready (rt/io.c) */
     /*
      * Told on the worker's own stack when something happens and no operation waits for it (always

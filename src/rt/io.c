@@ -96,7 +96,8 @@ void weir__fd_dispatch(struct weir__fd *fd, unsigned ready)
         fd->writer = NULL;
         weir__wake(writer, WEIR_OK);
     }
-    rest &= ~(unsigned)WEIR__WRITABLE;
+    if (!fd->tells_room)
+        rest &= ~(unsigned)WEIR__WRITABLE;
     if (rest != 0 && fd->on_ready != NULL)
         fd->on_ready(fd, rest);
 }
@@ -109,6 +110,7 @@ static weir_err watch(struct weir__fd *fd, int num, bool is_shared,
     fd->num = num;
     fd->ready = WEIR__READABLE | WEIR__WRITABLE;
     fd->is_shared = is_shared;
+    fd->tells_room = false;
     fd->reader = fd->writer = NULL;
     fd->on_ready = on_ready;
     weir_err err = w->poller.ops->watch(&w->poller, fd);

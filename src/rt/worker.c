@@ -125,6 +125,24 @@ static void note_poll(struct weir__worker *w, weir_time now, uint64_t began_tick
     w->polled_ticks = ticks;
 }
 
+/* Those that ask again meanwhile are done by the next turn, which comes without a sleep. */
+static void end_turn(struct weir__worker *w)
+{
+    struct weir__list due, *node;
+    weir__list_init(&due);
+    weir__list_splice_back(&due, &w->turn_ends);
+    while ((node = weir__list_pop_front(&due)) != NULL) {
+        struct weir__turn_end *t = WEIR_CONTAINER(node, struct weir__turn_end, in_turn);
+        t->run(t);
+    }
+}
+
+void weir__turn_end_init(struct weir__turn_end *t, void (*run)(struct weir__turn_end *t))
+{
+    weir__list_init(&t->in_turn);
+    t->run = run;
+}
+
 static void hand_out(struct weir__poller *p)
 {
     while (p->event_at < p->event_count) {
@@ -140,7 +158,8 @@ static void poll(struct weir__worker *w)
     weir__hibernate_plan(w);
     if (weir__watch != NULL)
         weir__watch->plan(w);
-    weir_time until = weir__list_empty(&w->ready) ? weir__wheel_next(&w->wheel) : w->now;
+    bool is_idle = weir__list_empty(&w->ready) && weir__list_empty(&w->turn_ends);
+    weir_time until = is_idle ? weir__wheel_next(&w->wheel) : w->now;
     /* What is left is counted from the clock, which stood while fibers ran. */
     if (until.ns > w->now.ns && weir__ticks() - w->polled_ticks >= w->poller.ops->fresh_ticks)
         (void)weir__worker_now(w);
@@ -168,6 +187,8 @@ static inline __attribute__((always_inline)) bool turn(struct weir__worker *w)
             ;
     } while (w->burst == 0 && !is_poll_due(w));
     w->burst = 0; /* call-backs of the poller start fibers, and want to be returned to */
+    if (WEIR_UNLIKELY(!weir__list_empty(&w->turn_ends)))
+        end_turn(w);
     if (w->is_stopping && weir__list_empty(&w->fibers) && inbox_is_empty(w))
         return false;
     poll(w);
@@ -202,6 +223,7 @@ struct weir__worker *weir__worker_new(struct weir__runtime *rt, unsigned index)
     weir__list_init(&w->ready);
     weir__list_init(&w->fibers);
     weir__list_init(&w->free_fibers);
+    weir__list_init(&w->turn_ends);
     w->root = weir__ctx_new_top(w, rt->app, rt->options.request_memory_max);
     if (w->root != NULL)
         w->root->fibers_max = UINT32_MAX;
@@ -243,6 +265,7 @@ void weir__worker_enter(struct weir__worker *w)
 void weir__worker_leave(struct weir__worker *w)
 {
     WEIR_ASSERT(weir__list_empty(&w->fibers), "F1: a worker ends without fibers");
+    WEIR_ASSERT(weir__list_empty(&w->turn_ends), "E2: nothing is left to do at a turn's end");
     weir__timer_disarm(&w->trim);
     weir__timer_disarm(&w->sweep);
     weir__timer_disarm(&w->deadlock);

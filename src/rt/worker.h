@@ -21,6 +21,16 @@ struct weir__task {
     void (*run)(struct weir__task *t);
 };
 
+/*
+ * What is done once at the end of a worker's turn, before it polls, however often it was asked for
+ * meanwhile: the frames that many fibers have made leave with one send. Embedded in its owner.
+ */
+struct weir__turn_end {
+    struct weir__list in_turn; /* worker.turn_ends */
+    /* On the worker's own stack. Must not wait; may ask again, for the next turn. */
+    void (*run)(struct weir__turn_end *t);
+};
+
 /* Per-worker memory of the rooms above, by a fixed number each. */
 enum weir__slot { WEIR__SLOT_WEB, WEIR__SLOT_NAMES, WEIR__SLOTS };
 
@@ -79,6 +89,7 @@ struct weir__worker {
     struct weir__list *deadlock_at; /* where it goes on in `fibers`; NULL: at the beginning */
     uint64_t deadlock_switches;     /* stats.switches when the search began */
     weir_time deadlock_told_at;     /* the next is told in full from then on */
+    struct weir__list turn_ends;    /* weir__turn_end.in_turn: in the order they were asked for */
     uint32_t burst; /* fibers that may still follow each other before the poller has its turn */
     uint32_t next_color;
     uint64_t fiber_share; /* of the process' maximum: fewer than that need no look at the others */
@@ -170,6 +181,21 @@ static inline weir_err weir__ctx_check_fast(struct weir__ctx *c)
                     c->worker->now.ns < c->deadline.ns))
         return WEIR_OK;
     return weir__ctx_check(c);
+}
+
+void weir__turn_end_init(struct weir__turn_end *t, void (*run)(struct weir__turn_end *t));
+
+/* Asks for it, of the running worker; nothing when it was already. */
+static inline void weir__turn_end_ask(struct weir__turn_end *t)
+{
+    if (weir__list_empty(&t->in_turn))
+        weir__list_push_back(&weir__self->turn_ends, &t->in_turn);
+}
+
+/* It is not done any more. Idempotent. */
+static inline void weir__turn_end_forget(struct weir__turn_end *t)
+{
+    weir__list_remove(&t->in_turn);
 }
 
 /* Sends a message; from any thread. */

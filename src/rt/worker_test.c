@@ -143,11 +143,78 @@ static void test_who_was_woken_is_runnable(void **state)
     assert_int_equal(weir__sim_run(counts, &from_another), WEIR_OK);
 }
 
+/* --- the end of a turn ------------------------------------------------------------------------ */
+
+struct ended {
+    struct weir__turn_end end;
+    unsigned runs, again; /* it asks so often again */
+    uint64_t polls;       /* when it ran last */
+};
+
+static void on_end(struct weir__turn_end *t)
+{
+    struct ended *e = WEIR_CONTAINER(t, struct ended, end);
+    assert_null(weir__fiber_self());
+    e->runs++;
+    e->polls = atomic_load(&weir__self->stats.polls);
+    if (e->again > 0) {
+        e->again--;
+        weir__turn_end_ask(t);
+    }
+}
+
+static weir_err asks(weir_ctx *c, void *arg)
+{
+    (void)c;
+    weir__turn_end_ask(&((struct ended *)arg)->end);
+    return WEIR_OK;
+}
+
+static weir_err ends_once_a_turn(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    struct ended *e = weir_new(c, struct ended);
+    assert_non_null(e);
+    weir__turn_end_init(&e->end, on_end);
+    weir_ctx *g = weir_ctx_open(c);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(WEIR_GO(g, asks, e), WEIR_OK);
+    weir__turn_end_ask(&e->end);
+    assert_int_equal(weir_join(g), WEIR_OK);
+    assert_int_equal(e->runs, 0);
+    uint64_t polls = atomic_load(&weir__self->stats.polls);
+    assert_int_equal(weir_sleep(c, weir_ms(1)), WEIR_OK);
+    assert_int_equal(e->runs, 1);
+    assert_int_equal(e->polls, polls);
+    /* Who asks again has each turn, before the clock goes on. */
+    weir_time now = weir__self->now;
+    e->again = 3;
+    weir__turn_end_ask(&e->end);
+    while (e->runs < 5)
+        weir__fiber_yield();
+    assert_int_equal(e->again, 0);
+    assert_int_equal(weir__self->now.ns, now.ns);
+    /* Who has taken it back has none. */
+    weir__turn_end_ask(&e->end);
+    weir__turn_end_forget(&e->end);
+    weir__turn_end_forget(&e->end);
+    assert_int_equal(weir_sleep(c, weir_ms(1)), WEIR_OK);
+    assert_int_equal(e->runs, 5);
+    return weir_ctx_close(g);
+}
+
+static void test_a_turn_ends_once(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(ends_once_a_turn, NULL), WEIR_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_sleep_is_as_long_beside_work),
         cmocka_unit_test(test_who_was_woken_is_runnable),
+        cmocka_unit_test(test_a_turn_ends_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
