@@ -26,7 +26,7 @@ const uint16_t weir__h2_price[WEIR__H2_COSTS] = {
     [WEIR__H2_PRIORITY] = 1,
     [WEIR__H2_WINDOW_UPDATE] = 1,
     [WEIR__H2_EMPTY_DATA] = 1,
-    [WEIR__H2_UNKNOWN] = 1,
+    [WEIR__H2_GOAWAY] = 1,
 };
 
 static void add(struct weir__h2_budget *b, int64_t micro)

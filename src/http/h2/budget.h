@@ -29,7 +29,7 @@ enum weir__h2_cost {
     WEIR__H2_PRIORITY,
     WEIR__H2_WINDOW_UPDATE,
     WEIR__H2_EMPTY_DATA, /* a DATA frame without a byte that does not end its stream */
-    WEIR__H2_UNKNOWN,    /* a frame of a type that nobody knows */
+    WEIR__H2_GOAWAY,     /* it may be said twice, and once more for a reason */
     WEIR__H2_COSTS
 };
 extern const uint16_t weir__h2_price[WEIR__H2_COSTS];
