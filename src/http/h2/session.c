@@ -32,32 +32,73 @@ _Static_assert(sizeof(struct weir__h2_gather) >= 3 * FRAME_ROOM, "several frames
 
 /* --- memory ----------------------------------------------------------------------------------- */
 
-static void *mem_malloc(size_t size, void *arg)
+/*
+ * What the library allocates is known: when there is no memory it may forget what it has, or free
+ * it twice, as it ends; so then it is not asked to, and all that it had is freed here.
+ */
+struct block {
+    struct weir__list in_session; /* weir__h2_session.blocks */
+    _Alignas(16) char bytes[];
+};
+
+static struct block *block_of(void *p)
 {
-    (void)arg;
-    return weir__malloc(size);
+    return WEIR_CONTAINER((char(*)[])p, struct block, bytes);
 }
 
-static void mem_free(void *p, void *arg)
+static void *mem_malloc(size_t size, void *session)
 {
-    (void)arg;
-    weir__free(p);
+    struct weir__h2_session *s = session;
+    struct block *b = weir__malloc(sizeof *b + size);
+    if (b == NULL) {
+        s->has_no_memory = true;
+        return NULL;
+    }
+    weir__list_init(&b->in_session);
+    weir__list_push_back(&s->blocks, &b->in_session);
+    return b->bytes;
 }
 
-static void *mem_calloc(size_t count, size_t size, void *arg)
+static void mem_free(void *p, void *session)
 {
-    (void)arg;
-    return weir__calloc(count, size);
+    (void)session;
+    if (p == NULL)
+        return;
+    weir__list_remove(&block_of(p)->in_session);
+    weir__free(block_of(p));
 }
 
-static void *mem_realloc(void *p, size_t size, void *arg)
+static void *mem_calloc(size_t count, size_t size, void *session)
 {
-    (void)arg;
-    return weir__realloc(p, size);
+    void *p = size == 0 || count <= SIZE_MAX / 2 / size ? mem_malloc(count * size, session) : NULL;
+    if (p != NULL)
+        memset(p, 0, count * size);
+    return p;
 }
 
-/* Not const: the library's parameter is not. */
-static nghttp2_mem memory = {NULL, mem_malloc, mem_free, mem_calloc, mem_realloc};
+static void *mem_realloc(void *p, size_t size, void *session)
+{
+    struct weir__h2_session *s = session;
+    if (p == NULL)
+        return mem_malloc(size, session);
+    struct block *b = block_of(p);
+    weir__list_remove(&b->in_session);
+    struct block *moved = weir__realloc(b, sizeof *b + size);
+    s->has_no_memory = s->has_no_memory || moved == NULL;
+    b = moved != NULL ? moved : b;
+    weir__list_init(&b->in_session);
+    weir__list_push_back(&s->blocks, &b->in_session);
+    return moved != NULL ? moved->bytes : NULL;
+}
+
+static void free_library(struct weir__h2_session *s)
+{
+    struct weir__list *node;
+    if (!s->has_no_memory)
+        nghttp2_session_del(s->lib);
+    while ((node = weir__list_pop_front(&s->blocks)) != NULL)
+        weir__free(WEIR_CONTAINER(node, struct block, in_session));
+}
 
 /* --- what a peer spends ----------------------------------------------------------------------- */
 
@@ -279,6 +320,17 @@ static int on_send_data(nghttp2_session *lib, nghttp2_frame *frame, const uint8_
     return s->is_paused ? NGHTTP2_ERR_PAUSE : 0;
 }
 
+static int on_sent(nghttp2_session *lib, const nghttp2_frame *frame, void *user)
+{
+    struct weir__h2_session *s = user;
+    bool is_last = (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
+                   (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    void *of = is_last && s->ops->left != NULL ? owner_of(lib, frame->hd.stream_id) : NULL;
+    if (of != NULL)
+        s->ops->left(s, of);
+    return 0;
+}
+
 /* Frames, as many as there is room for. False: there is nothing more to make. */
 static bool make_frames(struct weir__h2_session *s)
 {
@@ -396,6 +448,7 @@ static nghttp2_session_callbacks *new_callbacks(void)
     nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
     nghttp2_session_callbacks_set_send_data_callback(cb, on_send_data);
+    nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_sent);
     return cb;
 }
 
@@ -418,6 +471,7 @@ static nghttp2_option *new_option(const struct weir__h2_session_options *o)
 static int make_session(struct weir__h2_session *s, const nghttp2_session_callbacks *cb,
                         const nghttp2_option *option)
 {
+    nghttp2_mem memory = {s, mem_malloc, mem_free, mem_calloc, mem_realloc};
     return s->is_client ? nghttp2_session_client_new3(&s->lib, cb, s, option, &memory)
                         : nghttp2_session_server_new3(&s->lib, cb, s, option, &memory);
 }
@@ -444,6 +498,7 @@ weir_err weir__h2_session_init(struct weir__h2_session *s, const struct weir__h2
 {
     *s = (struct weir__h2_session){
         .stream = o->stream, .ops = o->ops, .gather = o->gather, .is_client = o->is_client};
+    weir__list_init(&s->blocks);
     weir__turn_end_init(&s->turn, on_turn_end);
     weir__h2_budget_init(&s->budget, weir__self->now);
     nghttp2_session_callbacks *cb = new_callbacks();
@@ -465,7 +520,7 @@ void weir__h2_session_fini(struct weir__h2_session *s)
     if (s->stream == NULL)
         return;
     weir__turn_end_forget(&s->turn);
-    nghttp2_session_del(s->lib);
+    free_library(s);
     weir__free(s->rest);
     s->stream->fd.tells_room = false;
     *s = (struct weir__h2_session){.lib = NULL};

@@ -45,7 +45,7 @@ struct weir__h2_field {
     weir_str name;
     weir_str value;
 };
-#define WEIR__H2_SENT_FIELDS_MAX 128 /* of one block */
+#define WEIR__H2_SENT_FIELDS_MAX 112 /* of one block */
 
 /* What a stream has to send now. */
 struct weir__h2_supply {
@@ -79,6 +79,8 @@ struct weir__h2_session_ops {
     void (*data)(struct weir__h2_session *s, void *of, weir_str bytes);
     /* The body has ended, without trailers. */
     void (*data_end)(struct weir__h2_session *s, void *of);
+    /* All of our side of the stream has been made into frames. May be NULL. */
+    void (*left)(struct weir__h2_session *s, void *of);
     /* The stream is over, with a code; `is_reset`: by the peer's RST_STREAM. */
     void (*closed)(struct weir__h2_session *s, void *of, uint32_t code, bool is_reset);
     struct weir__h2_supply (*supply)(struct weir__h2_session *s, void *of);
@@ -114,6 +116,7 @@ struct weir__h2_session {
     const struct weir__h2_session_ops *ops;
     struct weir__h2_gather *gather;
     struct weir__turn_end turn;
+    struct weir__list blocks; /* memory that the library has */
     struct weir__h2_budget budget;
     char *rest; /* gathered, and not taken by the socket; NULL: nothing */
     uint32_t rest_at, rest_len;
@@ -124,6 +127,7 @@ struct weir__h2_session {
     bool is_calmed; /* its budget is spent: it ends */
     bool is_over;
     bool is_broken;
+    bool has_no_memory; /* the library was refused some, and is not to be trusted any more */
     /* for the owner's numbers */
     uint64_t bytes_out;
     uint32_t resets_received, resets_provoked;
