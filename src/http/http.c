@@ -2,11 +2,15 @@
 #include "http/http.h"
 
 #include "http/h1/h1.h"
+#include "http/h2/h2.h"
 
 struct weir__http_server *weir__http_server_new(struct weir__runtime *rt,
                                                 const struct weir__http_server_options *options,
                                                 const struct weir__http_app *app)
 {
-    static const struct weir__http_versions versions = {.h1 = &weir__h1_version};
+    static const struct weir__http_versions versions = {
+        .h1 = &weir__h1_version,
+        .h2 = WEIR_HTTP2 ? &weir__h2_version : NULL,
+    };
     return weir__server_new(rt, options, app, &versions);
 }

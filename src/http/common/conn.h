@@ -110,6 +110,8 @@ struct weir__http_counters {
     struct weir__counter timeouts_head, timeouts_body, timeouts_write, timeouts_idle,
         timeouts_handler;
     struct weir__counter client_gone, panics, aborted, second_refused, bytes_in, bytes_out;
+    struct weir__gauge streams; /* of HTTP/2 whose fibers run */
+    struct weir__counter streams_reset, streams_refused, goaways, floods;
 };
 
 struct weir__http_listener {
@@ -146,6 +148,7 @@ struct weir__http_worker {
     uint32_t refused_tick; /* second of the log's last lines about refused heads; … */
     uint32_t refused_lines, refused_unsaid; /* … how many, and how many had none */
     struct weir__http_counters count;
+    void *gather; /* where HTTP/2 puts frames together, of all connections here; freed at the end */
     struct weir__timer sweep; /* armed while a connection is open */
     struct weir__list buckets[WEIR__HTTP_BUCKETS];
 

@@ -20,7 +20,7 @@ size_t weir__http_piece(const void *exchange, size_t nth, const void **at)
         *at = x;
         return sizeof *x;
     }
-    return nth == 1 ? x->ops->piece(x, at) : 0;
+    return x->ops->piece(x, nth - 1, at);
 }
 
 weir_str weir__exchange_header(const struct weir__exchange *x, weir_str name)

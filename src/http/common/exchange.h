@@ -87,8 +87,8 @@ struct weir__exchange_ops {
      */
     weir_err (*upgrade)(struct weir__exchange *x, weir_str protocol);
 
-    /* Memory that the head's strings, or the body's bytes, lie in. */
-    size_t (*piece)(const struct weir__exchange *x, const void **at);
+    /* The nth piece of memory that the head's strings, or the body's bytes, lie in; 0: no more. */
+    size_t (*piece)(const struct weir__exchange *x, size_t nth, const void **at);
 };
 
 struct weir__exchange {

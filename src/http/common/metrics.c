@@ -52,6 +52,14 @@ static const struct weir__family families[] = {
     COUNTER("weir_http_received_bytes_total", "Bytes read from connections.",
             {NULL, STAT(bytes_in)}),
     COUNTER("weir_http_sent_bytes_total", "Bytes written to connections.", {NULL, STAT(bytes_out)}),
+    {"weir_http_streams", "Requests over HTTP/2 that run now.", WEIR_METRIC_GAUGE,
+     WEIR__ROWS({NULL, STAT(streams)})},
+    COUNTER_BY("kind", "weir_http_streams_ended_total",
+               "Streams of HTTP/2 reset by their client, or refused because there were too many.",
+               {"reset", STAT(streams_reset)}, {"refused", STAT(streams_refused)}),
+    COUNTER_BY("kind", "weir_http2_connections_ended_total",
+               "Connections of HTTP/2 asked to go elsewhere, or ended as floods.",
+               {"goaway", STAT(goaways)}, {"flood", STAT(floods)}),
 };
 
 static void put(struct weir__metric_sink *to, void *server)

@@ -163,4 +163,6 @@ void weir__pool_fini(struct weir__http_worker *home)
         weir__free(slab);
     }
     home->free_conns = NULL;
+    weir__free(home->gather);
+    home->gather = NULL;
 }

@@ -422,6 +422,11 @@ static void add(struct weir__http_stats *to, const struct weir__http_counters *n
     to->second_refused += weir__counter_read(&n->second_refused);
     to->bytes_in += weir__counter_read(&n->bytes_in);
     to->bytes_out += weir__counter_read(&n->bytes_out);
+    to->streams += (uint64_t)weir__gauge_read(&n->streams);
+    to->streams_reset += weir__counter_read(&n->streams_reset);
+    to->streams_refused += weir__counter_read(&n->streams_refused);
+    to->goaways += weir__counter_read(&n->goaways);
+    to->floods += weir__counter_read(&n->floods);
 }
 
 void weir__http_server_stats(const struct weir__http_server *s, struct weir__http_stats *out)

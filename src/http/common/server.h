@@ -66,6 +66,11 @@ struct weir__http_stats {
     uint64_t aborted;        /* responses cut short */
     uint64_t second_refused; /* second responses to a request */
     uint64_t bytes_in, bytes_out;
+    uint64_t streams;         /* of HTTP/2 whose handlers run now */
+    uint64_t streams_reset;   /* by their clients */
+    uint64_t streams_refused; /* too many at a time: they may be tried again */
+    uint64_t goaways;         /* connections that were asked to go elsewhere */
+    uint64_t floods;          /* connections ended because of what they sent beside requests */
 };
 
 struct weir__http_server;

@@ -82,6 +82,16 @@ static bool parse(struct weir__http_conn *c)
     return true;
 }
 
+/* The first bytes of a connection are those of HTTP/2 with prior knowledge (RFC 9113 section 3.3). */
+static bool is_other_version(struct weir__http_conn *c)
+{
+    static const char preface[] = "PRI * HTTP/2.0\r\n";
+    const struct weir__http_in *in = weir__h1(c)->in;
+    return WEIR_UNLIKELY(in->bytes[0] == 'P') && c->requests == 0 &&
+           c->home->server->versions->h2 != NULL && in->len >= sizeof preface - 1 &&
+           memcmp(in->bytes, preface, sizeof preface - 1) == 0;
+}
+
 /* Puts what begins at `at` at the buffer's front, so that there is room behind it. */
 static void move_to_front(struct weir__http_in *in)
 {
@@ -236,6 +246,18 @@ static void not_yet(struct weir__http_conn *c, bool is_over)
         weir__conn_rest(c, has_begun);
 }
 
+/* What has come is the other version's; the buffer that it lies in is given back behind it. */
+static void hand_over(struct weir__http_conn *c)
+{
+    struct weir__h1 *h = weir__h1(c);
+    struct weir__http_worker *home = c->home;
+    struct weir__http_in *in = h->in;
+    weir__pool_give_exchange(home, h->x);
+    memset(c->own, 0, sizeof c->own);
+    weir__conn_switch(c, home->server->versions->h2, (weir_str){in->bytes, in->len});
+    weir__pool_give_in(home, in);
+}
+
 static void receive(struct weir__http_conn *c)
 {
     struct weir__http_worker *home = c->home;
@@ -254,6 +276,10 @@ static void receive(struct weir__http_conn *c)
         }
         in->len += (uint32_t)n;
         weir__counter_add(&home->count.bytes_in, (uint64_t)n);
+        if (is_other_version(c)) {
+            hand_over(c);
+            return;
+        }
         if (WEIR_LIKELY(parse(c))) {
             start_serving(c);
             return;

@@ -326,11 +326,11 @@ static weir_err upgrade(struct weir__exchange *x, weir_str protocol)
 
 /* --- the table -------------------------------------------------------------------------------- */
 
-static size_t piece(const struct weir__exchange *x, const void **at)
+static size_t piece(const struct weir__exchange *x, size_t nth, const void **at)
 {
     const struct weir__http_in *in = x->conn != NULL ? weir__h1(x->conn)->in : NULL;
     *at = in;
-    return in != NULL ? sizeof *in + x->home->server->in_bytes : 0;
+    return in != NULL && nth == 0 ? sizeof *in + x->home->server->in_bytes : 0;
 }
 
 const struct weir__exchange_ops weir__h1_ops = {

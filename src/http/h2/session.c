@@ -141,6 +141,7 @@ static int on_begin_frame(nghttp2_session *lib, const nghttp2_frame_hd *hd, void
     case NGHTTP2_PING:
         return spend(s, WEIR__H2_PING);
     case NGHTTP2_SETTINGS:
+        s->has_settings = true;
         return spend(s, WEIR__H2_SETTINGS);
     case NGHTTP2_PRIORITY:
         return check_priority(s, hd);
@@ -424,6 +425,8 @@ enum weir__h2_flushed weir__h2_session_flush(struct weir__h2_session *s)
 static void on_turn_end(struct weir__turn_end *t)
 {
     struct weir__h2_session *s = WEIR_CONTAINER(t, struct weir__h2_session, turn);
+    if (s->ops->flushing != NULL)
+        s->ops->flushing(s);
     s->ops->flushed(s, weir__h2_session_flush(s));
 }
 

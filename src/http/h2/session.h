@@ -89,6 +89,8 @@ struct weir__h2_session_ops {
     void (*trailers)(struct weir__h2_session *s, void *of); /* may be NULL when there are none */
     /* The peer will answer, or open, no stream after `last`. May be NULL. */
     void (*going)(struct weir__h2_session *s, int32_t last, uint32_t code);
+    /* Before it. May be NULL. */
+    void (*flushing)(struct weir__h2_session *s);
     /* After each flush that a turn's end did. May free the session. */
     void (*flushed)(struct weir__h2_session *s, enum weir__h2_flushed result);
 };
@@ -123,8 +125,9 @@ struct weir__h2_session {
     uint32_t data_bytes; /* of the DATA frame that comes */
     int32_t reset_id;    /* the stream whose RST_STREAM comes; 0: none does */
     bool is_client;
-    bool is_paused; /* gathering: there is no room for another frame */
-    bool is_calmed; /* its budget is spent: it ends */
+    bool is_paused;    /* gathering: there is no room for another frame */
+    bool has_settings; /* the peer's have come */
+    bool is_calmed;    /* its budget is spent: it ends */
     bool is_over;
     bool is_broken;
     bool has_no_memory; /* the library was refused some, and is not to be trusted any more */

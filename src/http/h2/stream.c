@@ -1,0 +1,434 @@
+/*
+ * Streams: from their first field to the end of their fiber. The session tells what has come; a
+ * request whose fields are whole is put in line, and its fiber started when all that was received
+ * at once has been read: so its body is often there, and who opens streams to reset them at once
+ * costs no fiber.
+ *
+ * The hard thing is that a stream and its fiber end in either order. The session forgets a stream
+ * when that is over (id 0), the fiber its exchange when the handler has returned; who comes last
+ * gives the exchange back.
+ */
+#include "http/h2/h2.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "rt/context.h"
+#include "rt/panic.h"
+
+#define BOMB 4u                /* times the limit of a block: who sends so much means no request */
+#define BALANCE_REQUESTS 1024u /* so often the load of the other workers is looked at */
+
+static struct weir__h2 *h2_of(struct weir__h2_session *s)
+{
+    return WEIR_CONTAINER(s, struct weir__h2, session);
+}
+
+static struct weir__h2 *h2_of_stream(struct weir__h2_stream *s)
+{
+    return weir__h2(weir__h2_exchange(s)->conn);
+}
+
+/* --- the two ends ----------------------------------------------------------------------------- */
+
+/* Neither the stream nor the fiber is there any more. */
+static void free_stream(struct weir__h2_stream *s)
+{
+    struct weir__exchange *x = weir__h2_exchange(s);
+    struct weir__h2 *h = h2_of_stream(s);
+    WEIR_ASSERT(s->id == 0 && !s->is_running,
+                "H5: an exchange ends after its stream and its fiber");
+    weir__list_remove(&s->in_conn);
+    weir__list_remove(&s->in_queue);
+    h->count--;
+    weir__h2_body_drop(s);
+    weir__h2_response_drop(s);
+    weir__h2_fields_fini(&s->fields);
+    weir__free(s->text);
+    weir__pool_give_exchange(x->home, x);
+    weir__h2_settle(h);
+}
+
+void weir__h2_stream_over(struct weir__h2_stream *s)
+{
+    struct weir__exchange *x = weir__h2_exchange(s);
+    if (s->id == 0)
+        return;
+    s->id = 0;
+    h2_of_stream(s)->heads -= !s->is_head_whole;
+    s->is_head_whole = true;
+    if (!s->is_running) {
+        free_stream(s);
+        return;
+    }
+    bool is_waited_for = x->response != WEIR__RESPONSE_WHOLE && x->response != WEIR__RESPONSE_CUT;
+    if (is_waited_for && x->ctx != NULL && x->ctx->reason == WEIR_REASON_NONE)
+        weir__ctx_cancel(x->ctx, WEIR_REASON_CLIENT_GONE);
+    weir__h2_wake(&s->readers);
+    weir__h2_wake(&s->writers);
+}
+
+void weir__h2_stream_stalled(struct weir__h2_stream *s)
+{
+    struct weir__exchange *x = weir__h2_exchange(s);
+    struct weir__h2 *h = h2_of_stream(s);
+    if (s->is_too_slow)
+        return;
+    s->is_too_slow = true;
+    weir__counter_add(&x->home->count.timeouts_write, 1);
+    weir__h2_session_reset(&h->session, s->id, WEIR_H2_CANCEL, true);
+    weir__h2_wake(&s->writers);
+}
+
+/* --- the fiber -------------------------------------------------------------------------------- */
+
+/* The handler is done, and so is what it may have said: the rest of its body is of no use. */
+static void end_response(struct weir__exchange *x)
+{
+    struct weir__h2_stream *s = weir__h2_x(x);
+    struct weir__h2_session *session = &weir__h2(x->conn)->session;
+    if (s->id == 0)
+        return;
+    if (x->response == WEIR__RESPONSE_WHOLE && !s->is_submitted)
+        weir__h2_submit(x);
+    else if (x->response == WEIR__RESPONSE_NONE)
+        weir__h2_session_reset(session, s->id, WEIR_H2_CANCEL, false);
+}
+
+static void finish(void *arg)
+{
+    struct weir__exchange *x = arg;
+    weir__exchange_settle(x);
+    end_response(x);
+    weir__exchange_close(x);
+}
+
+/* RFC 9113 section 8.1: an answer may be whole before its request is. */
+static void refuse_rest(struct weir__h2 *h, const struct weir__h2_stream *s)
+{
+    if (s->id != 0 && !s->is_running && s->is_all_left && !s->is_body_whole)
+        weir__h2_session_reset(&h->session, s->id, WEIR_H2_NO_ERROR, false);
+}
+
+static void leave(struct weir__exchange *x)
+{
+    struct weir__h2_stream *s = weir__h2_x(x);
+    struct weir__h2 *h = weir__h2(x->conn);
+    s->is_running = false;
+    h->running--;
+    weir__gauge_add(&x->home->count.streams, -1);
+    weir__h2_body_drop(s);
+    if (s->id == 0)
+        free_stream(s);
+    else
+        refuse_rest(h, s);
+}
+
+static void panicked(struct weir__fiber *f, const struct weir__panic_info *info)
+{
+    struct weir__exchange *x = f->arg;
+    weir__counter_add(&x->home->count.panics, 1);
+    if (x->ctx != NULL)
+        (void)weir__exchange_panicked(x, info, finish, x);
+    leave(x);
+}
+
+static void serve(void *arg)
+{
+    struct weir__exchange *x = arg;
+    struct weir__h2_stream *s = weir__h2_x(x);
+    x->home->worker->current->panicked = panicked;
+    if (weir__exchange_open(x)) {
+        weir__h2_body_begin(x);
+        weir__exchange_answer(x);
+        finish(x);
+    } else if (s->id != 0) {
+        weir__h2_session_reset(&weir__h2(x->conn)->session, s->id, WEIR_H2_REFUSED_STREAM, false);
+    }
+    leave(x);
+}
+
+void weir__h2_start(struct weir__h2 *h)
+{
+    struct weir__list *node;
+    struct weir__worker *w = h->conn->home->worker;
+    while ((node = weir__list_pop_front(&h->ready)) != NULL) {
+        struct weir__h2_stream *s = WEIR_CONTAINER(node, struct weir__h2_stream, in_queue);
+        struct weir__exchange *x = weir__h2_exchange(s);
+        s->is_running = true;
+        h->running++;
+        weir__gauge_add(&x->home->count.streams, 1);
+        if (weir__fiber_run_now(w, serve, x, "request", NULL))
+            continue;
+        weir__h2_session_reset(&h->session, s->id, WEIR_H2_REFUSED_STREAM, false);
+        leave(x);
+    }
+}
+
+/* --- waiting ---------------------------------------------------------------------------------- */
+
+/* A second fiber has the first one's reads or writes in the middle of its own. */
+static void be_the_only_one(const struct weir__list *waiters)
+{
+    if (WEIR_UNLIKELY(!weir__list_empty(waiters)))
+        weir__misuse("a request", "another fiber waits for the same: one fiber at a time reads its "
+                                  "body, and one writes its response");
+}
+
+weir_err weir__h2_wait(struct weir__exchange *x, struct weir__list *waiters, weir_time until)
+{
+    static const struct weir__wait_type type = {.name = "stream"};
+    struct weir__wait wait;
+    be_the_only_one(waiters);
+    weir_err err = weir__ctx_check(x->ctx);
+    if (err != WEIR_OK)
+        return weir__wait_refused(err);
+    weir__wait_init(&wait, &type, x->ctx, NULL, weir__h2_x(x));
+    weir__list_push_back(waiters, &wait.in_object);
+    return weir__park(&wait, until);
+}
+
+/* --- a new one -------------------------------------------------------------------------------- */
+
+static void wake_up(struct weir__h2 *h)
+{
+    struct weir__http_conn *c = h->conn;
+    if (c->state == WEIR__CONN_ACTIVE)
+        return;
+    c->state = WEIR__CONN_ACTIVE;
+    weir__gauge_add(&c->home->count.active, 1);
+}
+
+/* More than twice what the workers have on average: it is better off elsewhere. */
+static bool is_overloaded(const struct weir__http_worker *home)
+{
+    const struct weir__http_server *s = home->server;
+    int64_t all = 0, own = weir__gauge_read(&home->count.streams);
+    for (unsigned i = s->first; i < s->first + s->count; i++)
+        all += weir__gauge_read(&s->homes[i]->count.streams);
+    return s->count > 1 && own > 16 && own * (int64_t)s->count > 2 * all;
+}
+
+static void count_request(struct weir__h2 *h)
+{
+    struct weir__http_conn *c = h->conn;
+    int64_t max = c->home->server->options.requests_max;
+    c->requests++;
+    bool is_enough = max > 0 && c->requests >= max;
+    bool is_elsewhere = c->requests % BALANCE_REQUESTS == 0 && is_overloaded(c->home);
+    if (WEIR_UNLIKELY(is_enough || is_elsewhere || c->home->is_ending ||
+                      c->home->worker->now.ns >= h->old_at.ns))
+        weir__h2_go(h);
+}
+
+/* Bytes that the connection has us keep. */
+static size_t pinned(const struct weir__h2 *h)
+{
+    return h->unread + h->unsent + (size_t)h->count * sizeof(struct weir__exchange);
+}
+
+static void *begin(struct weir__h2_session *session, int32_t id)
+{
+    struct weir__h2 *h = h2_of(session);
+    struct weir__http_worker *home = h->conn->home;
+    bool is_too_much =
+        h->count >= WEIR__H2_STREAMS_MAX || pinned(h) > WEIR__H2_PINNED_MAX || session->is_calmed;
+    struct weir__exchange *x = is_too_much ? NULL : weir__pool_exchange(home);
+    if (x == NULL) {
+        weir__counter_add(&home->count.streams_refused, 1);
+        return NULL;
+    }
+    struct weir__h2_stream *s = weir__h2_x(x);
+    *s = (struct weir__h2_stream){.id = id, .moved_at = home->worker->now};
+    x->ops = &weir__h2_ops;
+    x->conn = h->conn;
+    x->home = home;
+    x->ctx = NULL;
+    x->bytes = "";
+    x->response = WEIR__RESPONSE_NONE;
+    x->is_refused = false;
+    weir__list_init(&s->in_queue);
+    weir__list_init(&s->readers);
+    weir__list_init(&s->writers);
+    weir__list_init(&s->in_conn);
+    weir__list_push_back(&h->streams, &s->in_conn);
+    weir__h2_fields_init(&s->fields, &x->head, &h->limits, NULL, 0);
+    h->count++;
+    h->heads++;
+    wake_up(h);
+    count_request(h);
+    return s;
+}
+
+static void block(struct weir__h2_session *session, void *of)
+{
+    struct weir__h2_stream *s = of;
+    weir__h2_fields_fini(&s->fields);
+    weir__h2_fields_init(&s->fields, NULL, &h2_of(session)->limits, NULL, 0);
+}
+
+static void field(struct weir__h2_session *session, void *of, weir_str name, weir_str value)
+{
+    struct weir__h2_stream *s = of;
+    weir__h2_fields_add(&s->fields, name, value);
+    if (WEIR_UNLIKELY(s->fields.counted > BOMB * s->fields.limits->bytes_max) &&
+        !session->is_calmed) {
+        session->is_calmed = true;
+        weir__h2_session_terminate(session, WEIR_H2_ENHANCE_YOUR_CALM);
+    }
+}
+
+/* --- its fields and its body ------------------------------------------------------------------ */
+
+static void malformed(struct weir__h2_session *session, struct weir__h2_stream *s)
+{
+    weir__counter_add(&weir__h2_exchange(s)->home->count.malformed, 1);
+    weir__h2_session_reset(session, s->id, WEIR_H2_PROTOCOL_ERROR, true);
+}
+
+/* A request that is not served, but answered. Of its head the method is kept. */
+static void refuse(struct weir__exchange *x, int err)
+{
+    uint8_t method = x->head.method;
+    weir__counter_add(&x->home->count.malformed, 1);
+    weir__http_head_init(&x->head);
+    x->head.method = method;
+    weir__exchange_refuse(x, weir__h2_fields_status(err), weir__h2_fields_text(err));
+}
+
+static void head_end(struct weir__h2 *h, struct weir__h2_stream *s, bool is_end)
+{
+    struct weir__exchange *x = weir__h2_exchange(s);
+    int err = weir__h2_fields_end(&s->fields, is_end);
+    s->is_head_whole = true;
+    h->heads--;
+    s->is_body_whole = is_end;
+    s->text = s->fields.own; /* it goes on as the exchange's; the builder begins anew */
+    s->text_len = s->text != NULL ? s->fields.len : 0;
+    x->bytes = s->text != NULL ? s->text : "";
+    s->fields = (struct weir__h2_fields){.head = NULL};
+    if (err != 0 && weir__h2_fields_status(err) == 0) {
+        malformed(&h->session, s);
+        return;
+    }
+    if (err != 0)
+        refuse(x, err);
+    weir__list_push_back(&h->ready, &s->in_queue);
+}
+
+static void body_end(struct weir__h2_session *session, struct weir__h2_stream *s)
+{
+    if (!weir__h2_body_end(s))
+        malformed(session, s);
+}
+
+/* Trailers end a body; kept as the text that they are, until it has been read. */
+static void trailers_end(struct weir__h2_session *session, struct weir__h2_stream *s, bool is_end)
+{
+    if (!is_end || weir__h2_fields_end(&s->fields, true) != 0)
+        malformed(session, s);
+    else
+        body_end(session, s);
+}
+
+static void fields_end(struct weir__h2_session *session, void *of, bool is_end)
+{
+    struct weir__h2_stream *s = of;
+    if (s->is_head_whole)
+        trailers_end(session, s, is_end);
+    else
+        head_end(h2_of(session), s, is_end);
+}
+
+static void data(struct weir__h2_session *session, void *of, weir_str bytes)
+{
+    if (!weir__h2_body_add(of, bytes))
+        malformed(session, of);
+}
+
+static void data_end(struct weir__h2_session *session, void *of)
+{
+    body_end(session, of);
+}
+
+/* --- its response ----------------------------------------------------------------------------- */
+
+static struct weir__h2_supply supply(struct weir__h2_session *session, void *of)
+{
+    struct weir__h2_stream *s = of;
+    struct weir__h2_supply has = weir__h2_supply(s);
+    (void)session;
+    s->is_put_off = has.len == 0 && !has.is_end;
+    return has;
+}
+
+static void take(struct weir__h2_session *session, void *of, char *to, size_t n)
+{
+    (void)session;
+    weir__h2_take(of, to, n);
+}
+
+static void left(struct weir__h2_session *session, void *of)
+{
+    struct weir__h2_stream *s = of;
+    s->is_all_left = true;
+    if (!weir__h2_exchange(s)->is_refused)
+        weir__h2_budget_answered(&session->budget);
+    refuse_rest(h2_of(session), s);
+}
+
+static void closed(struct weir__h2_session *session, void *of, uint32_t code, bool is_reset)
+{
+    struct weir__http_worker *home = h2_of(session)->conn->home;
+    (void)code;
+    if (is_reset)
+        weir__counter_add(&home->count.streams_reset, 1);
+    weir__h2_stream_over(of);
+}
+
+/* H6: what was begun in this turn, and is not taken back any more. */
+static void flushing(struct weir__h2_session *session)
+{
+    struct weir__h2 *h = h2_of(session);
+    struct weir__list *node;
+    while ((node = weir__list_pop_front(&h->due)) != NULL)
+        weir__h2_submit(weir__h2_exchange(WEIR_CONTAINER(node, struct weir__h2_stream, in_queue)));
+    h->is_busy = true;
+}
+
+static void flushed(struct weir__h2_session *session, enum weir__h2_flushed result)
+{
+    struct weir__h2 *h = h2_of(session);
+    struct weir__http_conn *c = h->conn;
+    h->is_busy = false;
+    if (session->bytes_out != h->bytes_out) {
+        weir__counter_add(&c->home->count.bytes_out, session->bytes_out - h->bytes_out);
+        h->bytes_out = session->bytes_out;
+        h->got_on = c->home->worker->now;
+    }
+    if (result == WEIR__H2_IS_OVER || result == WEIR__H2_IS_BROKEN) {
+        c->is_broken = c->is_broken || result == WEIR__H2_IS_BROKEN;
+        if (session->is_calmed)
+            weir__counter_add(&c->home->count.floods, 1);
+        weir__h2_over(h);
+        return;
+    }
+    weir__h2_watch(h);
+    weir__h2_settle(h);
+}
+
+const struct weir__h2_session_ops weir__h2_session_ops = {
+    .begin = begin,
+    .block = block,
+    .field = field,
+    .fields_end = fields_end,
+    .data = data,
+    .data_end = data_end,
+    .left = left,
+    .closed = closed,
+    .supply = supply,
+    .take = take,
+    .flushing = flushing,
+    .flushed = flushed,
+};
