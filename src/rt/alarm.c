@@ -113,6 +113,8 @@ static weir_err take_slot(struct weir__worker *w, struct alarm **out)
     if (w->alarms->free == NULL && !add_slab(w))
         return -ENOMEM;
     *out = w->alarms->free;
+    WEIR_ASSERT((*out)->worker == w && !weir__is_owned(&(*out)->owned),
+                "A2: a free slot is its worker's, and in no context");
     w->alarms->free = (*out)->next_free;
     return WEIR_OK;
 }
@@ -121,6 +123,8 @@ static weir_err take_slot(struct weir__worker *w, struct alarm **out)
 static void give_slot(struct alarm *a)
 {
     struct weir__alarms *all = a->worker->alarms;
+    WEIR_ASSERT(a->worker == weir__self, "A2: its worker takes a slot back");
+    WEIR_ASSERT(!a->is_running, "A1: what goes back does not run");
     weir__timer_disarm(&a->timer);
     weir__list_remove(&a->in_retry);
     if (weir__list_empty(&all->retry))
@@ -135,6 +139,7 @@ void weir__alarms_free(struct weir__worker *w)
 {
     if (w->alarms == NULL)
         return;
+    WEIR_ASSERT(weir__list_empty(&w->alarms->retry), "A3: nobody stands in line at a worker's end");
     for (struct slab *slab = w->alarms->slabs, *next; slab != NULL; slab = next) {
         next = slab->next;
         weir__free(slab);
@@ -163,6 +168,7 @@ static void tell_failure(weir_ctx *c, const struct alarm *a, weir_err err)
 static weir_err run(weir_ctx *c, void *arg)
 {
     struct alarm *a = arg;
+    WEIR_ASSERT(a->is_running, "A1: a run was started");
     weir_err err = weir_protect(c, a->call.fn, a->call.arg);
     if (err < 0 && err != WEIR_EPANIC && weir_check(c) == WEIR_OK)
         tell_failure(c, a, err);
@@ -179,6 +185,7 @@ static void arm_next(struct alarm *a)
     int64_t behind = weir_time_sub(w->now, a->due).ns;
     int64_t periods = behind < a->period.ns ? 1 : behind / a->period.ns + 1;
     a->due = weir_time_add(a->due, weir_dur_of(periods, a->period.ns));
+    WEIR_ASSERT(weir_time_before(w->now, a->due), "A4: the next of a period lies ahead");
     weir__timer_arm(&w->wheel, &a->timer, a->due);
 }
 
@@ -186,6 +193,7 @@ static void arm_next(struct alarm *a)
 static weir_err start_run(struct alarm *a)
 {
     struct weir__ctx *c = a->owned.ctx;
+    WEIR_ASSERT(!a->is_running, "A1: one run at a time");
     if (c->is_closing || c->reason != WEIR_REASON_NONE)
         return WEIR_OK;
     a->worker->alarms->tries++;
@@ -204,6 +212,7 @@ static void arm_retry(struct weir__alarms *all)
 static void stand_in_line(struct alarm *a, weir_err err)
 {
     struct weir__alarms *all = a->worker->alarms;
+    WEIR_ASSERT(weir__list_empty(&a->in_retry), "A3: one stands in line once");
     if (weir__list_empty(&all->retry)) {
         weir_log_at(a->owned.site, weir__ctx_handle(a->owned.ctx), WEIR_LOG_WARN,
                     "the timer's %s could not be started: %s; it is tried again", a->call.name,
@@ -237,6 +246,7 @@ static void fire(struct weir__timer *t)
 {
     struct alarm *a = WEIR_CONTAINER(t, struct alarm, timer);
     struct weir__ctx *c = a->owned.ctx;
+    WEIR_ASSERT(!weir__timer_armed(t), "T3: a timer is disarmed before it fires");
     if (c->is_closing || c->reason != WEIR_REASON_NONE)
         return;
     bool stands = !weir__list_empty(&a->in_retry); /* a period is over, and it still does */

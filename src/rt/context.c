@@ -51,6 +51,7 @@ static struct weir__ctx *take_from_slab(void)
     if (c != NULL)
         slab_free = c->next_free;
     pthread_mutex_unlock(&slab_lock);
+    WEIR_ASSERT(c == NULL || c->gen != 0, "C8: a generation is never 0");
     return c;
 }
 
@@ -79,6 +80,7 @@ static void give(struct weir__worker *w, struct weir__ctx *c)
         give_to_slab(c);
         return;
     }
+    WEIR_ASSERT(w == weir__self, "C2: its worker takes a context back");
     c->next_free = w->free_ctxs;
     w->free_ctxs = c;
 }
@@ -96,7 +98,9 @@ void weir__ctx_drain_free(struct weir__worker *w)
 
 static void on_deadline(struct weir__timer *t)
 {
-    weir__ctx_cancel(WEIR_CONTAINER(t, struct weir__ctx, timer), WEIR_REASON_DEADLINE);
+    struct weir__ctx *c = WEIR_CONTAINER(t, struct weir__ctx, timer);
+    WEIR_ASSERT(c->deadline_owner == c, "C1: a deadline's timer is of the context that has it");
+    weir__ctx_cancel(c, WEIR_REASON_DEADLINE);
 }
 
 static void init(struct weir__ctx *c, const weir_site *site)
@@ -170,6 +174,7 @@ struct weir__ctx *weir__ctx_new(struct weir__ctx *parent, weir_time deadline, si
         c->deadline_owner = c;
     }
     WEIR_ASSERT(c->deadline.ns <= parent->deadline.ns, "C1: no later than its parent's deadline");
+    WEIR_ASSERT(parent->worker == w, "C2: what is below a context is of its worker");
     c->opener = w->current;
     c->depth = (uint16_t)(parent->depth + 1);
     bool is_top = parent == w->root;
@@ -218,6 +223,7 @@ static bool shield_holds(const struct weir__ctx *c)
 /* It alone: who waits in it fails, unless a shield holds. */
 static void cancel_one(struct weir__ctx *c, weir_reason reason)
 {
+    WEIR_ASSERT(c->worker == weir__self, "C2: its worker cancels a context");
     if (c->reason == WEIR_REASON_NONE)
         c->reason = (uint8_t)reason;
     weir__timer_disarm(&c->timer);
@@ -293,6 +299,7 @@ weir_err weir__ctx_check(struct weir__ctx *c)
     if (shield_holds(c))
         return WEIR_OK;
     if (reason == WEIR_REASON_NONE) {
+        WEIR_ASSERT(c->deadline_owner != NULL, "C1: a deadline that has passed is somebody's");
         weir__ctx_cancel(c->deadline_owner, WEIR_REASON_DEADLINE);
         reason = WEIR_REASON_DEADLINE;
     }
@@ -350,6 +357,7 @@ void weir__ctx_wake_joiners(struct weir__ctx *c)
 {
     if (c->fibers > 0 || (c->awaits_children && !weir__list_empty(&c->children)))
         return;
+    WEIR_ASSERT(c->worker == weir__self, "C4: its worker wakes who joins");
     while (weir__wake_first(&c->joiners, WEIR_OK))
         ;
 }
@@ -401,6 +409,7 @@ static void end_fibers(struct weir__ctx *c)
     if (c->fibers > 0) {
         weir__ctx_cancel_fibers(c);
         weir__ctx_await_fibers(c, c->site);
+        WEIR_ASSERT(c->fibers == 0, "C4: in a context that closes none is started any more");
     }
 }
 
@@ -475,6 +484,8 @@ void weir__ctx_release(struct weir__ctx *top)
 
 void weir__ctx_give_root(struct weir__worker *w)
 {
+    WEIR_ASSERT(w->root->fibers == 0 && weir__list_empty(&w->root->children),
+                "C3: a root goes when nothing is below it");
     weir__arena_fini(&w->root->arena);
     give(NULL, w->root);
     w->root = NULL;
@@ -493,6 +504,7 @@ static struct weir__ctx *opened_since(const struct weir__ctx *c, uint64_t seq)
 {
     WEIR_LIST_EACH(node, &c->children) {
         struct weir__ctx *child = WEIR_CONTAINER(node, struct weir__ctx, sibling);
+        WEIR_ASSERT(child->parent == c, "C1: who is on `children` is below");
         if (child->seq <= seq)
             return NULL;
         if (!child->is_fiber)
@@ -512,6 +524,7 @@ void weir__ctx_cancel_fibers(struct weir__ctx *c)
 {
     WEIR_LIST_EACH(node, &c->children) {
         struct weir__ctx *child = WEIR_CONTAINER(node, struct weir__ctx, sibling);
+        WEIR_ASSERT(child->parent == c, "C1: who is on `children` is below");
         if (child->is_fiber && child->reason == WEIR_REASON_NONE)
             weir__ctx_cancel(child, c->reason != 0 ? c->reason : WEIR_REASON_CALLER);
     }

@@ -28,6 +28,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "base/trap.h"
 #include "os/arch.h"
 #include "os/stack.h"
@@ -139,8 +140,10 @@ static struct sigaction before[WATCHED]; /* who had it before us */
 static struct sigaction *before_of(int sig)
 {
     size_t i = 0;
-    while (watched[i] != sig)
+    while (watched[i] != sig) {
         i++;
+        WEIR_ASSERT(i < WATCHED, "G2: only signals that are handled arrive");
+    }
     return &before[i];
 }
 
@@ -280,6 +283,7 @@ void weir__fault_enter_thread(void)
      */
     if (weir__is_sanitized() || weir__on_valgrind)
         return;
+    WEIR_ASSERT(signal_stack == NULL, "G3: a thread has one stack for signals");
     signal_stack =
         weir__sys_mmap(SIGNAL_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
     stack_t ss = {.ss_sp = signal_stack, .ss_size = SIGNAL_STACK_BYTES};

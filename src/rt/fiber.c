@@ -99,6 +99,8 @@ static struct weir__fiber *create(struct weir__worker *w)
 
 static void destroy(struct weir__fiber *f)
 {
+    WEIR_ASSERT(f->state == WEIR__FIBER_FREE && f->frozen == NULL,
+                "F1: only a free fiber's stack goes back");
     if (weir__has_tsan())
         __tsan_destroy_fiber(f->tsan_fiber);
     if (weir__has_asan())
@@ -142,6 +144,7 @@ static inline struct weir__fiber *take_idle(struct weir__worker *w)
 static inline void begin(struct weir__worker *w, struct weir__fiber *f, weir__fiber_main main,
                          void *arg, const char *name, struct weir__ctx *ctx)
 {
+    WEIR_ASSERT(f->state == WEIR__FIBER_FREE, "F1: who begins was free");
     f->main = main;
     f->arg = arg;
     f->name = name;
@@ -190,6 +193,7 @@ static inline void leave_exceptions(const struct weir__worker *w, struct weir__f
     struct weir__cxx *now = w->cxx;
     if (WEIR_LIKELY(now == NULL || (now->handled == NULL && now->thrown == 0)))
         return;
+    WEIR_ASSERT(!f->has_cxx, "F3: what C++ keeps is with the thread while its fiber runs");
     f->cxx = *now;
     f->has_cxx = true;
     *now = (struct weir__cxx){NULL, 0};
@@ -198,6 +202,7 @@ static inline void leave_exceptions(const struct weir__worker *w, struct weir__f
 static inline void make_current(struct weir__worker *w, struct weir__fiber *f)
 {
     if (WEIR_UNLIKELY(f->has_cxx)) {
+        WEIR_ASSERT(w->cxx->handled == NULL, "F3: the thread has nobody's before it has a fiber's");
         *w->cxx = f->cxx;
         f->has_cxx = false;
     }
@@ -275,6 +280,7 @@ static __attribute__((noinline)) void finish(struct weir__worker *w, struct weir
     if (WEIR_UNLIKELY(w->deadlock_at == &f->in_all))
         w->deadlock_at = f->in_all.next;
     look_at_stack(f);
+    WEIR_ASSERT(f->state == WEIR__FIBER_RUNNING, "F1: who ends has run");
     weir__list_remove(&f->in_all);
     weir__count(&w->stats.fibers, -1);
     if (WEIR_UNLIKELY(!weir__list_empty(&f->opened)))
@@ -292,6 +298,8 @@ static __attribute__((noinline)) void finish(struct weir__worker *w, struct weir
 static __attribute__((noinline)) void end_panicked(struct weir__fiber *f)
 {
     struct weir__panic_info info;
+    WEIR_ASSERT(f->catcher == NULL,
+                "P3: a panic at a fiber's start has passed all recovery points");
     weir__panic_last(&info);
     f->panicked(f, &info);
 }
@@ -315,6 +323,7 @@ void weir__fiber_trim(struct weir__worker *w, size_t keep)
 {
     while (w->free_fiber_count > keep) {
         struct weir__list *oldest = w->free_fibers.prev;
+        WEIR_ASSERT(oldest != &w->free_fibers, "F1: as many are on the free list as are counted");
         weir__list_remove(oldest);
         w->free_fiber_count--;
         destroy(WEIR_CONTAINER(oldest, struct weir__fiber, in_run));
@@ -351,6 +360,7 @@ void weir__fiber_on_trim(struct weir__timer *t)
 {
     struct weir__worker *w = WEIR_CONTAINER(t, struct weir__worker, trim);
     size_t unneeded = w->free_fiber_low;
+    WEIR_ASSERT(unneeded <= w->free_fiber_count, "F1: the fewest that were free are no more");
     if (unneeded > FREE_KEEP / 2)
         weir__fiber_trim(w, w->free_fiber_count - unneeded / 2);
     w->free_fiber_low = w->free_fiber_count;
@@ -360,6 +370,7 @@ void weir__fiber_on_trim(struct weir__timer *t)
 
 bool weir__fiber_keep_last(struct weir__worker *w)
 {
+    WEIR_ASSERT(w->last_fiber == NULL, "E1: one fiber is kept for the end");
     w->last_fiber = create(w);
     return w->last_fiber != NULL;
 }
@@ -386,6 +397,7 @@ struct weir__fiber *weir__fiber_start(struct weir__worker *w, weir__fiber_main m
                                       const char *name, const weir_site *site,
                                       struct weir__ctx *ctx)
 {
+    WEIR_ASSERT(w == weir__self, "F1: a worker alone starts its fibers");
     struct weir__fiber *f = take(w, main, arg, name, ctx);
     if (f == NULL)
         return NULL;
@@ -522,6 +534,7 @@ struct weir__ctx *weir__fiber_outermost(const struct weir__fiber *f)
     const struct weir__ctx *root = f->worker->root;
     if (c == NULL || c == root || weir__ctx_is_shared(c))
         return NULL;
+    WEIR_ASSERT(c->worker == f->worker, "C2: a fiber works in contexts of its worker");
     while (!c->is_fiber && c->parent != NULL && c->parent != root &&
            !weir__ctx_is_shared(c->parent))
         c = c->parent;
@@ -533,6 +546,8 @@ size_t weir__fiber_stack(const struct weir__fiber *f, void **pcs, size_t max)
     if (f->state == WEIR__FIBER_RUNNING || f->state == WEIR__FIBER_FREE)
         return 0;
     const char *live = f->sp;
+    WEIR_ASSERT(live >= f->stack_lo && live < f->stack_hi,
+                "F4: who does not run has its stack pointer in its stack");
     struct frames in = {live, f->stack_hi, f->frozen != NULL ? f->frozen - live : 0};
     void *const *sp = read_at(&in, f->sp);
     if (max == 0)

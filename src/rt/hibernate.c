@@ -84,6 +84,8 @@ static bool could_hibernate(const struct weir__fiber *f)
 /* What lies at `p` on the stack of `f`, in the copy. */
 static void *in_copy(const struct weir__fiber *f, char *copy, const void *p)
 {
+    WEIR_ASSERT((const char *)p >= (const char *)f->sp && (const char *)p < f->stack_hi,
+                "H1: the copy has what is live of the stack");
     return copy + ((const char *)p - (const char *)f->sp);
 }
 
@@ -135,6 +137,7 @@ static bool move_into(struct weir__fiber *f, char *copy)
 
 static bool begin(struct weir__fiber *f)
 {
+    WEIR_ASSERT(f->state == WEIR__FIBER_PARKED, "H3: only who waits hibernates");
     char *copy = weir__malloc(live_bytes(f));
     if (copy == NULL) {
         f->worker->sweep_again = true;
@@ -182,6 +185,7 @@ static void note_awake(struct weir__fiber *f)
 
 void weir__hibernate_end(struct weir__fiber *f)
 {
+    WEIR_ASSERT(f->worker == weir__self, "H3: its worker has it run again");
     weir__lock_take(&lock);
     show(f);
     char *copy = f->frozen;
@@ -332,6 +336,7 @@ void weir__hibernate_on_sweep(struct weir__timer *t)
     unsigned frozen = 0;
     for (int i = 0; i < SCAN_MAX && frozen < FREEZE_MAX && w->sweep_at != &w->fibers; i++) {
         struct weir__fiber *f = WEIR_CONTAINER(w->sweep_at, struct weir__fiber, in_all);
+        WEIR_ASSERT(f->worker == w, "H3: a worker lets its own fibers hibernate");
         w->sweep_at = f->in_all.next;
         frozen += look_at(w, f);
     }

@@ -39,7 +39,7 @@ static void describe_io(const struct weir__wait *w, weir_buf *out)
 /* It waits as before, elsewhere. */
 static void moved_io(struct weir__wait *w, struct weir__wait *from)
 {
-    (void)from;
+    WEIR_ASSERT(*slot_of(w) == from, "I1: who moves was the one that waits");
     *slot_of(w) = w;
 }
 
@@ -84,15 +84,18 @@ ssize_t weir__io(struct weir__ctx *c, struct weir__op *op, weir_time until)
 /* What waits for `ready` goes on; the rest is on_ready's. */
 void weir__fd_dispatch(struct weir__fd *fd, unsigned ready)
 {
+    WEIR_ASSERT(fd->is_watched, "I2: what is told of is watched");
     fd->ready |= (uint8_t)ready;
     unsigned rest = ready;
     struct weir__wait *reader = fd->reader, *writer = fd->writer;
     if (reader != NULL && (ready & (WEIR__READABLE | WEIR__PEER_CLOSED | WEIR__BROKEN)) != 0) {
+        WEIR_ASSERT(reader->object == fd, "I1: a descriptor's reader waits for it");
         fd->reader = NULL;
         rest &= ~(unsigned)WEIR__READABLE;
         weir__wake(reader, WEIR_OK);
     }
     if (writer != NULL && (ready & (WEIR__WRITABLE | WEIR__BROKEN)) != 0) {
+        WEIR_ASSERT(writer->object == fd, "I1: a descriptor's writer waits for it");
         fd->writer = NULL;
         weir__wake(writer, WEIR_OK);
     }

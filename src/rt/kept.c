@@ -12,6 +12,7 @@
  */
 #include <string.h>
 
+#include "base/assert.h"
 #include "rt/fiber.h"
 #include "rt/panic.h"
 #include "rt/worker.h"
@@ -36,6 +37,7 @@ static void add(struct spans *s, const void *at, size_t size, const char *what)
     if (s->count == SPANS_MAX)
         return;
     struct span span = {(uintptr_t)at, (uintptr_t)at + size, what};
+    WEIR_ASSERT(span.lo <= span.hi, "K1: a piece of memory does not pass the end of it");
     s->span[s->count++] = span;
     s->lo = span.lo < s->lo ? span.lo : s->lo;
     s->hi = span.hi > s->hi ? span.hi : s->hi;

@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 
+#include "base/assert.h"
 #include "os/lock.h"
 #include "rt/wait.h"
 
@@ -25,7 +26,9 @@ void weir__latch_init(struct weir__latch *l, uint32_t count);
 /* One more is under way; how many there were before. Any thread. */
 static inline uint32_t weir__latch_enter(struct weir__latch *l)
 {
-    return atomic_fetch_add_explicit(&l->count, 1, memory_order_relaxed);
+    uint32_t before = atomic_fetch_add_explicit(&l->count, 1, memory_order_relaxed);
+    WEIR_ASSERT(before < UINT32_MAX, "L1: all who have entered are counted");
+    return before;
 }
 
 /*

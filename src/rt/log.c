@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "os/lock.h"
 #include "os/sys.h"
 #include "os/thread.h"
@@ -119,6 +120,7 @@ static bool write_some(void)
     size_t lost = is_written ? 0 : count_lines(all.ring + at, n);
     weir__lock_take(&all.lock);
     all.head += n;
+    WEIR_ASSERT(all.head <= all.tail, "D1: what is written was put");
     all.dropped += lost;
     weir__lock_give(&all.lock);
     return true;
@@ -191,6 +193,7 @@ weir_err weir__log_start(void)
 
 static void put(const char *bytes, size_t n)
 {
+    WEIR_ASSERT(n <= RING - (size_t)(all.tail - all.head), "D1: what is put has room in the ring");
     size_t at = all.tail % RING, first = n < RING - at ? n : RING - at;
     memcpy(all.ring + at, bytes, first);
     memcpy(all.ring, bytes + first, n - first);
@@ -246,6 +249,7 @@ static bool needs_writer(void)
 /* Under the lock. False: who logs writes. */
 static bool hand_on(const struct weir__log_line *l, bool *wake)
 {
+    WEIR_ASSERT(l->out.len > 0 && l->out.ptr[l->out.len - 1] == '\n', "D2: a line has its end");
     if (all.see != NULL)
         all.see((weir_str){l->out.ptr, l->out.len - 1}, all.see_arg);
     if (all.capture != NULL) {

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/assert.h"
 #include "base/given.h"
 #include "base/num.h"
 #include "base/utf8.h"
@@ -30,6 +31,7 @@ static size_t room(const struct weir__log_line *l, size_t reserve)
 
 static void add(struct weir__log_line *l, const char *bytes, size_t n)
 {
+    WEIR_ASSERT(n <= sizeof l->bytes - l->out.len, "D2: what is added has room in the line");
     memcpy(l->out.ptr + l->out.len, bytes, n);
     l->out.len += n;
 }

@@ -120,6 +120,7 @@ static struct call *next_call(struct weir__offload_pool *pool)
             return NULL;
         pool->idle++;
         pthread_cond_wait(&pool->work, &pool->mutex);
+        WEIR_ASSERT(pool->idle > 0 && pool->idle <= pool->threads, "O2: idle ones are threads");
         pool->idle--;
     }
     return take_first(pool);
@@ -172,6 +173,7 @@ static bool have_threads(struct weir__offload_pool *pool)
     if (weir__thread_start(&pool->ids[pool->threads], WEIR__THREAD_OPEN, name, STACK_BYTES,
                            run_calls, pool) == WEIR_OK)
         pool->threads++;
+    WEIR_ASSERT(pool->threads <= pool->threads_max, "O2: no more threads than a pool may have");
     return pool->threads > 0;
 }
 
@@ -224,6 +226,7 @@ static bool abandon(struct weir__wait *w)
     pthread_mutex_lock(&pool->mutex);
     bool is_mine = call->state == QUEUED;
     if (is_mine) {
+        WEIR_ASSERT(pool->queued > 0, "O1: what is queued was counted");
         weir__list_remove(&call->link);
         weir__timer_disarm(&call->turn);
         pool->queued--;
@@ -270,6 +273,8 @@ static weir_err enqueue(struct weir__offload_pool *pool, struct call *call)
     if (pool->queued >= pool->queue_max || weir__is_refused("offloaded calls")) {
         err = WEIR_ELIMIT;
     } else {
+        WEIR_ASSERT(call->state == QUEUED && weir__list_empty(&call->link),
+                    "O1: a call comes once");
         weir__list_push_back(&pool->queue, &call->link);
         pool->queued++;
         if (is_simulated()) {
@@ -300,6 +305,7 @@ static weir_err offload(struct call *call, struct weir__ctx *c, const weir_site 
     if (err < 0)
         return weir__wait_refused(err);
     err = weir__park(&call->wait, weir_never());
+    WEIR_ASSERT(call->state == OVER, "O1: a fiber goes on when its call is over");
     if (err == WEIR_OK && is_simulated()) {
         if (!call->is_programs)
             return call->fn(call->arg); /* may wait as a fiber, in virtual time */

@@ -41,6 +41,8 @@ void weir__disown(struct weir__owned *o)
 {
     if (!weir__is_owned(o))
         return;
+    WEIR_ASSERT(weir__ctx_is_shared(o->ctx) || o->ctx->worker == weir__self,
+                "C2: its worker takes from it");
     lock_if_shared(o->ctx);
     weir__list_remove(&o->link);
     unlock_if_shared(o->ctx);

@@ -84,11 +84,12 @@ static void count(const struct weir__fiber *f)
 static struct record *take_record(const struct weir__catch *catcher)
 {
     struct record *r = NULL;
+    WEIR_ASSERT(catcher != NULL, "P1: a panic has somewhere to go");
     for (int i = 0; i < RECORDS && r == NULL; i++)
         r = records[i].catcher == NULL ? &records[i] : NULL;
     if (r == NULL) {
         r = weir__malloc(sizeof *r);
-        WEIR_ASSERT(r != NULL, "there is memory for one more panic that unwinds");
+        WEIR_ASSERT(r != NULL, "P2: there is memory for one more panic that unwinds");
         *r = (struct record){.next = on_heap};
         on_heap = r;
     }
@@ -155,7 +156,7 @@ static void end_exception(struct _Unwind_Exception *ex, const struct weir__catch
     for (int i = 0; i < RECORDS && found == NULL; i++)
         if (records[i].catcher == k && records[i].foreign == ex)
             found = &records[i];
-    WEIR_ASSERT(found != NULL, "an exception has become a panic before it arrives");
+    WEIR_ASSERT(found != NULL, "P2: an exception has become a panic before it arrives");
     caught = found->info;
     give_records(k);
     weir__exception_end(ex);
@@ -200,6 +201,7 @@ bool weir__try_outside(void (*fn)(void *arg), void *arg, struct weir__panic_info
     k.seq = 0;
     outside = &k;
     uintptr_t result = weir__try_raw(fn, arg, &k);
+    WEIR_ASSERT(outside == &k, "P3: the innermost recovery point is left first");
     outside = k.outer;
     if (result > 1)
         end_exception((struct _Unwind_Exception *)result, &k);

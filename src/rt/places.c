@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/assert.h"
+
 #define LINES_A_SECOND 10
 
 static bool same_site(const weir_site *a, const weir_site *b)
@@ -20,6 +22,7 @@ static bool same_site(const weir_site *a, const weir_site *b)
 static struct weir__place *entry_for(struct weir__places *p, const struct weir__place *wanted)
 {
     size_t i = p->place_count;
+    WEIR_ASSERT(i <= WEIR__PLACES_MAX, "K2: no more places than there are entries for");
     while (i > 0 &&
            !(p->places[i - 1].pc == wanted->pc && same_site(p->places[i - 1].site, wanted->site) &&
              strcmp(p->places[i - 1].kind, wanted->kind) == 0))

@@ -5,6 +5,7 @@
  */
 #include "rt/reload.h"
 
+#include "base/assert.h"
 #include "os/lock.h"
 #include "rt/context.h"
 #include <weir/log.h>
@@ -16,6 +17,7 @@ static struct {
 
 void weir__reload_add(struct weir__reload *r, const char *name, weir_fiber_fn fn, void *arg)
 {
+    WEIR_ASSERT(fn != NULL, "R1: who is in the table can be read again");
     *r = (struct weir__reload){.name = name, .fn = fn, .arg = arg};
     weir__lock_take(&all.lock);
     weir__list_push_back(&all.parts, &r->link);
@@ -58,6 +60,7 @@ static bool read_again(struct weir__ctx *parent, const struct weir__reload *r)
     struct weir__ctx *c = weir__ctx_new(parent, weir_never(), 0, NULL);
     if (c == NULL)
         return tell(weir__ctx_handle(parent), r, -ENOMEM);
+    WEIR_ASSERT(r->fn != NULL, "R1: nobody leaves the table while it is walked");
     weir_err err = weir_protect(weir__ctx_handle(c), r->fn, r->arg);
     bool is_read = tell(weir__ctx_handle(c), r, err);
     c->is_ok = is_read;

@@ -57,6 +57,8 @@ static void set_defaults(struct weir__runtime_options *o)
         o->poller = &weir__poller_epoll;
     if (o->offload_threads == 0)
         o->offload_threads = o->workers * 2 < 4 ? 4 : o->workers * 2;
+    WEIR_ASSERT(o->workers > 0 && o->workers + o->extra_workers <= WEIR__WORKERS_MAX,
+                "E2: there is a worker, and no more than may be");
 }
 
 static void *new_question(const struct weir__runtime *rt);
@@ -128,6 +130,7 @@ static void end_root(void *arg)
 {
     struct weir__worker *w = arg;
     struct weir__run *run = w->run;
+    WEIR_ASSERT(w == weir__self && !w->root->is_closing, "E1: a worker ends its own root, once");
     weir__ctx_cancel(w->root, WEIR_REASON_SHUTDOWN);
     w->root->is_closing = true;
     weir__ctx_await_children(w->root);
@@ -337,7 +340,9 @@ static struct question *take_question(struct weir__runtime *rt)
 static void let_go(struct question *q)
 {
     weir__hands_over(q);
-    if (atomic_fetch_sub_explicit(&q->refs, 1, memory_order_acq_rel) != 1)
+    unsigned refs = atomic_fetch_sub_explicit(&q->refs, 1, memory_order_acq_rel);
+    WEIR_ASSERT(refs > 0, "E3: who lets go of a question has it");
+    if (refs != 1)
         return;
     weir__takes_over(q);
     if (q == q->rt->spare_question)
@@ -355,7 +360,9 @@ static void give_answer(struct weir__task *t)
         q->fn(weir__self, q->arg);
         atomic_store(&a->state, ANSWERED);
         weir__hands_over(&q->left);
-        if (atomic_fetch_sub(&q->left, 1) == 1) {
+        unsigned left = atomic_fetch_sub(&q->left, 1);
+        WEIR_ASSERT(left > 0, "E3: an answer is owed once");
+        if (left == 1) {
             weir__takes_over(&q->left);
             weir__wake(q->asker, WEIR_OK);
         }
@@ -374,7 +381,9 @@ static bool withdraw(struct weir__wait *w)
             withdrawn++;
     }
     q->is_short = q->is_short || withdrawn > 0;
-    bool is_last = withdrawn > 0 && atomic_fetch_sub(&q->left, withdrawn) == withdrawn;
+    unsigned left = withdrawn > 0 ? atomic_fetch_sub(&q->left, withdrawn) : 0;
+    WEIR_ASSERT(left >= withdrawn, "E3: only what is owed is taken back");
+    bool is_last = withdrawn > 0 && left == withdrawn;
     weir__takes_over(&q->left);
     return is_last;
 }

@@ -14,6 +14,7 @@
  */
 #include "rt/scope.h"
 
+#include "base/assert.h"
 #include "base/given.h"
 #include "base/sanitizer.h"
 #include "rt/outside.h"
@@ -66,6 +67,8 @@ weir_ctx *weir_ctx_enter_at(const weir_site *site, weir_ctx *parent,
     struct weir__fiber *f = c->opener;
     c->opened_sp = __builtin_frame_address(0);
     if (f != NULL) {
+        WEIR_ASSERT(f->scope == NULL || f->scope->seq < c->seq,
+                    "C5: the chain has the newest first");
         c->is_scope = true;
         c->outer_scope = f->scope;
         f->scope = c;
@@ -76,6 +79,7 @@ weir_ctx *weir_ctx_enter_at(const weir_site *site, weir_ctx *parent,
 /* It is the newest, unless blocks were left in an order that is not theirs. */
 static void leave_scope(struct weir__ctx *c)
 {
+    WEIR_ASSERT(c->opener->worker == weir__self, "C5: who opened a scope is of its worker");
     struct weir__ctx **at = &c->opener->scope;
     while (*at != NULL && *at != c)
         at = &(*at)->outer_scope;
@@ -95,6 +99,7 @@ void weir__scope_orphan(struct weir__fiber *f)
 {
     for (struct weir__list *node; (node = weir__list_pop_front(&f->opened)) != NULL;) {
         struct weir__ctx *c = WEIR_CONTAINER(node, struct weir__ctx, in_opener);
+        WEIR_ASSERT(c->opener == f, "C5: who is on a fiber's `opened` was opened by it");
         c->opener = NULL;
         c->is_scope = false;
     }
@@ -232,6 +237,7 @@ static struct weir__ctx *busy_since(const struct weir__fiber *f, uint64_t seq)
 {
     WEIR_LIST_EACH(node, &f->opened) {
         struct weir__ctx *c = WEIR_CONTAINER(node, struct weir__ctx, in_opener);
+        WEIR_ASSERT(c->opener == f, "C5: who is on a fiber's `opened` was opened by it");
         if (c->seq <= seq)
             continue;
         c->is_unwound = c->is_closing = true;
@@ -245,6 +251,7 @@ static struct weir__ctx *busy_since(const struct weir__fiber *f, uint64_t seq)
 static const char *lowest_since(const struct weir__fiber *f, uint64_t seq, const char *lowest)
 {
     for (const struct weir__ctx *c = f->scope; c != NULL && c->seq > seq; c = c->outer_scope) {
+        WEIR_ASSERT(c->is_scope && c->opener == f, "C5: the chain has a fiber's own scopes");
         if ((const char *)c->opened_sp < lowest)
             lowest = c->opened_sp;
     }

@@ -60,7 +60,7 @@ static void handle(int number, void (*handler)(int number))
     struct sigaction sa = {.sa_handler = handler, .sa_flags = SA_RESTART | SA_ONSTACK};
     sigemptyset(&sa.sa_mask);
     int err = sigaction(number, &sa, NULL);
-    WEIR_ASSERT(err == 0, "a signal that exists can be handled");
+    WEIR_ASSERT(err == 0, "G2: a signal that exists can be handled");
 }
 
 /* What tells of an error that the call returns as well, and would end the process for it. */

@@ -24,6 +24,7 @@
 
 static void settle(struct weir__ctx *parent, weir_err err)
 {
+    WEIR_ASSERT(parent->worker == weir__self, "C2: its worker settles who has ended");
     bool is_first = err == WEIR_OK ? parent->join_oks++ == 0 : parent->join_err == WEIR_OK;
     if (is_first && err != WEIR_OK)
         parent->join_err = err;
@@ -48,6 +49,8 @@ static void end_child(struct weir__fiber *f)
 {
     struct weir__child *ch = &f->child;
     struct weir__ctx *c = ch->ctx, *parent = ch->parent;
+    WEIR_ASSERT(c->parent == parent, "C1: its own context is below the one it was started in");
+    WEIR_ASSERT(parent->fibers > 0, "C4: who ends was counted");
     c->is_ok = ch->err == WEIR_OK && c->reason == WEIR_REASON_NONE;
     if (ch->err != WEIR_OK && ch->kind == WEIR__CHILD_JOINED)
         weir__ctx_hand_up_error(c, parent);
@@ -82,6 +85,7 @@ static void child_panicked(struct weir__fiber *f, const struct weir__panic_info 
 static weir_err start_child(struct weir__ctx *p, struct weir__ctx *c, weir_fiber_fn fn, void *arg,
                             const char *name, const weir_site *site, enum weir__child_kind kind)
 {
+    WEIR_ASSERT(p->fibers < p->fibers_max, "C9: no more fibers run in a context than may");
     c->is_fiber = true;
     c->is_ok = true;
     struct weir__fiber *f = weir__fiber_start(weir__self, run_child, NULL, name, site, c);

@@ -94,6 +94,7 @@ static bool find_first(struct weir__wheel *w, struct place *out)
 static void cascade(struct weir__wheel *w, const struct place *from)
 {
     struct weir__list timers;
+    WEIR_ASSERT(from->level > 0, "T1: the lowest level is spread no further");
     weir__list_init(&timers);
     weir__list_splice_back(&timers, &w->slots[from->level][from->slot]);
     w->occupied[from->level] &= ~((uint64_t)1 << from->slot);

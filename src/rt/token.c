@@ -3,12 +3,14 @@
  */
 #include "rt/token.h"
 
+#include "base/assert.h"
 #include "rt/panic.h"
 #include "rt/worker.h"
 
 void weir__token_open(struct weir__token *t, struct weir__ctx *c, uint32_t kind)
 {
     struct weir__worker *w = weir__self;
+    WEIR_ASSERT((uintptr_t)t >> 48 == 0 && kind != 0, "N1: a handle has room for its tag");
     if (++w->next_tag == 0)
         w->next_tag = 1;
     t->word = (uint64_t)kind << 16 | w->next_tag;

@@ -54,6 +54,7 @@ static void on_timeout(struct weir__timer *t)
 {
     struct weir__wait *w = WEIR_CONTAINER(t, struct weir__wait, timer);
     struct weir__ctx *c = w->ctx;
+    WEIR_ASSERT(w->fiber->worker == weir__self, "W1: a wait's timer is of its fiber's worker");
     if (w->until.ns == INT64_MAX) {
         weir__report_wait(w);
         return;
@@ -70,6 +71,7 @@ void weir__wait_tell_planned(bool (*told)(struct weir__wait *w))
 void weir__wait_init(struct weir__wait *w, const struct weir__wait_type *type,
                      struct weir__ctx *ctx, const weir_site *site, void *object)
 {
+    WEIR_ASSERT(weir__self->current != NULL, "W2: a fiber prepares its wait itself");
     w->type = type;
     w->fiber = weir__self->current;
     w->ctx = ctx;
@@ -108,8 +110,10 @@ static void arm_deadlines(struct weir__worker *w, struct weir__wait *wait, weir_
         weir__timer_arm(&w->wheel, &wait->timer,
                         weir_time_add(w->now, weir_ns(WEIR__WAIT_ENDLESS_NS)));
     struct weir__ctx *owner = c->deadline_owner;
-    if (owner != NULL && !weir__timer_armed(&owner->timer) && owner->reason == 0)
-        weir__timer_arm(&w->wheel, &owner->timer, owner->deadline);
+    if (owner == NULL || weir__timer_armed(&owner->timer) || owner->reason != 0)
+        return;
+    WEIR_ASSERT(owner->worker == w, "C1: whose deadline it is, is of the same worker");
+    weir__timer_arm(&w->wheel, &owner->timer, owner->deadline);
 }
 
 /* Takes `w` off its object's queue; false when a waker was faster. */
@@ -206,6 +210,7 @@ weir_err weir__park(struct weir__wait *wait, weir_time until)
     weir__list_push_back(&list_owner(w, wait->ctx)->waits, &wait->in_ctx);
     f->refused = 0;
     weir__fiber_park(wait);
+    WEIR_ASSERT(w->current == f, "F1: who goes on is the current one");
     weir__list_remove(&wait->in_ctx);
     if (WEIR_UNLIKELY(weir__timer_armed(&wait->timer)))
         weir__timer_disarm(&wait->timer);

@@ -24,7 +24,7 @@ static weir_uuid draw(unsigned version)
     do /* so few bytes come whole; only before the machine has any chance is there a wait */
         n = getrandom(u.bytes, sizeof u.bytes, 0);
     while (n < 0 && errno == EINTR);
-    WEIR_ASSERT(n == sizeof u.bytes, "sixteen random bytes come at once");
+    WEIR_ASSERT(n == sizeof u.bytes, "U1: sixteen random bytes come at once");
     u.bytes[6] = (uint8_t)(version << 4 | (u.bytes[6] & 15));
     u.bytes[8] = (uint8_t)(0x80 | (u.bytes[8] & 0x3f));
     return u;

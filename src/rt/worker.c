@@ -53,6 +53,7 @@ void weir__worker_wake(struct weir__worker *w)
 
 void weir__post(struct weir__worker *w, struct weir__task *t)
 {
+    WEIR_ASSERT(t->run != NULL, "M1: a message says what is to be done");
     weir__hands_over(t);
     t->next = atomic_load_explicit(&w->inbox, memory_order_relaxed);
     while (!atomic_compare_exchange_weak(&w->inbox, &t->next, t))
@@ -73,6 +74,7 @@ static void take_woken(struct weir__worker *w)
     }
     atomic_fetch_sub_explicit(&w->inbox_woken, count, memory_order_relaxed);
     for (; oldest != NULL; oldest = oldest->inbox_next) {
+        WEIR_ASSERT(oldest->worker == w, "W1: a wake arrives where its fiber is");
         weir__takes_over(oldest);
         weir__fiber_ready(oldest);
     }
@@ -82,6 +84,7 @@ static void take_tasks(struct weir__worker *w)
 {
     struct weir__task *t = atomic_exchange_explicit(&w->inbox, NULL, memory_order_acquire);
     struct weir__task *oldest = NULL;
+    WEIR_ASSERT(w->current == NULL, "M1: messages are handed out on the worker's own stack");
     while (t != NULL) {
         struct weir__task *next = t->next;
         t->next = oldest;
@@ -118,6 +121,7 @@ static void note_poll(struct weir__worker *w, weir_time now, uint64_t began_tick
 {
     uint64_t ticks = weir__ticks();
     bool has_slept = ticks - began_ticks > SLEPT_TICKS;
+    WEIR_ASSERT(now.ns >= w->polled_at.ns, "T4: a worker's clock does not go back");
     atomic_store_explicit(&w->is_sleeping, false, memory_order_relaxed);
     w->events_since = has_slept ? now : w->polled_at;
     w->late_after_ticks = (has_slept ? ticks : w->polled_ticks) + LATE_TICKS;
@@ -253,6 +257,7 @@ static void note_own_stack(struct weir__worker *w)
 
 void weir__worker_enter(struct weir__worker *w)
 {
+    WEIR_ASSERT(weir__self == NULL, "M2: a thread is one worker at a time");
     note_own_stack(w);
     weir__cells_enter();
     weir__self = w;
@@ -265,7 +270,9 @@ void weir__worker_enter(struct weir__worker *w)
 void weir__worker_leave(struct weir__worker *w)
 {
     WEIR_ASSERT(weir__list_empty(&w->fibers), "F1: a worker ends without fibers");
-    WEIR_ASSERT(weir__list_empty(&w->turn_ends), "E2: nothing is left to do at a turn's end");
+    WEIR_ASSERT(weir__list_empty(&w->turn_ends), "E4: nothing is left to do at a turn's end");
+    WEIR_ASSERT(weir__self == w && inbox_is_empty(w),
+                "M2: a worker's thread ends it, with no mail");
     weir__timer_disarm(&w->trim);
     weir__timer_disarm(&w->sweep);
     weir__timer_disarm(&w->deadlock);
@@ -281,6 +288,7 @@ void weir__worker_free(struct weir__worker *w)
 {
     if (w == NULL)
         return;
+    WEIR_ASSERT(weir__self != w, "M2: who is freed has been left");
     weir__fiber_drop_last(w);
     if (w->poller.state != NULL)
         w->poller.ops->fini(&w->poller);
