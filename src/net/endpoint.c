@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
+
 /* The part before the last colon, without the brackets of an IPv6 address. */
 static bool split(weir_str text, weir_str *host, int64_t *port)
 {
@@ -90,6 +92,7 @@ size_t weir__endpoint_format(const struct weir__endpoint *a, char out[WEIR__ENDP
 
 socklen_t weir__endpoint_to_kernel(const struct weir__endpoint *a, struct sockaddr_storage *out)
 {
+    WEIR_ASSERT(a->family == AF_INET || a->family == AF_INET6, "E1: an address has a family");
     memset(out, 0, sizeof *out);
     if (a->family == AF_INET) {
         struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(a->port)};

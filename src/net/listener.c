@@ -12,7 +12,9 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/un.h>
+#include <unistd.h>
 
+#include "base/assert.h"
 #include "os/sys.h"
 
 #define BACKLOG 4096
@@ -151,6 +153,7 @@ static int option_of(int fd, int name)
 /* Nobody but us has it from here on: not a child either. */
 static int take_inherited(int fd, const struct weir__listener_options *o, const char **why)
 {
+    WEIR_ASSERT(fd > STDERR_FILENO, "E3: the process's own three are no listeners");
     *why = "it is not open";
     int flags = weir__sys_fd_flags(fd);
     if (flags < 0)

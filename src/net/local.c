@@ -13,6 +13,7 @@
 #include <sys/file.h>
 #include <sys/un.h>
 
+#include "base/assert.h"
 #include "os/sys.h"
 
 #define PREFIX "unix:"
@@ -71,6 +72,7 @@ static int lock_folder(const char *path)
     char folder[WEIR__LOCAL_TEXT_MAX];
     const char *slash = strrchr(path, '/');
     size_t n = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+    WEIR_ASSERT(n < sizeof folder, "E2: a local socket's path fits where it is kept");
     memcpy(folder, n > 0 ? path : ".", n > 0 ? n : 1);
     folder[n > 0 ? n : 1] = '\0';
     int fd = weir__sys_open(folder, O_RDONLY | O_DIRECTORY, 0);
@@ -152,6 +154,8 @@ static int open_address(weir_str address, int mode, struct weir__local_file *fil
         err = weir__sys_bind(fd, (struct sockaddr *)&addr, len);
         *why = err == -EADDRINUSE ? "another process listens there" : strerror(-err);
     } else {
+        WEIR_ASSERT(address.len - strlen(PREFIX) < sizeof file->path,
+                    "E2: a local socket's path fits where it is kept");
         memcpy(file->path, path, address.len - strlen(PREFIX));
         err = bind_file(fd, &addr, len, mode, file, why);
     }

@@ -54,6 +54,8 @@ void weir__pool_close_resource(struct weir__pool_slot *slot, struct weir__ctx *c
     if (weir__pool_is_away(slot))
         weir__pool_fetch_to_close(slot, c);
     void *resource = slot->resource;
+    WEIR_ASSERT(resource != NULL, "P1: what is closed was open");
+    WEIR_ASSERT(slot->at == NULL || slot->at == weir__self, "P7: it is closed where it is");
     slot->resource = NULL;
     bool is_mine = begin_shield(local);
     pool->ops->close(pool->driver, local, resource);
@@ -103,6 +105,7 @@ weir_err weir__pool_open_resource(struct weir__pool_slot *slot, struct weir__ctx
     weir__lock_take(&pool->lock);
     WEIR_ASSERT(pool->stats.open <= pool->o.max_open, "P5: never more than may be open");
     if (err == WEIR_OK) {
+        WEIR_ASSERT(resource != NULL, "P1: what is open is something");
         slot->expires = weir__pool_end_of_life(pool, pool->o.max_lifetime, pool->stats.opened++);
         slot->resource = resource;
         slot->is_broken = false;
@@ -186,6 +189,8 @@ static const struct weir__owned_type lease_type = {.name = "lease",
 static void bind_lease(struct weir__pool_slot *slot, struct weir__ctx *c, const weir_site *site,
                        struct weir__owned *holder, struct weir__lease *lease)
 {
+    WEIR_ASSERT(slot->state == WEIR__SLOT_LEASED && slot->fiber == weir__self->current,
+                "P4: a lease is bound by the fiber that has it");
     lease->slot = slot;
     lease->turn = atomic_load_explicit(&slot->turn, memory_order_relaxed);
     slot->ctx = c;
@@ -206,6 +211,7 @@ static bool has_left(const struct weir__pool_slot *slot)
 /* One that has left another worker comes to this one. */
 static weir_err enter(struct weir__pool *pool, struct weir__pool_slot *slot, struct weir__ctx *c)
 {
+    WEIR_ASSERT(slot->at == NULL && slot->resource != NULL, "P7: what enters has left");
     weir__pool_sit(pool);
     weir__pool_set_place(slot, weir__self);
     return pool->ops->enter != NULL
@@ -224,6 +230,7 @@ static bool is_fresh(const struct weir__pool *pool, const struct weir__pool_slot
 static weir_err make_ready(struct weir__pool *pool, struct weir__pool_slot *slot,
                            struct weir__ctx *c)
 {
+    WEIR_ASSERT(slot->state == WEIR__SLOT_LEASED, "P5: what is made ready has its slot");
     if (slot->resource != NULL && is_expired(slot))
         weir__pool_close_resource(slot, c, WEIR_POOL_CLOSED_LIFETIME);
     if (has_left(slot)) {
@@ -315,6 +322,8 @@ struct weir__wait *weir__pool_settle(struct weir__pool_slot *slot)
         if (pool->is_member)
             weir__pool_give_room(pool);
     }
+    WEIR_ASSERT(pool->stats.idle + pool->stats.in_use <= pool->stats.open,
+                "P1: what is idle or lent is open");
     struct weir__wait *drainer = pool->stats.in_use == 0 ? pool->drainer : NULL;
     if (drainer != NULL)
         pool->drainer = NULL;
@@ -343,6 +352,7 @@ static bool may_stay(const struct weir__pool_slot *slot, weir_pool_closed *why)
 static void clean(struct weir__pool *pool, struct weir__pool_slot *slot)
 {
     struct weir__ctx *c = weir__ctx_local(slot->ctx);
+    WEIR_ASSERT(slot->state == WEIR__SLOT_LEASED, "P5: what is reset has its slot");
     if (pool->ops->reset == NULL) {
         slot->is_broken = true;
         return;
@@ -499,6 +509,7 @@ static void close_idle(struct weir__pool *pool, struct weir__ctx *c)
         if (node == NULL)
             break;
         struct weir__pool_slot *slot = WEIR_CONTAINER(node, struct weir__pool_slot, link);
+        WEIR_ASSERT(slot->state == WEIR__SLOT_IDLE, "P1: who is on `idle` is idle");
         slot->state = WEIR__SLOT_BUSY;
         pool->stats.idle--;
         weir__lock_give(&pool->lock);
@@ -540,6 +551,7 @@ weir_err weir__pool_close(struct weir__pool *pool, struct weir__ctx *c, weir_tim
 void weir__pool_unmake(struct weir__pool *pool)
 {
     WEIR_ASSERT(pool->stats.open == 0, "P1: a closed pool holds nothing");
+    WEIR_ASSERT(weir__list_empty(&pool->waiters), "P3: nobody is in line at a pool that ends");
     WEIR_ASSERT(!pool->keeper->is_posted, "P6: nothing is on its way to a pool that ends");
     weir__pool_unregister(pool);
 }

@@ -29,6 +29,7 @@ void weir__carrier_rouse(struct weir__carrier *k)
     struct weir__wait *rest = k->rest;
     if (rest == NULL)
         return;
+    WEIR_ASSERT(rest->fiber->worker == weir__self, "P10: its own worker rouses a carrier");
     k->rest = NULL;
     weir__wake(rest, WEIR_OK);
 }
@@ -141,6 +142,7 @@ static void release_open(struct weir__owned *o)
 static void tell_failure(struct weir__carrier *k, const struct weir__ctx *c, weir_err err)
 {
     struct weir__lane *lane = k->lane;
+    WEIR_ASSERT(k->is_opening && lane->opening > 0, "P13: what is being opened is counted");
     k->is_opening = false;
     lane->opening--;
     weir__counter_add(&seat_of(k)->n.open_errors, 1);
@@ -244,6 +246,7 @@ static void rest(struct weir__carrier *k, struct weir__ctx *c)
     struct weir__wait wait;
     while ((k->state == WEIR__CARRIER_OPEN || k->leases > 0) && weir__ctx_check(c) == WEIR_OK) {
         weir__wait_init(&wait, &rest_type, c, seat_of(k)->pool->site, k);
+        WEIR_ASSERT(k->rest == NULL, "P10: a carrier has one fiber");
         k->rest = &wait;
         (void)weir__park(&wait, next_due(k));
         look(k);

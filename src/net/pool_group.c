@@ -93,6 +93,7 @@ static struct weir__pool_waiter *lend_room(struct weir__pool *pool)
         return NULL;
     weir__list_remove(node);
     w->slot = WEIR_CONTAINER(node, struct weir__pool_slot, link);
+    WEIR_ASSERT(w->slot->state == WEIR__SLOT_EMPTY, "P1: who is on `empty` is empty");
     pool->stats.open++;
     weir__pool_lend(w->slot, w->wait.fiber, w->worker);
     if (!weir__list_empty(&pool->waiters) && !weir__list_empty(&pool->empty)) {
@@ -125,6 +126,7 @@ static struct weir__pool_member *pin(struct weir__pool_group *g, weir_str key)
     weir__lock_take(&g->lock);
     struct weir__pool_member *m = weir__map_get(&g->keys, key);
     if (m != NULL) {
+        WEIR_ASSERT(m->is_known, "P9: whom the map has is known");
         atomic_fetch_add_explicit(&m->pins, 1, memory_order_relaxed);
         weir__list_remove(&m->by_use);
         weir__list_push_front(&g->by_use, &m->by_use);
@@ -135,12 +137,14 @@ static struct weir__pool_member *pin(struct weir__pool_group *g, weir_str key)
 
 static void unpin(struct weir__pool_member *m)
 {
-    atomic_fetch_sub_explicit(&m->pins, 1, memory_order_release);
+    unsigned pins = atomic_fetch_sub_explicit(&m->pins, 1, memory_order_release);
+    WEIR_ASSERT(pins > 0, "P9: who unpins has pinned");
 }
 
 /* Under the pool's lock, or of one that nobody knows yet. */
 static void set_key(struct weir__pool_member *m, weir_str key)
 {
+    WEIR_ASSERT(key.len < sizeof m->bytes, "P9: a key has room where it is kept");
     memcpy(m->bytes, key.ptr, key.len);
     m->bytes[key.len] = '\0';
     m->key = (struct weir__pool_key){m->group->driver, {m->bytes, key.len}};
@@ -180,6 +184,7 @@ static struct weir__pool_member *make_member(struct weir__pool_group *g, weir_st
     weir__list_init(&m->hunger);
     weir__pool_keep(g->keeper, m->pool);
     weir__pool_register_held(m->pool);
+    WEIR_ASSERT(g->count < g->o.keys_max, "P9: no more pools than keys there may be");
     g->members[g->count++] = m;
     return m;
 }
@@ -259,6 +264,7 @@ static weir_err refuse_key(struct weir__pool_group *g, struct weir__ctx *c, cons
 static weir_err introduce(struct weir__pool_group *g, struct weir__pool_member *m)
 {
     weir__lock_take(&g->lock);
+    WEIR_ASSERT(!m->is_known, "P9: a pool that gets a key has none");
     weir__list_remove(&m->by_use);
     weir__list_push_front(&g->by_use, &m->by_use);
     weir_err err = weir__map_put(&g->keys, m->key.name, m);

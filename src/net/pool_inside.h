@@ -197,6 +197,7 @@ static inline void weir__pool_lend(struct weir__pool_slot *slot, struct weir__fi
                                    struct weir__worker *w)
 {
     struct weir__pool *pool = slot->pool;
+    WEIR_ASSERT(slot->state != WEIR__SLOT_LEASED, "P1: a slot is lent to one at a time");
     slot->state = WEIR__SLOT_LEASED;
     slot->fiber = f;
     slot->fiber_id = f->id;
@@ -229,6 +230,7 @@ static inline void weir__pool_end_lease(struct weir__pool_slot *slot)
     atomic_fetch_add_explicit(&slot->turn, 1, memory_order_relaxed);
     slot->fiber = NULL;
     atomic_store_explicit(&slot->holder, NULL, memory_order_relaxed);
+    WEIR_ASSERT(slot->pool->stats.in_use > 0, "P1: what comes back was counted as lent");
     slot->pool->stats.in_use--;
     if (slot->is_reported)
         slot->pool->stats.leaks_returned++;

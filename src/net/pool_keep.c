@@ -38,6 +38,7 @@ void weir__pool_report_wait(struct weir__pool_report *r, const struct weir__fibe
 static void copy_facts(struct weir__pool_report *r, const struct weir__pool_slot *slot,
                        const struct weir__owned *holder)
 {
+    WEIR_ASSERT(slot->state == WEIR__SLOT_LEASED, "P4: a lease's facts are read while it is one");
     r->kind = holder->type->name;
     r->site = slot->site;
     r->age = weir_time_sub(weir__self->now, slot->leased);
@@ -155,6 +156,7 @@ static weir_err keep(weir_ctx *c, void *arg);
 
 static void start_keeper(struct weir__pool_keeper *k)
 {
+    WEIR_ASSERT(weir__self == k->home && !k->is_keeping, "P15: a keeper has one fiber, at home");
     k->is_keeping = true;
     weir_err err = weir_go_at(k->site, weir__ctx_handle(k->ctx), keep, k, "pool keeper");
     if (err == WEIR_OK)
@@ -192,6 +194,7 @@ static void on_timer(struct weir__timer *t)
     struct weir__pool_keeper *k = WEIR_CONTAINER(t, struct weir__pool_keeper, timer);
     weir_time next = weir_never();
     bool has_work = false;
+    WEIR_ASSERT(weir__self == k->home, "P15: a keeper looks at home");
     for (struct weir__pool *pool = first_kept(k); pool != NULL; pool = pool->next_kept) {
         struct look l;
         look_after(k, pool, &l);
@@ -244,6 +247,7 @@ static struct weir__pool_slot *take_old(struct weir__pool *pool, weir_pool_close
 {
     for (struct weir__list *node = pool->idle.prev; node != &pool->idle; node = node->prev) {
         struct weir__pool_slot *slot = WEIR_CONTAINER(node, struct weir__pool_slot, link);
+        WEIR_ASSERT(slot->state == WEIR__SLOT_IDLE, "P1: who is on `idle` is idle");
         if (is_idle_too_long(pool, slot)) {
             *why = slot->expires.ns <= weir__self->now.ns ? WEIR_POOL_CLOSED_LIFETIME
                                                           : WEIR_POOL_CLOSED_IDLE;
@@ -287,6 +291,7 @@ static struct weir__pool_slot *take_empty(struct weir__pool *pool)
     struct weir__list *node = weir__list_pop_front(&pool->empty);
     WEIR_ASSERT(node != NULL, "P1: what is not open is on `empty`");
     struct weir__pool_slot *slot = WEIR_CONTAINER(node, struct weir__pool_slot, link);
+    WEIR_ASSERT(slot->state == WEIR__SLOT_EMPTY && slot->resource == NULL, "P1: empty");
     slot->state = WEIR__SLOT_BUSY;
     slot->worker = weir__self;
     pool->stats.open++;
@@ -317,6 +322,7 @@ static weir_err keep(weir_ctx *handle, void *arg)
 {
     struct weir__pool_keeper *k = arg;
     struct weir__ctx *c = weir__ctx_of(handle);
+    WEIR_ASSERT(k->is_keeping, "P15: a keeper's fiber was started");
     for (struct weir__pool *pool = first_kept(k); pool != NULL; pool = pool->next_kept) {
         while (weir__ctx_check(c) == WEIR_OK && (close_old(pool, c) || open_ahead(pool, c)))
             ;
@@ -345,6 +351,7 @@ static void end_keeper(struct weir__owned *o)
     struct weir__pool_keeper *k = WEIR_CONTAINER(o, struct weir__pool_keeper, end);
     while (is_awaited(k))
         weir__fiber_yield();
+    WEIR_ASSERT(!k->is_keeping, "P15: a keeper's fiber is joined before its end");
     weir__timer_disarm(&k->timer);
 }
 

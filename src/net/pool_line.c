@@ -29,6 +29,7 @@ struct weir__pool_waiter *weir__pool_first_in_line(struct weir__pool *pool)
     struct weir__list *first = weir__list_pop_front(&pool->waiters);
     if (first == NULL)
         return NULL;
+    WEIR_ASSERT(pool->stats.waiting > 0, "P3: who is in line is counted");
     pool->stats.waiting--;
     return waiter_of(first);
 }
@@ -39,6 +40,7 @@ static bool leave_line(struct weir__wait *w)
     weir__lock_take(&pool->lock);
     bool is_mine = !weir__list_empty(&w->in_object);
     if (is_mine) {
+        WEIR_ASSERT(pool->stats.waiting > 0, "P3: who is in line is counted");
         weir__list_remove(&w->in_object);
         pool->stats.waiting--;
     }
@@ -105,6 +107,7 @@ static const struct weir__wait_type wait_type = {.name = "pool",
 static void leave_for(struct weir__pool_waiter *w)
 {
     struct weir__pool_slot *slot = w->slot;
+    WEIR_ASSERT(slot->state == WEIR__SLOT_LEASED, "P3: who is served has the slot already");
     if (slot->resource == NULL || slot->at != weir__self || w->worker == weir__self)
         return;
     slot->pool->ops->leave(slot->pool->driver, slot->resource);
@@ -250,6 +253,7 @@ static weir_err stand_in_line(struct weir__pool *pool, struct weir__ctx *c,
     weir_time since = weir__self->now;
     weir_err err = weir__park(&w->wait, weir_time_add(since, pool->o.wait_max));
     weir_dur waited = weir_time_sub(weir__self->now, since);
+    WEIR_ASSERT(err != WEIR_OK || w->slot != NULL, "P3: who was woken so has a slot");
     weir__lock_take(&pool->lock);
     pool->stats.wait_ns += (uint64_t)waited.ns;
     if (err != WEIR_OK && err != WEIR_ECLOSED)
@@ -283,6 +287,7 @@ weir_err weir__pool_wait_in_line(struct weir__pool *pool, struct weir__ctx *c,
         return weir__wait_refused(weir__pool_refuse_deadlock(pool->stats.name, pool->o.max_open, c,
                                                              site, d.site, d.stack));
     }
+    WEIR_ASSERT(weir__list_empty(&pool->idle), "P2: nothing is idle before who is in line");
     weir__wait_init(&w.wait, &wait_type, c, site, pool);
     weir__list_push_back(&pool->waiters, &w.wait.in_object);
     pool->stats.waiting++;

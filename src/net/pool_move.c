@@ -31,6 +31,7 @@ static void settle_abandoned(struct weir__pool_slot *slot)
 {
     struct weir__pool *pool = slot->pool;
     weir__lock_take(&pool->lock);
+    WEIR_ASSERT(slot->fiber == NULL, "P4: who has given up has no lease");
     weir__pool_end_lease(slot);
     slot->idle_since = weir__self->now;
     struct weir__wait *next = weir__pool_settle(slot);
@@ -72,6 +73,7 @@ static bool give_up(struct weir__wait *w)
     weir__lock_take(&slot->pool->lock);
     bool is_mine = slot->mover == w;
     if (is_mine) {
+        WEIR_ASSERT(slot->state == WEIR__SLOT_LEASED, "P5: until it has left the slot is lent");
         slot->mover = NULL;
         slot->fiber = NULL;
     }
@@ -84,6 +86,8 @@ static weir_err fetch(struct weir__pool_slot *slot, struct weir__ctx *c, const w
 {
     struct weir__wait wait;
     struct weir__worker *at = slot->at;
+    WEIR_ASSERT(at != NULL && at != weir__self, "P7: only what is elsewhere is fetched");
+    WEIR_ASSERT(slot->mover == NULL, "P7: one fetches it at a time");
     weir__wait_init(&wait, type, c, site, slot);
     weir__lock_take(&slot->pool->lock);
     slot->mover = &wait;
@@ -143,6 +147,7 @@ static struct weir__pool_slot *take_mine(struct weir__pool *pool, bool *is_await
 static void leave_for_good(struct weir__pool *pool, struct weir__pool_slot *slot)
 {
     struct weir__wait *next = NULL;
+    WEIR_ASSERT(slot->at == weir__self && slot->resource != NULL, "P7: it leaves where it is");
     pool->ops->leave(pool->driver, slot->resource);
     weir__lock_take(&pool->lock);
     slot->at = NULL;

@@ -40,6 +40,7 @@ static void lend(struct weir__carrier *k, struct weir__share *s, struct weir__fi
     struct weir__seat_numbers *n = &k->lane->seat->n;
     WEIR_ASSERT(k->state == WEIR__CARRIER_OPEN && k->leases < k->room,
                 "P11: only who is open and has room gets a lease");
+    WEIR_ASSERT(s->carrier == NULL, "P11: a lease is of one carrier");
     s->carrier = k;
     s->fiber = f;
     s->fiber_id = f->id;
@@ -77,6 +78,7 @@ void weir__lane_eat(struct weir__lane *lane)
 {
     if (weir__list_empty(&lane->hunger))
         return;
+    WEIR_ASSERT(lane->seat->hungry_count > 0, "P12: who is hungry is counted");
     weir__list_remove(&lane->hunger);
     lane->seat->hungry_count--;
 }
@@ -216,6 +218,7 @@ static bool is_in_use(const struct weir__lane *lane)
 /* Nobody finds it any more; what it has open goes. */
 static void forget(struct weir__lane *lane)
 {
+    WEIR_ASSERT(lane->is_known && lane->pins == 0, "P14: only a key that nobody wants goes");
     (void)weir__map_remove(&lane->seat->lanes, (weir_str){lane->key, lane->key_bytes});
     weir__list_remove(&lane->by_use);
     weir__gauge_add(&lane->seat->n.keys, -1);
@@ -286,8 +289,10 @@ static struct weir__lane *find_lane(struct weir__seat *seat, struct weir__ctx *c
         weir__list_remove(&lane->by_use);
         weir__list_push_front(&seat->by_use, &lane->by_use);
     }
-    if (lane != NULL)
-        lane->pins++;
+    if (lane == NULL)
+        return NULL;
+    WEIR_ASSERT(lane->is_known && lane->seat == seat, "P14: whom the map has is known");
+    lane->pins++;
     return lane;
 }
 
@@ -322,6 +327,7 @@ static void end_seat(struct weir__owned *o)
 static void sit(struct weir__seat *seat, struct weir__ctx *c)
 {
     static const struct weir__owned_type type = {.name = "pool seat", .release = end_seat};
+    WEIR_ASSERT(seat->ctx == NULL && seat->open == 0, "P10: a seat is taken once");
     seat->ctx = c;
     weir__own(c, &seat->owned, &type, seat->pool->site);
 }
@@ -379,6 +385,7 @@ weir_err weir__shared_pool_acquire(struct weir__shared_pool *pool, struct weir__
     if (WEIR_UNLIKELY(lane == NULL))
         return weir__wait_refused(err);
     err = take(lane, c, site, share);
+    WEIR_ASSERT(lane->pins > 0, "P14: a lane stays for who is on the way to a lease");
     lane->pins--;
     if (WEIR_UNLIKELY(err != WEIR_OK))
         return err;

@@ -5,7 +5,7 @@
  *
  * A carrier lives on one worker, and so do all of its leases (P10): every worker has carriers,
  * lines and bounds of its own, and no lock is taken. A fiber gets a lease of the first carrier of
- * its worker that has room; another one is opened only when all are full. Pools by key are built in:
+ * its worker that has room; another one is opened only when all are full. Keys are built in:
  * a pool without keys has the empty one. Why it is done so: docs/design/pools.md.
  */
 #ifndef WEIR_NET_POOL_SHARED_H

@@ -84,6 +84,7 @@ static bool is_all(const struct weir__lane *lane, share_test *test, const void *
             return false;
         seen += other->open;
     }
+    WEIR_ASSERT(seen <= seat->open, "P13: what its keys have is what a worker has");
     return seen == seat->open;
 }
 
@@ -168,6 +169,7 @@ static bool leave_line(struct weir__wait *w)
     struct weir__lane *lane = w->object;
     if (weir__list_empty(&w->in_object))
         return false;
+    WEIR_ASSERT(lane->waiting > 0, "P12: who is in line is counted");
     weir__list_remove(&w->in_object);
     lane->waiting--;
     weir__gauge_add(&lane->seat->n.waiting, -1);

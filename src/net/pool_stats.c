@@ -43,6 +43,7 @@ void weir__pool_stats(struct weir__pool *pool, weir_pool_stats *out)
 {
     weir__lock_take(&pool->lock);
     *out = pool->stats;
+    WEIR_ASSERT(out->idle + out->in_use <= out->open, "P1: what is idle or lent is open");
     weir__lock_give(&pool->lock);
 }
 

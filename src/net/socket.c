@@ -56,6 +56,7 @@ static void release(struct weir__owned *o)
     if (weir__busy_end(&s->busy, false))
         weir__stream_close(&s->stream);
     weir__busy_await(&s->busy, 0);
+    WEIR_ASSERT(!s->is_receiving && !s->is_sending, "S5: a socket goes when no call is inside");
 }
 
 static void describe(const struct weir__owned *o, weir_buf *out)
@@ -309,6 +310,7 @@ weir_err weir_socket_send(weir_ctx *c, weir_socket *s, const void *bytes, size_t
     if (err < 0)
         return err;
     err = send_all(ctx, s, bytes, size);
+    WEIR_ASSERT(s->is_sending, "S1: nobody else was the sender meanwhile");
     s->is_sending = false;
     weir__busy_leave(&s->busy);
     return err;

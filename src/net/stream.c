@@ -114,6 +114,7 @@ static ssize_t recv_through(struct weir__ctx *c, struct weir__stream *s, void *b
         if (s->layer == NULL)
             return -EBADF; /* closed while it waited */
         ssize_t n = s->layer->ops->recv(s, buf, len);
+        WEIR_ASSERT(n < 0 || (size_t)n <= len, "S4: a layer gives no more than there is room for");
         if (n != -EAGAIN)
             return n;
         struct weir__op op = {.kind = WEIR__OP_READABLE, .fd = &s->fd};
@@ -153,6 +154,7 @@ weir_err weir__stream_await_room(struct weir__ctx *c, struct weir__stream *s, we
     s->fd.ready &= (uint8_t)~WEIR__WRITABLE;
     s->sender = weir__self->current;
     err = (weir_err)weir__io(c, &op, until);
+    WEIR_ASSERT(s->sender == weir__self->current, "S1: who waits for room is the sender");
     s->sender = NULL;
     return err;
 }
@@ -169,6 +171,7 @@ weir_err weir__stream_send(struct weir__ctx *c, struct weir__stream *s, const vo
         struct iovec rest = {(char *)(uintptr_t)buf + *sent, len - *sent};
         ssize_t n =
             rest.iov_len > 0 ? weir__stream_try_send(s, &rest, 1) : weir__stream_try_flush(s);
+        WEIR_ASSERT(n < 0 || (size_t)n <= rest.iov_len, "S4: no more is taken than was given");
         if (n == -EAGAIN)
             err = weir__stream_await_room(c, s, until);
         else if (n < 0)
