@@ -285,6 +285,7 @@ weir_err weir__pool_acquire(struct weir__pool *pool, struct weir__ctx *c, const 
         weir__pool_kick(pool);
     if (WEIR_UNLIKELY(err != WEIR_OK))
         return err;
+    WEIR_ASSERT(slot->fiber == weir__self->current, "P3: who goes on has what it was given");
     bool is_ready = is_fresh(pool, slot);
     if (WEIR_UNLIKELY(!is_ready) && weir__pool_is_away(slot))
         err = weir__pool_fetch(slot, c, site);

@@ -256,6 +256,7 @@ static void rest(struct weir__carrier *k, struct weir__ctx *c)
 static void enter_service(struct weir__carrier *k)
 {
     struct weir__seat *seat = seat_of(k);
+    WEIR_ASSERT(k->leases == 0, "P11: nobody has a lease of what was not open");
     k->opened = k->idle_since = weir__self->now;
     k->expires = weir__pool_end_of_life(seat->pool, seat->pool->o.each.max_lifetime,
                                         weir__counter_read(&seat->n.opened));

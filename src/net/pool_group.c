@@ -75,6 +75,8 @@ static struct weir__pool_member *take_hungry(struct weir__pool_group *g)
     weir__lock_take(&g->lock);
     if (open_of(g) < g->o.open_max && !weir__list_empty(&g->hungry)) {
         m = WEIR_CONTAINER(weir__list_pop_front(&g->hungry), struct weir__pool_member, hunger);
+        WEIR_ASSERT(m->group == g && atomic_load(&g->hungry_count) > 0,
+                    "P8: who hungers is counted");
         atomic_fetch_sub_explicit(&g->hungry_count, 1, memory_order_relaxed);
         add_open(g, 1);
     }
@@ -290,6 +292,7 @@ static struct weir__pool_member *add(struct weir__pool_group *g, struct weir__ct
         return NULL;
     }
     bool is_full = g->count == g->o.keys_max;
+    WEIR_ASSERT(g->keys.len <= g->count, "P9: each key has a pool of its own");
     m = is_full ? take_from_oldest(g, key) : make_member(g, key);
     if (m == NULL)
         *err = is_full ? refuse_key(g, c, site) : -ENOMEM;
@@ -353,6 +356,8 @@ static void release_group(struct weir__owned *o)
     struct weir__pool_group *g = WEIR_CONTAINER(o, struct weir__pool_group, owned);
     (void)weir__pool_group_close(g, g->ctx, weir_never());
     for (uint32_t i = 0; i < g->count; i++) {
+        WEIR_ASSERT(atomic_load(&g->members[i]->pins) == 0,
+                    "P9: nobody is on the way to what ends");
         weir__pool_unmake(g->members[i]->pool);
         free_for(g, g->members[i]->pool);
         free_for(g, g->members[i]);

@@ -172,6 +172,7 @@ static void start_keeper(struct weir__pool_keeper *k)
 static void look_after(const struct weir__pool_keeper *k, struct weir__pool *pool, struct look *l)
 {
     weir__lock_take(&pool->lock);
+    WEIR_ASSERT(pool->keeper == k, "P15: a pool has one keeper");
     pool->is_kicked = false;
     look(pool, l);
     bool has_reason = pool->stats.open > 0 || pool->retry_at.ns > weir__self->now.ns;
@@ -212,6 +213,7 @@ static void on_timer(struct weir__timer *t)
 /* On the home worker: a look at the next tick. */
 static void look_soon(struct weir__pool_keeper *k)
 {
+    WEIR_ASSERT(weir__self == k->home, "P15: a keeper's timer is of its home worker");
     if (k->ctx != NULL)
         weir__timer_arm(&k->home->wheel, &k->timer, weir__self->now);
 }
@@ -380,6 +382,7 @@ struct weir__pool_keeper *weir__pool_keeper_new(struct weir__ctx *c, const weir_
 
 void weir__pool_keep(struct weir__pool_keeper *k, struct weir__pool *pool)
 {
+    WEIR_ASSERT(pool->keeper == NULL, "P15: a pool has one keeper");
     pool->keeper = k;
     pool->is_asleep = true;
     pool->next_kept = atomic_load_explicit(&k->first, memory_order_relaxed);

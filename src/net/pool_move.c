@@ -20,6 +20,8 @@
 void weir__pool_set_place(struct weir__pool_slot *slot, struct weir__worker *at)
 {
     weir__lock_take(&slot->pool->lock);
+    WEIR_ASSERT(slot->state >= WEIR__SLOT_LEASED,
+                "P7: what changes its place is in somebody's hands");
     slot->at = at;
     weir__lock_give(&slot->pool->lock);
 }
@@ -49,6 +51,7 @@ static void on_departure(struct weir__task *t)
     struct weir__pool_slot *slot = WEIR_CONTAINER(t, struct weir__pool_slot, departure);
     struct weir__pool *pool = slot->pool;
     WEIR_ASSERT(slot->at == weir__self, "P7: it leaves where it is");
+    WEIR_ASSERT(slot->state >= WEIR__SLOT_LEASED, "P5: what is being fetched has its slot");
     pool->ops->leave(pool->driver, slot->resource);
     weir__lock_take(&pool->lock);
     struct weir__wait *mover = slot->mover;
@@ -178,6 +181,7 @@ static void end_seat(struct weir__owned *o)
 void weir__pool_sit(struct weir__pool *pool)
 {
     static const struct weir__owned_type type = {.name = "pool seat", .release = end_seat};
+    WEIR_ASSERT(pool->moves, "P7: only what can leave has seats");
     struct weir__pool_seat *seat = &pool->seats[weir__self->index];
     if (weir__self->index == 0 || weir__is_owned(&seat->owned))
         return;

@@ -44,6 +44,8 @@ void weir__lane_fail(struct weir__lane *lane, weir_err err, const weir_error *e)
 {
     struct weir__shared_waiter *w;
     while ((w = weir__lane_first_in_line(lane)) != NULL) {
+        WEIR_ASSERT(w->wait.object == lane && w->share->carrier == NULL,
+                    "P12: who waits has nothing");
         raise_failure(lane, &w->wait, err, e);
         w->has_failed = true;
         weir__wake(&w->wait, err);

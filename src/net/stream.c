@@ -39,6 +39,7 @@ static struct weir__layer *take(struct weir__stream *s)
 weir_err weir__stream_attach(struct weir__stream *s, struct weir__detached d,
                              void (*on_ready)(struct weir__fd *fd, unsigned ready))
 {
+    WEIR_ASSERT(d.num >= 0, "S3: what a worker takes in has not ended");
     *s = (struct weir__stream){.layer = NULL};
     put(s, d.layer);
     return weir__fd_watch(&s->fd, d.num, on_ready);

@@ -82,6 +82,7 @@ static bool add_slab(struct weir__worker *w)
     slab->next = all->slabs;
     all->slabs = slab;
     all->slots += SLAB_ALARMS;
+    WEIR_ASSERT(all->slots <= ALARMS_MAX, "A2: a worker has no more slots than it may");
     for (size_t i = SLAB_ALARMS; i-- > 0;) {
         slab->alarms[i].turn = 1;
         slab->alarms[i].worker = w;

@@ -87,6 +87,7 @@ static void give(struct weir__worker *w, struct weir__ctx *c)
 
 void weir__ctx_drain_free(struct weir__worker *w)
 {
+    WEIR_ASSERT(w == weir__self, "C2: its worker gives its idle contexts away");
     while (w->free_ctxs != NULL) {
         struct weir__ctx *c = w->free_ctxs;
         w->free_ctxs = c->next_free;
@@ -256,6 +257,8 @@ void weir__ctx_cancel(struct weir__ctx *top, weir_reason reason)
             c = c->parent;
             continue;
         }
+        WEIR_ASSERT(next->parent == c && c->reason != WEIR_REASON_NONE,
+                    "C1: what is above cancels with its reason");
         cancel_one(next, c->reason);
         c = next;
         next = first_alive(c->children.next, &c->children);
@@ -346,6 +349,8 @@ void weir__ctx_await_fibers(struct weir__ctx *c, const weir_site *site)
 
 void weir__ctx_await_children(struct weir__ctx *c)
 {
+    WEIR_ASSERT(c == weir__self->root && !c->awaits_children,
+                "C4: a root's end waits for contexts");
     if (c->fibers == 0 && weir__list_empty(&c->children))
         return;
     c->awaits_children = true;

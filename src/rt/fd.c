@@ -3,6 +3,7 @@
  */
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "os/sys.h"
 #include "rt/context.h"
 #include "rt/outside.h"
@@ -16,7 +17,9 @@ struct adopted {
 
 static void release(struct weir__owned *o)
 {
-    weir__sys_close(WEIR_CONTAINER(o, struct adopted, owned)->fd);
+    int fd = WEIR_CONTAINER(o, struct adopted, owned)->fd;
+    WEIR_ASSERT(fd > STDERR_FILENO, "I3: the process's own three are nobody's to close");
+    weir__sys_close(fd);
 }
 
 static void describe(const struct weir__owned *o, weir_buf *out)

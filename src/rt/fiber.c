@@ -135,6 +135,7 @@ static inline struct weir__fiber *take_idle(struct weir__worker *w)
     struct weir__list *node = weir__list_pop_front(&w->free_fibers);
     if (WEIR_UNLIKELY(node == NULL))
         return create(w);
+    WEIR_ASSERT(w->free_fiber_count > 0, "F1: as many are on the free list as are counted");
     if (--w->free_fiber_count < w->free_fiber_low)
         w->free_fiber_low = w->free_fiber_count;
     return WEIR_CONTAINER(node, struct weir__fiber, in_run);
@@ -253,6 +254,8 @@ static inline void look_at_stack(const struct weir__fiber *f)
  */
 static inline void leave(struct weir__worker *w, struct weir__fiber *f)
 {
+    WEIR_ASSERT(f->state != WEIR__FIBER_RUNNING,
+                "F1: who gives its worker away is ready, or waits");
     look_at_stack(f);
     leave_exceptions(w, f);
     struct weir__fiber *next = w->burst > 0 ? next_ready(w) : NULL;
@@ -333,6 +336,7 @@ void weir__fiber_trim(struct weir__worker *w, size_t keep)
 void weir__fiber_cool(struct weir__fiber *f)
 {
     struct weir__stack s = weir__fiber_slot(f);
+    WEIR_ASSERT(f->state != WEIR__FIBER_RUNNING, "F4: pages of who runs are its own");
     if (WEIR_UNLIKELY(WEIR__IS_POISONING || weir__is_watched)) {
         weir__sanitizer_stack_is_over(s.lo, f->sp);
         return; /* frames that are gone lie in bytes that must not be looked at */

@@ -95,6 +95,7 @@ static void *in_copy(const struct weir__fiber *f, char *copy, const void *p)
  */
 static void move_record(struct weir__fiber *f, struct weir__wait *from, struct weir__wait *to)
 {
+    WEIR_ASSERT(f->wait == from, "H1: one record of a wait is known at a time");
     weir__list_replace(&from->in_ctx, &to->in_ctx);
     weir__list_replace(&from->timer.link, &to->timer.link);
     weir__list_init(&to->in_object);
@@ -109,6 +110,7 @@ static bool hide(struct weir__fiber *f, char *copy)
     weir__lock_take(&lock);
     bool is_hidden = weir__stack_hide(&s, f);
     if (is_hidden) {
+        WEIR_ASSERT(f->frozen == NULL, "H1: a stack has one copy");
         f->frozen = copy;
         f->is_shown = false;
     }
@@ -179,6 +181,7 @@ static void note_awake(struct weir__fiber *f)
 {
     if (!f->is_hibernating)
         return;
+    WEIR_ASSERT(f->worker == weir__self, "H3: its worker counts who hibernates");
     f->is_hibernating = false;
     weir__count(&f->worker->stats.fibers_hibernating, -1);
 }
@@ -244,6 +247,7 @@ bool weir__hibernate_is_local(const struct weir__fiber *f, const void *p)
 
 static void show_for_others(struct weir__fiber *f)
 {
+    WEIR_ASSERT(f->frozen != NULL, "H1: who is shown to others has a copy");
     f->is_shared = true;
     show(f);
     if (f->worker == weir__self)

@@ -18,6 +18,8 @@ static bool is_reading(unsigned kind)
 static struct weir__wait **slot_of(const struct weir__wait *w)
 {
     struct weir__fd *fd = w->object;
+    WEIR_ASSERT(w->type >= io_types && w->type <= &io_types[WEIR__OP_WRITABLE],
+                "I1: who waits for a descriptor has an operation on it");
     return is_reading((unsigned)(w->type - io_types)) ? &fd->reader : &fd->writer;
 }
 
@@ -136,6 +138,7 @@ weir_err weir__fd_watch_shared(struct weir__fd *fd, int num,
 weir_err weir__fd_again(struct weir__fd *fd)
 {
     struct weir__poller *p = &weir__self->poller;
+    WEIR_ASSERT(fd->is_watched, "I2: what is to be told of again is watched");
     return p->ops->again(p, fd);
 }
 
@@ -249,6 +252,7 @@ weir_err weir__wait_fd(struct weir__ctx *c, int num, unsigned events, weir_time 
     op.kind = (events & WEIR__WRITABLE) != 0 ? WEIR__OP_WRITABLE : WEIR__OP_READABLE;
     op.fd = &fd;
     ssize_t n = weir__io(c, &op, until);
+    WEIR_ASSERT(fd.reader == NULL && fd.writer == NULL, "I1: nobody waits for what is given back");
     (void)weir__fd_unwatch(&fd);
     return n < 0 ? (weir_err)n : WEIR_OK;
 }

@@ -393,6 +393,7 @@ void weir__log_last_words(struct weir__log_line *l, weir_dur patience)
 struct weir__log_stats weir__log_stats(void)
 {
     weir__lock_take(&all.lock);
+    WEIR_ASSERT(all.tail - all.head <= RING, "D1: no more waits than the ring has");
     struct weir__log_stats s = {all.lines, all.dropped, (size_t)(all.tail - all.head)};
     weir__lock_give(&all.lock);
     return s;

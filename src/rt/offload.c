@@ -214,6 +214,7 @@ static void on_turn(struct weir__timer *t)
         else
             end_simulated(next);
     }
+    WEIR_ASSERT(pool->busy <= pool->threads_max, "O2: no more calls run than threads may");
     pthread_mutex_unlock(&pool->mutex);
 }
 

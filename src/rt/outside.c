@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "os/symbol.h"
 #include "rt/log.h"
 #include "rt/places.h"
@@ -75,6 +76,7 @@ void weir__outside_run(void (*fn)(void *arg), void *arg)
     struct weir__worker *w = weir__self;
     weir__self = NULL;
     fn(arg);
+    WEIR_ASSERT(weir__self == NULL, "V2: what runs outside leaves the thread as it was");
     weir__self = w;
 }
 

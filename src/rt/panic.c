@@ -232,6 +232,7 @@ static _Unwind_Reason_Code stop_at_catch(int version, _Unwind_Action actions,
     if ((!is_on_fiber || sp < (uintptr_t)k->regs[WEIR__CATCH_SP]) &&
         (actions & _UA_END_OF_STACK) == 0)
         return _URC_NO_REASON;
+    WEIR_ASSERT(r->catcher == k, "P1: a panic arrives where it goes");
     caught = r->info;
     give_records(k);
     if (weir__has_asan())
@@ -241,6 +242,7 @@ static _Unwind_Reason_Code stop_at_catch(int version, _Unwind_Action actions,
 
 static WEIR_NORETURN void unwind(struct record *r, struct weir__fiber *f)
 {
+    WEIR_ASSERT(r->catcher == innermost(f), "P1: a panic goes to the innermost recovery point");
     count(f);
     memset(&r->exception, 0, sizeof r->exception);
     r->exception.exception_cleanup = swallowed;
@@ -383,6 +385,7 @@ static weir_err raise_panic(const struct weir__panic_info *info, struct weir__ct
 
 void weir__panic_record(struct weir__ctx *c, const struct weir__panic_info *info)
 {
+    WEIR_ASSERT(c->worker == weir__self, "C2: its worker writes a context's record");
     c->error = NULL;
     (void)raise_panic(info, c, "%s", info->message);
     log_panic(c, weir__self->current->name, info);

@@ -142,6 +142,7 @@ static void end_root(void *arg)
 static void start_end_root(struct weir__task *t)
 {
     struct weir__worker *w = WEIR_CONTAINER(t, struct weir__worker, end);
+    WEIR_ASSERT(w == weir__self, "M1: a message arrives at the worker that it was sent to");
     weir__fiber_start_last(w, end_root, w, "end of the worker", w->root);
 }
 
@@ -165,6 +166,7 @@ static void run_main(void *arg)
     struct weir__run *run = arg;
     run->result = run->main(weir__ctx_handle(run->rt->app), run->arg);
     end_all_roots(run);
+    WEIR_ASSERT(weir__self->index == 0, "E1: the application ends on the first worker, the last");
     run->rt->app->is_ok = run->result == WEIR_OK;
     weir__ctx_end(run->rt->app);
     weir__self->is_stopping = true;
@@ -184,6 +186,7 @@ static void *worker_thread(void *arg)
 static weir_err start_thread(struct weir__worker *w)
 {
     char name[16];
+    WEIR_ASSERT(w->index > 0, "E2: the first worker has the thread that is there");
     snprintf(name, sizeof name, "weir-%u", w->index);
     return weir__thread_start(&w->thread, WEIR__THREAD_OPEN, name, WORKER_STACK, worker_thread, w);
 }
@@ -237,6 +240,7 @@ static weir_err start_main(struct weir__run *run)
 /* What weir__run_begin does first is undone. */
 static void leave(struct weir__runtime *rt)
 {
+    WEIR_ASSERT(weir__self == rt->workers[0], "M2: the first worker's thread begins and ends it");
     weir__fault_leave_thread();
     for (unsigned i = 0; i < rt->worker_count; i++)
         weir__ctx_give_root(rt->workers[i]);

@@ -295,6 +295,7 @@ bool weir__scope_left_since(uint64_t seq, const weir_site **site)
     bool has_jumped = false;
     for (struct weir__ctx *c = weir__self->current->scope; c != NULL && c->seq > seq;
          c = c->outer_scope) {
+        WEIR_ASSERT(c->opener == weir__self->current, "C5: the chain has a fiber's own scopes");
         if (!c->is_unwound) {
             has_jumped = true;
             *site = c->site;
@@ -308,6 +309,7 @@ bool weir__scope_left_since(uint64_t seq, const weir_site **site)
 void weir__scope_must_be_in(const struct weir__fiber *f, const void *sp)
 {
     struct weir__ctx *c = f->scope;
+    WEIR_ASSERT(c->is_scope, "C5: the chain has scopes alone");
     if (WEIR_LIKELY(c->is_unwound || (const char *)sp <= (const char *)c->opened_sp))
         return;
     const weir_site *site = c->site;

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -96,6 +97,8 @@ weir_err weir__signals_open(const struct weir__signal *signals, int count, int *
     for (int i = 0; i < count; i++) {
         if (signals[i].is_kept_ignored && is_ignored(signals[i].number))
             continue;
+        WEIR_ASSERT(signals[i].number > 0 && signals[i].number <= UINT8_MAX,
+                    "G2: a signal's number is a byte of the pipe");
         handle(signals[i].number, forward);
         sigaddset(&set, signals[i].number);
     }

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "base/assert.h"
 #include "os/lock.h"
 #include "rt/log.h"
 
@@ -21,6 +22,7 @@ static struct {
 static bool is_new(const weir_site *site)
 {
     weir__lock_take(&told.lock);
+    WEIR_ASSERT(told.count <= PLACES_MAX, "K2: no more places than there are entries for");
     bool is_known = told.count == PLACES_MAX;
     for (size_t i = 0; i < told.count && !is_known; i++)
         is_known = told.places[i] == site;

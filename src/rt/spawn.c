@@ -71,6 +71,7 @@ static void run_child(void *arg)
 {
     struct weir__fiber *f = arg;
     struct weir__child *ch = &f->child;
+    WEIR_ASSERT(f->ctx == ch->ctx && ch->ctx->opener == f, "C5: a fiber begins in its own context");
     ch->err = ch->fn(weir__ctx_handle(ch->ctx), ch->arg);
     end_child(f);
 }
@@ -175,6 +176,7 @@ weir_err weir_join_as(weir_ctx *handle, weir_join_mode mode)
 /* Detached work outlives its request: a copy, the bytes of the request's id included. */
 static void take_origin(struct weir__ctx *c, const struct weir__origin *from)
 {
+    WEIR_ASSERT(c->origin == NULL, "C6: what is below a root works for no request yet");
     if (from == NULL)
         return;
     c->own_origin = *from;

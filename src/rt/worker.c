@@ -184,6 +184,7 @@ static bool is_poll_due(const struct weir__worker *w)
 /* One turn; inlined where a worker lives, since an idle request takes several. */
 static inline __attribute__((always_inline)) bool turn(struct weir__worker *w)
 {
+    WEIR_ASSERT(w->current == NULL, "M1: a worker's turn is on its own stack");
     take_inbox(w);
     do {
         w->burst = BURST;
@@ -219,6 +220,7 @@ static void on_search(struct weir__timer *t)
 
 struct weir__worker *weir__worker_new(struct weir__runtime *rt, unsigned index)
 {
+    WEIR_ASSERT(index < rt->worker_count, "E2: a worker is one of those that there are");
     struct weir__worker *w = weir__memalign(64, sizeof *w);
     if (w == NULL)
         return NULL;
