@@ -7,8 +7,10 @@
 
 #include "base/alloc.h"
 #include "net/pool_shared_inside.h"
+#include "rt/runtime.h"
 #include "rt/panic.h"
 #include "watch/watch.h"
+#include <weir/chan.h>
 
 #define NOW_MS() (weir_now().ns / 1000000)
 
@@ -554,6 +556,60 @@ static void test_nobody_waits_for_itself(void **state)
     run(waits_for_itself);
 }
 
+/* One has the only lease and waits for the other, which waits for a lease: detached, so a tree. */
+struct pair {
+    struct peer *p;
+    weir_chan *done;
+    weir_err *results;
+};
+
+static weir_err wants_one(weir_ctx *c, void *arg)
+{
+    struct pair *pair = arg;
+    struct weir__share s = {.broken = NULL};
+    pair->results[1] = SHARE(c, pair->p, "", &s);
+    weir_error_clear(c);
+    return WEIR_OK;
+}
+
+static weir_err holds_the_only_one(weir_ctx *c, void *arg)
+{
+    struct pair *pair = weir_new(c, struct pair);
+    struct weir__share s = {.broken = NULL};
+    int n;
+    *pair = *(struct pair *)arg;
+    pair->done = weir_chan_new(c, int, 0);
+    assert_int_equal(SHARE(c, pair->p, "", &s), WEIR_OK);
+    WEIR_SCOPE(group, c);
+    assert_int_equal(WEIR_GO(group, wants_one, pair), WEIR_OK);
+    pair->results[0] = weir_chan_recv(c, pair->done, &n);
+    weir__share_release(&s);
+    return WEIR_OK;
+}
+
+static weir_err lends_to_a_deadlock(weir_ctx *c, void *arg)
+{
+    static weir_err results[2];
+    struct peer *p = arg;
+    weir_ctx *app = weir__ctx_handle(weir__self->runtime->app);
+    struct pair pair = {.p = p, .results = results};
+    p->room = 1;
+    assert_non_null(POOL(app, p, .each = {.max_open = 1, .wait_max = weir_sec(20)}));
+    results[0] = results[1] = 1;
+    assert_int_equal(weir_detach(c, holds_the_only_one, &pair, sizeof pair), WEIR_OK);
+    pass(c, 500);
+    assert_int_equal(results[0], WEIR_EDEADLK);
+    assert_int_equal(results[1], WEIR_EDEADLK);
+    assert_int_equal(shared_stats(p).leases, 0);
+    return WEIR_OK;
+}
+
+static void test_a_tree_that_waits_for_its_own_lease(void **state)
+{
+    (void)state;
+    run(lends_to_a_deadlock);
+}
+
 /* --- what time does --------------------------------------------------------------------------- */
 
 static weir_err grows_old(weir_ctx *c, void *arg)
@@ -727,6 +783,7 @@ int main(void)
         cmocka_unit_test(test_a_driver_that_panics_costs_an_error),
         cmocka_unit_test(test_a_full_line_refuses),
         cmocka_unit_test(test_nobody_waits_for_itself),
+        cmocka_unit_test(test_a_tree_that_waits_for_its_own_lease),
         cmocka_unit_test(test_age_idleness_and_leases_kept_too_long),
         cmocka_unit_test(test_the_key_used_least_recently_goes),
         cmocka_unit_test(test_the_hungry_get_room_in_turn),
