@@ -3,8 +3,9 @@
  * application and router, with weir_mw_recover as the only middleware. Written against the public
  * headers alone, as a user's would be.
  *
- *     server --port P --workers N [--db FILE]
+ *     server --port P --workers N [--db FILE] [--tls-port P2 --tls-cert FILE --tls-key FILE]
  *
+ * With a TLS port the same is served there with that certificate.
  * FILE is a SQLite database with the table world(id INTEGER PRIMARY KEY, randomnumber INTEGER) of
  * 10,000 rows; it is made when it is missing. Without --db the routes /db, /queries and /rows are
  * not there. bench/anchors/gin has the same routes and answers. All other options are the
@@ -149,13 +150,14 @@ static void add_store(weir_app *app, struct store *s)
 /* --- start ------------------------------------------------------------------------------------ */
 
 struct arguments {
-    long port, workers;
-    const char *db;
+    long port, workers, tls_port;
+    const char *db, *tls_cert, *tls_key;
 };
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: server --port P --workers N [--db FILE]\n");
+    fprintf(stderr, "usage: server --port P --workers N [--db FILE] [--tls-port P2 --tls-cert FILE "
+                    "--tls-key FILE]\n");
     exit(2);
 }
 
@@ -175,6 +177,9 @@ static struct arguments read_arguments(int argc, char **argv)
     static const struct option known[] = {{"port", required_argument, NULL, 'p'},
                                           {"workers", required_argument, NULL, 'w'},
                                           {"db", required_argument, NULL, 'd'},
+                                          {"tls-port", required_argument, NULL, 'P'},
+                                          {"tls-cert", required_argument, NULL, 'c'},
+                                          {"tls-key", required_argument, NULL, 'k'},
                                           {0}};
     struct arguments a = {.port = 8080, .workers = 1};
     int option;
@@ -189,6 +194,15 @@ static struct arguments read_arguments(int argc, char **argv)
         case 'd':
             a.db = optarg;
             break;
+        case 'P':
+            a.tls_port = number(optarg, 0, 65535);
+            break;
+        case 'c':
+            a.tls_cert = optarg;
+            break;
+        case 'k':
+            a.tls_key = optarg;
+            break;
         default:
             usage();
         }
@@ -202,10 +216,13 @@ int main(int argc, char **argv)
 {
     struct arguments a = read_arguments(argc, argv);
     struct store s = {.path = a.db};
-    char listen[32];
+    char listen[32], tls_listen[32];
     snprintf(listen, sizeof listen, "127.0.0.1:%ld", a.port);
-    weir_app *app = weir_app_new(1, argv, .name = "bench", .listen = listen, .admin = "off",
-                                 .workers = a.workers, .start = open_store, .arg = &s);
+    snprintf(tls_listen, sizeof tls_listen, "127.0.0.1:%ld", a.tls_port);
+    weir_app *app =
+        weir_app_new(1, argv, .name = "bench", .listen = listen, .admin = "off",
+                     .workers = a.workers, .start = open_store, .arg = &s, .tls_listen = tls_listen,
+                     .tls_cert = a.tls_cert, .tls_key = a.tls_key);
     weir_use(app, weir_mw_recover);
     weir_get(app, "/plaintext", plaintext);
     weir_get(app, "/json", hello);

@@ -107,6 +107,23 @@ typedef struct weir_app_options {
     int64_t fibers_max;         /* in the process; 1,000,000 */
     int64_t detached_max;       /* background work a worker; 1,000 */
 
+    /*
+     * HTTPS beside `listen`: "auto" (default), where tls_cert is given; "dev", with a certificate
+     * for localhost by an authority that is made for this machine, and a line that says how to
+     * trust it; "off". The files are read again at SIGHUP, and looked at every minute; connections
+     * that stand keep what they have.
+     */
+    const char *tls;
+    const char *tls_listen;    /* where; as `listen`; ":8443" */
+    const char *tls_cert;      /* a certificate, then those that vouch for it (PEM) */
+    const char *tls_key;       /* its key (PEM), without a password */
+    const char *tls_staple;    /* an answer of OCSP for it (DER), made outside; default: none */
+    const char *tls_min;       /* "1.2" (default), "1.3" */
+    const char *tls_ciphers;   /* of 1.2, in OpenSSL's words; default: ECDHE with AEAD */
+    const char *tls_client;    /* certificates of clients: "none" (default), "ask", "require" */
+    const char *tls_client_ca; /* who may have signed them (PEM) */
+    const char *tls_dev_dir;   /* the folder in which tls=dev keeps its authority; default: $HOME */
+
     /* How names are found (<weir/socket.h>); both files are read again after 5 s. */
     const char
         *resolv_conf;  /* "/etc/resolv.conf"; a server may have a port there: "10.0.0.1:5353" */

@@ -227,6 +227,7 @@ static int run_runtime(weir_app *app)
     int status = has_begun ? 0 : cannot_start(app, app->rt->message, "");
     weir__app_let_go(app);
     weir__runtime_free(app->rt);
+    weir__app_tls_close(app);
     return has_begun ? status_of(app, err, say_stopped(app, err < 0)) : status;
 }
 

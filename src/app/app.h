@@ -15,6 +15,7 @@
 #include "base/metric.h"
 #include "conf/option.h"
 #include "http/http.h"
+#include "net/tls_dev.h"
 #include "rt/reload.h"
 #include "rt/runtime.h"
 #include "watch/foreign.h"
@@ -54,6 +55,10 @@ struct weir_app {
 
     struct weir__runtime *rt;
     struct weir__app_listener traffic, admin;
+    struct weir__tls_server *tls; /* NULL: no HTTPS; lives until the workers have ended */
+    struct weir__tls_pair tls_pair;
+    struct weir__tls_dev tls_dev;
+    char tls_url[WEIR__LOCAL_TEXT_MAX];
     atomic_int state;                 /* weir__app_state */
     atomic_bool is_serving;           /* traffic.server stands, and is up; till it is freed */
     struct weir__metrics metrics;     /* what the rooms have added; read by the admin's worker */
@@ -140,6 +145,17 @@ void weir__app_let_go(weir_app *app);
 weir_err weir__app_listen(struct weir__app_listener *l, const struct weir__http_server_options *o,
                           struct weir__web *web, struct weir__runtime *rt, const char *where,
                           char *message, size_t size);
+
+/*
+ * tls.c: HTTPS. Its options, and their mistakes; its listener, beside what the server of the
+ * traffic listens on already, before that starts, and nothing when it is off; the watch of its
+ * files; the end.
+ */
+void weir__app_tls_options(weir_app *app);
+void weir__app_tls_check(weir_app *app);
+weir_err weir__app_tls_listen(weir_app *app, char *message, size_t size);
+weir_err weir__app_tls_watch(weir_app *app, weir_ctx *c);
+void weir__app_tls_close(weir_app *app);
 
 /* serve.c: what runs on it may end for so long, and is then cancelled. Fiber. */
 void weir__app_close(struct weir__http_server *s, struct weir__ctx *c, weir_dur patience);

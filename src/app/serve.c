@@ -93,6 +93,8 @@ static weir_err open_traffic(weir_app *app, struct weir__ctx *c)
     bool is_inherited = app->settings.listen == app->inherited.traffic;
     for (int i = 0; err == WEIR_OK && is_inherited && i < app->inherited.more_count; i++)
         err = listen_on_more(app, app->inherited.more[i], message, sizeof message);
+    if (err == WEIR_OK)
+        err = weir__app_tls_listen(app, message, sizeof message);
     if (err < 0) {
         tell(app, message);
         return err;
@@ -144,12 +146,16 @@ static weir_err start_all(weir_app *app, weir_ctx *handle, struct weir__ctx *c)
     if (atomic_load(&app->state) != WEIR__APP_STARTING)
         return WEIR_OK; /* it is to end already: nobody is let in */
     err = open_traffic(app, c);
+    if (err == WEIR_OK)
+        err = weir__app_tls_watch(app, handle);
     return err == WEIR_OK ? weir__app_audit_start(app, c) : err;
 }
 
 static void say_ready(weir_app *app)
 {
     printf("%s listens on %s", app->settings.name, app->traffic.url);
+    if (app->tls != NULL)
+        printf(", %s", app->tls_url);
     if (app->admin.server != NULL)
         printf(", admin on %s", app->admin.url);
     printf("\n");

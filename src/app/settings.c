@@ -158,6 +158,7 @@ static size_t add_options(weir_app *app)
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         weir__option_add(&app->options, &table[i], &app->mistakes);
+    weir__app_tls_options(app);
     size_t own = app->options.count;
     add_own(app);
     return own;
@@ -186,6 +187,7 @@ void weir__app_read_settings(weir_app *app)
         return;
     weir__options_read(&app->options, app->argc, app->argv, &app->mistakes);
     check_slips(app, own);
+    weir__app_tls_check(app);
     weir__name_files_at(app->settings.resolv_conf, app->settings.hosts);
 }
 

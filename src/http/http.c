@@ -14,3 +14,9 @@ struct weir__http_server *weir__http_server_new(struct weir__runtime *rt,
     };
     return weir__server_new(rt, options, app, &versions);
 }
+
+const char *const *weir__http_protocols(void)
+{
+    static const char *const protocols[] = {"http/1.1", NULL};
+    return protocols;
+}

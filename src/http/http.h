@@ -15,4 +15,7 @@ struct weir__http_server *weir__http_server_new(struct weir__runtime *rt,
                                                 const struct weir__http_server_options *options,
                                                 const struct weir__http_app *app);
 
+/* What a server of TLS says it speaks (ALPN), best first, NULL at the end. */
+const char *const *weir__http_protocols(void);
+
 #endif
