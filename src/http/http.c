@@ -17,6 +17,6 @@ struct weir__http_server *weir__http_server_new(struct weir__runtime *rt,
 
 const char *const *weir__http_protocols(void)
 {
-    static const char *const protocols[] = {"http/1.1", NULL};
-    return protocols;
+    static const char *const protocols[] = {"h2", "http/1.1", NULL};
+    return WEIR_HTTP2 ? protocols : protocols + 1;
 }
