@@ -20,6 +20,8 @@ enum {
     TLV_HEAD = 3,
     TLV_CRC32C = 3,
     UNIX_BYTES = 216,
+    SHORTEST = 15, /* "PROXY UNKNOWN" and its CRLF */
+    BLANKS = 5,    /* in a line with addresses */
 };
 
 const char *weir__proxy_error_text(int err)
@@ -240,4 +242,32 @@ int weir__proxy_parse(weir_str bytes, struct weir__proxy_header *out)
     if (bytes.len == 0)
         return 0;
     return bytes.ptr[0] == 'P' ? parse_line(bytes, out) : parse_bytes(bytes, out);
+}
+
+/* ---- how much is missing ---- */
+
+/* Of a line: each blank that is missing has a byte behind it, and CRLF ends it. */
+static size_t missing_of_line(weir_str bytes)
+{
+    static const char unknown[] = "PROXY UNKNOWN";
+    size_t blanks = 0;
+    if (bytes.ptr[bytes.len - 1] == '\r')
+        return 1;
+    if (agrees(bytes, unknown, sizeof unknown - 1))
+        return 2;
+    for (size_t i = 0; i < bytes.len; i++)
+        blanks += bytes.ptr[i] == ' ';
+    return blanks < BLANKS ? 2 * (BLANKS - blanks) + 2 : 2;
+}
+
+size_t weir__proxy_missing(weir_str bytes)
+{
+    if (bytes.len < SHORTEST)
+        return SHORTEST - bytes.len;
+    if (bytes.ptr[0] == 'P')
+        return missing_of_line(bytes);
+    if (bytes.len < HEAD)
+        return HEAD - bytes.len;
+    size_t len = HEAD + be16((const unsigned char *)bytes.ptr + 14);
+    return len > bytes.len ? len - bytes.len : 1;
 }

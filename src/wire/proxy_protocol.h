@@ -39,4 +39,11 @@ struct weir__proxy_header {
  */
 int weir__proxy_parse(weir_str bytes, struct weir__proxy_header *out);
 
+/*
+ * How many bytes may be received without taking any from behind the header, whose beginning `bytes`
+ * are, as far as weir__proxy_parse has returned 0 for them. At least 1. What is behind it may be
+ * TLS, so it stays in the kernel; that takes three receives for version 2.
+ */
+size_t weir__proxy_missing(weir_str bytes);
+
 #endif

@@ -48,6 +48,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         int now = parse(data, n, &part);
         bool is_agreed = rc > 0 ? now == (n >= (size_t)rc ? rc : 0) : now == 0 || now == rc;
         FUZZ_CHECK(is_agreed, "%d of %zu bytes, %d of all", now, n, rc);
+        if (now == 0) {
+            size_t missing = weir__proxy_missing((weir_str){(const char *)data, n});
+            FUZZ_CHECK(missing > 0 && (rc <= 0 || n + missing <= (size_t)rc), "%zu at %zu of %d",
+                       missing, n, rc);
+        }
         FUZZ_CHECK(now <= 0 || is_same(&h, &part), "another header in %zu bytes", n);
     }
     if (rc > 0 && !h.is_local)

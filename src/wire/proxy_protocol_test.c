@@ -84,10 +84,31 @@ static void headers_are_read_and_what_follows_is_left(void **state)
             int rc = parse(good[i].bytes, n, &h);
             if (rc != 0)
                 fail_msg("row %zu, %zu bytes: %s", i, n, weir__proxy_error_text(rc));
+            size_t missing = weir__proxy_missing((weir_str){good[i].bytes, n});
+            assert_true(missing > 0 && n + missing <= good[i].len);
         }
         memcpy(more, good[i].bytes, good[i].len);
         memcpy(more + good[i].len, "GET /", 5);
         assert_int_equal(parse(more, good[i].len + 5, &h), good[i].len);
+    }
+}
+
+/* Received by what is missing, nothing behind it is taken, in a bounded number of receives. */
+static void headers_are_received_exactly(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        struct weir__proxy_header h;
+        size_t n = 0, receives = 0;
+        int rc = 0;
+        while (rc == 0) {
+            n += weir__proxy_missing((weir_str){good[i].bytes, n});
+            rc = parse(good[i].bytes, n, &h);
+            receives++;
+        }
+        assert_int_equal(rc, good[i].len);
+        assert_int_equal(n, good[i].len);
+        assert_true(receives <= (good[i].bytes[0] == 'P' ? 50 : 3));
     }
 }
 
@@ -199,6 +220,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(headers_are_read_and_what_follows_is_left),
+        cmocka_unit_test(headers_are_received_exactly),
         cmocka_unit_test(local_sockets_have_no_address),
         cmocka_unit_test(what_is_wrong_has_its_error),
         cmocka_unit_test(a_line_without_an_end_is_not_waited_for),
