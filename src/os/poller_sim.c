@@ -53,6 +53,7 @@ static struct {
     int accept_err, accept_errs;                  /* so many accepts fail with it */
     bool (*may_pass)(weir_time until, void *arg); /* asked before the clock moves; may be NULL */
     void *may_pass_arg;
+    struct sockaddr_storage accepts_from;
     bool holds_connects;
     int (*decide_connect)(const struct sockaddr_storage *addr); /* may be NULL */
 } sim;
@@ -427,7 +428,12 @@ static int64_t sim_wall(struct weir__poller *p)
     return t.tv_sec * 1000000000LL + sim.now.ns % 1000000000LL;
 }
 
-static ssize_t sim_accept(int num)
+void weir__sim_accepts_from(const struct sockaddr_storage *addr)
+{
+    sim.accepts_from = addr != NULL ? *addr : (struct sockaddr_storage){0};
+}
+
+static ssize_t sim_accept(int num, struct sockaddr_storage *from)
 {
     struct sim_socket *l = get(num);
     if (l == NULL || !l->is_listener)
@@ -441,6 +447,8 @@ static ssize_t sim_accept(int num)
     int first = l->backlog[0];
     memmove(l->backlog, l->backlog + 1, (size_t)--l->backlog_len * sizeof l->backlog[0]);
     existing(first)->is_held = true;
+    if (from != NULL)
+        *from = sim.accepts_from;
     return first;
 }
 
@@ -538,7 +546,7 @@ static ssize_t once(struct weir__op *op)
     case WEIR__OP_SENDV:
         return put_vector(op);
     case WEIR__OP_ACCEPT:
-        return sim_accept(fd->num);
+        return sim_accept(fd->num, op->u.addr.addr);
     case WEIR__OP_CONNECT:
         return sim_connect(fd->num, op->u.addr.addr);
     case WEIR__OP_READABLE:

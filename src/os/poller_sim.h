@@ -22,6 +22,9 @@ void weir__sim_socketpair(int out[2], size_t capacity);
 int weir__sim_listen(void); /* the number is also the port to dial */
 int weir__sim_connect(int listener, size_t capacity);
 
+/* Whom connections are from that are accepted from now on; NULL, as at first: nobody is named. */
+void weir__sim_accepts_from(const struct sockaddr_storage *addr);
+
 /*
  * A simulated listening socket that takes datagrams on the same port too. With weir__fd_watch its
  * readiness is told as any other's; `take` gives a datagram that has come and who sent it, or
