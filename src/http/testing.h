@@ -100,6 +100,18 @@ static void serve_sleep(struct weir__exchange *x, struct rig *rig)
         (void)say(x, 200, WEIR_S("slept"));
 }
 
+/* Whom it is from, and how long it may take in all. */
+static void serve_client(struct weir__exchange *x)
+{
+    char ip[WEIR__ENDPOINT_TEXT_MAX], text[128];
+    struct weir__endpoint client;
+    weir__exchange_client(x, &client);
+    (void)weir__endpoint_format_ip(&client, ip);
+    int64_t ms = weir_time_sub(x->ctx->deadline, x->began).ns / 1000000;
+    int n = snprintf(text, sizeof text, "%s port %u in %lld ms", ip, client.port, (long long)ms);
+    (void)say(x, 200, (weir_str){text, (size_t)n});
+}
+
 static void serve_cut(struct weir__exchange *x, bool has_left)
 {
     (void)weir__exchange_begin(x, 200, WEIR_S("text/plain"), -1);
@@ -201,6 +213,8 @@ static void serve(struct weir__exchange *x, void *arg)
         serve_tunnel(x, rig, false);
     else if (AT("/tunnel-apart"))
         serve_tunnel(x, rig, true);
+    else if (AT("/client"))
+        serve_client(x);
     else if (AT("/empty"))
         (void)say(x, 204, WEIR_S("must not be sent"));
     else if (AT("/reset"))

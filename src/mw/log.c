@@ -10,12 +10,12 @@
 /* Of what a client chooses the length of, so that nothing behind it is lost (a line has 4 KiB). */
 enum { METHOD_BYTES = 64, PATH_BYTES = 1024 };
 
-static void add_peer(struct weir__log_line *line, const struct weir__endpoint *peer)
+static void add_client(struct weir__log_line *line, const struct weir__endpoint *client)
 {
     char text[WEIR__ENDPOINT_TEXT_MAX];
-    if (peer == NULL || peer->family == 0)
+    if (client->family == 0)
         return;
-    weir__log_str(line, "client", (weir_str){text, weir__endpoint_format_ip(peer, text)});
+    weir__log_str(line, "client", (weir_str){text, weir__endpoint_format_ip(client, text)});
 }
 
 static void write_line(const struct weir__request *r)
@@ -36,7 +36,7 @@ static void write_line(const struct weir__request *r)
     weir__log_int(&line, "bytes_out", (int64_t)s.bytes_out);
     if (s.is_cut)
         weir__log_int(&line, "cut", 1);
-    add_peer(&line, s.peer);
+    add_client(&line, &s.client);
     weir__log_end(&line);
 }
 

@@ -53,10 +53,11 @@ weir_str weir_request_ip(weir_ctx *c)
 {
     WEIR__FIBERS_ONLY((weir_str){NULL, 0});
     char text[WEIR__ENDPOINT_TEXT_MAX];
-    const struct weir__endpoint *peer = weir__exchange_peer(weir__request_of(c)->x);
-    if (peer == NULL || peer->family == 0)
+    struct weir__endpoint client;
+    weir__exchange_client(weir__request_of(c)->x, &client);
+    if (client.family == 0)
         return absent;
-    weir_str s = {text, weir__endpoint_format_ip(peer, text)};
+    weir_str s = {text, weir__endpoint_format_ip(&client, text)};
     return weir_strdup(c, s);
 }
 

@@ -38,6 +38,6 @@ void weir__request_summarise(const struct weir__request *r, struct weir__request
         .bytes_in = x->bytes_in,
         .bytes_out = x->bytes_out,
         .is_cut = weir__exchange_is_begun(x) && !weir__exchange_is_whole(x),
-        .peer = weir__exchange_peer(x),
     };
+    weir__exchange_client(x, &out->client);
 }

@@ -271,8 +271,8 @@ struct weir__request_summary {
     weir_err err;
     weir_dur latency;
     uint64_t bytes_in, bytes_out;
-    bool is_cut; /* the response was begun and not ended */
-    const struct weir__endpoint *peer;
+    bool is_cut;                  /* the response was begun and not ended */
+    struct weir__endpoint client; /* weir__exchange_client */
 };
 void weir__request_summarise(const struct weir__request *r, struct weir__request_summary *out);
 

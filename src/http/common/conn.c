@@ -56,9 +56,14 @@ void weir__conn_open(struct weir__http_worker *home, struct weir__detached d,
                      const struct weir__endpoint *peer, struct weir__tls_server *tls)
 {
     struct weir__http_conn *c = enter(home, d, peer);
-    if (c != NULL && tls != NULL)
-        weir__hello_begin(c, tls);
-    else if (c != NULL && home->is_drained)
+    if (c == NULL)
+        return;
+    bool is_proxied = home->server->options.is_proxied && weir__peer_is_trusted(c);
+    if (is_proxied)
+        weir__proxied_begin(c, tls);
+    else if (tls != NULL)
+        weir__hello_begin(c, tls, false);
+    if (home->is_drained && (is_proxied || tls == NULL))
         weir__conn_drain(c);
 }
 

@@ -229,8 +229,36 @@ void weir__conn_rest(struct weir__http_conn *c, bool has_begun);
 
 /* --- a connection's handshake: hello.c -------------------------------------------------------- */
 
-/* A connection that was just taken in is TLS: its versions come after its handshake. */
-void weir__hello_begin(struct weir__http_conn *c, struct weir__tls_server *tls);
+/*
+ * A connection that was just taken in is TLS: its versions come after its handshake. `is_ready`:
+ * the client's part of that may be there already, and no event will tell of it.
+ */
+void weir__hello_begin(struct weir__http_conn *c, struct weir__tls_server *tls, bool is_ready);
+
+/* --- behind a proxy: proxied.c ---------------------------------------------------------------- */
+
+/*
+ * Its peer, who is trusted, begins with a header of the PROXY protocol; then TLS goes on, or HTTP
+ * where `tls` is NULL.
+ */
+void weir__proxied_begin(struct weir__http_conn *c, struct weir__tls_server *tls);
+
+/* The peer is one whose word is taken. */
+bool weir__peer_is_trusted(const struct weir__http_conn *c);
+
+/* Makes the deadline what a trusted peer says is left of its own, if that is earlier. */
+void weir__exchange_heed_caller(struct weir__exchange *x);
+
+static inline bool weir__anybody_is_trusted(const struct weir__http_worker *home)
+{
+    return WEIR_UNLIKELY(home->server->options.trusted.count != 0);
+}
+
+/*
+ * A line for what never became a request, so that no middleware sees it. Whoever sends rubbish does
+ * not fill the log: a few lines a second, then their number. `status` 0: there was no answer.
+ */
+void weir__log_refused(struct weir__http_conn *c, int status, const char *why);
 
 /* --- one request: serve.c --------------------------------------------------------------------- */
 

@@ -47,6 +47,8 @@ void weir__exchange_limit_time(struct weir__exchange *x, weir_dur timeout)
     c->deadline = is_own ? deadline : parent->deadline;
     c->deadline_owner = is_own ? c : parent->deadline_owner;
     x->timeout = timeout;
+    if (weir__anybody_is_trusted(x->home))
+        weir__exchange_heed_caller(x);
 }
 
 /* Not more often than makes a difference: for each of the contexts below that costs a store. */

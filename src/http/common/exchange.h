@@ -233,12 +233,18 @@ weir_str weir__exchange_header(const struct weir__exchange *x, weir_str name);
 /* Who is at the other end of the connection; family 0 when unknown. */
 const struct weir__endpoint *weir__exchange_peer(const struct weir__exchange *x);
 
+/*
+ * Whom the request is from: the peer, or whom peers that are trusted have named (server options
+ * `trusted`, `is_forwarded`). Port 0 where it is not known. While the head is there.
+ */
+void weir__exchange_client(const struct weir__exchange *x, struct weir__endpoint *out);
+
 /* The time that the response's Date says, in seconds of Unix. */
 int64_t weir__exchange_date(const struct weir__exchange *x);
 
 /*
- * Its time limit in place of the server's; below 0: none. Before anything waits in its context, so
- * that no timer is armed for another one yet.
+ * Its time limit in place of the server's; below 0: none. What a trusted caller has left still
+ * holds. Before anything waits in its context, so that no timer is armed for another one yet.
  */
 void weir__exchange_limit_time(struct weir__exchange *x, weir_dur timeout);
 

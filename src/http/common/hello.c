@@ -143,14 +143,18 @@ static const struct weir__http_version hello_version = {
     .each = each,
 };
 
-void weir__hello_begin(struct weir__http_conn *c, struct weir__tls_server *tls)
+void weir__hello_begin(struct weir__http_conn *c, struct weir__tls_server *tls, bool is_ready)
 {
     c->version = &hello_version;
     c->state = WEIR__CONN_HEAD;
     hello_of(c)->until = weir__idle_after(c->home, c->home->head_ticks);
     weir__idle_due(c, hello_of(c)->until);
-    if (weir__tls_accept(&c->stream, tls) < 0)
+    if (weir__tls_accept(&c->stream, tls) < 0) {
         weir__conn_close(c);
-    else if (c->home->is_drained)
+        return;
+    }
+    if (c->home->is_drained)
         drain(c);
+    if (is_ready)
+        on_ready(c);
 }

@@ -55,10 +55,13 @@ void weir__exchange_refuse(struct weir__exchange *x, int status, const char *why
 void weir__exchange_answer(struct weir__exchange *x)
 {
     const struct weir__http_app *app = &x->home->server->app;
-    if (WEIR_UNLIKELY(x->is_refused))
+    if (WEIR_UNLIKELY(x->is_refused)) {
         weir__response_refuse(x, x->refused_status, x->refused_why);
-    else
-        app->serve(x, app->arg);
+        return;
+    }
+    if (weir__anybody_is_trusted(x->home))
+        weir__exchange_heed_caller(x);
+    app->serve(x, app->arg);
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */
@@ -106,14 +109,10 @@ static void answer_for_it(struct weir__exchange *x)
         weir__exchange_abort(x);
 }
 
-/*
- * A line for a head that never became a request: no middleware sees it, so no access log has it.
- * Whoever sends rubbish does not fill the log: LINES a second, then their number.
- */
-static void log_refused(const struct weir__exchange *x)
+void weir__log_refused(struct weir__http_conn *c, int status, const char *why)
 {
     enum { LINES = 5 };
-    struct weir__http_worker *home = x->home;
+    struct weir__http_worker *home = c->home;
     char ip[WEIR__ENDPOINT_TEXT_MAX];
     if (home->refused_tick != home->tick) {
         home->refused_tick = home->tick;
@@ -128,11 +127,11 @@ static void log_refused(const struct weir__exchange *x)
         return;
     struct weir__log_line line;
     weir__log_begin(&line, WEIR_LOG_INFO, WEIR_S("refused"), NULL, NULL);
-    weir__log_int(&line, "status", x->status);
-    weir__log_str(&line, "reason", weir_str_from(x->refused_why));
-    if (x->conn->peer.family != 0)
-        weir__log_str(&line, "client",
-                      (weir_str){ip, weir__endpoint_format_ip(&x->conn->peer, ip)});
+    if (status != 0)
+        weir__log_int(&line, "status", status);
+    weir__log_str(&line, "reason", weir_str_from(why));
+    if (c->peer.family != 0)
+        weir__log_str(&line, "client", (weir_str){ip, weir__endpoint_format_ip(&c->peer, ip)});
     if (home->refused_unsaid > 0)
         weir__log_int(&line, "others", home->refused_unsaid);
     home->refused_unsaid = 0;
@@ -158,7 +157,7 @@ void weir__exchange_settle(struct weir__exchange *x)
         answer_for_it(x);
     count(x);
     if (WEIR_UNLIKELY(x->is_refused))
-        log_refused(x);
+        weir__log_refused(x->conn, x->status, x->refused_why);
     if (app->done != NULL)
         app->done(x, app->arg);
     x->ctx->is_ok = x->status < 500 && !x->has_failed && x->ctx->reason == WEIR_REASON_NONE;

@@ -8,6 +8,7 @@
 #include "http/common/exchange.h"
 #include "net/listener.h"
 #include "rt/runtime.h"
+#include "wire/ip.h"
 
 /* Zero means the default; for time-outs and requests_max a value below 0 means "none". */
 struct weir__http_server_options {
@@ -22,11 +23,15 @@ struct weir__http_server_options {
     weir_dur idle_timeout;    /* 75 s between requests */
     weir_dur handler_timeout; /* 30 s: the deadline of the request's context */
     weir_dur linger_timeout;  /* 30 s for a client to end after its last answer; <0: no lingering */
-    uint64_t linger_bytes_max; /* 256 MiB: what it may send meanwhile, thrown away */
-    int64_t requests_max;      /* 10,000 on a connection */
-    uint32_t connections_max;  /* 100,000 in all; past it 503 */
-    uint32_t backlog;          /* 4096 */
-    bool is_half_close_served; /* a client that shuts its sending side is not yet gone */
+    uint64_t linger_bytes_max;  /* 256 MiB: what it may send meanwhile, thrown away */
+    int64_t requests_max;       /* 10,000 on a connection */
+    uint32_t connections_max;   /* 100,000 in all; past it 503 */
+    uint32_t backlog;           /* 4096 */
+    bool is_half_close_served;  /* a client that shuts its sending side is not yet gone */
+    struct weir__cidrs trusted; /* peers whose word is taken for what follows; none */
+    bool is_proxied;            /* they begin with a header of the PROXY protocol */
+    bool is_forwarded;          /* they name the client in Forwarded, not X-Forwarded-For */
+    weir_str deadline_field;    /* in which they say what is left to their callers; absent: none */
 };
 
 /* How a server's requests are answered. Called in the request's fiber, its context ready. */
