@@ -128,6 +128,30 @@ typedef struct weir_app_options {
     const char
         *resolv_conf;  /* "/etc/resolv.conf"; a server may have a port there: "10.0.0.1:5353" */
     const char *hosts; /* "/etc/hosts" */
+
+    /*
+     * Peers whose word is taken, as balancers and services of one's own: networks, "10.0.0.0/8,
+     * fd00::/8", single addresses, "unix" for those of a local socket; at most 64. Default: nobody.
+     * Whoever else sends what follows is not believed.
+     */
+    const char *trusted;
+    /*
+     * They begin each connection with a header of HAProxy's PROXY protocol, version 1 or 2, and the
+     * connection is from whom that says. One without is closed, with a line in the log.
+     */
+    bool proxy_protocol;
+    /*
+     * Where they name the client, whom weir_request_ip and the access log then tell:
+     * "x-forwarded-for" (default) or "forwarded" (RFC 7239). One of the two: a proxy that adds to
+     * the one passes the other on as the client wrote it.
+     */
+    const char *client_field;
+    /*
+     * The header in which they say how many milliseconds of their own deadline are left: 1 to 9
+     * digits. The request's deadline is that, where it is earlier than the service's. As weir_http
+     * sends it: "Weir-Deadline-Ms" (default); "off": none.
+     */
+    const char *deadline_header;
 } weir_app_options;
 
 /*

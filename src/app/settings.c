@@ -30,6 +30,23 @@ static const char *check_admin(const char *text)
     return "off, or an address as --listen has";
 }
 
+static const char *const client_fields[] = {"x-forwarded-for", "forwarded", NULL};
+
+static const char *check_trusted(const char *text)
+{
+    struct weir__cidrs nets;
+    weir_str bad;
+    if (weir__cidrs_parse(weir_str_from(text), &nets, &bad) == WEIR_OK)
+        return NULL;
+    return "networks and addresses, 10.0.0.0/8,fd00::/8,127.0.0.1,unix; at most 64, and no bits "
+           "set beside a network's";
+}
+
+static const char *check_field(const char *text)
+{
+    return weir__http_name_is_valid(weir_str_from(text)) ? NULL : "off, or a header's name";
+}
+
 static void default_text(const char **value, const char *text)
 {
     *value = *value != NULL ? *value : text;
@@ -77,6 +94,9 @@ static void set_defaults(weir_app_options *s, char **argv)
     default_number(&s->detached_max, 1000);
     default_text(&s->resolv_conf, "/etc/resolv.conf");
     default_text(&s->hosts, "/etc/hosts");
+    default_text(&s->trusted, "");
+    default_text(&s->client_field, client_fields[0]);
+    default_text(&s->deadline_header, "Weir-Deadline-Ms");
 }
 
 /* Those of the program, each as large as it was when that was compiled. */
@@ -155,6 +175,14 @@ static size_t add_options(weir_app *app)
          .max = 1000000},
         {"resolv-conf", "which name servers are asked", .text = &s->resolv_conf},
         {"hosts", "names that are known without asking", .text = &s->hosts},
+        {"trusted", "peers whose word is taken, 10.0.0.0/8,unix; none", .text = &s->trusted,
+         .check = check_trusted},
+        {"proxy-protocol", "they begin each connection with its header",
+         .toggle = &s->proxy_protocol},
+        {"client-field", "where they name the client", .text = &s->client_field,
+         .one_of = client_fields},
+        {"deadline-header", "where they say how many ms they will wait, or off",
+         .text = &s->deadline_header, .check = check_field},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         weir__option_add(&app->options, &table[i], &app->mistakes);
@@ -178,6 +206,15 @@ static void check_slips(weir_app *app, size_t own)
     }
 }
 
+/* What makes no sense without the other. */
+static void check_pairs(weir_app *app)
+{
+    const weir_app_options *s = &app->settings;
+    if (s->proxy_protocol && s->trusted[0] == '\0')
+        weir__mistake(&app->mistakes, "proxy_protocol: nobody is trusted to send it; name the "
+                                      "proxies in trusted, as 10.0.0.0/8");
+}
+
 void weir__app_read_settings(weir_app *app)
 {
     set_defaults(&app->settings, app->argv);
@@ -188,6 +225,7 @@ void weir__app_read_settings(weir_app *app)
     weir__options_read(&app->options, app->argc, app->argv, &app->mistakes);
     check_slips(app, own);
     weir__app_tls_check(app);
+    check_pairs(app);
     weir__name_files_at(app->settings.resolv_conf, app->settings.hosts);
 }
 
@@ -213,7 +251,14 @@ void weir__app_server_options(const weir_app *app, struct weir__http_server_opti
         .connections_max = (uint32_t)s->connections_max,
         .requests_max = s->requests_max,
         .is_half_close_served = s->half_close,
+        .is_proxied = s->proxy_protocol,
+        .is_forwarded = strcmp(s->client_field, client_fields[1]) == 0,
     };
+    weir_str bad;
+    weir_err err = weir__cidrs_parse(weir_str_from(s->trusted), &out->trusted, &bad);
+    WEIR_ASSERT(err == WEIR_OK, "A7: options were checked when they were read");
+    if (strcmp(s->deadline_header, "off") != 0)
+        out->deadline_field = weir_str_from(s->deadline_header);
 }
 
 void weir__app_runtime_options(const weir_app *app, struct weir__runtime_options *out)

@@ -24,7 +24,7 @@ OLDER = {
     "sqlite.h": {"weir_sqlite_options": ["mmap_bytes"]},
     "route.h": {"weir_group_options": ["body_bytes_max", "half_close"]},
     "fail.h": {"weir_error_entry": ["message"]},
-    "app.h": {"weir_app_options": ["hosts"]},
+    "app.h": {"weir_app_options": ["deadline_header"]},
     "conf.h": {"weir_option": ["one_of", "check"]},
     "process.h": {"weir_spawn_options": ["grace"]},
     "response.h": {"weir_static_options": ["dot_files"]},
