@@ -5,6 +5,8 @@
 #include "http/testing.h"
 #include "net/tls_testing.h"
 
+#include <netinet/in.h>
+
 #if WEIR_TLS
 
 static struct weir__tls_server *tls;
@@ -111,6 +113,45 @@ static void test_requests_as_ever(void **state)
 {
     (void)state;
     run_tls_rig(serves, NULL);
+}
+
+/* The balancer's word comes before the handshake, and maybe in one segment with it. */
+static void serves_behind_a_proxy(struct rig *rig)
+{
+    static const char line[] = "PROXY TCP4 192.0.2.7 198.51.100.1 5000 443\r\n";
+    static const char request[] = "GET /client HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (int i = 0; i < 2; i++) {
+        struct weir__stream s;
+        int num = weir__sim_connect(rig->listener, CAPACITY);
+        assert_int_equal(weir__sim_write(num, line, sizeof line - 1), sizeof line - 1);
+        if (i > 0)
+            wait_ms(rig, 1);
+        assert_int_equal(weir__stream_attach(&s, (struct weir__detached){.num = num}, NULL), 0);
+        assert_int_equal(weir__tls_connect(&s, trusting, WEIR_S("server.example")), 0);
+        assert_int_equal(weir__tls_await_handshake(weir__ctx_of(rig->ctx), &s, weir_never(), NULL),
+                         0);
+        assert_has(body_of(ask_tls(rig, &s, request, NULL)), "192.0.2.7 port 5000");
+        weir__stream_close(&s);
+    }
+}
+
+static weir_err from_loopback(weir_ctx *c, void *arg)
+{
+    struct sockaddr_storage from = {0};
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    memcpy(&from, &four, sizeof four);
+    weir__sim_accepts_from(&from);
+    return tls_rig_main(c, arg);
+}
+
+static void test_a_proxy_in_front(void **state)
+{
+    (void)state;
+    struct weir__http_server_options o = {.is_proxied = true};
+    struct rig_run run = {serves_behind_a_proxy, &o};
+    weir_str bad;
+    assert_int_equal(weir__cidrs_parse(WEIR_S("127.0.0.0/8"), &o.trusted, &bad), 0);
+    assert_int_equal(weir__sim_run(from_loopback, &run), WEIR_OK);
 }
 
 static void serves_in_pieces(struct rig *rig)
@@ -312,9 +353,9 @@ static int unmake(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_requests_as_ever), cmocka_unit_test(test_requests_in_pieces),
-        cmocka_unit_test(test_a_cut_is_seen),    cmocka_unit_test(test_what_is_no_tls),
-        cmocka_unit_test(test_crowds_and_ends),
+        cmocka_unit_test(test_requests_as_ever),   cmocka_unit_test(test_a_proxy_in_front),
+        cmocka_unit_test(test_requests_in_pieces), cmocka_unit_test(test_a_cut_is_seen),
+        cmocka_unit_test(test_what_is_no_tls),     cmocka_unit_test(test_crowds_and_ends),
     };
     return cmocka_run_group_tests_name("hello", tests, make, unmake);
 }

@@ -32,9 +32,9 @@ listen all
     {option}
     server one 127.0.0.1:{port} {send}
 """
+# With an inherited socket nginx needs its master: alone it ends with SIGSEGV (1.22).
 NGINX = """
 daemon off;
-master_process off;
 worker_processes 1;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
