@@ -66,9 +66,22 @@ static weir_str path_of(const weir_reply *r)
     return query != NULL ? (weir_str){path.ptr, (size_t)(query - path.ptr)} : path;
 }
 
+/*
+ * What those below have told of it by themselves (a dial, a pool) is told in its place, with method
+ * and URL.
+ */
+static void tell_more(const weir_reply *r, weir_err err, char *what, size_t size)
+{
+    const weir_error *e = r->c->error;
+    if (e == NULL || e == r->error_before || e->code != err)
+        return;
+    (void)snprintf(what, size, WEIR_STR_FMT, WEIR_STR_ARG(e->message));
+    weir_error_clear(weir__ctx_handle(r->c));
+}
+
 weir_err weir__client_fail(weir_reply *r, weir_err err, const char *format, ...)
 {
-    char what[256];
+    char what[640];
     va_list args;
     weir__client_give_back(r, false);
     r->state = WEIR__REPLY_OVER;
@@ -81,6 +94,7 @@ weir_err weir__client_fail(weir_reply *r, weir_err err, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(what, sizeof what, format, args);
     va_end(args);
+    tell_more(r, err, what, sizeof what);
     weir_str path = path_of(r);
     (void)weir_raise_at(r->site, weir__ctx_handle(r->c), err, 0,
                         WEIR_STR_FMT "%s" WEIR_STR_FMT WEIR_STR_FMT ": %s%s",
@@ -92,10 +106,6 @@ weir_err weir__client_fail(weir_reply *r, weir_err err, const char *format, ...)
 
 static weir_err fail_connecting(weir_reply *r, weir_err err)
 {
-    if (err == WEIR_ENOHOST)
-        return weir__client_fail(r, err,
-                                 "the host's name has no address that is known: numbers and "
-                                 "\"localhost\" are");
     if (err == WEIR_ETIMEDOUT)
         return weir__client_fail(r, err, "there was no connection in time");
     return weir__client_fail(r, err, "there is no connection: %s", weir_strerror(err));
@@ -232,6 +242,7 @@ static weir_reply *new_reply(const weir_site *site, struct weir__ctx *owner, wei
     r->c = owner;
     r->site = site;
     r->fiber = weir__self->current;
+    r->error_before = owner->error;
     weir__own(owner, &r->owned, &reply_type, site);
     return r;
 }

@@ -141,7 +141,6 @@ static void refuses_to_send(weir_ctx *c, weir_http *http, struct peer *p)
     refuse(c, weir_http_do(c, http, "POST", "/", .body = WEIR_S("x"), .type = "a\nb"),
            WEIR_EINVALID, "the type");
     refuse(c, weir_http_get(c, http, "https://127.0.0.1/"), WEIR_ENOTBUILT, "https");
-    refuse(c, weir_http_get(c, http, "http://example.org/"), WEIR_ENOHOST, "has no address");
     assert_int_equal(p->request_count, 0);
     assert_int_equal(conn_stats(http, p).in_use, 0);
 }
@@ -342,7 +341,7 @@ static weir_err refused(weir_ctx *c, void *arg)
     snprintf(where, sizeof where, "http://127.0.0.1:%d/", listener);
     weir__sim_hold_connects(true); /* a black hole */
     weir_time before = weir_now();
-    refuse(g, weir_http_get(g, http, where), WEIR_ETIMEDOUT, "there was no connection in time");
+    refuse(g, weir_http_get(g, http, where), WEIR_ETIMEDOUT, "there is no connection: timed out");
     assert_in_range(weir_time_sub(weir_now(), before).ns, 50000000, 53000000);
     refuse(g, weir_http_get(g, http, where, .timeout = weir_ms(20)), WEIR_ETIMEDOUT, "in time");
     assert_in_range(weir_time_sub(weir_now(), before).ns, 70000000, 76000000);

@@ -125,7 +125,8 @@ struct weir_reply {
     struct weir__ctx *c;
     const weir_site *site;
     const struct weir__fiber *fiber;
-    weir_err err; /* C4 */
+    weir_err err;                   /* C4 */
+    const weir_error *error_before; /* the context's record when it was asked */
     uint8_t state;
     weir_time until; /* of all of it */
     uint64_t body_bytes_max;

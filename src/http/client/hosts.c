@@ -13,64 +13,51 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "net/endpoint.h"
+#include "net/dial.h"
 #include "net/local.h"
-#include "rt/runtime.h"
-#include <weir/fiber.h>
+#include "wire/url.h"
 
 #define BUFFER_BYTES 8192
-#define FULL_NS 10000000 /* until a local listener's full queue is tried again */
 
 /* --- dialling --------------------------------------------------------------------------------- */
 
-/* The address of a pool's key. 0: it is none. Names are looked up here once there is who does. */
-static socklen_t address_of(weir_str key, struct sockaddr_storage *out)
+/* A name or an address, without the brackets that stand around the latter in URLs. */
+static weir_str bare(weir_str host)
 {
-    const size_t scheme = sizeof "http://" - 1;
-    struct weir__endpoint e;
-    if (weir__local_is(key))
-        return weir__local_address(key, out);
-    weir_str where = {key.ptr + scheme, key.len - scheme};
-    if (weir__endpoint_parse(where, &e) < 0 || e.port == 0)
-        return 0;
-    return weir__endpoint_to_kernel(&e, out);
+    bool has_brackets = host.len > 2 && host.ptr[0] == '[';
+    return has_brackets ? (weir_str){host.ptr + 1, host.len - 2} : host;
 }
 
-/* A local listener whose queue is full says EAGAIN, and nothing says when it is not. */
-static weir_err connect_local(struct weir__ctx *c, struct weir__op *op, weir_time until)
+static weir_err dial_host(struct weir__ctx *c, weir_str where, weir_time until,
+                          struct weir__stream *s)
 {
-    for (;;) {
-        if (weir__poller_submit(&weir__self->poller, op))
-            return (weir_err)op->result;
-        if (weir__worker_now(weir__self).ns >= until.ns)
-            return WEIR_ETIMEDOUT;
-        weir_err err = weir_sleep(weir__ctx_handle(c), weir_ns(FULL_NS));
-        if (err < 0)
-            return err;
-    }
+    struct weir__url_authority at;
+    if (weir__url_authority_parse(where, &at) != 0)
+        return weir__wait_refused(WEIR_EINVALID);
+    struct weir__dial d = {.host = bare(at.host), .port = at.port, .until = until};
+    weir_err err = weir__dial_stream(c, &d, s);
+    if (err == WEIR_OK || c->reason != WEIR_REASON_NONE)
+        return err;
+    return weir_raise(weir__ctx_handle(c), err, "there is no connection: %s", d.why);
+}
+
+static weir_err dial_local(struct weir__ctx *c, weir_str where, weir_time until,
+                           struct weir__stream *s)
+{
+    struct sockaddr_storage addr;
+    socklen_t len = weir__local_address(where, &addr);
+    return weir__dial_address(c, &addr, len, until, s);
 }
 
 /* A connected stream: where TLS and a proxy's CONNECT come in between as well. */
 static weir_err dial(const weir_http *http, struct weir__ctx *c, weir_str key,
                      struct weir__stream *s)
 {
-    struct sockaddr_storage addr;
-    socklen_t len = address_of(key, &addr);
-    if (len == 0)
-        return weir__wait_refused(WEIR_ENOHOST);
-    int num = weir__poller_socket(&weir__self->poller, addr.ss_family);
-    if (num < 0)
-        return num;
-    weir_err err = weir__stream_attach(s, (struct weir__detached){.num = num}, NULL);
-    struct weir__op op = {
-        .kind = WEIR__OP_CONNECT, .fd = &s->fd, .u.addr = {.addr = &addr, .len = len}};
+    const size_t scheme = sizeof "http://" - 1;
     weir_time until = weir_time_add(weir__worker_now(weir__self), http->o.dial_timeout);
-    if (err == WEIR_OK)
-        err = addr.ss_family == AF_UNIX ? connect_local(c, &op, until)
-                                        : (weir_err)weir__io(c, &op, until);
-    if (err < 0)
-        weir__stream_close(s);
-    return err;
+    if (weir__local_is(key))
+        return dial_local(c, key, until, s);
+    return dial_host(c, (weir_str){key.ptr + scheme, key.len - scheme}, until, s);
 }
 
 /* --- the pools' driver ------------------------------------------------------------------------ */

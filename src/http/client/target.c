@@ -11,30 +11,42 @@
 #include <string.h>
 
 #include "net/local.h"
-#include "wire/url.h"
+#include "wire/url_reference.h"
 
-#define PORT_HTTP 80
-
-static char lower(char ch)
+/* In the context's memory; absent: there is none. */
+static weir_str copied(struct weir__ctx *c, weir_str s)
 {
-    return ch >= 'A' && ch <= 'Z' ? (char)(ch + ('a' - 'A')) : ch;
-}
-
-/* `host`, and a port in front of which it stands; in lower case. Absent: no memory. */
-static weir_str joined(struct weir__ctx *c, const char *scheme, weir_str host, unsigned port)
-{
-    size_t size = strlen(scheme) + host.len + sizeof ":65535";
-    char *text = weir__ctx_object(c, size);
+    char *text = weir__ctx_object(c, s.len + 1);
     if (text == NULL)
         return (weir_str){NULL, 0};
+    memcpy(text, s.ptr, s.len);
+    return (weir_str){text, s.len};
+}
+
+/* The key: "http://host:port", the port always there. */
+static weir_str origin_of(struct weir__ctx *c, const struct weir__url_target *url)
+{
+    char text[WEIR__POOL_KEY_MAX];
     weir_buf out;
-    weir_buf_init_fixed(&out, text, size);
-    weir_buf_puts(&out, weir_str_from(scheme));
-    for (size_t i = 0; i < host.len; i++)
-        weir_buf_putc(&out, lower(host.ptr[i]));
-    if (port != 0)
-        weir_buf_printf(&out, ":%u", port);
-    return weir_buf_str(&out);
+    weir_buf_init_fixed(&out, text, sizeof text);
+    weir_buf_printf(&out, url->is_ipv6 ? "http://[%s]:%u" : "http://%s:%u", url->host, url->port);
+    return copied(c, weir_buf_str(&out));
+}
+
+/* Path and query as they stand behind each other; "/?a" where the URL has a query alone. */
+static weir_str path_and_query(struct weir__ctx *c, const struct weir__url_target *url)
+{
+    if (url->query.ptr == NULL)
+        return url->path;
+    if (url->query.ptr == url->path.ptr + url->path.len + 1)
+        return (weir_str){url->path.ptr, url->path.len + 1 + url->query.len};
+    char *text = weir__ctx_object(c, url->query.len + 3);
+    if (text == NULL)
+        return (weir_str){NULL, 0};
+    memcpy(text, "/?", 2);
+    if (url->query.len > 0)
+        memcpy(text + 2, url->query.ptr, url->query.len);
+    return (weir_str){text, url->query.len + 2};
 }
 
 static weir_err refuse(const char **why, const char *text)
@@ -47,22 +59,20 @@ static weir_err refuse(const char **why, const char *text)
 static weir_err read_url(struct weir__ctx *c, weir_str text, struct weir__client_target *out,
                          const char **why)
 {
-    struct weir__url url;
-    int rc = weir__url_absolute_parse(text, &url);
+    struct weir__url_target url;
+    char host[WEIR__URL_HOST_TEXT_MAX];
+    int rc = weir__url_target_parse(text, &url);
     if (rc != 0)
         return refuse(why, weir__url_error_text(rc));
     if (url.is_https)
         return WEIR_ENOTBUILT;
-    unsigned port = url.parts.has_port ? url.parts.port : PORT_HTTP;
-    out->origin = joined(c, "http://", url.parts.host, port);
-    out->host = joined(c, "", url.parts.host, port != PORT_HTTP ? port : 0);
-    if (out->origin.ptr == NULL || out->host.ptr == NULL)
+    size_t len = weir__url_target_host(&url, host);
+    out->host = copied(c, (weir_str){host, len});
+    out->origin = origin_of(c, &url);
+    out->path = path_and_query(c, &url);
+    if (out->origin.ptr == NULL || out->host.ptr == NULL || out->path.ptr == NULL)
         return -ENOMEM;
-    if (out->origin.len > WEIR__POOL_KEY_MAX)
-        return refuse(why, "the host's name is too long");
-    out->name = (weir_str){out->host.ptr, url.parts.host.len};
-    const char *end = text.ptr + text.len;
-    out->path = (weir_str){url.path.ptr, (size_t)(end - url.path.ptr)};
+    out->name = (weir_str){out->host.ptr, url.host_len + (url.is_ipv6 ? 2u : 0u)};
     return WEIR_OK;
 }
 
@@ -131,21 +141,6 @@ static bool is_trusted(const weir_http *http, const struct weir__client_target *
     return false;
 }
 
-/* A target that has a query and no path: "http://host?a" asks for "/?a". */
-static weir_err begin_with_slash(struct weir__ctx *c, weir_str *path)
-{
-    if (path->len > 0 && path->ptr[0] == '/')
-        return WEIR_OK;
-    char *text = weir__ctx_object(c, path->len + 2);
-    if (text == NULL)
-        return -ENOMEM;
-    text[0] = '/';
-    if (path->len > 0)
-        memcpy(text + 1, path->ptr, path->len);
-    *path = (weir_str){text, path->len + 1};
-    return WEIR_OK;
-}
-
 weir_err weir__client_target_read(const weir_http *http, struct weir__ctx *c, weir_str target,
                                   struct weir__client_target *out, const char **why)
 {
@@ -157,8 +152,6 @@ weir_err weir__client_target_read(const weir_http *http, struct weir__ctx *c, we
         err = behind_base(http, c, target, out, why);
     else
         err = read_url(c, target, out, why);
-    if (err == WEIR_OK)
-        err = begin_with_slash(c, &out->path);
     if (err != WEIR_OK)
         return err;
     out->is_base = http->has_base && weir_str_eq(out->origin, http->base.origin);
