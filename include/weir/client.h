@@ -25,6 +25,9 @@
 extern "C" {
 #endif
 
+/** For redirects_max: none are followed. */
+#define WEIR_HTTP_NONE UINT32_MAX
+
 /** An HTTP client: its options, and connections by host. */
 typedef struct weir_http weir_http;
 
@@ -75,6 +78,20 @@ typedef struct weir_http_options {
     const char *const *trusted;
     bool trust_base;             /* the base's host is one of them */
     const char *deadline_header; /* the field of the time; default "Weir-Deadline-Ms"; "": none */
+    /*
+     * Retries of what has failed so that another try may go well (no connection, cut, no answer in
+     * time, 429, 502, 503, 504) and may be done twice (GET, HEAD, PUT, DELETE, OPTIONS), or of which
+     * nothing was sent; 0 to 10, default none. Before each is a wait: what Retry-After asks for, and
+     * up to 100 ms, 200 ms … 10 s at random. All retries together are a fifth of the requests, and
+     * ten a second, at most. None of a body that is written by pieces, nor past the deadline.
+     */
+    uint32_t retries_max;
+    /*
+     * Redirections that are followed, 1 to 50; default 10; WEIR_HTTP_NONE: their answers are the
+     * replies. Of the header lines only Accept-…, Content-…, Range and User-Agent go along to
+     * another host. 303, and 301 and 302 of a POST, make a GET of it.
+     */
+    uint32_t redirects_max;
 } weir_http_options;
 
 /**

@@ -123,7 +123,7 @@ static weir_err run_errand(weir_ctx *c, void *arg)
     if (err == WEIR_OK) {
         weir_http *http = weir_http_open(mine, .base = p.base, .pool = {.max_open = 2},
                                          .dial_timeout = weir_sec(1), .answer_timeout = weir_sec(2),
-                                         .idle_timeout = weir_sec(2));
+                                         .idle_timeout = weir_sec(2), .retries_max = 1);
         err = weir_http_err(http);
         if (err == WEIR_OK)
             err = e->run(mine, http);
@@ -222,6 +222,16 @@ static weir_err get_together(weir_ctx *c, weir_http *http)
 #define CHUNKED                                                                                    \
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\nX: y\r\n\r\n"
 
+/* A redirection to itself: followed once, then told to be a loop; before it each is retried. */
+static weir_err be_led_around(weir_ctx *c, weir_http *http)
+{
+    weir_reply *r = weir_http_get(c, http, "/x");
+    MUST(weir_reply_err(r) < 0 && weir_reply_status(r) == 0);
+    return weir_reply_err(r) == WEIR_EPROTO ? WEIR_OK : weir_reply_err(r);
+}
+
+static const struct errand is_led = {
+    .answer = "HTTP/1.1 302 x\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", .run = be_led_around};
 static const struct errand gets = {.answer = LENGTH, .run = get_twice};
 static const struct errand gets_anew = {.answer = CHUNKED, .closes = true, .run = get_twice};
 static const struct errand reads = {.answer = CHUNKED, .run = read_pieces};
@@ -244,6 +254,7 @@ static void requests_to_others_everywhere(void **state)
     ERRAND("read_pieces", reads, .waits = 3, .allocations = 10, .calls = 10, .refusals = 1);
     ERRAND("upload", uploads, .waits = 3, .allocations = 10, .calls = 10, .refusals = 1);
     ERRAND("forget", forgets, .waits = 3, .allocations = 10, .calls = 10, .refusals = 1);
+    ERRAND("be_led_around", is_led, .waits = 3, .allocations = 10, .calls = 10, .refusals = 1);
     ERRAND("get_together", shares, .waits = 6, .allocations = 10, .calls = 10, .refusals = 1,
            .orders = 1);
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/given.h"
+#include "guard/retry_budget.h"
 #include "rt/fiber.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
@@ -209,20 +210,31 @@ static void settle(weir_reply *r)
     weir__disown(&r->owned);
 }
 
+/* On a connection, or on a second one where the first had ended. */
+static weir_err exchange(weir_reply *r, weir_err (**fail)(weir_reply *, weir_err))
+{
+    for (r->tries = 1;; r->tries++) {
+        weir_err err = try_once(r, r->tries > 1, fail);
+        if (err == WEIR_OK || !may_repeat(r, err))
+            return err;
+        weir__client_give_back(r, false);
+        weir__counter_add(&weir__client_cells(r->http)->retries, 1);
+    }
+}
+
+/* Until there is an answer that is the reply's, or an error. */
 static void ask(weir_reply *r)
 {
     weir_err (*fail)(weir_reply *, weir_err);
-    for (r->tries = 1;; r->tries++) {
-        weir_err err = try_once(r, r->tries > 1, &fail);
-        if (err == WEIR_OK)
+    weir__retry_budget_request(r->http->budget, weir__self->index);
+    for (;;) {
+        weir_err err = exchange(r, &fail);
+        if (weir__client_retry(r, err))
+            continue;
+        if (err != WEIR_OK && r->err == WEIR_OK)
+            (void)fail(r, err);
+        if (r->err < 0 || r->state != WEIR__REPLY_ANSWERED || !weir__client_redirect(r))
             break;
-        if (!may_repeat(r, err)) {
-            if (r->err == WEIR_OK)
-                (void)fail(r, err);
-            break;
-        }
-        weir__client_give_back(r, false);
-        weir__counter_add(&weir__client_cells(r->http)->retries, 1);
     }
     if (r->state != WEIR__REPLY_ASKING || r->err < 0)
         count(r);

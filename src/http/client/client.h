@@ -16,6 +16,7 @@
 #include <stdarg.h>
 
 #include "base/counter.h"
+#include "base/random.h"
 #include "net/pool.h"
 #include "net/stream.h"
 #include "rt/context.h"
@@ -51,6 +52,7 @@ struct weir__client_cells {
     _Alignas(64) struct weir__counter outcomes[2][WEIR__CLIENT_OUTCOMES]; /* [is the base's host] */
     struct weir__counter retries;
     struct weir__counter opened, reused, stale; /* connections that exchanges got; passed over */
+    struct weir__random random;                 /* for the jitter between tries */
 };
 
 /* --- the client ------------------------------------------------------------------------------- */
@@ -77,6 +79,7 @@ struct weir_http {
     struct weir__pool_group *group;
     unsigned workers;
     struct weir__client_cells *cells; /* [workers]; NULL without memory */
+    struct weir__retry_budget *budget;
 };
 
 /* Notes one more, or one fewer, for the metrics. */
@@ -141,6 +144,10 @@ struct weir_reply {
     bool is_dropped;  /* nobody reads it any more */
     bool is_refused;  /* the peer takes no more of it */
     bool expects;
+    bool has_left;    /* it was redirected to another host: secrets stay behind */
+    bool is_bodiless; /* a redirection has made a GET of it */
+    uint8_t retries, redirects;
+    const struct weir__client_visit *visits; /* where redirections led */
 
     /* C1: what it is sent on */
     struct weir__lease lease;
@@ -219,6 +226,16 @@ void weir__client_give_back(weir_reply *r, bool is_good);
 
 /* The same of one whose body nobody reads: a short rest that has come is thrown away. */
 void weir__client_drop(weir_reply *r);
+
+/*
+ * again.c: it has failed with `err`, or been answered: is it to be asked again? Then the wait before
+ * that is over, and all of the answer is forgotten.
+ */
+bool weir__client_retry(weir_reply *r, weir_err err);
+/* It has been answered: is it to be asked elsewhere? False with r->err: that has failed. */
+bool weir__client_redirect(weir_reply *r);
+/* May a header go along to where the request is sent now? */
+bool weir__client_may_travel(const weir_reply *r, weir_str name);
 
 /* The first error (C4), told with method, URL and the text; ends it. Returns r->err. */
 weir_err weir__client_fail(weir_reply *r, weir_err err, const char *format, ...) WEIR_PRINTF(3, 4);

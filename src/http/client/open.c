@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "guard/retry_budget.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
 #include "rt/runtime.h"
@@ -71,6 +72,10 @@ static void check_numbers(struct checker *k, weir_http_options *o)
     o->body_bytes_max =
         (uint64_t)check_range(k, "body_bytes_max", body, 4 * KIB * KIB, 1, GIB, 1, " bytes");
     o->hosts_max = (uint32_t)check_range(k, "hosts_max", o->hosts_max, 100, 1, 1000, 1, "");
+    o->retries_max = (uint32_t)check_range(k, "retries_max", o->retries_max, 0, 1, 10, 1, "");
+    if (o->redirects_max != WEIR_HTTP_NONE)
+        o->redirects_max =
+            (uint32_t)check_range(k, "redirects_max", o->redirects_max, 10, 1, 50, 1, "");
     o->open_max = (uint32_t)check_range(k, "open_max", o->open_max, 1000, 1, 10000, 1, "");
 }
 
@@ -208,7 +213,9 @@ static void release(struct weir__owned *o)
     weir_http *http = WEIR_CONTAINER(o, weir_http, owned);
     weir__client_delist(http);
     weir__free(http->cells);
+    weir__retry_budget_free(http->budget);
     http->cells = NULL;
+    http->budget = NULL;
     if (http->err == WEIR_OK)
         http->err = WEIR_ECLOSED;
 }
@@ -229,7 +236,12 @@ static weir_err make_cells(weir_http *http)
     if (http->cells == NULL)
         return -ENOMEM;
     memset(http->cells, 0, size);
-    return WEIR_OK;
+    weir_time now = weir__worker_now(weir__self);
+    for (unsigned i = 0; i < http->workers; i++)
+        http->cells[i].random.state = (uint64_t)now.ns + i;
+    const struct weir__retry_budget_options defaults = {.percent = 0};
+    http->budget = weir__retry_budget_new(&defaults, http->workers, now);
+    return http->budget != NULL ? WEIR_OK : -ENOMEM;
 }
 
 /* All mistakes of the options, in one text. */

@@ -51,7 +51,7 @@ static weir_err write_list(weir_reply *r, struct weir__http1_writer *w,
 {
     for (; list != NULL && list->name != NULL; list++) {
         weir_str name = weir_str_from(list->name);
-        if (has(over, name))
+        if (has(over, name) || !weir__client_may_travel(r, name))
             continue;
         if (is_framing(name))
             return weir__client_fail(r, WEIR_EINVALID,
@@ -123,7 +123,7 @@ static weir_err write_type(weir_reply *r, struct weir__http1_writer *w)
     const char *type = r->call->type;
     if (type == NULL && r->call->model != NULL)
         type = "application/json";
-    if (type == NULL || is_given(r, "content-type"))
+    if (type == NULL || r->is_bodiless || is_given(r, "content-type"))
         return WEIR_OK;
     weir__http1_write_field(w, WEIR_S("Content-Type"), weir_str_from(type));
     if (w->err == WEIR_EINVALID)
