@@ -55,6 +55,7 @@ static struct weir__fiber *take_struct(void)
     if (f != NULL)
         slab_free = f->inbox_next;
     pthread_mutex_unlock(&slab_lock);
+    WEIR_ASSERT((uintptr_t)f % 64 == 0, "F5: workers share no cache line of fibers");
     return f;
 }
 
@@ -91,6 +92,7 @@ static struct weir__fiber *create(struct weir__worker *w)
     weir__list_init(&f->in_run);
     weir__list_init(&f->in_all);
     weir__list_init(&f->opened);
+    WEIR_ASSERT((uintptr_t)f->stack_hi % 16 == 0, "F4: a stack begins where calls expect it to");
     f->sp = weir__switch_begin(f->stack_hi, weir__fiber_enter);
     if (weir__has_tsan())
         f->tsan_fiber = __tsan_create_fiber(0);

@@ -23,6 +23,7 @@ void weir__own(struct weir__ctx *c, struct weir__owned *o, const struct weir__ow
                const weir_site *site)
 {
     WEIR_ASSERT(weir__ctx_is_shared(c) || c->worker == weir__self, "C2: its worker adds to it");
+    WEIR_ASSERT(type->release != NULL, "C7: what is owned can be given back");
     o->type = type;
     o->ctx = c;
     o->site = site;

@@ -336,6 +336,7 @@ static struct question *take_question(struct weir__runtime *rt)
     struct question *q = new_question(rt);
     if (q == NULL && !atomic_exchange(&rt->is_spare_in_use, true)) {
         q = rt->spare_question;
+        WEIR_ASSERT(q != NULL, "E3: one question is kept for when there is no memory");
         memset(q, 0, question_bytes(rt));
     }
     return q;

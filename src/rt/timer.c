@@ -47,6 +47,7 @@ static void place(struct weir__wheel *w, struct weir__timer *t)
     uint64_t differs = (uint64_t)(t->tick ^ w->tick) | SLOT_MASK;
     unsigned level = (63u - (unsigned)__builtin_clzll(differs)) / WEIR__WHEEL_BITS;
     unsigned shift = level * WEIR__WHEEL_BITS;
+    WEIR_ASSERT(t->tick >= w->tick && level < WEIR__WHEEL_LEVELS, "T1: no timer is in the past");
     int64_t start = t->tick >> shift << shift;
     unsigned slot = (unsigned)(t->tick >> shift) & SLOT_MASK;
     struct weir__list *timers = &w->slots[level][slot];
@@ -139,6 +140,7 @@ weir_time weir__wheel_next(struct weir__wheel *w)
         return weir_never();
     if (WEIR_UNLIKELY(weir__list_empty(w->first_slot)) && !find_first(w, &found))
         return weir_never();
+    WEIR_ASSERT(w->first >= w->tick, "T2: the first slot is not behind the wheel");
     weir_time next = {weir_dur_of(w->first, TICK_NS).ns};
     return next;
 }

@@ -23,8 +23,10 @@ void weir__token_open(struct weir__token *t, struct weir__ctx *c, uint32_t kind)
 
 void weir__tokens_end(struct weir__ctx *c)
 {
-    for (struct weir__token *t = c->tokens; t != NULL; t = t->next)
+    for (struct weir__token *t = c->tokens; t != NULL; t = t->next) {
+        WEIR_ASSERT(t->word != 0, "N2: what is made in a context lives as long as it");
         t->word = 0;
+    }
     c->tokens = NULL;
 }
 

@@ -207,7 +207,9 @@ weir_err weir__park(struct weir__wait *wait, weir_time until)
     if (WEIR_UNLIKELY(cancel_countdown != 0) && is_planned && planned_cancel(wait))
         return weir__reason_err((weir_reason)wait->ctx->reason);
     arm_deadlines(w, wait, until);
-    weir__list_push_back(&list_owner(w, wait->ctx)->waits, &wait->in_ctx);
+    struct weir__ctx *owner = list_owner(w, wait->ctx);
+    WEIR_ASSERT(owner->worker == w, "C2: who waits in a context is of its worker");
+    weir__list_push_back(&owner->waits, &wait->in_ctx);
     f->refused = 0;
     weir__fiber_park(wait);
     WEIR_ASSERT(w->current == f, "F1: who goes on is the current one");
