@@ -190,6 +190,7 @@ static void free_lane(struct weir__lane *lane)
 {
     WEIR_ASSERT(lane->open == 0 && lane->waiting == 0 && lane->pins == 0,
                 "P14: a lane is there while it is used");
+    WEIR_ASSERT(weir__list_empty(&lane->hunger), "P12: who is hungry is in line");
     weir__free(lane);
 }
 
@@ -368,6 +369,7 @@ weir_err weir__shared_pool_acquire(struct weir__shared_pool *pool, struct weir__
                                    weir_str key, const weir_site *site, struct weir__owned *holder,
                                    struct weir__share *share)
 {
+    WEIR_ASSERT(share->pool == NULL && share->carrier == NULL, "P11: who asks has no lease there");
     *share = (struct weir__share){.site = site, .origin = c->origin, .broken = share->broken};
     weir__list_init(&share->link);
     weir__list_init(&share->owned.link);

@@ -24,6 +24,8 @@ struct weir__shared_waiter *weir__lane_first_in_line(struct weir__lane *lane)
     WEIR_ASSERT(lane->waiting > 0, "P12: who is in line is counted");
     lane->waiting--;
     weir__gauge_add(&lane->seat->n.waiting, -1);
+    if (lane->waiting == 0)
+        weir__lane_eat(lane);
     return waiter_of(node);
 }
 
