@@ -93,7 +93,7 @@ static weir_err was_hungry(weir_ctx *c, void *arg)
     pass(c, 30);
     assert_true(b[0].err == WEIR_OK && b[1].err == WEIR_OK && b[1].by == b[0].by);
     assert_int_equal(p->live, 2); /* nobody wants the room that b's has */
-    once(c, p, "c"); /* b goes */
+    once(c, p, "c");              /* b goes */
     assert_int_equal(shared_stats(p).evicted, 1);
     assert_int_equal(weir_join(group), WEIR_OK);
     once(c, p, "b");
