@@ -1,7 +1,9 @@
 // The service of bench/server.c as one would write it with Gin, net/http and database/sql: the same routes, the same
 // answers, recovery as the only middleware. Built from Debian's packages alone.
 //
-//	gin -port P [-db FILE]
+//	gin -port P [-db FILE] [-tls-port P2 -tls-cert FILE -tls-key FILE]
+//
+// With a port for TLS there is h2 beside HTTP/1.1 on it, and h2c with prior knowledge on P.
 package main
 
 import (
@@ -149,6 +151,9 @@ func addDatabase(r *gin.Engine, file string) {
 func main() {
 	port := flag.Int("port", 0, "port on 127.0.0.1")
 	file := flag.String("db", "", "SQLite file; empty for no database routes")
+	tlsPort := flag.Int("tls-port", 0, "port on 127.0.0.1 with TLS; 0 for none")
+	cert := flag.String("tls-cert", "", "certificate, PEM")
+	key := flag.String("tls-key", "", "its private key, PEM")
 	flag.Parse()
 
 	gin.SetMode(gin.ReleaseMode)
@@ -161,6 +166,10 @@ func main() {
 	r.GET("/sleep", sleep)
 	if *file != "" {
 		addDatabase(r, *file)
+	}
+	if *tlsPort != 0 {
+		r.UseH2C = true
+		go func() { log.Fatal(r.RunTLS(fmt.Sprintf("127.0.0.1:%d", *tlsPort), *cert, *key)) }()
 	}
 	log.Fatal(r.Run(fmt.Sprintf("127.0.0.1:%d", *port)))
 }
