@@ -105,10 +105,11 @@ ends: ## every kind of trouble x every way to be told to end (ARGS=--sample for 
 	@tools/build $(BUILD) -Dtests=enabled -- tests/ends
 	@/usr/bin/python3 tests/ends/ends.py $(BUILD)/tests/ends $(ARGS)
 
-bench: ## our numbers beside Gin's, as ratios
+bench: ## our numbers beside those of Gin, nginx and others, as ratios
 	$(PACKAGES) build test bench
 	@tools/build $(BUILD)
 	@bench/run $(BUILD) $(ARGS)
+	@bench/protocols $(BUILD) $(ARGS)
 
 format: ## lets clang-format rewrite all files
 	$(PACKAGES) check
