@@ -175,6 +175,31 @@ static void test_cancel(void **state)
     run_rig(cancel, NULL);
 }
 
+/* What was kept of half a head behind the last request is given back, though its end lingers. */
+static void half_a_head_follows(struct rig *rig)
+{
+    uint64_t held = 0;
+    for (int i = 0; i < 2; i++) {
+        bool over;
+        int client = dial(rig);
+        put(client, HELLO "GET /hel");
+        weir__sim_shutdown(client);
+        assert_has(get(rig, client, &over), "200 OK");
+        assert_true(over);
+        weir__sim_close(client);
+        assert_int_equal(rig_stats(rig).open, 0);
+        struct weir__alloc_stats now = weir__alloc_stats();
+        assert_true(i == 0 || now.allocs - now.frees == held);
+        held = now.allocs - now.frees;
+    }
+}
+
+static void test_half_a_head_follows(void **state)
+{
+    (void)state;
+    run_rig(half_a_head_follows, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +210,7 @@ int main(void)
         cmocka_unit_test(test_others_have_their_turn),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_half_a_head_follows),
     };
     weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);

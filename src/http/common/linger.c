@@ -70,6 +70,7 @@ void weir__linger_begin(struct weir__http_conn *c)
         weir__conn_close(c);
         return;
     }
+    c->version->release(c); /* before `linger` lies where `own` has been */
     c->state = WEIR__CONN_LINGER;
     c->linger.bytes = 0;
     c->linger.until = weir__idle_after(home, home->linger_ticks);
