@@ -286,6 +286,20 @@ class Asserts(Tree):
         self.check('void a(void)\n{\n    WEIR_ASSERT(x, "Q2: yes");\n}\n', 0,
                    "src/sync/a.c:3: Q2 is no invariant of src/sync/README.md")
 
+    def test_room_inside_another(self):
+        self.write("tools/asserts.txt", "http 0.5\nhttp/h1 0.6\n")
+        self.write("src/http/README.md", "- N1: plain.\n")
+        self.write("src/http/a.c", 'void a(void)\n{\n    WEIR_ASSERT(x, "N1: yes");\n}\n')
+        self.write("src/http/h1/README.md", "- B1: plain.\n")
+        self.write("src/http/h1/a.c", 'void a(void)\n{\n    WEIR_ASSERT(x, "B1: yes");\n}\n'
+                                      'void b(void)\n{\n    WEIR_ASSERT(x, "N1: no");\n}\n'
+                                      "void c(void)\n{\n}\n")
+        self.assertEqual(self.call("check-asserts"),
+                         ["src/http/h1/a.c:7: N1 is no invariant of src/http/h1/README.md"])
+        self.write("src/http/h1/a.c", "void a(void)\n{\n}\n")
+        self.assertEqual(self.call("check-asserts"),
+                         ["src/http/h1: 0.000 assertions a function; it has had 0.600"])
+
 
 class Packages(unittest.TestCase):
     def call(self, *arguments, **environment):
