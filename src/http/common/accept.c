@@ -9,6 +9,7 @@
  * pauses until a connection closes, or for PAUSE.
  */
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "base/sanitizer.h"
 #include "http/common/conn.h"
 #include "os/sys.h"
@@ -31,6 +32,8 @@ static void refuse(const struct weir__http_listener *l, int num)
                                "Retry-After: 1\r\nContent-Length: 0\r\n\r\n";
     struct weir__fd fd = {.num = num};
     char scratch[4096];
+    WEIR_ASSERT(home->worker == weir__self,
+                "N6: who is refused is so by the worker that counts it");
     if (l->tls == NULL) {
         (void)weir__try_send(&fd, text, sizeof text - 1);
         (void)weir__poller_shutdown(&home->worker->poller, num);
@@ -45,6 +48,7 @@ static int accept_one(struct weir__http_worker *home, struct weir__fd *fd,
 {
     struct sockaddr_storage addr;
     addr.ss_family = 0;
+    WEIR_ASSERT(fd->num >= 0, "N12: who accepts watches the listener");
     struct weir__op op = {.kind = WEIR__OP_ACCEPT, .fd = fd};
     op.u.addr.addr = &addr;
     op.u.addr.len = sizeof addr;
@@ -57,12 +61,14 @@ static int accept_one(struct weir__http_worker *home, struct weir__fd *fd,
 
 static void take_reserve(struct weir__http_worker *home)
 {
+    WEIR_ASSERT(home->is_accepting, "N12: a reserve is held by who accepts");
     if (home->reserve < 0)
         home->reserve = weir__sys_open("/dev/null", O_RDONLY, 0);
 }
 
 static void pause_accepting(struct weir__http_worker *home)
 {
+    WEIR_ASSERT(home->is_accepting && !home->is_paused, "N12: who pauses has accepted until now");
     weir__counter_add(&home->count.accept_pauses, 1);
     home->is_paused = true;
     weir__timer_arm(&home->worker->wheel, &home->resume,
@@ -93,6 +99,7 @@ static uint64_t load_of(const struct weir__http_worker *home)
     int64_t open = weir__gauge_read(&home->count.open);
     int64_t active = weir__gauge_read(&home->count.active);
     uint64_t incoming = atomic_load_explicit(&home->incoming, memory_order_relaxed);
+    WEIR_ASSERT(open >= 0 && active >= 0, "N7: nothing is taken back that was not counted");
     return (uint64_t)open + incoming + 64 * ((uint64_t)active + ready);
 }
 
@@ -103,9 +110,11 @@ static struct weir__http_worker *least_loaded(struct weir__http_worker *home)
     uint64_t least = load_of(home);
     unsigned self = home->worker->index - s->first;
     unsigned others = s->count - 1 < 2 ? s->count - 1 : 2;
+    WEIR_ASSERT(self < s->count, "N14: who accepts is a worker of the server");
     for (unsigned i = 0; i < others; i++) {
         unsigned step = home->choice++ % (s->count - 1) + 1;
         struct weir__http_worker *other = s->homes[s->first + (self + step) % s->count];
+        WEIR_ASSERT(other != NULL, "N14: while one of them accepts, each worker has its part");
         uint64_t load = load_of(other);
         if (load < least) {
             least = load;
@@ -132,7 +141,9 @@ static void arrive(struct weir__task *t)
     struct weir__endpoint peer = h->peer;
     struct weir__tls_server *tls = h->tls;
     weir__free(h);
-    atomic_fetch_sub_explicit(&to->incoming, 1, memory_order_relaxed);
+    uint32_t incoming = atomic_fetch_sub_explicit(&to->incoming, 1, memory_order_relaxed);
+    WEIR_ASSERT(incoming > 0, "N11: a connection that arrives was on its way");
+    WEIR_ASSERT(to->worker == weir__self, "N6: it arrives at the worker that it was sent to");
     weir__conn_open(to, (struct weir__detached){.num = num}, &peer, tls);
 }
 
@@ -145,6 +156,7 @@ static void place(const struct weir__http_listener *l, int num, const struct wei
         weir__conn_open(home, (struct weir__detached){.num = num}, peer, l->tls);
         return;
     }
+    WEIR_ASSERT(to->server == home->server, "N14: it stays with the server that counts it");
     *h = (struct handover){
         .task = {.run = arrive}, .to = to, .peer = *peer, .tls = l->tls, .num = num};
     atomic_fetch_add_explicit(&to->incoming, 1, memory_order_relaxed);
@@ -190,12 +202,15 @@ static void accept_all(struct weir__http_listener *l)
 static void on_listener(struct weir__fd *fd, unsigned ready)
 {
     (void)ready;
-    accept_all(WEIR_CONTAINER(fd, struct weir__http_listener, fd));
+    struct weir__http_listener *l = WEIR_CONTAINER(fd, struct weir__http_listener, fd);
+    WEIR_ASSERT(l->home->worker == weir__self, "N6: who watches a listener is told of it");
+    accept_all(l);
 }
 
 static void on_resume(struct weir__timer *t)
 {
     struct weir__http_worker *home = WEIR_CONTAINER(t, struct weir__http_worker, resume);
+    WEIR_ASSERT(home->is_accepting && home->is_paused, "N12: what goes on was paused, not stopped");
     home->is_paused = false;
     take_reserve(home);
     for (unsigned i = 0; i < home->server->listener_count && !home->is_paused; i++)
@@ -212,6 +227,7 @@ void weir__accept_resume(struct weir__http_worker *home)
 weir_err weir__accept_start(struct weir__http_worker *home)
 {
     struct weir__http_server *s = home->server;
+    WEIR_ASSERT(!home->is_accepting && home->reserve < 0, "N12: a worker begins to accept once");
     weir__timer_init(&home->resume, on_resume);
     home->is_accepting = true;
     take_reserve(home);
@@ -248,7 +264,9 @@ void weir__accept_stop(struct weir__http_worker *home)
             continue;
         int num = weir__fd_unwatch(fd);
         weir__hands_over(&s->listener_users[i]);
-        if (atomic_fetch_sub(&s->listener_users[i], 1) != 1)
+        unsigned users = atomic_fetch_sub(&s->listener_users[i], 1);
+        WEIR_ASSERT(users > 0, "N12: who lets go of a listener is one of its users");
+        if (users != 1)
             continue;
         weir__takes_over(&s->listener_users[i]);
         weir__local_remove(&s->files[i]);

@@ -2,6 +2,7 @@
  * The body of a request, as far as every version of HTTP has one: when it may be read, what an
  * error of that leads to, and its trailers.
  */
+#include "base/assert.h"
 #include "http/common/conn.h"
 
 ssize_t weir__exchange_read(struct weir__exchange *x, void *buf, size_t len)
@@ -11,6 +12,7 @@ ssize_t weir__exchange_read(struct weir__exchange *x, void *buf, size_t len)
     if (x->body_state == WEIR__BODY_BROKEN)
         return x->body_err != WEIR_OK ? x->body_err : WEIR_ECLOSED;
     ssize_t n = x->body_state == WEIR__BODY_COMING ? x->ops->read(x, buf, len) : 0;
+    WEIR_ASSERT(n <= 0 || (size_t)n <= len, "X5: a reader is given no more than it has room for");
     x->body_err = n < 0 ? (weir_err)n : WEIR_OK;
     return n;
 }
@@ -22,6 +24,8 @@ weir_err weir__exchange_read_all(struct weir__exchange *x, size_t max, weir_str 
     if (x->body_state == WEIR__BODY_BROKEN)
         return x->body_err != WEIR_OK ? x->body_err : WEIR_ECLOSED;
     x->body_err = x->body_state == WEIR__BODY_COMING ? x->ops->read_all(x, limit, out) : WEIR_OK;
+    WEIR_ASSERT(x->body_err != WEIR_OK || x->body_state == WEIR__BODY_DONE,
+                "X5: who has all of a body has seen its end");
     return x->body_err;
 }
 
@@ -51,6 +55,7 @@ int weir__exchange_body_status(weir_err err)
 
 weir_str weir__exchange_trailers(const struct weir__exchange *x)
 {
+    WEIR_ASSERT(x->trailers != NULL || x->trailers_len == 0, "X5: trailers lie somewhere");
     bool is_there = x->body_state == WEIR__BODY_DONE && x->trailers != NULL;
     return is_there ? (weir_str){x->trailers, x->trailers_len} : (weir_str){"", 0};
 }

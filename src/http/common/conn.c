@@ -21,6 +21,8 @@ static void on_ready(struct weir__fd *fd, unsigned ready)
 
 void weir__conn_timed_out(struct weir__http_conn *c)
 {
+    WEIR_ASSERT(c->state != WEIR__CONN_ACTIVE && c->due <= c->home->tick,
+                "N8: what has timed out was due, and no fiber was at work");
     if (c->state == WEIR__CONN_LINGER) {
         weir__linger_timed_out(c);
         return;
@@ -36,6 +38,8 @@ void weir__conn_timed_out(struct weir__http_conn *c)
 static struct weir__http_conn *enter(struct weir__http_worker *home, struct weir__detached d,
                                      const struct weir__endpoint *peer)
 {
+    WEIR_ASSERT(home->worker == weir__self, "N6: its worker takes a connection in");
+    WEIR_ASSERT(weir__latch_count(&home->server->open) > 0, "N11: the server has counted it");
     struct weir__http_conn *c = weir__pool_conn(home);
     if (c == NULL) {
         weir__detached_close(d);
@@ -83,6 +87,8 @@ void weir__conn_adopt(struct weir__http_worker *home, struct weir__detached d,
 void weir__conn_switch(struct weir__http_conn *c, const struct weir__http_version *to,
                        weir_str bytes)
 {
+    WEIR_ASSERT(c->state != WEIR__CONN_LINGER && to != c->version,
+                "N9: one version takes over from another");
     c->version = to;
     to->take_over(c, bytes);
 }
@@ -118,6 +124,8 @@ static bool is_just_made(const struct weir__http_conn *c)
 
 void weir__conn_drain(struct weir__http_conn *c)
 {
+    WEIR_ASSERT(c->home->is_drained && c->state != WEIR__CONN_ACTIVE,
+                "N13: a drain closes what is at rest; what runs is answered");
     if (is_just_made(c))
         weir__idle_due(c, weir__idle_after(c->home, WEIR__CONN_JUST_MADE_TICKS));
     else
@@ -129,9 +137,12 @@ void weir__conn_drain(struct weir__http_conn *c)
 static void leave(struct weir__http_conn *c)
 {
     struct weir__http_worker *home = c->home;
+    WEIR_ASSERT(!weir__stream_is_open(&c->stream), "N1: who leaves has no descriptor any more");
     weir__idle_remove(c);
     weir__pool_give_conn(home, c);
     weir__gauge_add(&home->count.open, -1);
+    WEIR_ASSERT(weir__gauge_read(&home->count.active) <= weir__gauge_read(&home->count.open),
+                "N7: no more connections have fibers at work than are open");
     if (weir__gauge_read(&home->count.open) == 0)
         weir__timer_disarm(&home->sweep);
 }
@@ -140,6 +151,7 @@ struct weir__detached weir__conn_let_go(struct weir__http_conn *c)
 {
     WEIR_ASSERT(c->state == WEIR__CONN_REST && c->version->is_movable,
                 "N4: only a connection at rest goes to another worker");
+    WEIR_ASSERT(c->home->worker == weir__self, "N6: its worker lets go of it");
     c->version->release(c);
     struct weir__detached d = weir__stream_detach(&c->stream);
     leave(c);
@@ -149,6 +161,7 @@ struct weir__detached weir__conn_let_go(struct weir__http_conn *c)
 void weir__conn_close(struct weir__http_conn *c)
 {
     struct weir__http_worker *home = c->home;
+    WEIR_ASSERT(home->worker == weir__self, "N6: its worker closes a connection");
     if (c->state != WEIR__CONN_LINGER)
         c->version->release(c);
     if (c->is_reset_due)
@@ -161,6 +174,7 @@ void weir__conn_close(struct weir__http_conn *c)
 
 void weir__conn_finish(struct weir__http_conn *c)
 {
+    WEIR_ASSERT(c->state != WEIR__CONN_LINGER, "N9: a connection lingers once");
     bool may_have_more = c->is_dirty || weir__stream_has_more(&c->stream);
     if (c->is_broken || c->is_reset_due || !weir__stream_is_open(&c->stream) || !may_have_more ||
         weir__stream_is_broken(&c->stream))

@@ -42,6 +42,8 @@ int64_t weir__exchange_date(const struct weir__exchange *x)
 void weir__exchange_limit_time(struct weir__exchange *x, weir_dur timeout)
 {
     struct weir__ctx *c = x->ctx, *parent = c->parent;
+    WEIR_ASSERT(weir__list_empty(&c->waits) && weir__list_empty(&c->children),
+                "X4: the time of a request is limited before anything waits for it");
     weir_time deadline = timeout.ns < 0 ? weir_never() : weir_time_add(x->began, timeout);
     bool is_own = deadline.ns < parent->deadline.ns;
     c->deadline = is_own ? deadline : parent->deadline;
@@ -55,6 +57,7 @@ void weir__exchange_limit_time(struct weir__exchange *x, weir_dur timeout)
 void weir__exchange_progressed(struct weir__exchange *x, size_t n)
 {
     struct weir__ctx *c = x->ctx;
+    WEIR_ASSERT(c->worker == weir__self, "X4: an exchange is its worker's");
     x->progress += n < WEIR__PROGRESS_BYTES ? (uint32_t)n : WEIR__PROGRESS_BYTES;
     if (x->progress < WEIR__PROGRESS_BYTES || x->timeout.ns <= 0)
         return;
@@ -66,6 +69,7 @@ void weir__exchange_progressed(struct weir__exchange *x, size_t n)
 
 uint32_t weir__exchange_index(const struct weir__exchange *x)
 {
+    WEIR_ASSERT(x->conn->requests > 0, "X4: a request that is open is counted on its connection");
     return x->conn->requests - 1;
 }
 
@@ -90,6 +94,8 @@ static bool is_framing(weir_str name)
 /* What does not fit is no WEIR_ETOOLARGE: that is said of what the client sent, by a 413. */
 static weir_err make_room(struct weir__exchange *x, size_t n)
 {
+    WEIR_ASSERT(x->extra_len <= x->extra_cap && x->extra_cap <= EXTRA_MAX,
+                "X7: the lines lie in the room that there is");
     if (x->extra_len + n <= x->extra_cap)
         return WEIR_OK;
     if (x->extra_len + n > EXTRA_MAX)
@@ -123,7 +129,7 @@ static void put_line(struct weir__exchange *x, weir_str name, weir_str value)
     struct weir__http1_writer w;
     weir__http1_writer_init(&w, x->extra + x->extra_len, x->extra_cap - x->extra_len);
     weir__http1_write_field_trusted(&w, name, value);
-    WEIR_ASSERT(w.err == WEIR_OK, "X1: there was room for the line");
+    WEIR_ASSERT(w.err == WEIR_OK, "X7: there was room for the line");
     x->extra_len = (uint32_t)(w.at - x->extra);
     if (weir_str_ieq(name, WEIR_S("Content-Type")))
         x->has_type = true;
@@ -143,10 +149,13 @@ bool weir__response_next_line(const struct weir__exchange *x, uint32_t *at, weir
                               weir_str *value)
 {
     const char *line = x->extra + *at, *end = x->extra + x->extra_len;
+    WEIR_ASSERT(line <= end, "X7: lines are walked one after the other, and no further");
     if (line == end)
         return false;
     const char *cr = memchr(line, '\r', (size_t)(end - line));
+    WEIR_ASSERT(cr != NULL && end - cr >= 2, "X7: a line is there with its end");
     const char *colon = memchr(line, ':', (size_t)(cr - line));
+    WEIR_ASSERT(colon != NULL && cr - colon >= 2, "X7: a line has a name and a value");
     *name = (weir_str){line, (size_t)(colon - line)};
     *value = (weir_str){colon + 2, (size_t)(cr - colon - 2)};
     *at = (uint32_t)(cr + 2 - x->extra);
@@ -184,6 +193,7 @@ static bool remove_lines(struct weir__exchange *x, const struct pick *p)
     for (uint32_t at = 0, from = 0; weir__response_next_line(x, &at, &name, &value); from = at) {
         if (!is_picked(p, name, value))
             continue;
+        WEIR_ASSERT(from < at && at <= x->extra_len, "X7: what is taken out is a line");
         memmove(x->extra + from, x->extra + at, x->extra_len - at);
         x->extra_len -= at - from;
         at = from;
@@ -208,6 +218,7 @@ static size_t bytes_of(const struct weir__exchange *x, const struct pick *p)
         if (is_picked(p, name, value))
             bytes += line_bytes(name, value);
     }
+    WEIR_ASSERT(bytes <= x->extra_len, "X7: what some lines take is no more than all do");
     return bytes;
 }
 

@@ -12,6 +12,7 @@
 #ifndef WEIR_HTTP_COMMON_EXCHANGE_H
 #define WEIR_HTTP_COMMON_EXCHANGE_H
 
+#include "base/assert.h"
 #include "net/endpoint.h"
 #include "rt/context.h"
 #include "wire/http_head.h"
@@ -207,10 +208,12 @@ static inline unsigned weir__exchange_find(const struct weir__exchange *x,
 }
 static inline weir_str weir__exchange_field_name(const struct weir__exchange *x, unsigned i)
 {
+    WEIR_ASSERT(i < x->head.nfields, "X3: a field is one of the head's");
     return weir__http_head_name(&x->head, x->bytes, i);
 }
 static inline weir_str weir__exchange_field_value(const struct weir__exchange *x, unsigned i)
 {
+    WEIR_ASSERT(i < x->head.nfields, "X3: a field is one of the head's");
     return weir__http_head_value(&x->head, x->bytes, i);
 }
 
@@ -394,6 +397,7 @@ weir_err weir__exchange_upgrade(struct weir__exchange *x, weir_str protocol);
 /* The status is decided: nothing but more body can follow. */
 static inline void weir__response_begun(struct weir__exchange *x, int status)
 {
+    WEIR_ASSERT(x->response == WEIR__RESPONSE_NONE, "X1: the status is decided once");
     x->response = WEIR__RESPONSE_OPEN;
     x->status = (uint16_t)status;
 }

@@ -29,6 +29,9 @@ static void place(struct weir__http_conn *c)
     uint32_t at = c->due <= home->tick ? home->tick + 1 : c->due;
     if (at - home->tick >= WEIR__HTTP_BUCKETS)
         at = home->tick + WEIR__HTTP_BUCKETS - 1;
+    WEIR_ASSERT(at > home->tick && at - home->tick < WEIR__HTTP_BUCKETS,
+                "N8: it is looked at within a round, and not in a bucket that was");
+    WEIR_ASSERT(weir__list_empty(&c->in_bucket), "N1: it lies in no other bucket");
     c->look_at = at;
     weir__list_push_back(&home->buckets[at % WEIR__HTTP_BUCKETS], &c->in_bucket);
 }
@@ -48,8 +51,11 @@ static void look_into(struct weir__http_worker *home, uint32_t tick)
     struct weir__list due, *node;
     weir__list_init(&due);
     weir__list_splice_back(&due, &home->buckets[tick % WEIR__HTTP_BUCKETS]);
-    while ((node = weir__list_pop_front(&due)) != NULL)
-        look(WEIR_CONTAINER(node, struct weir__http_conn, in_bucket));
+    while ((node = weir__list_pop_front(&due)) != NULL) {
+        struct weir__http_conn *c = WEIR_CONTAINER(node, struct weir__http_conn, in_bucket);
+        WEIR_ASSERT((c->look_at - tick) % WEIR__HTTP_BUCKETS == 0, "N8: it lay in its own bucket");
+        look(c);
+    }
 }
 
 /*
@@ -59,6 +65,7 @@ static void look_into(struct weir__http_worker *home, uint32_t tick)
 static void arm(struct weir__http_worker *home)
 {
     struct weir__worker *w = home->worker;
+    WEIR_ASSERT(!weir__timer_armed(&home->sweep), "N8: a worker has one sweep");
     int64_t wall = weir__poller_wall(&w->poller);
     weir__http1_date_update(&home->date, wall / SECOND);
     weir_dur wait = weir_ns(SECOND - wall % SECOND + DATE_NS);
@@ -69,6 +76,7 @@ static void on_sweep(struct weir__timer *t)
 {
     struct weir__http_worker *home = WEIR_CONTAINER(t, struct weir__http_worker, sweep);
     uint32_t now = tick_of(home->worker), from = home->tick;
+    WEIR_ASSERT(now >= from, "N8: ticks do not go back");
     if (now - from > WEIR__HTTP_BUCKETS)
         from = now - WEIR__HTTP_BUCKETS;
     home->tick = now;
@@ -92,11 +100,13 @@ void weir__idle_add(struct weir__http_conn *c, uint32_t ticks)
         arm(home);
     }
     c->due = weir__idle_after(home, ticks);
+    weir__list_init(&c->in_bucket);
     place(c);
 }
 
 void weir__idle_remove(struct weir__http_conn *c)
 {
+    WEIR_ASSERT(!weir__list_empty(&c->in_bucket), "N1: what is open lies in a bucket");
     weir__list_remove(&c->in_bucket);
 }
 
@@ -105,7 +115,7 @@ void weir__idle_due(struct weir__http_conn *c, uint32_t due)
     c->due = due;
     if (WEIR_LIKELY(due >= c->look_at))
         return;
-    weir__list_remove(&c->in_bucket);
+    weir__idle_remove(c);
     place(c);
 }
 
@@ -113,6 +123,7 @@ void weir__idle_each(struct weir__http_worker *home,
                      void (*fn)(struct weir__http_conn *c, void *arg), void *arg)
 {
     struct weir__list all, *node;
+    WEIR_ASSERT(home->worker == weir__self, "N6: its worker alone walks its connections");
     weir__list_init(&all);
     for (size_t i = 0; i < WEIR__HTTP_BUCKETS; i++)
         weir__list_splice_back(&all, &home->buckets[i]);

@@ -12,6 +12,7 @@
  * waits while this worker is inside of a handler stays: it cannot look.
  */
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "http/common/conn.h"
 
 #define LATE_MS 2
@@ -44,12 +45,15 @@ static void arrive(struct weir__task *t)
     struct passage *p = WEIR_CONTAINER(t, struct passage, task);
     struct passage was = *p;
     weir__free(p);
-    atomic_fetch_sub_explicit(&was.to->incoming, 1, memory_order_relaxed);
+    uint32_t incoming = atomic_fetch_sub_explicit(&was.to->incoming, 1, memory_order_relaxed);
+    WEIR_ASSERT(incoming > 0, "N11: a connection that arrives was on its way");
+    WEIR_ASSERT(was.to->worker == weir__self, "N6: it arrives at the worker that it was sent to");
     weir__conn_adopt(was.to, was.stream, &was.peer, was.requests);
 }
 
 bool weir__late_send(struct weir__http_conn *c, struct weir__http_worker *to)
 {
+    WEIR_ASSERT(to->server == c->home->server, "N14: it stays with the server that counts it");
     struct passage *p = weir__malloc(sizeof *p);
     if (p == NULL)
         return false;
@@ -88,6 +92,7 @@ static struct weir__http_worker *find_sleeping(struct weir__http_worker *home)
     struct weir__http_server *s = home->server;
     unsigned self = home->worker->index - s->first;
     unsigned looks = s->count - 1 < LOOKS ? s->count - 1 : LOOKS;
+    WEIR_ASSERT(self < s->count, "N14: who gives it away is a worker of the server");
     for (unsigned i = 0; i < looks; i++) {
         unsigned step = home->choice++ % (s->count - 1) + 1;
         struct weir__http_worker *other = s->homes[s->first + (self + step) % s->count];
@@ -109,6 +114,7 @@ bool weir__late_give(struct weir__http_conn *c, unsigned ready)
     struct weir__http_worker *to = weir__late_may_give(&facts) ? find_sleeping(home) : NULL;
     if (to != NULL && weir__late_send(c, to)) {
         ++*moved;
+        WEIR_ASSERT(*moved <= MOVED_MAX, "N15: one poll gives so many away at most");
         return true;
     }
     weir__worker_look_later(home->worker);

@@ -26,6 +26,10 @@ static uint32_t earlier(uint32_t a, uint32_t b)
 
 static void wait_for_more(struct weir__http_conn *c)
 {
+    WEIR_ASSERT(c->linger.bytes < c->home->server->in_bytes ||
+                    c->linger.bytes - c->home->server->in_bytes <=
+                        c->home->server->options.linger_bytes_max,
+                "N9: no more is thrown away than linger_bytes_max and one receive");
     uint32_t silence = c->home->is_draining ? 2 : SILENCE_TICKS;
     weir__idle_due(c, earlier(c->linger.until, weir__idle_after(c->home, silence)));
 }
@@ -42,6 +46,7 @@ static void go_on_later(struct weir__http_conn *c)
 void weir__linger_on(struct weir__http_conn *c)
 {
     const struct weir__http_server *s = c->home->server;
+    WEIR_ASSERT(c->state == WEIR__CONN_LINGER, "N9: only then it has `linger` in place of `own`");
     struct weir__http_in *in = weir__pool_in(c->home);
     ssize_t n = -ENOMEM;
     for (uint64_t turn = 0; in != NULL && turn < TURN_BYTES; turn += (uint64_t)n) {
@@ -66,6 +71,7 @@ void weir__linger_on(struct weir__http_conn *c)
 void weir__linger_begin(struct weir__http_conn *c)
 {
     struct weir__http_worker *home = c->home;
+    WEIR_ASSERT(!c->is_broken && !c->is_reset_due, "N9: who lingers has an answer to fetch");
     if (home->linger_ticks == 0 || weir__stream_has_unsent(&c->stream)) {
         weir__conn_close(c);
         return;
@@ -82,12 +88,14 @@ void weir__linger_begin(struct weir__http_conn *c)
 
 void weir__linger_hurry(struct weir__http_conn *c)
 {
+    WEIR_ASSERT(c->state == WEIR__CONN_LINGER, "N9: only then it has `linger` in place of `own`");
     c->linger.until = earlier(c->linger.until, weir__idle_after(c->home, DRAINING_TICKS));
     weir__idle_due(c, earlier(c->due, c->linger.until));
 }
 
 void weir__linger_timed_out(struct weir__http_conn *c)
 {
+    WEIR_ASSERT(c->state == WEIR__CONN_LINGER, "N9: the time of its end has begun");
     c->is_reset_due = weir__stream_unacknowledged(&c->stream) > 0;
     weir__conn_close(c);
 }

@@ -52,6 +52,21 @@ void weir__pool_give_conn(struct weir__http_worker *home, struct weir__http_conn
     weir__poison(c, sizeof *c);
 }
 
+/* Not from the list: it is empty. */
+static __attribute__((noinline)) void *take(const uint32_t *count, size_t size)
+{
+    WEIR_ASSERT(*count == 0, "N10: an empty list counts none");
+    return weir__malloc(size);
+}
+
+/* Not to the others: there are enough of them. */
+static __attribute__((noinline)) void drop(const struct weir__http_worker *home,
+                                           const uint32_t *count, void *p)
+{
+    WEIR_ASSERT(*count == home->kept, "N10: no more lie there than may");
+    weir__free(p);
+}
+
 struct weir__exchange *weir__pool_exchange(struct weir__http_worker *home)
 {
     struct weir__exchange *x = home->free_exchanges;
@@ -61,13 +76,13 @@ struct weir__exchange *weir__pool_exchange(struct weir__http_worker *home)
         home->free_exchange_count--;
         return x;
     }
-    return weir__malloc(sizeof *x);
+    return take(&home->free_exchange_count, sizeof *x);
 }
 
 void weir__pool_give_exchange(struct weir__http_worker *home, struct weir__exchange *x)
 {
     if (home->free_exchange_count >= home->kept) {
-        weir__free(x);
+        drop(home, &home->free_exchange_count, x);
         return;
     }
     x->next_free = home->free_exchanges;
@@ -81,7 +96,7 @@ static __attribute__((noinline)) struct weir__http_in *new_in(struct weir__http_
     size_t size = sizeof(struct weir__http_in) + home->server->in_bytes;
     struct weir__http_in *in = weir__trap_is_on ? weir__trap_take(size) : NULL;
     if (in == NULL)
-        in = weir__malloc(size);
+        in = take(&home->free_in_count, size);
     if (in != NULL)
         in->len = in->at = 0;
     return in;
@@ -106,7 +121,7 @@ static __attribute__((noinline)) void drop_in(struct weir__http_worker *home,
     if (weir__trap_holds(in))
         weir__trap_give(in, sizeof *in + home->server->in_bytes);
     else
-        weir__free(in);
+        drop(home, &home->free_in_count, in);
 }
 
 void weir__pool_give_in(struct weir__http_worker *home, struct weir__http_in *in)
@@ -121,25 +136,30 @@ void weir__pool_give_in(struct weir__http_worker *home, struct weir__http_in *in
     weir__poison(in, sizeof *in + home->server->in_bytes);
 }
 
+static __attribute__((noinline)) struct weir__http_out *new_out(struct weir__http_worker *home)
+{
+    struct weir__http_out *out = take(&home->free_out_count, WEIR__HTTP_OUT_BYTES);
+    if (out != NULL)
+        *out = (struct weir__http_out){.mark = UINT32_MAX};
+    return out;
+}
+
 struct weir__http_out *weir__pool_out(struct weir__http_worker *home)
 {
     struct weir__http_out *out = home->free_outs;
-    if (WEIR_LIKELY(out != NULL)) {
-        weir__unpoison(out, WEIR__HTTP_OUT_BYTES);
-        home->free_outs = out->next_free;
-        home->free_out_count--;
-    } else {
-        out = weir__malloc(WEIR__HTTP_OUT_BYTES);
-    }
-    if (out != NULL)
-        *out = (struct weir__http_out){.mark = UINT32_MAX};
+    if (WEIR_UNLIKELY(out == NULL))
+        return new_out(home);
+    weir__unpoison(out, WEIR__HTTP_OUT_BYTES);
+    home->free_outs = out->next_free;
+    home->free_out_count--;
+    *out = (struct weir__http_out){.mark = UINT32_MAX};
     return out;
 }
 
 void weir__pool_give_out(struct weir__http_worker *home, struct weir__http_out *out)
 {
     if (home->free_out_count >= home->kept) {
-        weir__free(out);
+        drop(home, &home->free_out_count, out);
         return;
     }
     out->next_free = home->free_outs;
@@ -156,6 +176,9 @@ void weir__pool_fini(struct weir__http_worker *home)
         weir__free(weir__pool_in(home));
     while (home->free_outs != NULL)
         weir__free(weir__pool_out(home));
+    WEIR_ASSERT(home->free_exchange_count == 0 && home->free_in_count == 0 &&
+                    home->free_out_count == 0,
+                "N10: as many lay there as were counted");
     while (home->slabs != NULL) {
         struct weir__http_slab *slab = home->slabs;
         home->slabs = slab->next;

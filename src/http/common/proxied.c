@@ -133,7 +133,7 @@ static void on_ready(struct weir__http_conn *c)
     int rc = 0;
     while (rc == 0) {
         size_t missing = weir__proxy_missing((weir_str){bytes, n});
-        WEIR_ASSERT(n + missing <= sizeof bytes, "N6: a header of the PROXY protocol is bounded");
+        WEIR_ASSERT(n + missing <= sizeof bytes, "N16: a header of the PROXY protocol is bounded");
         ssize_t got = weir__stream_try_recv(&c->stream, bytes + n, missing);
         if (got == -EAGAIN) {
             wait_for_more(c, (weir_str){bytes, n});

@@ -39,8 +39,10 @@ weir_err weir__exchange_respond(struct weir__exchange *x, int status, weir_str t
     if (WEIR_UNLIKELY(status == 205))
         body.len = 0;
     err = x->ops->respond(x, status, type, body);
-    if (WEIR_UNLIKELY(x->response == WEIR__RESPONSE_NONE))
+    if (WEIR_UNLIKELY(x->response == WEIR__RESPONSE_NONE)) {
+        WEIR_ASSERT(err != WEIR_OK, "X1: a response that was not begun has failed");
         return err;
+    }
     if (weir__exchange_has_body(x))
         x->bytes_out = body.len;
     if (WEIR_LIKELY(err == WEIR_OK))
@@ -58,7 +60,9 @@ weir_err weir__exchange_begin(struct weir__exchange *x, int status, weir_str typ
     if (err != WEIR_OK)
         return err;
     x->length_left = x->response_body == WEIR__RESPONSE_SIZED ? (uint64_t)length : 0;
-    return x->ops->begin(x, status, type, length);
+    err = x->ops->begin(x, status, type, length);
+    WEIR_ASSERT(err != WEIR_OK || weir__exchange_is_begun(x), "X1: its status is decided");
+    return err;
 }
 
 /* --- the body --------------------------------------------------------------------------------- */
@@ -77,6 +81,8 @@ static weir_err check_body(const struct weir__exchange *x, size_t n)
 
 static void count_body(struct weir__exchange *x, size_t n)
 {
+    WEIR_ASSERT(x->response_body != WEIR__RESPONSE_SIZED || n <= x->length_left,
+                "X6: no more of a body is counted than was announced");
     x->bytes_out += n;
     if (x->response_body == WEIR__RESPONSE_SIZED)
         x->length_left -= n;
@@ -106,8 +112,9 @@ weir_err weir__exchange_window(struct weir__exchange *x, size_t min, char **ptr,
     weir_err err = check_body(x, 0);
     if (err != WEIR_OK)
         return err;
-    WEIR_ASSERT(min <= WEIR__WINDOW_MIN_MAX, "a window is smaller than the buffer");
+    WEIR_ASSERT(min <= WEIR__WINDOW_MIN_MAX, "X9: no larger window is asked for");
     err = x->ops->window(x, min, ptr, len);
+    WEIR_ASSERT(err != WEIR_OK || *len >= min, "X9: it is as large as was asked for");
     if (err == WEIR_OK)
         x->response = WEIR__RESPONSE_WINDOW;
     return err;
@@ -115,7 +122,7 @@ weir_err weir__exchange_window(struct weir__exchange *x, size_t min, char **ptr,
 
 weir_err weir__exchange_commit(struct weir__exchange *x, size_t n)
 {
-    WEIR_ASSERT(x->response == WEIR__RESPONSE_WINDOW, "a commit follows a window");
+    WEIR_ASSERT(x->response == WEIR__RESPONSE_WINDOW, "X9: a commit follows a window");
     x->response = WEIR__RESPONSE_OPEN;
     if (x->conn->is_broken)
         return WEIR_ECLIENTGONE;
@@ -162,6 +169,7 @@ weir_err weir__exchange_sendfile(struct weir__exchange *x, int file, uint64_t at
         return err;
     uint64_t left = len;
     err = x->ops->sendfile(x, file, at, &left);
+    WEIR_ASSERT(left <= len, "X6: what has left of a file is counted down");
     count_body(x, (size_t)(len - left));
     return err == -EOPNOTSUPP ? copy_file(x, file, at + (len - left), left) : err;
 }
@@ -173,6 +181,7 @@ weir_err weir__exchange_end(struct weir__exchange *x)
     if (x->response != WEIR__RESPONSE_OPEN && x->response != WEIR__RESPONSE_WINDOW)
         return WEIR_ECLOSED;
     if (x->length_left > 0) {
+        WEIR_ASSERT(x->response_body == WEIR__RESPONSE_SIZED, "X6: only a length can be missed");
         weir__exchange_abort(x);
         return WEIR_EINVALID;
     }
@@ -213,7 +222,9 @@ weir_err weir__exchange_upgrade(struct weir__exchange *x, weir_str protocol)
     if (x->response != WEIR__RESPONSE_NONE)
         return second_response(x);
     x->response_body = WEIR__RESPONSE_UNSIZED;
-    return x->ops->upgrade(x, protocol);
+    weir_err err = x->ops->upgrade(x, protocol);
+    WEIR_ASSERT(err != WEIR_OK || weir__exchange_is_begun(x), "X1: its status is decided");
+    return err;
 }
 
 /* --- what the server answers itself ----------------------------------------------------------- */
@@ -222,6 +233,8 @@ void weir__response_refuse(struct weir__exchange *x, int status, const char *why
 {
     const struct weir__http_app *app = &x->home->server->app;
     weir_str reason = weir_str_from(why);
+    WEIR_ASSERT(x->response == WEIR__RESPONSE_NONE, "X1: who is refused has no answer yet");
+    WEIR_ASSERT(status >= 400 && status <= 599, "X8: a refusal has the status of an error");
     if (app->refuse != NULL)
         app->refuse(x, status, reason, app->arg);
     if (x->response != WEIR__RESPONSE_NONE)

@@ -47,6 +47,7 @@ bool weir__exchange_open(struct weir__exchange *x)
 
 void weir__exchange_refuse(struct weir__exchange *x, int status, const char *why)
 {
+    WEIR_ASSERT(x->ctx == NULL, "X4: what never was a request is refused before it is opened");
     x->is_refused = true;
     x->refused_status = (int16_t)status;
     x->refused_why = why;
@@ -69,6 +70,7 @@ void weir__exchange_answer(struct weir__exchange *x)
 /* The status and text for a request that its handler left without an answer; 0: nobody is there. */
 static int status_of_silence(struct weir__exchange *x, const char **why)
 {
+    WEIR_ASSERT(x->response == WEIR__RESPONSE_NONE, "X2: nothing that was begun is answered for");
     (void)weir__ctx_check(x->ctx);
     int of_body = weir__exchange_body_status(x->body_err);
     if (x->conn->is_broken || x->ctx->reason == WEIR_REASON_CLIENT_GONE)
@@ -114,6 +116,7 @@ void weir__log_refused(struct weir__http_conn *c, int status, const char *why)
     enum { LINES = 5 };
     struct weir__http_worker *home = c->home;
     char ip[WEIR__ENDPOINT_TEXT_MAX];
+    WEIR_ASSERT(x->refused_why != NULL, "X8: a refusal says why");
     if (home->refused_tick != home->tick) {
         home->refused_tick = home->tick;
         home->refused_lines = 0;
@@ -141,7 +144,9 @@ void weir__log_refused(struct weir__http_conn *c, int status, const char *why)
 static void count(struct weir__exchange *x)
 {
     struct weir__http_counters *n = &x->home->count;
-    weir__counter_add(&n->responses[x->status == 499 ? 0 : x->status / 100], 1);
+    unsigned class = x->status == 499 ? 0 : x->status / 100;
+    WEIR_ASSERT(class < 6, "X8: a status has a class, from 1 to 5");
+    weir__counter_add(&n->responses[class], 1);
     if (WEIR_LIKELY(x->ctx->reason == WEIR_REASON_NONE))
         return;
     if (x->ctx->reason == WEIR_REASON_DEADLINE)
@@ -153,8 +158,11 @@ static void count(struct weir__exchange *x)
 void weir__exchange_settle(struct weir__exchange *x)
 {
     const struct weir__http_app *app = &x->home->server->app;
-    if (WEIR_UNLIKELY(x->response != WEIR__RESPONSE_WHOLE))
+    if (WEIR_UNLIKELY(x->response != WEIR__RESPONSE_WHOLE)) {
         answer_for_it(x);
+        WEIR_ASSERT(weir__exchange_is_whole(x) || weir__exchange_is_cut(x) || x->status == 499,
+                    "X2: a response is whole, or visibly cut, or nobody is there");
+    }
     count(x);
     if (WEIR_UNLIKELY(x->is_refused))
         weir__log_refused(x->conn, x->status, x->refused_why);
@@ -166,6 +174,7 @@ void weir__exchange_settle(struct weir__exchange *x)
 void weir__exchange_close(struct weir__exchange *x)
 {
     struct weir__ctx *ctx = x->ctx;
+    WEIR_ASSERT(ctx->exchange == x, "X4: the context that ends is the exchange's");
     x->ctx = NULL;
     x->home->worker->current->ctx = NULL;
     weir__ctx_end(ctx);
@@ -192,6 +201,7 @@ bool weir__exchange_panicked(struct weir__exchange *x, const struct weir__panic_
                              void (*settle)(void *arg), void *arg)
 {
     struct last_try t = {x, settle, arg};
+    WEIR_ASSERT(x->ctx != NULL, "X4: a handler that panics has a request");
     if (x->response == WEIR__RESPONSE_WINDOW)
         x->response = WEIR__RESPONSE_OPEN;
     weir__panic_record(x->ctx, info);

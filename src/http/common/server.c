@@ -56,6 +56,7 @@ struct weir__http_server *weir__server_new(struct weir__runtime *rt,
                                            const struct weir__http_app *app,
                                            const struct weir__http_versions *versions)
 {
+    WEIR_ASSERT(rt->worker_count > rt->options.extra_workers, "N14: a server has workers");
     struct weir__http_server *s = weir__calloc(1, sizeof *s);
     if (s == NULL)
         return NULL;
@@ -76,7 +77,7 @@ struct weir__http_server *weir__server_new(struct weir__runtime *rt,
 void weir__http_server_on_workers(struct weir__http_server *s, unsigned first, unsigned count)
 {
     WEIR_ASSERT(!s->is_started && count > 0 && first + count <= s->runtime->worker_count,
-                "a server runs on workers that there are");
+                "N14: a server runs on workers that there are");
     s->first = first;
     s->count = count;
 }
@@ -149,7 +150,9 @@ static struct weir__http_message *message_of(struct weir__task *t)
 
 static void received(struct weir__http_message *m)
 {
-    atomic_store(&m->is_sent, false);
+    WEIR_ASSERT(m->home->worker == weir__self, "N6: a message is its own worker's");
+    bool was_sent = atomic_exchange(&m->is_sent, false);
+    WEIR_ASSERT(was_sent, "N11: a message that is received was on its way");
     weir__server_closed_one(m->home->server);
 }
 
@@ -189,6 +192,7 @@ static void on_drain(struct weir__task *t)
         weir__post(home->worker, t);
         return;
     }
+    WEIR_ASSERT(home->is_ending && !home->is_accepting, "N13: it has stopped to accept before");
     home->is_drained = true;
     weir__idle_each(home, drain_one, NULL);
     received(message_of(t));
@@ -230,6 +234,7 @@ static void on_close(struct weir__task *t)
 
 static void tell(struct weir__http_worker *home, struct weir__http_message *m)
 {
+    WEIR_ASSERT(home->server->is_started, "N14: a part that is told of something was started");
     if (atomic_exchange(&m->is_sent, true))
         return; /* it is on its way */
     (void)weir__latch_enter(&home->server->open);
@@ -248,6 +253,7 @@ static void prepare_message(struct weir__http_message *m, struct weir__http_work
 
 static struct weir__http_worker *new_home(struct weir__http_server *s, struct weir__worker *w)
 {
+    WEIR_ASSERT(s->homes[w->index] == NULL, "N14: a worker has one part of a server");
     struct weir__http_worker *home = weir__memalign(64, sizeof *home);
     if (home == NULL)
         return NULL;
@@ -278,6 +284,7 @@ static void start_here(struct weir__worker *w, void *arg)
 {
     struct start *start = arg;
     struct weir__http_worker *home = start->server->homes[w->index];
+    WEIR_ASSERT(home == NULL || home->worker == w, "N14: a part is listed by its worker's number");
     weir_err err = home != NULL ? weir__accept_start(home) : WEIR_OK;
     if (err != WEIR_OK)
         atomic_store(&start->err, err);
@@ -285,6 +292,7 @@ static void start_here(struct weir__worker *w, void *arg)
 
 weir_err weir__http_server_start(struct weir__http_server *s, struct weir__ctx *c)
 {
+    WEIR_ASSERT(!s->is_started, "N14: a server is started once");
     for (unsigned i = s->first; i < s->first + s->count; i++) {
         s->homes[i] = new_home(s, s->runtime->workers[i]);
         if (s->homes[i] == NULL)
@@ -335,6 +343,7 @@ void weir__http_server_cancel_all(struct weir__http_server *s, struct weir__ctx 
                                   weir_reason reason)
 {
     (void)c;
+    WEIR_ASSERT(reason != WEIR_REASON_NONE, "N13: what is cancelled is told why");
     atomic_store(&s->cancel_reason, (int)reason);
     for (unsigned i = s->first; s->is_started && i < s->first + s->count; i++)
         tell(s->homes[i], &s->homes[i]->cancel);
@@ -346,7 +355,12 @@ static void end_here(struct weir__worker *w, void *arg)
     struct weir__http_worker *home = s->homes[w->index];
     if (home == NULL)
         return;
-    weir__timer_disarm(&home->sweep);
+    WEIR_ASSERT(weir__gauge_read(&home->count.open) == 0 &&
+                    weir__gauge_read(&home->count.active) == 0,
+                "N7: all that was counted has been taken back");
+    WEIR_ASSERT(atomic_load(&home->incoming) == 0, "N11: no connection is on its way to it");
+    WEIR_ASSERT(!home->is_accepting && home->reserve < 0, "N12: its reserve has been given back");
+    WEIR_ASSERT(!weir__timer_armed(&home->sweep), "N8: the sweep ends with the last connection");
     weir__pool_fini(home);
     weir__free(home);
     s->homes[w->index] = NULL;
@@ -372,6 +386,7 @@ void weir__http_server_free(struct weir__http_server *s, struct weir__ctx *c)
         (!s->is_started || weir__on_each_worker(c, end_here, s, weir_sec(PATIENCE)) == WEIR_OK);
     if (!is_over)
         return; /* a worker is stuck in a handler: its memory is not taken away under it */
+    WEIR_ASSERT(weir__latch_count(&s->open) == 0, "N11: nothing is on its way to who is gone");
     weir__free(s);
 }
 
@@ -385,8 +400,10 @@ struct each {
 static void each_active(struct weir__http_conn *c, void *arg)
 {
     const struct each *call = arg;
-    if (c->state == WEIR__CONN_ACTIVE)
-        c->version->each(c, call->fn, call->arg);
+    if (c->state != WEIR__CONN_ACTIVE)
+        return;
+    WEIR_ASSERT(weir__gauge_read(&c->home->count.active) > 0, "N7: it is counted as active");
+    c->version->each(c, call->fn, call->arg);
 }
 
 void weir__http_server_each_active(struct weir__http_server *s,
