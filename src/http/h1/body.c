@@ -24,6 +24,7 @@ static struct weir__http_in *input(const struct weir__exchange *x)
 
 static size_t here(const struct weir__exchange *x)
 {
+    WEIR_ASSERT(input(x)->at <= input(x)->len, "B1: no more is used than has come");
     return input(x)->len - input(x)->at;
 }
 
@@ -49,15 +50,17 @@ static bool has_length(const struct weir__exchange *x)
 bool weir__h1_body_is_too_much(const struct weir__exchange *x)
 {
     const struct weir__h1_exchange *h = weir__h1_x(x);
+    if (WEIR_LIKELY(x->body_state == WEIR__BODY_DONE))
+        return false;
     return x->body_state == WEIR__BODY_BROKEN || h->is_continue_due || h->is_tunnel ||
-           (x->body_state == WEIR__BODY_COMING && has_length(x) &&
-            h->body_left > here(x) + x->home->server->options.drain_max);
+           (has_length(x) && h->body_left > here(x) + x->home->server->options.drain_max);
 }
 
 /* --- receiving -------------------------------------------------------------------------------- */
 
 static weir_err fail(struct weir__exchange *x, weir_err err)
 {
+    WEIR_ASSERT(err < 0, "B2: a body breaks for a reason");
     x->body_state = WEIR__BODY_BROKEN;
     weir__h1_x(x)->is_last = true;
     x->conn->is_dirty = true;
@@ -75,6 +78,7 @@ static weir_err say_continue(struct weir__exchange *x, struct weir__ctx *ctx)
 {
     struct weir__http_conn *c = x->conn;
     static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    WEIR_ASSERT(here(x) == 0, "B2: a client is told to go on before any of the body is there");
     weir__h1_x(x)->is_continue_due = false;
     if (x->response != WEIR__RESPONSE_NONE)
         return WEIR_OK;
@@ -102,6 +106,7 @@ static ssize_t receive(struct weir__exchange *x, struct weir__ctx *ctx, void *to
 {
     struct weir__http_conn *c = x->conn;
     struct weir__h1_exchange *h = weir__h1_x(x);
+    WEIR_ASSERT(len > 0, "B1: there is room, so that nothing received means the end");
     if (WEIR_UNLIKELY(h->is_continue_due)) {
         weir_err err = say_continue(x, ctx);
         if (err != WEIR_OK)
@@ -131,6 +136,7 @@ static ssize_t read_length(struct weir__exchange *x, struct weir__ctx *ctx, char
     struct weir__http_in *in = input(x);
     size_t have = here(x);
     ssize_t n;
+    WEIR_ASSERT(h->body_left > 0, "B2: of a body that is coming something is left");
     if (len > h->body_left)
         len = (size_t)h->body_left;
     if (have > 0) {
@@ -149,24 +155,19 @@ static ssize_t read_length(struct weir__exchange *x, struct weir__ctx *ctx, char
     return n;
 }
 
-static weir_err read_length_all(struct weir__exchange *x, weir_str *out)
+/* What is missing of a body: received behind its head if it fits, or into the context's memory. */
+static weir_err receive_rest(struct weir__exchange *x, size_t have, size_t size, char **bytes)
 {
     struct weir__http_in *in = input(x);
-    size_t size = (size_t)weir__h1_x(x)->body_left, have = here(x);
     char *to = in->bytes + in->at;
-    if (have >= size) {
-        in->at += (uint32_t)size;
-        have = size;
-    } else if (size <= x->home->server->in_bytes - in->at) {
-        in->at = in->len;
-    } else {
+    if (size > x->home->server->in_bytes - in->at) {
         struct weir__arena *a = weir__ctx_arena(x->ctx);
         to = weir__arena_alloc(a, size);
         if (to == NULL)
             return fail(x, a->is_over_budget ? WEIR_EBUDGET : -ENOMEM);
         memcpy(to, in->bytes + in->at, have);
-        in->at = in->len;
     }
+    in->at = in->len;
     x->bytes_in += have;
     for (size_t got = have; got < size;) {
         ssize_t n = receive(x, x->ctx, to + got, size - got);
@@ -176,6 +177,24 @@ static weir_err read_length_all(struct weir__exchange *x, weir_str *out)
         x->bytes_in += (size_t)n;
         if (to >= in->bytes && to <= in->bytes + x->home->server->in_bytes)
             in->at = in->len = (uint32_t)(to + got - in->bytes);
+    }
+    WEIR_ASSERT(x->bytes_in == x->head.content_length, "B2: as much came as was announced");
+    *bytes = to;
+    return WEIR_OK;
+}
+
+static weir_err read_length_all(struct weir__exchange *x, weir_str *out)
+{
+    struct weir__http_in *in = input(x);
+    size_t size = (size_t)weir__h1_x(x)->body_left, have = here(x);
+    char *to = in->bytes + in->at;
+    if (WEIR_LIKELY(have >= size)) {
+        in->at += (uint32_t)size;
+        x->bytes_in += size;
+    } else {
+        weir_err err = receive_rest(x, have, size, &to);
+        if (err != WEIR_OK)
+            return err;
     }
     weir__h1_x(x)->body_left = 0;
     x->body_state = WEIR__BODY_DONE;
@@ -189,6 +208,7 @@ static bool add_trailers(struct weir__exchange *x, weir_str bytes)
 {
     if (x->ctx == NULL)
         return true; /* what nobody will ask for */
+    WEIR_ASSERT(x->trailers_len + bytes.len <= TRAILERS_MAX, "B4: trailers are bounded");
     char *grown = weir__arena_grow(weir__ctx_arena(x->ctx), x->trailers, x->trailers_len,
                                    x->trailers_len + bytes.len);
     if (grown == NULL)
@@ -210,6 +230,7 @@ static int next_data(struct weir__exchange *x, weir_str *out)
         weir_str rest = {in->bytes + in->at, here(x)};
         int event = weir__chunked_next(&weir__h1_x(x)->chunked, &rest, out);
         in->at = (uint32_t)(rest.ptr - in->bytes);
+        WEIR_ASSERT(in->at <= in->len, "B1: no more is decoded than has come");
         if (event == WEIR_CHUNKED_DATA) {
             x->bytes_in += out->len;
             return 1;
@@ -232,13 +253,16 @@ static int next_data(struct weir__exchange *x, weir_str *out)
 
 static uint32_t body_base(const struct weir__exchange *x)
 {
-    return (uint32_t)(x->bytes - input(x)->bytes) + weir__h1_x(x)->head_len;
+    WEIR_ASSERT(x->bytes == input(x)->bytes, "B1: a head whose body is to come lies at the front");
+    return weir__h1_x(x)->head_len;
 }
 
 /* Receives more into the buffer, from offset `at` on. */
 static weir_err receive_more(struct weir__exchange *x, struct weir__ctx *ctx, uint32_t at)
 {
     struct weir__http_in *in = input(x);
+    WEIR_ASSERT(in->at == in->len, "B1: what has come is decoded before more does");
+    WEIR_ASSERT(at >= body_base(x), "B1: a body never lies over its head");
     ssize_t n = receive(x, ctx, in->bytes + at, x->home->server->in_bytes - at);
     if (n < 0)
         return (weir_err)n;
@@ -306,6 +330,7 @@ static size_t next_cap(const struct weir__exchange *x, const struct gathered *g,
         most = max > GROW_FIRST ? (size_t)max : GROW_FIRST;
     if (cap > most)
         cap = most > need ? most : need; /* the arena refuses what it has no room for */
+    WEIR_ASSERT(cap >= need, "B4: what is asked for is enough");
     return cap;
 }
 
@@ -318,6 +343,7 @@ static weir_err make_room(struct weir__exchange *x, struct gathered *g, size_t n
     char *to = weir__arena_grow(a, g->has_moved ? g->bytes : NULL, g->has_moved ? g->cap : 0, cap);
     if (to == NULL)
         return fail(x, a->is_over_budget ? WEIR_EBUDGET : -ENOMEM);
+    WEIR_ASSERT(g->len + n <= cap, "B4: with what comes next it fits");
     if (!g->has_moved)
         memcpy(to, g->bytes, g->len);
     *g = (struct gathered){to, g->len, cap, true};
@@ -333,6 +359,8 @@ static weir_err gather(struct weir__exchange *x, struct gathered *g, weir_str da
         if (err != WEIR_OK)
             return err;
     }
+    WEIR_ASSERT(g->has_moved ? g->len + data.len <= g->cap : g->bytes + g->len <= data.ptr,
+                "B4: what is gathered fits, or lies before what is still to be decoded");
     memmove(g->bytes + g->len, data.ptr, data.len);
     g->len += data.len;
     return WEIR_OK;
@@ -377,6 +405,7 @@ static ssize_t read_tunnel(struct weir__exchange *x, char *buf, size_t len)
     struct weir__http_in *in = input(x);
     size_t have = here(x);
     ssize_t n;
+    WEIR_ASSERT(weir__h1_x(x)->is_last, "O5: a connection that was handed over ends with it");
     if (have > 0) {
         n = (ssize_t)(len < have ? len : have);
         memcpy(buf, in->bytes + in->at, (size_t)n);
@@ -420,6 +449,7 @@ bool weir__h1_body_drain(struct weir__exchange *x)
     struct weir__ctx *root = x->home->worker->root;
     char scratch[4096];
     uint64_t max = x->home->server->options.drain_max, done = 0;
+    WEIR_ASSERT(x->ctx == NULL, "N2: what nobody reads is thrown away when its context has ended");
     if (weir__h1_body_is_too_much(x))
         return false;
     weir__h1_x(x)->body_began = weir__self->now;

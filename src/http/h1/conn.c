@@ -22,6 +22,7 @@ static bool keep_partial(struct weir__http_conn *c, const struct weir__exchange 
     uint32_t len = in->len - in->at;
     if (len == 0)
         return true;
+    WEIR_ASSERT(weir__h1(c)->partial == NULL, "B3: the beginning of one head is kept");
     struct weir__h1_partial *p = weir__malloc(sizeof *p + len);
     if (p == NULL)
         return false;
@@ -40,6 +41,8 @@ static void restore_partial(struct weir__http_conn *c, struct weir__exchange *x,
         weir__http_head_init(&x->head);
         return;
     }
+    WEIR_ASSERT(c->state == WEIR__CONN_HEAD, "B3: a head that has begun is kept in HEAD");
+    WEIR_ASSERT(p->len < c->home->server->in_bytes, "B1: there is room for the rest of it");
     x->head = p->head;
     memcpy(in->bytes, p->bytes, p->len);
     in->len = p->len;
@@ -95,6 +98,7 @@ static bool is_other_version(struct weir__http_conn *c)
 /* Puts what begins at `at` at the buffer's front, so that there is room behind it. */
 static void move_to_front(struct weir__http_in *in)
 {
+    WEIR_ASSERT(in->at <= in->len, "B1: what moves has come");
     memmove(in->bytes, in->bytes + in->at, in->len - in->at);
     in->len -= in->at;
     in->at = 0;
@@ -113,6 +117,7 @@ static void make_room_for_body(struct weir__http_conn *c)
     if (WEIR_LIKELY(is_here) || x->is_refused || x->bytes == in->bytes)
         return;
     in->at -= weir__h1_x(x)->head_len;
+    WEIR_ASSERT(x->bytes == in->bytes + in->at, "B1: a head ends where its body begins");
     move_to_front(in);
     x->bytes = in->bytes;
     in->at = weir__h1_x(x)->head_len;
@@ -139,6 +144,7 @@ bool weir__h1_receive_head(struct weir__http_conn *c)
         weir__fiber_yield();
         if (in->at > 0)
             move_to_front(in);
+        WEIR_ASSERT(in->len < c->home->server->in_bytes, "B1: half a head leaves room for more");
         ssize_t n = weir__stream_try_recv(&c->stream, in->bytes + in->len,
                                           c->home->server->in_bytes - in->len);
         if (n == -EAGAIN)
@@ -198,6 +204,7 @@ static void no_fiber(struct weir__http_conn *c)
     static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
                                "Content-Length: 0\r\n\r\n";
     struct iovec answer = {(void *)(uintptr_t)text, sizeof text - 1};
+    WEIR_ASSERT(weir__h1(c)->out == NULL, "N3: nothing that was written before is left behind");
     (void)weir__stream_try_send(&c->stream, &answer, 1);
     weir__counter_add(&c->home->count.responses[5], 1);
     c->is_closing = c->is_dirty = true;
@@ -207,6 +214,7 @@ static void no_fiber(struct weir__http_conn *c)
 static void start_serving(struct weir__http_conn *c)
 {
     struct weir__worker *w = c->home->worker;
+    WEIR_ASSERT(c->state != WEIR__CONN_ACTIVE, "N2: a connection has one fiber");
     c->state = WEIR__CONN_ACTIVE;
     weir__gauge_add(&c->home->count.active, 1);
     if (!weir__fiber_run_now(w, weir__h1_serve, c, "request", NULL))
@@ -223,10 +231,12 @@ void weir__h1_unbind(struct weir__http_conn *c)
         c->is_closing = true;
     give_buffers(c);
     if (WEIR_UNLIKELY(c->is_closing || weir__stream_is_over(&c->stream) ||
-                      !weir__stream_is_open(&c->stream) || (c->home->is_draining && !has_begun)))
+                      !weir__stream_is_open(&c->stream) || (c->home->is_draining && !has_begun))) {
+        WEIR_ASSERT(!weir__stream_has_sender(&c->stream), "N5: nobody sends without the fiber");
         weir__conn_finish(c);
-    else
+    } else {
         weir__conn_rest(c, has_begun);
+    }
 }
 
 /* --- events ----------------------------------------------------------------------------------- */
@@ -237,6 +247,7 @@ static void not_yet(struct weir__http_conn *c, bool is_over)
     const struct weir__h1 *h = weir__h1(c);
     bool has_begun = h->in->at < h->in->len;
     bool is_kept = is_over || keep_partial(c, h->x, h->in);
+    WEIR_ASSERT(h->x->ctx == NULL && h->out == NULL, "N2: nothing was begun without a fiber");
     give_buffers(c);
     if (is_over || !is_kept)
         weir__conn_close(c);
@@ -305,6 +316,7 @@ static void timed_out(struct weir__http_conn *c)
         return;
     }
     struct weir__h1 *h = weir__h1(c);
+    WEIR_ASSERT(h->partial != NULL, "B3: in HEAD there is the beginning of one");
     restore_partial(c, h->x, h->in);
     h->x->bytes = h->in->bytes;
     refuse(h->x, 408, "the request's head took too long");
@@ -334,6 +346,7 @@ static void cut(struct weir__http_conn *c)
         weir__conn_close(c);
         return;
     }
+    WEIR_ASSERT(weir__h1(c)->x != NULL, "N2: an ACTIVE connection has its exchange");
     /* Its fiber is sending or draining: it finds the descriptor closed, and ends. */
     c->is_closing = c->is_broken = true;
     weir__stream_close(&c->stream);
@@ -342,7 +355,8 @@ static void cut(struct weir__http_conn *c)
 static void release(struct weir__http_conn *c)
 {
     struct weir__h1 *h = weir__h1(c);
-    WEIR_ASSERT(h->x == NULL && h->in == NULL, "N2: only its fiber frees what it is bound to");
+    WEIR_ASSERT(h->x == NULL && h->in == NULL && h->out == NULL,
+                "N2: only its fiber frees what it is bound to");
     weir__free(h->partial);
     h->partial = NULL;
 }
@@ -351,6 +365,7 @@ static void each(struct weir__http_conn *c, void (*fn)(struct weir__exchange *x,
                  void *arg)
 {
     struct weir__exchange *x = weir__h1(c)->x;
+    WEIR_ASSERT(x == NULL || x->conn == c, "N2: a connection's exchange is its own");
     if (x != NULL && x->ctx != NULL)
         fn(x, arg);
 }

@@ -105,6 +105,8 @@ void weir__h1_peer_shut(struct weir__http_conn *c);
  * be. May wait in `ctx`.
  */
 #define WEIR__OUT_ROOM_MAX (WEIR__HTTP_OUT_BYTES - 256u)
+#define WEIR__OUT_TAIL 8u /* always left free: the end of a chunk and the last chunk */
+#define WEIR__OUT_CAPACITY (WEIR__HTTP_OUT_BYTES - sizeof(struct weir__http_out))
 weir_err weir__out_reserve(struct weir__http_conn *c, struct weir__ctx *ctx, size_t n);
 
 /* How a sender gets on, from its first wait on: write_timeout is for each WEIR__PROGRESS_BYTES. */

@@ -17,12 +17,9 @@
 
 #include <string.h>
 
-#define CAPACITY (WEIR__HTTP_OUT_BYTES - (uint32_t)sizeof(struct weir__http_out))
-#define TAIL 8u /* always left free: the end of a chunk and the last chunk */
-
-static uint32_t room_of(const struct weir__http_out *out)
+static size_t room_of(const struct weir__http_out *out)
 {
-    return CAPACITY - TAIL - out->len;
+    return WEIR__OUT_CAPACITY - WEIR__OUT_TAIL - out->len;
 }
 
 void weir__out_seal(struct weir__http_conn *c)
@@ -31,6 +28,9 @@ void weir__out_seal(struct weir__http_conn *c)
     struct weir__http_out *out = weir__h1(c)->out;
     if (out == NULL || out->mark == WEIR__NO_CHUNK)
         return;
+    WEIR_ASSERT(out->at <= out->mark && out->mark + WEIR__CHUNK_HEAD <= out->len,
+                "O2: a chunk that is not ended has not left, and begins with its head");
+    WEIR_ASSERT(out->len + 2 <= WEIR__OUT_CAPACITY, "O1: there is room for its end");
     char *head = out->bytes + out->mark;
     uint32_t size = out->len - out->mark - WEIR__CHUNK_HEAD;
     if (size == 0) {
@@ -93,6 +93,7 @@ static weir_err broke(struct weir__http_conn *c, weir_err err)
 {
     struct weir__exchange *x = weir__h1(c)->x;
     struct weir__http_out *out = weir__h1(c)->out;
+    WEIR_ASSERT(!weir__stream_has_sender(&c->stream), "N5: who finds it broken waits no more");
     if (err == WEIR_ETIMEDOUT) {
         weir__counter_add(&c->home->count.timeouts_write, 1);
         c->is_reset_due = true;
@@ -115,6 +116,7 @@ void weir__out_push(struct weir__http_conn *c)
     if (!is_window_open(c))
         weir__out_seal(c);
     uint32_t end = final_end(c);
+    WEIR_ASSERT(out->at <= end && end <= out->len, "O2: only what is final has left");
     if (end == out->at)
         return;
     struct iovec all = {out->bytes + out->at, end - out->at};
@@ -133,6 +135,7 @@ static weir_time patience(const struct weir__http_conn *c, const struct weir__se
     int64_t ns = c->home->server->options.write_timeout.ns;
     if (ns < 0)
         return weir_never();
+    WEIR_ASSERT(s->from.ns != 0, "N5: who waits as the sender has begun to wait");
     return weir_time_add(s->from, weir_ns(ns));
 }
 
@@ -186,6 +189,8 @@ weir_err weir__out_wait(struct weir__http_conn *c, struct weir__ctx *ctx, struct
                         bool is_resumable)
 {
     int unsent = weir__stream_unacknowledged(&c->stream);
+    WEIR_ASSERT(ctx->worker == c->home->worker,
+                "N5: a sender is a fiber of its connection's worker");
     weir_err err = WEIR_OK;
     if (s->from.ns == 0)
         *s = (struct weir__sending){.from = weir__self->now};
@@ -246,8 +251,11 @@ weir_err weir__out_flush(struct weir__http_conn *c, struct weir__ctx *ctx, weir_
             return broke(c, (weir_err)n);
         sent(c, (size_t)n);
         weir__sending_gets_on(&sending, (size_t)n);
-        size_t of_tail = (size_t)n > before ? (size_t)n - before : 0;
-        tail = (weir_str){tail.ptr + of_tail, tail.len - of_tail};
+        if ((size_t)n > before) {
+            size_t of_tail = (size_t)n - before;
+            WEIR_ASSERT(of_tail <= tail.len, "O4: no more was taken than there was");
+            tail = (weir_str){tail.ptr + of_tail, tail.len - of_tail};
+        }
     }
     rewind_empty(c);
     return WEIR_OK;
@@ -255,7 +263,7 @@ weir_err weir__out_flush(struct weir__http_conn *c, struct weir__ctx *ctx, weir_
 
 weir_err weir__out_reserve(struct weir__http_conn *c, struct weir__ctx *ctx, size_t n)
 {
-    WEIR_ASSERT(n <= WEIR__OUT_ROOM_MAX, "output: never more than a buffer at once");
+    WEIR_ASSERT(n <= WEIR__OUT_ROOM_MAX, "O1: never more than a buffer at once");
     if (WEIR_UNLIKELY(c->is_broken))
         return WEIR_ECLIENTGONE;
     be_the_only_one(c);
@@ -264,7 +272,8 @@ weir_err weir__out_reserve(struct weir__http_conn *c, struct weir__ctx *ctx, siz
         h->out = weir__pool_out(c->home);
     if (WEIR_UNLIKELY(h->out == NULL))
         return -ENOMEM;
-    if (WEIR_LIKELY(room_of(h->out) >= n && CAPACITY > TAIL + h->out->len))
+    if (WEIR_LIKELY(room_of(h->out) >= n && WEIR__OUT_CAPACITY > WEIR__OUT_TAIL + h->out->len))
         return WEIR_OK;
+    WEIR_ASSERT(h->out->len <= WEIR__OUT_CAPACITY, "O1: no more was written than there is room");
     return weir__out_flush(c, ctx, (weir_str){"", 0});
 }

@@ -67,8 +67,10 @@ static weir_err reserve(struct weir__exchange *x, size_t room)
 static weir_err started(struct weir__exchange *x, struct weir__http1_writer *w, int status)
 {
     struct weir__http_out *out = weir__h1(x->conn)->out;
-    if (WEIR_UNLIKELY(w->err != WEIR_OK))
+    if (WEIR_UNLIKELY(w->err != WEIR_OK)) {
+        weir__h1_x(x)->framing = WEIR__H1_SIZED;
         return w->err;
+    }
     weir__h1_x(x)->out_from = out->len;
     out->len = (uint32_t)(w->at - out->bytes);
     weir__response_begun(x, status);
@@ -79,13 +81,13 @@ static struct weir__http1_writer writer_of(struct weir__exchange *x)
 {
     struct weir__http_out *out = weir__h1(x->conn)->out;
     struct weir__http1_writer w;
-    weir__http1_writer_init(&w, out->bytes + out->len,
-                            WEIR__HTTP_OUT_BYTES - sizeof *out - out->len);
+    weir__http1_writer_init(&w, out->bytes + out->len, WEIR__OUT_CAPACITY - out->len);
     return w;
 }
 
 static weir_err send_directly(struct weir__exchange *x, weir_str bytes)
 {
+    WEIR_ASSERT(x->response == WEIR__RESPONSE_OPEN, "O3: its head goes before a body");
     weir__h1_x(x)->out_from = WEIR__H1_LEFT;
     return weir__out_flush(x->conn, x->ctx, bytes);
 }
@@ -117,6 +119,7 @@ static weir_err begin(struct weir__exchange *x, int status, weir_str type, int64
     if (err != WEIR_OK)
         return err;
     bool may_have_body = x->response_body != WEIR__RESPONSE_BARE;
+    WEIR_ASSERT(h->framing == WEIR__H1_SIZED, "O3: what was taken back has left no framing");
     if (length < 0 && may_have_body)
         h->framing = x->head.minor >= 1 ? WEIR__H1_CHUNKED : WEIR__H1_TO_END;
     struct weir__http1_writer w = writer_of(x);
@@ -148,6 +151,7 @@ static weir_err body_room(struct weir__exchange *x, size_t n)
         out->mark = out->len;
         out->len += WEIR__CHUNK_HEAD;
     }
+    WEIR_ASSERT(out->len + n + WEIR__OUT_TAIL <= WEIR__OUT_CAPACITY, "O1: there is that room");
     return WEIR_OK;
 }
 
@@ -162,10 +166,12 @@ static weir_err write_directly(struct weir__exchange *x, weir_str bytes)
         return err;
     struct weir__http_out *out = weir__h1(c)->out;
     weir__out_seal(c);
+    WEIR_ASSERT(out->len + WEIR_CHUNK_HEAD_MAX <= WEIR__OUT_CAPACITY, "O1: its head has room");
     out->len += (uint32_t)weir__chunk_head(out->bytes + out->len, bytes.len);
     err = send_directly(x, bytes);
     if (err != WEIR_OK)
         return err;
+    WEIR_ASSERT(out->mark == WEIR__NO_CHUNK, "N5: nobody has begun a chunk inside of this one");
     memcpy(out->bytes + out->len, WEIR_CHUNK_TAIL, 2);
     out->len += 2;
     return WEIR_OK;
@@ -191,13 +197,15 @@ static weir_err window(struct weir__exchange *x, size_t min, char **ptr, size_t 
         return err;
     struct weir__http_out *out = weir__h1(x->conn)->out;
     *ptr = out->bytes + out->len;
-    *len = WEIR__HTTP_OUT_BYTES - sizeof *out - 8u - out->len;
+    *len = WEIR__OUT_CAPACITY - WEIR__OUT_TAIL - out->len;
     return WEIR_OK;
 }
 
 static void commit(struct weir__exchange *x, size_t n)
 {
-    weir__h1(x->conn)->out->len += (uint32_t)n;
+    struct weir__http_out *out = weir__h1(x->conn)->out;
+    WEIR_ASSERT(out->len + n + WEIR__OUT_TAIL <= WEIR__OUT_CAPACITY, "O1: it lay in the window");
+    out->len += (uint32_t)n;
 }
 
 static weir_err flush(struct weir__exchange *x)
@@ -213,7 +221,9 @@ static weir_err splice_file(struct weir__exchange *x, int file, uint64_t at, uin
     struct weir__http_conn *c = x->conn;
     struct weir__sending sending = {.bytes = 0};
     weir_err err = flush(x);
+    const struct weir__http_out *out = weir__h1(c)->out;
     off_t offset = (off_t)at;
+    WEIR_ASSERT(err != WEIR_OK || out->at == out->len, "O4: what was before it has left");
     while (err == WEIR_OK && *left > 0) {
         size_t len = *left < 1u << 20 ? (size_t)*left : 1u << 20;
         ssize_t n = weir__stream_try_sendfile(&c->stream, file, &offset, len);
@@ -223,6 +233,7 @@ static weir_err splice_file(struct weir__exchange *x, int file, uint64_t at, uin
         }
         if (n <= 0)
             return n < 0 ? (weir_err)n : -EIO;
+        WEIR_ASSERT((uint64_t)n <= *left, "O4: no more was taken than there was");
         *left -= (uint64_t)n;
         weir__sending_gets_on(&sending, (size_t)n);
         weir__out_taken(c, (size_t)n);
@@ -258,6 +269,7 @@ static weir_err end(struct weir__exchange *x)
     weir__out_seal(c);
     memcpy(out->bytes + out->len, WEIR_CHUNK_LAST, sizeof WEIR_CHUNK_LAST - 1);
     out->len += (uint32_t)sizeof WEIR_CHUNK_LAST - 1;
+    WEIR_ASSERT(out->len <= WEIR__OUT_CAPACITY, "O1: there was room for the last chunk");
     return WEIR_OK;
 }
 
@@ -265,6 +277,7 @@ static void give_up(struct weir__exchange *x)
 {
     struct weir__http_conn *c = x->conn;
     struct weir__h1_exchange *h = weir__h1_x(x);
+    WEIR_ASSERT(weir__exchange_is_cut(x), "O3: nothing is added to what was given up");
     h->is_last = c->is_closing = true;
     c->is_reset_due = c->is_reset_due || h->framing == WEIR__H1_TO_END;
 }
@@ -277,7 +290,7 @@ static bool retract(struct weir__exchange *x)
         weir__stream_has_sender(&x->conn->stream))
         return false;
     WEIR_ASSERT(out->at <= h->out_from && h->out_from <= out->len,
-                "X2: what was kept is still there");
+                "O3: what is taken back is still there");
     out->len = h->out_from;
     out->mark = WEIR__NO_CHUNK;
     h->framing = WEIR__H1_SIZED;
@@ -309,6 +322,7 @@ static weir_err upgrade(struct weir__exchange *x, weir_str protocol)
     weir_err err = reserve(x, HEAD_FIXED + protocol.len + x->extra_len);
     if (err != WEIR_OK)
         return err;
+    WEIR_ASSERT(h->framing == WEIR__H1_SIZED, "O5: another protocol has no chunks");
     struct weir__http1_writer w = writer_of(x);
     weir__http1_write_start(&w, 101, &x->home->date);
     weir__http1_write_field_trusted(&w, WEIR_S("Upgrade"), protocol);

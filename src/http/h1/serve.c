@@ -38,6 +38,7 @@ static void on_gone(struct weir__timer *t)
     struct weir__h1_exchange *h = WEIR_CONTAINER(t, struct weir__h1_exchange, gone);
     struct weir__exchange *x =
         WEIR_CONTAINER((char(*)[WEIR__VERSION_SPACE])h, struct weir__exchange, version_space);
+    WEIR_ASSERT(x->ctx != NULL, "N2: the timer is disarmed before its exchange ends");
     if (is_waited_for(x->conn))
         weir__ctx_cancel(x->ctx, WEIR_REASON_CLIENT_GONE);
 }
@@ -50,6 +51,7 @@ static void on_gone(struct weir__timer *t)
 static void before_park(struct weir__fiber *f)
 {
     struct weir__http_conn *c = f->arg;
+    WEIR_ASSERT(c->state == WEIR__CONN_ACTIVE, "N2: a fiber that waits has its connection");
     weir__out_push(c);
     if (WEIR_UNLIKELY(c->is_peer_shut) && is_waited_for(c))
         weir__timer_arm(&c->home->worker->wheel, &weir__h1_x(weir__h1(c)->x)->gone,
@@ -159,6 +161,7 @@ static void panicked(struct weir__fiber *f, const struct weir__panic_info *info)
 {
     struct weir__http_conn *c = f->arg;
     struct weir__exchange *x = weir__h1(c)->x;
+    WEIR_ASSERT(x != NULL, "N2: a fiber that panics has its exchange");
     weir__counter_add(&c->home->count.panics, 1);
     c->is_closing = true;
     if (x->ctx != NULL) {
