@@ -385,7 +385,8 @@ static weir_err raise_panic(const struct weir__panic_info *info, struct weir__ct
 
 void weir__panic_record(struct weir__ctx *c, const struct weir__panic_info *info)
 {
-    WEIR_ASSERT(c->worker == weir__self, "C2: its worker writes a context's record");
+    WEIR_ASSERT(weir__ctx_is_shared(c) || c->worker == weir__self,
+                "C2: its worker writes a context's record");
     c->error = NULL;
     (void)raise_panic(info, c, "%s", info->message);
     log_panic(c, weir__self->current->name, info);

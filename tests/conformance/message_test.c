@@ -57,7 +57,9 @@ static const struct rule version[] = {
     RULE("9110 15.6.6", "3.0 is not supported", VERSION("HTTP/3.0"), "505", CLOSED),
     RULE("9110 15.6.6", "0.9 is not supported", VERSION("HTTP/0.9"), "505", CLOSED),
     RULE("9110 15.6.6", "a request of 0.9", "GET /hello\r\n", "505", CLOSED),
+#if !WEIR_HTTP2
     RULE("9113 3.4", "the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505", CLOSED),
+#endif
     RULE("9112 2.3", "the name is upper case", VERSION("http/1.1"), "400", CLOSED),
     RULE("9112 2.3", "another name", VERSION("HTCPCP/1.1"), "400", CLOSED),
     RULE("9112 2.3", "two digits before the dot", VERSION("HTTP/01.1"), "400", CLOSED),

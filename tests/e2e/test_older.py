@@ -16,7 +16,7 @@ from conftest import SOURCE, pkg_config
 OLDER = {
     "ctx.h": {"weir_ctx_options": ["fibers_max"]},
     "fiber.h": {"weir_detach_options": ["timeout"]},
-    "socket.h": {"weir_dial_options": ["timeout"]},
+    "socket.h": {"weir_dial_options": ["timeout", "tls", "tls_name"]},
     "offload.h": {"weir_offload_options": ["interrupt"]},
     "file.h": {"weir_file_open_options": ["mode"], "weir_file_temp_options": ["bytes_max"]},
     "topic.h": {"weir_topic_options": ["policy", "subscribers_max"],

@@ -116,7 +116,7 @@ void weir__log_refused(struct weir__http_conn *c, int status, const char *why)
     enum { LINES = 5 };
     struct weir__http_worker *home = c->home;
     char ip[WEIR__ENDPOINT_TEXT_MAX];
-    WEIR_ASSERT(x->refused_why != NULL, "X8: a refusal says why");
+    WEIR_ASSERT(why != NULL, "X8: a refusal says why");
     if (home->refused_tick != home->tick) {
         home->refused_tick = home->tick;
         home->refused_lines = 0;
