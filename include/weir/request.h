@@ -41,8 +41,9 @@ WEIR_API weir_str weir_request_route(weir_ctx *c) WEIR_NONNULL(1);
 WEIR_API weir_str weir_request_id(weir_ctx *c) WEIR_NONNULL(1);
 
 /**
- * The client's IP address as text (of the connection: behind a proxy, the proxy's); "unix" when it
- * came by a local socket. In the context's memory.
+ * The client's IP address as text: that of the connection, or whom the proxies in front have named
+ * when they are trusted (`trusted`, `proxy_protocol`, `client_field` in <weir/app.h>); "unix" when
+ * it came by a local socket. In the context's memory.
  */
 WEIR_API weir_str weir_request_ip(weir_ctx *c) WEIR_NONNULL(1);
 
