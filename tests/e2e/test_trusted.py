@@ -5,11 +5,15 @@ gets its listening socket from here, so that its port is the kernel's choice.
 """
 import contextlib
 import http.client
+import http.server
+import json
 import os
 import re
 import shutil
 import socket
 import subprocess
+import threading
+from urllib.parse import quote
 
 import pytest
 
@@ -187,6 +191,53 @@ def test_who_is_not_trusted_is_not_believed(services):
     nobody = services("starter", "--stall=0")
     assert ask(nobody.port, LIES) == CLIENT
     assert nobody.get("/ip", headers=LIES).text == "127.0.0.1"
+
+
+# --- deadlines ------------------------------------------------------------------------------------
+
+class Last(http.server.BaseHTTPRequestHandler):
+    """The end of a chain: says what it is told about time."""
+
+    def do_GET(self):
+        body = self.headers["Weir-Deadline-Ms"].encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def last():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Last) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def chain(services, end, trusted):
+    """Three services, each of which asks the next; the first has 5 s for it, the others 30 s."""
+    third = services("asker", f"--upstream=http://127.0.0.1:{end}", *trusted)
+    second = services("asker", f"--upstream=http://127.0.0.1:{third.port}", *trusted)
+    first = services("asker", f"--upstream=http://127.0.0.1:{second.port}", "--handler-timeout=5s")
+    text = first.get("/get?to=" + quote("/get?to=" + quote("/get?to=/"))).text
+    for _ in range(3):
+        told = json.loads(text)
+        assert told["status"] == 200, told
+        text = told["body"]
+    return int(text)
+
+
+def test_a_deadline_goes_along_a_chain_of_three_services(services):
+    with last() as end:
+        assert 0 < chain(services, end, ["--trusted=127.0.0.1"]) <= 5000
+        assert 5000 < chain(services, end, []) <= 30000
 
 
 # --- options --------------------------------------------------------------------------------------
