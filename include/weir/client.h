@@ -80,10 +80,11 @@ typedef struct weir_http_options {
     const char *deadline_header; /* the field of the time; default "Weir-Deadline-Ms"; "": none */
     /*
      * Retries of what has failed so that another try may go well (no connection, cut, no answer in
-     * time, 429, 502, 503, 504) and may be done twice (GET, HEAD, PUT, DELETE, OPTIONS), or of which
-     * nothing was sent; 0 to 10, default none. Before each is a wait: what Retry-After asks for, and
-     * up to 100 ms, 200 ms … 10 s at random. All retries together are a fifth of the requests, and
-     * ten a second, at most. None of a body that is written by pieces, nor past the deadline.
+     * time, 429, 502, 503, 504) and may be done twice (GET, HEAD, PUT, DELETE, OPTIONS), or of
+     * which nothing was sent; 0 to 10, default none. Before each is a wait: what Retry-After asks
+     * for, and up to 100 ms, 200 ms … 10 s at random. All retries together are a fifth of the
+     * requests, and ten a second, at most. None of a body that is written by pieces, nor past the
+     * deadline.
      */
     uint32_t retries_max;
     /*
@@ -92,6 +93,13 @@ typedef struct weir_http_options {
      * another host. 303, and 301 and 302 of a POST, make a GET of it.
      */
     uint32_t redirects_max;
+    /*
+     * "http://host:port": connections to hosts go through this proxy, which is asked for them by
+     * CONNECT and resolves their names. `proxy_authorization` is what it gets as
+     * Proxy-Authorization ("Basic …"), and nobody else.
+     */
+    const char *proxy;
+    const char *proxy_authorization;
 } weir_http_options;
 
 /**

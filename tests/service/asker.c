@@ -1,6 +1,6 @@
 /*
- * A service that asks another one, --upstream, in every way that the HTTP client has. What became of
- * it is told as JSON.
+ * A service that asks another one, --upstream, in every way that the HTTP client has. What became
+ * of it is told as JSON.
  */
 #include <stdio.h>
 #include <string.h>

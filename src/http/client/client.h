@@ -74,8 +74,8 @@ struct weir_http {
     weir_err err;
     const char *name;
     weir_http_options o; /* settled; what it points to is the context's */
-    struct weir__client_target base;
-    bool has_base;
+    struct weir__client_target base, proxy;
+    bool has_base, has_proxy;
     struct weir__pool_group *group;
     unsigned workers;
     struct weir__client_cells *cells; /* [workers]; NULL without memory */
@@ -216,6 +216,10 @@ weir_err weir__client_target_read(const weir_http *http, struct weir__ctx *c, we
 /* request.c: the head of the request. WEIR_EINVALID, raised; WEIR_ETOOLARGE: the window is full. */
 weir_err weir__client_request_write(weir_reply *r, struct weir__http1_writer *w);
 
+/* proxy.c: makes a tunnel to "host:port" of a connection to the proxy; on an error it is closed. */
+weir_err weir__client_tunnel(const weir_http *http, struct weir__ctx *c, weir_str where,
+                             weir_time until, struct weir__stream *s);
+
 /* hosts.c: gets a connection; `is_fresh`: one that was not used before. May have raised. */
 weir_err weir__client_connect(weir_reply *r, bool is_fresh);
 
@@ -228,8 +232,8 @@ void weir__client_give_back(weir_reply *r, bool is_good);
 void weir__client_drop(weir_reply *r);
 
 /*
- * again.c: it has failed with `err`, or been answered: is it to be asked again? Then the wait before
- * that is over, and all of the answer is forgotten.
+ * again.c: it has failed with `err`, or been answered: is it to be asked again? Then the wait
+ * before that is over, and all of the answer is forgotten.
  */
 bool weir__client_retry(weir_reply *r, weir_err err);
 /* It has been answered: is it to be asked elsewhere? False with r->err: that has failed. */

@@ -49,7 +49,7 @@ static weir_err dial_local(struct weir__ctx *c, weir_str where, weir_time until,
     return weir__dial_address(c, &addr, len, until, s);
 }
 
-/* A connected stream: where TLS and a proxy's CONNECT come in between as well. */
+/* A connected stream, through the proxy where there is one: where TLS comes in between as well. */
 static weir_err dial(const weir_http *http, struct weir__ctx *c, weir_str key,
                      struct weir__stream *s)
 {
@@ -57,7 +57,12 @@ static weir_err dial(const weir_http *http, struct weir__ctx *c, weir_str key,
     weir_time until = weir_time_add(weir__worker_now(weir__self), http->o.dial_timeout);
     if (weir__local_is(key))
         return dial_local(c, key, until, s);
-    return dial_host(c, (weir_str){key.ptr + scheme, key.len - scheme}, until, s);
+    weir_str where = {key.ptr + scheme, key.len - scheme};
+    if (!http->has_proxy)
+        return dial_host(c, where, until, s);
+    weir_str proxy = http->proxy.origin;
+    weir_err err = dial_host(c, (weir_str){proxy.ptr + scheme, proxy.len - scheme}, until, s);
+    return err == WEIR_OK ? weir__client_tunnel(http, c, where, until, s) : err;
 }
 
 /* --- the pools' driver ------------------------------------------------------------------------ */

@@ -130,6 +130,30 @@ static weir_err check_base(struct checker *k, weir_http *http, struct weir__ctx 
     return err;
 }
 
+/* Of a proxy only the host counts. */
+static weir_err check_proxy(struct checker *k, weir_http *http, struct weir__ctx *c)
+{
+    const weir_http_options *o = &http->o;
+    const char *why = "it is no http://host:port";
+    if (o->proxy_authorization != NULL &&
+        !weir__http_value_is_valid(weir_str_from(o->proxy_authorization))) {
+        begin_line(k);
+        weir_buf_puts(k->out, WEIR_S("proxy_authorization may not be sent as a header"));
+    }
+    if (o->proxy == NULL)
+        return WEIR_OK;
+    weir_err err = WEIR_EINVALID;
+    if (strncmp(o->proxy, "unix:", 5) != 0)
+        err = weir__client_base_read(c, o->proxy, &http->proxy, &why);
+    http->has_proxy = err == WEIR_OK;
+    if (err == WEIR_OK || err == -ENOMEM)
+        return err;
+    begin_line(k);
+    weir_buf_printf(k->out, "its proxy cannot be used: %s",
+                    err == WEIR_ENOTBUILT ? "https is not spoken here" : why);
+    return err;
+}
+
 /* --- copies ----------------------------------------------------------------------------------- */
 
 /* NULL stays NULL. False: no memory. */
@@ -201,6 +225,7 @@ static weir_err keep(weir_http *http, struct weir__ctx *c)
         o->pool.max_open = 100;
     bool is_kept = keep_text(c, &o->base) && keep_text(c, &o->name) &&
                    keep_text(c, &o->user_agent) && keep_text(c, &o->deadline_header) &&
+                   keep_text(c, &o->proxy) && keep_text(c, &o->proxy_authorization) &&
                    keep_headers(c, o) && keep_hosts(c, o);
     http->name = is_kept ? o->name : "(no memory)";
     return is_kept ? WEIR_OK : -ENOMEM;
@@ -248,13 +273,13 @@ static weir_err make_cells(weir_http *http)
 static weir_err check(weir_http *http, struct weir__ctx *c, weir_buf *mistakes)
 {
     struct checker k = {http->name, mistakes, false};
-    weir_err base = check_base(&k, http, c);
+    weir_err base = check_base(&k, http, c), proxy = check_proxy(&k, http, c);
     check_texts(&k, &http->o);
     check_numbers(&k, &http->o);
     weir_pool_options pool = http->o.pool; /* which the group settles again */
     weir_err err = weir__pool_options_settle(http->name, &pool, mistakes);
-    if (base != WEIR_OK)
-        return base;
+    if (base != WEIR_OK || proxy != WEIR_OK)
+        return base != WEIR_OK ? base : proxy;
     return k.is_bad ? WEIR_EINVALID : err;
 }
 
