@@ -1,4 +1,4 @@
-/* A way through a proxy, on the simulation: what it is asked, how it refuses, whom it is taken for. */
+/* A way through a proxy, on the simulation: what it is asked, how it refuses, what is told. */
 #include "http/client/testing.h"
 
 #include <errno.h>
