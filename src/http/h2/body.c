@@ -77,9 +77,37 @@ static bool make_room(struct weir__h2_stream *s, size_t n)
 }
 
 /* Nobody reads what comes, or it could not be kept. */
-static void pass_over(struct weir__h2 *h, const struct weir__h2_stream *s, size_t n)
+static void pass_over(struct weir__h2 *h, struct weir__h2_stream *s, size_t n)
 {
     weir__h2_session_consume(&h->session, s->id, n, n);
+    s->lingered += n;
+    if (s->is_lingering && s->lingered > h->conn->home->server->options.drain_max)
+        weir__h2_linger_end(s);
+}
+
+/*
+ * RFC 9113 section 8.1: an answer may be whole before its request is, and the rest be refused. But
+ * clients that are still sending throw the answer away when they are told at once; so what comes is
+ * taken for a while.
+ */
+void weir__h2_linger(struct weir__h2_stream *s)
+{
+    struct weir__h2 *h = h2_of(s);
+    if (s->id == 0 || s->is_running || !s->is_all_left || s->is_body_whole || s->is_lingering)
+        return;
+    s->is_lingering = true;
+    s->lingered = 0;
+    s->moved_at = weir__self->now;
+    h->lingering++;
+    weir__h2_watch(h);
+}
+
+void weir__h2_linger_end(struct weir__h2_stream *s)
+{
+    struct weir__h2 *h = h2_of(s);
+    s->is_lingering = false;
+    h->lingering--;
+    weir__h2_session_reset(&h->session, s->id, WEIR_H2_NO_ERROR, false);
 }
 
 static bool fits_length(struct weir__h2_stream *s, size_t n)

@@ -115,6 +115,8 @@ static bool look_at_stream(struct weir__h2 *h, struct weir__h2_stream *s, weir_t
         weir__h2_session_terminate(&h->session, WEIR_H2_ENHANCE_YOUR_CALM);
         return true;
     }
+    if (s->is_lingering && is_late(now, s->moved_at, o->linger_timeout))
+        weir__h2_linger_end(s);
     if (has_unsent(s) && s->is_submitted && s->id != 0 &&
         is_late(now, s->moved_at, o->write_timeout))
         weir__h2_stream_stalled(s);
@@ -151,7 +153,8 @@ void weir__h2_watch(struct weir__h2 *h)
 {
     const struct weir__http_server_options *o = &h->conn->home->server->options;
     struct weir__worker *w = h->conn->home->worker;
-    bool is_due = h->heads > 0 || h->unsent > 0 || weir__h2_session_has_rest(&h->session);
+    bool is_due =
+        h->heads > 0 || h->lingering > 0 || h->unsent > 0 || weir__h2_session_has_rest(&h->session);
     if (!is_due || weir__timer_armed(&h->stall))
         return;
     int64_t head = part_of(o->head_timeout), write = part_of(o->write_timeout);

@@ -37,6 +37,7 @@ struct weir__h2 {
     uint32_t count;            /* of `streams` */
     uint32_t running;          /* of their fibers */
     uint32_t heads;            /* of them whose fields have not all come */
+    uint32_t lingering;        /* of them that are answered, and whose body has not ended */
     size_t unread;             /* bytes of bodies that wait for their readers */
     size_t unsent;             /* bytes of responses that have not been made into frames */
     size_t owed;               /* bytes for which the connection's window is still to be opened */
@@ -69,6 +70,7 @@ struct weir__h2_stream {
     bool is_all_left;   /* the last frame of the response has been made */
     bool is_too_slow;   /* it was ended because it did not get on */
     bool is_body_whole; /* the request's */
+    bool is_lingering;  /* answered whole; what still comes of its body is thrown away */
     bool is_continue_due;
     bool has_length; /* of the response */
 
@@ -76,6 +78,7 @@ struct weir__h2_stream {
     uint32_t in_at, in_len, in_cap;
     uint32_t type_len;  /* the content type: the first bytes of `out`, until submitted */
     uint64_t length;    /* of the response */
+    uint64_t lingered;  /* bytes thrown away since it was answered */
     uint64_t body_came; /* bytes of it so far, read or not */
     struct weir__http_out *out;
     weir_str tail;      /* behind what is in `out`: H7 */
@@ -145,6 +148,9 @@ bool weir__h2_body_add(struct weir__h2_stream *s, weir_str bytes);
 bool weir__h2_body_end(struct weir__h2_stream *s);
 /* Nobody will read it: what there is, and what still comes, is thrown away. */
 void weir__h2_body_drop(struct weir__h2_stream *s);
+/* Nobody is there to read it, and its sender is not to be told before it has read its answer. */
+void weir__h2_linger(struct weir__h2_stream *s);
+void weir__h2_linger_end(struct weir__h2_stream *s);
 ssize_t weir__h2_read(struct weir__exchange *x, void *buf, size_t len);
 weir_err weir__h2_read_all(struct weir__exchange *x, uint64_t max, weir_str *out);
 

@@ -42,6 +42,7 @@ static void free_stream(struct weir__h2_stream *s)
     weir__list_remove(&s->in_conn);
     weir__list_remove(&s->in_queue);
     h->count--;
+    h->lingering -= s->is_lingering;
     weir__h2_body_drop(s);
     weir__h2_response_drop(s);
     weir__h2_fields_fini(&s->fields);
@@ -104,25 +105,17 @@ static void finish(void *arg)
     weir__exchange_close(x);
 }
 
-/* RFC 9113 section 8.1: an answer may be whole before its request is. */
-static void refuse_rest(struct weir__h2 *h, const struct weir__h2_stream *s)
-{
-    if (s->id != 0 && !s->is_running && s->is_all_left && !s->is_body_whole)
-        weir__h2_session_reset(&h->session, s->id, WEIR_H2_NO_ERROR, false);
-}
-
 static void leave(struct weir__exchange *x)
 {
     struct weir__h2_stream *s = weir__h2_x(x);
-    struct weir__h2 *h = weir__h2(x->conn);
     s->is_running = false;
-    h->running--;
+    weir__h2(x->conn)->running--;
     weir__gauge_add(&x->home->count.streams, -1);
     weir__h2_body_drop(s);
     if (s->id == 0)
         free_stream(s);
     else
-        refuse_rest(h, s);
+        weir__h2_linger(s);
 }
 
 static void panicked(struct weir__fiber *f, const struct weir__panic_info *info)
@@ -215,7 +208,7 @@ static void count_request(struct weir__h2 *h)
     struct weir__http_conn *c = h->conn;
     int64_t max = c->home->server->options.requests_max;
     c->requests++;
-    bool is_enough = max > 0 && c->requests >= max;
+    bool is_enough = max > 0 && c->requests / WEIR__H2_STREAMS_MAX >= max;
     bool is_elsewhere = c->requests % BALANCE_REQUESTS == 0 && is_overloaded(c->home);
     if (WEIR_UNLIKELY(is_enough || is_elsewhere || c->home->is_ending ||
                       c->home->worker->now.ns >= h->old_at.ns))
@@ -375,7 +368,7 @@ static void left(struct weir__h2_session *session, void *of)
     s->is_all_left = true;
     if (!weir__h2_exchange(s)->is_refused)
         weir__h2_budget_answered(&session->budget);
-    refuse_rest(h2_of(session), s);
+    weir__h2_linger(s);
 }
 
 static void closed(struct weir__h2_session *session, void *of, uint32_t code, bool is_reset)
