@@ -1,7 +1,7 @@
 /*
  * The server over HTTP/2, with the handlers that its other tests have, and a client that writes
- * frame by frame: requests and what becomes of them, one stream's trouble beside another's calm, the
- * ends of streams, connections and servers.
+ * frame by frame: requests and what becomes of them, one stream's trouble beside another's calm,
+ * the ends of streams, connections and servers.
  */
 #include "http/h2/testing.h"
 #include "http/testing.h"

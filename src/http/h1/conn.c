@@ -85,7 +85,7 @@ static bool parse(struct weir__http_conn *c)
     return true;
 }
 
-/* The first bytes of a connection are those of HTTP/2 with prior knowledge (RFC 9113 section 3.3). */
+/* A connection begins as HTTP/2 with prior knowledge does (RFC 9113 section 3.3). */
 static bool is_other_version(struct weir__http_conn *c)
 {
     static const char preface[] = "PRI * HTTP/2.0\r\n";

@@ -13,7 +13,7 @@
 
 #define RATE 240 /* bytes a second: less is a client that holds the stream */
 #define FIRST_CAP 1024u
-#define GROW_FIRST 49152u /* first memory for a body of unknown length: a block, which can grow */
+#define GROW_FIRST 49152ul /* first memory for a body of unknown length: a block, which can grow */
 
 static struct weir__h2 *h2_of(const struct weir__h2_stream *s)
 {

@@ -143,7 +143,7 @@ static void test_no_more_is_saved_than_there_is_room(void **state)
 
 /* --- chance ----------------------------------------------------------------------------------- */
 
-/* The bucket again: it is filled each time by the whole span since the start, less what was lost. */
+/* The bucket again, in floating point. */
 struct plain {
     double points, filled;
 };

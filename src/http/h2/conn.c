@@ -299,7 +299,7 @@ static void take_over(struct weir__http_conn *c, weir_str bytes)
         weir__conn_close(c);
         return;
     }
-    memcpy(c->own, &h, sizeof h);
+    *(struct weir__h2 **)(void *)c->own = h;
     weir__conn_rest(c, false);
     weir__idle_due(c, weir__idle_after(c->home, c->home->head_ticks));
     h->got_on = c->home->worker->now;

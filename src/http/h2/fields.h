@@ -17,11 +17,10 @@
 
 #include "wire/http_head.h"
 
-#define WEIR__H2_FIELD_COST 32 /* counted with the bytes of each field */
-#define WEIR__H2_FIELDS_BYTES_MAX                                                                  \
-    32768 /* of the limit; so offsets, a joined cookie too, have room */
+#define WEIR__H2_FIELD_COST 32          /* counted with the bytes of each field */
+#define WEIR__H2_FIELDS_BYTES_MAX 32768 /* of the limit: so all offsets have room */
 
-/* Why a head is refused. Those that mean a malformed message have no status: the stream is reset. */
+/* Why a head is refused. A malformed message has no status: its stream is reset. */
 enum weir__h2_fields_error {
     WEIR_H2_EPSEUDOLATE = -4000, /* malformed from here on: PROTOCOL_ERROR */
     WEIR_H2_EPSEUDOTWICE,

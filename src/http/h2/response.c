@@ -1,11 +1,11 @@
 /*
  * Responses as HTTP/2 sends them. What a handler says gathers in a buffer of the stream, the
- * content type before the body; at the end of the turn, or of the handler, the fields are submitted,
- * and from then on the session takes the bytes as the windows allow.
+ * content type before the body; at the end of the turn, or of the handler, the fields are
+ * submitted, and from then on the session takes the bytes as the windows allow.
  *
- * The hard thing is the memory that large pieces lie in: the handler's own. It is supplied while its
- * fiber waits in `write` (H7), which does not return before the last byte was made into a frame, or
- * the piece was taken back.
+ * The hard thing is the memory that large pieces lie in: the handler's own. It is supplied while
+ * its fiber waits in `write` (H7), which does not return before the last byte was made into a
+ * frame, or the piece was taken back.
  */
 #include "http/h2/h2.h"
 

@@ -1,11 +1,11 @@
 /*
- * The one file that knows nghttp2. The library makes and reads frames, keeps HPACK's tables, windows
- * and states of streams; memory, bytes and time are ours.
+ * The one file that knows nghttp2. The library makes and reads frames, keeps HPACK's tables,
+ * windows and states of streams; memory, bytes and time are ours.
  *
- * What the library of Debian 12 does not bound is bounded here: frames that carry nothing and resets
- * have a budget (budget.h), answers to them that the peer does not fetch a queue of QUEUE_MAX. Whether
- * fields make a message is not left to it either (no_http_messaging): that has to be the same for
- * what it takes and what we answer, and is fields.c's.
+ * What the library of Debian 12 does not bound is bounded here: frames that carry nothing and
+ * resets have a budget (budget.h), answers to them that the peer does not fetch a queue of
+ * QUEUE_MAX. Whether fields make a message is not left to it either (no_http_messaging): that has
+ * to be the same for what it takes and what we answer, and is fields.c's.
  *
  * The hard thing is that the library calls back in the middle of what it does. It allows submitting
  * from there; what may not be is reading, sending, or ending the session. So an error inside a
@@ -22,13 +22,13 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 
-#define FRAME_ROOM (16384u + 32u) /* the longest piece that the library makes at once */
+#define FRAME_ROOM (16384 + 32ul) /* the longest piece that the library makes at once */
 #define PASSES_MAX 4  /* buffers that a connection sends before others have their turn */
 #define QUEUE_MAX 500 /* frames in the library's queue that the peer has not fetched */
 #define CONTINUATIONS_MAX 8
 #define SETTINGS_MAX 16 /* entries of a frame */
 
-_Static_assert(sizeof(struct weir__h2_gather) >= 3 * FRAME_ROOM, "several frames leave at once");
+_Static_assert(sizeof(struct weir__h2_gather) > 3 * FRAME_ROOM, "several frames leave at once");
 
 /* --- memory ----------------------------------------------------------------------------------- */
 

@@ -4,8 +4,8 @@
  *
  * Bytes that have come are fed from wherever they were received. What is to be sent is gathered
  * once a worker's turn, when every fiber has had its turn (rt/worker.h): the frames of all streams
- * leave with one send. Nothing here waits, so no fiber is ever the stream's sender (S1 in net); what
- * the socket does not take is kept, and nothing more is made until it has left.
+ * leave with one send. Nothing here waits, so no fiber is ever the stream's sender (S1 in net);
+ * what the socket does not take is kept, and nothing more is made until it has left.
  *
  * Not re-entrant: `feed` and `flush` are called on the worker's own stack, not from call-backs; the
  * others anywhere, from fibers too.
@@ -70,7 +70,7 @@ enum weir__h2_flushed {
 struct weir__h2_session_ops {
     /* A peer opens stream `id`. NULL: it is refused, and nothing more told of it. */
     void *(*begin)(struct weir__h2_session *s, int32_t id);
-    /* Another block of fields begins: trailers, or of a client's stream, a response. May be NULL. */
+    /* Another block of fields begins: trailers; of a client's stream, a response. May be NULL. */
     void (*block)(struct weir__h2_session *s, void *of);
     void (*field)(struct weir__h2_session *s, void *of, weir_str name, weir_str value);
     /* All fields of the block have come. `is_end`: and nothing follows. */
