@@ -218,7 +218,7 @@ static void drained_before_its_header(struct rig *rig)
     wait_ms(rig, 1);
     weir__http_server_drain(rig->server, weir__ctx_of(rig->ctx));
     wait_ms(rig, 1);
-    put(half, LINE + 8);
+    put(half, &LINE[8]);
     assert_has(ask(rig, half, ASK), "192.0.2.7 port 5000");
     assert_has(ask(rig, just_made, LINE ASK), "192.0.2.7 port 5000");
     assert_true(is_over(rig, just_made));
