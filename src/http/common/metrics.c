@@ -57,7 +57,7 @@ static const struct weir__family families[] = {
     COUNTER_BY("kind", "weir_http_streams_ended_total",
                "Streams of HTTP/2 reset by their client, or refused because there were too many.",
                {"reset", STAT(streams_reset)}, {"refused", STAT(streams_refused)}),
-    COUNTER_BY("kind", "weir_http2_connections_ended_total",
+    COUNTER_BY("kind", "weir_http_connections_ended_total",
                "Connections of HTTP/2 asked to go elsewhere, or ended as floods.",
                {"goaway", STAT(goaways)}, {"flood", STAT(floods)}),
 };
