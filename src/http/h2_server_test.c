@@ -625,6 +625,108 @@ static void test_the_server_goes(void **state)
     run_rig(goes_after_so_many, &few);
 }
 
+/* --- what fails ------------------------------------------------------------------------------- */
+
+enum { ALLOCATIONS, CALLS };
+static uint64_t fail_at;
+static int fail_what;
+static unsigned unserved;
+
+/* Something fails in the middle: what was begun ends, and the next connection is served. */
+static void fails_somewhere(struct rig *rig)
+{
+    struct peer *p = calloc(1, sizeof *p);
+    assert_non_null(p);
+    peer_open(p, rig->ctx, weir__sim_connect(rig->listener, 1 << 20));
+    put_preface(p);
+    put_get(p, 1, "/hello");
+    put_post(p, 3, "/echo");
+    put_data(p, 3, END_STREAM, "a body");
+    put_get(p, 5, "/rows");
+    put_u32(p, WINDOW_UPDATE, 5, 1 << 20);
+    put_u32(p, WINDOW_UPDATE, 0, 1 << 20);
+    if (fail_what == ALLOCATIONS)
+        weir__alloc_fail_nth(fail_at);
+    else
+        weir__sys_fail_nth(fail_at, ECONNRESET);
+    wait_ms(rig, 20);
+    weir__alloc_fail_nth(0);
+    weir__sys_fail_nth(0, 0);
+    struct response *r = h2_get(p, 5);
+    unserved += !r->is_whole;
+    h2_close(p);
+    wait_ms(rig, 1);
+    assert_int_equal(rig_stats(rig).streams, 0);
+    p = h2_dial(rig);
+    assert_string_equal(h2_ask(p, 1, "/hello")->body, "hello");
+    h2_close(p);
+}
+
+static void test_what_fails_ends_and_leaves_nothing(void **state)
+{
+    (void)state;
+    for (fail_what = ALLOCATIONS; fail_what <= CALLS; fail_what++) {
+        unserved = 0;
+        for (fail_at = 1; fail_at <= (fail_what == ALLOCATIONS ? 80u : 12u); fail_at++)
+            run_rig(fails_somewhere, NULL);
+        assert_true(unserved > 3);
+    }
+}
+
+/* --- handlers that outlive their streams ------------------------------------------------------ */
+
+static unsigned stubborn_running;
+
+/* Waits in a shield: it goes on when its client is gone. */
+static void serve_stubbornly(struct weir__exchange *x, void *arg)
+{
+    weir_ctx *c = weir__ctx_handle(x->ctx);
+    (void)arg;
+    stubborn_running++;
+    weir_shield(c, weir_sec(5));
+    (void)!weir_sleep(c, weir_sec(2));
+    weir_unshield(c);
+    stubborn_running--;
+    (void)weir__exchange_respond(x, 200, WEIR_S("text/plain"), WEIR_S("at last"));
+}
+
+static weir_err outlives(weir_ctx *c, void *arg)
+{
+    const struct weir__http_app app = {.serve = serve_stubbornly};
+    const struct weir__http_server_options none = {0};
+    struct rig rig = {.ctx = c, .listener = weir__sim_listen()};
+    struct frame f;
+    (void)arg;
+    rig.server = weir__http_server_new(weir__self->runtime, &none, &app);
+    assert_int_equal(weir__http_server_adopt_listener(rig.server, rig.listener), 0);
+    assert_int_equal(weir__http_server_start(rig.server, weir__ctx_of(c)), 0);
+    struct peer *p = h2_dial(&rig);
+    for (uint32_t i = 0; i < 110; i++) {
+        put_get(p, 1 + 2 * i, "/");
+        wait_ms(&rig, 1); /* its fiber has begun */
+        put_u32(p, RST_STREAM, 1 + 2 * i, WEIR_H2_CANCEL);
+    }
+    wait_ms(&rig, 1);
+    assert_int_equal(stubborn_running, 100); /* whether or not their streams live */
+    assert_int_equal(rig_stats(&rig).streams_refused, 10);
+    assert_true(next_of(p, RST_STREAM, &f));
+    assert_int_equal(code_of(&f), WEIR_H2_REFUSED_STREAM);
+    h2_close(p);
+    wait_ms(&rig, 1);
+    assert_int_equal(rig_stats(&rig).open, 1); /* its fibers are */
+    wait_ms(&rig, 3000);
+    assert_int_equal(stubborn_running, 0);
+    assert_int_equal(rig_stats(&rig).open, 0);
+    rig_close(&rig);
+    return WEIR_OK;
+}
+
+static void test_handlers_may_outlive_their_streams(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(outlives, NULL), WEIR_OK);
+}
+
 /* Which requests are HTTP/2's, and which only look like it. */
 static void other_beginnings(struct rig *rig)
 {
@@ -659,6 +761,8 @@ int main(void)
         cmocka_unit_test(test_time_is_limited),
         cmocka_unit_test(test_the_server_goes),
         cmocka_unit_test(test_the_preface_alone_begins_it),
+        cmocka_unit_test(test_what_fails_ends_and_leaves_nothing),
+        cmocka_unit_test(test_handlers_may_outlive_their_streams),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
