@@ -116,7 +116,7 @@ static weir_err go(const weir_site *site, struct weir__ctx *p, weir_fiber_fn fn,
     if (c == NULL)
         return -ENOMEM;
     if (WEIR_UNLIKELY(c->top == c) && kind != WEIR__CHILD_APART)
-        weir__deadlock_give_up(); /* `arg` goes to a tree of its own; the house's own is no tree's */
+        weir__deadlock_give_up(); /* `arg` goes to a tree of its own; the house's own is none's */
     return start_child(p, c, fn, arg, name, site, kind);
 }
 
