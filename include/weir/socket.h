@@ -21,7 +21,7 @@ extern "C" {
 /** A connection to another program. */
 typedef struct weir_socket weir_socket;
 
-/** What dialling may be given. Texts are borrowed for the call; the context of `tls` lives longer. */
+/** What dialling may be given. Texts are borrowed for the call; `tls` is used as long as it lasts. */
 typedef struct weir_dial_options {
     size_t size; /* the macro's */
     /*
