@@ -30,7 +30,7 @@ static void h2_close(struct peer *p)
 
 /* The response on a stream: its fields, and the body's bytes up to its end. */
 struct response {
-    char fields[4096];
+    char fields[20000];
     char body[300000];
     size_t len;
     bool is_whole;

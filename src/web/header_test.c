@@ -144,6 +144,7 @@ static void use_cookies(struct kit *k)
 
 static void test_cookies_add_up(void **state)
 {
+    KIT_HTTP1_ONLY();
     (void)state;
     kit_run(build, use_cookies);
 }

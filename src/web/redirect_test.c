@@ -119,6 +119,7 @@ static void use_every_byte(struct kit *k)
 
 static void test_every_byte_arrives(void **state)
 {
+    KIT_HTTP1_ONLY();
     (void)state;
     kit_run(build_redirect, use_every_byte);
     kit_run(build_strict, use_every_byte);

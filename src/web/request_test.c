@@ -40,6 +40,7 @@ static void use_lines(struct kit *k)
 
 static void test_header_lines_are_enumerated(void **state)
 {
+    KIT_HTTP1_ONLY();
     (void)state;
     kit_run(build, use_lines);
 }

@@ -228,6 +228,7 @@ static void use_streams(struct kit *k)
 
 static void test_streams_are_whole(void **state)
 {
+    KIT_HTTP1_ONLY();
     (void)state;
     kit_run(build_streams, use_streams);
 }

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "http/h2/testing.h"
 #include "rt/io.h"
 #include "rt/log.h"
 #include "rt/sim.h"
@@ -91,11 +92,141 @@ static KIT_UNUSED char *kit_raw(struct kit *k, const char *text)
     return answer;
 }
 
+/* --- the same over HTTP/2 --------------------------------------------------------------------- */
+
+/* WEIR_TEST_VERSION=h2: requests of kit_ask go over HTTP/2, and look as if they had not. */
+static KIT_UNUSED bool kit_is_h2(void)
+{
+    const char *version = getenv("WEIR_TEST_VERSION");
+    return WEIR_HTTP2 && version != NULL && strcmp(version, "h2") == 0;
+}
+
+/* For tests of how HTTP/1 writes things. */
+#define KIT_HTTP1_ONLY()                                                                           \
+    do {                                                                                           \
+        if (kit_is_h2())                                                                           \
+            skip();                                                                                \
+    } while (0)
+
+#if WEIR_HTTP2
+
+/* Lines with CRLF become fields; what says nothing over HTTP/2 is left out. */
+static size_t kit_fields(struct kit *k, const char **fields, size_t count, const char *lines)
+{
+    while (*lines != '\0' && count < 2 * 120) {
+        const char *end = strstr(lines, "\r\n"), *colon = strchr(lines, ':');
+        char *name =
+            (char *)(uintptr_t)weir_strdup(k->c, (weir_str){lines, (size_t)(colon - lines)}).ptr;
+        weir_str value = weir_str_trim((weir_str){colon + 1, (size_t)(end - colon - 1)});
+        for (char *at = name; *at != '\0'; at++)
+            *at = (char)(*at >= 'A' && *at <= 'Z' ? *at + 32 : *at);
+        fields[count++] = name;
+        fields[count++] = weir_strdup(k->c, value).ptr;
+        lines = end + 2;
+        if (strcmp(name, "transfer-encoding") == 0)
+            count -= 2;
+    }
+    fields[count] = NULL;
+    return count;
+}
+
+/* "name: value" as HTTP/1 would have written it. */
+static void kit_put_line(weir_buf *out, const char *line, size_t len)
+{
+    static const char *const odd[] = {"ETag", "WWW-Authenticate"};
+    size_t name = strcspn(line, ":"), start = out->len;
+    weir_buf_puts(out, (weir_str){line, len});
+    for (size_t i = 0; i < name; i++) {
+        if ((i == 0 || line[i - 1] == '-') && line[i] >= 'a' && line[i] <= 'z')
+            out->ptr[start + i] = (char)(line[i] - 32);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        if (strlen(odd[i]) == name && strncasecmp(odd[i], line, name) == 0)
+            memcpy(out->ptr + start, odd[i], name);
+    }
+    weir_buf_puts(out, WEIR_S("\r\n"));
+}
+
+static void kit_put_head(weir_buf *out, const char *fields)
+{
+    weir_buf_printf(out, "HTTP/1.1 %.3s \r\n", fields + strlen(":status: "));
+    for (const char *line = strchr(fields, '\n') + 1; *line != '\0';) {
+        size_t len = strcspn(line, "\n");
+        kit_put_line(out, line, len);
+        line += len + 1;
+    }
+    weir_buf_puts(out, WEIR_S("Connection: close\r\n\r\n"));
+}
+
+static char *kit_response_h2(struct kit *k, struct peer *p)
+{
+    weir_buf out = {0};
+    struct frame f;
+    weir_buf_init(&out, 4 << 20);
+    for (int patience = 0; patience < 20000;) {
+        if (!next_frame(p, &f)) {
+            patience++;
+            peer_wait(p, 5);
+            continue;
+        }
+        bool is_final = f.type == HEADERS && strncmp(f.fields, ":status: 1", 10) != 0;
+        if (is_final)
+            kit_put_head(&out, f.fields);
+        if (f.type == DATA)
+            weir_buf_puts(&out, (weir_str){(const char *)f.payload, f.len});
+        if (f.type == RST_STREAM || f.type == GOAWAY ||
+            ((f.type == DATA || is_final) && (f.flags & END_STREAM) != 0))
+            break;
+    }
+    weir_str copy = weir_strdup(k->c, weir_buf_str(&out));
+    weir_buf_fini(&out);
+    return (char *)(uintptr_t)copy.ptr;
+}
+
+static KIT_UNUSED char *kit_ask_h2(struct kit *k, const char *method, const char *path,
+                                   const char *headers, const char *body)
+{
+    const char *fields[2 * 128] = {":method", method, ":scheme",    "http",
+                                   ":path",   path,   ":authority", "t"};
+    char length[32];
+    struct peer *p = calloc(1, sizeof *p);
+    assert_non_null(p);
+    size_t count = 8, left = strlen(body);
+    snprintf(length, sizeof length, "%zu", left);
+    if (left > 0) {
+        fields[count++] = "content-length";
+        fields[count++] = length;
+    }
+    (void)kit_fields(k, fields, count, headers);
+    peer_open(p, k->c, weir__sim_connect(k->listener, 4 << 20));
+    put_preface(p);
+    put_setting(p, 4, 1 << 30);
+    put_u32(p, WINDOW_UPDATE, 0, 1 << 30);
+    if (strcmp(method, "CONNECT") == 0)
+        PUT_FIELDS(p, 1, 0, ":method", method, ":authority", path);
+    else
+        put_fields(p, 1, left == 0 && strstr(headers, "chunked") == NULL ? END_STREAM : 0, fields);
+    for (size_t n; left > 0; left -= n, body += n) {
+        n = left < 16000 ? left : 16000;
+        put_frame(p, DATA, n == left ? END_STREAM : 0, 1, body, n);
+    }
+    char *answer = kit_response_h2(k, p);
+    peer_close(p);
+    free(p);
+    return answer;
+}
+
+#endif
+
 /* A request whose connection closes after it; `headers` are lines with CRLF, `body` may be "". */
 static KIT_UNUSED char *kit_ask(struct kit *k, const char *method, const char *path,
                                 const char *headers, const char *body)
 {
     char length[64] = "";
+#if WEIR_HTTP2
+    if (kit_is_h2() && strlen(body) <= 60000)
+        return kit_ask_h2(k, method, path, headers, body);
+#endif
     if (body[0] != '\0')
         snprintf(length, sizeof length, "Content-Length: %zu\r\n", strlen(body));
     weir_str text =
@@ -128,7 +259,8 @@ static KIT_UNUSED const char *kit_body(const char *answer)
 
 static KIT_UNUSED bool kit_has_header(const char *answer, const char *line)
 {
-    const char *end = strstr(answer, "\r\n\r\n"), *at = strstr(answer, line);
+    const char *end = strstr(answer, "\r\n\r\n");
+    const char *at = kit_is_h2() ? strcasestr(answer, line) : strstr(answer, line);
     return at != NULL && end != NULL && at <= end && at[strlen(line)] == '\r' && at[-1] == '\n';
 }
 

@@ -45,7 +45,7 @@ struct frame {
     uint8_t type, flags;
     uint32_t len, id;
     const unsigned char *payload; /* in the peer's buffer, until the next is asked for */
-    char fields[4096];            /* of HEADERS: "name: value\n" each */
+    char fields[20000];           /* of HEADERS: "name: value\n" each */
 };
 
 struct peer {
