@@ -44,6 +44,7 @@ static void used(struct weir__h2_stream *s, size_t n)
 {
     struct weir__h2 *h = h2_of(s);
     size_t owed = h->owed;
+    WEIR_ASSERT(h->unread >= n, "H8: a connection counts what its streams have");
     h->unread -= n;
     if (h->is_over)
         return;
@@ -56,6 +57,8 @@ static void used(struct weir__h2_stream *s, size_t n)
 
 static bool make_room(struct weir__h2_stream *s, size_t n)
 {
+    WEIR_ASSERT(s->in_at <= s->in_len && s->in_len <= s->in_cap,
+                "H8: what has come and is unread lies in its buffer");
     if (s->in_at == s->in_len)
         s->in_at = s->in_len = 0;
     if (s->in_cap - s->in_len >= n)
@@ -105,6 +108,8 @@ void weir__h2_linger(struct weir__h2_stream *s)
 void weir__h2_linger_end(struct weir__h2_stream *s)
 {
     struct weir__h2 *h = h2_of(s);
+    WEIR_ASSERT(s->is_lingering && h->lingering > 0,
+                "H8: a connection counts what its streams have");
     s->is_lingering = false;
     h->lingering--;
     weir__h2_session_reset(&h->session, s->id, WEIR_H2_NO_ERROR, false);
@@ -220,6 +225,7 @@ static weir_err await_more(struct weir__exchange *x, size_t have)
 static void took(struct weir__exchange *x, size_t n)
 {
     struct weir__h2_stream *s = weir__h2_x(x);
+    WEIR_ASSERT(n <= here(s), "H8: what has come and is unread lies in its buffer");
     s->in_at += (uint32_t)n;
     x->bytes_in += n;
     used(s, n);

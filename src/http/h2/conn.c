@@ -44,6 +44,9 @@ void weir__h2_settle(struct weir__h2 *h)
     struct weir__http_conn *c = h->conn;
     if (h->is_busy || h->count > 0)
         return;
+    WEIR_ASSERT(h->running == 0 && h->unread == 0 && h->unsent == 0 && h->heads == 0 &&
+                    h->lingering == 0,
+                "H8: a connection counts what its streams have");
     if (h->is_over) {
         leave(h);
     } else if (c->state == WEIR__CONN_ACTIVE) {

@@ -8,6 +8,7 @@
  * H6: a response is submitted once, at the end of its handler or of the turn in which it was begun;
  *     before that it may be taken back.
  * H7: memory of a handler is supplied only while that waits in `write`.
+ * H8: what a connection counts is what its streams have.
  */
 #ifndef WEIR_HTTP_H2_H2_H
 #define WEIR_HTTP_H2_H2_H

@@ -72,6 +72,8 @@ void weir__h2_take(struct weir__h2_stream *s, char *to, size_t n)
 
 static void drop_tail(struct weir__h2_stream *s)
 {
+    WEIR_ASSERT(h2_of(weir__h2_exchange(s))->unsent >= s->tail.len,
+                "H8: a connection counts what its streams have");
     h2_of(weir__h2_exchange(s))->unsent -= s->tail.len;
     s->tail = (weir_str){NULL, 0};
 }
@@ -116,6 +118,7 @@ struct block {
 
 static void add(struct block *b, weir_str name, weir_str value)
 {
+    WEIR_ASSERT(b->count < WEIR__H2_SENT_FIELDS_MAX, "H6: what was begun fits a block");
     b->fields[b->count++] = (struct weir__h2_field){name, value};
 }
 
@@ -163,6 +166,7 @@ void weir__h2_submit(struct weir__exchange *x)
     struct block b;
     if (s->is_submitted || s->id == 0)
         return;
+    WEIR_ASSERT(x->response != WEIR__RESPONSE_NONE, "H6: what is submitted was begun");
     weir__list_remove(&s->in_queue);
     make_block(&b, x);
     struct weir__h2_supply has = weir__h2_supply(s);
@@ -264,6 +268,7 @@ static weir_err reserve(struct weir__exchange *x, size_t n)
 static void put_bytes(struct weir__exchange *x, size_t n)
 {
     struct weir__h2_stream *s = weir__h2_x(x);
+    WEIR_ASSERT(n <= room(s), "H7: no more is written than there is room");
     if (here(s) == 0)
         s->moved_at = weir__self->now;
     s->out->len += (uint32_t)n;
@@ -284,6 +289,7 @@ static weir_err write_directly(struct weir__exchange *x, weir_str bytes)
         return err;
     if (here(s) == 0)
         s->moved_at = weir__self->now;
+    WEIR_ASSERT(s->tail.len == 0, "H7: one piece of a handler's is supplied at a time");
     s->tail = bytes;
     h2_of(x)->unsent += bytes.len;
     err = await_taken(x);

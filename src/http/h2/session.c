@@ -377,6 +377,7 @@ static void send_gathered(struct weir__h2_session *s)
         s->is_broken = s->rest == NULL;
     }
     if (s->rest != NULL) {
+        WEIR_ASSERT(left > 0 && left <= g->len, "H3: what has not left is kept");
         memcpy(s->rest, g->bytes + g->len - left, left);
         s->rest_at = 0;
         s->rest_len = (uint32_t)left;
@@ -551,6 +552,7 @@ weir_err weir__h2_session_respond(struct weir__h2_session *s, int32_t id,
                                   const struct weir__h2_field *fields, size_t count, bool has_body)
 {
     nghttp2_nv all[WEIR__H2_SENT_FIELDS_MAX];
+    WEIR_ASSERT(s->lib != NULL, "H4: nothing is asked of a session that has ended");
     nghttp2_data_provider from = {{.ptr = owner_of(s->lib, id)}, on_supply};
     if (from.source.ptr == NULL)
         return WEIR_ECLOSED;
@@ -588,6 +590,7 @@ weir_err weir__h2_session_trailers(struct weir__h2_session *s, int32_t id,
 
 void weir__h2_session_resume(struct weir__h2_session *s, int32_t id)
 {
+    WEIR_ASSERT(s->lib != NULL && id > 0, "H4: nothing is asked of a session that has ended");
     (void)nghttp2_session_resume_data(s->lib, id); /* refused where nothing was put off */
     weir__h2_session_ask(s);
 }
@@ -595,6 +598,7 @@ void weir__h2_session_resume(struct weir__h2_session *s, int32_t id)
 void weir__h2_session_reset(struct weir__h2_session *s, int32_t id, enum weir__h2_code code,
                             bool is_provoked)
 {
+    WEIR_ASSERT(s->lib != NULL && id > 0, "H4: nothing is asked of a stream that is over");
     if (nghttp2_submit_rst_stream(s->lib, NGHTTP2_FLAG_NONE, id, (uint32_t)code) != 0)
         s->is_broken = true;
     if (is_provoked) {

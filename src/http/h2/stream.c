@@ -41,6 +41,8 @@ static void free_stream(struct weir__h2_stream *s)
                 "H5: an exchange ends after its stream and its fiber");
     weir__list_remove(&s->in_conn);
     weir__list_remove(&s->in_queue);
+    WEIR_ASSERT(h->count > 0 && h->lingering >= s->is_lingering,
+                "H8: a connection counts what its streams have");
     h->count--;
     h->lingering -= s->is_lingering;
     weir__h2_body_drop(s);
@@ -56,6 +58,9 @@ void weir__h2_stream_over(struct weir__h2_stream *s)
     struct weir__exchange *x = weir__h2_exchange(s);
     if (s->id == 0)
         return;
+    WEIR_ASSERT(!weir__list_empty(&s->in_conn), "H5: an exchange is in its connection's list");
+    WEIR_ASSERT(s->is_head_whole || h2_of_stream(s)->heads > 0,
+                "H8: a connection counts what its streams have");
     s->id = 0;
     h2_of_stream(s)->heads -= !s->is_head_whole;
     s->is_head_whole = true;
@@ -108,6 +113,8 @@ static void finish(void *arg)
 static void leave(struct weir__exchange *x)
 {
     struct weir__h2_stream *s = weir__h2_x(x);
+    WEIR_ASSERT(s->is_running && weir__h2(x->conn)->running > 0,
+                "H8: a connection counts what its streams have");
     s->is_running = false;
     weir__h2(x->conn)->running--;
     weir__gauge_add(&x->home->count.streams, -1);
@@ -149,6 +156,8 @@ void weir__h2_start(struct weir__h2 *h)
     while ((node = weir__list_pop_front(&h->ready)) != NULL) {
         struct weir__h2_stream *s = WEIR_CONTAINER(node, struct weir__h2_stream, in_queue);
         struct weir__exchange *x = weir__h2_exchange(s);
+        WEIR_ASSERT(s->is_head_whole && s->id != 0 && !s->is_running,
+                    "H5: a fiber starts once, when the fields of its stream have come");
         s->is_running = true;
         h->running++;
         weir__gauge_add(&x->home->count.streams, 1);
@@ -257,6 +266,7 @@ static void *begin(struct weir__h2_session *session, int32_t id)
 static void block(struct weir__h2_session *session, void *of)
 {
     struct weir__h2_stream *s = of;
+    WEIR_ASSERT(s->is_head_whole, "H5: trailers follow a head");
     weir__h2_fields_fini(&s->fields);
     weir__h2_fields_init(&s->fields, NULL, &h2_of(session)->limits, NULL, 0);
 }
@@ -264,6 +274,7 @@ static void block(struct weir__h2_session *session, void *of)
 static void field(struct weir__h2_session *session, void *of, weir_str name, weir_str value)
 {
     struct weir__h2_stream *s = of;
+    WEIR_ASSERT(s->id != 0, "H4: of a stream that is over nothing is told");
     weir__h2_fields_add(&s->fields, name, value);
     if (WEIR_UNLIKELY(s->fields.counted > BOMB * s->fields.limits->bytes_max) &&
         !session->is_calmed) {
@@ -294,6 +305,7 @@ static void head_end(struct weir__h2 *h, struct weir__h2_stream *s, bool is_end)
 {
     struct weir__exchange *x = weir__h2_exchange(s);
     int err = weir__h2_fields_end(&s->fields, is_end);
+    WEIR_ASSERT(h->heads > 0 && s->text == NULL, "H8: a connection counts what its streams have");
     s->is_head_whole = true;
     h->heads--;
     s->is_body_whole = is_end;
@@ -351,7 +363,8 @@ static struct weir__h2_supply supply(struct weir__h2_session *session, void *of)
 {
     struct weir__h2_stream *s = of;
     struct weir__h2_supply has = weir__h2_supply(s);
-    (void)session;
+    WEIR_ASSERT(s->is_submitted && h2_of(session)->unsent >= has.len,
+                "H8: a connection counts what its streams have");
     s->is_put_off = has.len == 0 && !has.is_end;
     return has;
 }
@@ -365,6 +378,7 @@ static void take(struct weir__h2_session *session, void *of, char *to, size_t n)
 static void left(struct weir__h2_session *session, void *of)
 {
     struct weir__h2_stream *s = of;
+    WEIR_ASSERT(s->is_submitted && !s->is_all_left, "H6: a response is submitted once");
     s->is_all_left = true;
     if (!weir__h2_exchange(s)->is_refused)
         weir__h2_budget_answered(&session->budget);
