@@ -21,7 +21,7 @@ extern "C" {
 /** A connection to another program. */
 typedef struct weir_socket weir_socket;
 
-/** What dialling may be given. Texts are borrowed for the call; `tls` is used as long as it lasts. */
+/** What dialling may be given. Its texts are borrowed for the call. */
 typedef struct weir_dial_options {
     size_t size; /* the macro's */
     /*
@@ -31,8 +31,8 @@ typedef struct weir_dial_options {
      */
     weir_dur timeout;
     /*
-     * The connection is TLS, with this; the time-out is for its handshake as well. NULL: a plain
-     * one.
+     * The connection is TLS, with this, whose context outlives `c`; the time-out is for its
+     * handshake as well. NULL: a plain one.
      */
     const weir_tls *tls;
     /*
