@@ -410,13 +410,14 @@ static void malformed_messages(struct rig *rig)
 static void too_many_fields(struct rig *rig)
 {
     struct peer *p = h2_dial(rig);
-    const char *fields[2 * 110 + 1] = {":method", "GET",    ":scheme",    "http",
-                                       ":path",   "/hello", ":authority", "a"};
-    for (size_t i = 8; i < 2 * 110; i += 2) {
+    enum { MANY = 2 * 110 };
+    const char *fields[MANY + 1] = {":method", "GET",    ":scheme",    "http",
+                                    ":path",   "/hello", ":authority", "a"};
+    for (size_t i = 8; i < MANY; i += 2) {
         fields[i] = "x";
         fields[i + 1] = "y";
     }
-    fields[2 * 110] = NULL;
+    fields[MANY] = NULL;
     put_fields(p, 1, END_STREAM, fields);
     assert_in(h2_get(p, 1)->fields, ":status: 431\n");
     assert_string_equal(h2_ask(p, 3, "/hello")->body, "hello");

@@ -113,7 +113,7 @@ static KIT_UNUSED bool kit_is_h2(void)
 /* Lines with CRLF become fields; what says nothing over HTTP/2 is left out. */
 static size_t kit_fields(struct kit *k, const char **fields, size_t count, const char *lines)
 {
-    while (*lines != '\0' && count < 2 * 120) {
+    while (*lines != '\0' && count < 240) {
         const char *end = strstr(lines, "\r\n"), *colon = strchr(lines, ':');
         char *name =
             (char *)(uintptr_t)weir_strdup(k->c, (weir_str){lines, (size_t)(colon - lines)}).ptr;
@@ -186,8 +186,8 @@ static char *kit_response_h2(struct kit *k, struct peer *p)
 static KIT_UNUSED char *kit_ask_h2(struct kit *k, const char *method, const char *path,
                                    const char *headers, const char *body)
 {
-    const char *fields[2 * 128] = {":method", method, ":scheme",    "http",
-                                   ":path",   path,   ":authority", "t"};
+    const char *fields[256] = {":method", method, ":scheme",    "http",
+                               ":path",   path,   ":authority", "t"};
     char length[32];
     struct peer *p = calloc(1, sizeof *p);
     assert_non_null(p);

@@ -33,7 +33,8 @@ static void add(struct weir__h2_fields *f, const char *name, const char *value, 
 {
     size_t name_len = strlen(name);
     char *n = malloc(name_len + 1), *v = malloc(value_len + 1);
-    assert_true(n != NULL && v != NULL);
+    if (n == NULL || v == NULL)
+        abort();
     memcpy(n, name, name_len);
     memcpy(v, value, value_len);
     weir__h2_fields_add(f, (weir_str){n, name_len}, (weir_str){v, value_len});
@@ -427,7 +428,7 @@ static void test_the_longest_cookie_has_offsets(void **state)
     add(&m.fields, "cookie", crumb, sizeof crumb - 300);
     assert_int_equal(weir__h2_fields_end(&m.fields, true), 0);
     weir_str cookie = weir__http_head_field(&m.head, m.fields.bytes, WEIR_FIELD_COOKIE);
-    assert_int_equal(cookie.len, 2 * sizeof crumb - 300 + 2);
+    assert_int_equal(cookie.len, sizeof crumb + sizeof crumb - 300 + 2);
     weir__h2_fields_fini(&m.fields);
 }
 
