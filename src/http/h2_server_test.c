@@ -491,7 +491,7 @@ static void no_settings_ends(struct rig *rig)
     struct peer *p = calloc(1, sizeof *p);
     assert_non_null(p);
     peer_open(p, rig->ctx, weir__sim_connect(rig->listener, 1 << 20));
-    put_bytes(p, PREFACE, strlen(PREFACE));
+    send_bytes(p, PREFACE, strlen(PREFACE));
     wait_ms(rig, 6000);
     assert_true(peer_is_over(p));
     h2_close(p);

@@ -551,11 +551,11 @@ static weir_err bad_preface(weir_ctx *c, void *arg)
 {
     struct both *b = open_both(c, 1 << 20);
     (void)arg;
-    put_bytes(&b->peer, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 27);
+    send_bytes(&b->peer, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 27);
     assert_true(peer_is_over(&b->peer));
     close_both(b);
     b = open_both(c, 1 << 20); /* the first frame is no SETTINGS: section 3.4 */
-    put_bytes(&b->peer, PREFACE, strlen(PREFACE));
+    send_bytes(&b->peer, PREFACE, strlen(PREFACE));
     put_frame(&b->peer, PING, 0, 0, zeroes, 8);
     struct frame f;
     assert_true(next_of(&b->peer, GOAWAY, &f));

@@ -81,7 +81,7 @@ static inline void peer_wait(struct peer *p, int64_t ms)
 /* --- what it sends ---------------------------------------------------------------------------- */
 
 /* False: the other end is closed. */
-static inline bool put_bytes(struct peer *p, const void *bytes, size_t len)
+static inline bool send_bytes(struct peer *p, const void *bytes, size_t len)
 {
     for (size_t at = 0; at < len;) {
         ssize_t n = weir__sim_write(p->num, (const char *)bytes + at, len - at);
@@ -108,7 +108,7 @@ static inline bool put_frame_of(struct peer *p, unsigned said, unsigned type, un
     memcpy(all, head, 9);
     if (len > 0)
         memcpy(all + 9, payload, len);
-    return put_bytes(p, all, 9 + len);
+    return send_bytes(p, all, 9 + len);
 }
 
 static inline bool put_frame(struct peer *p, unsigned type, unsigned flags, uint32_t id,
@@ -180,7 +180,7 @@ static inline bool put_data(struct peer *p, uint32_t id, unsigned flags, const c
 /* The preface, and settings without an entry. */
 static inline void put_preface(struct peer *p)
 {
-    assert_true(put_bytes(p, PREFACE, strlen(PREFACE)));
+    assert_true(send_bytes(p, PREFACE, strlen(PREFACE)));
     assert_true(put_frame(p, SETTINGS, 0, 0, NULL, 0));
 }
 
