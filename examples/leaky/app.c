@@ -14,6 +14,7 @@ static weir_err start(weir_ctx *c, void *leaky_)
     l->never = weir_chan_new(c, int, 0);
     l->news = weir_topic_new(c, int);
     l->mutex = weir_mutex_new(c);
+    l->others = weir_http_open(c, .base = l->peer);
     l->db = weir_sqlite_open(
         c, .path = l->path, .create = true, .tx_threshold = weir_ms(200),
         .pool = {.max_open = 2, .wait_max = weir_ms(100), .leak_threshold = weir_ms(200)});
@@ -46,6 +47,10 @@ weir_app *leaky_app(int argc, char **argv, struct leaky *l)
 {
     l->options[0] = (weir_option){
         .name = "db", .text = &l->path, .help = "the SQLite file; its table people is made anew"};
+    l->options[1] = (weir_option){
+        .name = "peer", .text = &l->peer, .help = "the service that is asked; default: this one"};
+    if (l->peer == NULL)
+        l->peer = "http://127.0.0.1:8080";
     weir_app *app =
         weir_app_new(argc, argv, .name = "leaky", .listen = ":8080", .options = l->options,
                      .handler_timeout = weir_sec(2), .request_memory_max = 1 << 20, .start = start,

@@ -10,6 +10,10 @@ const struct leak leaky_catalogue[] = {
      "It belongs to the request: what is unread is read and thrown away up to a limit, past which "
      "the connection closes.",
      .method = WEIR_POST, .faulty = body_never_read, .clean = body_read},
+    {"L02", "The reply of another service is never read",
+     "It belongs to the request that asked: the connection is closed with it, or used again where "
+     "the rest has come already.",
+     .method = WEIR_GET, .faulty = reply_never_read, .clean = reply_read},
     {"L03", "A middleware starts a task and never stops it",
      "A fiber belongs to a context, which cancels and joins it before it ends.", .method = WEIR_GET,
      .faulty = answers, .clean = answers, .around = task_never_stopped,
@@ -38,6 +42,9 @@ const struct leak leaky_catalogue[] = {
     {"L10", "A context with a deadline is never ended",
      "It is ended with the context that it was opened in, and its timer with it.",
      .method = WEIR_GET, .faulty = deadline_never_ended, .clean = deadline_ended},
+    {"L11", "A client for all requests is opened in the context of one",
+     "It ends with that context. Using it afterwards is caught on the first call. (Ask twice.)",
+     .method = WEIR_GET, .faulty = client_of_a_request, .clean = client_of_the_service},
     {"L12", "A task uses the request's context after the request",
      "Caught on the first call: the task panics, and is told what to write instead.",
      .method = WEIR_GET, .faulty = context_used_afterwards, .clean = context_not_used},

@@ -16,7 +16,9 @@ struct leaky_said;
 /* What lives as long as the service. */
 struct leaky {
     const char *path; /* of the database */
-    weir_option options[2];
+    const char *peer; /* another service */
+    weir_option options[3];
+    weir_http *others; /* asks it */
     weir_db *db;       /* two connections that read */
     weir_chan *never;  /* nobody is at its other end */
     weir_topic *news;  /* somebody may publish */
@@ -91,6 +93,10 @@ weir_err pool_exhausted(weir_ctx *c), pool_shared(weir_ctx *c);
 weir_err left_dirty(weir_ctx *c), left_clean(weir_ctx *c);
 weir_err all_rows_at_once(weir_ctx *c), rows_with_a_limit(weir_ctx *c);
 weir_err transaction_held(weir_ctx *c), transaction_ended(weir_ctx *c);
+
+/* upstreams.c: what other services answer. */
+weir_err reply_never_read(weir_ctx *c), reply_read(weir_ctx *c);
+weir_err client_of_a_request(weir_ctx *c), client_of_the_service(weir_ctx *c);
 
 /* memory.c: what a request keeps, and what is kept for it. */
 weir_err value_too_large(weir_ctx *c), id_in_the_context(weir_ctx *c);

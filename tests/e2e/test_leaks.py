@@ -1,6 +1,7 @@
 """The leak suite where real sockets, threads and clocks matter: the service examples/leaky, one case
 for each id of docs/leaks.md that tests/leaks/leaks_test.c leaves out. `case` says what a case
 asserts; tests/leaks/table puts that into docs/leaks.md."""
+import contextlib
 import html.parser
 import json
 import os
@@ -73,6 +74,83 @@ def in_threads(count, work):
     for thread in threads:
         thread.join(PATIENCE)
     return results
+
+
+# --- who is asked ---------------------------------------------------------------------------------
+
+class Talker:
+    """A service that answers whatever it is asked with more than comes with a head, and keeps connections."""
+
+    def __init__(self, size):
+        self.answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.accepted = 0
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            threading.Thread(target=self.talk, args=(connection,), daemon=True).start()
+
+    def talk(self, connection):
+        with connection, contextlib.suppress(OSError):
+            head = b""
+            while True:
+                piece = connection.recv(65536)
+                if not piece:
+                    return
+                head += piece
+                if head.endswith(b"\r\n\r\n"):
+                    head = b""
+                    connection.sendall(self.answer)
+
+    def close(self):
+        self.listener.close()
+
+
+@pytest.fixture
+def talker():
+    one = Talker(256 << 10)
+    yield one
+    one.close()
+
+
+@case("L02", "prevented", "after 500 replies of 256 KiB that nobody read, descriptors are where they were; "
+      "replies that are read share one connection")
+def test_L02(leaky, talker):
+    service = leaky("--workers=1", f"--peer={talker.url}")
+    assert service.get("/clean/L02").status == 200
+    before, met = service.fewest_fds(), talker.accepted
+    for _ in range(20):
+        assert service.get("/clean/L02").status == 200
+    assert talker.accepted == met
+    for _ in range(500):
+        answer = service.get("/leak/L02")
+        assert (answer.status, answer.body) == (200, b"it says 200\n")
+    assert talker.accepted - met >= 400  # each but those whose rest had come was closed
+    end = time.monotonic() + PATIENCE
+    while service.fewest_fds() > before:
+        assert time.monotonic() < end, f"{service.fewest_fds()} descriptors, {before} before"
+        time.sleep(0.01)
+    assert not warnings_about(service, "/clean/L02")
+
+
+@case("L11", "prevented, reported", "the second request that uses it gets a 500, told with function, line and "
+      "route; its neighbours are served")
+def test_L11(leaky, talker):
+    service = leaky("--workers=1", f"--peer={talker.url}")
+    assert service.get("/clean/L11").status == 200
+    assert service.get("/leak/L11").status == 200
+    assert service.get("/leak/L11").status == 500
+    line = wait_warning(service, "GET /leak/L11")
+    assert "weir_http" in line["msg"] and "client_of_a_request" in json.dumps(line), line
+    assert service.get("/clean/L11").status == 200
+    assert not warnings_about(service, "/clean/L11")
 
 
 # --- who keeps a thread --------------------------------------------------------------------------
