@@ -108,6 +108,7 @@ void weir__conn_rest(struct weir__http_conn *c, bool has_begun)
     if (WEIR_UNLIKELY(c->stream.layer != NULL))
         rest_tls(c);
     bool was_head = c->state == WEIR__CONN_HEAD;
+    WEIR_ASSERT(c->state != WEIR__CONN_LINGER, "N9: who lingers does not come back");
     c->state = has_begun ? WEIR__CONN_HEAD : WEIR__CONN_REST;
     if (!has_begun)
         weir__idle_due(c, weir__idle_after(home, home->idle_ticks));

@@ -36,6 +36,7 @@ static void answer_plainly(struct weir__http_conn *c)
                                "Content-Type: text/plain\r\nContent-Length: 38\r\n\r\n"
                                "A plain request came to a port of TLS\n";
     struct iovec answer = {(void *)(uintptr_t)text, sizeof text - 1};
+    WEIR_ASSERT(c->requests == 0, "N17: nothing was answered before");
     weir__stream_strip(&c->stream);
     (void)weir__stream_try_send(&c->stream, &answer, 1);
     weir__counter_add(&c->home->count.responses[4], 1);
@@ -48,6 +49,8 @@ static void go_on(struct weir__http_conn *c)
 {
     const struct weir__http_versions *versions = c->home->server->versions;
     struct weir__tls_facts facts;
+    WEIR_ASSERT(hello_of(c)->has_begun && hello_of(c)->place.link.next == NULL,
+                "N17: who goes on has left the line");
     weir__tls_facts(&c->stream, &facts);
     memset(c->own, 0, sizeof c->own);
     c->version = versions->h1;
@@ -64,6 +67,8 @@ static void go_on(struct weir__http_conn *c)
 
 static void step(struct weir__http_conn *c)
 {
+    WEIR_ASSERT(hello_of(c)->has_begun && c->state == WEIR__CONN_HEAD,
+                "N17: whose turn has not come is not spoken to");
     weir_err err = weir__tls_handshake(&c->stream, NULL);
     if (err == WEIR_OK)
         go_on(c);
@@ -80,6 +85,7 @@ static void step(struct weir__http_conn *c)
 static void begin(struct weir__tls_place *place)
 {
     struct hello *h = WEIR_CONTAINER(place, struct hello, place);
+    WEIR_ASSERT(!h->has_begun, "N17: a handshake begins once");
     h->has_begun = true;
     step(WEIR_CONTAINER((char(*)[WEIR__CONN_OWN])h, struct weir__http_conn, own));
 }
@@ -95,6 +101,7 @@ static void on_ready(struct weir__http_conn *c)
 
 static void timed_out(struct weir__http_conn *c)
 {
+    WEIR_ASSERT(c->state == WEIR__CONN_HEAD, "N17: a handshake has the time of a head");
     if (c->home->tick < hello_of(c)->until && hello_of(c)->has_begun) {
         step(c);
         return;
@@ -110,6 +117,7 @@ static void drain(struct weir__http_conn *c)
 {
     struct hello *h = hello_of(c);
     uint32_t soon = weir__idle_after(c->home, WEIR__CONN_JUST_MADE_TICKS);
+    WEIR_ASSERT(c->home->is_draining, "N13: a moment is given by a worker that drains");
     h->until = h->until < soon ? h->until : soon;
     weir__idle_due(c, h->until);
 }
@@ -123,6 +131,7 @@ static void cancel(struct weir__http_conn *c, weir_reason reason)
 static void release(struct weir__http_conn *c)
 {
     weir__tls_leave_line(&hello_of(c)->place);
+    WEIR_ASSERT(hello_of(c)->place.link.next == NULL, "N17: who ends has left the line");
 }
 
 static void each(struct weir__http_conn *c, void (*fn)(struct weir__exchange *x, void *arg),
@@ -145,6 +154,8 @@ static const struct weir__http_version hello_version = {
 
 void weir__hello_begin(struct weir__http_conn *c, struct weir__tls_server *tls, bool is_ready)
 {
+    WEIR_ASSERT(c->requests == 0 && !hello_of(c)->has_begun && c->state == WEIR__CONN_REST,
+                "N17: a handshake comes before all requests");
     c->version = &hello_version;
     c->state = WEIR__CONN_HEAD;
     hello_of(c)->until = weir__idle_after(c->home, c->home->head_ticks);

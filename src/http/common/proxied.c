@@ -86,6 +86,8 @@ static void go_on(struct weir__http_conn *c, const struct weir__proxy_header *h)
 {
     struct weir__tls_server *tls = proxied_of(c)->tls;
     bool is_ready = weir__stream_has_more(&c->stream) || c->is_peer_shut;
+    WEIR_ASSERT(proxied_of(c)->partial == NULL && c->requests == 0,
+                "N16: nothing is behind a header, and nothing came before it");
     if (!h->is_local)
         c->peer = endpoint_of(&h->from, h->from_port);
     memset(c->own, 0, sizeof c->own);
@@ -102,6 +104,7 @@ static void go_on(struct weir__http_conn *c, const struct weir__proxy_header *h)
 /* Half a header: the rest is waited for. */
 static void wait_for_more(struct weir__http_conn *c, weir_str bytes)
 {
+    WEIR_ASSERT(bytes.len < WEIR__PROXY_BYTES_MAX, "N16: half a header is less than one");
     if (bytes.len == 0)
         return;
     struct partial *p = weir__malloc(sizeof *p + bytes.len);
@@ -119,6 +122,7 @@ static size_t take_partial(struct weir__http_conn *c, char *bytes)
 {
     const struct partial *p = proxied_of(c)->partial;
     size_t n = p != NULL ? p->len : 0;
+    WEIR_ASSERT((n > 0) == (c->state == WEIR__CONN_HEAD), "N16: in HEAD half a header is kept");
     if (n > 0)
         memcpy(bytes, p->bytes, n);
     drop_partial(c);
@@ -163,6 +167,7 @@ static void timed_out(struct weir__http_conn *c)
         weir__conn_close(c);
         return;
     }
+    WEIR_ASSERT(proxied_of(c)->partial != NULL, "N16: in HEAD half a header is kept");
     weir__counter_add(&c->home->count.timeouts_head, 1);
     turn_away(c, "the PROXY header took too long");
 }
@@ -198,6 +203,8 @@ void weir__proxied_begin(struct weir__http_conn *c, struct weir__tls_server *tls
         .release = drop_partial,
         .each = each,
     };
+    WEIR_ASSERT(c->requests == 0 && c->state == WEIR__CONN_REST,
+                "N16: a header comes before all else");
     c->version = &version;
     proxied_of(c)->tls = tls;
 }
@@ -226,6 +233,7 @@ void weir__exchange_client(const struct weir__exchange *x, struct weir__endpoint
     const struct weir__http_server_options *o = options_of(x->conn);
     enum weir__http_field_id id =
         o->is_forwarded ? WEIR_FIELD_FORWARDED : WEIR_FIELD_X_FORWARDED_FOR;
+    WEIR_ASSERT(x->conn->home == x->home, "X4: an exchange is its connection's");
     *out = x->conn->peer;
     if (!weir__anybody_is_trusted(x->home) || x->is_refused || !weir__exchange_has(x, id))
         return;
@@ -249,6 +257,7 @@ void weir__exchange_heed_caller(struct weir__exchange *x)
     const struct weir__http_server_options *o = options_of(x->conn);
     struct weir__ctx *c = x->ctx;
     int64_t ms;
+    WEIR_ASSERT(c->exchange == x, "X4: its context names it");
     if (o->deadline_field.len == 0 || !weir__peer_is_trusted(x->conn))
         return;
     weir_str left = weir__exchange_header(x, o->deadline_field);

@@ -405,6 +405,7 @@ static ssize_t read_tunnel(struct weir__exchange *x, char *buf, size_t len)
     struct weir__http_in *in = input(x);
     size_t have = here(x);
     ssize_t n;
+    WEIR_ASSERT(x->head.body == WEIR_HTTP_BODY_NONE, "B5: who asks for a tunnel has no body");
     WEIR_ASSERT(weir__h1_x(x)->is_last, "O5: a connection that was handed over ends with it");
     if (have > 0) {
         n = (ssize_t)(len < have ? len : have);
