@@ -20,6 +20,7 @@
 #include <sys/types.h>
 #include <weir/model.h>
 #include <weir/pool.h>
+#include <weir/tls.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -54,7 +55,7 @@ typedef struct weir_http_header {
 typedef struct weir_http_options {
     size_t size; /* the macro's */
     /*
-     * What targets that begin with '/' stand behind: "http://10.0.0.5:8080", with a path if there
+     * What targets that begin with '/' stand behind: "https://shop.example", with a path if there
      * is one: "http://10.0.0.5:8080/v1"; "unix:/run/shop.sock" for a local socket. Without it every
      * target is a whole URL.
      */
@@ -95,11 +96,18 @@ typedef struct weir_http_options {
     uint32_t redirects_max;
     /*
      * "http://host:port": connections to hosts go through this proxy, which is asked for them by
-     * CONNECT and resolves their names. `proxy_authorization` is what it gets as
+     * CONNECT and resolves their names; with https it sees neither requests nor answers. `proxy_authorization` is what it gets as
      * Proxy-Authorization ("Basic …"), and nobody else.
      */
     const char *proxy;
     const char *proxy_authorization;
+    /*
+     * For https: whom it trusts, and its own certificate (weir_tls_new); its `alpn` is not looked
+     * at. Default: the system's store, read when the client is made with a base that is https, else
+     * by the first connection that wants it. Names are checked either way.
+     */
+    const weir_tls *tls;
+    bool redirects_secure; /* a redirection from https to http is an error: WEIR_ETLS */
 } weir_http_options;
 
 /**
@@ -109,9 +117,10 @@ typedef struct weir_http_options {
  * ...      members of weir_http_options
  * returns  the client; never NULL: where it failed, one whose every use returns the error; the
  *          message, with all mistakes at once, is in the error record of `c`
- * errors   WEIR_EINVALID, WEIR_ENOTBUILT (https in a build without TLS), -ENOMEM
- * owner    the context; its end closes the connections
- * context  fiber; does not wait
+ * errors   WEIR_EINVALID, WEIR_ENOTBUILT (https in a build without TLS), -ENOMEM; why its `.tls`
+ *          could not be made
+ * owner    the context; its end closes the connections. The context of `.tls` outlives the call
+ * context  fiber; does not wait; for https it blocks for the files of whom is trusted
  */
 #define weir_http_open(...) WEIR__HTTP_OPEN(__VA_ARGS__, )
 #define WEIR__HTTP_OPEN(c, ...)                                                                    \
@@ -242,7 +251,8 @@ WEIR_API weir_err weir_http_finish(weir_reply *r) WEIR_NONNULL(1);
  * The first error of a reply: of the call or of reading; WEIR_OK while there is none, whatever the
  * status.
  *
- * errors   -ECONNREFUSED …; WEIR_ENOHOST; WEIR_ETIMEDOUT; WEIR_ECLOSED (cut); WEIR_EPROTO;
+ * errors   -ECONNREFUSED …; WEIR_ENOHOST; WEIR_ETLS (the certificate is refused, or the server
+ *          refuses); WEIR_ETIMEDOUT; WEIR_ECLOSED (cut); WEIR_EPROTO;
  *          WEIR_ETOOLARGE; WEIR_EINVALID (target, headers, options); the pool's: WEIR_ELIMIT,
  *          WEIR_EDEADLK (this fiber's own replies hold all connections to the host); the reason of
  *          the context

@@ -670,6 +670,19 @@ weir_err weir__tls_connect(struct weir__stream *s, struct weir__tls_client *clie
     return WEIR_OK;
 }
 
+weir_err weir__tls_offer(struct weir__stream *s, const char *const *alpn)
+{
+    struct tls *l = tls_of(s);
+    unsigned char offered[128];
+    size_t len = weir__tls_alpn(alpn, offered, sizeof offered);
+    if (len == 0)
+        return WEIR_EINVALID;
+    weir__crypto_forget();
+    int rc = SSL_set_alpn_protos(l->ssl, offered, (unsigned)len); /* 0 is success, of this one */
+    weir__crypto_forget();
+    return rc == 0 ? WEIR_OK : -ENOMEM;
+}
+
 /* --- facts ------------------------------------------------------------------------------------ */
 
 void weir__tls_facts(const struct weir__stream *s, struct weir__tls_facts *out)

@@ -110,6 +110,12 @@ weir_err weir__tls_accept(struct weir__stream *s, struct weir__tls_server *serve
 weir_err weir__tls_connect(struct weir__stream *s, struct weir__tls_client *client, weir_str name);
 
 /*
+ * Of a client's end before its handshake: it offers these protocols (RFC 7301), best first, NULL at
+ * the end, and not the configuration's. -ENOMEM; WEIR_EINVALID for what may not be offered.
+ */
+weir_err weir__tls_offer(struct weir__stream *s, const char *const *alpn);
+
+/*
  * Goes on with the handshake as far as that takes no wait: WEIR_OK when it is over, -EAGAIN while
  * the peer, or room (weir__stream_has_unsent), is waited for, else why it failed: WEIR_ETLS,
  * WEIR_EPROTO for what is no TLS, -errno of the socket, -ENOMEM. `why` gets a line; may be NULL.

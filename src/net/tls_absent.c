@@ -75,6 +75,12 @@ weir_err weir__tls_connect(struct weir__stream *s, struct weir__tls_client *clie
     return WEIR_ENOTBUILT;
 }
 
+weir_err weir__tls_offer(struct weir__stream *s, const char *const *alpn)
+{
+    (void)s, (void)alpn;
+    return WEIR_ENOTBUILT;
+}
+
 weir_err weir__tls_handshake(struct weir__stream *s, weir_buf *why)
 {
     (void)s;

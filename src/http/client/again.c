@@ -63,8 +63,9 @@ static bool is_worth_it(const weir_reply *r, weir_err err)
     if (err == WEIR_OK)
         return is_passing(r->status) && weir__client_is_idempotent(r->method);
     bool is_ours = r->err != WEIR_OK || weir__ctx_check(r->c) != WEIR_OK || err == WEIR_EINVALID ||
-                   err == WEIR_ELIMIT || err == WEIR_EDEADLK || err == -ENOMEM ||
-                   err == WEIR_EBUDGET || err == WEIR_ECANCELED || err == WEIR_ESHUTDOWN;
+                   err == WEIR_ETLS || err == WEIR_ENOTBUILT || err == WEIR_ELIMIT ||
+                   err == WEIR_EDEADLK || err == -ENOMEM || err == WEIR_EBUDGET ||
+                   err == WEIR_ECANCELED || err == WEIR_ESHUTDOWN;
     return !is_ours && !r->has_answer && (r->sent == 0 || weir__client_is_idempotent(r->method));
 }
 
@@ -150,7 +151,8 @@ static weir_err resolve(weir_reply *r, weir_str location, weir_str *out)
 {
     char bytes[8192];
     weir_buf url;
-    weir_str base = weir_sprintf(weir__ctx_handle(r->c), "http://" WEIR_STR_FMT WEIR_STR_FMT,
+    weir_str base = weir_sprintf(weir__ctx_handle(r->c), "%s://" WEIR_STR_FMT WEIR_STR_FMT,
+                                 r->target.is_https ? "https" : "http",
                                  WEIR_STR_ARG(r->target.host), WEIR_STR_ARG(r->target.path));
     weir_buf_init_fixed(&url, bytes, sizeof bytes);
     if (base.ptr == NULL)
@@ -184,6 +186,8 @@ static weir_err go_to(weir_reply *r, weir_str location)
         r->target.path = target.path;
         return WEIR_OK;
     }
+    if (r->target.is_https && !target.is_https && r->http->o.redirects_secure)
+        return WEIR_ETLS;
     r->has_left = r->has_left || !weir_str_eq(target.origin, r->target.origin);
     r->target = target;
     return WEIR_OK;
@@ -210,8 +214,9 @@ bool weir__client_redirect(weir_reply *r)
     if (err != WEIR_OK) {
         (void)weir__client_fail(r, err, "the redirection to \"%.*s\" leads nowhere: %s",
                                 location.len > 120 ? 120 : (int)location.len, location.ptr,
-                                err == WEIR_ENOTBUILT ? "https is not spoken here"
-                                                      : weir_strerror(err));
+                                err == WEIR_ETLS        ? "it is http, behind https"
+                                : err == WEIR_ENOTBUILT ? "this build of Weir was made without TLS"
+                                                        : weir_strerror(err));
         return false;
     }
     if (visit(r, &err))

@@ -281,8 +281,6 @@ static weir_err prepare(weir_reply *r, const char *method, const char *target,
     if (r->method == WEIR_HTTP_CONNECT)
         return weir__client_fail(r, WEIR_EINVALID, "CONNECT is no request of a program");
     weir_err err = weir__client_target_read(r->http, r->c, weir_str_from(target), &r->target, &why);
-    if (err == WEIR_ENOTBUILT)
-        why = "https is not spoken here";
     if (err != WEIR_OK)
         return weir__client_fail(r, err, "\"%.80s\" cannot be asked for: %s", target,
                                  err == -ENOMEM ? weir_strerror(err) : why);

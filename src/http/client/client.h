@@ -63,7 +63,8 @@ struct weir__client_target {
     weir_str host;   /* the field Host: without a port that is the scheme's own */
     weir_str name;   /* the host alone, for the list of trusted ones */
     weir_str path;   /* with the query, escaped; of a base: what stands before all, or empty */
-    bool is_base;    /* the base's host */
+    bool is_https;
+    bool is_base; /* the base's host */
     bool is_trusted;
 };
 
@@ -80,6 +81,7 @@ struct weir_http {
     unsigned workers;
     struct weir__client_cells *cells; /* [workers]; NULL without memory */
     struct weir__retry_budget *budget;
+    struct weir__tls_client *_Atomic tls; /* secure.c: NULL until it is wanted */
 };
 
 /* Notes one more, or one fewer, for the metrics. */
@@ -215,6 +217,20 @@ weir_err weir__client_target_read(const weir_http *http, struct weir__ctx *c, we
 
 /* request.c: the head of the request. WEIR_EINVALID, raised; WEIR_ETOOLARGE: the window is full. */
 weir_err weir__client_request_write(weir_reply *r, struct weir__http1_writer *w);
+
+/*
+ * secure.c: what TLS is made of: the option's, or the default's when it is wanted first. `why` gets
+ * a line; blocks for files. The other one when the client ends.
+ */
+weir_err weir__client_tls_open(weir_http *http, weir_buf *why);
+void weir__client_tls_close(weir_http *http);
+
+/* secure.c: makes the connection to `host` (no brackets) one of TLS; on an error it is closed. */
+weir_err weir__client_secure(weir_http *http, struct weir__ctx *c, weir_str host, weir_time until,
+                             struct weir__stream *s);
+
+/* secure.c: the version of HTTP that is spoken on a connection that stands. */
+const struct weir__client_transport *weir__client_transport_of(const struct weir__stream *s);
 
 /* proxy.c: makes a tunnel to "host:port" of a connection to the proxy; on an error it is closed. */
 weir_err weir__client_tunnel(const weir_http *http, struct weir__ctx *c, weir_str where,

@@ -49,20 +49,41 @@ static weir_err dial_local(struct weir__ctx *c, weir_str where, weir_time until,
     return weir__dial_address(c, &addr, len, until, s);
 }
 
-/* A connected stream, through the proxy where there is one: where TLS comes in between as well. */
-static weir_err dial(const weir_http *http, struct weir__ctx *c, weir_str key,
-                     struct weir__stream *s)
+/* "host:port" of a key, which begins with its scheme. */
+static weir_str behind_scheme(weir_str key, bool *is_https)
 {
-    const size_t scheme = sizeof "http://" - 1;
+    const weir_str secure = WEIR_S("https://");
+    *is_https = key.len > secure.len && memcmp(key.ptr, secure.ptr, secure.len) == 0;
+    size_t scheme = secure.len - !*is_https;
+    return (weir_str){key.ptr + scheme, key.len - scheme};
+}
+
+/* A plain stream to the host, through the proxy where there is one. */
+static weir_err dial_through(const weir_http *http, struct weir__ctx *c, weir_str where,
+                             weir_time until, struct weir__stream *s)
+{
+    bool is_https;
+    if (!http->has_proxy)
+        return dial_host(c, where, until, s);
+    weir_err err = dial_host(c, behind_scheme(http->proxy.origin, &is_https), until, s);
+    return err == WEIR_OK ? weir__client_tunnel(http, c, where, until, s) : err;
+}
+
+/* A connected stream, ready for the first request: with TLS on it where the key says so. */
+static weir_err dial(weir_http *http, struct weir__ctx *c, weir_str key, struct weir__stream *s)
+{
     weir_time until = weir_time_add(weir__worker_now(weir__self), http->o.dial_timeout);
     if (weir__local_is(key))
         return dial_local(c, key, until, s);
-    weir_str where = {key.ptr + scheme, key.len - scheme};
-    if (!http->has_proxy)
-        return dial_host(c, where, until, s);
-    weir_str proxy = http->proxy.origin;
-    weir_err err = dial_host(c, (weir_str){proxy.ptr + scheme, proxy.len - scheme}, until, s);
-    return err == WEIR_OK ? weir__client_tunnel(http, c, where, until, s) : err;
+    bool is_https;
+    weir_str where = behind_scheme(key, &is_https);
+    weir_err err = dial_through(http, c, where, until, s);
+    if (err != WEIR_OK || !is_https)
+        return err;
+    struct weir__url_authority at;
+    int rc = weir__url_authority_parse(where, &at);
+    WEIR_ASSERT(rc == 0, "C8: a key is read as it was written");
+    return weir__client_secure(http, c, bare(at.host), until, s);
 }
 
 /* --- the pools' driver ------------------------------------------------------------------------ */
@@ -70,14 +91,13 @@ static weir_err dial(const weir_http *http, struct weir__ctx *c, weir_str key,
 static weir_err open_conn(void *driver, struct weir__ctx *c, void **resource)
 {
     const struct weir__pool_key *key = driver;
-    const weir_http *http = key->driver;
+    weir_http *http = key->driver;
     struct weir__client_conn *conn = weir__calloc(1, sizeof *conn);
     char *buf = conn != NULL ? weir__malloc(BUFFER_BYTES) : NULL;
     if (buf == NULL) {
         weir__free(conn);
         return -ENOMEM;
     }
-    conn->transport = &weir__client_h1;
     conn->buf = buf;
     conn->cap = BUFFER_BYTES;
     conn->away.num = -1;
@@ -87,6 +107,7 @@ static weir_err open_conn(void *driver, struct weir__ctx *c, void **resource)
         weir__free(conn);
         return err;
     }
+    conn->transport = weir__client_transport_of(&conn->stream);
     *resource = conn;
     return WEIR_OK;
 }

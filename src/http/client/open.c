@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/alloc.h"
 #include "guard/retry_budget.h"
@@ -117,15 +118,13 @@ static weir_err check_base(struct checker *k, weir_http *http, struct weir__ctx 
     if (http->o.base == NULL)
         return WEIR_OK;
     weir_err err = weir__client_base_read(c, http->o.base, &http->base, &why);
-    if (err == WEIR_ENOTBUILT)
-        why = "https is not spoken here";
     http->has_base = err == WEIR_OK;
     if (err == WEIR_OK || err == -ENOMEM)
         return err;
     begin_line(k);
     weir_buf_printf(k->out,
-                    "its base cannot be used: %s; write http://host:port/path or "
-                    "unix:/path",
+                    "its base cannot be used: %s; write http://host:port/path, "
+                    "https:… or unix:/path",
                     why);
     return err;
 }
@@ -143,14 +142,13 @@ static weir_err check_proxy(struct checker *k, weir_http *http, struct weir__ctx
     if (o->proxy == NULL)
         return WEIR_OK;
     weir_err err = WEIR_EINVALID;
-    if (strncmp(o->proxy, "unix:", 5) != 0)
+    if (strncasecmp(o->proxy, "http:", 5) == 0)
         err = weir__client_base_read(c, o->proxy, &http->proxy, &why);
     http->has_proxy = err == WEIR_OK;
     if (err == WEIR_OK || err == -ENOMEM)
         return err;
     begin_line(k);
-    weir_buf_printf(k->out, "its proxy cannot be used: %s",
-                    err == WEIR_ENOTBUILT ? "https is not spoken here" : why);
+    weir_buf_printf(k->out, "its proxy cannot be used: %s", why);
     return err;
 }
 
@@ -237,6 +235,7 @@ static void release(struct weir__owned *o)
 {
     weir_http *http = WEIR_CONTAINER(o, weir_http, owned);
     weir__client_delist(http);
+    weir__client_tls_close(http);
     weir__free(http->cells);
     weir__retry_budget_free(http->budget);
     http->cells = NULL;
@@ -269,17 +268,36 @@ static weir_err make_cells(weir_http *http)
     return http->budget != NULL ? WEIR_OK : -ENOMEM;
 }
 
+/* What TLS is made of is there from the start where it is known that it will be wanted. */
+static weir_err check_tls(struct checker *k, weir_http *http)
+{
+    char text[320];
+    weir_buf why;
+    weir_buf_init_fixed(&why, text, sizeof text);
+    if (http->o.tls == NULL && !http->base.is_https)
+        return WEIR_OK;
+    weir_err err = weir__client_tls_open(http, &why);
+    if (err == WEIR_OK)
+        return err;
+    begin_line(k);
+    weir_buf_puts(k->out, weir_buf_str(&why));
+    return err;
+}
+
 /* All mistakes of the options, in one text. */
 static weir_err check(weir_http *http, struct weir__ctx *c, weir_buf *mistakes)
 {
     struct checker k = {http->name, mistakes, false};
     weir_err base = check_base(&k, http, c), proxy = check_proxy(&k, http, c);
+    weir_err tls = base == WEIR_OK ? check_tls(&k, http) : WEIR_OK;
     check_texts(&k, &http->o);
     check_numbers(&k, &http->o);
     weir_pool_options pool = http->o.pool; /* which the group settles again */
     weir_err err = weir__pool_options_settle(http->name, &pool, mistakes);
     if (base != WEIR_OK || proxy != WEIR_OK)
         return base != WEIR_OK ? base : proxy;
+    if (tls != WEIR_OK)
+        return tls;
     return k.is_bad ? WEIR_EINVALID : err;
 }
 

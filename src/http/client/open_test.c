@@ -48,7 +48,7 @@ static weir_err checks(weir_ctx *c, void *arg)
     static const char *const lonely[] = {"trust_base without a base", NULL};
     refuse(c, weir_http_open(c, .trust_base = true), lonely);
     weir_http *secure = weir_http_open(c, .base = "https://10.0.0.5");
-    assert_int_equal(weir_http_err(secure), WEIR_ENOTBUILT);
+    assert_int_equal(weir_http_err(secure), WEIR_TLS ? WEIR_OK : WEIR_ENOTBUILT);
     return WEIR_OK;
 }
 

@@ -23,13 +23,14 @@ static weir_str copied(struct weir__ctx *c, weir_str s)
     return (weir_str){text, s.len};
 }
 
-/* The key: "http://host:port", the port always there. */
+/* The key: "https://host:port", the port always there. */
 static weir_str origin_of(struct weir__ctx *c, const struct weir__url_target *url)
 {
     char text[WEIR__POOL_KEY_MAX];
     weir_buf out;
     weir_buf_init_fixed(&out, text, sizeof text);
-    weir_buf_printf(&out, url->is_ipv6 ? "http://[%s]:%u" : "http://%s:%u", url->host, url->port);
+    weir_buf_printf(&out, url->is_ipv6 ? "%s://[%s]:%u" : "%s://%s:%u",
+                    url->is_https ? "https" : "http", url->host, url->port);
     return copied(c, weir_buf_str(&out));
 }
 
@@ -55,7 +56,7 @@ static weir_err refuse(const char **why, const char *text)
     return WEIR_EINVALID;
 }
 
-/* "http://host:port", with all that follows it in `path`. */
+/* "https://host:port", with all that follows it in `path`. */
 static weir_err read_url(struct weir__ctx *c, weir_str text, struct weir__client_target *out,
                          const char **why)
 {
@@ -64,8 +65,11 @@ static weir_err read_url(struct weir__ctx *c, weir_str text, struct weir__client
     int rc = weir__url_target_parse(text, &url);
     if (rc != 0)
         return refuse(why, weir__url_error_text(rc));
-    if (url.is_https)
+    if (url.is_https && !WEIR_TLS) {
+        *why = "this build of Weir was made without TLS";
         return WEIR_ENOTBUILT;
+    }
+    out->is_https = url.is_https;
     size_t len = weir__url_target_host(&url, host);
     out->host = copied(c, (weir_str){host, len});
     out->origin = origin_of(c, &url);

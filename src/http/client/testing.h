@@ -16,6 +16,8 @@
 #include <string.h>
 
 #include "http/client/client.h"
+#include "net/stream.h"
+#include "net/tls.h"
 #include "rt/io.h"
 #include "rt/sim.h"
 #include <weir/client.h>
@@ -34,6 +36,7 @@ struct peer_step {
     const char *later; /* said 10 ms after the answer, unasked */
     bool in_bytes;     /* a byte at a time */
     weir_dur after;    /* so long */
+    bool then_tls;     /* what follows on the connection is TLS */
 };
 
 enum { PEER_REQUESTS = 16, PEER_BYTES = 1 << 20 };
@@ -48,12 +51,15 @@ struct peer {
     char *requests[PEER_REQUESTS]; /* of the running context */
     size_t sizes[PEER_REQUESTS];
     size_t request_count;
-    bool is_deaf; /* it reads nothing */
+    bool is_deaf;                 /* it reads nothing */
+    struct weir__tls_server *tls; /* NULL: it speaks plainly */
+    bool is_proxy;                /* TLS begins behind a step of `then_tls` alone */
+    int handshakes, resumed;
 };
 
 struct peer_visit {
     struct peer *peer;
-    struct weir__fd fd;
+    struct weir__stream stream;
     int num;
     char *bytes;
     size_t len;
@@ -100,15 +106,38 @@ static inline ssize_t peer_say(weir_ctx *c, struct peer_visit *v, const struct p
 {
     size_t len = s->size > 0 && text == s->answer ? s->size : text != NULL ? strlen(text) : 0;
     for (size_t at = 0; at < len;) {
-        ssize_t n = weir__send(weir__ctx_of(c), &v->fd, text + at, s->in_bytes ? 1 : len - at,
-                               weir_never());
-        if (n < 0)
-            return n;
-        at += (size_t)n;
+        size_t sent;
+        weir_err err = weir__stream_send(weir__ctx_of(c), &v->stream, text + at,
+                                         s->in_bytes ? 1 : len - at, &sent, weir_never());
+        if (err < 0)
+            return err;
+        at += sent;
         if (s->in_bytes && weir_sleep(c, weir_us(10)) < 0)
             return -1;
     }
     return 0;
+}
+
+static inline void peer_reset(struct peer_visit *v)
+{
+    weir__stream_strip(&v->stream);
+    struct weir__detached d = weir__stream_detach(&v->stream);
+    v->stream.fd.num = -1;
+    weir__sim_reset(d.num);
+}
+
+static inline weir_err peer_secure(weir_ctx *c, struct peer_visit *v)
+{
+    struct weir__tls_facts facts;
+    weir_err err = weir__tls_accept(&v->stream, v->peer->tls);
+    if (err == WEIR_OK)
+        err = weir__tls_await_handshake(weir__ctx_of(c), &v->stream, weir_never(), NULL);
+    if (err < 0)
+        return err;
+    weir__tls_facts(&v->stream, &facts);
+    v->peer->handshakes++;
+    v->peer->resumed += facts.is_resumed;
+    return WEIR_OK;
 }
 
 /* Answers one request. False: the connection is over. */
@@ -123,9 +152,11 @@ static inline bool peer_answer(weir_ctx *c, struct peer_visit *v, const struct p
     if (s->later != NULL && (weir_sleep(c, weir_ms(10)) < 0 || peer_say(c, v, s, s->later) < 0))
         return false;
     if (s->then == PEER_RESETS)
-        weir__sim_reset(weir__fd_unwatch(&v->fd));
+        peer_reset(v);
     else if (s->then == PEER_HANGS && weir_sleep(c, weir_hour(24)) == WEIR_OK)
         fail_msg("nobody ended the peer in a day");
+    if (s->then_tls && peer_secure(c, v) < 0)
+        return false;
     return s->then == PEER_STAYS;
 }
 
@@ -149,8 +180,8 @@ static inline void peer_talk(weir_ctx *c, struct peer_visit *v)
         }
         if (p->is_deaf && weir_sleep(c, weir_hour(24)) < 0)
             return;
-        ssize_t n = weir__recv(weir__ctx_of(c), &v->fd, v->bytes + v->len, PEER_BYTES - 1 - v->len,
-                               weir_never());
+        ssize_t n = weir__stream_recv(weir__ctx_of(c), &v->stream, v->bytes + v->len,
+                                      PEER_BYTES - 1 - v->len, weir_never());
         if (n <= 0)
             return;
         v->len += (size_t)n;
@@ -160,15 +191,15 @@ static inline void peer_talk(weir_ctx *c, struct peer_visit *v)
 static inline weir_err peer_visit(weir_ctx *c, void *arg)
 {
     struct peer_visit *v = arg;
-    if (weir__fd_watch(&v->fd, v->num, NULL) != WEIR_OK)
+    if (weir__stream_attach(&v->stream, (struct weir__detached){.num = v->num}, NULL) != WEIR_OK)
         return WEIR_OK;
     v->peer->open++;
     v->bytes = weir_alloc(c, PEER_BYTES);
-    if (v->bytes != NULL)
+    bool is_secure = v->peer->tls != NULL && !v->peer->is_proxy;
+    if (v->bytes != NULL && (!is_secure || peer_secure(c, v) == WEIR_OK))
         peer_talk(c, v);
     v->peer->open--;
-    if (v->fd.num >= 0)
-        weir__fd_close(&v->fd);
+    weir__stream_close(&v->stream);
     return WEIR_OK;
 }
 

@@ -1,0 +1,385 @@
+/*
+ * https on the simulation: whom it asks and whom it does not, what is told of each refusal, sessions
+ * that go on, through a proxy, redirections from one scheme to the other.
+ */
+#include "http/client/testing.h"
+
+#include <errno.h>
+
+#define OK(n, body) "HTTP/1.1 200 OK\r\nContent-Length: " #n "\r\n\r\n" body
+
+#if WEIR_TLS
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "net/tls_testing.h"
+
+static char ca_file[] = "/tmp/weir-ca-XXXXXX";
+static const char *const only_h1[] = {"http/1.1", NULL}, *const only_ftp[] = {"ftp", NULL};
+
+/* --- a peer and its client -------------------------------------------------------------------- */
+
+/* A test: what the peer is, and what is done with a client that trusts it. */
+struct play {
+    struct weir__tls_server_options server;
+    const struct peer_step *steps;
+    size_t count;
+    void (*body)(weir_ctx *c, struct peer *p, const weir_tls *tls);
+};
+
+static weir_err play(weir_ctx *c, void *arg)
+{
+    const struct play *play = arg;
+    struct peer p;
+    WEIR_SCOPE(around, c);
+    assert_int_equal(peer_open(around, &p, play->steps, play->count), WEIR_OK);
+    p.tls = server_of(play->server);
+    snprintf(p.base, sizeof p.base, "https://127.0.0.1:%d", p.number);
+    WEIR_SCOPE(client, c);
+    play->body(client, &p, weir_tls_new(client, .ca_file = ca_file));
+    (void)weir_ctx_close(client);
+    (void)weir_ctx_close(around);
+    weir__tls_server_free(p.tls);
+    return WEIR_OK;
+}
+
+#define PLAY_TLS(its_server, its_body, ...)                                                        \
+    do {                                                                                           \
+        const struct peer_step steps_[] = {__VA_ARGS__};                                           \
+        struct play play_ = {its_server, steps_, sizeof steps_ / sizeof steps_[0], (its_body)};    \
+        assert_int_equal(weir__sim_run(play, &play_), WEIR_OK);                                    \
+    } while (0)
+#define USUAL ((struct weir__tls_server_options){.pairs = NULL})
+#define SPEAKS(list) ((struct weir__tls_server_options){.choice = {.alpn = (list)}})
+
+/* --- what goes through ------------------------------------------------------------------------ */
+
+static void asks(weir_ctx *c, struct peer *p, const weir_tls *tls)
+{
+    weir_http *http = weir_http_open(c, .base = p->base, .tls = tls);
+    assert_body(weir_http_get(c, http, "/a"), "hi");
+    assert_body(weir_http_get(c, http, "/b"), "hi");
+    assert_int_equal(p->accepted, 1);
+    assert_int_equal(p->handshakes, 1);
+    char line[80];
+    snprintf(line, sizeof line, "GET /b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n", p->number);
+    assert_int_equal(strncmp(p->requests[1], line, strlen(line)), 0);
+    assert_int_equal(conn_stats(http, p).open, 1);
+}
+
+static void test_https_is_spoken(void **state)
+{
+    (void)state;
+    PLAY_TLS(USUAL, asks, {.answer = OK(2, "hi")});
+    PLAY_TLS(SPEAKS(only_h1), asks, {.answer = OK(2, "hi")});
+    PLAY_TLS(SPEAKS(only_h1), asks, {.answer = OK(2, "hi"), .in_bytes = true});
+}
+
+static void streams(weir_ctx *c, struct peer *p, const weir_tls *tls)
+{
+    static char piece[40000];
+    memset(piece, 'x', sizeof piece);
+    weir_http *http = weir_http_open(c, .base = p->base, .tls = tls);
+    weir_reply *r = weir_http_begin(c, http, "POST", "/");
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(weir_http_write(r, piece, sizeof piece), WEIR_OK);
+    assert_int_equal(weir_http_finish(r), WEIR_OK);
+    assert_body(r, "hi");
+    assert_true(p->sizes[0] > 5 * sizeof piece);
+}
+
+static void test_bodies_are_streamed_over_tls(void **state)
+{
+    (void)state;
+    PLAY_TLS(USUAL, streams, {.answer = OK(2, "hi")});
+}
+
+static void resumes(weir_ctx *c, struct peer *p, const weir_tls *tls)
+{
+    weir_http *http = weir_http_open(c, .base = p->base, .tls = tls);
+    for (int i = 0; i < 3; i++)
+        assert_body(weir_http_get(c, http, "/"), "hi");
+    assert_int_equal(p->handshakes, 3);
+    assert_int_equal(p->resumed, 2);
+}
+
+static void test_sessions_go_on(void **state)
+{
+    (void)state;
+    PLAY_TLS(USUAL, resumes, {.answer = OK(2, "hi"), .then = PEER_CLOSES});
+}
+
+/* The end of such a body is the farewell's to tell: a cut is no end (RFC 8446 section 6.1). */
+static void reads_to_the_end(weir_ctx *c, struct peer *p, const weir_tls *tls)
+{
+    weir_http *http = weir_http_open(c, .base = p->base, .tls = tls);
+    assert_body(weir_http_get(c, http, "/"), "hello");
+    weir_reply *r = weir_http_get(c, http, "/");
+    assert_null(weir_reply_body(r).ptr);
+    assert_int_equal(weir_reply_err(r), -ECONNRESET);
+    weir_error_clear(c);
+}
+
+static void test_a_cut_is_no_end(void **state)
+{
+    (void)state;
+    PLAY_TLS(USUAL, reads_to_the_end,
+             {.answer = "HTTP/1.1 200 OK\r\n\r\nhello", .then = PEER_CLOSES},
+             {.answer = "HTTP/1.1 200 OK\r\n\r\nhello", .then = PEER_RESETS});
+}
+
+/* --- what does not ---------------------------------------------------------------------------- */
+
+static void refuse(weir_ctx *c, weir_http *http, const char *target, weir_err err, const char *told)
+{
+    weir_reply *r = weir_http_get(c, http, target);
+    assert_int_equal(weir_reply_err(r), err);
+    const weir_error *e = weir_last_error(c);
+    assert_non_null(e);
+    assert_non_null(strstr(e->message.ptr, "GET https://"));
+    assert_told(c, err, told);
+}
+
+static void is_refused(weir_ctx *c, struct peer *p, const weir_tls *tls)
+{
+    char target[64];
+    refuse(c, weir_http_open(c, .base = p->base), "/", WEIR_ETLS,
+           "/: there is no connection: TLS: ");
+    refuse(c, weir_http_open(c, .base = p->base, .retries_max = 3), "/", WEIR_ETLS,
+           "the certificate is refused: unable to get local issuer certificate");
+    weir_http *http = weir_http_open(c, .tls = tls, .dial_timeout = weir_ms(200));
+    snprintf(target, sizeof target, "https://localhost:%d/", p->number);
+    refuse(c, http, target, WEIR_ETLS, "hostname mismatch");
+    assert_int_equal(p->request_count, 0);
+}
+
+static void is_no_protocol(weir_ctx *c, struct peer *p, const weir_tls *tls)
+{
+    refuse(c, weir_http_open(c, .base = p->base, .tls = tls), "/", WEIR_ETLS, "TLS: ");
+    assert_int_equal(p->request_count, 0);
+}
+
+static void test_refusals_are_told(void **state)
+{
+    (void)state;
+    PLAY_TLS(USUAL, is_refused, {.answer = OK(2, "hi")});
+    PLAY_TLS(SPEAKS(only_ftp), is_no_protocol, {.answer = OK(2, "hi")});
+}
+
+/* One that speaks plainly, and one that says nothing. */
+static void is_no_tls(weir_ctx *c, weir_http *unused, struct peer *p)
+{
+    char target[64];
+    (void)unused;
+    weir_http *http =
+        weir_http_open(c, .tls = weir_tls_new(c, .ca_file = ca_file), .dial_timeout = weir_ms(300));
+    snprintf(target, sizeof target, "https://127.0.0.1:%d/", p->number);
+    if (!p->is_deaf) {
+        refuse(c, http, target, WEIR_ETLS, "TLS: what came is no TLS");
+        p->is_deaf = true;
+    }
+    refuse(c, http, target, WEIR_ETIMEDOUT, "timed out");
+}
+
+static void test_who_speaks_no_tls_is_told(void **state)
+{
+    (void)state;
+    PLAY(is_no_tls, {.answer = "HTTP/1.1 400 x\r\n\r\n", .takes = 5, .then = PEER_CLOSES});
+}
+
+static weir_err bad_tls(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    weir_tls *none = weir_tls_new(c, .ca_file = "/nowhere/ca.pem");
+    weir_error_clear(c);
+    weir_http *http = weir_http_open(c, .base = "https://10.0.0.5", .name = "shop", .tls = none);
+    assert_int_equal(weir_http_err(http), -ENOENT);
+    assert_told(c, -ENOENT, "HTTP client shop: its TLS could not be made: weir_tls_new has said");
+    return WEIR_OK;
+}
+
+static void test_a_bad_tls_is_told_at_once(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(bad_tls, NULL), WEIR_OK);
+}
+
+/* --- through a proxy -------------------------------------------------------------------------- */
+
+static void goes_through(weir_ctx *c, struct peer *p, const weir_tls *tls)
+{
+    char proxy[64];
+    p->is_proxy = true;
+    snprintf(proxy, sizeof proxy, "http://127.0.0.1:%d", p->number);
+    weir_http *http = weir_http_open(c, .base = "https://server.example", .proxy = proxy,
+                                     .proxy_authorization = "Basic eDp5", .tls = tls);
+    assert_body(weir_http_get(c, http, "/a"), "hi");
+    assert_body(weir_http_get(c, http, "/b"), "hi");
+    assert_string_equal(p->requests[0], "CONNECT server.example:443 HTTP/1.1\r\n"
+                                        "Host: server.example:443\r\n"
+                                        "Proxy-Authorization: Basic eDp5\r\n\r\n");
+    assert_int_equal(strncmp(p->requests[1], "GET /a HTTP/1.1\r\nHost: server.example\r\n", 39), 0);
+    assert_null(strstr(p->requests[1], "Proxy-"));
+    assert_int_equal(p->accepted, 1);
+}
+
+static void is_another(weir_ctx *c, struct peer *p, const weir_tls *tls)
+{
+    char proxy[64];
+    p->is_proxy = true;
+    snprintf(proxy, sizeof proxy, "http://127.0.0.1:%d", p->number);
+    weir_http *http =
+        weir_http_open(c, .base = "https://other.example", .proxy = proxy, .tls = tls);
+    refuse(c, http, "/", WEIR_ETLS, "hostname mismatch; it is for server.example");
+}
+
+static void test_tls_goes_through_a_proxy(void **state)
+{
+    (void)state;
+    PLAY_TLS(USUAL, goes_through, {.answer = "HTTP/1.1 200 OK\r\n\r\n", .then_tls = true},
+             {.answer = OK(2, "hi")});
+    PLAY_TLS(USUAL, is_another, {.answer = "HTTP/1.1 200 OK\r\n\r\n", .then_tls = true});
+}
+
+/* --- redirections ----------------------------------------------------------------------------- */
+
+/* https leads to a plain peer: what may be secret stays behind, and nothing goes if so asked. */
+static void leads_to_http(weir_ctx *c, struct peer *p, const weir_tls *tls)
+{
+    static const struct peer_step hi[] = {{.answer = OK(2, "hi")}};
+    static char moved[120];
+    struct peer plain;
+    WEIR_SCOPE(around, c);
+    assert_int_equal(peer_open(around, &plain, hi, 1), WEIR_OK);
+    snprintf(moved, sizeof moved, "HTTP/1.1 302 x\r\nLocation: %s/to\r\nContent-Length: 0\r\n\r\n",
+             plain.base);
+    const struct peer_step away[] = {{.answer = moved}};
+    p->steps = away;
+    weir_http *http =
+        weir_http_open(c, .base = p->base, .tls = tls,
+                       .headers = WEIR_HTTP_HEADERS({"Authorization", WEIR_S("secret")}));
+    assert_body(weir_http_get(c, http, "/"), "hi");
+    assert_non_null(strstr(p->requests[0], "secret"));
+    assert_null(strstr(plain.requests[0], "secret"));
+    weir_http *strict = weir_http_open(c, .base = p->base, .tls = tls, .redirects_secure = true);
+    refuse(c, strict, "/", WEIR_ETLS, "leads nowhere: it is http, behind https");
+    assert_int_equal(plain.request_count, 1);
+    (void)weir_ctx_close(around);
+}
+
+static void stays_secure(weir_ctx *c, struct peer *p, const weir_tls *tls)
+{
+    weir_http *http = weir_http_open(c, .base = p->base, .tls = tls, .redirects_secure = true);
+    assert_body(weir_http_get(c, http, "/"), "hi");
+    assert_int_equal(p->handshakes, 1);
+    assert_int_equal(strncmp(p->requests[1], "GET /to ", 8), 0);
+}
+
+static void test_redirections_from_https_leave_secrets(void **state)
+{
+    (void)state;
+    PLAY_TLS(USUAL, leads_to_http, {.answer = OK(2, "hi")});
+    PLAY_TLS(USUAL, stays_secure,
+             {.answer = "HTTP/1.1 302 x\r\nLocation: /to\r\nContent-Length: 0\r\n\r\n"},
+             {.answer = OK(2, "hi")});
+}
+
+/* --- whatever runs out ------------------------------------------------------------------------ */
+
+static uint64_t fails_nth, cancels_nth;
+static unsigned failed;
+
+static void survives(weir_ctx *c, struct peer *p, const weir_tls *tls)
+{
+    weir_http *http = weir_http_open(c, .base = p->base, .tls = tls);
+    WEIR_SCOPE(inner, c);
+    weir__alloc_fail_nth(fails_nth);
+    weir__wait_cancel_nth(cancels_nth);
+    weir_reply *r = weir_http_get(inner, http, "/");
+    weir_str body = weir_reply_body(r);
+    weir__alloc_fail_nth(0);
+    weir__wait_cancel_nth(0);
+    assert_int_equal(body.ptr == NULL, weir_reply_err(r) < 0);
+    failed += weir_reply_err(r) < 0;
+    (void)weir_ctx_close(inner);
+    weir_error_clear(c);
+    assert_int_equal(conn_stats(http, p).in_use, 0);
+    r = weir_http_get(c, http, "/");
+    if (weir_reply_err(r) != -ECONNREFUSED) /* else it was the peer's own that failed */
+        assert_body(r, "hi");
+    weir_error_clear(c);
+}
+
+static void test_nothing_stays_open(void **state)
+{
+    (void)state;
+    failed = 0;
+    cancels_nth = 0;
+    for (fails_nth = 1; fails_nth < 40; fails_nth++)
+        PLAY_TLS(USUAL, survives, {.answer = OK(2, "hi")});
+    fails_nth = 0;
+    for (cancels_nth = 1; cancels_nth < 10; cancels_nth++)
+        PLAY_TLS(USUAL, survives, {.answer = OK(2, "hi")});
+    assert_true(failed > 10);
+}
+
+static int make(void **state)
+{
+    (void)state;
+    make_test_certificates();
+    int fd = mkstemp(ca_file);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, test_ca.chain, strlen(test_ca.chain)), strlen(test_ca.chain));
+    return close(fd);
+}
+
+static int unmake(void **state)
+{
+    (void)state;
+    free_test_certificates();
+    return unlink(ca_file);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_https_is_spoken),
+        cmocka_unit_test(test_bodies_are_streamed_over_tls),
+        cmocka_unit_test(test_sessions_go_on),
+        cmocka_unit_test(test_a_cut_is_no_end),
+        cmocka_unit_test(test_refusals_are_told),
+        cmocka_unit_test(test_who_speaks_no_tls_is_told),
+        cmocka_unit_test(test_a_bad_tls_is_told_at_once),
+        cmocka_unit_test(test_tls_goes_through_a_proxy),
+        cmocka_unit_test(test_redirections_from_https_leave_secrets),
+        cmocka_unit_test(test_nothing_stays_open),
+    };
+    return cmocka_run_group_tests(tests, make, unmake);
+}
+
+#else
+
+static weir_err is_absent(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    weir_http *http = weir_http_open(c, .redirects_max = 1);
+    assert_int_equal(weir_reply_err(weir_http_get(c, http, "https://a/")), WEIR_ENOTBUILT);
+    assert_told(c, WEIR_ENOTBUILT, "this build of Weir was made without TLS");
+    return WEIR_OK;
+}
+
+static void test_it_is_absent(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(is_absent, NULL), WEIR_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_it_is_absent)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+#endif
