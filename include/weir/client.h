@@ -26,6 +26,13 @@
 extern "C" {
 #endif
 
+/** What becomes of a body that comes packed (Content-Encoding: gzip, deflate, br). */
+typedef enum weir_http_encoding {
+    WEIR_HTTP_ENCODING_DEFAULT, /* of a call: its client's; of a client: it is unpacked */
+    WEIR_HTTP_UNPACKED,         /* asked for in all codings of this build, and read unpacked */
+    WEIR_HTTP_AS_SENT           /* no coding is asked for, and whatever comes is left as it is */
+} weir_http_encoding;
+
 /** For redirects_max: none are followed. */
 #define WEIR_HTTP_NONE UINT32_MAX
 
@@ -108,6 +115,13 @@ typedef struct weir_http_options {
      */
     const weir_tls *tls;
     bool redirects_secure; /* a redirection from https to http is an error: WEIR_ETLS */
+    /*
+     * Unpacked are bodies that the client itself has asked for so: not those of a call that has an
+     * Accept-Encoding or a Range of its own, nor 206. The fields stay as they were sent.
+     */
+    weir_http_encoding encoding;
+    uint64_t unpacked_bytes_max; /* of a body that came packed, 1 to 1 TiB; default 1 GiB */
+    uint32_t unpacked_ratio_max; /* unpacked bytes a packed one, beyond 1 MiB; 2 to 2,000; 200 */
 } weir_http_options;
 
 /**
@@ -154,6 +168,8 @@ typedef struct weir_http_call_options {
      * said nothing for a second.
      */
     bool expect_continue;
+    weir_http_encoding encoding; /* of the answer's body */
+    const char *pack;            /* "gzip", "deflate", "br": the request's body is sent so */
 } weir_http_call_options;
 
 /**
@@ -253,7 +269,8 @@ WEIR_API weir_err weir_http_finish(weir_reply *r) WEIR_NONNULL(1);
  *
  * errors   -ECONNREFUSED …; WEIR_ENOHOST; WEIR_ETLS (the certificate is refused, or the server
  *          refuses); WEIR_ETIMEDOUT; WEIR_ECLOSED (cut); WEIR_EPROTO;
- *          WEIR_ETOOLARGE; WEIR_EINVALID (target, headers, options); the pool's: WEIR_ELIMIT,
+ *          WEIR_ETOOLARGE, a bomb too; WEIR_EINVALID (target, headers, options); WEIR_ENOTBUILT
+ *          (https, br); the pool's: WEIR_ELIMIT,
  *          WEIR_EDEADLK (this fiber's own replies hold all connections to the host); the reason of
  *          the context
  */

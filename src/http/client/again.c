@@ -28,6 +28,7 @@
 static void forget_answer(weir_reply *r)
 {
     weir__client_drop(r);
+    weir__client_coded_end(r);
     r->is_dropped = false;
     r->state = WEIR__REPLY_ASKING;
     r->kind = WEIR__ANSWER_NONE;
@@ -39,7 +40,7 @@ static void forget_answer(weir_reply *r)
         weir_error_clear(weir__ctx_handle(r->c)); /* of a try that is not the last */
 }
 
-static weir_str field(const weir_reply *r, const char *name)
+weir_str weir__client_field(const weir_reply *r, const char *name)
 {
     for (unsigned i = 0; i < r->field_count; i++) {
         const struct weir__http_line *f = &r->fields[i];
@@ -73,7 +74,7 @@ static bool is_worth_it(const weir_reply *r, weir_err err)
 static weir_dur asked_wait(const weir_reply *r)
 {
     int64_t seconds = 0, now = weir_wall_now().us / 1000000;
-    weir_str value = r->status != 0 ? field(r, "retry-after") : (weir_str){NULL, 0};
+    weir_str value = r->status != 0 ? weir__client_field(r, "retry-after") : (weir_str){NULL, 0};
     if (value.ptr == NULL || weir__retry_after_parse(value, now, RETRY_AFTER_MAX, &seconds) < 0)
         return weir_ns(0);
     return weir_sec(seconds);
@@ -197,7 +198,7 @@ bool weir__client_redirect(weir_reply *r)
 {
     weir_err err = WEIR_OK;
     const int status = r->status;
-    weir_str location = field(r, "location");
+    weir_str location = weir__client_field(r, "location");
     if (r->http->o.redirects_max == WEIR_HTTP_NONE || !is_redirection(status) ||
         location.ptr == NULL || r->is_streamed)
         return false;

@@ -35,6 +35,7 @@ static void release(struct weir__owned *o)
 {
     weir_reply *r = WEIR_CONTAINER(o, weir_reply, owned);
     weir__client_drop(r);
+    weir__client_coded_end(r);
     r->state = WEIR__REPLY_OVER;
 }
 
@@ -85,6 +86,7 @@ weir_err weir__client_fail(weir_reply *r, weir_err err, const char *format, ...)
     char what[640];
     va_list args;
     weir__client_give_back(r, false);
+    weir__client_coded_end(r);
     r->state = WEIR__REPLY_OVER;
     if (r->is_dropped)
         return err; /* nobody asks how the rest would have been */
@@ -203,9 +205,11 @@ static bool may_repeat(const weir_reply *r, weir_err err)
 /* The answer is there: what came whole needs its connection no longer. */
 static void settle(weir_reply *r)
 {
-    if (r->kind != WEIR__ANSWER_NONE)
+    if (!weir__client_coded_begin(r) || r->kind != WEIR__ANSWER_NONE)
         return;
     weir__client_give_back(r, r->conn->transport->close(r));
+    if (r->coded != NULL)
+        return;
     r->state = WEIR__REPLY_OVER;
     weir__disown(&r->owned);
 }
@@ -303,6 +307,15 @@ static weir_err encode(weir_reply *r, weir_buf *json)
     return WEIR_OK;
 }
 
+/* What is sent: as it is, or packed. */
+static weir_err make_body(weir_reply *r, weir_buf *json, weir_buf *packed)
+{
+    weir_err err = encode(r, json);
+    if (err < 0 || r->call->pack == NULL || r->body.len == 0)
+        return err;
+    return weir__client_pack(r, packed);
+}
+
 /* What was the caller's is gone when the call is over. */
 static void forget_call(weir_reply *r)
 {
@@ -318,13 +331,15 @@ static void fini_buf(weir_buf *b)
 static void run(weir_reply *r, const char *method, const char *target,
                 const weir_http_call_options *o, bool is_streamed)
 {
-    weir_buf json __attribute__((cleanup(fini_buf)));
+    weir_buf json __attribute__((cleanup(fini_buf))), packed __attribute__((cleanup(fini_buf)));
     weir_buf_init(&json, JSON_BYTES_MAX);
+    weir_buf_init(&packed, SIZE_MAX);
     weir_err err = weir__may_wait(r->c);
     if (err < 0) {
         r->err = err;
         r->state = WEIR__REPLY_OVER;
-    } else if (prepare(r, method, target, o) == WEIR_OK && encode(r, &json) == WEIR_OK) {
+    } else if (prepare(r, method, target, o) == WEIR_OK &&
+               make_body(r, &json, &packed) == WEIR_OK) {
         r->is_streamed = is_streamed;
         r->expects = o->expect_continue && (is_streamed || r->body.len > 0);
         ask(r);
@@ -380,6 +395,8 @@ weir_reply *weir_http_begin_at(const weir_site *site, weir_ctx *c, weir_http *ht
     if (options->body.len > 0 || options->model != NULL)
         weir__misuse("weir_http_begin", "its body is what weir_http_write is given: no .body, no "
                                         ".model");
+    if (options->pack != NULL)
+        weir__misuse("weir_http_begin", "what is written by pieces is not packed: no .pack");
     return call(site, ctx, http_of(http, "weir_http_begin"), method, target, options, true);
 }
 

@@ -42,8 +42,8 @@ static void sends_a_get(weir_ctx *c, weir_http *http, struct peer *p)
     assert_body(r, "hi");
     snprintf(expected, sizeof expected,
              "GET /items?page=2 HTTP/1.1\r\nHost: %s\r\naccept: c/d\r\nX-Key: k\r\n"
-             "User-Agent: tester\r\n\r\n",
-             p->base + 7);
+             "User-Agent: tester\r\nAccept-Encoding: gzip, deflate%s\r\n\r\n",
+             p->base + 7, WEIR_BROTLI ? ", br" : "");
     assert_string_equal(p->requests[0], expected);
 }
 

@@ -146,6 +146,7 @@ struct weir_reply {
     bool is_dropped;  /* nobody reads it any more */
     bool is_refused;  /* the peer takes no more of it */
     bool expects;
+    bool asks_coding; /* Accept-Encoding is the client's own */
     bool has_left;    /* it was redirected to another host: secrets stay behind */
     bool is_bodiless; /* a redirection has made a GET of it */
     uint8_t retries, redirects;
@@ -173,6 +174,7 @@ struct weir_reply {
     struct weir__chunked chunked;
     char *trailers; /* of WEIR_CHUNKED_TRAILER_BYTES_MAX; NULL: none came */
     size_t trailers_len;
+    struct weir__client_coded *coded; /* coded.c: what is still to be unpacked; NULL: nothing */
     weir_str whole;  /* the body, or what weir_reply_read had left of it; absent: not read whole */
     size_t whole_at; /* up to where weir_reply_read has taken it */
 };
@@ -217,6 +219,22 @@ weir_err weir__client_target_read(const weir_http *http, struct weir__ctx *c, we
 
 /* request.c: the head of the request. WEIR_EINVALID, raised; WEIR_ETOOLARGE: the window is full. */
 weir_err weir__client_request_write(weir_reply *r, struct weir__http1_writer *w);
+
+/*
+ * coded.c: the answer is there: its body will be unpacked if it is packed, and so asked for. False:
+ * it has failed.
+ */
+bool weir__client_coded_begin(weir_reply *r);
+/* Unpacked bytes, 0 at the end, which frees it, or the reply's error. `raw` receives packed ones. */
+ssize_t weir__client_coded_read(weir_reply *r, void *bytes, size_t size,
+                                ssize_t (*raw)(weir_reply *r, void *bytes, size_t size));
+void weir__client_coded_end(weir_reply *r); /* idempotent */
+
+/* coded.c: packs the request's body into `out`, as the call says. WEIR_EINVALID …, raised. */
+weir_err weir__client_pack(weir_reply *r, weir_buf *out);
+
+/* again.c: the first field of that name; absent. */
+weir_str weir__client_field(const weir_reply *r, const char *name);
 
 /*
  * secure.c: what TLS is made of: the option's, or the default's when it is wanted first. `why` gets

@@ -77,6 +77,12 @@ static void check_numbers(struct checker *k, weir_http_options *o)
     if (o->redirects_max != WEIR_HTTP_NONE)
         o->redirects_max =
             (uint32_t)check_range(k, "redirects_max", o->redirects_max, 10, 1, 50, 1, "");
+    const int64_t unpacked =
+        o->unpacked_bytes_max > INT64_MAX ? INT64_MAX : (int64_t)o->unpacked_bytes_max;
+    o->unpacked_bytes_max =
+        (uint64_t)check_range(k, "unpacked_bytes_max", unpacked, GIB, 1, KIB * GIB, 1, " bytes");
+    o->unpacked_ratio_max =
+        (uint32_t)check_range(k, "unpacked_ratio_max", o->unpacked_ratio_max, 200, 2, 2000, 1, "");
     o->open_max = (uint32_t)check_range(k, "open_max", o->open_max, 1000, 1, 10000, 1, "");
 }
 

@@ -93,22 +93,35 @@ weir_str weir_reply_trailer(const weir_reply *handle, const char *name)
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-/* Nothing more comes: the connection is free. */
+/* Nothing more comes: the connection is free, and the reply is over if nothing is in a decoder. */
 static void finish(weir_reply *r)
 {
     if (r->conn != NULL)
         weir__client_give_back(r, r->conn->transport->close(r));
+    if (r->coded != NULL)
+        return;
     r->state = WEIR__REPLY_OVER;
     weir__disown(&r->owned);
 }
 
 /* From the connection. */
-static ssize_t receive(weir_reply *r, void *bytes, size_t size)
+static ssize_t receive_raw(weir_reply *r, void *bytes, size_t size)
 {
     ssize_t n = r->conn->transport->read(r, bytes, size, true);
     if (n < 0)
         return weir__client_fail_reading(r, (weir_err)n);
     if (r->kind == WEIR__ANSWER_NONE)
+        finish(r);
+    return n;
+}
+
+/* Of the body, unpacked where that is to be. */
+static ssize_t receive(weir_reply *r, void *bytes, size_t size)
+{
+    if (r->coded == NULL)
+        return receive_raw(r, bytes, size);
+    ssize_t n = weir__client_coded_read(r, bytes, size, receive_raw);
+    if (n >= 0 && r->coded == NULL)
         finish(r);
     return n;
 }
@@ -222,7 +235,7 @@ static weir_err read_whole(weir_reply *r)
         r->whole = WEIR_S("");
         return WEIR_OK;
     }
-    if (r->kind != WEIR__ANSWER_LENGTH)
+    if (r->kind != WEIR__ANSWER_LENGTH || r->coded != NULL)
         return gather_unknown(r);
     return r->left > r->body_bytes_max ? fail_large(r) : gather_known(r);
 }
@@ -354,8 +367,9 @@ void weir_reply_close(weir_reply *handle)
     weir_reply *r = own_reply(handle, __func__);
     if (r->c == NULL || r->state == WEIR__REPLY_OVER)
         return;
-    bool was_whole = r->kind == WEIR__ANSWER_NONE;
+    bool was_whole = r->kind == WEIR__ANSWER_NONE && r->coded == NULL;
     weir__client_drop(r);
+    weir__client_coded_end(r);
     if (!was_whole && r->err == WEIR_OK)
         r->err = WEIR_ECLOSED;
     r->state = WEIR__REPLY_OVER;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/origin.h"
+#include "wire/coding.h"
 #include "wire/http_field.h"
 #include "wire/traceparent.h"
 #include <weir/version.h>
@@ -118,6 +119,28 @@ static void write_framing(const weir_reply *r, struct weir__http1_writer *w)
         weir__http1_write_raw(w, WEIR_S("Expect: 100-continue\r\n"));
 }
 
+/*
+ * A coding is asked for where the answer is unpacked: not of a part of it (RFC 9110 section 14.2),
+ * nor where the call has said by itself what it wants.
+ */
+static void write_accepted(weir_reply *r, struct weir__http1_writer *w)
+{
+    weir_http_encoding is = r->call->encoding;
+    if (is == WEIR_HTTP_ENCODING_DEFAULT)
+        is = r->http->o.encoding;
+    r->asks_coding =
+        is != WEIR_HTTP_AS_SENT && !is_given(r, "accept-encoding") && !is_given(r, "range");
+    if (r->asks_coding)
+        weir__http1_write_field_trusted(w, WEIR_S("Accept-Encoding"), weir__coding_accepted());
+}
+
+/* Of a body that was packed; one that is given is the caller's own doing. */
+static void write_coding(const weir_reply *r, struct weir__http1_writer *w)
+{
+    if (r->call->pack != NULL && r->body.len > 0)
+        weir__http1_write_field(w, WEIR_S("Content-Encoding"), weir_str_from(r->call->pack));
+}
+
 static weir_err write_type(weir_reply *r, struct weir__http1_writer *w)
 {
     const char *type = r->call->type;
@@ -149,6 +172,8 @@ weir_err weir__client_request_write(weir_reply *r, struct weir__http1_writer *w)
         return err;
     if (o->user_agent[0] != '\0' && !is_given(r, "user-agent"))
         weir__http1_write_field(w, WEIR_S("User-Agent"), weir_str_from(o->user_agent));
+    write_accepted(r, w);
+    write_coding(r, w);
     write_framing(r, w);
     if (r->target.is_trusted) {
         write_deadline(r, w);
