@@ -122,6 +122,14 @@ typedef struct weir_http_options {
     weir_http_encoding encoding;
     uint64_t unpacked_bytes_max; /* of a body that came packed, 1 to 1 TiB; default 1 GiB */
     uint32_t unpacked_ratio_max; /* unpacked bytes a packed one, beyond 1 MiB; 2 to 2,000; 200 */
+    /*
+     * The client keeps what hosts set by Set-Cookie, for all of its calls on all workers, and sends
+     * it back to them, as RFC 6265 says: by domain, path, age, and secure ones over https alone. At
+     * most 300, 50 of a domain; not written anywhere. A call that has a Cookie of its own sends
+     * that. There is no list of public suffixes: "co.uk" is taken for a domain like others, so it
+     * is for hosts that the program knows.
+     */
+    bool cookies;
 } weir_http_options;
 
 /**

@@ -187,7 +187,8 @@ static weir_err try_once(weir_reply *r, bool is_fresh, weir_err (**fail)(weir_re
     if (err != WEIR_OK || r->is_streamed)
         return err;
     *fail = fail_waiting;
-    return r->conn->transport->read_head(r);
+    err = r->conn->transport->read_head(r);
+    return err == WEIR_OK ? weir__client_cookies_take(r) : err;
 }
 
 /*
@@ -445,6 +446,8 @@ weir_err weir_http_finish(weir_reply *handle)
     weir_err err = wants_head && !r->is_refused ? t->end(r) : WEIR_OK;
     if (err == WEIR_OK && wants_head)
         err = t->read_head(r);
+    if (err == WEIR_OK && wants_head)
+        err = weir__client_cookies_take(r);
     if (err != WEIR_OK && r->err == WEIR_OK)
         (void)fail_waiting(r, err);
     if (wants_head)

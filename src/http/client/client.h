@@ -20,7 +20,9 @@
 #include "net/pool.h"
 #include "net/stream.h"
 #include "rt/context.h"
+#include "os/lock.h"
 #include "wire/chunked.h"
+#include "wire/cookie_jar.h"
 #include "wire/http1_response.h"
 #include "wire/http1_write.h"
 #include <weir/client.h>
@@ -64,6 +66,7 @@ struct weir__client_target {
     weir_str name;   /* the host alone, for the list of trusted ones */
     weir_str path;   /* with the query, escaped; of a base: what stands before all, or empty */
     bool is_https;
+    bool is_ip;   /* no name, so no domain */
     bool is_base; /* the base's host */
     bool is_trusted;
 };
@@ -82,6 +85,8 @@ struct weir_http {
     struct weir__client_cells *cells; /* [workers]; NULL without memory */
     struct weir__retry_budget *budget;
     struct weir__tls_client *_Atomic tls; /* secure.c: NULL until it is wanted */
+    struct weir__lock jar_lock;           /* cookies.c */
+    struct weir__cookie_jar jar;
 };
 
 /* Notes one more, or one fewer, for the metrics. */
@@ -232,6 +237,13 @@ void weir__client_coded_end(weir_reply *r); /* idempotent */
 
 /* coded.c: packs the request's body into `out`, as the call says. WEIR_EINVALID …, raised. */
 weir_err weir__client_pack(weir_reply *r, weir_buf *out);
+
+/*
+ * cookies.c: does what an answer says of cookies, and writes those of a request, where the client
+ * keeps any. -ENOMEM.
+ */
+weir_err weir__client_cookies_take(weir_reply *r);
+void weir__client_cookies_write(weir_reply *r, struct weir__http1_writer *w);
 
 /* again.c: the first field of that name; absent. */
 weir_str weir__client_field(const weir_reply *r, const char *name);

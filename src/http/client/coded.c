@@ -39,12 +39,11 @@ static weir_err fail(weir_reply *r, int rc)
     if (rc == -ENOMEM)
         return weir__client_fail(r, rc, "its body cannot be unpacked: %s", weir_strerror(rc));
     if (rc == WEIR_CODING_EBYTES || rc == WEIR_CODING_ERATIO || rc == WEIR_CODING_EWINDOW)
-        return weir__client_fail(
-            r, WEIR_ETOOLARGE,
-            "after %llu bytes of the body: %s: .unpacked_bytes_max is %llu, "
-            ".unpacked_ratio_max %u",
-            (unsigned long long)r->got, weir__coding_error_text(rc),
-            (unsigned long long)o->unpacked_bytes_max, o->unpacked_ratio_max);
+        return weir__client_fail(r, WEIR_ETOOLARGE,
+                                 "after %llu bytes of the body: %s: .unpacked_bytes_max is %llu, "
+                                 ".unpacked_ratio_max %u",
+                                 (unsigned long long)r->got, weir__coding_error_text(rc),
+                                 (unsigned long long)o->unpacked_bytes_max, o->unpacked_ratio_max);
     return weir__client_fail(r, WEIR_EPROTO, "a malformed body: %s", weir__coding_error_text(rc));
 }
 

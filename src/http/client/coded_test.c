@@ -205,7 +205,8 @@ static void test_bombs_are_told(void **state)
     (void)state;
     weir_str zeroes = {calloc(1, 4 << 20), 4 << 20}, mixed = some_text(4 << 20);
     struct result bomb = pack(WEIR_CODING_GZIP, zeroes), large = pack(WEIR_CODING_GZIP, mixed);
-    refuses("gzip", str_of(&bomb), WEIR_ETOOLARGE, "of the body: unpacked it grows by more than allowed, as a bomb does");
+    refuses("gzip", str_of(&bomb), WEIR_ETOOLARGE,
+            "of the body: unpacked it grows by more than allowed, as a bomb does");
     refuses("gzip", str_of(&large), WEIR_ETOOLARGE, ".unpacked_bytes_max is 3145728");
     free(bomb.ptr);
     free(large.ptr);

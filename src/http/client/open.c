@@ -242,6 +242,7 @@ static void release(struct weir__owned *o)
     weir_http *http = WEIR_CONTAINER(o, weir_http, owned);
     weir__client_delist(http);
     weir__client_tls_close(http);
+    weir__cookie_jar_fini(&http->jar);
     weir__free(http->cells);
     weir__retry_budget_free(http->budget);
     http->cells = NULL;
@@ -346,6 +347,8 @@ weir_http *weir_http_open_at(const weir_site *site, weir_ctx *handle,
         *(const weir_http_options *)weir__options(options, &room, sizeof room, "weir_http_open");
     http->name = "(no name)";
     weir__list_init(&http->in_all);
+    weir__lock_init(&http->jar_lock);
+    weir__cookie_jar_init(&http->jar);
     weir__own(c, &http->owned, &http_type, site);
     http->err = make(http, c, site);
     if (http->err == WEIR_OK)

@@ -172,6 +172,8 @@ weir_err weir__client_request_write(weir_reply *r, struct weir__http1_writer *w)
         return err;
     if (o->user_agent[0] != '\0' && !is_given(r, "user-agent"))
         weir__http1_write_field(w, WEIR_S("User-Agent"), weir_str_from(o->user_agent));
+    if (o->cookies && !(is_given(r, "cookie") && weir__client_may_travel(r, WEIR_S("cookie"))))
+        weir__client_cookies_write(r, w);
     write_accepted(r, w);
     write_coding(r, w);
     write_framing(r, w);

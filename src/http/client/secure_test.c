@@ -269,6 +269,34 @@ static void leads_to_http(weir_ctx *c, struct peer *p, const weir_tls *tls)
     (void)weir_ctx_close(around);
 }
 
+/* A secure cookie goes along over https alone, and plain HTTP cannot replace it. */
+static void keeps_secure_cookies(weir_ctx *c, struct peer *p, const weir_tls *tls)
+{
+    static const struct peer_step takes[] = {
+        {.answer = "HTTP/1.1 200 OK\r\nSet-Cookie: a=2\r\nContent-Length: 2\r\n\r\nhi"}};
+    struct peer plain;
+    WEIR_SCOPE(around, c);
+    assert_int_equal(peer_open(around, &plain, takes, 1), WEIR_OK);
+    weir_http *http = weir_http_open(c, .base = p->base, .tls = tls, .cookies = true);
+    char target[80];
+    snprintf(target, sizeof target, "%s/", plain.base);
+    assert_body(weir_http_get(c, http, "/"), "hi");
+    assert_body(weir_http_get(c, http, target), "hi");
+    assert_body(weir_http_get(c, http, "/"), "hi");
+    assert_null(strstr(plain.requests[0], "Cookie"));
+    assert_non_null(strstr(p->requests[1], "\r\nCookie: __Host-b=1; a=1\r\n"));
+    (void)weir_ctx_close(around);
+}
+
+static void test_secure_cookies_stay_secure(void **state)
+{
+    (void)state;
+    PLAY_TLS(USUAL, keeps_secure_cookies,
+             {.answer = "HTTP/1.1 200 OK\r\nSet-Cookie: __Host-b=1; Path=/; Secure\r\n"
+                        "Set-Cookie: a=1; Secure\r\nContent-Length: 2\r\n\r\nhi"},
+             {.answer = OK(2, "hi")});
+}
+
 static void stays_secure(weir_ctx *c, struct peer *p, const weir_tls *tls)
 {
     weir_http *http = weir_http_open(c, .base = p->base, .tls = tls, .redirects_secure = true);
@@ -354,6 +382,7 @@ int main(void)
         cmocka_unit_test(test_a_bad_tls_is_told_at_once),
         cmocka_unit_test(test_tls_goes_through_a_proxy),
         cmocka_unit_test(test_redirections_from_https_leave_secrets),
+        cmocka_unit_test(test_secure_cookies_stay_secure),
         cmocka_unit_test(test_nothing_stays_open),
     };
     return cmocka_run_group_tests(tests, make, unmake);

@@ -70,6 +70,7 @@ static weir_err read_url(struct weir__ctx *c, weir_str text, struct weir__client
         return WEIR_ENOTBUILT;
     }
     out->is_https = url.is_https;
+    out->is_ip = url.is_ip;
     size_t len = weir__url_target_host(&url, host);
     out->host = copied(c, (weir_str){host, len});
     out->origin = origin_of(c, &url);
@@ -95,6 +96,7 @@ static weir_err read_local(struct weir__ctx *c, weir_str text, struct weir__clie
     memcpy(origin, text.ptr, len);
     out->origin = (weir_str){origin, len};
     out->host = out->name = WEIR_S("localhost");
+    out->is_ip = true;
     out->path = path != NULL ? (weir_str){path + 1, text.len - len - 1} : WEIR_S("");
     return WEIR_OK;
 }
