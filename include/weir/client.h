@@ -18,6 +18,7 @@
 
 #include <stdint.h>
 #include <sys/types.h>
+#include <weir/file.h>
 #include <weir/model.h>
 #include <weir/pool.h>
 #include <weir/tls.h>
@@ -47,6 +48,25 @@ typedef struct weir_http_header {
     const char *name;
     weir_str value;
 } weir_http_header;
+
+/** A part of a form: `.parts = WEIR_HTTP_PARTS(…)`. */
+typedef struct weir_http_part {
+    const char *name;     /* not empty; NULL ends a list */
+    weir_str body;        /* its bytes */
+    weir_file *file;      /* or a file, from its beginning on, as long as it is at the call */
+    const char *filename; /* what the peer is told it is called; default: nothing */
+    const char *type;     /* Content-Type; default with a filename: application/octet-stream */
+} weir_http_part;
+
+/**
+ * Parts of a form: `.parts = WEIR_HTTP_PARTS({.name = "note", .body = text}, {.name = "photo",
+ * .file = f, .filename = "a.jpg", .type = "image/jpeg"})`.
+ */
+#ifdef __cplusplus
+#define WEIR_HTTP_PARTS(...) weir__list<weir_http_part>({__VA_ARGS__, weir_http_part{}})
+#else
+#define WEIR_HTTP_PARTS(...) ((const weir_http_part[]){__VA_ARGS__, {.name = NULL}})
+#endif
 
 /** Header lines: `.headers = WEIR_HTTP_HEADERS({"accept", WEIR_S("a/b")}, {"x-key", key})`. */
 /** Hosts: `.trusted = WEIR_HTTP_HOSTS("10.0.0.5", "localhost")`. */
@@ -176,6 +196,11 @@ typedef struct weir_http_call_options {
      * said nothing for a second.
      */
     bool expect_continue;
+    /*
+     * Instead of `body`: a form of parts, as multipart/form-data (RFC 7578); at most 1,000. Its
+     * length is told; files are read as they are sent, never whole, and again for a retry.
+     */
+    const weir_http_part *parts;
     weir_http_encoding encoding; /* of the answer's body */
     const char *pack;            /* "gzip", "deflate", "br": the request's body is sent so */
 } weir_http_call_options;

@@ -143,6 +143,7 @@ static void change_method(weir_reply *r, int status)
     r->method = WEIR_HTTP_GET;
     r->method_text = WEIR_S("GET");
     r->body = (weir_str){NULL, 0};
+    r->form = NULL;
     r->expects = false;
     r->is_bodiless = true;
 }

@@ -184,6 +184,10 @@ static weir_err try_once(weir_reply *r, bool is_fresh, weir_err (**fail)(weir_re
         return err;
     *fail = weir__client_fail_sending;
     err = r->conn->transport->begin(r);
+    if (err == WEIR_OK && r->form != NULL && r->state == WEIR__REPLY_ASKING)
+        err = weir__client_form_send(r);
+    if (r->form != NULL && weir__client_is_broken(err) && r->err == WEIR_OK)
+        err = WEIR_OK; /* why, the answer tells, if there is one */
     if (err != WEIR_OK || r->is_streamed)
         return err;
     *fail = fail_waiting;
@@ -197,7 +201,7 @@ static weir_err try_once(weir_reply *r, bool is_fresh, weir_err (**fail)(weir_re
  */
 static bool may_repeat(const weir_reply *r, weir_err err)
 {
-    bool is_cut = err == WEIR_ECLOSED || err == -EPIPE || err == -ECONNRESET;
+    bool is_cut = weir__client_is_broken(err);
     bool is_safe = weir__client_is_idempotent(r->method) || r->sent == 0;
     return r->err == WEIR_OK && r->conn != NULL && is_cut && r->is_reused && !r->has_answer &&
            is_safe && r->tries == 1;
@@ -311,6 +315,8 @@ static weir_err encode(weir_reply *r, weir_buf *json)
 /* What is sent: as it is, or packed. */
 static weir_err make_body(weir_reply *r, weir_buf *json, weir_buf *packed)
 {
+    if (r->call->parts != NULL)
+        return weir__client_form_new(r);
     weir_err err = encode(r, json);
     if (err < 0 || r->call->pack == NULL || r->body.len == 0)
         return err;
@@ -321,6 +327,7 @@ static weir_err make_body(weir_reply *r, weir_buf *json, weir_buf *packed)
 static void forget_call(weir_reply *r)
 {
     r->call = NULL;
+    r->form = NULL;
     r->body = (weir_str){NULL, 0};
 }
 
@@ -342,7 +349,7 @@ static void run(weir_reply *r, const char *method, const char *target,
     } else if (prepare(r, method, target, o) == WEIR_OK &&
                make_body(r, &json, &packed) == WEIR_OK) {
         r->is_streamed = is_streamed;
-        r->expects = o->expect_continue && (is_streamed || r->body.len > 0);
+        r->expects = o->expect_continue && (is_streamed || r->body.len > 0 || r->form != NULL);
         ask(r);
     } else {
         count(r);
@@ -393,9 +400,9 @@ weir_reply *weir_http_begin_at(const weir_site *site, weir_ctx *c, weir_http *ht
     struct weir__ctx *ctx = weir__ctx_of_at(c, "weir_http_begin");
     weir_http_call_options room;
     options = weir__options(options, &room, sizeof room, "weir_http_begin");
-    if (options->body.len > 0 || options->model != NULL)
+    if (options->body.len > 0 || options->model != NULL || options->parts != NULL)
         weir__misuse("weir_http_begin", "its body is what weir_http_write is given: no .body, no "
-                                        ".model");
+                                        ".model, no .parts");
     if (options->pack != NULL)
         weir__misuse("weir_http_begin", "what is written by pieces is not packed: no .pack");
     return call(site, ctx, http_of(http, "weir_http_begin"), method, target, options, true);
@@ -424,7 +431,7 @@ weir_err weir_http_write(weir_reply *handle, const void *bytes, size_t size)
     weir_err err = size > 0 ? r->conn->transport->write(r, bytes, size) : WEIR_OK;
     if (err == WEIR_OK)
         return WEIR_OK;
-    if (err == WEIR_ECLOSED || err == -EPIPE || err == -ECONNRESET) {
+    if (weir__client_is_broken(err)) {
         r->is_refused = true; /* why, the answer tells, if there is one */
         return WEIR_ECLOSED;
     }

@@ -13,6 +13,7 @@
 #ifndef WEIR_HTTP_CLIENT_CLIENT_H
 #define WEIR_HTTP_CLIENT_CLIENT_H
 
+#include <errno.h>
 #include <stdarg.h>
 
 #include "base/counter.h"
@@ -147,9 +148,10 @@ struct weir_reply {
     struct weir__client_target target;
     const weir_http_call_options *call; /* NULL when it has been sent */
     weir_str body;
-    bool is_streamed; /* its body is not ended yet */
-    bool is_dropped;  /* nobody reads it any more */
-    bool is_refused;  /* the peer takes no more of it */
+    struct weir__client_form *form; /* form.c: instead of `body`; NULL: none */
+    bool is_streamed;               /* its body is not ended yet */
+    bool is_dropped;                /* nobody reads it any more */
+    bool is_refused;                /* the peer takes no more of it */
     bool expects;
     bool asks_coding; /* Accept-Encoding is the client's own */
     bool has_left;    /* it was redirected to another host: secrets stay behind */
@@ -190,11 +192,14 @@ struct weir_reply {
  */
 struct weir__client_transport {
     const char *name;
-    /* Sends the head, and the body unless it is streamed; waits for 100 where that was asked. */
+    /*
+     * Sends the head, and the body unless it is streamed or a form; waits for 100 where that was
+     * asked.
+     */
     weir_err (*begin)(weir_reply *r);
-    /* A piece of a streamed body. WEIR_ECLOSED: the answer has come already. */
+    /* A piece of a body that is one of these. WEIR_ECLOSED: the answer has come already. */
     weir_err (*write)(weir_reply *r, const void *bytes, size_t size);
-    /* The end of a streamed body. */
+    /* The end of it. */
     weir_err (*end)(weir_reply *r);
     /* Waits for the answer's head; fills in status, fields, kind, keeps, maybe the whole body. */
     weir_err (*read_head)(weir_reply *r);
@@ -244,6 +249,15 @@ weir_err weir__client_pack(weir_reply *r, weir_buf *out);
  */
 weir_err weir__client_cookies_take(weir_reply *r);
 void weir__client_cookies_write(weir_reply *r, struct weir__http1_writer *w);
+
+/*
+ * form.c: makes the form of the call's parts, with its length. WEIR_EINVALID …, raised. Then what it
+ * is sent with: WEIR_OK, an error of the transport's, or one that has been raised (r->err).
+ */
+weir_err weir__client_form_new(weir_reply *r);
+weir_err weir__client_form_send(weir_reply *r);
+uint64_t weir__client_form_len(const struct weir__client_form *form);
+weir_str weir__client_form_type(const struct weir__client_form *form);
 
 /* again.c: the first field of that name; absent. */
 weir_str weir__client_field(const weir_reply *r, const char *name);
@@ -310,6 +324,12 @@ static inline bool weir__client_is_idempotent(enum weir__http_method m)
 {
     return m == WEIR_HTTP_GET || m == WEIR_HTTP_HEAD || m == WEIR_HTTP_OPTIONS ||
            m == WEIR_HTTP_TRACE || m == WEIR_HTTP_PUT || m == WEIR_HTTP_DELETE;
+}
+
+/* The peer takes no more: it may have said why. */
+static inline bool weir__client_is_broken(weir_err err)
+{
+    return err == -EPIPE || err == -ECONNRESET || err == WEIR_ECLOSED;
 }
 
 static inline struct weir__client_cells *weir__client_cells(const weir_http *http)

@@ -21,11 +21,6 @@
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-static bool is_broken(weir_err err)
-{
-    return err == -EPIPE || err == -ECONNRESET || err == WEIR_ECLOSED;
-}
-
 /* Takes `n` sent bytes off the front. */
 static int advance(struct iovec **vec, int count, size_t n)
 {
@@ -142,7 +137,7 @@ static weir_err await_continue(weir_reply *r)
  */
 static weir_err or_answer(weir_reply *r, weir_err err)
 {
-    if (!is_broken(err) || r->sent == 0 || r->state != WEIR__REPLY_ASKING)
+    if (!weir__client_is_broken(err) || r->sent == 0 || r->state != WEIR__REPLY_ASKING)
         return err;
     weir_err answer = read_answer(r, weir__client_within(r, r->http->o.answer_timeout), false);
     return answer == WEIR_OK || r->err < 0 ? answer : err;
@@ -168,7 +163,7 @@ static weir_err begin(weir_reply *r)
     }
     if (err != WEIR_OK)
         return or_answer(r, err);
-    r->is_sent = !r->is_streamed && r->state == WEIR__REPLY_ASKING;
+    r->is_sent = !r->is_streamed && r->form == NULL && r->state == WEIR__REPLY_ASKING;
     return WEIR_OK;
 }
 
@@ -177,6 +172,10 @@ static weir_err write_piece(weir_reply *r, const void *bytes, size_t size)
     char head[WEIR_CHUNK_HEAD_MAX], tail[] = WEIR_CHUNK_TAIL;
     if (has_answered(r))
         return WEIR_ECLOSED;
+    if (r->form != NULL) { /* whose length was told */
+        struct iovec all = {(char *)(uintptr_t)bytes, size};
+        return send_all(r, &all, 1);
+    }
     struct iovec vec[3] = {{head, weir__chunk_head(head, size)},
                            {(char *)(uintptr_t)bytes, size},
                            {tail, sizeof tail - 1}};
@@ -187,7 +186,7 @@ static weir_err end(weir_reply *r)
 {
     char last[] = WEIR_CHUNK_LAST;
     struct iovec vec = {last, sizeof last - 1};
-    weir_err err = send_all(r, &vec, 1);
+    weir_err err = r->form == NULL ? send_all(r, &vec, 1) : WEIR_OK;
     r->is_sent = err == WEIR_OK;
     return err == WEIR_OK ? err : or_answer(r, err);
 }

@@ -113,6 +113,8 @@ static void write_framing(const weir_reply *r, struct weir__http1_writer *w)
 {
     if (r->is_streamed)
         weir__http1_write_raw(w, WEIR_S("Transfer-Encoding: chunked\r\n"));
+    else if (r->form != NULL)
+        weir__http1_write_length(w, weir__client_form_len(r->form));
     else if (tells_length(r))
         weir__http1_write_length(w, r->body.len);
     if (r->expects)
@@ -144,6 +146,10 @@ static void write_coding(const weir_reply *r, struct weir__http1_writer *w)
 static weir_err write_type(weir_reply *r, struct weir__http1_writer *w)
 {
     const char *type = r->call->type;
+    if (r->form != NULL) {
+        weir__http1_write_field(w, WEIR_S("Content-Type"), weir__client_form_type(r->form));
+        return WEIR_OK;
+    }
     if (type == NULL && r->call->model != NULL)
         type = "application/json";
     if (type == NULL || r->is_bodiless || is_given(r, "content-type"))
