@@ -202,7 +202,14 @@ typedef struct weir_http_call_options {
      */
     const weir_http_part *parts;
     weir_http_encoding encoding; /* of the answer's body */
-    const char *pack;            /* "gzip", "deflate", "br": the request's body is sent so */
+    /*
+     * Of GET, HEAD and OPTIONS: when there is no whole answer after so long, the same is asked once
+     * more beside it, out of the budget of retries. The first answer that is whole counts, and the
+     * other request is broken off. The body is read whole during the call. Default: never. Not of
+     * weir_http_begin.
+     */
+    weir_dur hedge_after;
+    const char *pack; /* "gzip", "deflate", "br": the request's body is sent so */
 } weir_http_call_options;
 
 /**

@@ -231,11 +231,9 @@ static weir_err exchange(weir_reply *r, weir_err (**fail)(weir_reply *, weir_err
     }
 }
 
-/* Until there is an answer that is the reply's, or an error. */
-static void ask(weir_reply *r)
+void weir__client_ask(weir_reply *r)
 {
     weir_err (*fail)(weir_reply *, weir_err);
-    weir__retry_budget_request(r->http->budget, weir__self->index);
     for (;;) {
         weir_err err = exchange(r, &fail);
         if (weir__client_retry(r, err))
@@ -266,6 +264,22 @@ static weir_reply *new_reply(const weir_site *site, struct weir__ctx *owner, wei
     r->error_before = owner->error;
     weir__own(owner, &r->owned, &reply_type, site);
     return r;
+}
+
+weir_reply *weir__client_same(const weir_reply *r, struct weir__ctx *c)
+{
+    weir_reply *same = new_reply(r->site, c, r->http);
+    if (same == NULL)
+        return NULL;
+    same->body_bytes_max = r->body_bytes_max;
+    same->until = r->until;
+    same->method = r->method;
+    same->method_text = r->method_text;
+    same->target = r->target;
+    same->call = r->call;
+    same->body = r->body;
+    same->expects = r->expects;
+    return same;
 }
 
 /* What the call says, checked as far as that can be without a connection. */
@@ -350,7 +364,11 @@ static void run(weir_reply *r, const char *method, const char *target,
                make_body(r, &json, &packed) == WEIR_OK) {
         r->is_streamed = is_streamed;
         r->expects = o->expect_continue && (is_streamed || r->body.len > 0 || r->form != NULL);
-        ask(r);
+        weir__retry_budget_request(r->http->budget, weir__self->index);
+        if (weir__client_is_hedged(r))
+            weir__client_hedge(r);
+        else
+            weir__client_ask(r);
     } else {
         count(r);
         (void)weir__wait_refused(r->err);
@@ -369,6 +387,7 @@ static weir_reply *call(const weir_site *site, struct weir__ctx *c, weir_http *h
 {
     weir__slip_look(site, c, is_streamed ? "weir_http_begin: .timeout" : "weir_http_do: .timeout",
                     o->timeout);
+    weir__slip_look(site, c, "weir_http_do: .hedge_after", o->hedge_after);
     weir_reply *r = http->cells != NULL ? new_reply(site, weir__ctx_local(c), http) : NULL;
     if (r == NULL) {
         (void)weir__wait_refused(-ENOMEM);

@@ -259,6 +259,16 @@ weir_err weir__client_form_send(weir_reply *r);
 uint64_t weir__client_form_len(const struct weir__client_form *form);
 weir_str weir__client_form_type(const struct weir__client_form *form);
 
+/* call.c: asks, until there is an answer that is the reply's, or an error. */
+void weir__client_ask(weir_reply *r);
+/* call.c: the same request as another's, in a context of its own. NULL: no memory. */
+weir_reply *weir__client_same(const weir_reply *r, struct weir__ctx *c);
+/* reply.c: the body, whole; an error that the reply keeps. */
+weir_err weir__client_read_whole(weir_reply *r);
+/* hedge.c: asks, and once more when that takes long; what comes first is the reply's, whole. */
+bool weir__client_is_hedged(const weir_reply *r);
+void weir__client_hedge(weir_reply *r);
+
 /* again.c: the first field of that name; absent. */
 weir_str weir__client_field(const weir_reply *r, const char *name);
 

@@ -226,7 +226,7 @@ static weir_err gather_unknown(weir_reply *r)
     return gather_into(r, &bytes);
 }
 
-static weir_err read_whole(weir_reply *r)
+weir_err weir__client_read_whole(weir_reply *r)
 {
     weir_err err = check_readable(r);
     if (err < 0 || r->whole.ptr != NULL)
@@ -243,7 +243,7 @@ static weir_err read_whole(weir_reply *r)
 /* Of a body that came whole the limit is asked when it is read whole. */
 static weir_err body_of(weir_reply *r, weir_str *out)
 {
-    weir_err err = read_whole(r);
+    weir_err err = weir__client_read_whole(r);
     if (err == WEIR_OK && r->whole.len > r->body_bytes_max)
         err = fail_large(r);
     if (err < 0)
