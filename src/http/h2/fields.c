@@ -18,7 +18,13 @@
 #include "wire/http_field_table.h"
 #include "wire/url.h"
 
-enum pseudo { PSEUDO_METHOD = 1, PSEUDO_SCHEME = 2, PSEUDO_AUTHORITY = 4, PSEUDO_PATH = 8 };
+enum pseudo {
+    PSEUDO_METHOD = 1,
+    PSEUDO_SCHEME = 2,
+    PSEUDO_AUTHORITY = 4,
+    PSEUDO_PATH = 8,
+    PSEUDO_STATUS = 16
+};
 
 static void fail(struct weir__h2_fields *f, int err)
 {
@@ -66,8 +72,10 @@ static weir_str text(const struct weir__h2_fields *f, struct weir__http_span s)
 
 /* --- pseudo-fields, RFC 9113 section 8.3 ------------------------------------------------------ */
 
-static uint8_t pseudo_of(weir_str name)
+static uint8_t pseudo_of(const struct weir__h2_fields *f, weir_str name)
 {
+    if (f->is_response)
+        return weir_str_eq(name, WEIR_S(":status")) ? PSEUDO_STATUS : 0;
     if (weir_str_eq(name, WEIR_S(":method")))
         return PSEUDO_METHOD;
     if (weir_str_eq(name, WEIR_S(":path")))
@@ -87,9 +95,23 @@ static void take_method(struct weir__h2_fields *f, weir_str value)
     f->head->method_token = put(f, value);
 }
 
+/* Three digits: RFC 9110 section 15. */
+static void take_status(struct weir__h2_fields *f, weir_str value)
+{
+    unsigned status = 0;
+    for (size_t i = 0; i < value.len && value.len == 3; i++) {
+        unsigned digit = (unsigned char)value.ptr[i] - (unsigned)'0';
+        status = digit <= 9 ? status * 10 + digit : 1000;
+    }
+    if (status < 100 || status > 999)
+        fail(f, WEIR_H2_ESTATUS);
+    else
+        f->status = (uint16_t)status;
+}
+
 static void take_pseudo(struct weir__h2_fields *f, weir_str name, weir_str value)
 {
-    uint8_t bit = pseudo_of(name);
+    uint8_t bit = pseudo_of(f, name);
     if (f->head == NULL)
         fail(f, WEIR_H2_EPSEUDOINTRAILER);
     else if (bit == 0)
@@ -101,7 +123,9 @@ static void take_pseudo(struct weir__h2_fields *f, weir_str name, weir_str value
     if (f->err != 0 || !make_room(f, value.len))
         return;
     f->pseudo |= bit;
-    if (bit == PSEUDO_METHOD)
+    if (bit == PSEUDO_STATUS)
+        take_status(f, value);
+    else if (bit == PSEUDO_METHOD)
         take_method(f, value);
     else if (bit == PSEUDO_PATH)
         f->head->target = put(f, value);
@@ -126,11 +150,13 @@ static int check_name(weir_str name)
 }
 
 /* Those that HTTP/1 speaks of a connection with: section 8.2.2. */
-static int check_connection(weir_str name, weir_str value, unsigned id)
+static int check_connection(weir_str name, weir_str value, unsigned id, bool is_response)
 {
     if (id == WEIR_FIELD_CONNECTION || id == WEIR_FIELD_TRANSFER_ENCODING ||
         id == WEIR_FIELD_UPGRADE)
         return WEIR_H2_ECONNECTION;
+    if (id == WEIR_FIELD_TE && is_response)
+        return WEIR_H2_ECONNECTION; /* it is of requests alone */
     if (id == WEIR_FIELD_TE)
         return weir_str_ieq(value, WEIR_S("trailers")) ? 0 : WEIR_H2_ETE;
     if (id != WEIR_FIELD_OTHER)
@@ -140,12 +166,12 @@ static int check_connection(weir_str name, weir_str value, unsigned id)
     return is_bad ? WEIR_H2_ECONNECTION : 0;
 }
 
-static int check_field(weir_str name, weir_str value, unsigned id)
+static int check_field(const struct weir__h2_fields *f, weir_str name, weir_str value, unsigned id)
 {
     int err = check_name(name);
     if (err == 0 && !weir__http_value_is_valid(value))
         err = WEIR_H2_EVALUE;
-    return err != 0 ? err : check_connection(name, value, id);
+    return err != 0 ? err : check_connection(name, value, id, f->is_response);
 }
 
 /* Gives a known field its slot. */
@@ -175,7 +201,7 @@ static void add_line(struct weir__h2_fields *f, weir_str name, weir_str value, u
 static void take_field(struct weir__h2_fields *f, weir_str name, weir_str value)
 {
     unsigned id = weir__http_field_id(name);
-    fail(f, check_field(name, value, id));
+    fail(f, check_field(f, name, value, id));
     f->has_regular = true;
     if (f->err != 0 || !make_room(f, name.len + value.len + 4))
         return;
@@ -199,6 +225,13 @@ void weir__h2_fields_init(struct weir__h2_fields *f, struct weir__http_head *hea
         .head = head, .limits = limits, .bytes = room, .cap = (uint32_t)size};
     if (head != NULL)
         weir__http_head_init(head);
+}
+
+void weir__h2_fields_init_response(struct weir__h2_fields *f, struct weir__http_head *head,
+                                   const struct weir__h2_fields_limits *limits)
+{
+    weir__h2_fields_init(f, head, limits, NULL, 0);
+    f->is_response = true;
 }
 
 /* Counts a field, whatever becomes of it. Saturated, for there is no end to what may come. */
@@ -476,6 +509,29 @@ int weir__h2_fields_end(struct weir__h2_fields *f, bool is_end)
     return f->err;
 }
 
+/* What is told of a length where no body comes is not held against it. */
+static int decide_response(struct weir__h2_fields *f, bool is_end, bool is_bodiless)
+{
+    struct weir__http_head *h = f->head;
+    if (f->status == 0)
+        return WEIR_H2_ESTATUS;
+    is_bodiless = is_bodiless || f->status < 200 || f->status == 204 || f->status == 304;
+    if (f->status < 200 && is_end)
+        return WEIR_H2_ESTATUS; /* more has to come: section 8.1 */
+    int err = decide_body(f, is_end && !is_bodiless);
+    if (is_bodiless)
+        h->body = WEIR_HTTP_BODY_NONE;
+    return err;
+}
+
+int weir__h2_fields_end_response(struct weir__h2_fields *f, bool is_end, bool is_bodiless)
+{
+    WEIR_ASSERT(f->is_response, "H2: a response's fields are ended as such");
+    if (f->err == 0)
+        fail(f, decide_response(f, is_end, is_bodiless));
+    return f->err;
+}
+
 void weir__h2_fields_fini(struct weir__h2_fields *f)
 {
     weir__free(f->own);
@@ -515,6 +571,7 @@ static const struct error_info errors[WEIR_H2_FIELDS_ERROR_END - WEIR_H2_EPSEUDO
     WEIR_ERROR(ELENGTHTWICE) = {0, "more than one content-length field"},
     WEIR_ERROR(ELENGTH) = {0, "a malformed content-length field"},
     WEIR_ERROR(ELENGTHDIFFERS) = {0, "a content-length without a body"},
+    WEIR_ERROR(ESTATUS) = {0, "no :status of three digits, or an interim one at the end"},
     WEIR_ERROR(EPATHPERCENT) = {400, "percent sign without two hex digits in the path"},
     WEIR_ERROR(EPATHNUL) = {400, "encoded NUL in the path"},
     WEIR_ERROR(EPATHDOTS) = {400, "dot segment in the path"},

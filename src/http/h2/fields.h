@@ -44,6 +44,7 @@ enum weir__h2_fields_error {
     WEIR_H2_ELENGTHTWICE,
     WEIR_H2_ELENGTH,
     WEIR_H2_ELENGTHDIFFERS,
+    WEIR_H2_ESTATUS,
     WEIR_H2_EPATHPERCENT, /* 400 */
     WEIR_H2_EPATHNUL,
     WEIR_H2_EPATHDOTS,
@@ -75,7 +76,9 @@ struct weir__h2_fields {
     int err;          /* the first: enum weir__h2_fields_error */
     uint8_t pseudo;   /* those that have come, as bits */
     bool has_regular; /* no pseudo-field may follow */
-    uint8_t crumbs;   /* lines of Cookie */
+    bool is_response;
+    uint16_t status; /* of a response; 0: none has come */
+    uint8_t crumbs;  /* lines of Cookie */
     struct weir__http_span scheme, authority;
 };
 
@@ -86,6 +89,10 @@ struct weir__h2_fields {
 void weir__h2_fields_init(struct weir__h2_fields *f, struct weir__http_head *head,
                           const struct weir__h2_fields_limits *limits, char *room, size_t size);
 
+/* The same for the head of a response: of it fields, slots, body and content_length are filled. */
+void weir__h2_fields_init_response(struct weir__h2_fields *f, struct weir__http_head *head,
+                                   const struct weir__h2_fields_limits *limits);
+
 /* The next field. After an error the rest is counted alone. */
 void weir__h2_fields_add(struct weir__h2_fields *f, weir_str name, weir_str value);
 
@@ -94,6 +101,12 @@ void weir__h2_fields_add(struct weir__h2_fields *f, weir_str name, weir_str valu
  * "name: value" with CRLF there. Else the error. `is_end`: the message has no body.
  */
 int weir__h2_fields_end(struct weir__h2_fields *f, bool is_end);
+
+/*
+ * The same of a response: its status is in `f->status`. `is_bodiless`: to HEAD, whose length is of
+ * what is not sent; 1xx, 204 and 304 are seen to.
+ */
+int weir__h2_fields_end_response(struct weir__h2_fields *f, bool is_end, bool is_bodiless);
 
 /* What was allocated goes. Half-built and zeroed ones too. */
 void weir__h2_fields_fini(struct weir__h2_fields *f);

@@ -453,6 +453,60 @@ static void test_no_memory_is_an_error(void **state)
     assert_int_equal(weir__h2_fields_status(WEIR_H2_ENOMEM), 503);
 }
 
+/* Fields, whether the message ends with them and whether it is to HEAD; what comes of it. */
+static const struct response_row {
+    const char *fields[4][2];
+    bool is_end, is_bodiless;
+    int err;
+    unsigned status, body;
+} response_rows[] = {
+    {{{":status", "200"}, {"x-a", "b"}}, false, false, 0, 200, WEIR_HTTP_BODY_UNSIZED},
+    {{{":status", "200"}}, true, false, 0, 200, WEIR_HTTP_BODY_NONE},
+    {{{":status", "200"}, {"content-length", "7"}}, false, false, 0, 200, WEIR_HTTP_BODY_LENGTH},
+    {{{":status", "200"}, {"content-length", "7"}}, true, true, 0, 200, WEIR_HTTP_BODY_NONE},
+    {{{":status", "304"}, {"content-length", "7"}}, true, false, 0, 304, WEIR_HTTP_BODY_NONE},
+    {{{":status", "204"}}, false, false, 0, 204, WEIR_HTTP_BODY_NONE},
+    {{{":status", "103"}}, false, false, 0, 103, WEIR_HTTP_BODY_NONE},
+    {{{":status", "999"}}, true, false, 0, 999, WEIR_HTTP_BODY_NONE},
+    {{{":status", "200"}, {"cookie", "a"}, {"cookie", "b"}},
+     true,
+     false,
+     0,
+     200,
+     WEIR_HTTP_BODY_NONE},
+    {{{":status", "200"}, {"content-length", "7"}}, true, false, WEIR_H2_ELENGTHDIFFERS, 0, 0},
+    {{{":status", "100"}}, true, false, WEIR_H2_ESTATUS, 0, 0},
+    {{{":status", "099"}}, true, false, WEIR_H2_ESTATUS, 0, 0},
+    {{{":status", "1000"}}, true, false, WEIR_H2_ESTATUS, 0, 0},
+    {{{":status", "2 0"}}, true, false, WEIR_H2_ESTATUS, 0, 0},
+    {{{":status", ""}}, true, false, WEIR_H2_ESTATUS, 0, 0},
+    {{{"x-a", "b"}}, true, false, WEIR_H2_ESTATUS, 0, 0},
+    {{{":method", "GET"}}, true, false, WEIR_H2_EPSEUDOUNKNOWN, 0, 0},
+    {{{"x-a", "b"}, {":status", "200"}}, true, false, WEIR_H2_EPSEUDOLATE, 0, 0},
+    {{{":status", "200"}, {":status", "200"}}, true, false, WEIR_H2_EPSEUDOTWICE, 0, 0},
+    {{{":status", "200"}, {"te", "trailers"}}, true, false, WEIR_H2_ECONNECTION, 0, 0},
+    {{{":status", "200"}, {"connection", "close"}}, true, false, WEIR_H2_ECONNECTION, 0, 0},
+};
+
+static void test_responses(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof response_rows / sizeof response_rows[0]; i++) {
+        const struct response_row *row = &response_rows[i];
+        struct made m;
+        weir__h2_fields_init_response(&m.fields, &m.head, &limits);
+        for (size_t k = 0; k < 4 && row->fields[k][0] != NULL; k++)
+            add(&m.fields, row->fields[k][0], row->fields[k][1], strlen(row->fields[k][1]));
+        int err = weir__h2_fields_end_response(&m.fields, row->is_end, row->is_bodiless);
+        if (err != row->err)
+            fail_msg("row %zu: %s", i, weir__h2_fields_text(err));
+        assert_int_equal(weir__h2_fields_status(err), 0);
+        if (err == 0 && (m.fields.status != row->status || m.head.body != row->body))
+            fail_msg("row %zu: %u, %u", i, m.fields.status, m.head.body);
+        weir__h2_fields_fini(&m.fields);
+    }
+}
+
 static void test_the_end_of_what_was_never_begun(void **state)
 {
     (void)state;
@@ -483,6 +537,7 @@ int main(void)
         cmocka_unit_test(test_a_path_is_bounded),
         cmocka_unit_test(test_the_longest_cookie_has_offsets),
         cmocka_unit_test(test_no_memory_is_an_error),
+        cmocka_unit_test(test_responses),
         cmocka_unit_test(test_the_end_of_what_was_never_begun),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -121,6 +121,18 @@ static int check_priority(struct weir__h2_session *s, const nghttp2_frame_hd *hd
     return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
+/*
+ * A client has said that it takes no push before it has asked for anything, so there is none that
+ * could have been on its way: section 8.4.
+ */
+static int check_push(struct weir__h2_session *s)
+{
+    if (!s->is_client)
+        return 0; /* the library ends who pushes to a server */
+    weir__h2_session_terminate(s, WEIR_H2_PROTOCOL_ERROR);
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
 static int on_begin_frame(nghttp2_session *lib, const nghttp2_frame_hd *hd, void *user)
 {
     struct weir__h2_session *s = user;
@@ -133,8 +145,9 @@ static int on_begin_frame(nghttp2_session *lib, const nghttp2_frame_hd *hd, void
         return 0;
     case NGHTTP2_HEADERS:
     case NGHTTP2_CONTINUATION:
-    case NGHTTP2_PUSH_PROMISE:
         return 0;
+    case NGHTTP2_PUSH_PROMISE:
+        return check_push(s);
     case NGHTTP2_RST_STREAM:
         s->resets_received++;
         return spend(s, WEIR__H2_RESET_RECEIVED);
@@ -324,6 +337,11 @@ static int on_send_data(nghttp2_session *lib, nghttp2_frame *frame, const uint8_
 static int on_sent(nghttp2_session *lib, const nghttp2_frame *frame, void *user)
 {
     struct weir__h2_session *s = user;
+    bool is_request = s->is_client && frame->hd.type == NGHTTP2_HEADERS &&
+                      frame->headers.cat == NGHTTP2_HCAT_REQUEST;
+    void *asked = is_request && s->ops->begun != NULL ? owner_of(lib, frame->hd.stream_id) : NULL;
+    if (asked != NULL)
+        s->ops->begun(s, asked);
     bool is_last = (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
                    (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     void *of = is_last && s->ops->left != NULL ? owner_of(lib, frame->hd.stream_id) : NULL;
@@ -577,7 +595,8 @@ int32_t weir__h2_session_request(struct weir__h2_session *s, const struct weir__
     if (nghttp2_session_check_request_allowed(s->lib) == 0)
         return WEIR_ECLOSED;
     int32_t id = nghttp2_submit_request(s->lib, NULL, all, n, has_body ? &from : NULL, of);
-    return id > 0 ? id : submitted(s, id);
+    weir_err err = submitted(s, id > 0 ? 0 : id);
+    return err == WEIR_OK ? id : err;
 }
 
 weir_err weir__h2_session_trailers(struct weir__h2_session *s, int32_t id,
@@ -618,6 +637,18 @@ void weir__h2_session_consume(struct weir__h2_session *s, int32_t id, size_t of_
         err = nghttp2_session_consume_connection(s->lib, of_connection);
     s->is_broken = s->is_broken || nghttp2_is_fatal(err) != 0;
     weir__h2_session_ask(s);
+}
+
+void weir__h2_session_ping(struct weir__h2_session *s)
+{
+    if (nghttp2_submit_ping(s->lib, NGHTTP2_FLAG_NONE, NULL) != 0)
+        s->is_broken = true;
+    weir__h2_session_ask(s);
+}
+
+uint32_t weir__h2_session_streams_max(const struct weir__h2_session *s)
+{
+    return nghttp2_session_get_remote_settings(s->lib, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 }
 
 size_t weir__h2_session_window(const struct weir__h2_session *s, int32_t id)

@@ -69,7 +69,7 @@ enum weir__h2_flushed {
  */
 struct weir__h2_session_ops {
     /* A peer opens stream `id`. NULL: it is refused, and nothing more told of it. */
-    void *(*begin)(struct weir__h2_session *s, int32_t id);
+    void *(*begin)(struct weir__h2_session *s, int32_t id); /* of a server; else NULL */
     /* Another block of fields begins: trailers; of a client's stream, a response. May be NULL. */
     void (*block)(struct weir__h2_session *s, void *of);
     void (*field)(struct weir__h2_session *s, void *of, weir_str name, weir_str value);
@@ -79,6 +79,8 @@ struct weir__h2_session_ops {
     void (*data)(struct weir__h2_session *s, void *of, weir_str bytes);
     /* The body has ended, without trailers. */
     void (*data_end)(struct weir__h2_session *s, void *of);
+    /* The fields of a client's request have been made into a frame. May be NULL. */
+    void (*begun)(struct weir__h2_session *s, void *of);
     /* All of our side of the stream has been made into frames. May be NULL. */
     void (*left)(struct weir__h2_session *s, void *of);
     /* The stream is over, with a code; `is_reset`: by the peer's RST_STREAM. */
@@ -211,6 +213,12 @@ static inline bool weir__h2_session_has_rest(const struct weir__h2_session *s)
 {
     return s->rest != NULL || weir__stream_has_unsent(s->stream);
 }
+
+/* The peer is to answer, so that something comes of it. Asks for the end of the turn. */
+void weir__h2_session_ping(struct weir__h2_session *s);
+
+/* How many streams at a time the peer takes of a client: what it has said last; until then 100. */
+uint32_t weir__h2_session_streams_max(const struct weir__h2_session *s);
 
 /* What the peer's window lets a stream send now; 0 when it is over. */
 size_t weir__h2_session_window(const struct weir__h2_session *s, int32_t id);

@@ -107,6 +107,19 @@ void weir__h2_session_terminate(struct weir__h2_session *s, enum weir__h2_code c
     NEVER();
 }
 
+void weir__h2_session_ping(struct weir__h2_session *s)
+{
+    (void)s;
+    NEVER();
+}
+
+uint32_t weir__h2_session_streams_max(const struct weir__h2_session *s)
+{
+    (void)s;
+    NEVER();
+    return 0;
+}
+
 size_t weir__h2_session_window(const struct weir__h2_session *s, int32_t id)
 {
     (void)s, (void)id;
