@@ -37,6 +37,13 @@ typedef enum weir_http_encoding {
 /** For redirects_max: none are followed. */
 #define WEIR_HTTP_NONE UINT32_MAX
 
+/** Which version of HTTP is spoken. */
+typedef enum weir_http2 {
+    WEIR_HTTP2_AGREED, /**< over TLS HTTP/2 where the peer agrees (ALPN); else HTTP/1.1 */
+    WEIR_HTTP2_NEVER,  /**< HTTP/1.1 */
+    WEIR_HTTP2_PRIOR   /**< HTTP/2, without asking: also in clear (RFC 9113 section 3.3) */
+} weir_http2;
+
 /** An HTTP client: its options, and connections by host. */
 typedef struct weir_http weir_http;
 
@@ -134,6 +141,13 @@ typedef struct weir_http_options {
      * by the first connection that wants it. Names are checked either way.
      */
     const weir_tls *tls;
+    /*
+     * Over HTTP/2 one connection carries many requests, 128 at a time or as many as the peer takes.
+     * It is its worker's, and so are the limits of `pool` and open_max then: of each worker; its
+     * min_idle, max_idle and check_after are not looked at. Of a client whose base is "http://…"
+     * only PRIOR makes a difference, also where it is redirected to.
+     */
+    weir_http2 http2;
     bool redirects_secure; /* a redirection from https to http is an error: WEIR_ETLS */
     /*
      * Unpacked are bodies that the client itself has asked for so: not those of a call that has an

@@ -116,6 +116,9 @@ static weir_err fail_connecting(weir_reply *r, weir_err err)
 
 weir_err weir__client_fail_sending(weir_reply *r, weir_err err)
 {
+    if (r->why != NULL)
+        return weir__client_fail(r, err, "%s after %llu bytes of the request", r->why,
+                                 (unsigned long long)r->sent);
     if (err == WEIR_ETIMEDOUT)
         return weir__client_fail(r, err, "the peer took nothing more in time, after %llu bytes",
                                  (unsigned long long)r->sent);
@@ -129,6 +132,8 @@ weir_err weir__client_fail_sending(weir_reply *r, weir_err err)
 static weir_err fail_waiting(weir_reply *r, weir_err err)
 {
     const char *what = r->has_answer ? "a whole head" : "an answer";
+    if (r->why != NULL)
+        return weir__client_fail(r, err, "%s before there was %s", r->why, what);
     if (err == WEIR_ETIMEDOUT)
         return weir__client_fail(r, err, "%llu bytes were sent, and there was not %s in time",
                                  (unsigned long long)r->sent, what);
@@ -145,7 +150,8 @@ weir_err weir__client_fail_reading(weir_reply *r, weir_err err)
         return weir__client_fail(r, err, "nothing more came in time, after %llu bytes of the body",
                                  (unsigned long long)r->got);
     return weir__client_fail(r, err, "the body broke off after %llu bytes: %s",
-                             (unsigned long long)r->got, weir_strerror(err));
+                             (unsigned long long)r->got,
+                             r->why != NULL ? r->why : weir_strerror(err));
 }
 
 /* --- counting --------------------------------------------------------------------------------- */
@@ -178,7 +184,8 @@ static weir_err try_once(weir_reply *r, bool is_fresh, weir_err (**fail)(weir_re
 {
     *fail = fail_connecting;
     r->sent = 0;
-    r->has_answer = false;
+    r->has_answer = r->is_untouched = false;
+    r->why = NULL;
     weir_err err = weir__client_connect(r, is_fresh);
     if (err != WEIR_OK)
         return err;
@@ -197,14 +204,14 @@ static weir_err try_once(weir_reply *r, bool is_fresh, weir_err (**fail)(weir_re
 
 /*
  * C3: the connection was ended while it lay idle, and the server has done nothing, or nothing that
- * may not be done twice.
+ * may not be done twice; or it says that it has done nothing.
  */
 static bool may_repeat(const weir_reply *r, weir_err err)
 {
     bool is_cut = weir__client_is_broken(err);
     bool is_safe = weir__client_is_idempotent(r->method) || r->sent == 0;
-    return r->err == WEIR_OK && r->conn != NULL && is_cut && r->is_reused && !r->has_answer &&
-           is_safe && r->tries == 1;
+    return r->err == WEIR_OK && r->conn != NULL && is_cut && !r->has_answer && r->tries == 1 &&
+           (r->is_untouched || (r->is_reused && is_safe));
 }
 
 /* The answer is there: what came whole needs its connection no longer. */

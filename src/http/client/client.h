@@ -3,8 +3,8 @@
  * reply is, the connection, and the table that a version of HTTP fills in. call.c owns the order of
  * things; a transport does the work on one connection, and waits only in the exchange's context.
  *
- * C1: an exchange has a connection exactly while it has a lease; what gives the one back gives back
- *     the other.
+ * C1: an exchange has a connection exactly while it has a lease, of a pool or of a shared one; what
+ *     gives the one back gives back the other.
  * C2: a connection goes back to be used again only when its request was sent whole, the answer was
  *     read to its end, the server lets it stay, and nothing stands behind the answer.
  * C3: nothing of a request is sent twice once a byte of an answer has come.
@@ -18,7 +18,7 @@
 
 #include "base/counter.h"
 #include "base/random.h"
-#include "net/pool.h"
+#include "net/pool_shared.h"
 #include "net/stream.h"
 #include "rt/context.h"
 #include "os/lock.h"
@@ -56,6 +56,7 @@ struct weir__client_cells {
     struct weir__counter retries;
     struct weir__counter opened, reused, stale; /* connections that exchanges got; passed over */
     struct weir__random random;                 /* for the jitter between tries */
+    struct weir__client_scratch *scratch;       /* h2_conn.c: its own; NULL: not wanted yet */
 };
 
 /* --- the client ------------------------------------------------------------------------------- */
@@ -82,6 +83,7 @@ struct weir_http {
     struct weir__client_target base, proxy;
     bool has_base, has_proxy;
     struct weir__pool_group *group;
+    struct weir__shared_pool *shared; /* of what may speak HTTP/2; NULL: nothing may */
     unsigned workers;
     struct weir__client_cells *cells; /* [workers]; NULL without memory */
     struct weir__retry_budget *budget;
@@ -106,13 +108,22 @@ struct weir__client_conn {
     const struct weir__client_transport *transport;
     struct weir__stream stream;
     struct weir__detached away; /* while it is at no worker */
-    uint64_t answers;           /* that were read to their end; 0: it is fresh */
+    uint64_t exchanges;         /* that got it; 0: it is fresh */
     char *buf;                  /* of `cap` bytes; what came and was not taken is [at, end) */
     size_t cap, at, end;
+
+    /* of a shared pool */
+    bool is_carried;
+    bool is_left; /* its carrier has ended, under those who use it */
+    struct weir__carrier *carrier;
+    uint32_t users;
 };
 
 /* Of the pools: `driver` is a struct weir__pool_key of a weir_http, resources are connections. */
 extern const struct weir__pool_ops weir__client_pool_ops;
+
+/* Of the shared pool: `driver` is a weir_http, resources are connections. */
+extern const struct weir__shared_ops weir__client_shared_ops;
 
 /* --- the exchange ----------------------------------------------------------------------------- */
 
@@ -126,7 +137,7 @@ enum weir__answer_body {
     WEIR__ANSWER_NONE,
     WEIR__ANSWER_LENGTH,
     WEIR__ANSWER_CHUNKED,
-    WEIR__ANSWER_UNTIL_CLOSE
+    WEIR__ANSWER_UNTIL_END /* of the connection, or of the stream */
 };
 
 struct weir_reply {
@@ -161,13 +172,17 @@ struct weir_reply {
 
     /* C1: what it is sent on */
     struct weir__lease lease;
+    struct weir__share share;
     struct weir__client_conn *conn;
+    struct weir__client_stream *stream; /* of HTTP/2 */
     bool is_reused;
-    uint64_t sent;   /* bytes of this try that have left */
-    size_t head_len; /* so many of them are the head */
-    bool is_sent;    /* the request, whole */
-    bool has_answer; /* a byte of it came */
-    bool keeps;      /* the server lets the connection stay */
+    bool is_untouched; /* the peer has done nothing of it, it says */
+    const char *why;   /* what a transport knows of an error that it returned; a constant */
+    uint64_t sent;     /* bytes of this try that have left */
+    size_t head_len;   /* so many of them are the head */
+    bool is_sent;      /* the request, whole */
+    bool has_answer;   /* a byte of it came */
+    bool keeps;        /* the server lets the connection stay */
     uint8_t tries;
 
     /* the answer; all in the context's memory */
@@ -192,6 +207,7 @@ struct weir_reply {
  */
 struct weir__client_transport {
     const char *name;
+    bool is_shared; /* it carries others too: what breaks an exchange leaves the connection */
     /*
      * Sends the head, and the body unless it is streamed or a form; waits for 100 where that was
      * asked.
@@ -205,13 +221,13 @@ struct weir__client_transport {
     weir_err (*read_head)(weir_reply *r);
     /* Bytes of the body, 0 at its end, -EAGAIN if it is not to wait and must; an error. */
     ssize_t (*read)(weir_reply *r, void *bytes, size_t size, bool waits);
-    /* Breaks it off: no more of it is sent or read. */
+    /* Breaks it off: no more of it is sent or read. Idempotent. */
     void (*abort)(weir_reply *r);
     /* It is over. May the connection be used again? (C2) */
     bool (*close)(weir_reply *r);
 };
 
-extern const struct weir__client_transport weir__client_h1;
+extern const struct weir__client_transport weir__client_h1, weir__client_h2;
 
 /* h1_body.c, for h1.c: what of the body came with the head, if that was all of it. */
 weir_err weir__client_h1_take_whole(weir_reply *r);
@@ -280,11 +296,26 @@ weir_err weir__client_tls_open(weir_http *http, weir_buf *why);
 void weir__client_tls_close(weir_http *http);
 
 /* secure.c: makes the connection to `host` (no brackets) one of TLS; on an error it is closed. */
-weir_err weir__client_secure(weir_http *http, struct weir__ctx *c, weir_str host, weir_time until,
-                             struct weir__stream *s);
+weir_err weir__client_secure(weir_http *http, struct weir__ctx *c, weir_str host,
+                             const char *const *protocols, weir_time until, struct weir__stream *s);
 
 /* secure.c: the version of HTTP that is spoken on a connection that stands. */
 const struct weir__client_transport *weir__client_transport_of(const struct weir__stream *s);
+
+/* hosts.c: a connection to `key`, ready for the first request. `protocols`: for ALPN, best first. */
+weir_err weir__client_dial(weir_http *http, struct weir__ctx *c, weir_str key,
+                           const char *const *protocols, weir_time until, struct weir__stream *s);
+extern const char *const weir__client_only_http1[];
+/* hosts.c: memory for what comes, of a connection that speaks HTTP/1.1. */
+bool weir__client_give_buffer(struct weir__client_conn *conn);
+
+/*
+ * shared.c: is the exchange's host asked over shared connections? Then it leases one there, in `c`,
+ * and gives it back.
+ */
+bool weir__client_is_shared(const weir_reply *r);
+weir_err weir__client_lease_share(weir_reply *r, struct weir__ctx *c);
+void weir__client_give_back_share(weir_reply *r, bool is_good);
 
 /* proxy.c: makes a tunnel to "host:port" of a connection to the proxy; on an error it is closed. */
 weir_err weir__client_tunnel(const weir_http *http, struct weir__ctx *c, weir_str where,

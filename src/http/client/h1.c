@@ -253,7 +253,7 @@ static void begin_body(weir_reply *r, const struct weir__http1_response *p)
     r->left = 0;
     r->keeps = r->keeps && p->head.keep_alive && r->is_sent;
     if (p->is_until_close) {
-        r->kind = WEIR__ANSWER_UNTIL_CLOSE;
+        r->kind = WEIR__ANSWER_UNTIL_END;
     } else if (p->head.body == WEIR_HTTP_BODY_UNSIZED) {
         r->kind = WEIR__ANSWER_CHUNKED;
         weir__chunked_init(&r->chunked, 0, 0);

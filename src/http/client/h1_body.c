@@ -184,7 +184,7 @@ ssize_t weir__client_h1_read(weir_reply *r, void *bytes, size_t size, bool waits
         n = read_length(r, bytes, size, waits);
     else if (r->kind == WEIR__ANSWER_CHUNKED)
         n = read_chunked(r, bytes, size, waits);
-    else if (r->kind == WEIR__ANSWER_UNTIL_CLOSE)
+    else if (r->kind == WEIR__ANSWER_UNTIL_END)
         n = read_until_close(r, bytes, size, waits);
     if (n > 0)
         r->got += (uint64_t)n;

@@ -69,10 +69,10 @@ static weir_err dial_through(const weir_http *http, struct weir__ctx *c, weir_st
     return err == WEIR_OK ? weir__client_tunnel(http, c, where, until, s) : err;
 }
 
-/* A connected stream, ready for the first request: with TLS on it where the key says so. */
-static weir_err dial(weir_http *http, struct weir__ctx *c, weir_str key, struct weir__stream *s)
+/* With TLS on it where the key says so. */
+weir_err weir__client_dial(weir_http *http, struct weir__ctx *c, weir_str key,
+                           const char *const *protocols, weir_time until, struct weir__stream *s)
 {
-    weir_time until = weir_time_add(weir__worker_now(weir__self), http->o.dial_timeout);
     if (weir__local_is(key))
         return dial_local(c, key, until, s);
     bool is_https;
@@ -83,31 +83,39 @@ static weir_err dial(weir_http *http, struct weir__ctx *c, weir_str key, struct 
     struct weir__url_authority at;
     int rc = weir__url_authority_parse(where, &at);
     WEIR_ASSERT(rc == 0, "C8: a key is read as it was written");
-    return weir__client_secure(http, c, bare(at.host), until, s);
+    return weir__client_secure(http, c, bare(at.host), protocols, until, s);
 }
 
 /* --- the pools' driver ------------------------------------------------------------------------ */
+
+const char *const weir__client_only_http1[] = {"http/1.1", NULL};
+
+bool weir__client_give_buffer(struct weir__client_conn *conn)
+{
+    conn->buf = weir__malloc(BUFFER_BYTES);
+    conn->cap = conn->buf != NULL ? BUFFER_BYTES : 0;
+    return conn->buf != NULL;
+}
 
 static weir_err open_conn(void *driver, struct weir__ctx *c, void **resource)
 {
     const struct weir__pool_key *key = driver;
     weir_http *http = key->driver;
     struct weir__client_conn *conn = weir__calloc(1, sizeof *conn);
-    char *buf = conn != NULL ? weir__malloc(BUFFER_BYTES) : NULL;
-    if (buf == NULL) {
+    if (conn == NULL || !weir__client_give_buffer(conn)) {
         weir__free(conn);
         return -ENOMEM;
     }
-    conn->buf = buf;
-    conn->cap = BUFFER_BYTES;
+    conn->transport = &weir__client_h1;
     conn->away.num = -1;
-    weir_err err = dial(http, c, key->name, &conn->stream);
+    weir_time until = weir_time_add(weir__worker_now(weir__self), http->o.dial_timeout);
+    weir_err err =
+        weir__client_dial(http, c, key->name, weir__client_only_http1, until, &conn->stream);
     if (err < 0) {
-        weir__free(buf);
+        weir__free(conn->buf);
         weir__free(conn);
         return err;
     }
-    conn->transport = weir__client_transport_of(&conn->stream);
     *resource = conn;
     return WEIR_OK;
 }
@@ -178,6 +186,8 @@ const struct weir__pool_ops weir__client_pool_ops = {.open = open_conn,
 
 static weir_err acquire(weir_reply *r, struct weir__ctx *c)
 {
+    if (weir__client_is_shared(r))
+        return weir__client_lease_share(r, c);
     return weir__pool_group_acquire(r->http->group, c, r->target.origin, r->site, &r->owned,
                                     &r->lease);
 }
@@ -189,9 +199,9 @@ static weir_err acquire_in_time(weir_reply *r)
     if (c == NULL)
         return -ENOMEM;
     weir_err err = acquire(r, c);
-    if (err == WEIR_OK)
+    if (err == WEIR_OK && r->lease.slot != NULL)
         weir__lease_hand_to(&r->lease, r->c);
-    else
+    else if (err != WEIR_OK)
         weir__ctx_hand_up_error(c, r->c);
     weir__ctx_end(c);
     return err;
@@ -202,9 +212,16 @@ static weir_err lease(weir_reply *r)
     weir_err err = r->until.ns < r->c->deadline.ns ? acquire_in_time(r) : acquire(r, r->c);
     if (err != WEIR_OK)
         return err;
-    r->conn = weir__lease_resource(&r->lease, "weir_http_do");
-    r->is_reused = r->conn->answers > 0;
+    if (r->conn == NULL) /* a share has its own already */
+        r->conn = weir__lease_resource(&r->lease, "weir_http_do");
+    r->is_reused = r->conn->exchanges++ > 0;
     return WEIR_OK;
+}
+
+/* One that carries others says by itself when it has ended. */
+static bool is_watched(const weir_reply *r)
+{
+    return r->conn->transport->is_shared;
 }
 
 /* Can it be used? What can be sent again is content with what events tell. */
@@ -225,7 +242,7 @@ weir_err weir__client_connect(weir_reply *r, bool is_fresh)
             weir__counter_add(&cells->opened, 1);
             return WEIR_OK;
         }
-        if (!is_fresh && is_good(r)) {
+        if (is_watched(r) || (!is_fresh && is_good(r))) {
             weir__counter_add(&cells->reused, 1);
             return WEIR_OK;
         }
@@ -240,9 +257,13 @@ void weir__client_give_back(weir_reply *r, bool is_good)
 {
     if (r->conn == NULL)
         return;
-    if (is_good)
-        r->conn->answers++;
-    else
+    if (!is_good)
+        r->conn->transport->abort(r);
+    if (r->conn->is_carried) {
+        weir__client_give_back_share(r, is_good);
+        return;
+    }
+    if (!is_good)
         weir__lease_break(&r->lease);
     r->conn = NULL;
     weir__lease_release(&r->lease);

@@ -99,6 +99,15 @@ static void check_headers(struct checker *k, const weir_http_header *h)
     }
 }
 
+static void check_version(struct checker *k, const weir_http_options *o)
+{
+    if (o->http2 <= WEIR_HTTP2_PRIOR)
+        return;
+    begin_line(k);
+    weir_buf_printf(k->out, "http2 is %d; allowed: WEIR_HTTP2_AGREED, _NEVER, _PRIOR",
+                    (int)o->http2);
+}
+
 static void check_texts(struct checker *k, const weir_http_options *o)
 {
     check_headers(k, o->headers);
@@ -243,6 +252,8 @@ static void release(struct weir__owned *o)
     weir__client_delist(http);
     weir__client_tls_close(http);
     weir__cookie_jar_fini(&http->jar);
+    for (unsigned i = 0; http->cells != NULL && i < http->workers; i++)
+        weir__free(http->cells[i].scratch);
     weir__free(http->cells);
     weir__retry_budget_free(http->budget);
     http->cells = NULL;
@@ -298,6 +309,7 @@ static weir_err check(weir_http *http, struct weir__ctx *c, weir_buf *mistakes)
     weir_err base = check_base(&k, http, c), proxy = check_proxy(&k, http, c);
     weir_err tls = base == WEIR_OK ? check_tls(&k, http) : WEIR_OK;
     check_texts(&k, &http->o);
+    check_version(&k, &http->o);
     check_numbers(&k, &http->o);
     weir_pool_options pool = http->o.pool; /* which the group settles again */
     weir_err err = weir__pool_options_settle(http->name, &pool, mistakes);
@@ -305,7 +317,31 @@ static weir_err check(weir_http *http, struct weir__ctx *c, weir_buf *mistakes)
         return base != WEIR_OK ? base : proxy;
     if (tls != WEIR_OK)
         return tls;
+    if (http->o.http2 == WEIR_HTTP2_PRIOR && !WEIR_HTTP2 && !k.is_bad) {
+        begin_line(&k);
+        weir_buf_puts(mistakes, WEIR_S("this build of Weir was made without HTTP/2"));
+        return WEIR_ENOTBUILT;
+    }
     return k.is_bad ? WEIR_EINVALID : err;
+}
+
+/* May HTTP/2 be spoken to the hosts that it is made for? */
+static bool may_share(const weir_http *http)
+{
+    const weir_http_options *o = &http->o;
+    bool may_agree = WEIR_TLS && WEIR_HTTP2 && (!http->has_base || http->base.is_https);
+    return o->http2 == WEIR_HTTP2_PRIOR || (o->http2 == WEIR_HTTP2_AGREED && may_agree);
+}
+
+/* What a shared pool cannot be told is of those connections that are not shared. */
+static weir_err make_shared(weir_http *http, struct weir__ctx *c, const weir_site *site)
+{
+    struct weir__shared_options o = {
+        .each = http->o.pool, .keys_max = http->o.hosts_max, .open_max = http->o.open_max};
+    o.each.min_idle = o.each.max_idle = 0;
+    o.each.check_after = weir_ns(0);
+    http->shared = weir__shared_pool_new(c, http->name, &o, &weir__client_shared_ops, http, site);
+    return http->shared != NULL ? WEIR_OK : -ENOMEM;
 }
 
 static weir_err make(weir_http *http, struct weir__ctx *c, const weir_site *site)
@@ -330,7 +366,7 @@ static weir_err make(weir_http *http, struct weir__ctx *c, const weir_site *site
     http->group = weir__pool_group_new(c, http->name, &o, &weir__client_pool_ops, http, site);
     if (http->group == NULL)
         return -ENOMEM;
-    return WEIR_OK;
+    return may_share(http) ? make_shared(http, c, site) : WEIR_OK;
 }
 
 weir_http *weir_http_open_at(const weir_site *site, weir_ctx *handle,

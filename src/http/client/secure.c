@@ -16,13 +16,12 @@
 #include "net/tls.h"
 #include "net/tls_handle.h"
 
-/* What is offered, best first. */
-static const char *const protocols[] = {"http/1.1", NULL};
-
 const struct weir__client_transport *weir__client_transport_of(const struct weir__stream *s)
 {
-    (void)s; /* a server that answers with another protocol than was offered has failed already */
-    return &weir__client_h1;
+    struct weir__tls_facts facts = {.alpn = {NULL, 0}};
+    if (s->layer != NULL)
+        weir__tls_facts(s, &facts);
+    return weir_str_eq(facts.alpn, WEIR_S("h2")) ? &weir__client_h2 : &weir__client_h1;
 }
 
 /* --- what it is made of ----------------------------------------------------------------------- */
@@ -59,8 +58,9 @@ void weir__client_tls_close(weir_http *http)
 
 /* --- a connection ----------------------------------------------------------------------------- */
 
-static weir_err shake_hands(weir_http *http, struct weir__ctx *c, weir_str host, weir_time until,
-                            struct weir__stream *s, weir_buf *why)
+static weir_err shake_hands(weir_http *http, struct weir__ctx *c, weir_str host,
+                            const char *const *protocols, weir_time until, struct weir__stream *s,
+                            weir_buf *why)
 {
     weir_err err = weir__client_tls_open(http, why);
     if (err == WEIR_OK)
@@ -70,13 +70,13 @@ static weir_err shake_hands(weir_http *http, struct weir__ctx *c, weir_str host,
     return err == WEIR_OK ? weir__tls_await_handshake(c, s, until, why) : err;
 }
 
-weir_err weir__client_secure(weir_http *http, struct weir__ctx *c, weir_str host, weir_time until,
-                             struct weir__stream *s)
+weir_err weir__client_secure(weir_http *http, struct weir__ctx *c, weir_str host,
+                             const char *const *protocols, weir_time until, struct weir__stream *s)
 {
     char text[320];
     weir_buf why;
     weir_buf_init_fixed(&why, text, sizeof text);
-    weir_err err = shake_hands(http, c, host, until, s, &why);
+    weir_err err = shake_hands(http, c, host, protocols, until, s, &why);
     if (err == WEIR_OK)
         return err;
     weir__stream_close(s);

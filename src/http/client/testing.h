@@ -242,7 +242,11 @@ static inline weir_pool_stats conn_stats(weir_http *handle, const struct peer *p
 {
     const weir_http *http = weir__token_must(handle, WEIR__KIND_HTTP, "test", "the client");
     weir_pool_stats stats = {.name = NULL};
+    struct weir__shared_key_stats shared;
     (void)weir__pool_group_key_stats(http->group, weir_str_from(p->base), &stats);
+    if (http->shared != NULL &&
+        weir__shared_pool_key_stats(http->shared, weir_str_from(p->base), &shared))
+        stats.open += shared.open;
     return stats;
 }
 

@@ -1,0 +1,935 @@
+/*
+ * HTTP/2 on the simulation, against a server that is played frame by frame: what is sent, what
+ * comes of each answer, and what does not come of it.
+ */
+#include "http/client/h2_testing.h"
+
+#include <errno.h>
+
+#if WEIR_HTTP2
+
+/* --- what goes through ------------------------------------------------------------------------ */
+
+/* Each request gets what its path asks for. */
+static void answer(struct peer *p, const struct frame *f)
+{
+    uint32_t id = f->id;
+    if (strstr(f->fields, ":path: /empty") != NULL) {
+        PUT_FIELDS(p, id, END_STREAM, ":status", "204");
+    } else if (strstr(f->fields, ":path: /interim") != NULL) {
+        PUT_FIELDS(p, id, 0, ":status", "103", "link", "</a>");
+        PUT_FIELDS(p, id, 0, ":status", "100");
+        put_ok(p, id, "late");
+    } else if (strstr(f->fields, ":path: /trailers") != NULL) {
+        PUT_FIELDS(p, id, 0, ":status", "200", "content-length", "5");
+        put_data(p, id, 0, "he");
+        put_data(p, id, 0, "llo");
+        PUT_FIELDS(p, id, END_STREAM, "x-sum", "7");
+    } else if (strstr(f->fields, ":method: HEAD") != NULL) {
+        PUT_FIELDS(p, id, END_STREAM, ":status", "200", "content-length", "50");
+    } else {
+        PUT_FIELDS(p, id, 0, ":status", "200", "x-test", "yes");
+        put_data(p, id, 0, "hel");
+        peer_wait(p, 2);
+        put_data(p, id, END_STREAM, "lo");
+    }
+}
+
+static void serve_all(struct h2_server *s, struct peer *p)
+{
+    struct frame f;
+    if (!greet(p))
+        return;
+    while (await_of(s, p, HEADERS, &f)) {
+        if (s->arg != NULL)
+            assert_in(f.fields, (const char *)s->arg);
+        answer(p, &f);
+    }
+}
+
+static void asks(weir_ctx *c, weir_http *http, struct h2_server *s)
+{
+    weir_reply *r =
+        weir_http_get(c, http, "/a?b=c", .headers = WEIR_HTTP_HEADERS({"X-Own", WEIR_S("1")}));
+    assert_int_equal(weir_reply_status(r), 200);
+    assert_true(weir_str_eq(weir_reply_header(r, "X-Test"), WEIR_S("yes")));
+    assert_text(r, "hello");
+    r = weir_http_get(c, http, "/empty");
+    assert_int_equal(weir_reply_status(r), 204);
+    assert_text(r, "");
+    assert_text(weir_http_get(c, http, "/interim"), "late");
+    r = weir_http_get(c, http, "/trailers");
+    assert_text(r, "hello");
+    assert_true(weir_str_eq(weir_reply_trailer(r, "X-Sum"), WEIR_S("7")));
+    r = weir_http_head(c, http, "/");
+    assert_true(weir_str_eq(weir_reply_header(r, "content-length"), WEIR_S("50")));
+    assert_text(r, "");
+    r = weir_http_get(c, http, "/pieces");
+    char bytes[8];
+    assert_int_equal(weir_reply_read(r, bytes, 2), 2);
+    assert_int_equal(weir_reply_read(r, bytes + 2, 6), 1);
+    assert_int_equal(weir_reply_read(r, bytes + 3, 5), 2);
+    assert_int_equal(weir_reply_read(r, bytes, 8), 0);
+    assert_int_equal(s->accepted, 1);
+    assert_int_equal(s->requests, 6);
+    assert_int_equal(s->ids[5], 11);
+    assert_int_equal(s->resets, 0);
+}
+
+static void asks_once(weir_ctx *c, weir_http *http, struct h2_server *s)
+{
+    weir_reply *r = weir_http_do(c, http, "GET", "/a?b=c",
+                                 .headers = WEIR_HTTP_HEADERS({"X-Own", WEIR_S("1")}));
+    assert_text(r, "hello");
+    assert_int_equal(s->requests, 1);
+}
+
+static void test_it_asks_and_reads(void **state)
+{
+    (void)state;
+    PLAY_H2(serve_all, asks);
+    PLAY_H2(serve_all, asks_once, .arg = ":method: GET\n:scheme: http\n:authority: 127.0.0.1:");
+    PLAY_H2(serve_all, asks_once, .arg = ":path: /a?b=c\nx-own: 1\nuser-agent: weir/");
+}
+
+/* --- bodies that are sent --------------------------------------------------------------------- */
+
+/* Takes a request's body whole, its windows open, and says how long it was. */
+static void count_bodies(struct h2_server *s, struct peer *p)
+{
+    struct frame f;
+    char text[32];
+    size_t all = 0;
+    if (!greet(p))
+        return;
+    while (await_frame(p, &f)) {
+        note_frame(s, &f);
+        if (f.type != DATA)
+            continue;
+        all += f.len;
+        if (f.len > 0) {
+            put_u32(p, WINDOW_UPDATE, 0, f.len);
+            put_u32(p, WINDOW_UPDATE, f.id, f.len);
+        }
+        if ((f.flags & END_STREAM) == 0)
+            continue;
+        snprintf(text, sizeof text, "%zu", all);
+        put_ok(p, f.id, text);
+        all = 0;
+    }
+}
+
+static char large[300000];
+
+static void sends(weir_ctx *c, weir_http *http, struct h2_server *s)
+{
+    const weir_str body = {large, sizeof large};
+    assert_text(weir_http_do(c, http, "POST", "/", .body = WEIR_S("hello")), "5");
+    assert_text(weir_http_do(c, http, "POST", "/", .body = body), "300000");
+    weir_reply *r = weir_http_begin(c, http, "POST", "/");
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(weir_http_write(r, large, 100), WEIR_OK);
+    assert_int_equal(weir_http_write(r, large, sizeof large), WEIR_OK);
+    assert_int_equal(weir_http_write(r, large, 7), WEIR_OK);
+    assert_int_equal(weir_http_finish(r), WEIR_OK);
+    assert_text(r, "310007");
+    r = weir_http_begin(c, http, "POST", "/");
+    assert_int_equal(weir_http_finish(r), WEIR_OK);
+    assert_text(r, "0");
+    assert_int_equal(s->accepted, 1);
+}
+
+/* The body comes when it was asked for, and not before. */
+static void says_continue(struct h2_server *s, struct peer *p)
+{
+    struct frame f;
+    if (!greet(p) || !await_of(s, p, HEADERS, &f))
+        return;
+    assert_in(f.fields, "expect: 100-continue\n");
+    assert_false(next_of(p, DATA, &f));
+    PUT_FIELDS(p, 1, 0, ":status", "100");
+    assert_true(await_of(s, p, DATA, &f));
+    assert_int_equal(f.len, 5);
+    put_ok(p, 1, "got it");
+    await_end(s, p);
+}
+
+static void expects(weir_ctx *c, weir_http *http, struct h2_server *s)
+{
+    (void)s;
+    assert_text(
+        weir_http_do(c, http, "POST", "/", .body = WEIR_S("hello"), .expect_continue = true),
+        "got it");
+}
+
+/* It answers a part, and wants no more: section 8.1. */
+static void answers_early(struct h2_server *s, struct peer *p)
+{
+    struct frame f;
+    if (!greet(p) || !await_of(s, p, DATA, &f))
+        return;
+    PUT_FIELDS(p, f.id, 0, ":status", "413");
+    put_data(p, f.id, END_STREAM, "too much");
+    put_u32(p, RST_STREAM, f.id, WEIR_H2_NO_ERROR);
+    await_end(s, p);
+}
+
+static void sends_too_much(weir_ctx *c, weir_http *http, struct h2_server *s)
+{
+    const weir_str body = {large, sizeof large};
+    weir_reply *r = weir_http_do(c, http, "POST", "/", .body = body);
+    assert_int_equal(weir_reply_status(r), 413);
+    assert_text(r, "too much");
+    assert_int_equal(s->accepted, 1);
+}
+
+static void streams_too_much(weir_ctx *c, weir_http *http, struct h2_server *s)
+{
+    weir_reply *r = weir_http_begin(c, http, "POST", "/");
+    weir_err err = WEIR_OK;
+    for (int i = 0; i < 10 && err == WEIR_OK; i++)
+        err = weir_http_write(r, large, sizeof large);
+    assert_int_equal(err, WEIR_ECLOSED);
+    assert_int_equal(weir_http_finish(r), WEIR_OK);
+    assert_text(r, "too much");
+    assert_int_equal(s->accepted, 1);
+}
+
+/* Its window stays shut. */
+static void takes_nothing(struct h2_server *s, struct peer *p)
+{
+    if (greet(p))
+        await_end(s, p);
+}
+
+static void is_not_taken(weir_ctx *c, weir_http *http, struct h2_server *s)
+{
+    const weir_str body = {large, sizeof large};
+    weir_reply *r = weir_http_do(c, http, "POST", "/", .body = body);
+    assert_int_equal(weir_reply_err(r), WEIR_ETIMEDOUT);
+    assert_said(c, WEIR_ETIMEDOUT, "the peer took nothing more in time, after 65");
+    assert_int_equal(weir_sleep(c, weir_ms(5)), WEIR_OK);
+    assert_int_equal(s->resets, 1);
+    assert_int_equal(s->code, WEIR_H2_CANCEL);
+    assert_int_equal(s->goaways, 0);
+}
+
+static void test_bodies_are_sent(void **state)
+{
+    (void)state;
+    PLAY_H2(count_bodies, sends);
+    PLAY_H2(says_continue, expects);
+    PLAY_H2(answers_early, sends_too_much);
+    PLAY_H2(answers_early, streams_too_much);
+    PLAY_H2(takes_nothing, is_not_taken);
+}
+
+/* --- what an answer may not be ---------------------------------------------------------------- */
+
+struct row {
+    const char *name;
+    void (*answer)(struct peer *p, uint32_t id);
+    weir_err err;
+    const char *told;
+    bool goes_on; /* the connection */
+};
+
+static void says_nothing(struct peer *p, uint32_t id)
+{
+    (void)p, (void)id;
+}
+
+static void hangs_up(struct peer *p, uint32_t id)
+{
+    (void)id;
+    weir__sim_shutdown(p->num);
+}
+
+#define RESETS(name, its_code)                                                                     \
+    static void name(struct peer *p, uint32_t id)                                                  \
+    {                                                                                              \
+        put_u32(p, RST_STREAM, id, its_code);                                                      \
+    }
+RESETS(resets_no_error, WEIR_H2_NO_ERROR)
+RESETS(resets_protocol, WEIR_H2_PROTOCOL_ERROR)
+RESETS(resets_internal, WEIR_H2_INTERNAL_ERROR)
+RESETS(resets_cancel, WEIR_H2_CANCEL)
+RESETS(resets_refused, WEIR_H2_REFUSED_STREAM)
+RESETS(resets_calm, WEIR_H2_ENHANCE_YOUR_CALM)
+RESETS(resets_http1, WEIR_H2_HTTP_1_1_REQUIRED)
+RESETS(resets_unknown, 0x1234)
+
+/* A head, and what follows it. */
+#define HEADS(name, ...)                                                                           \
+    static void name(struct peer *p, uint32_t id)                                                  \
+    {                                                                                              \
+        PUT_FIELDS(p, id, 0, __VA_ARGS__);                                                         \
+        put_data(p, id, END_STREAM, "hello");                                                      \
+    }
+HEADS(no_status, "x-a", "b")
+HEADS(bad_status, ":status", "20x")
+HEADS(short_status, ":status", "20")
+HEADS(two_statuses, ":status", "200", ":status", "200")
+HEADS(late_status, "x-a", "b", ":status", "200")
+HEADS(requests_path, ":status", "200", ":path", "/")
+HEADS(has_connection, ":status", "200", "connection", "close")
+HEADS(has_coding, ":status", "200", "transfer-encoding", "chunked")
+HEADS(has_te, ":status", "200", "te", "trailers")
+HEADS(has_upper, ":status", "200", "X-Upper", "b")
+HEADS(has_blank, ":status", "200", "x-a", " b")
+HEADS(is_longer, ":status", "200", "content-length", "4")
+HEADS(is_shorter, ":status", "200", "content-length", "6")
+HEADS(has_two_lengths, ":status", "200", "content-length", "5", "content-length", "5")
+HEADS(has_bad_length, ":status", "200", "content-length", "-5")
+HEADS(changes_protocols, ":status", "101")
+HEADS(has_body_at_204, ":status", "204")
+
+static void ends_interim(struct peer *p, uint32_t id)
+{
+    PUT_FIELDS(p, id, END_STREAM, ":status", "103");
+}
+
+static void body_first(struct peer *p, uint32_t id)
+{
+    put_data(p, id, END_STREAM, "hello");
+}
+
+static void body_behind_interim(struct peer *p, uint32_t id)
+{
+    PUT_FIELDS(p, id, 0, ":status", "103");
+    put_data(p, id, 0, "hello");
+}
+
+static void interims(struct peer *p, uint32_t id)
+{
+    for (int i = 0; i < 9; i++)
+        PUT_FIELDS(p, id, 0, ":status", "103");
+}
+
+static void bad_trailers(struct peer *p, uint32_t id)
+{
+    PUT_FIELDS(p, id, 0, ":status", "200");
+    PUT_FIELDS(p, id, END_STREAM, ":status", "200");
+}
+
+static void open_trailers(struct peer *p, uint32_t id)
+{
+    PUT_FIELDS(p, id, 0, ":status", "200");
+    PUT_FIELDS(p, id, 0, "x-a", "b");
+}
+
+static void large_head(struct peer *p, uint32_t id)
+{
+    static char value[3000];
+    memset(value, 'a', sizeof value - 1);
+    const char *f[26] = {":status", "200"};
+    for (size_t i = 1; i < 12; i++) {
+        f[2 * i] = "x-a";
+        f[2 * i + 1] = value;
+    }
+    static unsigned char block[1 << 16];
+    size_t n = pack_fields(p, f, block, sizeof block), at = n < 16384 ? n : 16384;
+    put_frame(p, HEADERS, END_STREAM | (at == n ? END_HEADERS : 0), id, block, at);
+    if (at < n)
+        put_frame(p, CONTINUATION, END_HEADERS, id, block + at, n - at);
+}
+
+static void bomb(struct peer *p, uint32_t id)
+{
+    static char value[2000];
+    memset(value, 'a', sizeof value - 1);
+    const char *f[164] = {":status", "200"};
+    for (size_t i = 1; i < 81; i++) {
+        f[2 * i] = "x-a";
+        f[2 * i + 1] = value;
+    }
+    static unsigned char block[1 << 16];
+    size_t n = pack_fields(p, f, block, sizeof block);
+    assert_true(n < 16384);
+    put_frame(p, HEADERS, END_STREAM | END_HEADERS, id, block, n);
+}
+
+static void breaks_off(struct peer *p, uint32_t id)
+{
+    PUT_FIELDS(p, id, 0, ":status", "200", "content-length", "50");
+    put_data(p, id, 0, "hello");
+    peer_wait(p, 2);
+    put_u32(p, RST_STREAM, id, WEIR_H2_INTERNAL_ERROR);
+}
+
+static void is_cut(struct peer *p, uint32_t id)
+{
+    PUT_FIELDS(p, id, 0, ":status", "200", "content-length", "50");
+    put_data(p, id, 0, "hello");
+    peer_wait(p, 2);
+    weir__sim_shutdown(p->num);
+}
+
+static void stalls(struct peer *p, uint32_t id)
+{
+    PUT_FIELDS(p, id, 0, ":status", "200");
+    put_data(p, id, 0, "hello");
+}
+
+static void pushes(struct peer *p, uint32_t id)
+{
+    static const unsigned char promise[] = {0, 0, 0, 2, 0x88};
+    put_frame(p, PUSH_PROMISE, END_HEADERS, id, promise, sizeof promise);
+}
+
+static void opens_a_stream(struct peer *p, uint32_t id)
+{
+    (void)id;
+    PUT_FIELDS(p, 2, 0, ":status", "200");
+}
+
+static void garbles(struct peer *p, uint32_t id)
+{
+    put_frame(p, HEADERS, END_HEADERS, id, "\xff\xff\xff\xff\xff\xff", 6);
+}
+
+static void lies(struct peer *p, uint32_t id)
+{
+    put_frame_of(p, 1 << 20, DATA, 0, id, "x", 1);
+}
+
+static void overflows(struct peer *p, uint32_t id)
+{
+    (void)id;
+    put_u32(p, WINDOW_UPDATE, 0, 0x7fffffff);
+}
+
+static void goes_badly(struct peer *p, uint32_t id)
+{
+    const unsigned char bytes[8] = {0, 0, 0, (unsigned char)id, 0, 0, 0, WEIR_H2_ENHANCE_YOUR_CALM};
+    put_frame(p, GOAWAY, 0, 0, bytes, 8);
+    weir__sim_shutdown(p->num);
+}
+
+static void floods_pings(struct peer *p, uint32_t id)
+{
+    (void)id;
+    for (int i = 0; i < 1100 && put_frame(p, PING, 0, 0, "12345678", 8); i++)
+        ;
+}
+
+static void floods_settings(struct peer *p, uint32_t id)
+{
+    (void)id;
+    for (int i = 0; i < 300 && put_frame(p, SETTINGS, 0, 0, NULL, 0); i++)
+        ;
+}
+
+static void floods_data(struct peer *p, uint32_t id)
+{
+    PUT_FIELDS(p, id, 0, ":status", "200");
+    for (int i = 0; i < 1100 && put_frame(p, DATA, 0, id, NULL, 0); i++)
+        ;
+}
+
+#define MALFORMED(name, told)                                                                      \
+    {                                                                                              \
+#name, name, WEIR_EPROTO, "a malformed answer: " told, true                                \
+    }
+#define BROKEN(name)                                                                               \
+    {                                                                                              \
+#name, name, WEIR_EPROTO, "the peer broke a rule of HTTP/2's frames", false                \
+    }
+#define FLOODS(name)                                                                               \
+    {                                                                                              \
+#name, name, WEIR_EPROTO, "the peer floods", false                                         \
+    }
+
+static const struct row rows[] = {
+    {"says_nothing", says_nothing, WEIR_ETIMEDOUT, "there was not an answer in time", true},
+    {"hangs_up", hangs_up, WEIR_ECLOSED, "the connection was cut before there was an answer",
+     false},
+    {"no_error", resets_no_error, WEIR_ECLOSED, "the peer reset the stream (NO_ERROR)", true},
+    {"protocol", resets_protocol, WEIR_EPROTO, "(PROTOCOL_ERROR) before there was an answer", true},
+    {"internal", resets_internal, WEIR_ECLOSED, "the stream (INTERNAL_ERROR) before", true},
+    {"cancel", resets_cancel, WEIR_ECLOSED, "(CANCEL)", true},
+    {"refused", resets_refused, WEIR_ECLOSED,
+     "refused it (REFUSED_STREAM) before there was an answer (at the second try)", true},
+    {"calm", resets_calm, WEIR_ECLOSED, "(ENHANCE_YOUR_CALM)", true},
+    {"http1", resets_http1, WEIR_EPROTO, "the peer wants HTTP/1.1", true},
+    {"unknown", resets_unknown, WEIR_ECLOSED, "(unknown code)", true},
+    MALFORMED(no_status, "no :status"),
+    MALFORMED(bad_status, "no :status"),
+    MALFORMED(short_status, "no :status"),
+    MALFORMED(two_statuses, "a pseudo-field twice"),
+    MALFORMED(late_status, "a pseudo-field behind"),
+    MALFORMED(requests_path, "an unknown pseudo-field"),
+    MALFORMED(has_connection, "a field that is about an HTTP/1 connection"),
+    MALFORMED(has_coding, "a field that is about an HTTP/1 connection"),
+    MALFORMED(has_te, "a field that is about an HTTP/1 connection"),
+    MALFORMED(has_upper, "an upper-case letter"),
+    MALFORMED(has_blank, "a character in a field value"),
+    MALFORMED(is_longer, "a body that is longer than its content-length"),
+    MALFORMED(is_shorter, "a body that is shorter than its content-length"),
+    MALFORMED(has_two_lengths, "more than one content-length"),
+    MALFORMED(has_bad_length, "a malformed content-length"),
+    MALFORMED(changes_protocols, "a change of protocols"),
+    MALFORMED(has_body_at_204, "a body where there is none"),
+    MALFORMED(ends_interim, "no :status"),
+    MALFORMED(body_behind_interim, "a body before its head"),
+    MALFORMED(interims, "more than 8 interim answers"),
+    MALFORMED(bad_trailers, "a pseudo-field among the trailers"),
+    MALFORMED(open_trailers, "fields behind the head"),
+    {"large_head", large_head, WEIR_ETOOLARGE, "too large a head: at most 32768 bytes", true},
+    {"bomb", bomb, WEIR_EPROTO, "the peer floods", false},
+    {"breaks_off", breaks_off, WEIR_ECLOSED,
+     "broke off after 5 bytes: the peer reset the stream (INTERNAL_ERROR)", true},
+    {"is_cut", is_cut, WEIR_ECLOSED, "the body broke off after 5 bytes: the connection was cut",
+     false},
+    {"stalls", stalls, WEIR_ETIMEDOUT, "nothing more came in time, after 5 bytes", true},
+    BROKEN(body_first),
+    BROKEN(pushes),
+    BROKEN(opens_a_stream),
+    BROKEN(garbles),
+    BROKEN(lies),
+    BROKEN(overflows),
+    {"goes_badly", goes_badly, WEIR_ECLOSED, "the peer ended the connection (ENHANCE_YOUR_CALM)",
+     false},
+    FLOODS(floods_pings),
+    FLOODS(floods_settings),
+    FLOODS(floods_data),
+};
+
+/* Requests of "/bad" get the row's answer, all others a good one. */
+static void serve_row(struct h2_server *s, struct peer *p)
+{
+    const struct row *row = s->arg;
+    struct frame f;
+    if (!greet(p))
+        return;
+    while (await_of(s, p, HEADERS, &f)) {
+        if (strstr(f.fields, ":path: /bad") != NULL)
+            row->answer(p, f.id);
+        else
+            put_ok(p, f.id, "fine");
+    }
+}
+
+static void fails(weir_ctx *c, weir_http *http, struct h2_server *s)
+{
+    const struct row *row = s->arg;
+    weir_reply *r = weir_http_do(c, http, "POST", "/bad");
+    weir_str body = weir_reply_body(r);
+    if (body.ptr != NULL || weir_reply_err(r) != row->err)
+        fail_msg("%s: %d, status %d", row->name, weir_reply_err(r), weir_reply_status(r));
+    assert_said(c, row->err, row->told);
+    assert_text(weir_http_get(c, http, "/good"), "fine");
+    if (s->accepted != (row->goes_on ? 1 : 2))
+        fail_msg("%s: %d connections", row->name, s->accepted);
+}
+
+static void test_what_an_answer_may_not_be(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        PLAY_H2(serve_row, fails, .arg = &rows[i]);
+}
+
+/* --- cut at every byte ------------------------------------------------------------------------ */
+
+static void serve_cut(struct h2_server *s, struct peer *p)
+{
+    const size_t len = *(const size_t *)s->arg;
+    unsigned char all[512];
+    size_t n = 0;
+    const unsigned char settings[] = {0, 0, 0, SETTINGS, 0, 0, 0, 0, 0};
+    memcpy(all, settings, 9);
+    n = 9;
+    const char *head[] = {":status", "200", "content-length", "5", NULL};
+    size_t block = pack_fields(p, head, all + n + 9, 200);
+    const unsigned char frame_head[] = {0, 0, (unsigned char)block, HEADERS, END_HEADERS, 0, 0,
+                                        0, 1};
+    memcpy(all + n, frame_head, 9);
+    n += 9 + block;
+    memcpy(all + n, "\0\0\2\0\0\0\0\0\1he\0\0\3\0\1\0\0\0\1llo", 23);
+    n += 23;
+    struct frame f;
+    if (!await_preface(p) || !send_bytes(p, all, len < 9 ? len : 9))
+        return;
+    if (len >= 9 && await_of(s, p, HEADERS, &f))
+        send_bytes(p, all + 9, (len < n ? len : n) - 9);
+    if (len >= n)
+        await_end(s, p);
+    peer_wait(p, 1);
+}
+
+static bool was_whole;
+
+static void is_cut_anywhere(weir_ctx *c, weir_http *http, struct h2_server *s)
+{
+    (void)s;
+    weir_reply *r = weir_http_get(c, http, "/");
+    weir_str body = weir_reply_body(r);
+    was_whole = body.ptr != NULL;
+    if (was_whole)
+        assert_text(r, "hello");
+    else
+        assert_true(weir_reply_err(r) == WEIR_ECLOSED || weir_reply_err(r) == -ECONNRESET);
+}
+
+static void test_an_answer_is_cut_at_every_byte(void **state)
+{
+    (void)state;
+    size_t wholes = 0, last = 60;
+    for (size_t len = 0; len <= last; len++) {
+        PLAY_H2(serve_cut, is_cut_anywhere, .arg = &len);
+        wholes += was_whole;
+        assert_true(wholes == 0 || was_whole);
+    }
+    assert_in_range(wholes, 1, 20);
+}
+
+/* --- many on one connection ------------------------------------------------------------------- */
+
+static weir_err ask_often(weir_ctx *c, void *arg)
+{
+    for (int i = 0; i < 50; i++) {
+        WEIR_WITH(request, c) {
+            assert_text(weir_http_get(request, arg, "/x"), "hello");
+        }
+    }
+    return WEIR_OK;
+}
+
+static void serve_at_once(struct h2_server *s, struct peer *p)
+{
+    struct frame f;
+    if (!greet(p))
+        return;
+    while (await_of(s, p, HEADERS, &f))
+        put_ok(p, f.id, "hello");
+}
+
+static void ask_a_thousand(weir_ctx *c, weir_http *http, struct h2_server *s)
+{
+    WEIR_SCOPE(group, c);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(WEIR_GO(group, ask_often, http), WEIR_OK);
+    assert_int_equal(weir_join(group), WEIR_OK);
+    (void)weir_ctx_close(group);
+    assert_int_equal(s->requests, 1000);
+    assert_int_equal(s->accepted, 1);
+    const weir_http *in = weir__token_must(http, WEIR__KIND_HTTP, "test", "the client");
+    assert_int_equal(weir__counter_read(&in->cells[0].opened), 1);
+    assert_int_equal(weir__counter_read(&in->cells[0].reused), 999);
+}
+
+static void test_a_thousand_calls_over_one_connection(void **state)
+{
+    (void)state;
+    PLAY_H2(serve_at_once, ask_a_thousand);
+}
+
+/* --- several at a time ------------------------------------------------------------------------ */
+
+struct call {
+    weir_http *http;
+    const char *path, *text;
+    weir_err err;
+    weir_dur timeout;
+    bool is_done;
+};
+
+static weir_err call(weir_ctx *c, void *arg)
+{
+    struct call *k = arg;
+    weir_reply *r = weir_http_do(c, k->http, "POST", k->path, .timeout = k->timeout);
+    weir_str body = weir_reply_body(r);
+    k->err = weir_reply_err(r);
+    if (k->err == WEIR_OK)
+        assert_true(weir_str_eq(body, weir_str_from(k->text)));
+    k->is_done = true;
+    return WEIR_OK;
+}
+
+/* The first three are there before any is answered; then it goes, and the third was not done. */
+static void goes_after_three(struct h2_server *s, struct peer *p)
+{
+    static const unsigned char goaway[] = {0, 0, 0, 3, 0, 0, 0, 0};
+    struct frame f;
+    if (!greet(p))
+        return;
+    if (s->accepted > 1) {
+        while (await_of(s, p, HEADERS, &f))
+            put_ok(p, f.id, "second");
+        return;
+    }
+    for (int i = 0; i < 3; i++)
+        assert_true(await_of(s, p, HEADERS, &f));
+    put_frame(p, GOAWAY, 0, 0, goaway, sizeof goaway);
+    peer_wait(p, 20);
+    put_ok(p, 1, "first");
+    put_ok(p, 3, "first");
+    await_end(s, p);
+}
+
+static void ask_three(weir_ctx *c, weir_http *http, struct h2_server *s)
+{
+    struct call calls[] = {{http, "/1", "first", 1, {0}, false},
+                           {http, "/2", "first", 1, {0}, false},
+                           {http, "/3", "second", 1, {0}, false}};
+    WEIR_SCOPE(group, c);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(WEIR_GO(group, call, &calls[i]), WEIR_OK);
+    assert_int_equal(weir_join(group), WEIR_OK);
+    (void)weir_ctx_close(group);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(calls[i].err, WEIR_OK);
+    bool is_one = s->arg != NULL;
+    assert_int_equal(s->accepted, is_one ? 1 : 2);
+    assert_int_equal(s->requests, is_one ? 3 : 4); /* one was asked again */
+}
+
+static void test_who_goes_says_what_it_has_not_done(void **state)
+{
+    (void)state;
+    PLAY_H2(goes_after_three, ask_three);
+}
+
+/* Two run; then there is room for one alone, and the third begins when both have ended. */
+static void shrinks(struct h2_server *s, struct peer *p)
+{
+    struct frame f;
+    if (!await_preface(p) || !put_setting(p, 3, 2))
+        return;
+    for (int i = 0; i < 2; i++)
+        assert_true(await_of(s, p, HEADERS, &f));
+    put_setting(p, 3, 1);
+    peer_wait(p, 5);
+    put_ok(p, 1, "first");
+    peer_wait(p, 5);
+    assert_false(next_of(p, HEADERS, &f));
+    put_ok(p, 3, "first");
+    assert_true(await_of(s, p, HEADERS, &f));
+    put_ok(p, f.id, "second");
+    await_end(s, p);
+}
+
+static void test_room_that_shrinks(void **state)
+{
+    (void)state;
+    PLAY_H2(shrinks, ask_three, .max_open = 1, .arg = "one");
+}
+
+/* One is given up, the other goes on: a reset of its stream alone. */
+static void answers_the_second(struct h2_server *s, struct peer *p)
+{
+    struct frame f;
+    if (!greet(p))
+        return;
+    for (int i = 0; i < 2; i++)
+        assert_true(await_of(s, p, HEADERS, &f));
+    assert_true(await_of(s, p, RST_STREAM, &f));
+    assert_int_equal(f.id, 1);
+    assert_int_equal(code_of(&f), WEIR_H2_CANCEL);
+    put_ok(p, 1, "too late");
+    put_ok(p, 3, "first");
+    await_end(s, p);
+}
+
+static void gives_one_up(weir_ctx *c, weir_http *http, struct h2_server *s)
+{
+    struct call calls[] = {{http, "/1", "", 1, weir_ms(100), false},
+                           {http, "/2", "first", 1, {0}, false}};
+    WEIR_SCOPE(group, c);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(WEIR_GO(group, call, &calls[i]), WEIR_OK);
+    assert_int_equal(weir_join(group), WEIR_OK);
+    (void)weir_ctx_close(group);
+    assert_int_equal(calls[0].err, WEIR_ETIMEDOUT);
+    assert_int_equal(calls[1].err, WEIR_OK);
+    assert_int_equal(s->accepted, 1);
+}
+
+static void test_giving_up_ends_one_stream(void **state)
+{
+    (void)state;
+    PLAY_H2(answers_the_second, gives_one_up);
+}
+
+/* A body that nobody reads: it stops at its window, and others go on. */
+static void sends_much(struct h2_server *s, struct peer *p)
+{
+    struct frame f;
+    size_t sent = 0, room = 262144;
+    if (!greet(p) || !await_of(s, p, HEADERS, &f))
+        return;
+    PUT_FIELDS(p, 1, 0, ":status", "200", "content-length", "300000");
+    for (; sent + 16384 <= room; sent += 16384)
+        put_frame(p, DATA, 0, 1, large, 16384);
+    assert_true(await_of(s, p, HEADERS, &f));
+    put_ok(p, 3, "first");
+    while (sent < sizeof large && await_of(s, p, WINDOW_UPDATE, &f)) {
+        if (f.id != 1)
+            continue;
+        put_frame(p, DATA, 0, 1, large, 16384);
+        sent += 16384;
+        put_frame(p, DATA, 0, 1, large, 16384);
+        sent += 16384;
+        put_frame(p, DATA, END_STREAM, 1, large, sizeof large - sent);
+        sent = sizeof large;
+    }
+    await_end(s, p);
+}
+
+static void reads_late(weir_ctx *c, weir_http *http, struct h2_server *s)
+{
+    weir_reply *r = weir_http_get(c, http, "/1");
+    assert_int_equal(weir_sleep(c, weir_ms(100)), WEIR_OK);
+    assert_text(weir_http_get(c, http, "/2"), "first");
+    assert_int_equal(weir_reply_body(r).len, sizeof large);
+    assert_int_equal(s->accepted, 1);
+    assert_int_equal(s->resets, 0);
+}
+
+/* One that is forgotten is reset with its context. */
+static void forgets(weir_ctx *c, weir_http *http, struct h2_server *s)
+{
+    WEIR_WITH(request, c) {
+        assert_int_equal(weir_reply_status(weir_http_get(request, http, "/1")), 200);
+    }
+    assert_text(weir_http_get(c, http, "/2"), "first");
+    assert_int_equal(s->resets, 1);
+    assert_int_equal(s->accepted, 1);
+}
+
+static void test_a_body_that_nobody_reads_stops_itself(void **state)
+{
+    (void)state;
+    PLAY_H2(sends_much, reads_late);
+    PLAY_H2(sends_much, forgets);
+}
+
+/* --- refusals and retries --------------------------------------------------------------------- */
+
+static void refuses_once(struct h2_server *s, struct peer *p)
+{
+    struct frame f;
+    if (!greet(p))
+        return;
+    while (await_of(s, p, HEADERS, &f)) {
+        if (s->requests == 1)
+            put_u32(p, RST_STREAM, f.id, WEIR_H2_REFUSED_STREAM);
+        else
+            put_ok(p, f.id, "done");
+    }
+}
+
+static void is_refused_once(weir_ctx *c, weir_http *http, struct h2_server *s)
+{
+    assert_text(weir_http_do(c, http, "POST", "/", .body = WEIR_S("x")), "done");
+    assert_int_equal(s->requests, 2);
+    assert_int_equal(s->accepted, 1);
+}
+
+static void test_what_was_refused_is_asked_again(void **state)
+{
+    (void)state;
+    PLAY_H2(refuses_once, is_refused_once);
+}
+
+/* --- who is silent, and who speaks something else --------------------------------------------- */
+
+static void is_silent(weir_ctx *c, weir_http *http, struct h2_server *s)
+{
+    for (int i = 0; i < 10; i++) {
+        weir_reply *r = weir_http_get(c, http, "/");
+        assert_int_equal(weir_reply_err(r), WEIR_ETIMEDOUT);
+        weir_error_clear(c);
+    }
+    assert_int_equal(s->accepted, 1);
+    weir_reply *r = weir_http_get(c, http, "/");
+    assert_int_equal(weir_reply_err(r), WEIR_ETIMEDOUT);
+    weir_error_clear(c);
+    assert_int_equal(s->pings, 1);
+    r = weir_http_get(c, http, "/");
+    assert_int_equal(weir_reply_err(r), WEIR_ETIMEDOUT);
+    weir_error_clear(c);
+    assert_int_equal(s->accepted, 2);
+}
+
+static void speaks_http1(struct h2_server *s, struct peer *p)
+{
+    (void)s;
+    send_bytes(p, "HTTP/1.1 400 Bad Request\r\n\r\n", 28);
+    peer_wait(p, 100);
+}
+
+static void is_not_understood(weir_ctx *c, weir_http *http, struct h2_server *s)
+{
+    (void)s;
+    weir_reply *r = weir_http_get(c, http, "/");
+    assert_int_equal(weir_reply_err(r), WEIR_EPROTO);
+    assert_said(c, WEIR_EPROTO, "there is no connection of HTTP/2: the peer broke a rule");
+}
+
+static void says_no_word(struct h2_server *s, struct peer *p)
+{
+    (void)s;
+    peer_wait(p, 1000);
+}
+
+static void waits_for_settings(weir_ctx *c, weir_http *http, struct h2_server *s)
+{
+    weir_time begin = weir_now();
+    (void)s;
+    weir_reply *r = weir_http_get(c, http, "/");
+    assert_int_equal(weir_reply_err(r), WEIR_ETIMEDOUT);
+    assert_said(c, WEIR_ETIMEDOUT, "the peer did not begin to speak it");
+    assert_in_range(weir_time_sub(weir_now(), begin).ns, 499000000, 520000000);
+}
+
+static void test_peers_that_are_none(void **state)
+{
+    (void)state;
+    PLAY_H2(takes_nothing, is_silent);
+    PLAY_H2(speaks_http1, is_not_understood);
+    PLAY_H2(says_no_word, waits_for_settings);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_it_asks_and_reads),
+        cmocka_unit_test(test_bodies_are_sent),
+        cmocka_unit_test(test_what_an_answer_may_not_be),
+        cmocka_unit_test(test_an_answer_is_cut_at_every_byte),
+        cmocka_unit_test(test_a_thousand_calls_over_one_connection),
+        cmocka_unit_test(test_who_goes_says_what_it_has_not_done),
+        cmocka_unit_test(test_room_that_shrinks),
+        cmocka_unit_test(test_giving_up_ends_one_stream),
+        cmocka_unit_test(test_a_body_that_nobody_reads_stops_itself),
+        cmocka_unit_test(test_what_was_refused_is_asked_again),
+        cmocka_unit_test(test_peers_that_are_none),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+#else
+
+static weir_err asks(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    weir_http *http = weir_http_open(c, .base = "http://127.0.0.1:1", .http2 = WEIR_HTTP2_PRIOR);
+    assert_int_equal(weir_http_err(http), WEIR_ENOTBUILT);
+    return WEIR_OK;
+}
+
+static void test_there_is_none(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(asks, NULL), WEIR_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_there_is_none)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+#endif
