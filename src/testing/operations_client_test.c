@@ -21,6 +21,8 @@ struct peer {
     char base[48];
     const char *answer;
     bool closes; /* after each answer */
+    bool is_h2;
+    bool breaks_off; /* of HTTP/2: the answer, behind its first bytes */
 };
 
 struct visit {
@@ -37,16 +39,71 @@ static bool is_whole(const char *bytes, size_t len)
     return len >= tail && memcmp(bytes + len - tail, end, tail) == 0;
 }
 
-static weir_err answer(weir_ctx *c, const struct peer *p, struct weir__fd *fd)
+static weir_err say(weir_ctx *c, struct weir__fd *fd, const char *bytes, size_t len)
 {
-    size_t len = strlen(p->answer);
     for (size_t at = 0; at < len;) {
-        ssize_t n = weir__send(weir__ctx_of(c), fd, p->answer + at, len - at, weir_never());
+        ssize_t n = weir__send(weir__ctx_of(c), fd, bytes + at, len - at, weir_never());
         if (n < 0)
             return (weir_err)n;
         at += (size_t)n;
     }
-    return p->closes ? WEIR_ECLOSED : WEIR_OK;
+    return WEIR_OK;
+}
+
+static weir_err answer(weir_ctx *c, const struct peer *p, struct weir__fd *fd)
+{
+    weir_err err = say(c, fd, p->answer, strlen(p->answer));
+    return err == WEIR_OK && p->closes ? WEIR_ECLOSED : err;
+}
+
+/* The same over HTTP/2: ":status: 200" is the eighth entry of HPACK's table. */
+static weir_err answer_stream(weir_ctx *c, const struct peer *p, struct weir__fd *fd, char id)
+{
+    char frames[] = "\0\0\1\1\4\0\0\0\0\x88\0\0\2\0\0\0\0\0\0he\0\0\3\0\1\0\0\0\0llo";
+    frames[8] = frames[18] = frames[29] = id;
+    weir_err err = say(c, fd, frames, p->breaks_off ? 21 : 33);
+    return err == WEIR_OK && p->closes ? WEIR_ECLOSED : err;
+}
+
+/* Takes the frames that are whole, and answers those that end a request. */
+static weir_err take_frames(weir_ctx *c, const struct peer *p, struct weir__fd *fd,
+                            const char *bytes, size_t len, size_t *taken)
+{
+    enum { DATA, HEADERS, END_STREAM = 1 };
+    weir_err err = WEIR_OK;
+    for (*taken = 0; err == WEIR_OK && len - *taken >= 9;) {
+        const unsigned char *head = (const unsigned char *)bytes + *taken;
+        size_t size = 9 + ((size_t)head[1] << 8 | head[2]);
+        if (len - *taken < size)
+            break;
+        *taken += size;
+        if ((head[3] == DATA || head[3] == HEADERS) && (head[4] & END_STREAM) != 0)
+            err = answer_stream(c, p, fd, (char)head[8]);
+    }
+    return err;
+}
+
+static weir_err serve_h2(weir_ctx *c, const struct peer *p, struct weir__fd *fd)
+{
+    const size_t preface = 24;
+    char bytes[4096];
+    size_t len = 0, taken;
+    bool has_begun = false;
+    weir_err err = say(c, fd, "\0\0\0\4\0\0\0\0\0", 9);
+    while (err == WEIR_OK) {
+        ssize_t n = weir__recv(weir__ctx_of(c), fd, bytes + len, sizeof bytes - len, weir_never());
+        if (n <= 0)
+            return n < 0 ? (weir_err)n : WEIR_ECLOSED;
+        len += (size_t)n;
+        if (!has_begun && len < preface)
+            continue;
+        size_t skipped = has_begun ? 0 : preface;
+        has_begun = true;
+        err = take_frames(c, p, fd, bytes + skipped, len - skipped, &taken);
+        len -= skipped + taken;
+        memmove(bytes, bytes + skipped + taken, len);
+    }
+    return err;
 }
 
 /* A peer that fails resets, so that what it sent never looks whole. */
@@ -61,6 +118,8 @@ static weir_err serve_one(weir_ctx *c, void *arg)
         weir__fd_close(&fd);
         return WEIR_OK;
     }
+    if (v->peer->is_h2)
+        err = serve_h2(c, v->peer, &fd);
     while (err == WEIR_OK) {
         ssize_t n = weir__recv(weir__ctx_of(c), &fd, bytes + len, sizeof bytes - len, weir_never());
         err = n > 0 ? WEIR_OK : n == 0 ? WEIR_ECLOSED : (weir_err)n;
@@ -101,14 +160,15 @@ static weir_err serve(weir_ctx *c, void *arg)
 /* What is done with a client of the peer. */
 struct errand {
     const char *answer;
-    bool closes;
+    bool closes, is_h2, breaks_off;
     weir_err (*run)(weir_ctx *c, weir_http *http);
 };
 
 static weir_err run_errand(weir_ctx *c, void *arg)
 {
     const struct errand *e = arg;
-    struct peer p = {.answer = e->answer, .closes = e->closes};
+    struct peer p = {
+        .answer = e->answer, .closes = e->closes, .is_h2 = e->is_h2, .breaks_off = e->breaks_off};
     int num = weir__sim_listen();
     weir_time begin = weir_now();
     weir_err err = weir__fd_watch(&p.listener, num, NULL);
@@ -123,7 +183,8 @@ static weir_err run_errand(weir_ctx *c, void *arg)
     if (err == WEIR_OK) {
         weir_http *http = weir_http_open(mine, .base = p.base, .pool = {.max_open = 2},
                                          .dial_timeout = weir_sec(1), .answer_timeout = weir_sec(2),
-                                         .idle_timeout = weir_sec(2), .retries_max = 1);
+                                         .idle_timeout = weir_sec(2), .retries_max = 1,
+                                         .http2 = e->is_h2 ? WEIR_HTTP2_PRIOR : WEIR_HTTP2_NEVER);
         err = weir_http_err(http);
         if (err == WEIR_OK)
             err = e->run(mine, http);
@@ -259,9 +320,31 @@ static void requests_to_others_everywhere(void **state)
            .orders = 1);
 }
 
+static const struct errand gets_h2 = {.is_h2 = true, .run = get_twice};
+static const struct errand gets_anew_h2 = {.is_h2 = true, .closes = true, .run = get_twice};
+static const struct errand reads_h2 = {.is_h2 = true, .run = read_pieces};
+static const struct errand uploads_h2 = {.is_h2 = true, .run = upload};
+static const struct errand forgets_h2 = {.is_h2 = true, .breaks_off = true, .run = forget};
+static const struct errand shares_h2 = {.is_h2 = true, .run = get_together};
+
+static void requests_over_http2_everywhere(void **state)
+{
+    (void)state;
+    if (!WEIR_HTTP2)
+        return;
+    ERRAND("get_twice_h2", gets_h2, .waits = 4, .allocations = 10, .calls = 10, .refusals = 1);
+    ERRAND("get_anew_h2", gets_anew_h2, .waits = 5, .allocations = 10, .calls = 10, .refusals = 1);
+    ERRAND("read_pieces_h2", reads_h2, .waits = 3, .allocations = 10, .calls = 10, .refusals = 1);
+    ERRAND("upload_h2", uploads_h2, .waits = 3, .allocations = 10, .calls = 10, .refusals = 1);
+    ERRAND("forget_h2", forgets_h2, .waits = 3, .allocations = 10, .calls = 10, .refusals = 1);
+    ERRAND("get_together_h2", shares_h2, .waits = 6, .allocations = 10, .calls = 10, .refusals = 1,
+           .orders = 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(requests_over_http2_everywhere),
         cmocka_unit_test(requests_to_others_everywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

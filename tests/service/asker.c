@@ -10,6 +10,7 @@ struct asker {
     const char *upstream;
     weir_http *http;
     int64_t answer_ms;
+    bool is_h2;
 };
 WEIR_HANDLE(asker, struct asker);
 
@@ -129,7 +130,8 @@ static weir_err start(weir_ctx *c, void *arg)
     struct asker *k = arg;
     k->http = weir_http_open(
         c, .base = k->upstream, .name = "upstream", .trust_base = k->upstream != NULL,
-        .answer_timeout = weir_ms(k->answer_ms), .idle_timeout = weir_ms(k->answer_ms));
+        .answer_timeout = weir_ms(k->answer_ms), .idle_timeout = weir_ms(k->answer_ms),
+        .http2 = k->is_h2 ? WEIR_HTTP2_PRIOR : WEIR_HTTP2_AGREED);
     return weir_http_err(k->http);
 }
 
@@ -140,6 +142,7 @@ int main(int argc, char **argv)
         {"upstream", "whom it asks", .text = &the_asker.upstream},
         {"answer-ms", "how long it waits for an answer", .number = &the_asker.answer_ms, .min = 1,
          .max = 60000},
+        {"h2", "over HTTP/2, without asking", .toggle = &the_asker.is_h2},
         {0},
     };
     weir_app *app = weir_app_new(argc, argv, .name = "asker", .start = start, .arg = &the_asker,
