@@ -7,7 +7,7 @@
 #include <weir/weir.h>
 
 struct asker {
-    const char *upstream;
+    const char *upstream, *ca;
     weir_http *http;
     int64_t answer_ms;
     bool is_h2;
@@ -128,9 +128,10 @@ static weir_err hop(weir_ctx *c)
 static weir_err start(weir_ctx *c, void *arg)
 {
     struct asker *k = arg;
+    const weir_tls *tls = k->ca != NULL ? weir_tls_new(c, .ca_file = k->ca) : NULL;
     k->http = weir_http_open(
         c, .base = k->upstream, .name = "upstream", .trust_base = k->upstream != NULL,
-        .answer_timeout = weir_ms(k->answer_ms), .idle_timeout = weir_ms(k->answer_ms),
+        .answer_timeout = weir_ms(k->answer_ms), .idle_timeout = weir_ms(k->answer_ms), .tls = tls,
         .http2 = k->is_h2 ? WEIR_HTTP2_PRIOR : WEIR_HTTP2_AGREED);
     return weir_http_err(k->http);
 }
@@ -142,6 +143,7 @@ int main(int argc, char **argv)
         {"upstream", "whom it asks", .text = &the_asker.upstream},
         {"answer-ms", "how long it waits for an answer", .number = &the_asker.answer_ms, .min = 1,
          .max = 60000},
+        {"ca", "whom it trusts", .text = &the_asker.ca},
         {"h2", "over HTTP/2, without asking", .toggle = &the_asker.is_h2},
         {0},
     };
