@@ -104,7 +104,7 @@ ssize_t weir__client_coded_read(weir_reply *r, void *bytes, size_t size,
             return (ssize_t)n; /* an error stays: the next call has it */
         if (rc < 0)
             return fail(r, rc);
-        WEIR_ASSERT(r->kind != WEIR__ANSWER_NONE, "C9: the end of what is packed ends the body");
+        WEIR_ASSERT(r->kind != WEIR__ANSWER_NONE, "C11: the end of what is packed ends the body");
         ssize_t got = raw(r, r->coded->piece, PIECE_BYTES);
         if (got < 0)
             return got;

@@ -231,7 +231,7 @@ static weir_err write_piece(weir_reply *r, const void *bytes, size_t size)
         return WEIR_OK;
     err = await_taken(r, s);
     if (r->stream != NULL)
-        s->tail = (weir_str){NULL, 0}; /* C8 */
+        s->tail = (weir_str){NULL, 0}; /* C9 */
     return err;
 }
 

@@ -6,8 +6,8 @@
  * A stream and its exchange end in either order: the session forgets the one (id 0), the exchange
  * the other; who comes last frees what is kept.
  *
- * C8: memory of a caller is supplied only while the exchange waits for that.
- * C9: what is kept of a stream is in its connection's list until the session has told of its end.
+ * C9: memory of a caller is supplied only while the exchange waits for that.
+ * C10: what is kept of a stream is in its connection's list until the session has told of its end.
  */
 #ifndef WEIR_HTTP_CLIENT_H2_H
 #define WEIR_HTTP_CLIENT_H2_H
@@ -38,7 +38,7 @@ struct weir__client_h2 {
     struct weir__client_scratch *scratch;
     struct weir__h2_session session;
     struct weir__h2_fields_limits limits;
-    struct weir__list streams; /* weir__client_stream.in_conn: C9 */
+    struct weir__list streams; /* weir__client_stream.in_conn: C10 */
     struct weir__list
         openers; /* weir__wait.in_object: who opens it waits for the peer's settings */
     struct weir__timer silence; /* armed while `is_waiting` */
@@ -66,7 +66,7 @@ struct weir__client_stream {
     /* the request */
     char *kept; /* pieces that were copied; allocated, of WEIR__CLIENT_PIECES_MAX */
     uint32_t kept_at, kept_len;
-    weir_str tail;  /* behind those: C8 */
+    weir_str tail;  /* behind those: C9 */
     uint64_t taken; /* bytes of the body that were made into frames */
     uint32_t head_bytes;
     bool is_held;    /* the body, until the peer has said 100 */

@@ -45,7 +45,7 @@ struct weir__client_stream *weir__client_stream_new(struct weir__client_h2 *h)
 /* Neither the session nor an exchange knows of it any more. */
 static void free_stream(struct weir__client_stream *s)
 {
-    WEIR_ASSERT(s->id == 0 && !s->is_wanted, "C9: a stream goes after both of its ends");
+    WEIR_ASSERT(s->id == 0 && !s->is_wanted, "C10: a stream goes after both of its ends");
     weir__list_remove(&s->in_conn);
     weir__h2_fields_fini(&s->fields);
     weir__h2_fields_fini(&s->trailers);
@@ -81,9 +81,9 @@ static void drop_body(struct weir__client_stream *s)
 
 void weir__client_stream_leave(struct weir__client_stream *s)
 {
-    WEIR_ASSERT(weir__list_empty(&s->waiters), "C9: nobody waits for what is left");
+    WEIR_ASSERT(weir__list_empty(&s->waiters), "C10: nobody waits for what is left");
     s->is_wanted = false;
-    s->tail = (weir_str){NULL, 0}; /* C8 */
+    s->tail = (weir_str){NULL, 0}; /* C9 */
     s->kept_at = s->kept_len = 0;
     drop_body(s);
     if (s->id == 0)
@@ -379,7 +379,7 @@ static void take(struct weir__h2_session *session, void *of, char *to, size_t n)
     if (s->kept_at == s->kept_len)
         s->kept_at = s->kept_len = 0;
     size_t second = move(to + first, s->tail.ptr, s->tail.len, n - first);
-    WEIR_ASSERT(first + second == n, "C8: what was supplied is there");
+    WEIR_ASSERT(first + second == n, "C9: what was supplied is there");
     if (second > 0)
         s->tail = (weir_str){s->tail.ptr + second, s->tail.len - second};
     s->taken += n;
