@@ -55,6 +55,9 @@ NGINX_PASSES = """
             proxy_pass http://behind;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
         }}
     }}
 """
@@ -65,6 +68,7 @@ global
     nbthread 1
 defaults
     mode http
+    option forwardfor
     timeout connect 5s
     timeout client 1h
     timeout server 1h
