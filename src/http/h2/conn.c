@@ -213,6 +213,8 @@ static void receive(struct weir__h2 *h)
         weir__h2_over(h);
         return;
     }
+    if (h->running == 0 && !h->is_over && weir__h2_session_end_turn(&h->session))
+        return; /* all is answered: it leaves before the next connection takes buffers of its own */
     if (!h->is_over)
         weir__h2_watch(h);
     weir__h2_settle(h);

@@ -449,6 +449,15 @@ static void on_turn_end(struct weir__turn_end *t)
     s->ops->flushed(s, weir__h2_session_flush(s));
 }
 
+bool weir__h2_session_end_turn(struct weir__h2_session *s)
+{
+    if (weir__list_empty(&s->turn.in_turn))
+        return false;
+    weir__turn_end_forget(&s->turn);
+    on_turn_end(&s->turn);
+    return true;
+}
+
 void weir__h2_session_on_room(struct weir__h2_session *s)
 {
     if (weir__h2_session_has_rest(s))
