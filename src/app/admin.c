@@ -12,6 +12,7 @@
 #include "http/client/client.h"
 #include "net/pool.h"
 #include "net/resolve.h"
+#include "net/tls.h"
 #include "obs/fibers.h"
 #include "obs/foreign.h"
 #include "obs/metrics.h"
@@ -154,6 +155,7 @@ static void add_metrics(weir_app *app)
     weir__runtime_metrics(app->rt, &app->metrics);
     weir__pool_metrics(&app->metrics);
     weir__resolve_metrics(&app->metrics);
+    weir__tls_metrics(&app->metrics); /* of both ends: clients have it without a server */
     weir__sqlite_metrics(&app->metrics);
     weir__client_metrics(&app->metrics);
     weir__foreign_metrics(&app->foreign, &app->metrics);

@@ -163,7 +163,6 @@ weir_err weir__app_tls_listen(weir_app *app, char *message, size_t size)
         err = open_listener(app, message, size);
     if (err < 0)
         return err;
-    weir__tls_metrics(&app->metrics);
     if (is_dev(app))
         fprintf(stderr,
                 "%s: a certificate for development; to trust it: curl --cacert %s, or add that "
