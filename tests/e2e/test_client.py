@@ -1,15 +1,21 @@
 """The HTTP client against real peers: Python's servers, nginx, and sockets that misbehave."""
 import concurrent.futures
+import email
+import email.policy
+import gzip
 import http.server
+import json
 import pathlib
 import shutil
 import socket
 import subprocess
 import threading
 import time
+import zlib
 
 import pytest
-from conftest import PATIENCE
+from conftest import PATIENCE, run
+from test_tls import certify
 
 BODY = bytes(range(256)) * 4000
 
@@ -48,8 +54,33 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.rfile.readline()
         return data
 
+    def packed(self):
+        """All of BODY, in the coding that was asked for first."""
+        asked = self.headers.get("Accept-Encoding", "").split(", ")[0]
+        pack = {"gzip": gzip.compress, "deflate": zlib.compress}.get(asked, bytes)
+        self.answer(pack(BODY), **({"Content_Encoding": asked} if asked else {}))
+
+    def lead(self):
+        """/lead/N leads to itself with one fewer, and counts in a cookie; /lead/0 tells of it."""
+        left = int(self.path.rsplit("/", 1)[1])
+        if left == 0:
+            return self.answer(self.headers.get("Cookie", "").encode())
+        return self.answer(b"", 302, Location=f"{left - 1}", Set_Cookie=f"left={left}; Path=/lead")
+
     def do_GET(self):
-        if self.path == "/big":
+        if self.path == "/packed":
+            self.packed()
+        elif self.path.startswith("/lead/"):
+            self.lead()
+        elif self.path == "/busy-at-first":
+            self.server.asked += 1
+            self.answer(b"well", 503 if self.server.asked == 1 else 200)
+        elif self.path == "/slow-at-first":
+            self.server.asked += 1
+            if self.server.asked == 1:
+                self.server.slow.wait(PATIENCE)
+            self.answer(b"well")
+        elif self.path == "/big":
             self.answer(BODY)
         elif self.path == "/chunks":
             self.chunks()
@@ -62,12 +93,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.body()
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        if self.path == "/form":
+            head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
+            parts = email.message_from_bytes(head + body, policy=email.policy.HTTP).iter_parts()
+            told = [(p.get_param("name", header="content-disposition"), p.get_filename(),
+                     p.get_payload(decode=True).decode()) for p in parts]
+            return self.answer(json.dumps(told).encode())
         self.answer(body if self.path == "/echo" else b"%d" % len(body))
 
 
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
-    connections = 0
+    connections = asked = 0
+    slow = None
 
     def get_request(self):
         self.connections += 1
@@ -143,6 +183,44 @@ def test_each_hop_has_less_time(services):
     left = [int(ms) for ms in first.get("/hop").text.split()]
     assert len(left) == 3 and left[2] == 300
     assert left[0] <= left[1] - 20 <= left[2] - 40
+
+
+def test_packed_bodies_are_read(services, server):
+    ours = asker(services, at(server))
+    assert ours.get("/count?to=/packed").json["bytes"] == len(BODY)
+    assert ours.get("/get?to=/packed").json["bytes"] == len(BODY)
+    assert ours.post("/packed?to=/echo", b"text " * 1000).json["body"] == "text " * 1000
+
+
+def test_redirections_are_followed_with_cookies(services, server):
+    ours = asker(services, at(server))
+    told = ours.get("/get?to=/lead/3").json
+    assert (told["status"], told["body"]) == (200, "left=1")
+    assert "more than 10 redirections" in ours.get("/get?to=/lead/11").json["message"]
+
+
+def test_what_is_busy_is_asked_again(services, server):
+    ours = asker(services, at(server), "--retries=2")
+    told = ours.get("/get?to=/busy-at-first").json
+    assert (told["status"], told["body"]) == (200, "well")
+    assert server.asked == 2 and ours.metric("weir_client_retries_total", client="upstream") == 1
+
+
+def test_what_is_slow_is_asked_beside(services, server):
+    server.slow = threading.Event()
+    try:
+        ours = asker(services, at(server), "--hedge-ms=20", f"--answer-ms={PATIENCE * 1000}")
+        assert ours.get("/get?to=/slow-at-first").json["body"] == "well"
+        assert server.asked == 2
+        ours.wait_metric("weir_pool_in_use", lambda n: n == 0)
+    finally:
+        server.slow.set()
+
+
+def test_a_form_is_read_by_python(services, server):
+    ours = asker(services, at(server))
+    told = json.loads(ours.post("/form?to=/form", b"bytes\nof it" * 5000).json["body"])
+    assert told == [["line", None, "pén"], ["file", "a %22b%22.bin", "bytes\nof it" * 5000]]
 
 
 class Peer:
@@ -224,18 +302,45 @@ http {{
     keepalive_requests 10;
     types {{ text/plain txt; }}
     server {{ listen unix:{folder}/nginx.sock; root {folder}/files; }}
+    {more}
 }}
+"""
+
+
+NGINX_TLS = """
+    server {{
+        listen 127.0.0.1:{port} ssl; root {folder}/files;
+        ssl_certificate {folder}/it.pem; ssl_certificate_key {folder}/it.key; ssl_session_cache shared:it:1m;
+        gzip on; gzip_types text/plain; gzip_min_length 20; gzip_http_version 1.0; gzip_proxied any;
+    }}
 """
 
 
 @pytest.fixture
 def nginx(tmp_path):
+    yield from run_nginx(tmp_path, "")
+
+
+@pytest.fixture
+def nginx_tls(tmp_path):
+    """Its port, and a folder with its authority, ca.pem."""
+    if "made without TLS" in run("hello", "--tls=dev", "--listen=nowhere")[1]:
+        pytest.skip("a build without TLS")
+    certify(tmp_path, "ca")
+    certify(tmp_path, "it", by="ca")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    for sock in run_nginx(tmp_path, NGINX_TLS.format(folder=tmp_path, port=port)):
+        yield port, sock.parent
+
+
+def run_nginx(tmp_path, more):
     program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin")
     assert program, "nginx is not installed: tools/install-packages test installs it"
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "big.txt").write_bytes(BODY)
     (tmp_path / "files" / "small.txt").write_bytes(b"hello")
-    (tmp_path / "nginx.conf").write_text(NGINX.format(folder=tmp_path))
+    (tmp_path / "nginx.conf").write_text(NGINX.format(folder=tmp_path, more=more))
     process = subprocess.Popen([program, "-e", "stderr", "-c", str(tmp_path / "nginx.conf")],
                                stderr=subprocess.DEVNULL)
     end = time.monotonic() + PATIENCE
@@ -256,3 +361,76 @@ def test_nginx_by_a_local_socket(services, nginx):
     assert ours.get("/get?to=/none.txt").json["status"] == 404
     assert ours.metric("weir_client_connections_total", state="opened") <= 12
     assert ours.metric("weir_client_requests_total", outcome="2xx") == 101
+
+
+def test_nginx_by_https(services, nginx_tls):
+    """Packed by nginx, over TLS that is verified; sessions go on when it ends a connection."""
+    port, folder = nginx_tls
+    ours = asker(services, f"https://localhost:{port}", f"--ca={folder}/ca.pem")
+    (folder / "files" / "words.txt").write_text("some words " * 20000)
+    for _ in range(25):
+        told = ours.get("/get?to=/words.txt").json
+        assert (told["status"], told["body"]) == (200, "some words " * 20000), told["message"]
+    assert ours.get("/count?to=/big.txt").json["bytes"] == len(BODY)
+    assert ours.metric("weir_client_connections_total", state="opened") >= 3
+    assert ours.metric("weir_tls_handshakes_total", side="client", kind="resumed") >= 1
+
+
+def test_a_certificate_is_refused_with_its_name(services, nginx_tls):
+    port, folder = nginx_tls
+    stranger = asker(services, f"https://localhost:{port}")
+    told = stranger.get("/get?to=/small.txt").json["message"]
+    assert told.startswith(f"GET https://localhost:{port}/small.txt: there is no connection: TLS: ")
+    assert "the certificate is refused" in told
+    named = asker(services, f"https://127.0.0.1:{port}", f"--ca={folder}/ca.pem")
+    assert "mismatch" in named.get("/get?to=/small.txt").json["message"]
+
+
+class Proxy:
+    """CONNECT, for one host at a time, as far as that takes."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.asked = []
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def pump(self, a, b):
+        try:
+            while data := a.recv(65536):
+                b.sendall(data)
+            b.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def serve(self):
+        while True:
+            try:
+                one, _ = self.listener.accept()
+            except OSError:
+                return
+            line = one.recv(65536).split(b"\r\n")[0].decode()
+            self.asked.append(line)
+            host, port = line.split()[1].rsplit(":", 1)
+            other = socket.create_connection((host, int(port)))
+            one.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            for a, b in ((one, other), (other, one)):
+                threading.Thread(target=self.pump, args=(a, b), daemon=True).start()
+
+    def stop(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join(timeout=PATIENCE)
+
+
+def test_https_goes_through_a_proxy(services, nginx_tls):
+    port, folder = nginx_tls
+    proxy = Proxy()
+    try:
+        ours = asker(services, f"https://localhost:{port}", f"--ca={folder}/ca.pem",
+                     f"--proxy=http://127.0.0.1:{proxy.listener.getsockname()[1]}")
+        for _ in range(3):
+            assert ours.get("/get?to=/small.txt").json["body"] == "hello"
+        assert proxy.asked == [f"CONNECT localhost:{port} HTTP/1.1"]
+    finally:
+        proxy.stop()

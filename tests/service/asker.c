@@ -9,7 +9,8 @@
 struct asker {
     const char *upstream, *ca;
     weir_http *http;
-    int64_t answer_ms;
+    const char *proxy;
+    int64_t answer_ms, hedge_ms, retries;
     bool is_h2;
 };
 WEIR_HANDLE(asker, struct asker);
@@ -53,9 +54,37 @@ static const char *target(weir_ctx *c)
 /* GET /get?to=/path: the body whole. */
 static weir_err get(weir_ctx *c)
 {
-    weir_reply *r = weir_http_get(c, asker(c)->http, target(c));
+    weir_reply *r =
+        weir_http_get(c, asker(c)->http, target(c), .hedge_after = weir_ms(asker(c)->hedge_ms));
     weir_str body = weir_reply_body(r);
     return tell(c, r, body, body.len);
+}
+
+/* POST /form?to=/path: what was posted, from a file, and a line beside it, as a form. */
+static weir_err form(weir_ctx *c)
+{
+    weir_file *f = weir_file_temp(c);
+    weir_str body;
+    if (weir_body(c, 1 << 20, &body) < 0 || weir_file_write(c, f, body.ptr, body.len) < 0)
+        return weir_fail_last(c, 500);
+    weir_reply *r = weir_http_do(
+        c, asker(c)->http, "POST", target(c),
+        .parts = WEIR_HTTP_PARTS({.name = "line", .body = WEIR_S("pén")},
+                                 {.name = "file", .file = f, .filename = "a \"b\".bin"}));
+    weir_str answer = weir_reply_body(r);
+    return tell(c, r, answer, answer.len);
+}
+
+/* POST /packed?to=/path: what was posted, packed. */
+static weir_err packed(weir_ctx *c)
+{
+    weir_str body;
+    if (weir_body(c, 1 << 20, &body) < 0)
+        return weir_fail_last(c, 400);
+    weir_reply *r = weir_http_do(c, asker(c)->http, "POST", target(c), .body = body,
+                                 .type = "text/plain", .pack = "gzip");
+    weir_str answer = weir_reply_body(r);
+    return tell(c, r, answer, answer.len);
 }
 
 /* GET /count?to=/path: the body by pieces, which are counted. */
@@ -130,8 +159,9 @@ static weir_err start(weir_ctx *c, void *arg)
     struct asker *k = arg;
     const weir_tls *tls = k->ca != NULL ? weir_tls_new(c, .ca_file = k->ca) : NULL;
     k->http = weir_http_open(
-        c, .base = k->upstream, .name = "upstream", .trust_base = k->upstream != NULL,
-        .answer_timeout = weir_ms(k->answer_ms), .idle_timeout = weir_ms(k->answer_ms), .tls = tls,
+        c, .base = k->upstream, .name = "upstream", .trust_base = k->upstream != NULL, .tls = tls,
+        .proxy = k->proxy, .cookies = true, .retries_max = (uint32_t)k->retries,
+        .answer_timeout = weir_ms(k->answer_ms), .idle_timeout = weir_ms(k->answer_ms),
         .http2 = k->is_h2 ? WEIR_HTTP2_PRIOR : WEIR_HTTP2_AGREED);
     return weir_http_err(k->http);
 }
@@ -143,7 +173,11 @@ int main(int argc, char **argv)
         {"upstream", "whom it asks", .text = &the_asker.upstream},
         {"answer-ms", "how long it waits for an answer", .number = &the_asker.answer_ms, .min = 1,
          .max = 60000},
+        {"hedge-ms", "after how long it asks once more; 0: never", .number = &the_asker.hedge_ms,
+         .max = 60000},
+        {"retries", "how often it tries again", .number = &the_asker.retries, .max = 10},
         {"ca", "whom it trusts", .text = &the_asker.ca},
+        {"proxy", "through whom it asks", .text = &the_asker.proxy},
         {"h2", "over HTTP/2, without asking", .toggle = &the_asker.is_h2},
         {0},
     };
@@ -156,5 +190,7 @@ int main(int argc, char **argv)
     weir_get(app, "/hop", hop);
     weir_post(app, "/item", post_item);
     weir_post(app, "/upload", upload);
+    weir_post(app, "/form", form);
+    weir_post(app, "/packed", packed);
     return weir_app_run(app);
 }

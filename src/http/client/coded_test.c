@@ -277,9 +277,9 @@ static uint64_t fails_nth;
 static void survives(weir_ctx *c, weir_http *http, struct peer *p)
 {
     WEIR_SCOPE(inner, c);
-    weir_reply *r = weir_http_get(inner, http, "/");
+    assert_int_equal(weir_reply_err(weir_http_get(inner, http, "/")), WEIR_OK);
     weir__alloc_fail_nth(fails_nth);
-    r = weir_http_get(inner, http, "/");
+    weir_reply *r = weir_http_get(inner, http, "/");
     weir_str body = weir_reply_body(r);
     weir__alloc_fail_nth(0);
     assert_int_equal(body.ptr == NULL, weir_reply_err(r) < 0);

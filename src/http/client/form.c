@@ -90,7 +90,7 @@ weir_err weir__client_form_new(weir_reply *r)
 {
     const weir_http_call_options *o = r->call;
     size_t count = 0;
-    while (o->parts[count].name != NULL && count <= PARTS_MAX)
+    while (count <= PARTS_MAX && o->parts[count].name != NULL)
         count++;
     if (count > PARTS_MAX)
         return weir__client_fail(r, WEIR_EINVALID, "more than %d parts", PARTS_MAX);
