@@ -81,6 +81,7 @@ static weir_err submit(weir_reply *r, struct weir__client_h2 *h, struct weir__cl
     if (id < 0)
         return id;
     s->id = id;
+    h->open++;
     weir__client_h2_expect(h);
     return WEIR_OK;
 }
@@ -193,7 +194,8 @@ static weir_err begin(weir_reply *r)
         err = await_continue(r, s);
     if (err == WEIR_OK)
         err = await_taken(r, s);
-    if (err != WEIR_OK && r->stream != NULL && is_answered_early(s))
+    bool is_told = err == WEIR_ECLOSED || err == WEIR_ETIMEDOUT;
+    if (is_told && r->stream != NULL && is_answered_early(s))
         err = WEIR_OK; /* which read_head tells */
     r->is_sent = err == WEIR_OK && !r->is_streamed;
     return err;

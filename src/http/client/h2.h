@@ -43,6 +43,7 @@ struct weir__client_h2 {
         openers; /* weir__wait.in_object: who opens it waits for the peer's settings */
     struct weir__timer silence; /* armed while `is_waiting` */
     weir_time heard;            /* when something came last, or was asked after all was answered */
+    uint32_t open;              /* of the streams, those that are not over */
     size_t unread;              /* bytes of bodies that wait for their readers */
     size_t owed;                /* of those for which the connection's window is still shut */
     uint32_t room;              /* that the carrier has been told of */

@@ -136,7 +136,7 @@ static void note_heard(struct weir__client_h2 *h)
 {
     h->heard = weir__self->now;
     h->is_pinged = false;
-    h->is_waiting = !weir__list_empty(&h->streams);
+    h->is_waiting = h->open > 0;
 }
 
 /* --- what comes ------------------------------------------------------------------------------- */

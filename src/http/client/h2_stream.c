@@ -103,6 +103,7 @@ static void fail(struct weir__client_stream *s, weir_err err, const char *why)
 /* It ended before all had come. */
 static void over(struct weir__client_stream *s)
 {
+    s->h2->open -= s->id != 0;
     s->id = 0;
     if (!s->is_wanted)
         free_stream(s);

@@ -685,10 +685,57 @@ static void ask_three(weir_ctx *c, weir_http *http, struct h2_server *s)
     assert_int_equal(s->requests, is_one ? 3 : 4); /* one was asked again */
 }
 
+/* It goes when it has answered: the next one goes elsewhere, and nothing is asked twice. */
+static void goes_after_one(struct h2_server *s, struct peer *p)
+{
+    static const unsigned char goaway[] = {0, 0, 0, 1, 0, 0, 0, 0};
+    struct frame f;
+    if (!greet(p) || !await_of(s, p, HEADERS, &f))
+        return;
+    put_ok(p, f.id, "done");
+    put_frame(p, GOAWAY, 0, 0, goaway, sizeof goaway);
+    await_end(s, p);
+}
+
+static void ask_one_by_one(weir_ctx *c, weir_http *http, struct h2_server *s)
+{
+    for (int i = 1; i <= 3; i++) {
+        assert_text(weir_http_do(c, http, "POST", "/", .body = WEIR_S("x")), "done");
+        assert_int_equal(s->accepted, i);
+        assert_int_equal(s->requests, i);
+        assert_int_equal(weir_sleep(c, weir_ms(10)), WEIR_OK);
+    }
+}
+
+/* A long wait for an answer is no silence while the peer answers a PING. */
+static void takes_its_time(struct h2_server *s, struct peer *p)
+{
+    struct frame f;
+    if (!greet(p) || !await_of(s, p, HEADERS, &f))
+        return;
+    PUT_FIELDS(p, f.id, 0, ":status", "200");
+    for (int i = 0; i < 3 && await_of(s, p, PING, &f); i++)
+        put_frame(p, PING, ACK, 0, f.payload, 8);
+    put_data(p, 1, END_STREAM, "done");
+    await_end(s, p);
+}
+
+static void waits_long(weir_ctx *c, weir_http *http, struct h2_server *s)
+{
+    char bytes[8];
+    weir_reply *r = weir_http_get(c, http, "/");
+    assert_int_equal(weir_sleep(c, weir_sec(31)), WEIR_OK);
+    assert_int_equal(weir_reply_read(r, bytes, sizeof bytes), 4);
+    assert_int_equal(weir_sleep(c, weir_sec(31)), WEIR_OK); /* nothing is due */
+    assert_int_equal(s->pings, 3);
+    assert_int_equal(s->accepted, 1);
+}
+
 static void test_who_goes_says_what_it_has_not_done(void **state)
 {
     (void)state;
     PLAY_H2(goes_after_three, ask_three);
+    PLAY_H2(goes_after_one, ask_one_by_one);
 }
 
 /* Two run; then there is room for one alone, and the third begins when both have ended. */
@@ -888,6 +935,7 @@ static void test_peers_that_are_none(void **state)
 {
     (void)state;
     PLAY_H2(takes_nothing, is_silent);
+    PLAY_H2(takes_its_time, waits_long);
     PLAY_H2(speaks_http1, is_not_understood);
     PLAY_H2(says_no_word, waits_for_settings);
 }

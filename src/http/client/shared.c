@@ -1,10 +1,10 @@
 /*
- * Connections that may carry several exchanges: HTTP/2 where the peer agrees, or where that is known
- * before. One that speaks HTTP/1.1 after all has room for one exchange, so what a peer agrees to
- * need not be known before it is dialled.
+ * Connections that may carry several exchanges: HTTP/2 where the peer agrees, or where that is
+ * known before. One that speaks HTTP/1.1 after all has room for one exchange, so what a peer agrees
+ * to need not be known before it is dialled.
  *
- * Such a connection is its worker's (P10 in net). Owns the connections; one whose carrier ends under
- * exchanges stays until the last of them has let go of it. Context: fibers.
+ * Such a connection is its worker's (P10 in net). Owns the connections; one whose carrier ends
+ * under exchanges stays until the last of them has let go of it. Context: fibers.
  */
 #include "http/client/h2.h"
 
