@@ -47,6 +47,9 @@ static weir_err checks(weir_ctx *c, void *arg)
            parts);
     static const char *const lonely[] = {"trust_base without a base", NULL};
     refuse(c, weir_http_open(c, .trust_base = true), lonely);
+    static const char *const version[] = {"http2 is 7; allowed: WEIR_HTTP2_AGREED, _NEVER, _PRIOR",
+                                          NULL};
+    refuse(c, weir_http_open(c, .http2 = (weir_http2)7), version);
     weir_http *secure = weir_http_open(c, .base = "https://10.0.0.5");
     assert_int_equal(weir_http_err(secure), WEIR_TLS ? WEIR_OK : WEIR_ENOTBUILT);
     return WEIR_OK;

@@ -69,11 +69,23 @@ static void asks(weir_ctx *c, struct peer *p, const weir_tls *tls)
     assert_int_equal(conn_stats(http, p).open, 1);
 }
 
+/* Nothing is offered but HTTP/1.1, and its connections are the exclusive pool's. */
+static void never_by_http2(weir_ctx *c, struct peer *p, const weir_tls *tls)
+{
+    weir_http *http = weir_http_open(c, .base = p->base, .tls = tls, .http2 = WEIR_HTTP2_NEVER);
+    assert_body(weir_http_get(c, http, "/a"), "hi");
+    assert_body(weir_http_get(c, http, "/b"), "hi");
+    assert_int_equal(p->accepted, 1);
+    const weir_http *in = weir__token_must(http, WEIR__KIND_HTTP, "test", "the client");
+    assert_null(in->shared);
+}
+
 static void test_https_is_spoken(void **state)
 {
     (void)state;
     PLAY_TLS(USUAL, asks, {.answer = OK(2, "hi")});
     PLAY_TLS(SPEAKS(only_h1), asks, {.answer = OK(2, "hi")});
+    PLAY_TLS(USUAL, never_by_http2, {.answer = OK(2, "hi")});
     PLAY_TLS(SPEAKS(only_h1), asks, {.answer = OK(2, "hi"), .in_bytes = true});
 }
 
