@@ -302,7 +302,7 @@ weir_err weir__client_secure(weir_http *http, struct weir__ctx *c, weir_str host
 /* secure.c: the version of HTTP that is spoken on a connection that stands. */
 const struct weir__client_transport *weir__client_transport_of(const struct weir__stream *s);
 
-/* hosts.c: a connection to `key`, ready for the first request. `protocols`: for ALPN, best first. */
+/* hosts.c: a connection to `key`, ready for a request. `protocols`: for ALPN, best first. */
 weir_err weir__client_dial(weir_http *http, struct weir__ctx *c, weir_str key,
                            const char *const *protocols, weir_time until, struct weir__stream *s);
 extern const char *const weir__client_only_http1[];
