@@ -6,8 +6,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/assert.h"
+
 bool weir__addresses_add(struct weir__addresses *a, int family, const void *ip)
 {
+    WEIR_ASSERT(family == AF_INET || family == AF_INET6, "E1: an address is IPv4 or IPv6");
+    WEIR_ASSERT(a->count <= WEIR__ADDRESSES_MAX, "N5: a name has as many as there is room for");
     if (a->count == WEIR__ADDRESSES_MAX)
         return false;
     struct weir__endpoint *e = &a->list[a->count++];
@@ -39,6 +43,7 @@ bool weir__name_is_good(weir_str name)
         if (is_dot ? label == 0 : !is_of_label(name.ptr[i]) || label == 63)
             return false;
         label = is_dot ? 0 : label + 1;
+        WEIR_ASSERT(label <= 63, "N3: a label has at most 63 bytes");
     }
     return label > 0;
 }
@@ -57,6 +62,7 @@ bool weir__name_is_localhost(weir_str name)
     if (name.len <= suffix.len)
         return weir__name_eq(name, suffix);
     size_t begin = name.len - suffix.len;
+    WEIR_ASSERT(begin > 0, "N3: what stands before the suffix is of the name");
     return name.ptr[begin - 1] == '.' &&
            weir__name_eq((weir_str){name.ptr + begin, suffix.len}, suffix);
 }

@@ -27,6 +27,8 @@
  */
 static weir_err connect_local(struct weir__ctx *c, struct weir__op *op, weir_time until)
 {
+    WEIR_ASSERT(op->kind == WEIR__OP_CONNECT && op->fd->num >= 0,
+                "D4: what is connected is a socket");
     struct weir__worker *w = weir__self;
     for (;;) {
         if (weir__poller_submit(&w->poller, op))
@@ -42,6 +44,7 @@ static weir_err connect_local(struct weir__ctx *c, struct weir__op *op, weir_tim
 weir_err weir__dial_address(struct weir__ctx *c, const struct sockaddr_storage *addr, socklen_t len,
                             weir_time until, struct weir__stream *out)
 {
+    WEIR_ASSERT(len > 0 && len <= sizeof *addr, "E2: an address fits where it is kept");
     *out = (struct weir__stream){.fd = {.num = -1}};
     weir_err err = weir__ctx_check(c);
     if (err < 0)
@@ -58,6 +61,8 @@ weir_err weir__dial_address(struct weir__ctx *c, const struct sockaddr_storage *
                                          : (weir_err)weir__io(c, &op, until);
     if (err < 0)
         weir__stream_close(out);
+    WEIR_ASSERT(weir__stream_is_open(out) == (err == WEIR_OK),
+                "D4: a connection stands, or there is an error");
     return err;
 }
 
@@ -71,6 +76,7 @@ static weir_err dial_endpoint(struct weir__ctx *c, const struct weir__dial *d,
 {
     struct sockaddr_storage addr;
     struct weir__endpoint e = *at;
+    WEIR_ASSERT(d->port != 0, "D4: nobody listens on port 0");
     e.port = d->port;
     socklen_t len = weir__endpoint_to_kernel(&e, &addr);
     weir_time until = d->until;
@@ -121,6 +127,7 @@ static const struct weir__wait_type wait_type = {
 static void tell(struct race *r)
 {
     struct weir__wait *w = r->waiter;
+    WEIR_ASSERT(r->running < r->started, "D3: what has ended runs no more");
     r->has_news = true;
     r->waiter = NULL;
     if (w != NULL)
@@ -137,6 +144,7 @@ static weir_err await_news(struct weir__ctx *c, struct race *r, weir_time until)
     }
     struct weir__wait w;
     weir__wait_init(&w, &wait_type, c, NULL, r);
+    WEIR_ASSERT(r->waiter == NULL, "D3: one fiber waits for a race");
     r->waiter = &w;
     err = weir__park(&w, until);
     r->waiter = NULL;
@@ -148,11 +156,14 @@ static weir_err try_one(weir_ctx *c, void *arg)
 {
     struct attempt *a = arg;
     struct race *r = a->race;
+    WEIR_ASSERT(!a->has_ended && r->running > 0, "D3: an attempt that runs is counted");
     a->err = dial_endpoint(weir__ctx_of(c), r->dial, a->at, &a->stream);
     if (a->err == WEIR_OK && r->winner == NULL)
         r->winner = a;
     else
         weir__stream_close(&a->stream); /* D2 */
+    WEIR_ASSERT((r->winner == a) == weir__stream_is_open(&a->stream),
+                "D2: who has won keeps its connection, all others close");
     a->has_ended = true;
     r->running--;
     tell(r);
@@ -161,6 +172,8 @@ static weir_err try_one(weir_ctx *c, void *arg)
 
 static void start(struct race *r, struct weir__ctx *group, const struct weir__endpoint *at)
 {
+    WEIR_ASSERT(r->started < WEIR__ADDRESSES_MAX && r->winner == NULL,
+                "D3: an address is tried once, and none after the race is won");
     struct attempt *a = &r->attempts[r->started++];
     *a = (struct attempt){.race = r, .at = at, .stream = {.fd = {.num = -1}}};
     a->err = weir__go_apart(WEIR_HERE, group, try_one, a, "dial");
@@ -188,6 +201,8 @@ static weir_err run(struct weir__ctx *c, struct race *r, struct weir__ctx *group
         if (r->running < running)
             next = weir__worker_now(weir__self); /* one has failed: its time is the next one's */
     }
+    WEIR_ASSERT(r->winner != NULL || r->started == to->count,
+                "D3: a race is lost when all have been tried");
     return r->winner != NULL ? WEIR_OK : r->attempts[0].err;
 }
 
@@ -197,6 +212,7 @@ static void tell_why(const struct race *r)
     for (unsigned i = 0; i < r->started; i++) {
         const struct attempt *a = &r->attempts[i];
         size_t len = strlen(why);
+        WEIR_ASSERT(len < WEIR__DIAL_WHY_MAX, "N5: a reason fits where it is kept");
         (void)weir__endpoint_format_ip(a->at, where);
         snprintf(why + len, WEIR__DIAL_WHY_MAX - len, "%s%s: %s", len > 0 ? "; " : "", where,
                  a->has_ended ? weir_strerror(a->err) : "no answer");
@@ -227,6 +243,7 @@ static weir_err race(struct weir__ctx *c, struct weir__dial *d, const struct wei
     WEIR_ASSERT(r.running == 0, "D1: no attempt outlives the dial");
     if (r.winner == NULL)
         return err;
+    WEIR_ASSERT(weir__stream_is_open(&r.winner->stream), "D2: who has won keeps its connection");
     struct weir__detached won = weir__stream_detach(&r.winner->stream);
     if (err == WEIR_OK)
         err = weir__stream_attach(out, won, NULL);
@@ -252,6 +269,7 @@ weir_err weir__dial_stream(struct weir__ctx *c, struct weir__dial *d, struct wei
                                          : weir_strerror(err));
         return err;
     }
+    WEIR_ASSERT(to.count > 0, "N5: who is told without an error has addresses");
     if (to.count > 1)
         return race(c, d, &to, out);
     err = dial_endpoint(c, d, &to.list[0], out);

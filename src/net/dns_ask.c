@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "base/assert.h"
 #include "crypto/random.h"
 #include "rt/context.h"
 #include "rt/io.h"
@@ -30,6 +31,7 @@ struct talk {
 /* A connected socket, watched; on an error there is none. */
 static weir_err connect_to(struct talk *t, struct weir__fd *fd, bool is_stream)
 {
+    WEIR_ASSERT(t->server->port != 0, "N6: a server has a port");
     struct weir__poller *p = &weir__self->poller;
     struct sockaddr_storage addr;
     socklen_t len = weir__endpoint_to_kernel(t->server, &addr);
@@ -104,6 +106,7 @@ static weir_err hear(struct talk *t, struct weir__fd *fd)
         if (t->answers[i].says == WEIR__DNS_NOTHING)
             t->answers[i].says = WEIR__DNS_CUT;
     }
+    WEIR_ASSERT(is_settled(t), "N7: what no datagram has answered is asked over TCP");
     return WEIR_OK;
 }
 
@@ -128,12 +131,15 @@ static weir_err ask_by_datagrams(struct talk *t)
 /* Length and message (RFC 1035, 4.2.2). */
 static weir_err say_all(struct talk *t, struct weir__fd *fd, const struct weir__dns_question *q)
 {
+    WEIR_ASSERT(q->len > 0 && q->len <= WEIR__DNS_QUESTION_MAX,
+                "N7: a question fits where it is written");
     uint8_t bytes[2 + WEIR__DNS_QUESTION_MAX] = {(uint8_t)(q->len >> 8), (uint8_t)q->len};
     memcpy(bytes + 2, q->bytes, q->len);
     for (size_t sent = 0; sent < q->len + 2;) {
         ssize_t n = weir__send(t->ctx, fd, bytes + sent, q->len + 2 - sent, t->until);
         if (n < 0)
             return (weir_err)n;
+        WEIR_ASSERT((size_t)n <= q->len + 2 - sent, "S4: no more is taken than was given");
         sent += (size_t)n;
     }
     return WEIR_OK;
@@ -145,6 +151,7 @@ static weir_err hear_all(struct talk *t, struct weir__fd *fd, uint8_t *bytes, si
         ssize_t n = weir__recv(t->ctx, fd, bytes + got, len - got, t->until);
         if (n <= 0)
             return n < 0 ? (weir_err)n : WEIR_EPROTO;
+        WEIR_ASSERT((size_t)n <= len - got, "S4: no more comes than there is room for");
         got += (size_t)n;
     }
     return WEIR_OK;
@@ -176,6 +183,8 @@ static weir_err exchange(struct talk *t, struct weir__fd *fd, int i)
 static weir_err ask_by_stream(struct talk *t, int i)
 {
     struct weir__fd fd;
+    WEIR_ASSERT(t->answers[i].says == WEIR__DNS_CUT,
+                "N7: only what a datagram did not hold is asked over TCP");
     weir_err err = connect_to(t, &fd, true);
     if (err < 0)
         return err;
@@ -194,6 +203,7 @@ static weir_err settle(const struct talk *t, weir_err err, unsigned *rcode)
         return over < 0 ? over : err;
     if (has_addresses(t))
         return WEIR_OK;
+    WEIR_ASSERT(err < 0 || is_settled(t), "N7: without an error both questions are answered");
     for (int i = 0; i < WEIR__DNS_FAMILIES && err == WEIR_OK; i++) {
         if (t->answers[i].says != WEIR__DNS_FAILED)
             continue;

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "base/alloc.h"
+#include "base/assert.h"
 
 #define HEAD 12          /* bytes */
 #define IS_ANSWER 0x8000 /* of the second word; RFC 1035, 4.1.1 */
@@ -48,6 +49,7 @@ weir_err weir__dns_ask_for(struct weir__dns_question *q, const char *name, int f
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     unsigned char *bytes = NULL;
     int len = 0, type = family == AF_INET ? TYPE_A : TYPE_AAAA;
+    WEIR_ASSERT(family == AF_INET || family == AF_INET6, "E1: an address is IPv4 or IPv6");
     (void)pthread_once(&once, begin);
     *q = (struct weir__dns_question){.family = family};
     int status = ares_create_query(name, CLASS_IN, type, id, 1, &bytes, &len, 0);
@@ -57,6 +59,7 @@ weir_err weir__dns_ask_for(struct weir__dns_question *q, const char *name, int f
     }
     if (status == ARES_SUCCESS)
         ares_free_string(bytes);
+    WEIR_ASSERT(q->len == 0 || q->len > HEAD, "N7: a question is more than its head");
     if (q->len > 0)
         return WEIR_OK;
     return status == ARES_ENOMEM ? -ENOMEM : WEIR_EINVALID;
@@ -82,6 +85,7 @@ static int lower(int ch)
  */
 static bool has_question(const struct weir__dns_question *q, const uint8_t *bytes)
 {
+    WEIR_ASSERT(q->len > HEAD, "N7: a question is more than its head");
     for (size_t i = HEAD; i < q->len; i++) {
         if (lower(bytes[i]) != lower(q->bytes[i]))
             return false;
@@ -92,6 +96,7 @@ static bool has_question(const struct weir__dns_question *q, const uint8_t *byte
 /* Where the name at `at` ends; `len` when it does not. */
 static size_t skip_name(const uint8_t *bytes, size_t len, size_t at)
 {
+    WEIR_ASSERT(at <= len, "N8: a message is read within its bytes");
     while (at < len) {
         uint8_t label = bytes[at];
         if (label == 0)
@@ -109,10 +114,12 @@ static size_t skip_name(const uint8_t *bytes, size_t len, size_t at)
  */
 static uint32_t no_for(const struct weir__dns_question *q, const uint8_t *bytes, size_t len)
 {
+    WEIR_ASSERT(len >= q->len, "N8: what answers a question is not shorter");
     unsigned count = u16(bytes + 6) + u16(bytes + 8);
     size_t at = q->len;
     for (unsigned i = 0; i < count; i++) {
         at = skip_name(bytes, len, at);
+        WEIR_ASSERT(at <= len, "N8: a name ends within its message");
         if (len - at < 10)
             return 0;
         size_t size = u16(bytes + at + 8), data = at + 10;
@@ -123,6 +130,7 @@ static uint32_t no_for(const struct weir__dns_question *q, const uint8_t *bytes,
             return ttl < minimum ? ttl : minimum;
         }
         at = data + size;
+        WEIR_ASSERT(at <= len, "N8: a record ends within its message");
     }
     return 0;
 }
@@ -130,6 +138,8 @@ static uint32_t no_for(const struct weir__dns_question *q, const uint8_t *bytes,
 static void take(struct weir__dns_answer *a, const void *ip, size_t size, int ttl)
 {
     uint32_t s = ttl > 0 ? (uint32_t)ttl : 0;
+    WEIR_ASSERT(a->count < WEIR__DNS_IPS_MAX && size <= sizeof a->ips[0],
+                "N7: of a family at most eight addresses are kept");
     memcpy(a->ips[a->count], ip, size);
     a->ttl_s = a->count++ == 0 || s < a->ttl_s ? s : a->ttl_s;
 }
@@ -139,6 +149,8 @@ static int read_four(const uint8_t *bytes, size_t len, struct weir__dns_answer *
     struct ares_addrttl found[WEIR__DNS_IPS_MAX];
     int count = WEIR__DNS_IPS_MAX;
     int status = ares_parse_a_reply(bytes, (int)len, NULL, found, &count);
+    WEIR_ASSERT(status != ARES_SUCCESS || count <= WEIR__DNS_IPS_MAX,
+                "N8: no more comes than there is room for");
     for (int i = 0; status == ARES_SUCCESS && i < count; i++)
         take(a, &found[i].ipaddr, 4, found[i].ttl);
     return status;
@@ -149,6 +161,8 @@ static int read_six(const uint8_t *bytes, size_t len, struct weir__dns_answer *a
     struct ares_addr6ttl found[WEIR__DNS_IPS_MAX];
     int count = WEIR__DNS_IPS_MAX;
     int status = ares_parse_aaaa_reply(bytes, (int)len, NULL, found, &count);
+    WEIR_ASSERT(status != ARES_SUCCESS || count <= WEIR__DNS_IPS_MAX,
+                "N8: no more comes than there is room for");
     for (int i = 0; status == ARES_SUCCESS && i < count; i++)
         take(a, &found[i].ip6addr, 16, found[i].ttl);
     return status;
@@ -166,6 +180,8 @@ static weir_err read_addresses(const struct weir__dns_question *q, const uint8_t
         a->says = WEIR__DNS_NO_DATA;
         a->ttl_s = no_for(q, bytes, len);
     }
+    WEIR_ASSERT((a->says == WEIR__DNS_ADDRESSES) == (a->count > 0),
+                "N7: who says that there are addresses has some");
     return WEIR_OK;
 }
 

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "base/counter.h"
 #include "net/dns_ask.h"
 #include "os/sys.h"
@@ -55,6 +56,7 @@ static bool read_file(const char *path, weir_str *out)
     while (n > 0 && len < FILE_BYTES_MAX) {
         n = weir__sys_read(fd, bytes + len, FILE_BYTES_MAX - len);
         len += n > 0 ? (size_t)n : 0;
+        WEIR_ASSERT(len <= FILE_BYTES_MAX, "N8: of a file no more comes than there is room for");
     }
     weir__sys_close(fd);
     if (n < 0) {
@@ -87,6 +89,7 @@ static void read_files(struct weir__name_files *f)
         f->hosts = smaller != NULL ? (weir_str){smaller, text.len} : text;
     }
     f->read_at = now;
+    WEIR_ASSERT(f->conf.server_count > 0, "N6: with the files there is somebody to be asked");
 }
 
 void weir__name_files_free(struct weir__name_files *f)
@@ -120,18 +123,21 @@ static void take_addresses(struct search *s, const struct weir__dns_answer *answ
         if (i < four->count)
             (void)weir__addresses_add(s->out, AF_INET, four->ips[i]);
     }
+    WEIR_ASSERT(s->out->count > 0, "N5: who is told without an error has addresses");
     s->ttl_s = TTL_S_MAX;
     for (int i = 0; i < WEIR__DNS_FAMILIES; i++) {
         bool has_said = answers[i].count > 0 || answers[i].says == WEIR__DNS_NO_DATA;
         uint32_t ttl_s = answers[i].count > 0 ? answers[i].ttl_s : TTL_S_MAX;
         s->ttl_s = lesser(s->ttl_s, has_said ? ttl_s : PARTIAL_TTL_S);
     }
+    WEIR_ASSERT(s->ttl_s <= TTL_S_MAX, "N4: nothing is believed for longer, whoever says so");
 }
 
 static void take_no(struct search *s, const char *name, const struct weir__endpoint *server,
                     const struct weir__dns_answer *answers)
 {
     char where[WEIR__ENDPOINT_TEXT_MAX];
+    WEIR_ASSERT(s->out->count == 0, "N5: who has addresses is not told why there are none");
     bool has_none = answers[0].says == WEIR__DNS_NO_NAME;
     (void)weir__endpoint_format(server, where);
     snprintf(s->out->why, sizeof s->out->why, "%s %.80s, says the name server %s",
@@ -147,6 +153,7 @@ static void note(struct search *s, const struct weir__endpoint *server, weir_err
     char where[WEIR__ENDPOINT_TEXT_MAX];
     size_t len = strlen(s->out->why);
     (void)weir__endpoint_format(server, where);
+    WEIR_ASSERT(len < sizeof s->out->why, "N5: a reason fits where it is kept");
     snprintf(s->out->why + len, sizeof s->out->why - len, "%s %s: %s",
              len > 0 ? "," : "no name server could say:", where,
              err == WEIR_ENOHOST ? weir__dns_rcode_name(rcode) : weir_strerror(err));
@@ -162,6 +169,8 @@ static bool is_ours(struct weir__ctx *c, weir_err err)
 static weir_err ask_servers(struct search *s, const char *name)
 {
     struct weir__dns_answer answers[WEIR__DNS_FAMILIES];
+    WEIR_ASSERT(s->conf->server_count > 0 && s->conf->attempts > 0,
+                "N6: there is somebody to be asked, at least once");
     unsigned n = s->conf->server_count, first = *s->good % n, rcode;
     s->out->why[0] = '\0';
     for (unsigned i = 0; i < n * s->conf->attempts; i++) {
@@ -177,6 +186,7 @@ static weir_err ask_servers(struct search *s, const char *name)
             note(s, server, err, rcode);
             continue;
         }
+        WEIR_ASSERT(at < n, "N6: who has answered is one of the servers");
         *s->good = at;
         if (answers[0].count + answers[1].count > 0) {
             take_addresses(s, answers);
@@ -205,6 +215,8 @@ static unsigned dots_of(const char *name)
 static bool candidate(const struct weir__resolv_conf *conf, const char *name, unsigned nth,
                       char out[WEIR__NAME_MAX + 2])
 {
+    WEIR_ASSERT(nth <= conf->search_count,
+                "N6: a name stands for itself, and for one in each domain");
     unsigned as_it_is = dots_of(name) >= conf->ndots ? 0 : conf->search_count;
     const char *domain = nth == as_it_is ? "" : conf->search[nth - (nth > as_it_is)];
     int n = snprintf(out, WEIR__NAME_MAX + 2, "%s%s%s", name, domain[0] != '\0' ? "." : "", domain);
@@ -215,6 +227,7 @@ static weir_err ask_for_each(struct search *s, const char *name)
 {
     char full[WEIR__NAME_MAX + 2];
     weir_err err = WEIR_ENOTFOUND;
+    WEIR_ASSERT(name[0] != '\0', "N3: no name is empty");
     if (name[strlen(name) - 1] == '.')
         return ask_servers(s, name);
     for (unsigned i = 0; i <= s->conf->search_count && err == WEIR_ENOTFOUND; i++) {
@@ -227,6 +240,7 @@ static weir_err ask_for_each(struct search *s, const char *name)
 weir_err weir__look_up(struct weir__ctx *c, struct weir__name_files *f, const char *name,
                        struct weir__addresses *out, uint32_t *ttl_s)
 {
+    WEIR_ASSERT(out->count == 0, "N5: nothing was found before it was looked for");
     read_files(f);
     *ttl_s = FILES_TTL_S;
     if (weir__hosts_find(f->hosts, weir_str_from(name), out) > 0)
@@ -234,6 +248,8 @@ weir_err weir__look_up(struct weir__ctx *c, struct weir__name_files *f, const ch
     struct weir__resolv_conf conf = f->conf; /* others may read the files meanwhile */
     struct search s = {c, &conf, &f->good, out, NO_TTL_S_MAX};
     weir_err err = ask_for_each(&s, name);
+    WEIR_ASSERT((err == WEIR_OK) == (out->count > 0),
+                "N5: who is told without an error has addresses");
     *ttl_s = err == WEIR_OK || err == WEIR_ENOTFOUND ? s.ttl_s : 0;
     return err == WEIR_ENOTFOUND ? WEIR_ENOHOST : err;
 }

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "net/dns_message.h"
 
 /* --- words -------------------------------------------------------------------------------- */
@@ -23,6 +24,7 @@ static bool next_line(weir_str *text, weir_str *line)
     const char *end = memchr(text->ptr, '\n', text->len);
     size_t n = end != NULL ? (size_t)(end - text->ptr) : text->len;
     size_t skipped = end != NULL ? n + 1 : n;
+    WEIR_ASSERT(skipped <= text->len, "N8: a line ends within its text");
     *line = (weir_str){text->ptr, 0};
     while (line->len < n && text->ptr[line->len] != '#' && text->ptr[line->len] != ';')
         line->len++;
@@ -38,6 +40,7 @@ static bool next_word(weir_str *line, weir_str *word)
         at++;
     for (end = at; end < line->len && !is_space(line->ptr[end]);)
         end++;
+    WEIR_ASSERT(at <= end && end <= line->len, "N8: a word ends within its line");
     *word = (weir_str){line->ptr + at, end - at};
     *line = (weir_str){line->ptr + end, line->len - end};
     return word->len > 0;
@@ -69,6 +72,7 @@ static void add_server(struct weir__resolv_conf *conf, weir_str word)
         e.port = WEIR__DNS_PORT;
     else if (weir__endpoint_parse(word, &e) < 0 || e.port == 0)
         return;
+    WEIR_ASSERT(e.family != 0 && e.port != 0, "N6: a server has an address and a port");
     conf->servers[conf->server_count++] = e;
 }
 
@@ -77,6 +81,7 @@ static void add_search(struct weir__resolv_conf *conf, weir_str word)
     if (conf->search_count == WEIR__SEARCH_MAX || !weir__name_is_good(word))
         return;
     size_t n = word.len - (word.ptr[word.len - 1] == '.');
+    WEIR_ASSERT(n > 0 && n <= WEIR__NAME_MAX, "N3: a name has 1 to 253 bytes");
     memcpy(conf->search[conf->search_count], word.ptr, n);
     conf->search[conf->search_count++][n] = '\0';
 }
@@ -103,6 +108,9 @@ static void read_options(struct weir__resolv_conf *conf, weir_str line)
     }
     conf->timeout_s = conf->timeout_s > 0 ? conf->timeout_s : 1;
     conf->attempts = conf->attempts > 0 ? conf->attempts : 1;
+    WEIR_ASSERT(conf->timeout_s <= WEIR__DNS_TIMEOUT_S_MAX &&
+                    conf->attempts <= WEIR__DNS_ATTEMPTS_MAX,
+                "N6: tries and their time are bounded");
 }
 
 void weir__resolv_conf_read(weir_str text, struct weir__resolv_conf *out)
@@ -125,6 +133,7 @@ void weir__resolv_conf_read(weir_str text, struct weir__resolv_conf *out)
     }
     if (out->server_count == 0)
         add_server(out, WEIR_S("127.0.0.1"));
+    WEIR_ASSERT(out->server_count > 0, "N6: there is somebody to be asked");
 }
 
 /* --- hosts -------------------------------------------------------------------------------- */

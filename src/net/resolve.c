@@ -62,6 +62,7 @@ static void forget(struct name *n)
     WEIR_ASSERT(weir__list_empty(&n->askers), "N2: nobody waits for what is forgotten");
     if (!weir__list_empty(&n->link)) {
         weir__list_remove(&n->link);
+        WEIR_ASSERT(n->names->count > 0, "N4: what is listed is counted");
         n->names->count--;
     }
     weir__free(n);
@@ -75,6 +76,7 @@ static void release(struct weir__owned *o)
         WEIR_ASSERT(!n->is_asking, "N1: the fibers of a worker have ended before its root");
         forget(n);
     }
+    WEIR_ASSERT(names->count == 0, "N4: as many are counted as are listed");
     weir__name_files_free(&names->files);
     weir__self->slots[WEIR__SLOT_NAMES] = NULL;
     weir__free(names);
@@ -110,6 +112,7 @@ static struct name *find(struct names *names, weir_str text)
 /* Room for one more: what was used longest ago goes. False: all are being asked for. */
 static bool make_room(struct names *names)
 {
+    WEIR_ASSERT(names->count <= WEIR__NAMES_MAX, "N4: a worker keeps no more than that");
     if (names->count < WEIR__NAMES_MAX)
         return true;
     for (struct weir__list *node = names->all.prev; node != &names->all; node = node->prev) {
@@ -127,11 +130,15 @@ static bool make_room(struct names *names)
 /* All who wait are told; what does not hold beyond this moment is forgotten. */
 static void settle(struct name *n, uint32_t ttl_s)
 {
+    WEIR_ASSERT(n->is_asking && !n->is_given_up, "N1: what is told of was asked for");
+    WEIR_ASSERT(n->err != WEIR_OK || n->found.count > 0,
+                "N5: who is told without an error has addresses");
     n->is_asking = false;
     n->until = weir_time_add(weir__self->now, weir_sec((int64_t)ttl_s));
     for (struct weir__list *node; (node = weir__list_pop_front(&n->askers)) != NULL;) {
         struct weir__wait *w = WEIR_CONTAINER(node, struct weir__wait, in_object);
         struct asker *a = WEIR_CONTAINER(w, struct asker, wait);
+        WEIR_ASSERT(a->name == n, "N2: who waits is told of the name that it asked for");
         *a->out = n->found;
         a->name = NULL;
         weir__wake(w, n->err);
@@ -145,6 +152,7 @@ static weir_err look_up(weir_ctx *c, void *arg)
 {
     struct name *n = arg;
     uint32_t ttl_s = 0;
+    WEIR_ASSERT(n->is_asking && n->ctx == NULL, "N1: one fiber asks for a name");
     n->ctx = weir__ctx_of(c);
     if (!n->is_given_up)
         n->err = weir__look_up(n->ctx, &n->names->files, n->text, &n->found, &ttl_s);
@@ -163,6 +171,7 @@ static struct name *begin(struct names *names, weir_str text, weir_err *err)
     *err = names->count < WEIR__NAMES_MAX ? -ENOMEM : WEIR_ELIMIT;
     if (n == NULL)
         return NULL;
+    WEIR_ASSERT(names->count < WEIR__NAMES_MAX, "N4: there is room for what is kept");
     *n = (struct name){.names = names, .is_asking = true, .len = text.len};
     memcpy(n->text, text.ptr, text.len);
     weir__list_init(&n->askers);
@@ -192,6 +201,7 @@ static void leave(struct name *n)
     WEIR_ASSERT(n->is_asking && n->waiting > 0, "N1: who leaves was waited for");
     if (--n->waiting > 0)
         return;
+    WEIR_ASSERT(weir__list_empty(&n->askers), "N2: when the last has left nobody is in line");
     n->is_given_up = true;
     weir__list_remove(&n->link);
     n->names->count--;
@@ -215,6 +225,7 @@ static weir_err await(struct weir__ctx *c, struct name *n, weir_time until,
 
 static weir_err known(const struct name *n, struct weir__addresses *out)
 {
+    WEIR_ASSERT(!n->is_asking && !n->is_given_up, "N1: what is known is asked for no more");
     *out = n->found;
     weir__counter_add_shared(&numbers.known, 1);
     return n->err;
@@ -239,6 +250,8 @@ static weir_err ask(struct weir__ctx *c, weir_str text, weir_time until,
         weir__counter_add_shared(&numbers.shared, 1);
     if (n == NULL)
         return err == WEIR_ECLOSED ? WEIR_ESHUTDOWN : err;
+    WEIR_ASSERT(n->names == names && !weir__list_empty(&n->link),
+                "N4: what is asked for is listed, at its own worker");
     weir__list_remove(&n->link);
     weir__list_push_front(&names->all, &n->link);
     if (!n->is_asking)
@@ -270,6 +283,7 @@ static bool is_number(weir_str name, struct weir__addresses *out)
 static weir_err localhost(struct weir__addresses *out)
 {
     static const uint8_t four[4] = {127, 0, 0, 1}, six[16] = {[15] = 1};
+    WEIR_ASSERT(out->count == 0, "N5: nobody has said where this is, and nobody is asked");
     (void)weir__addresses_add(out, AF_INET, four);
     (void)weir__addresses_add(out, AF_INET6, six);
     return WEIR_OK;
@@ -281,6 +295,7 @@ static weir_err localhost(struct weir__addresses *out)
  */
 static bool is_almost_a_number(weir_str name)
 {
+    WEIR_ASSERT(name.len > 0, "N3: no name is empty");
     size_t end = name.len - (name.ptr[name.len - 1] == '.'), at = end;
     while (at > 0 && name.ptr[at - 1] >= '0' && name.ptr[at - 1] <= '9')
         at--;
@@ -304,6 +319,7 @@ weir_err weir__resolve(struct weir__ctx *c, weir_str name, weir_time until,
         return weir__wait_refused(err);
     weir__counter_add_shared(&numbers.asked, 1);
     err = ask(c, name, until, out);
+    WEIR_ASSERT(err != WEIR_OK || out->count > 0, "N5: who is told without an error has addresses");
     if (err < 0)
         weir__counter_add_shared(&numbers.failed, 1);
     return err;
