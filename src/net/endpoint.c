@@ -29,6 +29,7 @@ static bool parse_ip(struct weir__endpoint *out, int family, weir_str host)
     char text[WEIR__ENDPOINT_TEXT_MAX];
     if (host.len == 0 || host.len >= sizeof text)
         return false;
+    WEIR_ASSERT(family == AF_INET || family == AF_INET6, "E1: an address is IPv4 or IPv6");
     memcpy(text, host.ptr, host.len);
     text[host.len] = '\0';
     out->family = (uint8_t)family;
@@ -42,6 +43,7 @@ weir_err weir__endpoint_parse(weir_str text, struct weir__endpoint *out)
     *out = (struct weir__endpoint){.family = AF_INET6};
     if (!split(text, &host, &port))
         return WEIR_EINVALID;
+    WEIR_ASSERT(port >= 0 && port <= UINT16_MAX, "E4: a port has 16 bits");
     out->port = (uint16_t)port;
     if (host.len == 0)
         return WEIR_OK;
@@ -58,6 +60,7 @@ bool weir__endpoint_split(weir_str text, weir_str *host, uint16_t *port)
     int64_t number;
     if (!split(text, host, &number) || number == 0 || host->len == 0)
         return false;
+    WEIR_ASSERT(number > 0 && number <= UINT16_MAX, "E4: a port has 16 bits");
     *port = (uint16_t)number;
     if (host->len > 2 && host->ptr[0] == '[' && host->ptr[host->len - 1] == ']')
         *host = (weir_str){host->ptr + 1, host->len - 2};
@@ -87,7 +90,9 @@ size_t weir__endpoint_format(const struct weir__endpoint *a, char out[WEIR__ENDP
     static const uint8_t any[16];
     if (a->family == AF_INET6 && memcmp(a->ip, any, sizeof any) == 0)
         return (size_t)snprintf(out, WEIR__ENDPOINT_TEXT_MAX, ":%u", a->port);
-    return (size_t)snprintf(out, WEIR__ENDPOINT_TEXT_MAX, form, ip, a->port);
+    int n = snprintf(out, WEIR__ENDPOINT_TEXT_MAX, form, ip, a->port);
+    WEIR_ASSERT(n > 0 && n < WEIR__ENDPOINT_TEXT_MAX, "E4: an address fits its text");
+    return (size_t)n;
 }
 
 socklen_t weir__endpoint_to_kernel(const struct weir__endpoint *a, struct sockaddr_storage *out)

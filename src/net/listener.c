@@ -79,6 +79,7 @@ static void print_url(struct weir__listener *l)
 {
     static const uint8_t any[16] = {0};
     const struct weir__endpoint *e = &l->bound;
+    WEIR_ASSERT(e->family == AF_INET || e->family == AF_INET6, "E1: an address is IPv4 or IPv6");
     char text[WEIR__ENDPOINT_TEXT_MAX];
     (void)weir__endpoint_format(e, text);
     if (memcmp(e->ip, any, e->family == AF_INET ? 4 : sizeof any) == 0)
@@ -106,6 +107,7 @@ static void find_bound(struct weir__listener *l)
 {
     struct sockaddr_storage addr = {0};
     socklen_t len = sizeof addr;
+    WEIR_ASSERT(l->num >= 0 && l->url[0] == '\0', "E5: what is open is told of once");
     if (weir__sys_getsockname(l->num, (struct sockaddr *)&addr, &len) != 0)
         return;
     weir__endpoint_from_kernel(&l->bound, &addr);
@@ -205,6 +207,7 @@ weir_err weir__listener_open(weir_str where, const struct weir__listener_options
         find_bound(out);
         return WEIR_OK;
     }
+    WEIR_ASSERT(out->num < 0 && why[0] != '\0', "E5: what is not open says why");
     snprintf(message, size, "listen on " WEIR_STR_FMT ": %s", WEIR_STR_ARG(where), why);
     return out->num;
 }

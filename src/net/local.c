@@ -40,7 +40,9 @@ socklen_t weir__local_address(weir_str where, struct sockaddr_storage *out)
         local.sun_path[0] = '\0';
     memset(out, 0, sizeof *out);
     memcpy(out, &local, sizeof local);
-    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.len + !is_abstract);
+    size_t len = offsetof(struct sockaddr_un, sun_path) + path.len + !is_abstract;
+    WEIR_ASSERT(len <= sizeof local, "E2: a path fits where it is kept, with its NUL");
+    return (socklen_t)len;
 }
 
 bool weir__local_split(weir_str where, weir_str *address, int *mode)
@@ -84,6 +86,7 @@ static int lock_folder(const char *path)
 /* Does nobody listen on the file? Then connecting is refused. */
 static bool is_dead(const struct sockaddr_storage *addr, socklen_t len)
 {
+    WEIR_ASSERT(addr->ss_family == AF_UNIX, "E2: only what has a path can be a dead file");
     int fd = weir__sys_socket(AF_UNIX, SOCK_STREAM, 0);
     if (fd < 0)
         return false;
@@ -117,6 +120,7 @@ static int bind_in_place_of_a_dead_one(int fd, const struct sockaddr_storage *ad
 static int bind_file(int fd, const struct sockaddr_storage *addr, socklen_t len, int mode,
                      struct weir__local_file *file, const char **why)
 {
+    WEIR_ASSERT(file->path[0] != '\0', "E2: the file of a listener has a path");
     struct stat st;
     int lock = lock_folder(file->path);
     if (mode != MODE_DEFAULT)

@@ -57,6 +57,7 @@ static void release(struct weir__owned *o)
         weir__stream_close(&s->stream);
     weir__busy_await(&s->busy, 0);
     WEIR_ASSERT(!s->is_receiving && !s->is_sending, "S5: a socket goes when no call is inside");
+    WEIR_ASSERT(!weir__stream_is_open(&s->stream), "S7: a socket that has ended is closed");
 }
 
 static void describe(const struct weir__owned *o, weir_buf *out)
@@ -77,6 +78,7 @@ void weir_socket_close(weir_ctx *c, weir_socket *s)
         return;
     weir__stream_close(&s->stream);
     weir__busy_await(&s->busy, 1);
+    WEIR_ASSERT(!s->is_receiving && !s->is_sending, "S5: a socket goes when no call is inside");
     weir__disown(&s->busy.q.owned);
     weir__busy_leave(&s->busy);
 }
@@ -135,6 +137,7 @@ static weir_str name_of(const char *where, const char *said)
 static weir_err shake_hands(struct weir__ctx *c, weir_socket *s, struct weir__tls_client *client,
                             weir_str name, weir_time until, weir_buf *why)
 {
+    WEIR_ASSERT(weir__stream_is_open(&s->stream), "D4: a handshake is made on a connection");
     weir_err err = weir__tls_connect(&s->stream, client, name);
     if (err == WEIR_EINVALID)
         weir_buf_puts(why, WEIR_S("no name for its certificate: TLS needs .tls_name here"));
@@ -168,6 +171,7 @@ static weir_err dial_with_tls(struct weir__ctx *c, weir_socket *s, const weir_di
 static void tell(const weir_site *site, weir_ctx *c, weir_err err, const char *where,
                  const char *why)
 {
+    WEIR_ASSERT(err < 0, "S7: a socket has its connection or an error");
     if (weir__ctx_of(c)->reason == WEIR_REASON_NONE)
         (void)weir_raise_at(site, c, err, 0, "cannot dial %s: %s", where, why);
 }
@@ -199,6 +203,8 @@ weir_socket *weir_dial_at(const weir_site *site, weir_ctx *c, const char *where,
         s->err = options->tls != NULL ? dial_with_tls(weir__ctx_of(c), s, options, until, why)
                                       : dial(weir__ctx_of(c), s, until, why);
     }
+    WEIR_ASSERT((s->err == WEIR_OK) == weir__stream_is_open(&s->stream),
+                "S7: a socket has its connection or an error");
     if (s->err < 0)
         tell(site, c, s->err, where, why[0] != '\0' ? why : weir_strerror(s->err));
     return weir__token_handle(&s->busy.q.token);
@@ -245,6 +251,8 @@ static weir_err enter_alone(struct weir__ctx *c, weir_socket *s, bool *is_taken,
         weir__busy_leave(&s->busy);
         weir__misuse(function, "another fiber is in it: one at a time on a socket");
     }
+    WEIR_ASSERT(err < 0 || weir__stream_is_open(&s->stream),
+                "S7: a socket has its connection or an error");
     if (err == WEIR_OK)
         *is_taken = true;
     return err;
@@ -265,6 +273,7 @@ static bool is_passing(struct weir__ctx *c, weir_err err)
 /* The first error stays, and is what every call returns from then on. */
 static weir_err keep(weir_socket *s, weir_err err)
 {
+    WEIR_ASSERT(err < 0, "S7: what stays is an error");
     if (s->err == WEIR_OK)
         s->err = err;
     return s->err;
@@ -282,6 +291,7 @@ ssize_t weir_socket_recv(weir_ctx *c, weir_socket *s, void *bytes, size_t size)
     ssize_t n = or_closed(s, weir__stream_recv(ctx, &s->stream, bytes, size, weir_never()));
     if (n < 0 && !is_passing(ctx, (weir_err)n))
         n = keep(s, (weir_err)n);
+    WEIR_ASSERT(s->is_receiving, "S7: nobody else received meanwhile");
     s->is_receiving = false;
     weir__busy_leave(&s->busy);
     return n;
@@ -292,6 +302,8 @@ static weir_err send_all(struct weir__ctx *c, weir_socket *s, const void *bytes,
     size_t sent;
     weir_err err =
         (weir_err)or_closed(s, weir__stream_send(c, &s->stream, bytes, size, &sent, weir_never()));
+    WEIR_ASSERT(sent <= size && (err != WEIR_OK || sent == size),
+                "S4: of what was given no more is taken, and without an error all of it");
     if (err == WEIR_OK || (is_passing(c, err) && sent == 0))
         return err;
     if (!is_passing(c, err))
@@ -330,6 +342,7 @@ weir_err weir_socket_shutdown(weir_ctx *c, weir_socket *s)
         weir__misuse("weir_socket_shutdown", "a fiber is sending on it");
     if (s->is_shut)
         return WEIR_OK; /* the kernel would refuse once the peer has sent its last as well */
+    WEIR_ASSERT(weir__stream_is_open(&s->stream), "S7: a socket has its connection or an error");
     err = weir__stream_shutdown(&s->stream);
     s->is_shut = err == WEIR_OK;
     return err;

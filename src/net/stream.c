@@ -12,6 +12,8 @@
 static void tell_again(struct weir__timer *t)
 {
     struct weir__layer *layer = WEIR_CONTAINER(t, struct weir__layer, again);
+    WEIR_ASSERT(layer->stream != NULL,
+                "S6: what a layer has inside is told of while it stands on a stream");
     weir__fd_dispatch(&layer->stream->fd, WEIR__READABLE);
 }
 
@@ -20,6 +22,7 @@ static void put(struct weir__stream *s, struct weir__layer *layer)
     s->layer = layer;
     if (layer == NULL)
         return;
+    WEIR_ASSERT(layer->stream == NULL, "S6: a layer stands on one stream");
     layer->stream = s;
     weir__timer_init(&layer->again, tell_again);
 }
@@ -31,6 +34,7 @@ static struct weir__layer *take(struct weir__stream *s)
     s->layer = NULL;
     if (layer == NULL)
         return NULL;
+    WEIR_ASSERT(layer->stream == s, "S6: a layer stands on the stream that has it");
     weir__timer_disarm(&layer->again);
     layer->stream = NULL;
     return layer;
@@ -90,6 +94,8 @@ void weir__stream_close(struct weir__stream *s)
 
 void weir__detached_close(struct weir__detached d)
 {
+    WEIR_ASSERT(d.layer == NULL || d.layer->stream == NULL,
+                "S6: between two workers a layer stands on nothing");
     if (d.layer != NULL)
         d.layer->ops->free(d.layer);
     weir__poller_close(&weir__self->poller, d.num);
