@@ -489,6 +489,7 @@ static weir_err wait_for_leases(struct weir__pool *pool, struct weir__ctx *c, we
 {
     struct weir__wait wait;
     weir__lock_take(&pool->lock);
+    WEIR_ASSERT(pool->is_closing, "P17: who waits for all leases gives no more of them");
     if (pool->stats.in_use == 0) {
         weir__lock_give(&pool->lock);
         return WEIR_OK;
@@ -552,6 +553,10 @@ weir_err weir__pool_close(struct weir__pool *pool, struct weir__ctx *c, weir_tim
 void weir__pool_unmake(struct weir__pool *pool)
 {
     WEIR_ASSERT(pool->stats.open == 0, "P1: a closed pool holds nothing");
+    WEIR_ASSERT(pool->stats.in_use == 0 && pool->stats.idle == 0,
+                "P1: what is idle or lent is open");
+    WEIR_ASSERT(pool->is_closing && pool->drainer == NULL,
+                "P17: a pool is closed, and waited for by nobody, before it ends");
     WEIR_ASSERT(weir__list_empty(&pool->waiters), "P3: nobody is in line at a pool that ends");
     WEIR_ASSERT(!pool->keeper->is_posted, "P6: nothing is on its way to a pool that ends");
     weir__pool_unregister(pool);
@@ -586,6 +591,8 @@ struct weir__pool *weir__pool_make(struct weir__ctx *c, const char *name,
                                    void *driver, const weir_site *site,
                                    void *(*alloc)(struct weir__ctx *c, size_t size))
 {
+    WEIR_ASSERT(o->max_open > 0 && o->max_idle <= o->max_open,
+                "P16: options are settled before a pool is made");
     bool moves = weir__ctx_is_shared(c) && ops->leave != NULL;
     size_t seats = moves ? weir__self->runtime->worker_count : 0;
     struct weir__pool *pool = alloc(c, sizeof *pool + o->max_open * sizeof pool->slots[0] +

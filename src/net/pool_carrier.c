@@ -51,6 +51,8 @@ static void leave_service(struct weir__carrier *k, enum weir__carrier_state stat
     WEIR_ASSERT(k->state < WEIR__CARRIER_RETIRED, "P11: a carrier is retired once");
     if (k->state == WEIR__CARRIER_OPEN)
         weir__gauge_add(&seat_of(k)->n.room, -(int64_t)k->room);
+    WEIR_ASSERT(seat_of(k)->leaving < seat_of(k)->open,
+                "P13: what leaves service counts until it is closed");
     k->state = (uint8_t)state;
     seat_of(k)->leaving++;
 }
@@ -160,6 +162,8 @@ static void release_place(struct weir__owned *o)
                 "P13: what ends is closed, and lent to none");
     if (k->is_opening)
         tell_failure(k, o->ctx, WEIR_EPANIC);
+    WEIR_ASSERT(lane->seat->leaving > 0 || k->state < WEIR__CARRIER_RETIRED,
+                "P13: what leaves service counts until it is closed");
     if (k->state >= WEIR__CARRIER_RETIRED)
         lane->seat->leaving--;
     weir__list_remove(&k->link);
@@ -217,6 +221,8 @@ static void report(const struct weir__carrier *k, struct weir__share *s)
 {
     const struct weir__shared_pool *pool = seat_of(k)->pool;
     struct weir__pool_report r = {.kind = "lease", .site = s->site};
+    WEIR_ASSERT(!s->is_reported && s->carrier == k,
+                "P20: a lease is reported once, by what carries it");
     s->is_reported = true;
     weir__counter_add(&seat_of(k)->n.leaked, 1);
     r.age = weir_time_sub(weir__self->now, s->leased);
@@ -285,6 +291,7 @@ static weir_err live(weir_ctx *handle, void *arg)
         tell_failure(k, c, err);
         return WEIR_OK;
     }
+    WEIR_ASSERT(k->is_opening && k->lane->opening > 0, "P13: what is being opened is counted");
     k->is_opening = false;
     k->lane->opening--;
     weir__own(c, &k->owned, &open, pool->site);

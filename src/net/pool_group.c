@@ -93,6 +93,8 @@ static struct weir__pool_waiter *lend_room(struct weir__pool *pool)
         w = weir__pool_first_in_line(pool);
     if (w == NULL)
         return NULL;
+    WEIR_ASSERT(pool->stats.open < pool->o.max_open,
+                "P5: room of the group is for what may be open");
     weir__list_remove(node);
     w->slot = WEIR_CONTAINER(node, struct weir__pool_slot, link);
     WEIR_ASSERT(w->slot->state == WEIR__SLOT_EMPTY, "P1: who is on `empty` is empty");
@@ -215,6 +217,8 @@ static struct weir__pool_member *next_oldest(struct weir__pool_group *g)
 static bool give_key(struct weir__pool_member *m, weir_str key)
 {
     struct weir__pool *pool = m->pool;
+    WEIR_ASSERT(!m->is_known && atomic_load_explicit(&m->pins, memory_order_relaxed) == 0,
+                "P9: nobody finds a pool that is to get another key");
     weir__lock_take(&pool->lock);
     weir_pool_stats *s = &pool->stats;
     bool is_free = s->in_use == 0 && s->waiting == 0 && s->open == s->idle;
@@ -258,6 +262,8 @@ static struct weir__pool_member *take_from_oldest(struct weir__pool_group *g, we
 
 static weir_err refuse_key(struct weir__pool_group *g, struct weir__ctx *c, const weir_site *site)
 {
+    WEIR_ASSERT(g->count == g->o.keys_max,
+                "P9: a key is refused when there are as many pools as there may be");
     return weir_raise_at(site, weir__ctx_handle(c), WEIR_ELIMIT, 503,
                          "pools %s: all %u keys are in use", g->name, g->o.keys_max);
 }
@@ -369,6 +375,8 @@ static void release_group(struct weir__owned *o)
 static struct weir__pool_group *make(struct weir__ctx *c, const struct weir__pool_group_options *o,
                                      const weir_site *site)
 {
+    WEIR_ASSERT(o->keys_max > 0 && o->open_max > 0,
+                "P16: options are settled before a group is made");
     struct weir__pool_group *g =
         weir__ctx_object(c, sizeof *g + o->keys_max * sizeof g->members[0]);
     if (g == NULL)

@@ -50,6 +50,7 @@ static void copy_facts(struct weir__pool_report *r, const struct weir__pool_slot
 
 void weir__pool_report(const char *name, weir_dur threshold, struct weir__pool_report *r)
 {
+    WEIR_ASSERT(r->age.ns >= threshold.ns, "P20: no lease is reported before its time");
     char bytes[2500];
     weir_buf text;
     weir_buf_init_fixed(&text, bytes, sizeof bytes);

@@ -13,6 +13,7 @@
 
 #include <string.h>
 
+#include "base/assert.h"
 #include "os/symbol.h"
 #include "rt/deadlock.h"
 #include "rt/fiber.h"
@@ -124,6 +125,7 @@ void weir__pool_serve(struct weir__wait *next)
 
 void weir__pool_find_stuck(struct weir__pool_stuck *stuck, const struct weir__ctx *c)
 {
+    WEIR_ASSERT(weir__self->current != NULL, "P18: who waits is a fiber");
     stuck->fibers[0] = weir__self->current;
     stuck->count = 1;
     for (; c != NULL && !weir__ctx_is_shared(c); c = c->parent) {
@@ -137,6 +139,8 @@ void weir__pool_find_stuck(struct weir__pool_stuck *stuck, const struct weir__ct
 
 bool weir__pool_is_stuck(const struct weir__pool_stuck *stuck, const struct weir__fiber *fiber)
 {
+    WEIR_ASSERT(stuck->count > 0 && stuck->count <= WEIR__POOL_STUCK_MAX,
+                "P18: who waits is the first of those who cannot go on");
     for (size_t i = 0; i < stuck->count; i++) {
         if (stuck->fibers[i] == fiber)
             return true;
@@ -222,6 +226,7 @@ struct deadlock {
 
 static void copy_deadlock(struct deadlock *d, const struct weir__pool_slot *slot)
 {
+    WEIR_ASSERT(slot->state == WEIR__SLOT_LEASED, "P4: a lease's facts are read while it is one");
     struct weir__owned *o = atomic_load_explicit(&slot->holder, memory_order_acquire);
     d->site = slot->site;
     memset(d->stack, 0, sizeof d->stack);
@@ -252,6 +257,7 @@ static weir_err stand_in_line(struct weir__pool *pool, struct weir__ctx *c,
 {
     weir_time since = weir__self->now;
     weir_err err = weir__park(&w->wait, weir_time_add(since, pool->o.wait_max));
+    WEIR_ASSERT(weir__list_empty(&w->wait.in_object), "P3: who goes on is in line no more");
     weir_dur waited = weir_time_sub(weir__self->now, since);
     WEIR_ASSERT(err != WEIR_OK || w->slot != NULL, "P3: who was woken so has a slot");
     weir__lock_take(&pool->lock);
@@ -278,6 +284,7 @@ weir_err weir__pool_wait_in_line(struct weir__pool *pool, struct weir__ctx *c,
     if (pool->stats.waiting >= pool->o.waiters_max)
         return weir__pool_refuse(pool, c, site);
     weir__pool_find_stuck(&w.stuck, c);
+    WEIR_ASSERT(!pool->is_closing, "P17: nobody gets in line at a pool that closes");
     struct weir__pool_slot *held = find_deadlock(pool, &w);
     if (held != NULL) {
         struct deadlock d;

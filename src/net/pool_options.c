@@ -4,6 +4,7 @@
  */
 #include <inttypes.h>
 
+#include "base/assert.h"
 #include "net/pool_inside.h"
 #include "net/pool_shared.h"
 
@@ -29,6 +30,7 @@ static void begin_line(struct checker *k)
 static void check_count(struct checker *k, const char *name, uint32_t *value, uint32_t fallback,
                         uint32_t min, uint32_t max)
 {
+    WEIR_ASSERT(min <= max, "P16: something is allowed of every option");
     if (*value == 0)
         *value = fallback;
     if (*value >= min && *value <= max)
@@ -57,6 +59,7 @@ static void put_dur(weir_buf *out, int64_t ns)
 static void check_dur(struct checker *k, const char *name, weir_dur *value, int64_t fallback,
                       int64_t min, int64_t max)
 {
+    WEIR_ASSERT(min <= fallback && fallback <= max, "P16: what an option is by default is allowed");
     if (value->ns == 0)
         value->ns = fallback;
     if (value->ns >= min && value->ns <= max)
@@ -83,6 +86,8 @@ weir_err weir__pool_options_settle(const char *name, weir_pool_options *o, weir_
     check_dur(&k, "idle_timeout", &o->idle_timeout, 5 * MIN, SEC, 24 * HOUR);
     check_dur(&k, "check_after", &o->check_after, SEC, MS, HOUR);
     check_dur(&k, "leak_threshold", &o->leak_threshold, 30 * SEC, 10 * MS, HOUR);
+    WEIR_ASSERT(k.is_bad || (o->min_idle <= o->max_idle && o->max_idle <= o->max_open),
+                "P16: no more is kept idle than may be open");
     return k.is_bad ? WEIR_EINVALID : WEIR_OK;
 }
 
@@ -93,6 +98,8 @@ weir_err weir__pool_group_options_settle(const char *name, struct weir__pool_gro
     check_count(&k, "keys_max", &o->keys_max, 100, 1, 1000);
     check_count(&k, "open_max", &o->open_max, 1000, 1, 10000);
     weir_err err = weir__pool_options_settle(name, &o->each, mistakes);
+    WEIR_ASSERT(k.is_bad || (o->keys_max > 0 && o->open_max > 0),
+                "P16: there is room for a key, and for one of it");
     return k.is_bad ? WEIR_EINVALID : err;
 }
 

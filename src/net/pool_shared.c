@@ -70,6 +70,7 @@ static void hunger(struct weir__lane *lane)
 {
     if (!weir__list_empty(&lane->hunger))
         return;
+    WEIR_ASSERT(lane->waiting > 0 && lane->is_known, "P12: who is hungry is in line");
     weir__list_push_back(&lane->seat->hungry, &lane->hunger);
     lane->seat->hungry_count++;
 }
@@ -103,6 +104,7 @@ static struct weir__carrier *find_victim(const struct weir__lane *lane)
 static void make_room(struct weir__lane *lane)
 {
     struct weir__seat *seat = lane->seat;
+    WEIR_ASSERT(!weir__list_empty(&lane->hunger), "P12: room is made for who is hungry");
     struct weir__carrier *victim = seat->leaving < seat->hungry_count ? find_victim(lane) : NULL;
     if (victim != NULL)
         weir__carrier_retire(victim);
@@ -111,6 +113,9 @@ static void make_room(struct weir__lane *lane)
 static weir_err open_one(struct weir__lane *lane)
 {
     struct weir__seat *seat = lane->seat;
+    WEIR_ASSERT(seat->open < seat->pool->o.open_max &&
+                    lane->open < weir__lane_limits(lane)->max_open,
+                "P13: one more is opened where there is room for it");
     seat->open++;
     lane->open++;
     lane->opening++;
@@ -152,6 +157,7 @@ void weir__lane_serve(struct weir__lane *lane)
     struct weir__carrier *k;
     while (lane->waiting > 0 && (k = find_room(lane)) != NULL) {
         struct weir__shared_waiter *w = weir__lane_first_in_line(lane);
+        WEIR_ASSERT(w != NULL, "P12: who is in line is counted");
         lend(k, w->share, w->wait.fiber);
         weir__wake(&w->wait, WEIR_OK);
     }
@@ -260,6 +266,8 @@ static struct weir__lane *make_lane(struct weir__seat *seat, weir_str key)
         weir__free(lane);
         return NULL;
     }
+    WEIR_ASSERT(seat->lanes.len <= seat->pool->o.keys_max,
+                "P14: no more lanes than keys there may be");
     lane->is_known = true;
     weir__list_push_front(&seat->by_use, &lane->by_use);
     weir__gauge_add(&seat->n.keys, 1);
@@ -321,6 +329,7 @@ static void end_seat(struct weir__owned *o)
     WEIR_ASSERT(seat->open == 0, "P10: carriers end before their worker's seat does");
     while (!weir__list_empty(&seat->by_use))
         forget(WEIR_CONTAINER(seat->by_use.next, struct weir__lane, by_use));
+    WEIR_ASSERT(seat->hungry_count == 0, "P12: nobody is hungry where nobody is in line");
     weir__map_fini(&seat->lanes);
     seat->ctx = NULL;
 }
@@ -338,6 +347,7 @@ static struct weir__seat *own_seat(struct weir__shared_pool *pool)
 {
     if (!weir__ctx_is_shared(pool->ctx))
         return pool->seats[0].ctx != NULL && !pool->seats[0].ctx->is_closing ? pool->seats : NULL;
+    WEIR_ASSERT(weir__self->index < pool->seat_count, "P10: each worker has a seat");
     struct weir__seat *seat = &pool->seats[weir__self->index];
     if (weir__self->root->is_closing)
         return NULL;
@@ -529,6 +539,7 @@ bool weir__shared_pool_key_stats(struct weir__shared_pool *pool, weir_str key,
     const struct weir__lane *lane = seat != NULL ? weir__map_get(&seat->lanes, key) : NULL;
     if (lane == NULL)
         return false;
+    WEIR_ASSERT(lane->opening <= lane->open, "P13: what is being opened counts");
     *out = (struct weir__shared_key_stats){lane->open, lane->opening, 0, lane->waiting};
     WEIR_LIST_EACH(node, &lane->carriers)
         out->leases += weir__carrier_at(node)->leases;

@@ -35,6 +35,7 @@ static void raise_failure(const struct weir__lane *lane, const struct weir__wait
                           const weir_error *e)
 {
     weir_ctx *c = weir__ctx_handle(w->ctx);
+    WEIR_ASSERT(err < 0, "P12: who gets no lease is told why");
     if (e != NULL)
         (void)weir_raise_at(w->site, c, e->code, e->status, WEIR_STR_FMT, WEIR_STR_ARG(e->message));
     else
@@ -159,6 +160,7 @@ static const struct weir__share *find_deadlock(const struct weir__lane *lane,
 static weir_err refuse_deadlock(const struct weir__lane *lane, struct weir__ctx *c,
                                 const weir_site *site, const struct weir__share *held)
 {
+    WEIR_ASSERT(held->carrier != NULL, "P11: who holds a lease has it of a carrier");
     void *none[WEIR__STACK_DEPTH] = {NULL};
     void *const *stack = weir__is_owned(&held->owned) ? held->owned.stack : none;
     weir__counter_add(&lane->seat->n.deadlocks, 1);
@@ -212,6 +214,7 @@ static weir_err stand_in_line(struct weir__lane *lane, struct weir__shared_waite
     struct weir__seat_numbers *n = &lane->seat->n;
     weir_time since = weir__self->now;
     weir_err err = weir__park(&w->wait, weir_time_add(since, weir__lane_limits(lane)->wait_max));
+    WEIR_ASSERT(weir__list_empty(&w->wait.in_object), "P12: who goes on is in line no more");
     weir_dur waited = weir_time_sub(weir__self->now, since);
     weir__counter_add(&n->wait_ns, (uint64_t)waited.ns);
     if (err == WEIR_OK || w->has_failed)
@@ -228,6 +231,7 @@ weir_err weir__lane_wait(struct weir__lane *lane, struct weir__ctx *c, const wei
                          struct weir__share *share)
 {
     struct weir__shared_waiter w = {.share = share};
+    WEIR_ASSERT(share->carrier == NULL, "P12: who waits has nothing");
     if (lane->waiting >= weir__lane_limits(lane)->waiters_max || weir__is_refused("a pool's line"))
         return weir__wait_refused(refuse_full(lane, c, site));
     weir__pool_find_stuck(&w.stuck, c);

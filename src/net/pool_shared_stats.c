@@ -13,6 +13,7 @@ static struct weir__list list = {&list, &list}; /* weir__shared_pool.registered 
 void weir__shared_pool_register(struct weir__shared_pool *pool)
 {
     pthread_mutex_lock(&list_lock);
+    WEIR_ASSERT(pool->registered.next == NULL, "P19: a pool is listed once");
     weir__list_push_back(&list, &pool->registered);
     pthread_mutex_unlock(&list_lock);
 }
@@ -20,6 +21,7 @@ void weir__shared_pool_register(struct weir__shared_pool *pool)
 void weir__shared_pool_unregister(struct weir__shared_pool *pool)
 {
     pthread_mutex_lock(&list_lock);
+    WEIR_ASSERT(!weir__list_empty(&pool->registered), "P19: a pool is listed until its end");
     weir__list_remove(&pool->registered);
     pthread_mutex_unlock(&list_lock);
 }
@@ -55,6 +57,7 @@ static void add(struct weir__shared_stats *out, const struct weir__seat_numbers 
 
 void weir__shared_pool_stats(struct weir__shared_pool *pool, struct weir__shared_stats *out)
 {
+    WEIR_ASSERT(pool->seat_count > 0, "P10: a pool has a seat on each worker that may use it");
     uint64_t most = pool->o.keys_max > 1 ? pool->o.open_max : pool->o.each.max_open;
     *out = (struct weir__shared_stats){
         .pool = {.name = pool->name, .max_open = most * pool->seat_count}};

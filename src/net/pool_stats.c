@@ -22,6 +22,7 @@ void weir__pool_list_give(void)
 
 void weir__pool_register_held(struct weir__pool *pool)
 {
+    WEIR_ASSERT(pool->registered.next == NULL, "P19: a pool is listed once");
     weir__list_push_back(&list, &pool->registered);
 }
 
@@ -35,6 +36,7 @@ void weir__pool_register(struct weir__pool *pool)
 void weir__pool_unregister(struct weir__pool *pool)
 {
     pthread_mutex_lock(&list_lock);
+    WEIR_ASSERT(!weir__list_empty(&pool->registered), "P19: a pool is listed until its end");
     weir__list_remove(&pool->registered);
     pthread_mutex_unlock(&list_lock);
 }
