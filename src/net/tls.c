@@ -65,6 +65,13 @@ static struct tls *tls_of(const struct weir__stream *s)
     return WEIR_CONTAINER(s->layer, struct tls, layer);
 }
 
+/* For who comes by another way than the stream's. */
+static struct tls *asked(const struct weir__stream *s)
+{
+    WEIR_ASSERT(weir__tls_is_on(s), "T7: who asks TLS has it on");
+    return tls_of(s);
+}
+
 /* --- of the worker ---------------------------------------------------------------------------- */
 
 /* What lends itself to the connection that is in a call. */
@@ -90,6 +97,7 @@ static bool is_text(unsigned char first)
 static int bio_read(BIO *b, char *buf, int len)
 {
     struct tls *l = here.now;
+    WEIR_ASSERT(l != NULL, "T1: what is read is read for the connection in a call");
     BIO_clear_retry_flags(b);
     ssize_t n = weir__try_recv(&l->layer.stream->fd, buf, (size_t)len);
     if (n > 0) {
@@ -111,6 +119,8 @@ static int bio_write(BIO *b, const char *bytes, int len)
 {
     size_t room = SEALED_BYTES - here.sealed_len;
     size_t n = (size_t)len < room ? (size_t)len : room;
+    WEIR_ASSERT(here.now != NULL && here.sealed_len <= SEALED_BYTES,
+                "T1: what is sealed is of the connection in a call");
     BIO_clear_retry_flags(b);
     if (n == 0) {
         BIO_set_retry_write(b);
@@ -132,6 +142,7 @@ static long bio_control(BIO *b, int what, long number, void *pointer)
 static void free_here(void *unused)
 {
     (void)unused;
+    WEIR_ASSERT(here.now == NULL && here.sealed_len == 0, "T1: a thread ends in no call");
     BIO_free(here.bio);
     weir__free(here.sealed);
     here.bio = NULL;
@@ -171,6 +182,7 @@ static bool be_here(void)
 static weir_err enter(struct tls *l)
 {
     WEIR_ASSERT(here.now == NULL && here.sealed_len == 0, "T1: one connection at a time is sealed");
+    WEIR_ASSERT(l->err == WEIR_OK, "T4: libssl is not called again after an error that stays");
     if (!be_here())
         return -ENOMEM;
     if (SSL_get_rbio(l->ssl) != here.bio) {
@@ -188,6 +200,8 @@ static weir_err enter(struct tls *l)
 static weir_err keep(struct tls *l, const char *bytes, size_t len)
 {
     size_t kept = l->unsent_len - l->unsent_at;
+    WEIR_ASSERT(len > 0 && l->unsent_at <= l->unsent_len,
+                "T5: what is kept is something, behind what is kept already");
     if (kept + len > UNSENT_BYTES_MAX)
         return WEIR_ELIMIT;
     char *all = weir__malloc(kept + len);
@@ -213,6 +227,7 @@ static size_t send_some(struct tls *l, const char *bytes, size_t len, weir_err *
             *err = n == -EAGAIN ? WEIR_OK : (weir_err)n;
             break;
         }
+        WEIR_ASSERT((size_t)n <= len - at, "S4: no more is taken than was given");
         at += (size_t)n;
     }
     return at;
@@ -223,6 +238,7 @@ static void leave(struct tls *l)
 {
     size_t at = 0, len = here.sealed_len;
     weir_err err = WEIR_OK;
+    WEIR_ASSERT(here.now == l, "T1: who leaves has entered");
     here.now = NULL;
     here.sealed_len = 0;
     if (len == 0 || l->send_err < 0 || l->failure == WEIR__TLS_PLAIN)
@@ -236,6 +252,7 @@ static void leave(struct tls *l)
 
 weir_buf *weir__tls_words(void)
 {
+    WEIR_ASSERT(here.now != NULL, "T1: a refusal is of the connection in a call");
     return &here.words;
 }
 
@@ -251,6 +268,8 @@ weir_str weir__tls_name_of(const SSL *ssl, struct weir__tls_client **client)
 static void fail(struct tls *l, enum weir__tls_failure failure, weir_err err)
 {
     enum weir__tls_side side = l->client != NULL ? WEIR__TLS_CLIENT : WEIR__TLS_SERVER;
+    WEIR_ASSERT(failure != WEIR__TLS_WELL && err < 0 && l->err == WEIR_OK,
+                "T4: a connection fails once, by an error");
     l->failure = (uint8_t)failure;
     l->err = err;
     l->has_inside = false;
@@ -294,6 +313,7 @@ static void tell_why(const struct tls *l, weir_buf *why)
     const char *reason = ERR_reason_error_string(first);
     if (why == NULL)
         return;
+    WEIR_ASSERT(l->err < 0 && sentences[l->failure] != NULL, "T4: an error is told in words");
     weir_buf_puts(why, weir_str_from(sentences[l->failure]));
     if (l->failure == WEIR__TLS_OTHER)
         weir_buf_printf(why, ": %s", weir_strerror(l->err));
@@ -307,7 +327,7 @@ static void tell_why(const struct tls *l, weir_buf *why)
 
 enum weir__tls_failure weir__tls_failure(const struct weir__stream *s)
 {
-    return tls_of(s)->failure;
+    return asked(s)->failure;
 }
 
 /* --- the handshake ---------------------------------------------------------------------------- */
@@ -317,6 +337,7 @@ static weir_err flush(struct weir__stream *s)
     struct tls *l = tls_of(s);
     if (l->send_err < 0 || l->unsent == NULL)
         return l->send_err;
+    WEIR_ASSERT(l->unsent_at < l->unsent_len, "T5: what is kept is something");
     l->unsent_at +=
         send_some(l, l->unsent + l->unsent_at, l->unsent_len - l->unsent_at, &l->send_err);
     if (l->unsent_at < l->unsent_len)
@@ -341,6 +362,7 @@ static void finish(struct tls *l)
 {
     enum weir__tls_side side = l->client != NULL ? WEIR__TLS_CLIENT : WEIR__TLS_SERVER;
     struct weir__tls_counts *counts = &weir__tls_numbers.sides[side];
+    WEIR_ASSERT(!l->is_done && l->err == WEIR_OK, "T6: a handshake is over once");
     l->is_done = true;
     l->has_inside = SSL_has_pending(l->ssl) == 1;
     keep_renewed(l);
@@ -378,7 +400,7 @@ static weir_err or_unsent(struct tls *l, weir_buf *why)
 
 weir_err weir__tls_handshake(struct weir__stream *s, weir_buf *why)
 {
-    struct tls *l = tls_of(s);
+    struct tls *l = asked(s);
     if (l->err < 0)
         return l->err;
     (void)flush(s);
@@ -469,6 +491,7 @@ static void pass(struct cursor *c, size_t n)
         c->count--;
         c->at = 0;
     }
+    WEIR_ASSERT(c->count > 0 || n == 0, "S4: no more is taken than was given");
     c->at += n;
 }
 
@@ -489,6 +512,7 @@ static size_t piece_of(const struct cursor *from, size_t max, const char **piece
         n += some;
         c.at += some;
     }
+    WEIR_ASSERT(n <= RECORD_BYTES, "T1: what is gathered for a record fits one");
     return n;
 }
 
@@ -515,6 +539,7 @@ static size_t seal(struct tls *l, struct cursor c)
         }
         taken += written;
     }
+    WEIR_ASSERT(taken <= TAKEN_BYTES, "T1: what is taken has room when it is sealed");
     l->has_sent = l->has_sent || taken > 0;
     return taken;
 }
@@ -575,6 +600,8 @@ static void tls_close(struct weir__stream *s)
 static void tls_free(struct weir__layer *layer)
 {
     struct tls *l = WEIR_CONTAINER(layer, struct tls, layer);
+    WEIR_ASSERT(here.now == NULL && layer->stream == NULL,
+                "T1: what goes is in no call, and on no stream");
     SSL_set_shutdown(l->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN); /* its session is good */
     SSL_free(l->ssl);
     weir__tls_client_unref(l->client);
@@ -584,7 +611,7 @@ static void tls_free(struct weir__layer *layer)
 
 void weir__tls_rest(struct weir__stream *s)
 {
-    struct tls *l = tls_of(s);
+    struct tls *l = asked(s);
     if (l->is_done && l->err == WEIR_OK)
         (void)SSL_free_buffers(l->ssl); /* which keeps them while something is inside */
 }
@@ -617,6 +644,7 @@ static struct tls *make(SSL_CTX *ctx, weir_str name)
         weir__free(l);
         return NULL;
     }
+    WEIR_ASSERT(name.len <= WEIR__TLS_NAMES_MAX, "T8: a name fits where it is kept");
     l->layer.ops = &ops;
     l->name_len = name.len;
     if (name.len > 0)
@@ -638,6 +666,8 @@ weir_err weir__tls_accept(struct weir__stream *s, struct weir__tls_server *serve
 /* An address is looked for among a certificate's addresses, and is no SNI (RFC 6066 section 3). */
 static bool set_name(struct tls *l)
 {
+    WEIR_ASSERT(l->client != NULL && l->name_len > 0,
+                "T8: a client looks for a name in the certificate");
     X509_VERIFY_PARAM *param = SSL_get0_param(l->ssl);
     if (X509_VERIFY_PARAM_set1_ip_asc(param, l->name) == 1)
         return true;
@@ -687,7 +717,7 @@ weir_err weir__tls_offer(struct weir__stream *s, const char *const *alpn)
 
 void weir__tls_facts(const struct weir__stream *s, struct weir__tls_facts *out)
 {
-    const SSL *ssl = tls_of(s)->ssl;
+    const SSL *ssl = asked(s)->ssl;
     const unsigned char *alpn = NULL;
     unsigned alpn_len = 0;
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
@@ -704,7 +734,7 @@ void weir__tls_facts(const struct weir__stream *s, struct weir__tls_facts *out)
 
 void weir__tls_peer_subject(const struct weir__stream *s, weir_buf *out)
 {
-    const X509 *certificate = SSL_get0_peer_certificate(tls_of(s)->ssl);
+    const X509 *certificate = SSL_get0_peer_certificate(asked(s)->ssl);
     BIO *text = certificate != NULL ? BIO_new(BIO_s_mem()) : NULL;
     if (text == NULL)
         return;

@@ -29,19 +29,20 @@ weir_err weir__tls_server_new(const struct weir__tls_server_options *o,
 
 void weir__tls_server_free(struct weir__tls_server *server)
 {
-    (void)server;
+    WEIR_ASSERT(server == NULL, "T2: without TLS nothing of it was made");
 }
 
 weir_err weir__tls_server_reload(struct weir__tls_server *server, bool *is_new, weir_buf *why)
 {
-    (void)server;
+    WEIR_ASSERT(server == NULL, "T2: without TLS nothing of it was made");
     *is_new = false;
     return is_absent(why);
 }
 
 weir_err weir__tls_server_watch(struct weir__tls_server *server, weir_ctx *c)
 {
-    (void)server, (void)c;
+    (void)c;
+    WEIR_ASSERT(server == NULL, "T2: without TLS nothing of it was made");
     return WEIR_ENOTBUILT;
 }
 
@@ -55,23 +56,26 @@ weir_err weir__tls_client_new(const struct weir__tls_client_options *o,
 
 struct weir__tls_client *weir__tls_client_ref(struct weir__tls_client *client)
 {
+    WEIR_ASSERT(client == NULL, "T2: without TLS nothing of it was made");
     return client;
 }
 
 void weir__tls_client_unref(struct weir__tls_client *client)
 {
-    (void)client;
+    WEIR_ASSERT(client == NULL, "T2: without TLS nothing of it was made");
 }
 
 weir_err weir__tls_accept(struct weir__stream *s, struct weir__tls_server *server)
 {
-    (void)s, (void)server;
+    (void)s;
+    WEIR_ASSERT(server == NULL, "T2: without TLS nothing of it was made");
     return WEIR_ENOTBUILT;
 }
 
 weir_err weir__tls_connect(struct weir__stream *s, struct weir__tls_client *client, weir_str name)
 {
-    (void)s, (void)client, (void)name;
+    (void)s, (void)name;
+    WEIR_ASSERT(client == NULL, "T2: without TLS nothing of it was made");
     return WEIR_ENOTBUILT;
 }
 

@@ -52,6 +52,8 @@ static bool is_of(const struct session *s, weir_str name)
 
 static void forget(struct session *s)
 {
+    WEIR_ASSERT((s->name == NULL) == (s->session == NULL),
+                "T9: a place has a name and a session, or neither");
     SSL_SESSION_free(s->session);
     weir__free(s->name);
     *s = (struct session){.name = NULL};
@@ -88,6 +90,8 @@ SSL_SESSION *weir__tls_session_take(struct weir__tls_client *client, weir_str na
 
 void weir__tls_session_keep(struct weir__tls_client *client, weir_str name, SSL_SESSION *session)
 {
+    WEIR_ASSERT(session != NULL && name.len > 0,
+                "T9: what is kept is a session, by its server's name");
     char *copy = weir__malloc(name.len + 1);
     if (copy == NULL) {
         SSL_SESSION_free(session);
@@ -106,6 +110,7 @@ static int keep_session(SSL *ssl, SSL_SESSION *session)
 {
     struct weir__tls_client *client;
     weir_str name = weir__tls_name_of(ssl, &client);
+    WEIR_ASSERT(client != NULL, "T9: sessions are kept by clients");
     weir__tls_session_keep(client, name, session);
     return 1; /* the reference is ours */
 }
@@ -129,6 +134,7 @@ static bool has_own(const struct weir__tls_client *client)
 static SSL_CTX *make(struct weir__tls_client *client, weir_err *err, weir_buf *why)
 {
     const struct weir__tls_client_options *o = &client->options;
+    WEIR_ASSERT(client->store != NULL, "T2: who is trusted is known before a context is made");
     unsigned char alpn[512];
     SSL_CTX *ctx = weir__tls_context_new(&o->choice, false, err, why);
     if (ctx == NULL)
@@ -170,6 +176,7 @@ static weir_err fill_store(struct weir__tls_client *client, weir_buf *why)
 {
     const struct weir__tls_source *ca = &client->options.ca;
     bool is_systems = ca->file == NULL && ca->bytes.ptr == NULL;
+    WEIR_ASSERT(client->store == NULL, "T2: who is trusted is read once");
     client->store = X509_STORE_new();
     if (client->store == NULL)
         return weir__crypto_refused(-ENOMEM, "trusted certificates", why);
@@ -218,18 +225,24 @@ weir_err weir__tls_client_new(const struct weir__tls_client_options *o,
         weir__tls_client_unref(client);
     else
         *out = client;
+    WEIR_ASSERT((err == WEIR_OK) == (*out != NULL), "T11: there is a configuration, or an error");
     return err;
 }
 
 struct weir__tls_client *weir__tls_client_ref(struct weir__tls_client *client)
 {
-    atomic_fetch_add_explicit(&client->refs, 1, memory_order_relaxed);
+    uint64_t refs = atomic_fetch_add_explicit(&client->refs, 1, memory_order_relaxed);
+    WEIR_ASSERT(refs > 0, "T2: who takes a reference has one");
     return client;
 }
 
 void weir__tls_client_unref(struct weir__tls_client *client)
 {
-    if (client == NULL || atomic_fetch_sub_explicit(&client->refs, 1, memory_order_acq_rel) > 1)
+    if (client == NULL)
+        return;
+    uint64_t refs = atomic_fetch_sub_explicit(&client->refs, 1, memory_order_acq_rel);
+    WEIR_ASSERT(refs > 0, "T2: who gives a reference back has one");
+    if (refs > 1)
         return;
     for (size_t i = 0; i < SESSIONS_MAX; i++)
         forget(&client->sessions[i]);

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "crypto/refusal.h"
 #include "crypto/secret.h"
 #include "os/sys.h"
@@ -60,6 +61,7 @@ weir_err weir__tls_read(const struct weir__tls_source *s, const char *what, weir
     if (err < 0)
         return weir__crypto_refuse(err, why, "%s %s: %s", what, weir__tls_source_name(s),
                                    weir_strerror(err));
+    WEIR_ASSERT(out->len <= WEIR__TLS_FILE_BYTES_MAX, "T10: no more is read than a file may have");
     return WEIR_OK;
 }
 
@@ -167,6 +169,8 @@ static int staple(SSL *ssl, void *unused)
 {
     (void)unused;
     const weir_buf *bytes = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), staple_index);
+    WEIR_ASSERT(bytes != NULL && bytes->len > 0,
+                "T2: what is stapled is kept with its certificate");
     void *copy = OPENSSL_memdup(bytes->ptr, bytes->len);
     if (copy == NULL || SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)bytes->len) != 1) {
         OPENSSL_free(copy);
@@ -257,6 +261,7 @@ size_t weir__tls_alpn(const char *const *protocols, unsigned char *out, size_t s
         memcpy(out + at, *protocols, len);
         at += len;
     }
+    WEIR_ASSERT(at <= size, "T10: the protocols fit where they are written");
     return at;
 }
 
@@ -268,6 +273,7 @@ static weir_err check_ciphers(const char *list, weir_buf *why)
     for (list += strspn(list, between); *list != '\0'; list += strspn(list, between)) {
         size_t len = strcspn(list, between);
         const char *from = list + strspn(list, "!-+");
+        WEIR_ASSERT(from <= list + len, "T10: a name ends where its word does");
         size_t name_len = (size_t)(list + len - from);
         list += len;
         if (*from == '@')

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "crypto/refusal.h"
 #include "crypto/secret.h"
 #include "os/sys.h"
@@ -84,6 +85,8 @@ static bool set_use(X509 *x, X509 *issuer, bool is_ca)
 /* Signed by `by`, or by itself as an authority. */
 static bool make(struct identity *out, const struct identity *by)
 {
+    WEIR_ASSERT(by == NULL || (by->certificate != NULL && by->key != NULL),
+                "T11: who signs has a certificate and its key");
     bool is_ca = by == NULL;
     *out = (struct identity){.certificate = X509_new(), .key = EVP_EC_gen("P-256")};
     if (out->certificate == NULL || out->key == NULL)
@@ -101,6 +104,7 @@ static bool make(struct identity *out, const struct identity *by)
 static bool take_text(BIO *text, bool is_written, char *out, size_t size)
 {
     int n = is_written ? BIO_read(text, out, (int)size - 1) : 0;
+    WEIR_ASSERT(size > 0 && n < (int)size, "T10: a text fits where it is written, with its NUL");
     out[n > 0 ? n : 0] = '\0';
     bool is_whole = n > 0 && BIO_pending(text) == 0;
     BIO_free(text);

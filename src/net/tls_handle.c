@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/given.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
@@ -27,6 +28,8 @@ static weir_tls no_memory = {.q = {.token = WEIR__TOKEN_STATIC(KIND)}, .err = -E
 static void release(struct weir__owned *o)
 {
     weir_tls *t = WEIR_CONTAINER(o, weir_tls, q.owned);
+    WEIR_ASSERT((t->err == WEIR_OK) == (t->client != NULL),
+                "T11: there is a configuration, or an error");
     weir__tls_client_unref(t->client);
     weir__waitq_end(&t->q);
 }
@@ -84,6 +87,8 @@ weir_tls *weir_tls_new_at(const weir_site *site, weir_ctx *c, const weir_tls_opt
     if (t->err < 0)
         (void)weir_raise_at(site, c, t->err, 0, "TLS: " WEIR_STR_FMT,
                             WEIR_STR_ARG(weir_buf_str(&why)));
+    WEIR_ASSERT((t->err == WEIR_OK) == (t->client != NULL),
+                "T11: there is a configuration, or an error");
     return weir__token_handle(&t->q.token);
 }
 
@@ -91,6 +96,8 @@ weir_err weir__tls_of(const weir_tls *handle, const char *function, struct weir_
 {
     const weir_tls *t = weir__waitq_of(handle, KIND, function, "the TLS");
     weir_err err = weir__waitq_state(&t->q);
+    WEIR_ASSERT(err < 0 || (t->err == WEIR_OK) == (t->client != NULL),
+                "T11: there is a configuration, or an error");
     *out = t->client;
     return err < 0 ? err : t->err;
 }

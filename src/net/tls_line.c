@@ -8,6 +8,8 @@
 
 #if WEIR_TLS
 
+#include "base/assert.h"
+
 static _Thread_local struct {
     struct weir__list line; /* weir__tls_place.link; zeroed before the first */
     struct weir__task task; /* posted while somebody is in line */
@@ -20,6 +22,7 @@ static void post(void);
 
 static void leave(struct weir__tls_place *place)
 {
+    WEIR_ASSERT(place->link.next != NULL, "T6: who leaves stands in line");
     weir__list_remove(&place->link);
     place->link = (struct weir__list){NULL, NULL};
     atomic_fetch_sub_explicit(&weir__tls_numbers.in_line, 1, memory_order_relaxed);
@@ -28,6 +31,7 @@ static void leave(struct weir__tls_place *place)
 static void go_on(struct weir__task *t)
 {
     (void)t;
+    WEIR_ASSERT(turn.is_posted, "T6: the line goes on once a message");
     turn.is_posted = false;
     turn.polls = weir__self->stats.polls;
     for (turn.begun = 0; turn.begun < WEIR__TLS_BEGUN_MAX && !weir__list_empty(&turn.line);) {
@@ -36,6 +40,7 @@ static void go_on(struct weir__task *t)
         leave(p);
         p->begin(p);
     }
+    WEIR_ASSERT(turn.begun <= WEIR__TLS_BEGUN_MAX, "T6: a turn begins no more than so many");
     if (!weir__list_empty(&turn.line))
         post();
 }
@@ -52,6 +57,7 @@ static void post(void)
 bool weir__tls_may_begin(struct weir__tls_place *place,
                          void (*begin)(struct weir__tls_place *place))
 {
+    WEIR_ASSERT(place->link.next == NULL, "T6: one stands in line once");
     if (turn.line.next == NULL)
         weir__list_init(&turn.line);
     if (turn.polls != weir__self->stats.polls) {

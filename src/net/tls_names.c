@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/assert.h"
 
 struct name {
     const char *text;
@@ -36,6 +37,7 @@ struct weir__tls_names *weir__tls_names_new(size_t held_max)
 
 void weir__tls_names_hold(struct weir__tls_names *names, SSL_CTX *ctx)
 {
+    WEIR_ASSERT(ctx != NULL, "T2: what is held is a context");
     names->held[names->held_count++] = ctx;
 }
 
@@ -118,15 +120,20 @@ static void add(weir_str name, void *arg)
         names->err = -ENOMEM;
         return;
     }
+    WEIR_ASSERT(names->count < names->room, "T8: a name is added where there is room");
     lower(copy, text.ptr, text.len);
     size_t at = place_of(names, copy, text.len, &is_there);
     if (is_there) {
         weir__free(copy);
         return;
     }
+    WEIR_ASSERT(at <= names->count, "T8: a name's place is in the table, or at its end");
     memmove(&names->names[at + 1], &names->names[at], (names->count - at) * sizeof names->names[0]);
     names->names[at] = (struct name){copy, text.len, to->ctx};
     names->count++;
+    WEIR_ASSERT(
+        at == 0 || compare(names->names[at - 1].text, names->names[at - 1].len, copy, text.len) < 0,
+        "T8: names are sorted, and each is there once");
 }
 
 weir_err weir__tls_names_add(struct weir__tls_names *names, const X509 *certificate, SSL_CTX *ctx)
@@ -146,6 +153,7 @@ SSL_CTX *weir__tls_names_find(const struct weir__tls_names *names, weir_str name
     const char *dot = is_there ? NULL : memchr(text, '.', name.len);
     if (dot != NULL && dot > text)
         at = place_of(names, dot, (size_t)(text + name.len - dot), &is_there);
+    WEIR_ASSERT(!is_there || at < names->count, "T8: what is found is in the table");
     return is_there ? names->names[at].ctx : NULL;
 }
 

@@ -90,6 +90,7 @@ static int choose_certificate(SSL *ssl, int *alert, void *serving)
 {
     (void)alert;
     const struct serving *s = serving;
+    WEIR_ASSERT(s->names != NULL, "T2: who serves knows its certificates");
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     SSL_CTX *ctx = name != NULL ? weir__tls_names_find(s->names, weir_str_from(name)) : NULL;
     if (ctx != NULL && ctx != SSL_get_SSL_CTX(ssl) && SSL_set_SSL_CTX(ssl, ctx) == NULL)
@@ -103,6 +104,7 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 {
     (void)ssl;
     const struct serving *s = serving;
+    WEIR_ASSERT(s->alpn_len > 0, "T10: who chooses has protocols to choose from");
     unsigned char *chosen;
     if (SSL_select_next_proto(&chosen, out_len, s->alpn, (unsigned)s->alpn_len, offered,
                               offered_len) != OPENSSL_NPN_NEGOTIATED)
@@ -212,6 +214,7 @@ static struct texts *read_texts(const struct weir__tls_server_options *o, weir_e
         *err = weir__tls_read_pair(&o->pairs[t->count], &t->pairs[t->count], why);
     if (*err == WEIR_OK && digest_texts(t, o->clients) < 0)
         *err = weir__crypto_refuse(-ENOMEM, why, "certificates: out of memory");
+    WEIR_ASSERT(*err < 0 || t->count == o->pair_count, "T2: all is read before any is served");
     if (*err == WEIR_OK)
         return t;
     free_texts(t);
@@ -252,6 +255,7 @@ static weir_err ask_clients(SSL_CTX *ctx, const struct weir__tls_server_options 
 static SSL_CTX *make_one(const struct weir__tls_server_options *o, const struct texts *t, size_t i,
                          weir_err *err, weir_buf *why)
 {
+    WEIR_ASSERT(i < t->count, "T2: all is read before any is served");
     SSL_CTX *ctx = weir__tls_context_new(&o->choice, true, err, why);
     if (ctx == NULL)
         return NULL;
@@ -286,6 +290,8 @@ static struct serving *begin_to_serve(SSL_CTX *ctx, const struct weir__tls_serve
         return NULL;
     }
     s->alpn_len = weir__tls_alpn(o->choice.alpn, s->alpn, sizeof s->alpn);
+    WEIR_ASSERT((o->choice.alpn != NULL) == (s->alpn_len > 0),
+                "T10: what is chosen from was looked at before");
     (void)SSL_CTX_set_tlsext_servername_callback(ctx, choose_certificate);
     (void)SSL_CTX_set_tlsext_servername_arg(ctx, s);
     return s;
@@ -326,6 +332,7 @@ static SSL_CTX *make_all(const struct weir__tls_server_options *o, const struct 
 
 static SSL_CTX *exchange(struct slot *slot, SSL_CTX *ctx)
 {
+    WEIR_ASSERT(ctx != NULL, "T2: what is published is there");
     weir__lock_take(&slot->lock);
     SSL_CTX *old = slot->ctx;
     slot->ctx = ctx;
@@ -397,6 +404,7 @@ static weir_err publish(struct weir__tls_server *server, const struct texts *t, 
         return weir__crypto_refuse(-ENOMEM, why, "certificates: out of memory");
     for (; made < workers && err == WEIR_OK; made++)
         fresh[made].ctx = make_all(&server->options, t, &err, why);
+    WEIR_ASSERT(err < 0 || made == workers, "T2: all are made before the first is published");
     for (unsigned i = 0; i < made; i++)
         SSL_CTX_free(err == WEIR_OK ? exchange(&server->slots[i], fresh[i].ctx) : fresh[i].ctx);
     weir__free(fresh);
@@ -445,6 +453,7 @@ weir_err weir__tls_server_new(const struct weir__tls_server_options *o,
         weir__tls_server_free(server);
         return err;
     }
+    WEIR_ASSERT(is_new, "T2: what is served first is new");
     weir__lock_take(&all.lock);
     weir__list_push_back(&all.servers, &server->in_all);
     weir__lock_give(&all.lock);
@@ -478,6 +487,7 @@ void weir__tls_each_certificate(void (*see)(const char *name, int64_t days, void
     for (struct weir__list *l = all.servers.next; l != &all.servers; l = l->next) {
         struct weir__tls_server *s = WEIR_CONTAINER(l, struct weir__tls_server, in_all);
         weir__lock_take(&s->lock);
+        WEIR_ASSERT(s->expiry_count <= EXPIRIES_MAX, "T10: no more names are noted than that");
         for (size_t i = 0; i < s->expiry_count; i++)
             see(s->expiries[i].name, days_to(s->expiries[i].at), arg);
         weir__lock_give(&s->lock);

@@ -38,6 +38,7 @@ static void make(struct weir__tls_key *key, weir_time now)
 void weir__tls_keys_turn(struct weir__tls_keys *keys, weir_time now)
 {
     struct weir__tls_key *k = keys->keys;
+    WEIR_ASSERT(keys->count <= WEIR__TLS_KEYS_MAX, "T3: older keys are kept while they open");
     while (keys->count > 0 && is_over(&k[keys->count - 1], now))
         weir__crypto_wipe(&k[--keys->count], sizeof k[0]);
     if (keys->count > 0 && now.ns - k[0].since.ns < WEIR__TLS_KEY_LIFE_NS)
@@ -47,6 +48,8 @@ void weir__tls_keys_turn(struct weir__tls_keys *keys, weir_time now)
     memmove(&k[1], &k[0], keys->count * sizeof k[0]);
     make(&k[0], now);
     keys->count++;
+    WEIR_ASSERT(keys->count == 1 || now.ns - k[1].since.ns >= WEIR__TLS_KEY_LIFE_NS,
+                "T3: the newest seals for as long as it is that");
 }
 
 void weir__tls_keys_from(void (*turn)(struct weir__tls_keys *keys, weir_time now))

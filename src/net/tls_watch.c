@@ -56,6 +56,7 @@ static weir_err note(struct watched *w, struct reading *r, weir_err err)
     weir__tls_count(&weir__tls_numbers.reloads_refused);
     if (strlen(w->told) == why.len && memcmp(w->told, why.ptr, why.len) == 0)
         return err;
+    WEIR_ASSERT(why.len < sizeof w->told, "T10: a reason fits where it is kept, with its NUL");
     memcpy(w->told, why.ptr, why.len);
     w->told[why.len] = '\0';
     weir_log(NULL, WEIR_LOG_ERROR, "certificates: those that were there stay: " WEIR_STR_FMT,
@@ -72,6 +73,7 @@ static weir_err read_now(weir_ctx *c, struct watched *w, struct reading *r)
     weir_buf_init_fixed(&r->why, r->bytes, sizeof r->bytes - 1);
     w->is_reading = true;
     weir_err err = weir_offload(c, read_again, r);
+    WEIR_ASSERT(w->is_reading, "T12: one reads at a time");
     w->is_reading = false;
     if (weir_check(c) < 0)
         return weir_check(c);
