@@ -34,8 +34,17 @@ struct sim_socket {
     size_t at, len, cap;
     unsigned events;     /* gathered for the next poll */
     struct weir__fd *fd; /* who watches it */
+    struct between *by;  /* whose it is, if not an end's; NULL */
     int backlog[64];     /* of a listener: server ends not yet accepted */
     int backlog_len;
+};
+
+/* Somebody between the two sockets of a connection. */
+struct between {
+    struct between *next;
+    const struct weir__sim_between *who;
+    void *state;
+    bool is_due; /* something is new at one of its own two sockets */
 };
 
 struct datagram {
@@ -55,11 +64,13 @@ static struct {
     void *may_pass_arg;
     struct sockaddr_storage accepts_from;
     bool holds_connects;
+    struct between *betweens;
     int (*decide_connect)(const struct sockaddr_storage *addr); /* may be NULL */
 } sim;
 
 static void (*on_dead_end)(void *arg); /* outlives a simulation: set before it begins */
 static void *on_dead_end_arg;
+static const struct weir__sim_between *put_between; /* this too; may be NULL */
 
 static struct sim_socket *get(int num)
 {
@@ -104,8 +115,11 @@ static int new_socket(size_t capacity)
 static void tell(int num, unsigned events)
 {
     struct sim_socket *s = num >= 0 ? get(num) : NULL;
-    if (s != NULL)
-        s->events |= events;
+    if (s == NULL)
+        return;
+    s->events |= events;
+    if (s->by != NULL)
+        s->by->is_due = true;
 }
 
 static size_t chopped(size_t n)
@@ -267,6 +281,54 @@ void weir__sim_datagram_give(int from, int to, const void *bytes, size_t len)
         put_datagram(from, to, bytes, len);
 }
 
+/* --- who stands between ------------------------------------------------------------------- */
+
+void weir__sim_put_between(const struct weir__sim_between *between)
+{
+    put_between = between;
+}
+
+/* The client's end; the server's is `*server`. */
+static int connect_through(int *server, size_t capacity)
+{
+    int near[2], far[2];
+    struct between *b = calloc(1, sizeof *b);
+    WEIR_ASSERT(b != NULL, "the simulation has memory");
+    weir__sim_socketpair(near, capacity);
+    weir__sim_socketpair(far, capacity);
+    *b = (struct between){.next = sim.betweens, .who = put_between, .is_due = true};
+    get(near[1])->by = get(far[0])->by = sim.betweens = b;
+    b->state = put_between->open(near[1], far[0]);
+    *server = far[1];
+    return near[0];
+}
+
+/* Those to whom something is new move; who has closed its sockets is gone. */
+static void move_betweens(void)
+{
+    for (struct between **at = &sim.betweens; *at != NULL;) {
+        struct between *b = *at;
+        bool goes_on = !b->is_due;
+        b->is_due = false;
+        if (goes_on || b->who->move(b->state)) {
+            at = &b->next;
+            continue;
+        }
+        *at = b->next;
+        b->who->free(b->state);
+        free(b);
+    }
+}
+
+static void free_betweens(void)
+{
+    for (struct between *b = sim.betweens, *next; b != NULL; b = next) {
+        next = b->next;
+        b->who->free(b->state);
+        free(b);
+    }
+}
+
 /* --- the test's side ---------------------------------------------------------------------- */
 
 void weir__sim_socketpair(int out[2], size_t capacity)
@@ -290,7 +352,10 @@ int weir__sim_connect(int listener, size_t capacity)
     WEIR_ASSERT(l != NULL && l->is_listener && l->backlog_len < 64,
                 "the simulated listener has room");
     int ends[2];
-    weir__sim_socketpair(ends, capacity);
+    if (put_between != NULL)
+        ends[0] = connect_through(&ends[1], capacity);
+    else
+        weir__sim_socketpair(ends, capacity);
     l->backlog[l->backlog_len++] = ends[1];
     tell(listener, WEIR__READABLE);
     return ends[0];
@@ -405,6 +470,7 @@ static weir_err sim_init(struct weir__poller *p)
 
 static void sim_fini(struct weir__poller *p)
 {
+    free_betweens();
     for (int i = 0; i < sim.count; i++) {
         free(sim.sockets[i]->in);
         free(sim.sockets[i]);
@@ -604,6 +670,7 @@ static WEIR_NORETURN void end_at_dead_end(void)
 static weir_time sim_poll(struct weir__poller *p, weir_time now, weir_time until)
 {
     (void)now;
+    move_betweens();
     for (int i = 0; i < sim.count && gather(p, sim.sockets[i]); i++)
         ;
     if (p->event_count > 0 || until.ns <= sim.now.ns)

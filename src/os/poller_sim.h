@@ -22,6 +22,24 @@ void weir__sim_socketpair(int out[2], size_t capacity);
 int weir__sim_listen(void); /* the number is also the port to dial */
 int weir__sim_connect(int listener, size_t capacity);
 
+/*
+ * Who stands between the ends of connections: `client` is the socket that the client's bytes come
+ * to, `server` the one that the server's do. It speaks at both with weir__sim_read, weir__sim_write,
+ * weir__sim_shutdown and weir__sim_reset, on the worker's own stack, before a poll looks.
+ */
+struct weir__sim_between {
+    void *(*open)(int client, int server);
+    /* Something has come, or ended, or there is room again. False: it has closed both sockets. */
+    bool (*move)(void *state);
+    void (*free)(void *state);
+};
+
+/*
+ * From now on, for all simulations, every connection that weir__sim_connect makes has one; NULL, as
+ * at first: none has.
+ */
+void weir__sim_put_between(const struct weir__sim_between *between);
+
 /* Whom connections are from that are accepted from now on; NULL, as at first: nobody is named. */
 void weir__sim_accepts_from(const struct sockaddr_storage *addr);
 
