@@ -2,7 +2,9 @@
  * Requests and responses tried everywhere, as operations_test.c tries the rest, and with a client
  * that leaves: each way to take a body and to answer, in a service of a few routes.
  */
+#include "http/over_testing.h"
 #include "testing/operations_testing.h"
+#include "testing/testing.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -179,7 +181,12 @@ static void ask_everywhere(const struct asked *a)
         weir_test_everywhere(.name = a->name, .app = new_app, .method = a->method,
                              .target = a->target, .with = {.headers = a->headers, .body = a->body},
                              .after = a->after);
-    check(a->name, r, a->least);
+    /* Over TLS and HTTP/2 the server reads in larger parts, and waits less often. */
+    struct least least = a->least;
+    bool is_h1 = !over_is(OVER_TLS | OVER_H2);
+    check(a->name, r,
+          is_h1 ? least
+                : (struct least){least.waits / 2, least.allocations, least.calls / 2, 0, 0});
     if (getenv("WEIR_TEST_REPLAY") != NULL)
         return;
     assert_int_equal(r.status, a->status);
@@ -214,5 +221,7 @@ static void requests_everywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(requests_everywhere)};
+    over_begin();
+    weir__test_prepares = over_server;
     return cmocka_run_group_tests_name("operations on requests", tests, make_folder, remove_folder);
 }

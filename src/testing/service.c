@@ -26,6 +26,7 @@
 enum { REPORT_BYTES = 64 << 10, REST_MINUTES = 10 };
 
 static weir_test *open_test;
+void (*weir__test_prepares)(struct weir__http_server *server);
 static char last_words[WEIR__TEST_TEXT_BYTES];
 
 const char *weir__test_text(weir_buf *b)
@@ -107,6 +108,8 @@ static weir_err start_server(weir_test *t, struct weir__ctx *c)
         return -ENOMEM;
     t->listener = weir__sim_listen();
     weir_err err = weir__http_server_adopt_listener(t->app->traffic.server, t->listener);
+    if (weir__test_prepares != NULL)
+        weir__test_prepares(t->app->traffic.server);
     return err == WEIR_OK ? weir__http_server_start(t->app->traffic.server, c) : err;
 }
 

@@ -108,6 +108,9 @@ struct weir_test {
 bool weir__test_drive(weir_test *t, bool (*is_done)(weir_test *t, void *arg), void *arg,
                       weir_dur patience);
 
+/* For our own tests: what is done to each server before it starts; NULL, as at first: nothing. */
+extern void (*weir__test_prepares)(struct weir__http_server *server);
+
 /* As weir_test_run, with a deadline. */
 weir_err weir__test_run_until(weir_test *t, weir_fiber_fn fn, void *arg, weir_time deadline);
 

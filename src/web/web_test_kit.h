@@ -37,6 +37,9 @@ struct kit {
     void (*use)(struct kit *k);
 };
 
+/* Of the server, before it starts; NULL: nothing. */
+static KIT_UNUSED void (*kit_prepares)(struct weir__http_server *server);
+
 /* A connection of the client's. */
 struct kit_client {
     struct weir__fd fd;
@@ -297,6 +300,8 @@ static KIT_UNUSED weir_err kit_main(weir_ctx *c, void *arg)
     assert_non_null(k->server);
     k->listener = weir__sim_listen();
     assert_int_equal(weir__http_server_adopt_listener(k->server, k->listener), WEIR_OK);
+    if (kit_prepares != NULL)
+        kit_prepares(k->server);
     assert_int_equal(weir__http_server_start(k->server, ctx), WEIR_OK);
     weir__web_attach(weir__self, &k->web);
     k->use(k);

@@ -226,5 +226,6 @@ int main(void)
         cmocka_unit_test(test_conditions),
         cmocka_unit_test(test_ranges),
     };
+    begin_over();
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -213,6 +213,10 @@ static void test_head_says_what_get_says(void **state)
 static void use_broken(struct kit *k)
 {
     const char *a = kit_get(k, "/broken");
+    if (over_is(OVER_H2)) { /* its stream is reset, in the turn in which it would have left */
+        assert_string_equal(a, "");
+        return;
+    }
     assert_int_equal(kit_status(a), 200);
     assert_non_null(strstr(a, "half"));
     assert_null(strstr(a, "0\r\n\r\n")); /* no last chunk */
@@ -251,6 +255,10 @@ static void use_continue(struct kit *k)
     at = read_answer(got.bytes, got.bytes + got.len, false, false, &status);
     assert_int_equal(status, 200);
     check_probe(at);
+    if (over_is(OVER_H2)) { /* a stream has an end of its own */
+        weir__sim_close(client);
+        return;
+    }
     got.len = 0; /* an answer that has begun is no place for a 100, and it must be the last */
     (void)put_bytes(k, client, WEIR_S(EXPECT("/pieces", "100-continue")));
     take_bytes(k, client);
@@ -281,5 +289,6 @@ int main(void)
         cmocka_unit_test(test_half_an_answer_looks_like_half),
         cmocka_unit_test(test_continue),
     };
+    begin_over();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* The matrix: the two halves of the exchange itself. */
 #include "http/h1/h1.h"
+#include "http/h2/h2.h"
 #include "matrix.h"
 
 static const struct weir__exchange *exchange(weir_ctx *c)
@@ -23,8 +24,9 @@ static weir_err take_body(weir_ctx *c, struct cell *cell)
 static bool is_body_open(weir_ctx *c, struct cell *cell)
 {
     const struct weir__exchange *x = exchange(c);
-    return cell->note == 20 && x->body_state == WEIR__BODY_COMING &&
-           weir__h1_x(x)->body_left == 180;
+    bool is_half = over_is(OVER_H2) ? !weir__h2_x(x)->is_body_whole && weir__h2_x(x)->in_at == 20
+                                    : weir__h1_x(x)->body_left == 180;
+    return cell->note == 20 && x->body_state == WEIR__BODY_COMING && is_half;
 }
 
 static weir_err wait_for_body(weir_ctx *c, struct cell *cell)
@@ -50,9 +52,10 @@ static weir_err take_response(weir_ctx *c, struct cell *cell)
 static bool is_response_open(weir_ctx *c, struct cell *cell)
 {
     const struct weir__exchange *x = exchange(c);
+    bool has_left =
+        over_is(OVER_H2) ? weir__h2_x(x)->is_submitted : weir__h1_x(x)->out_from == WEIR__H1_LEFT;
     (void)cell;
-    return x->response == WEIR__RESPONSE_OPEN && x->bytes_out == 11 &&
-           weir__h1_x(x)->out_from == WEIR__H1_LEFT;
+    return x->response == WEIR__RESPONSE_OPEN && x->bytes_out == 11 && has_left;
 }
 
 static const struct resource resources[] = {
