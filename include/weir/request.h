@@ -47,6 +47,18 @@ WEIR_API weir_str weir_request_id(weir_ctx *c) WEIR_NONNULL(1);
  */
 WEIR_API weir_str weir_request_ip(weir_ctx *c) WEIR_NONNULL(1);
 
+/**
+ * The version of HTTP that the request came by: "HTTP/1.0", "HTTP/1.1" or "HTTP/2" (RFC 9110
+ * section 2.5). Constant.
+ */
+WEIR_API weir_str weir_request_protocol(weir_ctx *c) WEIR_NONNULL(1);
+
+/**
+ * Did it come over TLS: is its scheme "https" (RFC 9110 section 4.2.2)? Of the connection to this
+ * process: what a proxy in front has ended is not known here.
+ */
+WEIR_API bool weir_request_is_tls(weir_ctx *c) WEIR_NONNULL(1);
+
 /* --- getters ------------------------------------------------------------------------------ */
 
 /**

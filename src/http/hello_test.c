@@ -247,7 +247,7 @@ static void silence_is_closed(struct rig *rig)
     (void)get(rig, silent, &is_over);
     assert_true(is_over);
     assert_int_equal(rig_stats(rig).open, 0);
-    assert_int_equal(rig_stats(rig).timeouts_head, 2);
+    assert_int_equal(rig_stats(rig).timeouts_handshake, 2);
     weir__sim_close(silent);
     weir__sim_close(half);
 }

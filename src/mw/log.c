@@ -29,6 +29,9 @@ static void write_line(const struct weir__request *r)
     weir__log_begin(&line, level, WEIR_S("request"), NULL, weir__ctx_of(s.c));
     weir__log_str_upto(&line, "method", s.method, METHOD_BYTES);
     weir__log_str_upto(&line, "path", s.path, PATH_BYTES);
+    weir__log_str(&line, "protocol", weir_str_from(s.protocol));
+    if (s.is_tls)
+        weir__log_int(&line, "tls", 1);
     weir__log_int(&line, "status", s.status);
     weir__log_str(&line, "reason", weir_str_from(weir__outcome_name(s.outcome)));
     weir__log_int(&line, "latency_us", s.latency.ns / 1000);

@@ -61,6 +61,18 @@ weir_str weir_request_ip(weir_ctx *c)
     return weir_strdup(c, s);
 }
 
+weir_str weir_request_protocol(weir_ctx *c)
+{
+    WEIR__FIBERS_ONLY((weir_str){NULL, 0});
+    return weir_str_from(weir__exchange_protocol(weir__request_of(c)->x));
+}
+
+bool weir_request_is_tls(weir_ctx *c)
+{
+    WEIR__FIBERS_ONLY(false);
+    return weir__exchange_is_tls(weir__request_of(c)->x);
+}
+
 /* --- getters ------------------------------------------------------------------------------ */
 
 weir_err weir__param_at(struct weir__ctx *c, const struct weir__request *r, size_t i, weir_str *out)

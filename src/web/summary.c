@@ -31,6 +31,8 @@ void weir__request_summarise(const struct weir__request *r, struct weir__request
         .path = weir__exchange_path(x),
         .id = weir__ctx_request_id(x->ctx),
         .route = r->route->label,
+        .protocol = weir__exchange_protocol(x),
+        .is_tls = weir__exchange_is_tls(x),
         .status = x->status,
         .outcome = outcome_of(r),
         .err = r->err,

@@ -265,13 +265,14 @@ const char *weir__outcome_name(enum weir__outcome o);
 struct weir__request_summary {
     weir_ctx *c;
     weir_str method, path, id;
-    const char *route;
+    const char *route, *protocol;
     int status; /* as the client saw it; 499: it was gone */
     enum weir__outcome outcome;
     weir_err err;
     weir_dur latency;
     uint64_t bytes_in, bytes_out;
     bool is_cut;                  /* the response was begun and not ended */
+    bool is_tls;
     struct weir__endpoint client; /* weir__exchange_client */
 };
 void weir__request_summarise(const struct weir__request *r, struct weir__request_summary *out);

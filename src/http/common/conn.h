@@ -107,8 +107,8 @@ struct weir__http_counters {
     struct weir__counter accepted, refused, handed_over, handed_over_late, accept_pauses;
     struct weir__gauge open, active;
     struct weir__counter requests, responses[6], malformed;
-    struct weir__counter timeouts_head, timeouts_body, timeouts_write, timeouts_idle,
-        timeouts_handler;
+    struct weir__counter timeouts_handshake, timeouts_head, timeouts_body, timeouts_write,
+        timeouts_idle, timeouts_handler;
     struct weir__counter client_gone, panics, aborted, second_refused, bytes_in, bytes_out;
     struct weir__gauge streams; /* of HTTP/2 whose fibers run */
     struct weir__counter streams_reset, streams_refused, goaways, floods;

@@ -34,6 +34,17 @@ const struct weir__endpoint *weir__exchange_peer(const struct weir__exchange *x)
     return &x->conn->peer;
 }
 
+const char *weir__exchange_protocol(const struct weir__exchange *x)
+{
+    bool is_old = x->ops->protocol[5] == '1' && x->head.minor == 0;
+    return is_old ? "HTTP/1.0" : x->ops->protocol;
+}
+
+bool weir__exchange_is_tls(const struct weir__exchange *x)
+{
+    return weir__tls_is_on(&x->conn->stream);
+}
+
 int64_t weir__exchange_date(const struct weir__exchange *x)
 {
     return x->home->date.second;

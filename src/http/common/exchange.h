@@ -242,6 +242,10 @@ const struct weir__endpoint *weir__exchange_peer(const struct weir__exchange *x)
  */
 void weir__exchange_client(const struct weir__exchange *x, struct weir__endpoint *out);
 
+/* "HTTP/1.0", "HTTP/1.1" or "HTTP/2"; and whether it came over TLS. While the head is there. */
+const char *weir__exchange_protocol(const struct weir__exchange *x);
+bool weir__exchange_is_tls(const struct weir__exchange *x);
+
 /* The time that the response's Date says, in seconds of Unix. */
 int64_t weir__exchange_date(const struct weir__exchange *x);
 

@@ -106,7 +106,7 @@ static void timed_out(struct weir__http_conn *c)
         step(c);
         return;
     }
-    weir__counter_add(&c->home->count.timeouts_head, 1);
+    weir__counter_add(&c->home->count.timeouts_handshake, 1);
     weir__conn_close(c);
 }
 

@@ -428,6 +428,7 @@ static void add(struct weir__http_stats *to, const struct weir__http_counters *n
     for (size_t i = 0; i < 6; i++)
         to->responses[i] += weir__counter_read(&n->responses[i]);
     to->malformed += weir__counter_read(&n->malformed);
+    to->timeouts_handshake += weir__counter_read(&n->timeouts_handshake);
     to->timeouts_head += weir__counter_read(&n->timeouts_head);
     to->timeouts_body += weir__counter_read(&n->timeouts_body);
     to->timeouts_write += weir__counter_read(&n->timeouts_write);

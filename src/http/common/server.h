@@ -65,7 +65,8 @@ struct weir__http_stats {
     uint64_t requests;          /* begun */
     uint64_t responses[6];      /* by class: [2] is 2xx; [0] is none (client gone: 499) */
     uint64_t malformed;         /* heads and chunked bodies */
-    uint64_t timeouts_head, timeouts_body, timeouts_write, timeouts_idle, timeouts_handler;
+    uint64_t timeouts_handshake, timeouts_head, timeouts_body, timeouts_write, timeouts_idle,
+        timeouts_handler;
     uint64_t client_gone;    /* while a handler ran */
     uint64_t panics;         /* that reached the server */
     uint64_t aborted;        /* responses cut short */

@@ -301,6 +301,13 @@ static void refuse(struct weir__exchange *x, int err)
     weir__exchange_refuse(x, weir__h2_fields_status(err), weir__h2_fields_text(err));
 }
 
+/* RFC 9110 section 7.4: not without TLS. */
+static void refuse_https_on_plain(struct weir__exchange *x)
+{
+    if (WEIR_UNLIKELY(x->head.is_https) && !weir__tls_is_on(&x->conn->stream))
+        weir__exchange_refuse(x, 421, "an https URL on a connection without TLS");
+}
+
 static void head_end(struct weir__h2 *h, struct weir__h2_stream *s, bool is_end)
 {
     struct weir__exchange *x = weir__h2_exchange(s);
@@ -319,6 +326,8 @@ static void head_end(struct weir__h2 *h, struct weir__h2_stream *s, bool is_end)
     }
     if (err != 0)
         refuse(x, err);
+    else
+        refuse_https_on_plain(x);
     weir__list_push_back(&h->ready, &s->in_queue);
 }
 
