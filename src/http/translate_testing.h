@@ -35,18 +35,21 @@ static inline size_t queue_left(const struct queue *q)
 
 static inline void queue_put(struct queue *q, const void *bytes, size_t n)
 {
+    if (n == 0)
+        return;
     if (q->at > 0) {
         memmove(q->bytes, q->bytes + q->at, q->len - q->at);
         q->len -= q->at;
         q->at = 0;
     }
-    if (q->len + n > q->cap) {
+    if (q->bytes == NULL || q->len + n > q->cap) {
         q->cap = 2 * (q->len + n);
-        q->bytes = realloc(q->bytes, q->cap);
-        WEIR_ASSERT(q->bytes != NULL, "the test has memory");
+        char *more = realloc(q->bytes, q->cap);
+        if (more == NULL)
+            abort();
+        q->bytes = more;
     }
-    if (n > 0)
-        memcpy(q->bytes + q->len, bytes, n);
+    memcpy(q->bytes + q->len, bytes, n);
     q->len += n;
 }
 
