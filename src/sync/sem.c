@@ -156,6 +156,7 @@ static const struct weir__wait_type wait_type = {.name = "semaphore",
 static void drop_permit(weir_sem *s, struct permit *p, bool is_gone)
 {
     WEIR_ASSERT(weir__list_empty(&p->in_sem), "S4: a record that came to nothing is on no list");
+    WEIR_ASSERT(!weir__is_owned(&p->owned), "S4: nor is it a context's");
     if (is_gone) {
         weir__free(p);
         return;
@@ -234,10 +235,8 @@ static struct permit *find_permit(struct weir__ctx *c, const weir_sem *s)
     WEIR_LIST_EACH(node, &c->owned) {
         struct weir__owned *o = WEIR_CONTAINER(node, struct weir__owned, link);
         struct permit *p = WEIR_CONTAINER(o, struct permit, owned);
-        if (o->type != &permit_type || p->sem != s)
-            continue;
-        WEIR_ASSERT(!weir__list_empty(&p->in_sem), "S4: what a context holds is listed as taken");
-        return p;
+        if (o->type == &permit_type && p->sem == s)
+            return p;
     }
     return NULL;
 }
