@@ -271,6 +271,19 @@ static void closing_is_gone_for_all(struct rig *rig)
     assert_int_equal(rig_stats(rig).open, 0);
 }
 
+/* What is sent last and the end are one event: nothing tells of the end a second time. */
+static void closing_with_the_last_bytes(struct rig *rig)
+{
+    struct peer *p = h2_dial(rig);
+    assert_string_equal(h2_ask(p, 1, "/hello")->body, "hello");
+    put_get(p, 3, "/sleep?5000");
+    h2_close(p);
+    wait_ms(rig, 1);
+    assert_int_equal(rig_stats(rig).requests, 2);
+    assert_int_equal(rig_stats(rig).client_gone, 1);
+    assert_int_equal(rig_stats(rig).open, 0);
+}
+
 /* A stream that is opened and reset at once costs no fiber. */
 static void reset_at_once(struct rig *rig)
 {
@@ -290,6 +303,7 @@ static void test_a_reset_is_a_client_that_is_gone(void **state)
     (void)state;
     run_rig(reset_is_gone, NULL);
     run_rig(closing_is_gone_for_all, NULL);
+    run_rig(closing_with_the_last_bytes, NULL);
     run_rig(reset_at_once, NULL);
 }
 

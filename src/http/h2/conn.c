@@ -179,9 +179,10 @@ static ssize_t receive_all(struct weir__h2 *h, struct weir__http_in *in)
         if (n <= 0)
             return n;
         weir__counter_add(&c->home->count.bytes_in, (uint64_t)n);
-        if (!weir__h2_session_feed(&h->session, in->bytes, (size_t)n) ||
-            !weir__stream_has_more(&c->stream))
+        if (!weir__h2_session_feed(&h->session, in->bytes, (size_t)n))
             return -EAGAIN;
+        if (!weir__stream_has_more(&c->stream)) /* an end that came along makes no event any more */
+            return weir__stream_is_over(&c->stream) ? 0 : -EAGAIN;
     }
     return weir__stream_again(&c->stream) == WEIR_OK ? -EAGAIN : -ENOMEM;
 }
