@@ -75,12 +75,54 @@ typedef struct weir_http_part {
 #define WEIR_HTTP_PARTS(...) ((const weir_http_part[]){__VA_ARGS__, {.name = NULL}})
 #endif
 
+/** One of the hosts of a group. `url` is "http://host:port" or "unix:/path", without a path. */
+typedef struct weir_http_target {
+    const char *url;
+    uint32_t weight; /* 1 to 1,000; 0 is 1 */
+} weir_http_target;
+
+/** Which target of a group a call goes to. */
+typedef enum weir_http_policy {
+    WEIR_HTTP_ROUND_ROBIN, /* one after the other, by their weights */
+    WEIR_HTTP_LEAST,       /* of two drawn by weight the one that has less to do */
+    WEIR_HTTP_HASH         /* the same key to the same target, while that is not overloaded */
+} weir_http_policy;
+
+/**
+ * How a group is used; zero means the default. A target is left alone when its calls fail: no
+ * connection, no answer, a body that is cut, or a status of 500 and above that speaks of the server
+ * (not 501, 505). It comes back by itself after `out_time`, the second time after twice as long, …
+ * 5 minutes. With a probe it is down as well after `fall` failures of calls and probes, until
+ * `rise` probes were well. Who comes back gets a tenth of its share at first.
+ */
+typedef struct weir_http_group_options {
+    weir_http_policy policy;
+    /*
+     * Of WEIR_HTTP_HASH: the header of the call that is its key, where it has no `.key`; default:
+     * the target's path without the query.
+     */
+    const char *key_header;
+    const char *probe;        /* a path, asked for by GET: 2xx and 3xx are well; "tcp": a
+                                 connection is enough; default: no probes */
+    weir_dur probe_interval;  /* 100 ms to 1 h, give or take a tenth; default 5 s */
+    weir_dur probe_timeout;   /* 1 ms to 1 min; default 1 s */
+    uint32_t rise;            /* 1 to 100 probes in a row bring it back; default 2 */
+    uint32_t fall;            /* 1 to 100 failures in a row take it out; default 3 */
+    uint32_t failures_max;    /* 1 to 1,000 failed calls in a row eject it; default 3 */
+    uint32_t out_percent_max; /* so many of the targets are ejected at most, 1 to 100; default 50 */
+    weir_dur out_time;        /* 1 ms to 1 h out at the first time; default 30 s */
+    weir_dur slow_start;      /* 1 ms to 1 h until it has all of its share again; default 30 s */
+} weir_http_group_options;
+
 /** Header lines: `.headers = WEIR_HTTP_HEADERS({"accept", WEIR_S("a/b")}, {"x-key", key})`. */
 /** Hosts: `.trusted = WEIR_HTTP_HOSTS("10.0.0.5", "localhost")`. */
+/** A group: `.targets = WEIR_HTTP_TARGETS({.url = "http://10.0.0.1:80", .weight = 2}, …)`. */
 #ifdef __cplusplus
 #define WEIR_HTTP_HEADERS(...) weir__list<weir_http_header>({__VA_ARGS__, {NULL, {NULL, 0}}})
+#define WEIR_HTTP_TARGETS(...) weir__list<weir_http_target>({__VA_ARGS__, {NULL, 0}})
 #define WEIR_HTTP_HOSTS(...) weir__list<const char *>({__VA_ARGS__, NULL})
 #else
+#define WEIR_HTTP_TARGETS(...) ((const weir_http_target[]){__VA_ARGS__, {NULL, 0}})
 #define WEIR_HTTP_HEADERS(...) ((const weir_http_header[]){__VA_ARGS__, {NULL, {NULL, 0}}})
 #define WEIR_HTTP_HOSTS(...) ((const char *const[]){__VA_ARGS__, NULL})
 #endif
@@ -164,6 +206,13 @@ typedef struct weir_http_options {
      * is for hosts that the program knows.
      */
     bool cookies;
+    /*
+     * Instead of a base: 1 to 100 hosts that do the same, of which each call gets one. A retry goes
+     * to another one, at once while there is one that has not failed the call. `trust_base` is of
+     * all of them.
+     */
+    const weir_http_target *targets;
+    weir_http_group_options group;
 } weir_http_options;
 
 /**
@@ -188,6 +237,22 @@ WEIR_API weir_http *weir_http_open_at(const weir_site *site, weir_ctx *c,
 
 /** Why the client could not be made; else WEIR_OK. */
 WEIR_API weir_err weir_http_err(const weir_http *http) WEIR_NONNULL(1);
+
+/**
+ * Takes a target of a group out of use, for an update of it: no new calls go there, and those that
+ * run go on. Or back into use.
+ *
+ *     weir_http_drain(c, shop, "http://10.0.0.1:80", true);
+ *
+ * c        any of the caller's
+ * http     made with targets
+ * url      one of them, as it was given; read during the call
+ * drains   false: calls go there again
+ * returns  WEIR_OK; WEIR_ENOTFOUND: there is no such target; weir_http_err
+ * context  fiber of any worker; does not wait
+ */
+WEIR_API weir_err weir_http_drain(weir_ctx *c, weir_http *http, const char *url, bool drains)
+    WEIR_NONNULL(1, 2, 3);
 
 /* --- asking ----------------------------------------------------------------------------------- */
 
@@ -224,6 +289,7 @@ typedef struct weir_http_call_options {
      */
     weir_dur hedge_after;
     const char *pack; /* "gzip", "deflate", "br": the request's body is sent so */
+    weir_str key; /* of a group by WEIR_HTTP_HASH: calls with the same one go to the same target */
 } weir_http_call_options;
 
 /**
@@ -325,8 +391,8 @@ WEIR_API weir_err weir_http_finish(weir_reply *r) WEIR_NONNULL(1);
  *          refuses); WEIR_ETIMEDOUT; WEIR_ECLOSED (cut); WEIR_EPROTO;
  *          WEIR_ETOOLARGE, a bomb too; WEIR_EINVALID (target, headers, options); WEIR_ENOTBUILT
  *          (https, br); the pool's: WEIR_ELIMIT,
- *          WEIR_EDEADLK (this fiber's own replies hold all connections to the host); the reason of
- *          the context
+ *          WEIR_EDEADLK (this fiber's own replies hold all connections to the host);
+ *          -EHOSTUNREACH (all targets of the group are out); the reason of the context
  */
 WEIR_API weir_err weir_reply_err(const weir_reply *r) WEIR_NONNULL(1);
 

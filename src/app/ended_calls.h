@@ -238,6 +238,8 @@ CALL(weir_socket_close, socket, weir_socket_close(live.c, dead.socket))
 /* --- client.h --- */
 CALL(weir_http_open_at, context, use(weir_http_open(dead.c, .base = "unix:/no socket")))
 CALL(weir_http_err, HTTP client, number = weir_http_err(dead.http))
+CALL(weir_http_drain, context, number = weir_http_drain(dead.c, live.http, "x", true))
+CALL(weir_http_drain, HTTP client, number = weir_http_drain(live.c, dead.http, "x", true))
 CALL(weir_http_do_at, context, use(weir_http_get(dead.c, live.http, "no target")))
 CALL(weir_http_do_at, HTTP client, use(weir_http_get(live.c, dead.http, "no target")))
 CALL(weir_http_begin_at, context, use(weir_http_begin(dead.c, live.http, "PUT", "no target")))

@@ -276,6 +276,7 @@ CALL(weir_socket_close, weir_socket_close(N(c, live.c), N(s, live.socket)))
 CALL(weir_http_open_at,
      use(weir_http_open_at(N(site, WEIR_HERE), N(c, live.c), N(options, &options.http))))
 CALL(weir_http_err, number = weir_http_err(N(http, live.http)))
+CALL(weir_http_drain, number = weir_http_drain(N(c, live.c), N(http, live.http), N(url, "x"), true))
 CALL(weir_http_do_at,
      use(weir_http_do_at(N(site, WEIR_HERE), N(c, live.c), N(http, live.http), N(method, "GET"),
                          N(target, "no target"), N(options, &options.call))))

@@ -14,6 +14,7 @@
 
 #include "guard/backoff.h"
 #include "guard/retry_budget.h"
+#include "http/client/upstream.h"
 #include "rt/worker.h"
 #include "wire/time_field.h"
 #include "wire/url_reference.h"
@@ -86,7 +87,10 @@ bool weir__client_retry(weir_reply *r, weir_err err)
     struct weir__client_cells *cells = weir__client_cells(r->http);
     if (r->retries >= r->http->o.retries_max || r->is_streamed || !is_worth_it(r, err))
         return false;
-    weir_dur wait = weir__backoff_wait(&defaults, r->retries, asked_wait(r), &cells->random);
+    bool has_other = weir__upstream_has_other(r); /* which was not asked to wait by anybody */
+    weir_dur wait = has_other
+                        ? weir_ns(0)
+                        : weir__backoff_wait(&defaults, r->retries, asked_wait(r), &cells->random);
     weir_time now = weir__worker_now(weir__self);
     weir_time end = weir_time_min(r->until, r->c->deadline);
     if (weir_time_add(now, wait).ns >= end.ns ||

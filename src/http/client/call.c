@@ -14,6 +14,7 @@
 
 #include "base/given.h"
 #include "guard/retry_budget.h"
+#include "http/client/upstream.h"
 #include "rt/fiber.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
@@ -36,7 +37,7 @@ static void release(struct weir__owned *o)
     weir_reply *r = WEIR_CONTAINER(o, weir_reply, owned);
     weir__client_drop(r);
     weir__client_coded_end(r);
-    r->state = WEIR__REPLY_OVER;
+    weir__client_end(r);
 }
 
 static void describe(const struct weir__owned *o, weir_buf *out)
@@ -81,13 +82,19 @@ static void tell_more(const weir_reply *r, weir_err err, char *what, size_t size
     weir_error_clear(weir__ctx_handle(r->c));
 }
 
+void weir__client_end(weir_reply *r)
+{
+    r->state = WEIR__REPLY_OVER;
+    weir__upstream_leave(r);
+}
+
 weir_err weir__client_fail(weir_reply *r, weir_err err, const char *format, ...)
 {
     char what[640];
     va_list args;
     weir__client_give_back(r, false);
     weir__client_coded_end(r);
-    r->state = WEIR__REPLY_OVER;
+    weir__client_end(r);
     if (r->is_dropped)
         return err; /* nobody asks how the rest would have been */
     if (r->err == WEIR_OK)
@@ -144,6 +151,7 @@ static weir_err fail_waiting(weir_reply *r, weir_err err)
 
 weir_err weir__client_fail_reading(weir_reply *r, weir_err err)
 {
+    weir__upstream_report(r, r->err < 0 ? r->err : err);
     if (r->err < 0)
         return r->err;
     if (err == WEIR_ETIMEDOUT)
@@ -222,7 +230,7 @@ static void settle(weir_reply *r)
     weir__client_give_back(r, r->conn->transport->close(r));
     if (r->coded != NULL)
         return;
-    r->state = WEIR__REPLY_OVER;
+    weir__client_end(r);
     weir__disown(&r->owned);
 }
 
@@ -241,8 +249,10 @@ static weir_err exchange(weir_reply *r, weir_err (**fail)(weir_reply *, weir_err
 void weir__client_ask(weir_reply *r)
 {
     weir_err (*fail)(weir_reply *, weir_err);
-    for (;;) {
+    while (weir__upstream_choose(r) == WEIR_OK) {
         weir_err err = exchange(r, &fail);
+        if (err != WEIR_OK || r->state != WEIR__REPLY_ASKING)
+            weir__upstream_report(r, err);
         if (weir__client_retry(r, err))
             continue;
         if (err != WEIR_OK && r->err == WEIR_OK)
@@ -461,6 +471,7 @@ weir_err weir_http_write(weir_reply *handle, const void *bytes, size_t size)
         r->is_refused = true; /* why, the answer tells, if there is one */
         return WEIR_ECLOSED;
     }
+    weir__upstream_report(r, err);
     err = weir__client_fail_sending(r, err);
     count(r);
     return err;
@@ -483,8 +494,10 @@ weir_err weir_http_finish(weir_reply *handle)
         err = weir__client_cookies_take(r);
     if (err != WEIR_OK && r->err == WEIR_OK)
         (void)fail_waiting(r, err);
-    if (wants_head)
+    if (wants_head) {
+        weir__upstream_report(r, err);
         count(r);
+    }
     r->is_streamed = false;
     if (r->state == WEIR__REPLY_ANSWERED)
         settle(r);

@@ -9,6 +9,7 @@
  *     read to its end, the server lets it stay, and nothing stands behind the answer.
  * C3: nothing of a request is sent twice once a byte of an answer has come.
  * C4: a reply keeps its first error.
+ * C12: an exchange runs at no more than one target of a group, and at none once it is over.
  */
 #ifndef WEIR_HTTP_CLIENT_CLIENT_H
 #define WEIR_HTTP_CLIENT_CLIENT_H
@@ -90,6 +91,7 @@ struct weir_http {
     struct weir__tls_client *_Atomic tls; /* secure.c: NULL until it is wanted */
     struct weir__lock jar_lock;           /* cookies.c */
     struct weir__cookie_jar jar;
+    struct weir__upstream *upstream; /* NULL: no group */
 };
 
 /* Notes one more, or one fewer, for the metrics. */
@@ -132,6 +134,8 @@ enum weir__client_state {
     WEIR__REPLY_ANSWERED,
     WEIR__REPLY_OVER /* nothing more comes: read to its end, closed, or failed */
 };
+
+enum { WEIR__CLIENT_TRIED_MAX = 12 }; /* above all retries */
 
 enum weir__answer_body {
     WEIR__ANSWER_NONE,
@@ -184,6 +188,12 @@ struct weir_reply {
     bool has_answer;   /* a byte of it came */
     bool keeps;        /* the server lets the connection stay */
     uint8_t tries;
+
+    /* where it goes in a group (upstream.c) */
+    bool is_seated;      /* C12: it counts as a call that runs there */
+    uint8_t tried_count; /* targets that have failed it */
+    uint32_t seat;       /* index of the target; once there was one */
+    uint32_t tried[WEIR__CLIENT_TRIED_MAX];
 
     /* the answer; all in the context's memory */
     uint16_t status;
@@ -242,6 +252,9 @@ weir_err weir__client_base_read(struct weir__ctx *c, const char *base,
                                 struct weir__client_target *out, const char **why);
 weir_err weir__client_target_read(const weir_http *http, struct weir__ctx *c, weir_str target,
                                   struct weir__client_target *out, const char **why);
+
+/* Is its host among those that are told of time, trace and request? */
+bool weir__client_is_trusted(const weir_http *http, const struct weir__client_target *t);
 
 /* request.c: the head of the request. WEIR_EINVALID, raised; WEIR_ETOOLARGE: the window is full. */
 weir_err weir__client_request_write(weir_reply *r, struct weir__http1_writer *w);
@@ -341,6 +354,9 @@ bool weir__client_retry(weir_reply *r, weir_err err);
 bool weir__client_redirect(weir_reply *r);
 /* May a header go along to where the request is sent now? */
 bool weir__client_may_travel(const weir_reply *r, weir_str name);
+
+/* It is over: nothing more comes, and it runs nowhere (C12). Idempotent. */
+void weir__client_end(weir_reply *r);
 
 /* The first error (C4), told with method, URL and the text; ends it. Returns r->err. */
 weir_err weir__client_fail(weir_reply *r, weir_err err, const char *format, ...) WEIR_PRINTF(3, 4);

@@ -176,6 +176,6 @@ void weir__client_hedge(weir_reply *r)
         fail(r, group, err);
     if (group != NULL)
         weir__ctx_end(group);
-    r->state = WEIR__REPLY_OVER;
+    weir__client_end(r);
     weir__disown(&r->owned);
 }

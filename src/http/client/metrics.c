@@ -2,7 +2,7 @@
  * The numbers of all clients as families: what the workers count anyway, summed up when somebody
  * asks. The numbers of their connections are those of pools, by host.
  */
-#include "http/client/client.h"
+#include "http/client/upstream.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -35,6 +35,14 @@ static const struct weir__family families[] = {
     {"weir_client_connections_total",
      "Connections that requests got: opened for one, used again, or passed over as ended.",
      WEIR_METRIC_COUNTER, .labels = {"client", "state"}},
+    {"weir_client_target_requests_total", "Tries that targets of groups got, by how they ended.",
+     WEIR_METRIC_COUNTER, .labels = {"client", "target", "outcome"}},
+    {"weir_client_target_probes_total", "Probes of targets of groups, by what they found.",
+     WEIR_METRIC_COUNTER, .labels = {"client", "target", "outcome"}},
+    {"weir_client_target_ejections_total", "How often a target was left alone for its failures.",
+     WEIR_METRIC_COUNTER, .labels = {"client", "target"}},
+    {"weir_client_target_up", "Whether a target gets calls: neither ejected, down, nor drained.",
+     WEIR_METRIC_GAUGE, .labels = {"client", "target"}},
 };
 
 static const char *const outcomes[WEIR__CLIENT_OUTCOMES] = {
@@ -107,10 +115,89 @@ static void put_retries(struct weir__metric_sink *to, const weir_http *http)
     to->number(to, &families[1], &value, sum(http, CELL(retries)));
 }
 
+/* --- targets of groups ------------------------------------------------------------------------ */
+
+struct target_view {
+    weir_str client, url;
+    const struct weir__upstream_target *target;
+    struct weir__ejector_view ejector;
+    bool is_up;
+};
+
+static void each_target(struct weir__metric_sink *to, const weir_http *http,
+                        void (*put)(struct weir__metric_sink *, const struct target_view *))
+{
+    const struct weir__upstream *u = http->upstream;
+    for (uint32_t i = 0; u != NULL && i < u->count; i++) {
+        const struct weir__upstream_target *t = &u->targets[i];
+        weir_time now = weir_now();
+        struct target_view v = {weir_str_from(http->name), weir_str_from(t->url), t, {0}, false};
+        weir__ejector_read(u->ejector, i, now, &v.ejector);
+        v.is_up = v.ejector.weight > 0 && !atomic_load(&t->is_draining) &&
+                  weir__health_share(&t->health, &u->healths, now) > 0;
+        put(to, &v);
+    }
+}
+
+static void put_two(struct weir__metric_sink *to, const struct weir__family *f,
+                    const struct target_view *v, uint64_t ok, uint64_t failed)
+{
+    const weir_str of_ok[] = {v->client, v->url, WEIR_S("ok")};
+    const weir_str of_failed[] = {v->client, v->url, WEIR_S("failed")};
+    to->number(to, f, of_ok, ok);
+    to->number(to, f, of_failed, failed);
+}
+
+static void put_tries(struct weir__metric_sink *to, const struct target_view *v)
+{
+    put_two(to, &families[3], v, v->ejector.successes, v->ejector.failures);
+}
+
+static void put_probes(struct weir__metric_sink *to, const struct target_view *v)
+{
+    put_two(to, &families[4], v, weir__counter_read(&v->target->probes[true]),
+            weir__counter_read(&v->target->probes[false]));
+}
+
+static void put_ejections(struct weir__metric_sink *to, const struct target_view *v)
+{
+    const weir_str values[] = {v->client, v->url};
+    to->number(to, &families[5], values, v->ejector.ejections);
+}
+
+static void put_up(struct weir__metric_sink *to, const struct target_view *v)
+{
+    const weir_str values[] = {v->client, v->url};
+    to->number(to, &families[6], values, v->is_up);
+}
+
+static void put_target_tries(struct weir__metric_sink *to, const weir_http *http)
+{
+    each_target(to, http, put_tries);
+}
+
+static void put_target_probes(struct weir__metric_sink *to, const weir_http *http)
+{
+    each_target(to, http, put_probes);
+}
+
+static void put_target_ejections(struct weir__metric_sink *to, const weir_http *http)
+{
+    each_target(to, http, put_ejections);
+}
+
+static void put_target_up(struct weir__metric_sink *to, const weir_http *http)
+{
+    each_target(to, http, put_up);
+}
+
+/* --- all of them ------------------------------------------------------------------------------ */
+
 static void put(struct weir__metric_sink *to, void *unused)
 {
-    static void (*const parts[])(struct weir__metric_sink *,
-                                 const weir_http *) = {put_requests, put_retries, put_connections};
+    static void (*const parts[])(struct weir__metric_sink *, const weir_http *) = {
+        put_requests,      put_retries,          put_connections, put_target_tries,
+        put_target_probes, put_target_ejections, put_target_up};
     (void)unused;
     pthread_mutex_lock(&lock);
     for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {

@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "guard/retry_budget.h"
+#include "http/client/upstream.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
 #include "rt/runtime.h"
@@ -121,7 +122,7 @@ static void check_texts(struct checker *k, const weir_http_options *o)
         weir_buf_printf(k->out, "deadline_header \"%.60s\" is no name of a header",
                         o->deadline_header);
     }
-    if (o->trust_base && o->base == NULL) {
+    if (o->trust_base && o->base == NULL && o->targets == NULL) {
         begin_line(k);
         weir_buf_puts(k->out, WEIR_S("trust_base without a base"));
     }
@@ -256,6 +257,7 @@ static void release(struct weir__owned *o)
         weir__free(http->cells[i].scratch);
     weir__free(http->cells);
     weir__retry_budget_free(http->budget);
+    weir__upstream_free(http->upstream);
     http->cells = NULL;
     http->budget = NULL;
     if (http->err == WEIR_OK)
@@ -309,12 +311,15 @@ static weir_err check(weir_http *http, struct weir__ctx *c, weir_buf *mistakes)
     weir_err base = check_base(&k, http, c), proxy = check_proxy(&k, http, c);
     weir_err tls = base == WEIR_OK ? check_tls(&k, http) : WEIR_OK;
     check_texts(&k, &http->o);
+    weir_err group = weir__upstream_make(http, c, mistakes);
     check_version(&k, &http->o);
     check_numbers(&k, &http->o);
     weir_pool_options pool = http->o.pool; /* which the group settles again */
     weir_err err = weir__pool_options_settle(http->name, &pool, mistakes);
-    if (base != WEIR_OK || proxy != WEIR_OK)
-        return base != WEIR_OK ? base : proxy;
+    if (base == WEIR_OK)
+        base = proxy != WEIR_OK ? proxy : group;
+    if (base != WEIR_OK)
+        return base;
     if (tls != WEIR_OK)
         return tls;
     if (http->o.http2 == WEIR_HTTP2_PRIOR && !WEIR_HTTP2 && !k.is_bad) {
@@ -366,7 +371,8 @@ static weir_err make(weir_http *http, struct weir__ctx *c, const weir_site *site
     http->group = weir__pool_group_new(c, http->name, &o, &weir__client_pool_ops, http, site);
     if (http->group == NULL)
         return -ENOMEM;
-    return may_share(http) ? make_shared(http, c, site) : WEIR_OK;
+    err = may_share(http) ? make_shared(http, c, site) : WEIR_OK;
+    return err == WEIR_OK ? weir__upstream_start(http, c, site) : err;
 }
 
 weir_http *weir_http_open_at(const weir_site *site, weir_ctx *handle,

@@ -100,7 +100,7 @@ static void finish(weir_reply *r)
         weir__client_give_back(r, r->conn->transport->close(r));
     if (r->coded != NULL)
         return;
-    r->state = WEIR__REPLY_OVER;
+    weir__client_end(r);
     weir__disown(&r->owned);
 }
 
@@ -372,6 +372,6 @@ void weir_reply_close(weir_reply *handle)
     weir__client_coded_end(r);
     if (!was_whole && r->err == WEIR_OK)
         r->err = WEIR_ECLOSED;
-    r->state = WEIR__REPLY_OVER;
+    weir__client_end(r);
     weir__disown(&r->owned);
 }

@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "http/client/upstream.h"
 #include "net/local.h"
 #include "wire/url_reference.h"
 
@@ -137,7 +138,7 @@ static weir_err behind_base(const weir_http *http, struct weir__ctx *c, weir_str
     return WEIR_OK;
 }
 
-static bool is_trusted(const weir_http *http, const struct weir__client_target *t)
+bool weir__client_is_trusted(const weir_http *http, const struct weir__client_target *t)
 {
     if (t->is_base && http->o.trust_base)
         return true;
@@ -161,6 +162,8 @@ weir_err weir__client_target_read(const weir_http *http, struct weir__ctx *c, we
     if (err != WEIR_OK)
         return err;
     out->is_base = http->has_base && weir_str_eq(out->origin, http->base.origin);
-    out->is_trusted = is_trusted(http, out);
+    if (http->upstream != NULL && weir__upstream_has(http->upstream, out->origin))
+        out->is_base = true;
+    out->is_trusted = weir__client_is_trusted(http, out);
     return WEIR_OK;
 }

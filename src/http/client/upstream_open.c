@@ -1,0 +1,332 @@
+/*
+ * Making a group: its options, checked all at once, its targets, what is kept of them, and the
+ * clients that ask them how they are.
+ *
+ * Owns the ejector and the balancers; all else is the context's.
+ */
+#include "http/client/upstream.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "rt/worker.h"
+#include "wire/http_field.h"
+
+#define MS INT64_C(1000000)
+#define SEC (1000 * MS)
+
+/* --- options ---------------------------------------------------------------------------------- */
+
+struct checker {
+    const weir_http *http;
+    weir_buf *out;
+    weir_err err;
+};
+
+static void begin_line(struct checker *k)
+{
+    if (k->out->len > 0)
+        weir_buf_puts(k->out, WEIR_S("; "));
+    weir_buf_printf(k->out, "HTTP client %.100s: ", k->http->name);
+    if (k->err == WEIR_OK)
+        k->err = WEIR_EINVALID;
+}
+
+static int64_t check_range(struct checker *k, const char *what, int64_t value, int64_t fallback,
+                           int64_t min, int64_t max, int64_t unit)
+{
+    if (value == 0)
+        return fallback;
+    if (value >= min && value <= max)
+        return value;
+    begin_line(k);
+    weir_buf_printf(k->out, "group.%s is %" PRId64 "%s; allowed: %" PRId64 " to %" PRId64 "%s",
+                    what, value / unit, unit > 1 ? " ms" : "", min / unit, max / unit,
+                    unit > 1 ? " ms" : "");
+    return fallback;
+}
+
+static void check_numbers(struct checker *k, weir_http_group_options *g)
+{
+    g->probe_interval.ns =
+        check_range(k, "probe_interval", g->probe_interval.ns, 5 * SEC, 100 * MS, 3600 * SEC, MS);
+    g->probe_timeout.ns =
+        check_range(k, "probe_timeout", g->probe_timeout.ns, SEC, MS, 60 * SEC, MS);
+    g->rise = (uint32_t)check_range(k, "rise", g->rise, 2, 1, 100, 1);
+    g->fall = (uint32_t)check_range(k, "fall", g->fall, 3, 1, 100, 1);
+    g->failures_max = (uint32_t)check_range(k, "failures_max", g->failures_max, 3, 1, 1000, 1);
+    g->out_percent_max =
+        (uint32_t)check_range(k, "out_percent_max", g->out_percent_max, 50, 1, 100, 1);
+    g->out_time.ns = check_range(k, "out_time", g->out_time.ns, 30 * SEC, MS, 3600 * SEC, MS);
+    g->slow_start.ns = check_range(k, "slow_start", g->slow_start.ns, 30 * SEC, MS, 3600 * SEC, MS);
+}
+
+static void check_texts(struct checker *k, const weir_http_group_options *g)
+{
+    if (g->policy > WEIR_HTTP_HASH) {
+        begin_line(k);
+        weir_buf_printf(k->out,
+                        "group.policy is %d; allowed: WEIR_HTTP_ROUND_ROBIN, "
+                        "WEIR_HTTP_LEAST, WEIR_HTTP_HASH",
+                        (int)g->policy);
+    }
+    if (g->key_header != NULL &&
+        (g->policy != WEIR_HTTP_HASH || !weir__http_name_is_valid(weir_str_from(g->key_header)))) {
+        begin_line(k);
+        weir_buf_printf(k->out,
+                        "group.key_header \"%.60s\" is no name of a header, or the policy "
+                        "is not WEIR_HTTP_HASH",
+                        g->key_header);
+    }
+    bool is_probe = g->probe == NULL || strcmp(g->probe, "tcp") == 0 || g->probe[0] == '/';
+    if (!is_probe) {
+        begin_line(k);
+        weir_buf_printf(k->out, "group.probe \"%.60s\" is neither a path nor \"tcp\"", g->probe);
+    }
+}
+
+/* Does somebody want a group? */
+static bool is_wanted(const weir_http_options *o)
+{
+    const weir_http_group_options *g = &o->group;
+    return o->targets != NULL || g->policy != WEIR_HTTP_ROUND_ROBIN || g->probe != NULL ||
+           g->key_header != NULL;
+}
+
+static void check_target(struct checker *k, struct weir__ctx *c, const weir_http_target *from,
+                         struct weir__upstream_target *to)
+{
+    const char *why = "";
+    weir_err err = weir__client_base_read(c, from->url, &to->at, &why);
+    if (err == -ENOMEM) {
+        k->err = err;
+        return;
+    }
+    if (err == WEIR_ENOTBUILT)
+        why = "https is not spoken here";
+    if (err == WEIR_OK && to->at.path.len > 0) {
+        err = WEIR_EINVALID;
+        why = "a target has no path";
+    }
+    if (err == WEIR_OK && from->weight > WEIR__BALANCE_WEIGHT_MAX) {
+        err = WEIR_EINVALID;
+        why = "its weight is over 1,000";
+    }
+    if (err == WEIR_OK)
+        return;
+    begin_line(k);
+    weir_buf_printf(k->out,
+                    "its target \"%.80s\" cannot be used: %s; write http://host:port or "
+                    "unix:/path",
+                    from->url, why);
+    k->err = err;
+}
+
+static void check_twice(struct checker *k, const struct weir__upstream *u)
+{
+    for (uint32_t i = 0; i < u->count; i++)
+        for (uint32_t n = 0; n < i; n++)
+            if (weir_str_eq(u->targets[i].at.origin, u->targets[n].at.origin)) {
+                begin_line(k);
+                weir_buf_printf(k->out, "its target \"%.80s\" is there twice", u->targets[i].url);
+            }
+}
+
+/* --- making ----------------------------------------------------------------------------------- */
+
+static char *copied(struct weir__ctx *c, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = weir__ctx_object(c, size);
+    return copy != NULL ? memcpy(copy, text, size) : NULL;
+}
+
+static bool has_weights(const weir_http_options *o, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (o->targets[i].weight > 1)
+            return true;
+    return false;
+}
+
+static enum weir__balance_policy policy_of(const weir_http_options *o, uint32_t count)
+{
+    if (o->group.policy == WEIR_HTTP_HASH)
+        return WEIR__BALANCE_HASH;
+    if (o->group.policy == WEIR_HTTP_LEAST)
+        return WEIR__BALANCE_LEAST;
+    return has_weights(o, count) ? WEIR__BALANCE_WEIGHTED : WEIR__BALANCE_ROUND_ROBIN;
+}
+
+static weir_err make_balances(struct weir__upstream *u, const struct weir__balance_target *targets)
+{
+    const weir_http *http = u->http;
+    u->balances = weir__calloc(http->workers, sizeof *u->balances);
+    for (unsigned i = 0; u->balances != NULL && i < http->workers; i++) {
+        const struct weir__balance_options o = {
+            .policy = policy_of(&http->o, u->count),
+            .seed = http->cells[i].random.state,
+            .ejector = u->ejector,
+            .health = u->health,
+            .healths = &u->healths,
+        };
+        u->balances[i] = weir__balance_new(&o, targets, u->count);
+        if (u->balances[i] == NULL)
+            return -ENOMEM;
+    }
+    return u->balances != NULL ? WEIR_OK : -ENOMEM;
+}
+
+static weir_err make_policies(struct weir__upstream *u, struct weir__ctx *c)
+{
+    const weir_http_group_options *g = &u->http->o.group;
+    const struct weir__ejector_options eo = {.failures_in_row = g->failures_max,
+                                             .out_percent_max = g->out_percent_max,
+                                             .out_time = g->out_time,
+                                             .slow_start = g->slow_start};
+    struct weir__balance_target *names = weir__ctx_object(c, u->count * sizeof *names);
+    u->healths = (struct weir__health_options){.fall = g->fall,
+                                               .rise = g->rise,
+                                               .interval = g->probe_interval,
+                                               .slow_start = g->slow_start};
+    weir__health_options_settle(&u->healths);
+    u->health = weir__ctx_object(c, u->count * sizeof(void *));
+    u->ejector = weir__ejector_new(&eo, u->count, u->http->workers, weir__worker_now(weir__self));
+    if (names == NULL || u->health == NULL || u->ejector == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < u->count; i++) {
+        weir__health_init(&u->targets[i].health, true);
+        u->health[i] = u->is_probed ? &u->targets[i].health : NULL;
+        names[i] =
+            (struct weir__balance_target){u->targets[i].at.origin, u->http->o.targets[i].weight};
+    }
+    return make_balances(u, names);
+}
+
+static weir_err read_targets(struct weir__upstream *u, struct weir__ctx *c, struct checker *k)
+{
+    const weir_http_options *o = &u->http->o;
+    u->targets = weir__ctx_object(c, u->count * sizeof *u->targets);
+    if (u->targets == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < u->count; i++) {
+        struct weir__upstream_target *t = &u->targets[i];
+        t->upstream = u;
+        t->owner = c;
+        t->url = copied(c, o->targets[i].url);
+        if (t->url == NULL)
+            return -ENOMEM;
+        check_target(k, c, &o->targets[i], t);
+        t->at.is_trusted = o->trust_base || weir__client_is_trusted(u->http, &t->at);
+    }
+    if (k->err == WEIR_OK)
+        check_twice(k, u);
+    return k->err;
+}
+
+static uint32_t count_of(const weir_http_options *o)
+{
+    uint32_t n = 0;
+    while (o->targets != NULL && n <= WEIR__UPSTREAM_TARGETS_MAX && o->targets[n].url != NULL)
+        n++;
+    return n;
+}
+
+static weir_err keep_group(weir_http *http, struct weir__ctx *c)
+{
+    weir_http_group_options *g = &http->o.group;
+    if (g->probe != NULL)
+        g->probe = copied(c, g->probe);
+    if (g->key_header != NULL)
+        g->key_header = copied(c, g->key_header);
+    return g->probe == NULL && http->upstream->is_probed ? -ENOMEM : WEIR_OK;
+}
+
+/* Calls that begin with '/' go to the group, which stands where a base would. */
+static void be_base(weir_http *http)
+{
+    http->has_base = true;
+    http->base = (struct weir__client_target){.origin = weir_str_from(http->name),
+                                              .host = weir_str_from(http->name),
+                                              .name = weir_str_from(http->name),
+                                              .path = WEIR_S(""),
+                                              .is_base = true};
+}
+
+weir_err weir__upstream_make(weir_http *http, struct weir__ctx *c, weir_buf *mistakes)
+{
+    struct checker k = {http, mistakes, WEIR_OK};
+    const uint32_t count = count_of(&http->o);
+    if (!is_wanted(&http->o))
+        return WEIR_OK;
+    if (count == 0 || count > WEIR__UPSTREAM_TARGETS_MAX || http->o.base != NULL) {
+        begin_line(&k);
+        weir_buf_puts(mistakes, WEIR_S("a group has 1 to 100 targets, and no base"));
+        return k.err;
+    }
+    struct weir__upstream *u = weir__ctx_object(c, sizeof *u);
+    if (u == NULL)
+        return -ENOMEM;
+    http->upstream = u;
+    u->http = http;
+    u->count = count;
+    u->is_probed = http->o.group.probe != NULL;
+    u->random.state = (uint64_t)weir__self->now.ns;
+    check_numbers(&k, &http->o.group);
+    check_texts(&k, &http->o.group);
+    weir_err err = read_targets(u, c, &k);
+    if (err == WEIR_OK)
+        err = keep_group(http, c);
+    if (err == WEIR_OK)
+        err = make_policies(u, c);
+    be_base(http);
+    http->o.targets = NULL; /* the caller's */
+    return err;
+}
+
+void weir__upstream_free(struct weir__upstream *u)
+{
+    if (u == NULL)
+        return;
+    for (unsigned i = 0; u->balances != NULL && i < u->http->workers; i++)
+        weir__balance_free(u->balances[i]);
+    weir__free(u->balances);
+    weir__ejector_free(u->ejector);
+    u->balances = NULL;
+    u->ejector = NULL;
+}
+
+/* --- probes ----------------------------------------------------------------------------------- */
+
+/* One that asks a single target: no group, no retries, one connection. */
+static weir_err open_prober(struct weir__upstream_target *t, struct weir__ctx *c,
+                            const weir_site *site)
+{
+    weir_http_options o = t->upstream->http->o;
+    o.base = t->url;
+    o.targets = NULL;
+    o.group = (weir_http_group_options){.policy = WEIR_HTTP_ROUND_ROBIN};
+    o.pool = (weir_pool_options){.max_open = 1};
+    o.hosts_max = o.open_max = 1;
+    o.retries_max = 0;
+    o.redirects_max = WEIR_HTTP_NONE;
+    t->prober = weir_http_open_at(site, weir__ctx_handle(c), &o);
+    return weir_http_err(t->prober);
+}
+
+weir_err weir__upstream_start(weir_http *http, struct weir__ctx *c, const weir_site *site)
+{
+    struct weir__upstream *u = http->upstream;
+    if (u == NULL || !u->is_probed)
+        return WEIR_OK;
+    bool asks = strcmp(http->o.group.probe, "tcp") != 0;
+    weir_err err = WEIR_OK;
+    for (uint32_t i = 0; i < u->count && err == WEIR_OK; i++) {
+        if (asks)
+            err = open_prober(&u->targets[i], c, site);
+        if (err == WEIR_OK)
+            err = weir__upstream_probe(u, i);
+    }
+    return err;
+}
