@@ -26,6 +26,7 @@
 #include <weir/offload.h>
 #include <weir/pool.h>
 #include <weir/process.h>
+#include <weir/proxy.h>
 #include <weir/request.h>
 #include <weir/response.h>
 #include <weir/route.h>

@@ -218,6 +218,10 @@ CALL(weir_file_close, context, number = weir_file_close(dead.c, live.file))
 CALL(weir_file_close, file, number = weir_file_close(live.c, dead.file))
 CALL(weir_fd_adopt_at, context, number = weir_fd_adopt(dead.c, 0))
 
+/* --- proxy.h --- */
+CALL(weir_proxy_at, context, number = weir_proxy(dead.c, live.http))
+CALL(weir_proxy_at, HTTP client, number = weir_proxy(live.c, dead.http))
+
 /* --- tls.h --- */
 CALL(weir_tls_new_at, context, use(weir_tls_new(dead.c, .ca_file = "/nowhere")))
 CALL(weir_tls_err, TLS, number = weir_tls_err(dead.tls))

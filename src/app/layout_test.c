@@ -58,6 +58,7 @@ static void options_begin_with_their_size(void **state)
     SIZE_IS_FIRST(weir_file_temp_options);
     SIZE_IS_FIRST(weir_group_options);
     SIZE_IS_FIRST(weir_http_call_options);
+    SIZE_IS_FIRST(weir_proxy_options);
     SIZE_IS_FIRST(weir_http_options);
     SIZE_IS_FIRST(weir_metric);
     SIZE_IS_FIRST(weir_offload_options);

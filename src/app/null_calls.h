@@ -298,6 +298,10 @@ CALL(weir_reply_json_at,
                                  N(model, &weir_model_number_of_x), N(out, &thing)))
 CALL(weir_reply_close, weir_reply_close(N(r, live.reply)))
 
+/* --- proxy.h --- */
+CALL(weir_proxy_at, number = weir_proxy_at(N(site, WEIR_HERE), N(c, live.c), N(http, live.http),
+                                           N(options, &options.proxy)))
+
 /* --- tls.h --- */
 CALL(weir_tls_new_at,
      use(weir_tls_new_at(N(site, WEIR_HERE), N(c, live.c), N(options, &options.tls))))

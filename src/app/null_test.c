@@ -62,6 +62,7 @@ static struct {
     weir_dial_options dial;
     weir_http_options http;
     weir_http_call_options call;
+    weir_proxy_options proxy;
     weir_tls_options tls;
     weir_spawn_options spawn;
     weir_topic_options topic;
@@ -82,6 +83,7 @@ static struct {
     .dial.size = sizeof(weir_dial_options),
     .http.size = sizeof(weir_http_options),
     .call.size = sizeof(weir_http_call_options),
+    .proxy.size = sizeof(weir_proxy_options),
     .tls.size = sizeof(weir_tls_options),
     .spawn.size = sizeof(weir_spawn_options),
     .topic.size = sizeof(weir_topic_options),

@@ -205,7 +205,7 @@ bool weir__client_redirect(weir_reply *r)
     const int status = r->status;
     weir_str location = weir__client_field(r, "location");
     if (r->http->o.redirects_max == WEIR_HTTP_NONE || !is_redirection(status) ||
-        location.ptr == NULL || r->is_streamed)
+        location.ptr == NULL || r->is_streamed || r->is_carried)
         return false;
     if (r->redirects++ >= r->http->o.redirects_max) {
         (void)weir__client_fail(r, WEIR_ELIMIT, "more than %u redirections",

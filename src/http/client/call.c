@@ -168,6 +168,8 @@ static enum weir__client_outcome outcome_of(const weir_reply *r)
 {
     if (r->err == WEIR_OK) {
         unsigned hundreds = r->status / 100u;
+        if (hundreds < 2)
+            return WEIR__CLIENT_2XX; /* an upgrade */
         return hundreds >= 5 ? WEIR__CLIENT_5XX : (enum weir__client_outcome)(hundreds - 2);
     }
     if (weir__ctx_check(r->c) != WEIR_OK)
@@ -359,6 +361,7 @@ static void forget_call(weir_reply *r)
 {
     r->call = NULL;
     r->form = NULL;
+    r->carry = NULL;
     r->body = (weir_str){NULL, 0};
 }
 
@@ -400,7 +403,7 @@ static weir_http *http_of(const weir_http *http, const char *function)
 
 static weir_reply *call(const weir_site *site, struct weir__ctx *c, weir_http *http,
                         const char *method, const char *target, const weir_http_call_options *o,
-                        bool is_streamed)
+                        const struct weir__client_carry *carry, bool is_streamed)
 {
     weir__slip_look(site, c, is_streamed ? "weir_http_begin: .timeout" : "weir_http_do: .timeout",
                     o->timeout);
@@ -410,8 +413,23 @@ static weir_reply *call(const weir_site *site, struct weir__ctx *c, weir_http *h
         (void)weir__wait_refused(-ENOMEM);
         return &reply_without_memory;
     }
+    r->carry = carry;
+    r->is_carried = carry != NULL;
+    if (is_streamed && carry != NULL && carry->length >= 0) {
+        r->has_length = true;
+        r->body_left = (uint64_t)carry->length;
+    }
     run(r, method, target, o, is_streamed);
     return weir__token_handle(&r->token);
+}
+
+weir_reply *weir__client_carry(const weir_site *site, weir_ctx *c, weir_http *http,
+                               const char *method, const char *target,
+                               const weir_http_call_options *options,
+                               const struct weir__client_carry *carry, bool is_streamed)
+{
+    return call(site, weir__ctx_of(c), http_of(http, "weir_proxy"), method, target, options, carry,
+                is_streamed);
 }
 
 weir_reply *weir_http_do_at(const weir_site *site, weir_ctx *c, weir_http *http, const char *method,
@@ -423,7 +441,7 @@ weir_reply *weir_http_do_at(const weir_site *site, weir_ctx *c, weir_http *http,
     struct weir__ctx *ctx = weir__ctx_of_at(c, "weir_http_do");
     weir_http_call_options room;
     options = weir__options(options, &room, sizeof room, "weir_http_do");
-    return call(site, ctx, http_of(http, "weir_http_do"), method, target, options, false);
+    return call(site, ctx, http_of(http, "weir_http_do"), method, target, options, NULL, false);
 }
 
 weir_reply *weir_http_begin_at(const weir_site *site, weir_ctx *c, weir_http *http,
@@ -441,7 +459,7 @@ weir_reply *weir_http_begin_at(const weir_site *site, weir_ctx *c, weir_http *ht
                                         ".model, no .parts");
     if (options->pack != NULL)
         weir__misuse("weir_http_begin", "what is written by pieces is not packed: no .pack");
-    return call(site, ctx, http_of(http, "weir_http_begin"), method, target, options, true);
+    return call(site, ctx, http_of(http, "weir_http_begin"), method, target, options, NULL, true);
 }
 
 /* --- a streamed body -------------------------------------------------------------------------- */

@@ -129,6 +129,16 @@ extern const struct weir__shared_ops weir__client_shared_ops;
 
 /* --- the exchange ----------------------------------------------------------------------------- */
 
+/*
+ * What a proxy asks for beyond what programs may, for a message that it carries on: nothing of the
+ * client's own is added (User-Agent), redirections are the other's to follow.
+ */
+struct weir__client_carry {
+    weir_str host;    /* the field Host; absent: the target's own */
+    weir_str upgrade; /* the protocols that are offered; absent: none */
+    int64_t length;   /* of the body that is written piece by piece; below 0: unknown */
+};
+
 enum weir__client_state {
     WEIR__REPLY_ASKING, /* the body of the request is being written */
     WEIR__REPLY_ANSWERED,
@@ -163,10 +173,14 @@ struct weir_reply {
     struct weir__client_target target;
     const weir_http_call_options *call; /* NULL when it has been sent */
     weir_str body;
-    struct weir__client_form *form; /* form.c: instead of `body`; NULL: none */
-    bool is_streamed;               /* its body is not ended yet */
-    bool is_dropped;                /* nobody reads it any more */
-    bool is_refused;                /* the peer takes no more of it */
+    struct weir__client_form *form;         /* form.c: instead of `body`; NULL: none */
+    const struct weir__client_carry *carry; /* NULL when it has been sent, or is a program's own */
+    uint64_t body_left;                     /* of a body that is written, and has a length */
+    bool has_length;
+    bool is_carried;  /* a proxy's: nothing of the client's own is added, or kept of its answer */
+    bool is_streamed; /* its body is not ended yet */
+    bool is_dropped;  /* nobody reads it any more */
+    bool is_refused;  /* the peer takes no more of it */
     bool expects;
     bool asks_coding; /* Accept-Encoding is the client's own */
     bool has_left;    /* it was redirected to another host: secrets stay behind */
@@ -244,6 +258,22 @@ weir_err weir__client_h1_take_whole(weir_reply *r);
 ssize_t weir__client_h1_read(weir_reply *r, void *bytes, size_t size, bool waits);
 /* h1.c, for h1_body.c: receives more behind what is there; 0 at the end, -EAGAIN, an error. */
 ssize_t weir__client_h1_fill(weir_reply *r, weir_time until, bool waits);
+
+/*
+ * Begins a request that a proxy carries on: weir_http_begin where it has a body that is written,
+ * else weir_http_do. `carry` is read during the call.
+ */
+weir_reply *weir__client_carry(const weir_site *site, weir_ctx *c, weir_http *http,
+                               const char *method, const char *target,
+                               const weir_http_call_options *options,
+                               const struct weir__client_carry *carry, bool is_streamed);
+
+/* upgrade.c: both sides of a connection after 101, each for one fiber, waiting in its context. */
+bool weir__client_is_upgraded(const weir_reply *r);
+ssize_t weir__client_upgraded_read(weir_reply *r, struct weir__ctx *c, void *bytes, size_t size);
+weir_err weir__client_upgraded_send(weir_reply *r, struct weir__ctx *c, weir_str bytes);
+/* No more is sent; what comes is still read. */
+weir_err weir__client_upgraded_end(weir_reply *r);
 
 /* --- parts ------------------------------------------------------------------------------------ */
 
@@ -364,6 +394,12 @@ weir_err weir__client_fail(weir_reply *r, weir_err err, const char *format, ...)
 /* Tells and keeps what `err` means where it happened. */
 weir_err weir__client_fail_sending(weir_reply *r, weir_err err);
 weir_err weir__client_fail_reading(weir_reply *r, weir_err err);
+
+/* The authority that is asked. */
+static inline weir_str weir__client_host(const weir_reply *r)
+{
+    return r->carry != NULL && r->carry->host.len > 0 ? r->carry->host : r->target.host;
+}
 
 /* No later than `until`, nor than the exchange's end. */
 static inline weir_time weir__client_within(const weir_reply *r, weir_dur limit)

@@ -44,7 +44,7 @@ static bool is_set_cookie(const weir_reply *r, const struct weir__http_line *f)
 
 weir_err weir__client_cookies_take(weir_reply *r)
 {
-    if (!r->http->o.cookies || weir__client_field(r, "set-cookie").ptr == NULL)
+    if (!r->http->o.cookies || r->is_carried || weir__client_field(r, "set-cookie").ptr == NULL)
         return WEIR_OK;
     struct weir__cookie_scope scope = scope_of(r);
     int64_t now = now_seconds();

@@ -167,6 +167,16 @@ static weir_err begin(weir_reply *r)
     return WEIR_OK;
 }
 
+/* Of a body whose length is told: the bytes are all there is to it. */
+static weir_err write_sized(weir_reply *r, const void *bytes, size_t size)
+{
+    struct iovec vec = {(char *)(uintptr_t)bytes, size};
+    if (size > r->body_left)
+        return WEIR_ETOOLARGE;
+    r->body_left -= size;
+    return send_all(r, &vec, 1);
+}
+
 static weir_err write_piece(weir_reply *r, const void *bytes, size_t size)
 {
     char head[WEIR_CHUNK_HEAD_MAX], tail[] = WEIR_CHUNK_TAIL;
@@ -176,6 +186,8 @@ static weir_err write_piece(weir_reply *r, const void *bytes, size_t size)
         struct iovec all = {(char *)(uintptr_t)bytes, size};
         return send_all(r, &all, 1);
     }
+    if (r->has_length)
+        return write_sized(r, bytes, size);
     struct iovec vec[3] = {{head, weir__chunk_head(head, size)},
                            {(char *)(uintptr_t)bytes, size},
                            {tail, sizeof tail - 1}};
@@ -186,7 +198,9 @@ static weir_err end(weir_reply *r)
 {
     char last[] = WEIR_CHUNK_LAST;
     struct iovec vec = {last, sizeof last - 1};
-    weir_err err = r->form == NULL ? send_all(r, &vec, 1) : WEIR_OK;
+    if (r->has_length && r->body_left > 0)
+        return WEIR_EINVALID; /* the connection's end tells the peer that it is not whole */
+    weir_err err = r->has_length || r->form != NULL ? WEIR_OK : send_all(r, &vec, 1);
     r->is_sent = err == WEIR_OK;
     return err == WEIR_OK ? err : or_answer(r, err);
 }
@@ -252,7 +266,10 @@ static void begin_body(weir_reply *r, const struct weir__http1_response *p)
     r->got = 0;
     r->left = 0;
     r->keeps = r->keeps && p->head.keep_alive && r->is_sent;
-    if (p->is_until_close) {
+    if (p->status == 101) { /* what follows is the other protocol's, up to the end */
+        r->kind = WEIR__ANSWER_UNTIL_END;
+        r->keeps = false;
+    } else if (p->is_until_close) {
         r->kind = WEIR__ANSWER_UNTIL_END;
     } else if (p->head.body == WEIR_HTTP_BODY_UNSIZED) {
         r->kind = WEIR__ANSWER_CHUNKED;
@@ -324,7 +341,8 @@ static weir_err read_answer(weir_reply *r, weir_time until, bool wants_continue)
         weir_err err = read_one(r, &p, until, &len);
         if (err != WEIR_OK)
             return err;
-        if (p.status >= 200)
+        bool is_upgrade = p.status == 101 && r->carry != NULL && r->carry->upgrade.len > 0;
+        if (p.status >= 200 || is_upgrade)
             break;
         conn->at += len;
         err = pass_over(r, &p, &interim);

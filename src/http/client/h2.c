@@ -25,7 +25,8 @@
 /* Are those of HTTP/1.1's connection, or said otherwise? */
 static bool is_passed_over(weir_str name)
 {
-    return weir_str_eq(name, WEIR_S("host")) || weir_str_eq(name, WEIR_S("transfer-encoding"));
+    return weir_str_eq(name, WEIR_S("host")) || weir_str_eq(name, WEIR_S("transfer-encoding")) ||
+           weir_str_eq(name, WEIR_S("connection")) || weir_str_eq(name, WEIR_S("upgrade"));
 }
 
 /* The line at `*at`, its name in lower case from now on; what follows it is next. */
@@ -60,7 +61,7 @@ static weir_err submit(weir_reply *r, struct weir__client_h2 *h, struct weir__cl
     struct weir__h2_field fields[WEIR__H2_SENT_FIELDS_MAX] = {
         {WEIR_S(":method"), r->method_text},
         {WEIR_S(":scheme"), r->target.is_https ? WEIR_S("https") : WEIR_S("http")},
-        {WEIR_S(":authority"), r->target.host},
+        {WEIR_S(":authority"), weir__client_host(r)},
         {WEIR_S(":path"), r->target.path}};
     size_t count = 4;
     struct weir__http1_writer w;

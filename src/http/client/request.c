@@ -111,7 +111,13 @@ static bool tells_length(const weir_reply *r)
 
 static void write_framing(const weir_reply *r, struct weir__http1_writer *w)
 {
-    if (r->is_streamed)
+    if (r->carry != NULL && r->carry->upgrade.len > 0) {
+        weir__http1_write_raw(w, WEIR_S("Connection: Upgrade\r\n"));
+        weir__http1_write_field(w, WEIR_S("Upgrade"), r->carry->upgrade);
+    }
+    if (r->has_length)
+        weir__http1_write_length(w, r->body_left);
+    else if (r->is_streamed)
         weir__http1_write_raw(w, WEIR_S("Transfer-Encoding: chunked\r\n"));
     else if (r->form != NULL)
         weir__http1_write_length(w, weir__client_form_len(r->form));
@@ -163,7 +169,7 @@ static weir_err write_type(weir_reply *r, struct weir__http1_writer *w)
 weir_err weir__client_request_write(weir_reply *r, struct weir__http1_writer *w)
 {
     const weir_http_options *o = &r->http->o;
-    weir__http1_write_request(w, r->method_text, r->target.path, r->target.host);
+    weir__http1_write_request(w, r->method_text, r->target.path, weir__client_host(r));
     if (w->err == WEIR_EINVALID)
         return weir__client_fail(
             r, WEIR_EINVALID,
@@ -176,9 +182,10 @@ weir_err weir__client_request_write(weir_reply *r, struct weir__http1_writer *w)
         err = write_type(r, w);
     if (err != WEIR_OK)
         return err;
-    if (o->user_agent[0] != '\0' && !is_given(r, "user-agent"))
+    if (!r->is_carried && o->user_agent[0] != '\0' && !is_given(r, "user-agent"))
         weir__http1_write_field(w, WEIR_S("User-Agent"), weir_str_from(o->user_agent));
-    if (o->cookies && !(is_given(r, "cookie") && weir__client_may_travel(r, WEIR_S("cookie"))))
+    if (o->cookies && !r->is_carried &&
+        !(is_given(r, "cookie") && weir__client_may_travel(r, WEIR_S("cookie"))))
         weir__client_cookies_write(r, w);
     write_accepted(r, w);
     write_coding(r, w);

@@ -1,0 +1,58 @@
+/*
+ * The inside of the reverse proxy: what is kept of a request on its way, in the request's memory.
+ *
+ * P1: what frames a message is written anew on each side: no length, coding or Connection of one
+ *     side reaches the other.
+ * P2: an answer that was begun is handed on to its end, or cut.
+ * P3: what a peer that is not trusted says of others is not handed on.
+ */
+#ifndef WEIR_WEB_PROXY_PROXY_H
+#define WEIR_WEB_PROXY_PROXY_H
+
+#include "http/client/client.h"
+#include "web/web.h"
+#include "wire/hop_by_hop.h"
+#include <weir/proxy.h>
+
+#define WEIR__PROXY_PIECE 16384 /* bytes of a body that are in hand at a time */
+
+struct weir__proxied {
+    const weir_site *site;
+    weir_ctx *c;
+    struct weir__ctx *ctx;
+    struct weir__request *request;
+    struct weir__exchange *x;
+    weir_http *http; /* a handle */
+    const weir_proxy_options *o;
+    weir_reply *reply; /* a handle; NULL before it is asked */
+
+    /* what is sent, in the request's memory */
+    const char *method, *target;
+    weir_http_header *headers;
+    size_t header_count;
+    struct weir__client_carry carry;
+    bool has_body;
+};
+
+/* request.c: what is sent. WEIR_OK; raised with a status. */
+weir_err weir__proxy_prepare(struct weir__proxied *p);
+
+/* proxy.c: one clear answer for the client, the reason for the log. */
+weir_err weir__proxy_fail(struct weir__proxied *p, weir_err err);
+
+/* answer.c: the answer that is there, to its end. */
+weir_err weir__proxy_answer(struct weir__proxied *p);
+
+/* tunnel.c: both ways, until one side ends. The 101 is there. */
+weir_err weir__proxy_tunnel(struct weir__proxied *p, weir_str protocol);
+
+/* Is the field of the message on its way one that ends here? `connection` are its Connections'. */
+static inline bool weir__proxy_ends_here(weir_str name, const weir_str *connection, size_t count)
+{
+    return weir_str_ieq(name, WEIR_S("content-length")) || weir_str_ieq(name, WEIR_S("trailer")) ||
+           weir__field_is_hop_by_hop(name, connection, count);
+}
+
+enum { WEIR__PROXY_CONNECTIONS = 8 }; /* field lines of Connection that are looked at */
+
+#endif

@@ -1,0 +1,304 @@
+/*
+ * What is sent to the upstream: method, target and fields, with what a proxy takes away and adds.
+ *
+ * The one hard thing is what a client would like to have taken away, or believed: fields that
+ * Connection names go but for those that a message needs (wire/hop_by_hop.h), and whom a request is
+ * from is believed of trusted peers alone (P3). A path with dot segments, plain or escaped, is
+ * refused: the upstream might find another one behind it than the route that has let it in.
+ *
+ * Owns nothing; what is put together lies in the request's memory.
+ */
+#include "web/proxy/proxy.h"
+
+#include <string.h>
+
+#include "http/common/conn.h"
+#include "wire/forwarded.h"
+
+#define VALUE_BYTES_MAX 8192
+
+static weir_err no_memory(struct weir__proxied *p)
+{
+    return weir__proxy_fail(p, weir__ctx_arena(p->ctx)->is_over_budget ? WEIR_EBUDGET : -ENOMEM);
+}
+
+/* --- the target ------------------------------------------------------------------------------- */
+
+/* How many bytes a dot takes here, plain or escaped; 0: there is none. */
+static size_t dot_at(const char *at, const char *end)
+{
+    if (at < end && *at == '.')
+        return 1;
+    return end - at >= 3 && at[0] == '%' && at[1] == '2' && (at[2] | 0x20) == 'e' ? 3 : 0;
+}
+
+/* Is a segment of the path "." or ".."? */
+static bool has_dots(weir_str path)
+{
+    const char *at = path.ptr, *end = path.ptr + path.len;
+    while (at < end) {
+        at += *at == '/';
+        const char *one = at + dot_at(at, end), *two = one > at ? one + dot_at(one, end) : one;
+        if (one > at && (two == end || *two == '/' || *two == ';'))
+            return true;
+        const char *slash = memchr(at, '/', (size_t)(end - at));
+        at = slash != NULL ? slash : end;
+    }
+    return false;
+}
+
+/* The path without what is stripped: whole segments of it. */
+static weir_str stripped(weir_str path, const char *strip)
+{
+    weir_str s = weir_str_from(strip);
+    while (s.len > 0 && s.ptr[s.len - 1] == '/')
+        s.len--;
+    if (s.len == 0 || path.len < s.len || memcmp(path.ptr, s.ptr, s.len) != 0)
+        return path;
+    if (path.len == s.len)
+        return WEIR_S("/");
+    return path.ptr[s.len] == '/' ? (weir_str){path.ptr + s.len, path.len - s.len} : path;
+}
+
+static weir_err write_target(struct weir__proxied *p)
+{
+    weir_str path = weir__exchange_path(p->x), query = weir__exchange_query(p->x);
+    if (path.len == 0 || path.ptr[0] != '/' || has_dots(path))
+        return weir_fail_at(p->site, p->c, 400,
+                            "the path is none that can be handed on: it begins with '/' and has "
+                            "no segments \".\" and \"..\"");
+    weir_str prefix = weir_str_from(p->o->prefix != NULL ? p->o->prefix : "");
+    while (prefix.len > 0 && prefix.ptr[prefix.len - 1] == '/')
+        prefix.len--;
+    if (p->o->strip != NULL)
+        path = stripped(path, p->o->strip);
+    weir_str target = weir_sprintf(
+        p->c, WEIR_STR_FMT WEIR_STR_FMT "%s" WEIR_STR_FMT, WEIR_STR_ARG(prefix), WEIR_STR_ARG(path),
+        query.ptr != NULL ? "?" : "", WEIR_STR_ARG(query.ptr != NULL ? query : WEIR_S("")));
+    weir_str method = weir_strdup(p->c, weir__exchange_method(p->x));
+    p->target = target.ptr;
+    p->method = method.ptr;
+    return target.ptr != NULL && method.ptr != NULL ? WEIR_OK : no_memory(p);
+}
+
+/* --- fields ----------------------------------------------------------------------------------- */
+
+static bool is_one_of(weir_str name, const char *const *names)
+{
+    for (; *names != NULL; names++)
+        if (weir_str_ieq(name, weir_str_from(*names)))
+            return true;
+    return false;
+}
+
+/* Those that are written anew. */
+static bool is_ours(const struct weir__proxied *p, weir_str name)
+{
+    static const char *const names[] = {"host",
+                                        "expect",
+                                        "forwarded",
+                                        "x-forwarded-for",
+                                        "x-real-ip",
+                                        "x-forwarded-by",
+                                        "x-forwarded-host",
+                                        "x-forwarded-port",
+                                        "traceparent",
+                                        "via",
+                                        "x-request-id",
+                                        "x-forwarded-proto",
+                                        NULL};
+    const weir_http *http = weir__token_must(p->http, WEIR__KIND_HTTP, "weir_proxy", "the client");
+    return is_one_of(name, names) || weir_str_ieq(name, weir_str_from(http->o.deadline_header)) ||
+           weir_str_ieq(name, WEIR_S("weir-deadline-ms"));
+}
+
+static bool is_given(const struct weir__proxied *p, weir_str name)
+{
+    for (const weir_http_header *h = p->o->headers; h != NULL && h->name != NULL; h++)
+        if (weir_str_ieq(weir_str_from(h->name), name))
+            return true;
+    return false;
+}
+
+static void put(struct weir__proxied *p, const char *name, weir_str value)
+{
+    if (!is_given(p, weir_str_from(name)))
+        p->headers[p->header_count++] = (weir_http_header){name, value};
+}
+
+static size_t connections(const struct weir__exchange *x, weir_str out[WEIR__PROXY_CONNECTIONS])
+{
+    size_t n = 0;
+    for (unsigned i = 0; i < weir__exchange_fields(x) && n < WEIR__PROXY_CONNECTIONS; i++)
+        if (weir_str_ieq(weir__exchange_field_name(x, i), WEIR_S("connection")))
+            out[n++] = weir__exchange_field_value(x, i);
+    return n;
+}
+
+/* The client's own fields, with names that have an end. */
+static weir_err copy_fields(struct weir__proxied *p)
+{
+    weir_str connection[WEIR__PROXY_CONNECTIONS];
+    size_t count = connections(p->x, connection);
+    for (unsigned i = 0; i < weir__exchange_fields(p->x); i++) {
+        weir_str name = weir__exchange_field_name(p->x, i);
+        if (is_ours(p, name) || is_given(p, name) || weir__proxy_ends_here(name, connection, count))
+            continue;
+        weir_str copy = weir_strdup(p->c, name);
+        if (copy.ptr == NULL)
+            return no_memory(p);
+        p->headers[p->header_count++] =
+            (weir_http_header){copy.ptr, weir__exchange_field_value(p->x, i)};
+    }
+    return WEIR_OK;
+}
+
+/* --- whom it is from -------------------------------------------------------------------------- */
+
+static struct weir__ip ip_of(const struct weir__endpoint *e)
+{
+    struct weir__ip ip = {.family = e->family};
+    memcpy(ip.bytes, e->ip, sizeof ip.bytes);
+    return ip;
+}
+
+/* What a trusted peer has said under that name, in one list, and ", " behind it where more comes. */
+static void write_before(const struct weir__proxied *p, const char *name, weir_buf *out)
+{
+    if (!weir__peer_is_trusted(p->x->conn))
+        return;
+    for (unsigned i = 0; i < weir__exchange_fields(p->x); i++) {
+        weir_str value = weir__exchange_field_value(p->x, i);
+        if (value.len == 0 ||
+            !weir_str_ieq(weir__exchange_field_name(p->x, i), weir_str_from(name)))
+            continue;
+        weir_buf_puts(out, value);
+        weir_buf_puts(out, WEIR_S(", "));
+    }
+}
+
+/* The finished value, in the request's memory; one that is too long is not said at all. */
+static void put_value(struct weir__proxied *p, const char *name, weir_buf *value)
+{
+    weir_str s = weir_buf_str(value);
+    if (value->err != WEIR_OK || s.len == 0)
+        return;
+    s = weir_strdup(p->c, s);
+    if (s.ptr != NULL)
+        put(p, name, s);
+}
+
+static weir_str proto_of(const struct weir__proxied *p)
+{
+    return p->x->conn->stream.layer != NULL ? WEIR_S("https") : WEIR_S("http");
+}
+
+static void put_forwarded(struct weir__proxied *p)
+{
+    char bytes[VALUE_BYTES_MAX];
+    weir_buf value;
+    const struct weir__endpoint *peer = weir__exchange_peer(p->x);
+    struct weir__ip ip = ip_of(peer);
+    weir_buf_init_fixed(&value, bytes, sizeof bytes);
+    write_before(p, "forwarded", &value);
+    weir__forwarded_write(&value, &ip, 0, weir__exchange_field(p->x, WEIR_FIELD_HOST), proto_of(p));
+    put_value(p, "Forwarded", &value);
+}
+
+static void put_forwarded_for(struct weir__proxied *p)
+{
+    char bytes[VALUE_BYTES_MAX], text[WEIR__ENDPOINT_TEXT_MAX];
+    weir_buf value;
+    const struct weir__endpoint *peer = weir__exchange_peer(p->x);
+    weir_buf_init_fixed(&value, bytes, sizeof bytes);
+    write_before(p, "x-forwarded-for", &value);
+    weir_buf_puts(&value, (weir_str){text, weir__endpoint_format_ip(peer, text)});
+    put_value(p, "X-Forwarded-For", &value);
+}
+
+/* What a trusted peer has said of the client stays; else it is what we see. */
+static void put_seen(struct weir__proxied *p, const char *name, weir_str seen)
+{
+    weir_str said = {NULL, 0};
+    if (weir__peer_is_trusted(p->x->conn))
+        said = weir__exchange_header(p->x, weir_str_from(name));
+    if (said.len > 0)
+        seen = said;
+    if (seen.len > 0)
+        put(p, name, seen);
+}
+
+static const char *version_of(const struct weir__exchange *x)
+{
+    if (strcmp(x->ops->protocol, "HTTP/1.1") != 0)
+        return "2.0";
+    return x->head.minor == 0 ? "1.0" : "1.1";
+}
+
+static void put_via(struct weir__proxied *p)
+{
+    char bytes[VALUE_BYTES_MAX];
+    weir_buf value;
+    const char *name = p->o->via != NULL ? p->o->via : "weir";
+    weir_buf_init_fixed(&value, bytes, sizeof bytes);
+    for (unsigned i = 0; i < weir__exchange_fields(p->x); i++) {
+        if (!weir_str_ieq(weir__exchange_field_name(p->x, i), WEIR_S("via")))
+            continue;
+        weir_buf_puts(&value, weir__exchange_field_value(p->x, i));
+        weir_buf_puts(&value, name[0] != '\0' ? WEIR_S(", ") : WEIR_S(""));
+    }
+    if (name[0] != '\0')
+        weir_buf_printf(&value, "%s %s", version_of(p->x), name);
+    put_value(p, "Via", &value);
+}
+
+/* --- how it goes on --------------------------------------------------------------------------- */
+
+static void prepare_carry(struct weir__proxied *p)
+{
+    const struct weir__exchange *x = p->x;
+    uint64_t length = 0;
+    bool has_length = weir__exchange_length(x, &length);
+    p->has_body = has_length ? length > 0 : x->head.body == WEIR_HTTP_BODY_UNSIZED;
+    p->carry.length = has_length ? (int64_t)length : -1;
+    if (p->o->host != NULL)
+        p->carry.host = weir_str_from(p->o->host);
+    else
+        p->carry.host = weir__exchange_field(x, WEIR_FIELD_HOST);
+    if (x->head.upgrade && !p->o->no_upgrade)
+        p->carry.upgrade = weir__exchange_field(x, WEIR_FIELD_UPGRADE);
+}
+
+static size_t count_given(const weir_http_header *h)
+{
+    size_t n = 0;
+    while (h != NULL && h[n].name != NULL)
+        n++;
+    return n;
+}
+
+weir_err weir__proxy_prepare(struct weir__proxied *p)
+{
+    enum { ADDED = 8 };
+    size_t given = count_given(p->o->headers);
+    size_t most = given + weir__exchange_fields(p->x) + ADDED;
+    p->headers = weir__ctx_object(p->ctx, (most + 1) * sizeof *p->headers);
+    if (p->headers == NULL)
+        return no_memory(p);
+    if (given > 0)
+        memcpy(p->headers, p->o->headers, given * sizeof *p->headers);
+    p->header_count = given;
+    weir_err err = write_target(p);
+    if (err == WEIR_OK)
+        err = copy_fields(p);
+    if (err != WEIR_OK)
+        return err;
+    put_forwarded(p);
+    put_forwarded_for(p);
+    put_seen(p, "X-Forwarded-Proto", proto_of(p));
+    put_seen(p, "X-Forwarded-Host", weir__exchange_field(p->x, WEIR_FIELD_HOST));
+    put_via(p);
+    prepare_carry(p);
+    WEIR_ASSERT(p->header_count <= most, "P4: there is room for each line");
+    return WEIR_OK;
+}
