@@ -13,16 +13,21 @@ PACKAGES = @tools/install-packages --stamp $(BUILD)/.packages-$@
 FUZZED = -Db_sanitize=address,undefined -Dmalloc=system -Doptimization=1 -Dwerror=false -Db_lundef=false
 SANITIZED = -Dmalloc=system -Doptimization=1 -Dwerror=false -Db_lundef=false -Dtests=enabled
 
-.PHONY: help run build test old-kernel check asan tsan aarch64 vet coverage mutate fuzz-smoke fuzz starts ends careless soak bench format install installed clean
+.PHONY: help run run-gateway build test old-kernel check asan tsan aarch64 vet coverage mutate fuzz-smoke fuzz starts ends careless soak bench format install installed clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 13
 
 run: ## the example shop on :8080 (ARGS='--listen=:9000' to change that)
 	$(PACKAGES) build
 	@tools/build $(BUILD) -- examples/shop
 	@exec $(BUILD)/examples/shop --db=$(BUILD)/shop.db $(ARGS)
+
+run-gateway: ## the example gateway on :8080 before two upstreams of which one can be broken
+	$(PACKAGES) build
+	@tools/build $(BUILD) -- examples/gateway
+	@exec tools/run-gateway $(BUILD) $(ARGS)
 
 build: ## library, examples and benchmarks, optimised, in build/ or BUILD=dir
 	$(PACKAGES) build

@@ -1,0 +1,427 @@
+"""The reverse proxy and groups of upstreams, by the example gateway: real clients before it, real
+servers behind it, and a server that dies under load."""
+import concurrent.futures
+import http.client
+import http.server
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from conftest import BUILD, IS_SANITIZED, PATIENCE, SOURCE
+
+sys.path.insert(0, str(SOURCE / "tests" / "conformance"))
+from requests_grammar import all_requests  # noqa: E402
+
+BODY = bytes(range(256)) * 4000
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self, body, status=200, **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def body(self):
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        data = b""
+        while size := int(self.rfile.readline(), 16):
+            data += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return data
+
+    def do_GET(self):
+        if self.path == "/chunks":
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for at in range(0, len(BODY), 70001):
+                piece = BODY[at:at + 70001]
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            self.wfile.write(b"0\r\n\r\n")
+        elif self.path == "/headers":
+            self.answer(str(self.headers).encode())
+        elif self.path == "/cut":
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"x" * 500)
+            self.wfile.flush()
+            self.close_connection = True
+        else:
+            self.answer(BODY if self.path == "/big" else b"hello", X_Test="yes")
+
+    do_HEAD = do_GET
+
+    def do_POST(self):
+        self.answer(self.body())
+
+    do_PUT = do_POST
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+
+@pytest.fixture
+def server():
+    with Server(("127.0.0.1", 0), Handler) as it:
+        thread = threading.Thread(target=it.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{it.server_address[1]}"
+        it.shutdown()
+        thread.join(timeout=PATIENCE)
+
+
+def gateway(services, *upstreams):
+    return services("gateway", "--workers=2", "--upstreams=" + ",".join(upstreams))
+
+
+def upstream(services, name, listen="127.0.0.1:0"):
+    return services("gateway", f"--be={name}", f"--listen={listen}")
+
+
+def at(service):
+    return f"http://127.0.0.1:{service.port}"
+
+
+# --- messages -------------------------------------------------------------------------------------
+
+def test_bodies_go_through_whole_both_ways(services, server):
+    ours = gateway(services, server)
+    for path in "/big", "/chunks":
+        assert ours.get(path).body == BODY
+    assert ours.post("/echo", BODY).body == BODY
+    connection = http.client.HTTPConnection("127.0.0.1", ours.port, timeout=PATIENCE)
+    connection.request("PUT", "/echo", (BODY[i:i + 9999] for i in range(0, len(BODY), 9999)),
+                       encode_chunked=True, headers={"Transfer-Encoding": "chunked"})
+    assert connection.getresponse().read() == BODY
+    connection.request("HEAD", "/big")
+    answer = connection.getresponse()
+    assert (answer.getheader("Content-Length"), answer.read()) == (str(len(BODY)), b"")
+    connection.close()
+    headers = ours.get("/headers", headers={"X-Forwarded-For": "6.6.6.6"}).text
+    assert f"Host: 127.0.0.1:{ours.port}" in headers and "6.6.6.6" not in headers
+    assert "X-Forwarded-For: 127.0.0.1" in headers and "Via: 1.1 weir" in headers
+
+
+def test_a_cut_answer_is_no_short_one(services, server):
+    ours = gateway(services, server)
+    with pytest.raises(http.client.IncompleteRead):
+        ours.get("/cut")
+    assert ours.get("/").text == "hello"
+
+
+def test_curl_and_http2_before_http1(services, server):
+    ours = gateway(services, server)
+    for flags in [], ["--http2-prior-knowledge"]:
+        done = subprocess.run(["curl", "-sS", "-w", "%{http_version} %{http_code}", "-o", "/dev/null",
+                               *flags, f"{at(ours)}/big"], capture_output=True, text=True,
+                              timeout=PATIENCE)
+        assert done.stdout in ("1.1 200", "2 200"), done
+        done = subprocess.run(["curl", "-sS", *flags, "--data-binary", "@-", f"{at(ours)}/echo"],
+                              input=BODY, capture_output=True, timeout=PATIENCE)
+        assert done.stdout == BODY
+
+
+def test_h2load_through_it(services):
+    ours = gateway(services, at(upstream(services, "one")), at(upstream(services, "two")))
+    done = subprocess.run(["h2load", "-n", "2000", "-c", "4", "-m", "16", f"{at(ours)}/hello"],
+                          capture_output=True, text=True, timeout=PATIENCE * 2)
+    assert "2000 succeeded, 0 failed" in done.stdout, done.stdout
+    each = [ours.metric("weir_client_target_requests_total", target=line, outcome="ok")
+            for line in set(re.findall(r'target="([^"]+)"', ours.admin("/metrics").text))]
+    assert sum(each) == 2000 and min(each) > 900
+
+
+def test_memory_stays_flat(services, server):
+    """A reader that is slow slows the upstream; nothing piles up in between."""
+    ours = gateway(services, server)
+    ours.get("/big")
+    before = ours.resident()
+    clients = [ours.connect() for _ in range(30)]
+    for client in clients:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.sendall(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
+    ours.wait_metric("weir_pool_in_use", lambda n: n == 30)
+    assert ours.resident() - before < (30 << 20) / 4
+    for client in clients:
+        client.close()
+    ours.wait_metric("weir_pool_in_use", lambda n: n == 0)  # a client gone: its upstream too
+
+
+# --- upgrades -------------------------------------------------------------------------------------
+
+class Echo:
+    """Changes to a protocol in which each byte comes back, in upper case, until "q"."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.ended = 0
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.talk, args=(connection,), daemon=True).start()
+
+    def talk(self, connection):
+        with connection:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                piece = connection.recv(4096)
+                if not piece:
+                    return
+                head += piece
+            if b"upgrade: echo" not in head.lower():
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                return
+            connection.sendall(b"HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: echo\r\n"
+                               b"X-Accept: yes\r\n\r\nREADY")
+            while (piece := connection.recv(4096)) and b"q" not in piece:
+                connection.sendall(piece.upper())
+        self.ended += 1
+
+
+def test_upgrades_go_both_ways(services):
+    behind = Echo()
+    ours = gateway(services, behind.url)
+    before = ours.fewest_fds()
+
+    def talk(i):
+        with ours.connect() as client:
+            client.sendall(b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+            got = b""
+            while not got.endswith(b"READY"):
+                got += client.recv(4096)
+            assert got.startswith(b"HTTP/1.1 101 ") and b"X-Accept: yes\r\n" in got
+            for _ in range(20):
+                client.sendall(b"ping%d" % i)
+                back = b""
+                while len(back) < len(b"ping%d" % i):
+                    back += client.recv(4096)
+                assert back == b"PING%d" % i
+            if i % 2:
+                client.sendall(b"q")
+                assert client.recv(10) == b""  # the upstream ends it
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(talk, range(40)))
+    ours.wait_until(lambda: behind.ended, lambda n: n == 40, "ended conversations")
+    behind.listener.close()
+    ours.wait_fds(before + 8)
+
+
+# --- one request stays one ------------------------------------------------------------------------
+
+class Recorder:
+    """Takes requests as strictly as it can and counts them; what it cannot read it keeps."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.requests, self.odd = [], []
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.talk, args=(connection,), daemon=True).start()
+
+    def talk(self, connection):
+        with connection, connection.makefile("rb") as lines:
+            while (line := lines.readline()):
+                head = [line]
+                while (line := lines.readline()) not in (b"\r\n", b""):
+                    head.append(line)
+                fields = [field.lower().split(b":", 1) for field in head[1:]]
+                if not all(re.fullmatch(rb"[!#-'*+.^-z|~-]+:[^\r\n\0]*\r\n", f) for f in head[1:]):
+                    self.odd.append(head)
+                lengths = [value.strip() for name, value in fields if name == b"content-length"]
+                codings = [value.strip() for name, value in fields if name == b"transfer-encoding"]
+                if len(lengths) + len(codings) > 1 or codings not in ([], [b"chunked"]):
+                    self.odd.append(head)
+                self.requests.append(head[0])
+                if lengths:
+                    lines.read(int(lengths[0]))
+                elif codings:
+                    while (size := int(lines.readline() or b"0", 16)):
+                        lines.read(size)
+                        lines.readline()
+                    lines.readline()
+                if b"GET /healthy " in head[0]:
+                    self.requests.pop()
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+
+def test_one_request_never_becomes_two(services):
+    """What other proxies would hand on in two readings is one request behind this one, or none."""
+    behind = Recorder()
+    ours = gateway(services, behind.url)
+    passed = 0
+    for request in all_requests(600 if IS_SANITIZED else 2000, seed=7):
+        before = len(behind.requests)
+        data = request.head() + request.body()
+        try:
+            answer = ours.raw(data)
+        except ConnectionResetError:
+            answer = b""
+        time_out = time.monotonic() + PATIENCE
+        answers = answer.count(b"HTTP/1.1 200 ")
+        while len(behind.requests) - before < answers and time.monotonic() < time_out:
+            pass
+        seen = behind.requests[before:]
+        is_hidden = any(b"/hidden" in line or b"/marker" in line for line in seen)
+        assert not is_hidden or b"/hidden" in data.split(b"\r\n")[0], (request.label, data, seen)
+        assert len(seen) <= 1 + data.count(b"GET /smuggled"), (request.label, data, seen)
+        passed += len(seen) > 0
+    behind.listener.close()
+    assert not behind.odd
+    assert passed > 100
+
+
+# --- an upstream that dies ------------------------------------------------------------------------
+
+def test_nothing_is_lost_when_an_upstream_dies_and_returns(services):
+    """L6, L7: 10,000 requests; whoever is not told of an error has the right answer."""
+    one, two = upstream(services, "one"), upstream(services, "two")
+    ours = gateway(services, at(one), at(two))
+    count = 2000 if IS_SANITIZED else 10000
+    ours.get("/hello")
+    before = ours.fewest_fds()
+    state = {"done": 0}
+
+    def ask(_):
+        answer = ours.get("/hello")
+        state["done"] += 1
+        return answer.status, answer.text
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = pool.map(ask, range(count))
+        while state["done"] < count // 4:
+            time.sleep(0.001)
+        two.process.send_signal(signal.SIGKILL)
+        two.process.wait(PATIENCE)
+        two.is_clean, two.expected_status = False, -signal.SIGKILL
+        while state["done"] < count // 2:
+            time.sleep(0.001)
+        again = upstream(services, "two", f"127.0.0.1:{two.port}")
+        answers = list(answers)
+    assert {status for status, _ in answers} == {200}  # the client's own retry has hidden it
+    assert {text for _, text in answers} == {"hello from one\n", "hello from two\n"}
+    ours.wait_metric("weir_client_target_up", lambda n: n == 2)
+    ours.wait_until(lambda: ours.get("/hello").text, lambda t: t == "hello from two\n", "who answers")
+    assert ours.metric("weir_client_target_requests_total", target=at(two), outcome="failed") > 0
+    ours.wait_fds(before + 16)
+    assert again.metric("weir_http_connections_open") >= 0
+
+
+def test_all_out_is_told_at_once(services):
+    one = upstream(services, "one")
+    ours = gateway(services, at(one))
+    assert ours.get("/hello").text == "hello from one\n"
+    assert one.post("/break", b"").status == 200
+    ours.wait_metric("weir_client_target_up", lambda n: n == 0)
+    answer = ours.get("/hello")
+    assert (answer.status, "no upstream is available" in answer.text) == (503, True)
+    assert "all 1 targets are out" in ours.text()
+    assert one.post("/mend", b"").status == 200
+    ours.wait_metric("weir_client_target_up", lambda n: n == 1)
+    assert ours.get("/hello").text == "hello from one\n"
+    drained = ours.post(f"/gateway/drain?target={at(one)}&on=1", b"")
+    assert drained.status == 200 and ours.get("/hello").status == 503
+    assert ours.post(f"/gateway/drain?target={at(one)}&on=0", b"").status == 200
+    assert ours.get("/hello").status == 200
+
+
+def test_nginx_behind_it(services, tmp_path):
+    program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin")
+    assert program, "nginx is not installed: tools/install-packages test installs it"
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "big").write_bytes(BODY)
+    (tmp_path / "nginx.conf").write_text(f"""
+daemon off; master_process off; worker_processes 1; pid {tmp_path}/pid; error_log {tmp_path}/error;
+events {{}}
+http {{
+    access_log off; client_body_temp_path {tmp_path}/b; proxy_temp_path {tmp_path}/p;
+    fastcgi_temp_path {tmp_path}/f; uwsgi_temp_path {tmp_path}/u; scgi_temp_path {tmp_path}/s;
+    gzip on; gzip_types *; gzip_min_length 1;
+    server {{ listen unix:{tmp_path}/sock; root {tmp_path}/files; }}
+}}""")
+    process = subprocess.Popen([program, "-e", "stderr", "-c", str(tmp_path / "nginx.conf")],
+                               stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + PATIENCE
+        while not (tmp_path / "sock").exists():
+            assert time.monotonic() < end and process.poll() is None, "nginx does not listen"
+            time.sleep(0.01)
+        ours = gateway(services, f"unix:{tmp_path}/sock")
+        assert ours.get("/big").body == BODY
+        packed = ours.get("/big", headers={"Accept-Encoding": "gzip"})
+        assert packed.headers["Content-Encoding"] == "gzip" and packed.body[:2] == b"\x1f\x8b"
+        assert ours.get("/none").status == 404
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+# --- the example ----------------------------------------------------------------------------------
+
+def test_make_run_gateway():
+    """What tools/run-gateway says can be tried is tried; its end is the end of all three."""
+    process = subprocess.Popen([str(SOURCE / "tools" / "run-gateway"), str(BUILD),
+                                "--listen=127.0.0.1:0", "--admin=off"],
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        said = ""
+        while not (found := re.search(r"gateway listens on http://127.0.0.1:(\d+)", said)):
+            line = process.stdout.readline()
+            assert line, said
+            said += line
+        port = int(found.group(1))
+        two = int(re.search(r"two at http://127.0.0.1:(\d+)", said).group(1))
+
+        def ask(method, port, path):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+            connection.request(method, path)
+            answer = connection.getresponse()
+            result = answer.status, answer.read().decode()
+            connection.close()
+            return result
+
+        both = {ask("GET", port, "/hello") for _ in range(8)}
+        assert both == {(200, "hello from one\n"), (200, "hello from two\n")}
+        assert ask("POST", two, "/break")[0] == 200
+        assert {ask("GET", port, "/hello") for _ in range(20)} == {(200, "hello from one\n")}
+        assert ask("POST", two, "/mend")[0] == 200
+        end = time.monotonic() + PATIENCE
+        while ask("GET", port, "/hello") != (200, "hello from two\n"):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", two))
