@@ -93,7 +93,7 @@ typedef enum weir_http_policy {
  * connection, no answer, a body that is cut, or a status of 500 and above that speaks of the server
  * (not 501, 505). It comes back by itself after `out_time`, the second time after twice as long, …
  * 5 minutes. With a probe it is down as well after `fall` failures of calls and probes, until
- * `rise` probes were well. Who comes back gets a tenth of its share at first.
+ * `rise` probes were well. Who comes back gets a tenth of its share at first. Texts are copied.
  */
 typedef struct weir_http_group_options {
     weir_http_policy policy;

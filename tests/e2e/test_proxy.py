@@ -65,7 +65,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.flush()
             self.close_connection = True
         else:
-            self.answer(BODY if self.path == "/big" else b"hello", X_Test="yes")
+            self.answer({"/big": BODY, "/huge": BODY * 32}.get(self.path, b"hello"), X_Test="yes")
 
     do_HEAD = do_GET
 
@@ -158,9 +158,9 @@ def test_memory_stays_flat(services, server):
     clients = [ours.connect() for _ in range(30)]
     for client in clients:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.sendall(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.sendall(b"GET /huge HTTP/1.1\r\nHost: a\r\n\r\n")
     ours.wait_metric("weir_pool_in_use", lambda n: n == 30)
-    assert ours.resident() - before < (30 << 20) / 4
+    assert ours.resident() - before < 8 << 20  # of 30 answers of 32 MB each
     for client in clients:
         client.close()
     ours.wait_metric("weir_pool_in_use", lambda n: n == 0)  # a client gone: its upstream too
@@ -257,7 +257,7 @@ class Recorder:
                 while (line := lines.readline()) not in (b"\r\n", b""):
                     head.append(line)
                 fields = [field.lower().split(b":", 1) for field in head[1:]]
-                if not all(re.fullmatch(rb"[!#-'*+.^-z|~-]+:[^\r\n\0]*\r\n", f) for f in head[1:]):
+                if not all(re.fullmatch(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r\n", f) for f in head[1:]):
                     self.odd.append(head)
                 lengths = [value.strip() for name, value in fields if name == b"content-length"]
                 codings = [value.strip() for name, value in fields if name == b"transfer-encoding"]
@@ -280,26 +280,20 @@ def test_one_request_never_becomes_two(services):
     """What other proxies would hand on in two readings is one request behind this one, or none."""
     behind = Recorder()
     ours = gateway(services, behind.url)
-    passed = 0
-    for request in all_requests(600 if IS_SANITIZED else 2000, seed=7):
-        before = len(behind.requests)
+    count, first_lines = 600 if IS_SANITIZED else 2000, set()
+    for request in all_requests(count, seed=7):
         data = request.head() + request.body()
+        first_lines.add(data.lstrip(b"\r\n").split(b"\n")[0])
         try:
-            answer = ours.raw(data)
+            ours.raw(data)
         except ConnectionResetError:
-            answer = b""
-        time_out = time.monotonic() + PATIENCE
-        answers = answer.count(b"HTTP/1.1 200 ")
-        while len(behind.requests) - before < answers and time.monotonic() < time_out:
-            pass
-        seen = behind.requests[before:]
-        is_hidden = any(b"/hidden" in line or b"/marker" in line for line in seen)
-        assert not is_hidden or b"/hidden" in data.split(b"\r\n")[0], (request.label, data, seen)
-        assert len(seen) <= 1 + data.count(b"GET /smuggled"), (request.label, data, seen)
-        passed += len(seen) > 0
+            pass  # the refusal of a request of which more was to come
     behind.listener.close()
     assert not behind.odd
-    assert passed > 100
+    assert count / 8 < len(behind.requests) <= count
+    for line in behind.requests:
+        target = line.split(b" ")[1]
+        assert target not in (b"/hidden", b"/marker") and any(target in f for f in first_lines), line
 
 
 # --- an upstream that dies ------------------------------------------------------------------------
@@ -346,7 +340,7 @@ def test_all_out_is_told_at_once(services):
     ours.wait_metric("weir_client_target_up", lambda n: n == 0)
     answer = ours.get("/hello")
     assert (answer.status, "no upstream is available" in answer.text) == (503, True)
-    assert "all 1 targets are out" in ours.text()
+    ours.wait_said("all 1 targets are out")
     assert one.post("/mend", b"").status == 200
     ours.wait_metric("weir_client_target_up", lambda n: n == 1)
     assert ours.get("/hello").text == "hello from one\n"
@@ -367,7 +361,7 @@ events {{}}
 http {{
     access_log off; client_body_temp_path {tmp_path}/b; proxy_temp_path {tmp_path}/p;
     fastcgi_temp_path {tmp_path}/f; uwsgi_temp_path {tmp_path}/u; scgi_temp_path {tmp_path}/s;
-    gzip on; gzip_types *; gzip_min_length 1;
+    gzip on; gzip_proxied any; gzip_types *; gzip_min_length 1;
     server {{ listen unix:{tmp_path}/sock; root {tmp_path}/files; }}
 }}""")
     process = subprocess.Popen([program, "-e", "stderr", "-c", str(tmp_path / "nginx.conf")],

@@ -260,6 +260,7 @@ static void release(struct weir__owned *o)
     weir__upstream_free(http->upstream);
     http->cells = NULL;
     http->budget = NULL;
+    http->upstream = NULL;
     if (http->err == WEIR_OK)
         http->err = WEIR_ECLOSED;
 }

@@ -2,7 +2,7 @@
  * Making a group: its options, checked all at once, its targets, what is kept of them, and the
  * clients that ask them how they are.
  *
- * Owns the ejector and the balancers; all else is the context's.
+ * Owns all of it but texts: what a context has of memory may go before what it owns is released.
  */
 #include "http/client/upstream.h"
 
@@ -191,7 +191,7 @@ static weir_err make_policies(struct weir__upstream *u, struct weir__ctx *c)
                                                .interval = g->probe_interval,
                                                .slow_start = g->slow_start};
     weir__health_options_settle(&u->healths);
-    u->health = weir__ctx_object(c, u->count * sizeof(void *));
+    u->health = weir__calloc(u->count, sizeof u->health[0]);
     u->ejector = weir__ejector_new(&eo, u->count, u->http->workers, weir__worker_now(weir__self));
     if (names == NULL || u->health == NULL || u->ejector == NULL)
         return -ENOMEM;
@@ -207,7 +207,7 @@ static weir_err make_policies(struct weir__upstream *u, struct weir__ctx *c)
 static weir_err read_targets(struct weir__upstream *u, struct weir__ctx *c, struct checker *k)
 {
     const weir_http_options *o = &u->http->o;
-    u->targets = weir__ctx_object(c, u->count * sizeof *u->targets);
+    u->targets = weir__calloc(u->count, sizeof *u->targets);
     if (u->targets == NULL)
         return -ENOMEM;
     for (uint32_t i = 0; i < u->count; i++) {
@@ -265,7 +265,7 @@ weir_err weir__upstream_make(weir_http *http, struct weir__ctx *c, weir_buf *mis
         weir_buf_puts(mistakes, WEIR_S("a group has 1 to 100 targets, and no base"));
         return k.err;
     }
-    struct weir__upstream *u = weir__ctx_object(c, sizeof *u);
+    struct weir__upstream *u = weir__calloc(1, sizeof *u);
     if (u == NULL)
         return -ENOMEM;
     http->upstream = u;
@@ -293,18 +293,22 @@ void weir__upstream_free(struct weir__upstream *u)
         weir__balance_free(u->balances[i]);
     weir__free(u->balances);
     weir__ejector_free(u->ejector);
-    u->balances = NULL;
-    u->ejector = NULL;
+    weir__free(u->health);
+    weir__free(u->targets);
+    weir__free(u);
 }
 
 /* --- probes ----------------------------------------------------------------------------------- */
 
-/* One that asks a single target: no group, no retries, one connection. */
+/* One that asks a single target: no group, no retries, one connection, numbers of its own. */
 static weir_err open_prober(struct weir__upstream_target *t, struct weir__ctx *c,
                             const weir_site *site)
 {
     weir_http_options o = t->upstream->http->o;
     o.base = t->url;
+    o.name = weir_sprintf(weir__ctx_handle(c), "%s probes", t->upstream->http->name).ptr;
+    if (o.name == NULL)
+        return -ENOMEM;
     o.targets = NULL;
     o.group = (weir_http_group_options){.policy = WEIR_HTTP_ROUND_ROBIN};
     o.pool = (weir_pool_options){.max_open = 1};

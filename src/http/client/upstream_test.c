@@ -52,7 +52,7 @@ static int get(weir_ctx *c, weir_http *http, const char *path)
 
 static int get_keyed(weir_ctx *c, weir_http *http, int key)
 {
-    char text[16];
+    char text[24];
     WEIR_SCOPE(one, c);
     snprintf(text, sizeof text, "user-%d", key);
     weir_reply *r = weir_http_get(one, http, "/", .key = weir_str_from(text));
@@ -183,7 +183,7 @@ static weir_err hashed_by_header(weir_ctx *c, void *arg)
     group_open(&g, in,
                &(weir_http_options){.group = {.policy = WEIR_HTTP_HASH, .key_header = "X-User"}});
     for (int i = 0; i < 9; i++) {
-        char path[8];
+        char path[16];
         snprintf(path, sizeof path, "/%d", i);
         weir_reply *r = weir_http_get(in, g.http, path,
                                       .headers = WEIR_HTTP_HEADERS({"x-user", WEIR_S("ann")}));

@@ -55,7 +55,7 @@ static void upward(struct both *b, weir_ctx *down)
 weir_err weir__proxy_tunnel(struct weir__proxied *p, weir_str protocol)
 {
     struct both *b = weir__ctx_object(p->ctx, sizeof *b);
-    char *pieces = weir__ctx_object(p->ctx, 2 * WEIR__PROXY_PIECE);
+    char *pieces = weir__ctx_object(p->ctx, (size_t)2 * WEIR__PROXY_PIECE);
     if (b == NULL || pieces == NULL)
         return weir__proxy_fail(p, -ENOMEM);
     *b = (struct both){
