@@ -77,6 +77,7 @@ static void note_object(struct code *code, const struct dl_phdr_info *info)
         struct range *r = &code->ranges[code->count++];
         r->lo = info->dlpi_addr + p->p_vaddr;
         r->hi = r->lo + p->p_memsz;
+        WEIR_ASSERT(r->lo <= r->hi, "G3: code does not pass the end of the addresses");
     }
 }
 
@@ -99,6 +100,7 @@ static int find_code(struct dl_phdr_info *info, size_t size, void *arg)
  */
 static const char *obstacle(const struct weir__fiber *f, uintptr_t pc, uintptr_t *fp, uintptr_t *at)
 {
+    WEIR_ASSERT(f->catcher != NULL, "P1: what a fault is to become has somewhere to go");
     uintptr_t stop = (uintptr_t)f->catcher->regs[WEIR__CATCH_FP];
     *at = pc;
     if (!is_in(&program, pc))
@@ -185,6 +187,7 @@ static void tell(int sig, const siginfo_t *info, const char *what, const char *w
     weir_buf_puts(&reason, weir_str_from(why != NULL ? why : "contain_faults is off"));
     if (why != NULL)
         weir__symbol_raw((void *)at, &reason);
+    WEIR_ASSERT(reason.len < sizeof why_bytes, "G4: why is cut to the bytes that there are for it");
     why_bytes[reason.len] = '\0';
     if (!weir__last_words(weir_buf_str(&message), what != NULL ? why_bytes : NULL, u))
         signal(sig, SIG_DFL);
@@ -238,6 +241,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
         void *const *fp = weir__machine_fp(u);
         why = obstacle(f, weir__machine_pc(u), (uintptr_t *)(uintptr_t)fp, &at);
         if (why == NULL) {
+            WEIR_ASSERT(f->state == WEIR__FIBER_RUNNING, "F1: whose handler faults runs");
             atomic_fetch_add_explicit(&total, 1, memory_order_relaxed);
             weir__panic_fault(what, (void *)weir__machine_pc(u), fp);
         }
@@ -261,6 +265,7 @@ void weir__fault_install(bool contain)
         return;
     if (program.count == 0)
         dl_iterate_phdr(find_code, NULL);
+    WEIR_ASSERT(program.count > 0, "G3: where the program's code lies is known before it faults");
     weir__interrupted_prepare();
     /* Not deferred: a panic leaves the handler, and a fault in here must not go unheard. */
     struct sigaction sa = {.sa_sigaction = on_fault,

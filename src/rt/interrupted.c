@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <unwind.h>
 
+#include "base/assert.h"
 #include "os/arch.h"
 #include "rt/fiber.h"
 
@@ -25,6 +26,7 @@ static _Unwind_Reason_Code note_frame(struct _Unwind_Context *context, void *arg
         return _URC_NO_REASON;
     if (u->depth == u->max || pc == 0)
         return _URC_END_OF_STACK;
+    WEIR_ASSERT(u->depth < u->max, "G4: a stack has the frames that there is room for");
     u->pcs[u->depth++] = (void *)pc;
     return _URC_NO_REASON;
 }
@@ -36,6 +38,8 @@ size_t weir__interrupted_stack(const ucontext_t *u, const struct weir__fiber *f,
     struct unwinding unwinding = {.from = pc, .pcs = pcs, .max = max};
     if (!is_quick)
         _Unwind_Backtrace(note_frame, &unwinding);
+    WEIR_ASSERT(unwinding.depth == 0 || pcs[0] == (void *)pc,
+                "G4: a stack begins where it was interrupted");
     if (unwinding.depth > 1 || (unwinding.depth == 1 && f == NULL) || max == 0)
         return unwinding.depth;
     pcs[0] = (void *)pc;

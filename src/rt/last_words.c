@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "os/sys.h"
 #include "rt/interrupted.h"
 #include "rt/log_stack.h"
@@ -57,6 +58,7 @@ static void add_who(struct weir__log_line *l, const struct weir__fiber *f)
 static void name_stack(void)
 {
     struct weir__log_line l;
+    WEIR_ASSERT(naming.depth > 0, "G4: where the process ends is known before its name is");
     weir__log_begin(&l, WEIR_LOG_ERROR, WEIR_S("where that was"), NULL, NULL);
     weir__log_stack(&l, weir__symbolise_anew, naming.pcs, naming.depth, true);
     weir__log_last(&l);
@@ -107,6 +109,7 @@ bool weir__last_words(weir_str message, const char *obstacle, const ucontext_t *
     const struct weir__fiber *f = weir__fiber_self();
     struct weir__log_line l;
     naming.depth = weir__interrupted_stack(u, f, false, naming.pcs, DEPTH_MAX);
+    WEIR_ASSERT(naming.depth <= DEPTH_MAX, "G4: a stack has the frames that there is room for");
     weir__log_begin(&l, WEIR_LOG_ERROR, message, NULL, NULL);
     weir__log_str(&l, "not_contained", weir_str_from(obstacle));
     add_who(&l, f);

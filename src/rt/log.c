@@ -87,6 +87,7 @@ static bool write_out(const char *bytes, size_t n)
         }
         if (done <= 0)
             return false;
+        WEIR_ASSERT((size_t)done <= n, "D3: a sink takes no more than it is given");
         bytes += done;
         n -= (size_t)done;
     }
@@ -116,9 +117,11 @@ static bool write_some(void)
         n = RING - at;
     if (n == 0)
         return false;
+    WEIR_ASSERT(at + n <= RING, "D1: what is written at once ends at the ring's edge");
     bool is_written = write_out(all.ring + at, n);
     size_t lost = is_written ? 0 : count_lines(all.ring + at, n);
     weir__lock_take(&all.lock);
+    WEIR_ASSERT(all.head == head, "D4: one writer alone takes from the ring");
     all.head += n;
     WEIR_ASSERT(all.head <= all.tail, "D1: what is written was put");
     all.dropped += lost;
@@ -165,6 +168,7 @@ static void *writer(void *arg)
     }
     while (write_some()) {
     }
+    WEIR_ASSERT(state() != NO_WRITER, "D4: a writer that ends was stopped, or left");
     return NULL;
 }
 
@@ -173,6 +177,7 @@ weir_err weir__log_start(void)
     weir__lock_take(&all.lock);
     bool is_mine = all.state == NO_WRITER;
     if (is_mine) {
+        WEIR_ASSERT(all.head == all.tail, "D4: nobody puts a line where no writer is");
         sem_init(&all.work, 0, 0);
         all.state = RUNNING;
     }
@@ -205,6 +210,8 @@ static void put(const char *bytes, size_t n)
 static void put_loss(size_t n)
 {
     struct weir__log_line l;
+    WEIR_ASSERT(all.dropped_unsaid > 0 && all.dropped_unsaid <= all.dropped,
+                "D3: of the lines that were lost each is told of once");
     weir__log_begin(&l, WEIR_LOG_WARN, WEIR_S("log lines dropped"), NULL, NULL);
     weir__log_int(&l, "count", (int64_t)all.dropped_unsaid);
     weir_buf_puts(&l.out, WEIR_S("}\n"));
@@ -219,6 +226,7 @@ static bool enqueue(const struct weir__log_line *l)
 {
     size_t n = l->out.len, used = (size_t)(all.tail - all.head);
     size_t limit = l->level < WEIR_LOG_WARN ? RING / 5 * 4 : RING;
+    WEIR_ASSERT(n <= WEIR__LOG_LINE_MAX, "D2: a line is no longer than one may be");
     if (used + n > limit) {
         all.dropped++;
         all.dropped_unsaid++;
@@ -284,6 +292,7 @@ static void submit(const struct weir__log_line *l)
 
 static void finish(struct weir__log_line *l)
 {
+    WEIR_ASSERT(l->out.ptr == l->bytes && l->out.len > 0, "D2: a line begins before it ends");
     if (l->is_cut)
         weir_buf_puts(&l->out, WEIR_S(",\"cut\":true"));
     weir_buf_puts(&l->out, WEIR_S("}\n"));
@@ -303,6 +312,7 @@ void weir__log_last(struct weir__log_line *l)
     struct pollfd p = {.fd = atomic_load_explicit(&all.fd, memory_order_relaxed),
                        .events = POLLOUT};
     finish(l);
+    WEIR_ASSERT(l->out.ptr[l->out.len - 1] == '\n', "D2: a line has its end");
     if (poll(&p, 1, SINK_PATIENCE_MS) > 0)
         (void)write_out(l->out.ptr, l->out.len);
 }
@@ -333,6 +343,7 @@ static bool is_written_to(uint64_t goal, weir_time until)
 {
     if (!take_lock_by(until))
         return false;
+    WEIR_ASSERT(goal <= all.tail, "D1: what is waited for was put");
     bool is_written = all.state != RUNNING || all.head >= goal;
     weir__lock_give(&all.lock);
     return is_written;
@@ -368,11 +379,13 @@ bool weir__log_stop(weir_dur patience)
     if (!is_running)
         return is_written;
     sem_post(&all.work);
-    if (is_written)
-        pthread_join(all.thread, NULL);
-    else
+    if (!is_written) {
         pthread_detach(all.thread);
-    return is_written;
+        return false;
+    }
+    pthread_join(all.thread, NULL);
+    WEIR_ASSERT(all.head == all.tail, "D4: a writer that ends has written all that was put");
+    return true;
 }
 
 void weir__log_last_words(struct weir__log_line *l, weir_dur patience)

@@ -111,8 +111,10 @@ void weir__log_str_upto(struct weir__log_line *l, const char *key, weir_str valu
 
 void weir__log_int(struct weir__log_line *l, const char *key, int64_t value)
 {
-    if (add_key(l, key))
-        l->out.len += weir__num_put_i64(l->out.ptr + l->out.len, value);
+    if (!add_key(l, key))
+        return;
+    l->out.len += weir__num_put_i64(l->out.ptr + l->out.len, value);
+    WEIR_ASSERT(l->out.len <= sizeof l->bytes - END_BYTES, "D2: a number leaves room for the end");
 }
 
 void weir__log_origin(struct weir__log_line *l, const struct weir__origin *o)
@@ -122,6 +124,7 @@ void weir__log_origin(struct weir__log_line *l, const struct weir__origin *o)
     char id[2 * WEIR__TRACE_ID_BYTES];
     struct weir__trace t = weir__origin_trace(o);
     weir_str text = {id, weir__num_put_hex(id, t.trace_id, sizeof t.trace_id)};
+    WEIR_ASSERT(text.len == sizeof id, "D5: a trace's id has all its digits");
     weir__log_str(l, "trace_id", text);
     weir__log_str_upto(l, "request_id", o->request_id, ID_BYTES);
     weir__log_str_upto(l, "route", weir_str_from(o->route), ROUTE_BYTES);
@@ -135,6 +138,7 @@ static void put_digits(char *out, unsigned n, unsigned value)
         out[n] = (char)('0' + value % 10);
         value /= 10;
     }
+    WEIR_ASSERT(value == 0, "D5: a number of a date has the digits that it is given");
 }
 
 /* The date of a day since 1970-01-01, by the calendar's 400-year cycle that begins in March. */
@@ -145,6 +149,7 @@ static void put_date(char *out, int64_t day)
     int64_t of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     int64_t march = (5 * of_year + 2) / 153;
     int64_t month = march < 10 ? march + 3 : march - 9;
+    WEIR_ASSERT(month >= 1 && month <= 12, "D5: a day is in a month of its year");
     put_digits(out, 4, (unsigned)(year_of_era + era * 400 + (month <= 2)));
     put_digits(out + 5, 2, (unsigned)month);
     put_digits(out + 8, 2, (unsigned)(of_year - (153 * march + 2) / 5 + 1));
@@ -153,6 +158,7 @@ static void put_date(char *out, int64_t day)
 void weir__log_time(char out[WEIR__LOG_TIME_BYTES], int64_t unix_ms)
 {
     unsigned second = (unsigned)(unix_ms / 1000 % 86400);
+    WEIR_ASSERT(unix_ms >= 0, "D5: a line's time is from 1970 on");
     memcpy(out, "0000-00-00T00:00:00.000Z", WEIR__LOG_TIME_BYTES);
     put_date(out, unix_ms / 86400000);
     put_digits(out + 11, 2, second / 3600);
@@ -189,11 +195,14 @@ void weir__log_begin(struct weir__log_line *l, weir_log_level level, weir_str me
     if (site != NULL) {
         char at[256];
         int n = snprintf(at, sizeof at, "%s:%d", site->file, site->line);
+        WEIR_ASSERT(n > 0, "D2: a place is a text, of which at most the end is cut");
         weir_str place = {at, n < (int)sizeof at ? (size_t)n : sizeof at - 1};
         weir__log_str(l, "at", place);
     }
     if (c != NULL)
         weir__log_origin(l, c->origin);
+    WEIR_ASSERT(l->out.len <= sizeof l->bytes - END_BYTES,
+                "D2: what begins a line leaves it its end");
 }
 
 void weir_log_at(const weir_site *site, weir_ctx *c, weir_log_level level, const char *format, ...)

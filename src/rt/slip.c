@@ -40,6 +40,7 @@ void weir__slip_tell(const weir_site *site, const struct weir__ctx *c, const cha
     if (!weir__log_wants(WEIR_LOG_WARN) || !is_new(site))
         return;
     int n = snprintf(text, sizeof text, "%s" WEIR__SLIP_FMT, option, WEIR__SLIP_ARG(d));
+    WEIR_ASSERT(n > 0 && n < (int)sizeof text, "K3: what is told of a slip is a line's text");
     weir__log_begin(&l, WEIR_LOG_WARN, (weir_str){text, (size_t)n}, site, c);
     weir__log_end(&l);
 }
