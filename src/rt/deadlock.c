@@ -4,6 +4,7 @@
  */
 #include "rt/deadlock.h"
 
+#include "base/assert.h"
 #include "rt/worker.h"
 
 bool weir__deadlock_is_in(const struct weir__fiber *f, const struct weir__ctx *top)
@@ -20,8 +21,10 @@ static struct weir__ctx *own_top(void)
 void weir__deadlock_give_up(void)
 {
     struct weir__ctx *top = own_top();
-    if (top != NULL)
-        top->has_given = true;
+    if (top == NULL)
+        return;
+    WEIR_ASSERT(top->top == top, "C10: the top of a tree is its own");
+    top->has_given = true;
 }
 
 void weir__deadlock_note_use(struct weir__ctx *object_top)

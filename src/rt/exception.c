@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "rt/panic.h"
 
 #define SHARED __attribute__((weak, visibility("default")))
@@ -54,6 +55,7 @@ static bool is_cxx(_Unwind_Exception_Class class)
 static const struct type_info *type_of(_Unwind_Exception_Class class, struct _Unwind_Exception *ex,
                                        void **object)
 {
+    WEIR_ASSERT(is_cxx(class), "P4: only an exception of C++ has its header");
     char *header = (char *)ex - HEADER_BYTES;
     *object = ex + 1;
     if ((class & 0xff) != 0) {
@@ -107,6 +109,7 @@ static _Unwind_Reason_Code note_frame(struct _Unwind_Context *context, void *arg
     void *pc = (void *)_Unwind_GetIP(context);
     if (w->depth == w->max || pc == NULL)
         return _URC_END_OF_STACK;
+    WEIR_ASSERT(w->depth < w->max, "P5: a stack has the frames that there is room for");
     w->pcs[w->depth++] = pc;
     return _URC_NO_REASON;
 }
@@ -127,6 +130,7 @@ size_t weir__exception_stack(void **pcs, size_t max)
     _Unwind_Backtrace(note_frame, &w);
     for (size_t i = 0; i < w.depth && i < THROWERS_MAX; i++)
         from = is_thrower(all[i]) ? i + 1 : from;
+    WEIR_ASSERT(from <= w.depth, "P5: who throws is one of the frames");
     size_t n = w.depth - from < max ? w.depth - from : max;
     memcpy(pcs, all + from, n * sizeof all[0]);
     return n;
@@ -138,6 +142,8 @@ void weir__exception_end(struct _Unwind_Exception *ex)
         _Unwind_DeleteException(ex);
         return;
     }
+    WEIR_ASSERT(ex != NULL && weir__exception_state() != NULL,
+                "F3: who catches has a thread that keeps exceptions");
     (void)__cxa_begin_catch(ex);
     __cxa_end_catch();
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "base/assert.h"
 #include "base/metric.h"
 #include "os/stack.h"
 #include "rt/log.h"
@@ -45,6 +46,8 @@ static void put_workers(struct weir__metric_sink *to, void *runtime)
 {
     const struct weir__runtime *rt = runtime;
     struct weir__metric_subject workers[WEIR__WORKERS_MAX];
+    WEIR_ASSERT(rt->worker_count > 0 && rt->worker_count <= WEIR__WORKERS_MAX,
+                "E2: there are as many rows as workers may be");
     char names[WEIR__WORKERS_MAX][12];
     for (unsigned i = 0; i < rt->worker_count; i++) {
         snprintf(names[i], sizeof names[i], "%u", i);
@@ -128,6 +131,7 @@ static void put_leaks(struct weir__metric_sink *to, void *unused)
     (void)unused;
     struct weir__leak_site sites[LEAK_SITES_MAX];
     size_t n = weir__leak_sites(sites, LEAK_SITES_MAX);
+    WEIR_ASSERT(n <= LEAK_SITES_MAX, "K2: no more places than there are entries for");
     to->family(to, &leaks[0]);
     for (size_t i = 0; i < n; i++) {
         char place[PLACE_MAX] = "unknown";

@@ -74,6 +74,7 @@ void *weir__outside_nothing(void)
 void weir__outside_run(void (*fn)(void *arg), void *arg)
 {
     struct weir__worker *w = weir__self;
+    WEIR_ASSERT(w != NULL, "V2: only a worker has a fiber to hide");
     weir__self = NULL;
     fn(arg);
     WEIR_ASSERT(weir__self == NULL, "V2: what runs outside leaves the thread as it was");

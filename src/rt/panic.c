@@ -185,6 +185,7 @@ bool weir__try_ended(const struct weir__catch *k, uintptr_t result, struct weir_
 {
     const struct weir__fiber *f = weir__self->current;
     bool has_panicked = result != 0;
+    WEIR_ASSERT(f->catcher == k->outer, "P3: the innermost recovery point is left first");
     if (result > 1)
         end_exception((struct _Unwind_Exception *)result, k);
     if (f->scope != NULL && f->scope->seq > k->seq)
@@ -243,6 +244,8 @@ static _Unwind_Reason_Code stop_at_catch(int version, _Unwind_Action actions,
 static WEIR_NORETURN void unwind(struct record *r, struct weir__fiber *f)
 {
     WEIR_ASSERT(r->catcher == innermost(f), "P1: a panic goes to the innermost recovery point");
+    WEIR_ASSERT(r->info.depth <= sizeof r->info.stack / sizeof r->info.stack[0],
+                "P5: a stack has the frames that there is room for");
     count(f);
     memset(&r->exception, 0, sizeof r->exception);
     r->exception.exception_cleanup = swallowed;
@@ -274,6 +277,7 @@ static inline WEIR_NORETURN __attribute__((always_inline)) void begin(const char
 void weir__panic_again(const struct weir__panic_info *info)
 {
     struct weir__fiber *f = weir__fiber_self();
+    WEIR_ASSERT(f != NULL && f->catcher != NULL, "P1: a panic goes on where it can be caught");
     weir__scope_join_since(f->catcher->seq);
     struct record *r = take_record(f->catcher);
     r->info = *info;
@@ -302,6 +306,7 @@ void weir__misuse(const char *function, const char *format, ...)
 {
     char message[MESSAGE_MAX];
     int n = snprintf(message, sizeof message, "%.*s: ", name_length(function), function);
+    WEIR_ASSERT(n > 0 && n < MESSAGE_MAX, "P6: a function's name leaves room for what is wrong");
     va_list args;
     va_start(args, format);
     vsnprintf(message + n, sizeof message - (size_t)n, format, args);
@@ -352,6 +357,8 @@ static void log_panic(const struct weir__ctx *c, const char *where,
     if (!weir__places_count(&told, "panic", info->site, (const void *)pc, &untold) ||
         !weir__log_wants(WEIR_LOG_ERROR))
         return;
+    WEIR_ASSERT(info->depth <= sizeof info->stack / sizeof info->stack[0],
+                "P5: a stack that is told has no more frames than were kept");
     weir_buf_init_fixed(&text, bytes, sizeof bytes);
     weir_buf_printf(&text, "panic in %s: %s", where, info->message);
     if (info->site != NULL)
@@ -389,6 +396,7 @@ void weir__panic_record(struct weir__ctx *c, const struct weir__panic_info *info
                 "C2: its worker writes a context's record");
     c->error = NULL;
     (void)raise_panic(info, c, "%s", info->message);
+    WEIR_ASSERT(c->error != NULL, "P6: a panic that was caught has left a record");
     log_panic(c, weir__self->current->name, info);
 }
 
@@ -416,6 +424,7 @@ weir_err weir_protect(weir_ctx *handle, weir_fiber_fn fn, void *arg)
     struct weir__panic_info info;
     if (WEIR_LIKELY(weir__try(call_protected, &call, &info)))
         return call.err;
+    WEIR_ASSERT(w == weir__self, "F1: a panic is caught on the worker that it began on");
     w->current->ctx = c;
     weir__panic_record(c, &info);
     weir__ctx_end_since(c, seq);

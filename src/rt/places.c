@@ -31,6 +31,7 @@ static struct weir__place *entry_for(struct weir__places *p, const struct weir__
         return NULL;
     if (i == 0)
         p->places[(i = ++p->place_count) - 1] = *wanted;
+    WEIR_ASSERT(p->place_count <= WEIR__PLACES_MAX, "K2: the last entry is the last place's");
     struct weir__place mine = p->places[i - 1];
     memmove(&p->places[i - 1], &p->places[i], (p->place_count - i) * sizeof mine);
     p->places[p->place_count - 1] = mine;
@@ -63,6 +64,8 @@ bool weir__places_count(struct weir__places *p, const char *kind, const weir_sit
         p->untold++;
         p->untold_total++;
     }
+    WEIR_ASSERT(p->untold <= p->untold_total && p->untold_total <= p->total,
+                "K4: what is not told is counted");
     weir__lock_give(&p->lock);
     return is_told;
 }

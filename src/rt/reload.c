@@ -7,7 +7,7 @@
 
 #include "base/assert.h"
 #include "os/lock.h"
-#include "rt/context.h"
+#include "rt/worker.h"
 #include <weir/log.h>
 
 static struct {
@@ -27,6 +27,8 @@ void weir__reload_add(struct weir__reload *r, const char *name, weir_fiber_fn fn
 void weir__reload_remove(struct weir__reload *r)
 {
     weir__lock_take(&all.lock);
+    WEIR_ASSERT(r->fn == NULL || !weir__list_empty(&r->link),
+                "R1: who can be read again is in the table");
     if (r->fn != NULL)
         weir__list_remove(&r->link);
     r->fn = NULL;
@@ -71,6 +73,8 @@ static bool read_again(struct weir__ctx *parent, const struct weir__reload *r)
 unsigned weir__reload_all(weir_ctx *c)
 {
     unsigned count = 0, failed = 0;
+    WEIR_ASSERT(weir__self != NULL && weir__self->current != NULL,
+                "R2: a fiber has all read again");
     for (struct weir__reload *r = after(&all.parts); r != NULL; r = after(&r->link), count++)
         failed += !read_again(weir__ctx_of(c), r);
     if (count == 0)

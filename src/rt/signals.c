@@ -39,7 +39,8 @@ static void forward(int number)
     unsigned char byte = (unsigned char)number;
     if (in >= 0)
         (void)!write(in, &byte, 1);
-    atomic_fetch_sub(&all.inside, 1);
+    int inside = atomic_fetch_sub(&all.inside, 1);
+    WEIR_ASSERT(inside > 0, "G1: who has written was counted before it read the number");
     errno = err;
 }
 
@@ -110,12 +111,16 @@ weir_err weir__signals_open(const struct weir__signal *signals, int count, int *
 int weir__signals_read(int fd)
 {
     unsigned char byte;
-    return weir__sys_read(fd, &byte, 1) == 1 ? byte : 0;
+    if (weir__sys_read(fd, &byte, 1) != 1)
+        return 0;
+    WEIR_ASSERT(byte != 0, "G2: what comes is the number of a signal");
+    return byte;
 }
 
 void weir__signals_close(void)
 {
     int in = atomic_exchange(&all.in, -1), out = atomic_exchange(&all.out, -1);
+    WEIR_ASSERT((in < 0) == (out < 0), "G1: both ends of the pipe are open, or none is");
     while (atomic_load(&all.inside) > 0)
         sched_yield();
     if (in >= 0)

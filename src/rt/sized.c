@@ -5,16 +5,19 @@
  */
 #include "rt/sized.h"
 
+#include "base/assert.h"
 #include "base/given.h"
 #include "base/sized.h"
 #include "rt/panic.h"
 
 const void *weir__options_copied(const void *given, void *room, size_t size, const char *function)
 {
+    WEIR_ASSERT(size >= sizeof size, "Z1: the library's own options begin with their size");
     weir__given_to(function, given, "the pointer to the options");
     if (weir__sized_options(room, size, given))
         return room;
     size_t given_size = *(const size_t *)given;
+    WEIR_ASSERT(given_size != size, "Z1: options of the size that is known here are taken");
     if (given_size < sizeof size)
         weir__misuse(function,
                      "the options have no size: make them with the macro, or set .size to sizeof");

@@ -1,8 +1,9 @@
 /*
  * Waiting for nothing but time, and giving others a turn.
  */
-#include "rt/runtime.h"
+#include "base/assert.h"
 #include "rt/outside.h"
+#include "rt/runtime.h"
 #include "rt/scope.h"
 #include <weir/fiber.h>
 
@@ -10,13 +11,14 @@
 
 static bool abandon_sleep(struct weir__wait *w)
 {
-    (void)w;
+    WEIR_ASSERT(w->object == NULL, "W3: a sleep is no object's");
     return true; /* nobody but the timer and a cancellation ends a sleep */
 }
 
 static void moved_sleep(struct weir__wait *w, struct weir__wait *from)
 {
-    (void)w, (void)from; /* nothing points to it but its context and its timer */
+    (void)w; /* nothing points to it but its context and its timer */
+    WEIR_ASSERT(weir__list_empty(&from->in_object), "W3: a sleep is on nobody's queue");
 }
 
 weir_err weir_sleep(weir_ctx *handle, weir_dur d)
@@ -34,6 +36,7 @@ weir_err weir_sleep(weir_ctx *handle, weir_dur d)
     struct weir__wait wait;
     weir__wait_init(&wait, &type, c, NULL, NULL);
     err = weir__park(&wait, until);
+    WEIR_ASSERT(err != WEIR_OK, "W3: nobody wakes a sleep; its time or an abort ends it");
     bool is_over = err == WEIR_ETIMEDOUT && weir__self->now.ns >= until.ns &&
                    (c->reason == WEIR_REASON_NONE || c->is_shielded);
     return is_over ? WEIR_OK : err;

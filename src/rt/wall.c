@@ -39,6 +39,7 @@ weir_uuid weir_uuid_v7(void)
 {
     weir_uuid u = draw(7);
     uint64_t ms = (uint64_t)weir_wall_now().us / 1000;
+    WEIR_ASSERT(ms >> 48 == 0, "U2: the time of a uuid has 48 bits");
     for (int i = 0; i < 6; i++)
         u.bytes[i] = (uint8_t)(ms >> (40 - 8 * i));
     return u;
