@@ -228,6 +228,7 @@ static void retry(struct weir__timer *t)
     struct weir__alarms *all = WEIR_CONTAINER(t, struct weir__alarms, retry_timer);
     struct weir__list line, *node;
     int failures = 0;
+    WEIR_ASSERT(!weir__list_empty(&all->retry), "A3: the line is tried while one stands in it");
     weir__list_init(&line);
     weir__list_splice_back(&line, &all->retry);
     while (failures < RETRY_FAILURES_MAX && (node = weir__list_pop_front(&line)) != NULL) {
@@ -336,6 +337,7 @@ bool weir_timer_stop(weir_ctx *c, weir_timer t)
     if (a == NULL || a->turn != t.turn || a->is_stopped)
         return false;
     bool had_more = a->period.ns != 0 || !a->is_running;
+    WEIR_ASSERT(weir__is_owned(&a->owned), "A2: the slot of a name that lives is in a context");
     weir__timer_disarm(&a->timer);
     if (a->is_running)
         a->is_stopped = true;

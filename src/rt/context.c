@@ -213,6 +213,8 @@ weir_err weir__reason_err(weir_reason reason)
         [WEIR_REASON_BUDGET] = WEIR_EBUDGET,
         [WEIR_REASON_DEADLOCK] = WEIR_EDEADLK,
     };
+    WEIR_ASSERT((unsigned)reason < sizeof codes / sizeof codes[0],
+                "C11: each reason has its error");
     return codes[reason];
 }
 
@@ -491,6 +493,7 @@ void weir__ctx_give_root(struct weir__worker *w)
 {
     WEIR_ASSERT(w->root->fibers == 0 && weir__list_empty(&w->root->children),
                 "C3: a root goes when nothing is below it");
+    WEIR_ASSERT(w->root->worker == w, "C2: a worker gives its own root");
     weir__arena_fini(&w->root->arena);
     give(NULL, w->root);
     w->root = NULL;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/given.h"
 #include "os/thread.h"
 #include "rt/outside.h"
@@ -163,7 +164,10 @@ struct deferred {
 static void run_deferred(struct weir__owned *o)
 {
     struct deferred *d = WEIR_CONTAINER(o, struct deferred, owned);
-    d->fn(d->arg);
+    void (*fn)(void *arg) = d->fn;
+    WEIR_ASSERT(fn != NULL, "C12: what was deferred is called once");
+    d->fn = NULL;
+    fn(d->arg);
 }
 
 /*
@@ -176,6 +180,7 @@ static void count_deferred(struct weir__ctx *c, struct weir__owned *o)
         return;
     if (c->deferred++ < WEIR_DEFERRED_MAX)
         return;
+    WEIR_ASSERT(c->deferred == WEIR_DEFERRED_MAX + 1, "C12: the one too many is told once");
     o->stack[weir__stack_capture(o->stack, WEIR__STACK_DEPTH - 1)] = NULL;
     weir__report_leak(o, "is one of more than 1000 in one context, all held until it ends: give "
                          "each turn of a loop its own (WEIR_WITH)");
@@ -259,6 +264,8 @@ const void *weir_get_value(weir_ctx *handle, const weir_key *key)
 weir_err weir__ctx_raise(const weir_site *site, struct weir__ctx *c, weir_err code, int status,
                          const char *format, va_list args)
 {
+    WEIR_ASSERT(weir__ctx_is_shared(c) || c->worker == weir__self,
+                "C2: its worker writes a context's record");
     if (c->error != NULL)
         return code;
     static const weir_error no_memory = {
@@ -297,6 +304,7 @@ static weir_str copy_into(struct weir__ctx *c, weir_str s)
  */
 void weir__ctx_hand_up_error(const struct weir__ctx *from, struct weir__ctx *to)
 {
+    WEIR_ASSERT(from != to, "C13: an error is handed to another context");
     if (from->error == NULL || to->error != NULL)
         return;
     weir_error *e = weir__ctx_object(to, sizeof *e);

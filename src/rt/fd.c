@@ -62,6 +62,7 @@ weir_err weir_fd_adopt_at(const weir_site *site, weir_ctx *c, int fd)
         return ctx->arena.is_over_budget ? WEIR_EBUDGET : -ENOMEM;
     }
     a->fd = weir__sys_know(fd);
+    WEIR_ASSERT(a->fd == fd, "I3: the number that a context closes is the one that it was given");
     weir__own(ctx, &a->owned, &type, site);
     return WEIR_OK;
 }

@@ -222,6 +222,7 @@ void weir__hibernate_write(struct weir__fiber *f, void *to, const void *from, si
 {
     WEIR_ASSERT((const char *)to >= (const char *)f->sp && is_on_stack(f, to),
                 "H2: what is written is a local of a frame that waits");
+    WEIR_ASSERT(n <= (size_t)(f->stack_hi - (const char *)to), "H2: a local ends in its stack");
     touch(from);
     weir__lock_take(&lock);
     memcpy(present_place(f, to), from, n);
@@ -232,6 +233,7 @@ void weir__hibernate_read(const struct weir__fiber *f, const void *from, void *t
 {
     WEIR_ASSERT((const char *)from >= (const char *)f->sp && is_on_stack(f, from),
                 "H2: what is read is a local of a frame that waits");
+    WEIR_ASSERT(n <= (size_t)(f->stack_hi - (const char *)from), "H2: a local ends in its stack");
     touch(to);
     weir__lock_take(&lock);
     memcpy(to, present_place(f, from), n);
@@ -276,6 +278,7 @@ static bool show_all(void)
     weir__lock_take(&lock);
     WEIR_LIST_EACH(node, &w->fibers) {
         struct weir__fiber *f = WEIR_CONTAINER(node, struct weir__fiber, in_all);
+        WEIR_ASSERT(f->worker == w, "H3: a worker has its own fibers shown");
         if (f->frozen == NULL || f->is_shown)
             continue;
         show_for_others(f);
@@ -332,6 +335,7 @@ static unsigned look_at(struct weir__worker *w, struct weir__fiber *f)
 void weir__hibernate_on_sweep(struct weir__timer *t)
 {
     struct weir__worker *w = WEIR_CONTAINER(t, struct weir__worker, sweep);
+    WEIR_ASSERT(w == weir__self, "H3: a worker looks at its own fibers");
     if (w->sweep_at == NULL) {
         w->sweep_at = w->fibers.next;
         w->sweep_switches = load(&w->stats.switches);

@@ -151,8 +151,10 @@ static int stop_watching(struct weir__fd *fd, bool is_closing)
     struct weir__wait *waits[] = {fd->reader, fd->writer};
     fd->reader = fd->writer = NULL;
     for (size_t i = 0; i < 2; i++) {
-        if (waits[i] != NULL)
-            weir__wake(waits[i], -ECANCELED);
+        if (waits[i] == NULL)
+            continue;
+        WEIR_ASSERT(waits[i]->object == fd, "I1: who waits for a descriptor is told of its end");
+        weir__wake(waits[i], -ECANCELED);
     }
     int num = fd->num;
     fd->num = -1;

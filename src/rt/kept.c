@@ -49,6 +49,7 @@ static void add_contexts(struct spans *s, const struct weir__ctx *c)
     const void *at;
     size_t size;
     for (; c != NULL && c->top != NULL; c = c->parent) {
+        WEIR_ASSERT(c->worker == weir__self, "C2: its worker looks into a context's memory");
         for (size_t i = 0; (size = weir__arena_piece(&c->arena, i, &at)) > 0; i++)
             add(s, at, size, "memory of its context");
     }
@@ -124,6 +125,7 @@ bool weir__ends_before(const struct weir__ctx *c, const void *arg)
         return false;
     WEIR_LIST_EACH(node, &f->opened) {
         const struct weir__ctx *x = WEIR_CONTAINER(node, struct weir__ctx, in_opener);
+        WEIR_ASSERT(x->opener == f, "C5: who is on a fiber's `opened` was opened by it");
         if (WEIR_UNLIKELY(!is_above(x, c)) && is_in_memory_of(x, arg))
             return true;
     }
@@ -152,6 +154,7 @@ void weir__refuse_kept(const struct weir__ctx *c, const void *data, size_t size,
     s.lo = UINTPTR_MAX;
     s.hi = 0;
     add(&s, f->stack_lo, (size_t)(f->stack_hi - f->stack_lo), "the stack of this fiber");
+    WEIR_ASSERT(s.lo < s.hi, "K1: there is a stack whose addresses are refused");
     add_exchange(&s, c);
     add_contexts(&s, c);
     if (f->ctx != NULL && f->ctx != c && f->ctx->worker != NULL)

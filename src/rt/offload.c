@@ -89,6 +89,7 @@ void weir__offload_pool_free(struct weir__offload_pool *pool)
     pool->is_stopping = true;
     pthread_cond_broadcast(&pool->work);
     pthread_mutex_unlock(&pool->mutex);
+    WEIR_ASSERT(pool->threads <= pool->threads_max, "O2: all threads of a pool are known");
     for (unsigned i = 0; i < pool->threads; i++)
         pthread_join(pool->ids[i], NULL);
     WEIR_ASSERT(weir__list_empty(&pool->queue) && pool->busy == 0, "O1: a pool ends without calls");
@@ -142,6 +143,7 @@ static void make(void *arg)
 static void *run_calls(void *arg)
 {
     struct weir__offload_pool *pool = arg;
+    WEIR_ASSERT(weir__self == NULL, "O3: a thread of a pool is no worker");
     weir__fault_enter_thread();
     pthread_mutex_lock(&pool->mutex);
     for (struct call *call; (call = next_call(pool)) != NULL;) {
@@ -254,6 +256,7 @@ static void describe(const struct weir__wait *w, weir_buf *out)
     for (const struct weir__list *n = call->link.prev; call->state == QUEUED && n != &pool->queue;
          n = n->prev)
         ahead++;
+    WEIR_ASSERT(call->state != QUEUED || ahead < pool->queued, "O1: who is queued was counted");
     weir_buf_printf(out, "%s, ", pool->name);
     if (call->state == QUEUED)
         weir_buf_printf(out, "queued, %zu ahead", ahead);
@@ -345,6 +348,8 @@ weir_err weir_offload_at(const weir_site *site, weir_ctx *c, weir_err (*fn)(void
 struct weir__offload_stats weir__offload_stats(struct weir__offload_pool *pool)
 {
     pthread_mutex_lock(&pool->mutex);
+    WEIR_ASSERT(pool->queued <= pool->queue_max && pool->idle <= pool->threads,
+                "O2: no more calls wait than may, and idle ones are threads");
     struct weir__offload_stats s = {pool->calls, pool->refused, pool->threads, pool->busy,
                                     pool->queued};
     pthread_mutex_unlock(&pool->mutex);

@@ -115,6 +115,8 @@ void weir__runtime_free(struct weir__runtime *rt)
 {
     if (rt == NULL)
         return;
+    WEIR_ASSERT(!atomic_load(&rt->is_spare_in_use),
+                "E3: a question is back before its runtime ends");
     weir__misused_hear(NULL);
     weir__offload_pool_free(rt->offload); /* first: its threads still wake workers */
     for (unsigned i = 0; i < rt->worker_count; i++)
@@ -151,7 +153,8 @@ static void end_all_roots(struct weir__run *run)
     static const struct weir__wait_type type = {.name = "workers to end",
                                                 .abandon = weir__wait_never_abandoned};
     struct weir__runtime *rt = run->rt;
-    atomic_store(&rt->is_stopping, true);
+    bool was_stopping = atomic_exchange(&rt->is_stopping, true);
+    WEIR_ASSERT(!was_stopping, "E1: the end of all workers begins once");
     weir__latch_init(&run->roots, rt->worker_count);
     for (unsigned i = 0; i < rt->worker_count; i++) {
         rt->workers[i]->run = run;
@@ -178,6 +181,7 @@ static void *worker_thread(void *arg)
     weir__worker_enter(w);
     weir__fault_enter_thread();
     weir__worker_loop(w);
+    WEIR_ASSERT(w->is_stopping, "E1: a worker ends when it was told to");
     weir__fault_leave_thread();
     weir__worker_leave(w);
     return NULL;
@@ -194,6 +198,7 @@ static weir_err start_thread(struct weir__worker *w)
 static void stop_here(struct weir__task *t)
 {
     (void)t;
+    WEIR_ASSERT(weir__self->index != 0, "E2: the first worker's thread is not ours to stop");
     weir__self->is_stopping = true;
 }
 
@@ -201,6 +206,7 @@ static void stop_here(struct weir__task *t)
 static void stop_threads(struct weir__runtime *rt, unsigned count)
 {
     struct weir__task stop[WEIR__WORKERS_MAX];
+    WEIR_ASSERT(count <= rt->worker_count, "E2: only threads that were started are stopped");
     for (unsigned i = 1; i < count; i++) {
         stop[i].run = stop_here;
         weir__post(rt->workers[i], &stop[i]);
@@ -249,6 +255,7 @@ static void leave(struct weir__runtime *rt)
 
 static void start_watchdog(struct weir__run *run)
 {
+    WEIR_ASSERT(run->dog == NULL, "E5: one watches over a runtime");
     if (weir__watch == NULL)
         return;
     run->dog = weir__watch->start(run->rt);
@@ -417,6 +424,7 @@ weir_err weir__on_each_worker(struct weir__ctx *c, void (*fn)(struct weir__worke
         weir__post(rt->workers[i], &q->answers[i].task);
     }
     weir_err err = weir__park(&wait, weir_time_add(weir__worker_now(weir__self), patience));
+    WEIR_ASSERT(atomic_load(&q->left) == 0, "E3: who asked goes on when no answer is owed");
     if (q->is_short)
         err = WEIR_ETIMEDOUT;
     let_go(q);

@@ -131,6 +131,7 @@ weir_err weir_ctx_close(weir_ctx *handle)
         c->is_closing = true;
         weir__ctx_cancel_fibers(c);
         weir__ctx_await_fibers(c, c->site);
+        WEIR_ASSERT(c->fibers == 0, "C4: who joins goes on when the last has ended");
     }
     weir_err err = c->join_err;
     c->is_ok = !has_failed(c);
@@ -274,6 +275,7 @@ static __attribute__((noinline)) void join_from_below(struct weir__fiber *f, uin
 {
     const char *here = __builtin_frame_address(0);
     const char *lowest = lowest_since(f, seq, here);
+    WEIR_ASSERT(lowest <= here, "C5: frames that were left lie below the one that joins");
     volatile char *below = __builtin_alloca((size_t)(here - lowest) + 64);
     below[0] = 0;
     join_all(f, seq);

@@ -78,6 +78,7 @@ static void run_child(void *arg)
 
 static void child_panicked(struct weir__fiber *f, const struct weir__panic_info *info)
 {
+    WEIR_ASSERT(f == weir__self->current, "F1: whose panic has reached its start runs");
     f->child.err = WEIR_EPANIC;
     weir__panic_record(f->child.ctx, info);
     end_child(f);
@@ -211,6 +212,7 @@ weir_err weir_detach_at(const weir_site *site, weir_ctx *handle, weir_fiber_fn f
     struct weir__ctx *c = weir__ctx_new(root, weir_time_add(weir__worker_now(w), timeout), 0, site);
     if (c == NULL)
         return -ENOMEM;
+    WEIR_ASSERT(c->top == c, "C10: detached work is a tree of its own");
     take_origin(c, from->origin);
     void *copy = size > 0 ? weir__ctx_alloc(c, size) : NULL;
     if (size > 0 && copy == NULL) {

@@ -23,6 +23,7 @@ static _Thread_local void (*tell_refused)(const char *limit);
 
 bool weir__refuse_now(const char *limit)
 {
+    WEIR_ASSERT(weir__refuse_countdown > 0, "W5: a refusal is planned before it is asked for");
     if (--weir__refuse_countdown != 0)
         return false;
     if (tell_refused != NULL)
@@ -169,6 +170,7 @@ static void count_refused(struct weir__fiber *f, weir_err err, uint32_t weight)
 weir_err weir__call_refused(weir_err err)
 {
     struct weir__fiber *f = weir__fiber_self();
+    WEIR_ASSERT(err != WEIR_OK, "W5: what is refused has an error");
     if (f != NULL)
         count_refused(f, err, WEIGHT);
     return err;
@@ -186,6 +188,7 @@ static weir_err refuse(weir_err err, uint32_t weight)
 
 weir_err weir__wait_refused(weir_err err)
 {
+    WEIR_ASSERT(err != WEIR_OK, "W5: what is refused has an error");
     return refuse(err, WEIGHT);
 }
 

@@ -72,7 +72,8 @@ static void take_woken(struct weir__worker *w)
         f->inbox_next = oldest;
         oldest = f;
     }
-    atomic_fetch_sub_explicit(&w->inbox_woken, count, memory_order_relaxed);
+    uint64_t woken = atomic_fetch_sub_explicit(&w->inbox_woken, count, memory_order_relaxed);
+    WEIR_ASSERT(woken >= count, "W1: a wake is counted before it arrives");
     for (; oldest != NULL; oldest = oldest->inbox_next) {
         WEIR_ASSERT(oldest->worker == w, "W1: a wake arrives where its fiber is");
         weir__takes_over(oldest);
@@ -143,6 +144,7 @@ static void end_turn(struct weir__worker *w)
 
 void weir__turn_end_init(struct weir__turn_end *t, void (*run)(struct weir__turn_end *t))
 {
+    WEIR_ASSERT(run != NULL, "E4: at the end of a turn something is done");
     weir__list_init(&t->in_turn);
     t->run = run;
 }
@@ -215,6 +217,7 @@ void weir__worker_loop(struct weir__worker *w)
 /* Armed by who watches. */
 static void on_search(struct weir__timer *t)
 {
+    WEIR_ASSERT(weir__watch != NULL, "E5: who watches has armed the search");
     weir__watch->search(WEIR_CONTAINER(t, struct weir__worker, deadlock));
 }
 
