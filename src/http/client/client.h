@@ -294,7 +294,7 @@ weir_err weir__client_request_write(weir_reply *r, struct weir__http1_writer *w)
  * it has failed.
  */
 bool weir__client_coded_begin(weir_reply *r);
-/* Unpacked bytes, 0 at the end, which frees it, or the reply's error. `raw` receives packed ones. */
+/* Unpacked bytes, 0 at the end, which frees it, or the reply's error. `raw` gets packed ones. */
 ssize_t weir__client_coded_read(weir_reply *r, void *bytes, size_t size,
                                 ssize_t (*raw)(weir_reply *r, void *bytes, size_t size));
 void weir__client_coded_end(weir_reply *r); /* idempotent */
@@ -310,8 +310,8 @@ weir_err weir__client_cookies_take(weir_reply *r);
 void weir__client_cookies_write(weir_reply *r, struct weir__http1_writer *w);
 
 /*
- * form.c: makes the form of the call's parts, with its length. WEIR_EINVALID …, raised. Then what it
- * is sent with: WEIR_OK, an error of the transport's, or one that has been raised (r->err).
+ * form.c: makes the form of the call's parts, with its length. WEIR_EINVALID …, raised. Then what
+ * it is sent with: WEIR_OK, an error of the transport's, or one that has been raised (r->err).
  */
 weir_err weir__client_form_new(weir_reply *r);
 weir_err weir__client_form_send(weir_reply *r);
