@@ -172,8 +172,8 @@ typedef struct weir_http_options {
     uint32_t redirects_max;
     /*
      * "http://host:port": connections to hosts go through this proxy, which is asked for them by
-     * CONNECT and resolves their names; with https it sees neither requests nor answers. `proxy_authorization` is what it gets as
-     * Proxy-Authorization ("Basic …"), and nobody else.
+     * CONNECT and resolves their names; with https it sees neither requests nor answers.
+     * `proxy_authorization` is what it gets as Proxy-Authorization ("Basic …"), and nobody else.
      */
     const char *proxy;
     const char *proxy_authorization;

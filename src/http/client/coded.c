@@ -2,8 +2,8 @@
  * Content codings (RFC 9110 section 8.4): unpacking what was asked for packed, whether it came with
  * its head or comes in pieces, and packing what is sent.
  *
- * The one hard thing is the bomb: a body that grows by a thousand. It ends as an error that says so,
- * by bytes and by ratio; what stands in memory meanwhile is a window and one piece.
+ * The one hard thing is the bomb: a body that grows by a thousand. It ends as an error that says
+ * so, by bytes and by ratio; what stands in memory meanwhile is a window and one piece.
  *
  * Owns the decoder of a reply and the piece that goes into it. Context: fibers; waits as reading
  * does.

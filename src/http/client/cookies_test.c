@@ -1,6 +1,6 @@
 /*
- * Cookies through the client, a rule a test (RFC 6265 sections 5.3 and 5.4): what is kept, to whom it
- * is sent, and when it is not. Hosts of any name are had through a proxy.
+ * Cookies through the client, a rule a test (RFC 6265 sections 5.3 and 5.4): what is kept, to whom
+ * it is sent, and when it is not. Hosts of any name are had through a proxy.
  */
 #include "http/client/testing.h"
 

@@ -1,8 +1,8 @@
 /*
- * Hedging: the same request once more, when the first takes longer than most do. Each is an exchange
- * of its own, in a fiber and a context of its own below the caller's; whichever is read whole first
- * is copied into the reply that the caller has, and the other's context is cancelled, which breaks
- * it off. Both are over before the call returns, so no connection changes its fiber.
+ * Hedging: the same request once more, when the first takes longer than most do. Each is an
+ * exchange of its own, in a fiber and a context of its own below the caller's; whichever is read
+ * whole first is copied into the reply that the caller has, and the other's context is cancelled,
+ * which breaks it off. Both are over before the call returns, so no connection changes its fiber.
  *
  * The one hard thing is the load that this makes where everything is slow: the second request is
  * taken out of the budget of retries, and is never tried again itself.

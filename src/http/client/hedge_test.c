@@ -1,6 +1,6 @@
 /*
- * Hedging: who is first, what becomes of the other, what is not asked twice, the budget, errors, and
- * that nothing of either stays.
+ * Hedging: who is first, what becomes of the other, what is not asked twice, the budget, errors,
+ * and that nothing of either stays.
  */
 #include "http/client/testing.h"
 

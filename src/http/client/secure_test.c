@@ -1,6 +1,6 @@
 /*
- * https on the simulation: whom it asks and whom it does not, what is told of each refusal, sessions
- * that go on, through a proxy, redirections from one scheme to the other.
+ * https on the simulation: whom it asks and whom it does not, what is told of each refusal,
+ * sessions that go on, through a proxy, redirections from one scheme to the other.
  */
 #include "http/client/testing.h"
 
