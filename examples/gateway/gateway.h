@@ -1,4 +1,4 @@
-/* The gateway and what it stands before: two programs in one, for an example that runs by itself. */
+/* The gateway and what it stands before: two programs in one, so that the example runs alone. */
 #ifndef EXAMPLE_GATEWAY_H
 #define EXAMPLE_GATEWAY_H
 

@@ -2,8 +2,8 @@
  * For tests: what was written as the text of HTTP/1 goes over another transport: TLS, HTTP/2 with
  * prior knowledge, HTTP/2 over TLS. Somebody stands between the two ends of each simulated
  * connection (os/poller_sim.h): the client keeps its text and sees text, the server gets what it
- * would from a peer of that kind. The environment's WEIR_OVER says which: "h1" (or nothing), "h1+tls",
- * "h2c", "h2".
+ * would from a peer of that kind. The environment's WEIR_OVER says which: "h1" (or nothing),
+ * "h1+tls", "h2c", "h2".
  *
  * A test calls over_begin once, before all, and over_server for each server with one listener.
  * libssl and nghttp2 are the peer, not net/tls and http/h2: what is tested is not tested by itself.

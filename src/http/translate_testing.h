@@ -3,8 +3,8 @@
  * that what was written for one version is tried over the other. nghttp2's own client session does
  * the frames: it is strict, and what it does not accept ends the connection as a real peer would.
  *
- * One request is on its way at a time, as in a pipeline that is answered in order. What the text has
- * that HTTP/2 has not (Connection, Transfer-Encoding) is understood here; what an answer has not is
+ * One request is on its way at a time, as in a pipeline that is answered in order. What of the text
+ * HTTP/2 has not (Connection, Transfer-Encoding) is understood here; what an answer has not is
  * added: chunks around a body of no known length, "Connection: close" where it is the last.
  *
  * Its memory is the C library's: what a test lets fail at the heap's door is never the client.

@@ -24,7 +24,7 @@ int weir__sim_connect(int listener, size_t capacity);
 
 /*
  * Who stands between the ends of connections: `client` is the socket that the client's bytes come
- * to, `server` the one that the server's do. It speaks at both with weir__sim_read, weir__sim_write,
+ * to, `server` the one that the server's do. It speaks at both with weir__sim_read, _write,
  * weir__sim_shutdown and weir__sim_reset, on the worker's own stack, before a poll looks.
  */
 struct weir__sim_between {

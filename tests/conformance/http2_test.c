@@ -1,8 +1,8 @@
 /*
  * RFC 9113 and RFC 7541: what a server answers to frames that are right, wrong, or not known. A row
  * is what is sent on a connection past its settings, and what comes of it: the error of the
- * connection (GOAWAY, and its end), of the stream alone (RST_STREAM, and the next one is served), or
- * an answer. The blocks are written out byte by byte (RFC 7541 appendix A has the numbers).
+ * connection (GOAWAY, and its end), of the stream alone (RST_STREAM, and the next is served), or an
+ * answer. The blocks are written out byte by byte (RFC 7541 appendix A has the numbers).
  */
 #include "http/h2/testing.h"
 #include "http/testing.h"

@@ -218,7 +218,7 @@ static void run_once(struct cell *cell)
 /* --- a cell ----------------------------------------------------------------------------------- */
 
 /*
- * A thousand; fewer under sanitizers, which slow each down and find what they find in the first, and
+ * A thousand; fewer under sanitizers, which slow each down and find what they do in the first, and
  * over other transports, where each is a connection with a handshake or a session.
  */
 static unsigned runs_wanted(void)

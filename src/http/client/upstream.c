@@ -143,7 +143,7 @@ static bool is_ours(const weir_reply *r, weir_err err)
            err == WEIR_ESHUTDOWN || err == WEIR_ENOTBUILT || err == WEIR_ETOOLARGE;
 }
 
-/* The server is in trouble: not what it does not know to do (501), nor how it is spoken to (505). */
+/* The server is in trouble: not what it cannot do at all (501), nor how it is spoken to (505). */
 static bool is_trouble(int status)
 {
     return status >= 500 && status != 501 && status != 505;

@@ -42,6 +42,7 @@ const char *weir__exchange_protocol(const struct weir__exchange *x)
 
 bool weir__exchange_is_tls(const struct weir__exchange *x)
 {
+    WEIR_ASSERT(x->conn->home == x->home, "X4: an exchange is its connection's");
     return weir__tls_is_on(&x->conn->stream);
 }
 

@@ -167,8 +167,8 @@ void weir__h2_session_on_room(struct weir__h2_session *s);
 enum weir__h2_flushed weir__h2_session_flush(struct weir__h2_session *s);
 
 /*
- * Does now what was asked for the end of the turn; true: something was, and after it the session may
- * be gone. For who knows that nothing more will come of this turn: what the streams keep is warm.
+ * Does now what was asked for the end of the turn; true: something was, and the session may be gone
+ * after it. For who knows that nothing more will come of this turn: what the streams keep is warm.
  */
 bool weir__h2_session_end_turn(struct weir__h2_session *s);
 

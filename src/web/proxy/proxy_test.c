@@ -1,6 +1,6 @@
 /*
- * The reverse proxy on the simulated network: a service of ours in front, a peer that plays a script
- * behind. What the peer was sent, and what the client got, byte by byte.
+ * The reverse proxy on the simulated network: a service of ours in front, behind it a peer with a
+ * script. What the peer was sent, and what the client got, byte by byte.
  */
 #include "http/client/testing.h"
 #include "rt/runtime.h"

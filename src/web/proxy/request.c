@@ -162,7 +162,7 @@ static struct weir__ip ip_of(const struct weir__endpoint *e)
     return ip;
 }
 
-/* What a trusted peer has said under that name, in one list, and ", " behind it where more comes. */
+/* What a trusted peer has said under that name, in one list, and ", " behind it if more comes. */
 static void write_before(const struct weir__proxied *p, const char *name, weir_buf *out)
 {
     if (!weir__peer_is_trusted(p->x->conn))
