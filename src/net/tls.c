@@ -702,8 +702,9 @@ weir_err weir__tls_connect(struct weir__stream *s, struct weir__tls_client *clie
 
 weir_err weir__tls_offer(struct weir__stream *s, const char *const *alpn)
 {
-    struct tls *l = tls_of(s);
+    struct tls *l = asked(s);
     unsigned char offered[128];
+    WEIR_ASSERT(l->client != NULL && !l->is_done, "T6: a client offers before its handshake");
     size_t len = weir__tls_alpn(alpn, offered, sizeof offered);
     if (len == 0)
         return WEIR_EINVALID;
