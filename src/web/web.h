@@ -271,7 +271,7 @@ struct weir__request_summary {
     weir_err err;
     weir_dur latency;
     uint64_t bytes_in, bytes_out;
-    bool is_cut;                  /* the response was begun and not ended */
+    bool is_cut; /* the response was begun and not ended */
     bool is_tls;
     struct weir__endpoint client; /* weir__exchange_client */
 };
