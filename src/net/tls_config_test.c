@@ -283,7 +283,7 @@ static weir_err staples(weir_ctx *c, void *arg)
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
     SSL *ssl = SSL_new(ctx);
     BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
-    char wire[16384];
+    static char wire[16384];
     SSL_set_bio(ssl, in, out);
     SSL_set_tlsext_status_type(ssl, TLSEXT_STATUSTYPE_ocsp);
     for (int i = 0; i < 4 && SSL_connect(ssl) != 1; i++) {

@@ -49,7 +49,7 @@ static enum framing framing;
 static void is_read(weir_ctx *c, weir_http *http, struct peer *p)
 {
     static const size_t sizes[] = {1, 700, 20000};
-    char bytes[20000];
+    static char bytes[20000];
     weir_reply *r = weir_http_get(c, http, "/", .body_bytes_max = 1 << 20);
     weir_str body = weir_reply_body(r);
     assert_int_equal(weir_reply_err(r), WEIR_OK);

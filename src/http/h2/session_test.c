@@ -173,7 +173,7 @@ static const struct weir__h2_session_ops ops = {.begin = begin,
 static void on_ready(struct weir__fd *fd, unsigned ready)
 {
     struct owner *o = WEIR_CONTAINER(fd, struct owner, stream.fd);
-    char bytes[32768];
+    static char bytes[32768];
     if ((ready & WEIR__WRITABLE) != 0)
         weir__h2_session_on_room(&o->session);
     while (!o->is_fed_out) {

@@ -45,7 +45,7 @@ struct frame {
     uint8_t type, flags;
     uint32_t len, id;
     const unsigned char *payload; /* in the peer's buffer, until the next is asked for */
-    char fields[20000];           /* of HEADERS: "name: value\n" each */
+    const char *fields;           /* there too; of HEADERS: "name: value\n" each */
 };
 
 struct peer {
@@ -55,6 +55,7 @@ struct peer {
     nghttp2_hd_inflater *inflater;
     unsigned char in[1 << 20];
     size_t at, len;
+    char fields[20000];
 };
 
 static inline void peer_open(struct peer *p, weir_ctx *ctx, int num)
@@ -186,7 +187,7 @@ static inline void put_preface(struct peer *p)
 
 /* --- what comes back -------------------------------------------------------------------------- */
 
-static inline void unpack_fields(struct peer *p, struct frame *f)
+static inline void unpack_fields(struct peer *p, const struct frame *f)
 {
     const unsigned char *in = f->payload;
     size_t left = f->len, len = 0;
@@ -198,9 +199,9 @@ static inline void unpack_fields(struct peer *p, struct frame *f)
         in += n;
         left -= (size_t)n;
         if ((flags & NGHTTP2_HD_INFLATE_EMIT) != 0)
-            len += (size_t)snprintf(f->fields + len, sizeof f->fields - len, "%.*s: %.*s\n",
+            len += (size_t)snprintf(p->fields + len, sizeof p->fields - len, "%.*s: %.*s\n",
                                     (int)nv.namelen, nv.name, (int)nv.valuelen, nv.value);
-        assert_true(len < sizeof f->fields);
+        assert_true(len < sizeof p->fields);
         if ((flags & NGHTTP2_HD_INFLATE_FINAL) != 0)
             break;
     }
@@ -252,7 +253,8 @@ static inline bool next_frame(struct peer *p, struct frame *f)
     f->id = u32_at(h + 5) & 0x7fffffff;
     f->payload = h + 9;
     p->at += 9 + f->len;
-    f->fields[0] = '\0';
+    p->fields[0] = '\0';
+    f->fields = p->fields;
     if (f->type == HEADERS) {
         assert_true((f->flags & END_HEADERS) != 0);
         unpack_fields(p, f);
