@@ -77,7 +77,8 @@ struct weir__client_target {
 struct weir_http {
     struct weir__token token;
     struct weir__owned owned;
-    struct weir__list in_all; /* metrics.c */
+    struct weir__owned listed; /* that it is in the list: ends before all that the numbers read */
+    struct weir__list in_all;  /* metrics.c */
     weir_err err;
     const char *name;
     weir_http_options o; /* settled; what it points to is the context's */

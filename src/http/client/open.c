@@ -250,7 +250,6 @@ static weir_err keep(weir_http *http, struct weir__ctx *c)
 static void release(struct weir__owned *o)
 {
     weir_http *http = WEIR_CONTAINER(o, weir_http, owned);
-    weir__client_delist(http);
     weir__client_tls_close(http);
     weir__cookie_jar_fini(&http->jar);
     for (unsigned i = 0; http->cells != NULL && i < http->workers; i++)
@@ -272,6 +271,19 @@ static void describe(const struct weir__owned *o, weir_buf *out)
 
 static const struct weir__owned_type http_type = {
     .name = "HTTP client", .release = release, .describe = describe};
+
+static void leave_list(struct weir__owned *o)
+{
+    weir__client_delist(WEIR_CONTAINER(o, weir_http, listed));
+}
+
+static void describe_listed(const struct weir__owned *o, weir_buf *out)
+{
+    weir_buf_puts(out, weir_str_from(WEIR_CONTAINER(o, weir_http, listed)->name));
+}
+
+static const struct weir__owned_type listed_type = {
+    .name = "numbers of an HTTP client", .release = leave_list, .describe = describe_listed};
 
 static weir_err make_cells(weir_http *http)
 {
@@ -394,8 +406,10 @@ weir_http *weir_http_open_at(const weir_site *site, weir_ctx *handle,
     weir__cookie_jar_init(&http->jar);
     weir__own(c, &http->owned, &http_type, site);
     http->err = make(http, c, site);
-    if (http->err == WEIR_OK)
+    if (http->err == WEIR_OK) {
+        weir__own(c, &http->listed, &listed_type, site); /* the newest, so the first to go */
         weir__client_enlist(http);
+    }
     return weir__token_handle(&http->token);
 }
 

@@ -134,6 +134,30 @@ static void test_requests_are_counted(void **state)
          {.answer = "HTTP/1.1 503 x\r\nContent-Length: 2\r\n\r\nno"});
 }
 
+/* Whoever reads the numbers while a context ends finds no client of which a part has gone. */
+static void leaves_the_list_first(weir_ctx *c, weir_http *http, struct peer *p)
+{
+    struct weir__metrics metrics = {.count = 0};
+    weir__client_metrics(&metrics);
+    (void)http;
+    weir_ctx *step = weir_ctx_open(c);
+    weir_http *one = weir_http_open(step, .base = p->base, .name = "one");
+    assert_true(metric_lines_has(&metrics, "client=one "));
+    struct weir__owned *first =
+        WEIR_CONTAINER(weir__ctx_of(step)->owned.next, struct weir__owned, link);
+    weir__disown(first);
+    first->type->release(first);
+    assert_false(metric_lines_has(&metrics, "client=one "));
+    assert_int_equal(weir_http_err(one), WEIR_OK);
+    (void)weir_ctx_close(step);
+}
+
+static void test_it_leaves_the_list_first(void **state)
+{
+    (void)state;
+    PLAY(leaves_the_list_first, {.answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +165,7 @@ int main(void)
         cmocka_unit_test(test_options_are_copied),
         cmocka_unit_test(test_connections_to_a_host_are_bounded),
         cmocka_unit_test(test_requests_are_counted),
+        cmocka_unit_test(test_it_leaves_the_list_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
