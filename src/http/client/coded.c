@@ -47,6 +47,24 @@ static weir_err fail(weir_reply *r, int rc)
     return weir__client_fail(r, WEIR_EPROTO, "a malformed body: %s", weir__coding_error_text(rc));
 }
 
+/* The lines of a field are one list (RFC 9110 section 5.3); without room it is too long a chain. */
+static int make_chain(const weir_reply *r, const struct weir__decode_limits *limits,
+                      struct weir__decode_chain **out)
+{
+    char bytes[256];
+    weir_buf all;
+    weir_buf_init_fixed(&all, bytes, sizeof bytes);
+    for (unsigned i = 0; i < r->field_count; i++) {
+        const struct weir__http_line *f = &r->fields[i];
+        weir_str name = {r->head + f->name.off, f->name.len};
+        weir_str value = {r->head + f->value.off, f->value.len};
+        if (weir_str_ieq(name, WEIR_S("content-encoding")))
+            weir_buf_printf(&all, "%s" WEIR_STR_FMT, all.len > 0 ? ", " : "", WEIR_STR_ARG(value));
+    }
+    return all.err < 0 ? WEIR_CODING_ECHAIN
+                       : weir__decode_chain_new(weir_buf_str(&all), limits, out);
+}
+
 bool weir__client_coded_begin(weir_reply *r)
 {
     if (!is_to_be_unpacked(r))
@@ -55,11 +73,10 @@ bool weir__client_coded_begin(weir_reply *r)
                                                .ratio_max = r->http->o.unpacked_ratio_max};
     bool is_whole = r->kind == WEIR__ANSWER_NONE;
     struct weir__client_coded *k = weir__malloc(sizeof *k + (is_whole ? 0 : PIECE_BYTES));
-    weir_str coding = weir__client_field(r, "content-encoding");
     if (k == NULL)
         return fail(r, -ENOMEM) == WEIR_OK;
     *k = (struct weir__client_coded){.in = r->whole.ptr, .in_len = r->whole.len};
-    int rc = weir__decode_chain_new(coding, &limits, &k->chain);
+    int rc = make_chain(r, &limits, &k->chain);
     if (rc != 0 || weir__decode_chain_is_plain(k->chain)) {
         weir__decode_chain_free(k->chain);
         weir__free(k);
