@@ -162,7 +162,7 @@ static enum weir__balance_policy policy_of(const weir_http_options *o, uint32_t 
 static weir_err make_balances(struct weir__upstream *u, const struct weir__balance_target *targets)
 {
     const weir_http *http = u->http;
-    u->balances = weir__calloc(http->workers, sizeof *u->balances);
+    u->balances = weir__calloc(http->workers, sizeof(struct weir__balance *));
     for (unsigned i = 0; u->balances != NULL && i < http->workers; i++) {
         const struct weir__balance_options o = {
             .policy = policy_of(&http->o, u->count),
@@ -191,7 +191,7 @@ static weir_err make_policies(struct weir__upstream *u, struct weir__ctx *c)
                                                .interval = g->probe_interval,
                                                .slow_start = g->slow_start};
     weir__health_options_settle(&u->healths);
-    u->health = weir__calloc(u->count, sizeof u->health[0]);
+    u->health = weir__calloc(u->count, sizeof(struct weir__health *));
     u->ejector = weir__ejector_new(&eo, u->count, u->http->workers, weir__worker_now(weir__self));
     if (names == NULL || u->health == NULL || u->ejector == NULL)
         return -ENOMEM;
