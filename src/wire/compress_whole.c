@@ -11,7 +11,8 @@
  * twice as much, within the limits; and what it does not like is given to the decoder in pieces,
  * whose errors are the ones that are reported. That costs time only where the answer is an error.
  * Raw deflate goes that way at once: libdeflate reads codes that RFC 1951 reserves as if they were
- * others, and only a checksum tells.
+ * others, and only a checksum tells. So does gzip with a checksum of its head, which libdeflate
+ * passes over (RFC 1952 section 2.3.1: FHCRC).
  */
 #include "wire/compress_whole.h"
 
@@ -263,10 +264,17 @@ static bool unpack_fast(struct weir__unpacker *u, weir_str in, weir_buf *out)
     return false;
 }
 
+static bool has_head_checksum(const struct weir__unpacker *u, weir_str in)
+{
+    enum { FLAGS = 3, FHCRC = 2 };
+    return u->coding == WEIR_CODING_GZIP && in.len > FLAGS && (in.ptr[FLAGS] & FHCRC) != 0;
+}
+
 int weir__unpacker_unpack(struct weir__unpacker *u, weir_str in, weir_buf *out)
 {
     size_t before = out->len;
-    if (u->deflate != NULL && in.len > 0 && unpack_fast(u, in, out))
+    bool is_for_it = u->deflate != NULL && in.len > 0 && !has_head_checksum(u, in);
+    if (is_for_it && unpack_fast(u, in, out))
         return WEIR_OK;
     (void)undo(out, before, WEIR_OK);
     return unpack_stream(u, in, out);

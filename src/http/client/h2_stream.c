@@ -362,24 +362,27 @@ static struct weir__h2_supply supply(struct weir__h2_session *session, void *of)
     return (struct weir__h2_supply){.len = weir__client_stream_unsent(s), .is_end = s->is_ended};
 }
 
-/* From `from`, at most `n` bytes; how many. */
-static size_t move(char *to, const char *from, size_t have, size_t n)
+/* Of `from`, at most `n` bytes; how many. */
+static size_t move(char *to, weir_str from, size_t n)
 {
-    size_t moved = have < n ? have : n;
+    size_t moved = from.len < n ? from.len : n;
     if (moved > 0)
-        memcpy(to, from, moved);
+        memcpy(to, from.ptr, moved);
     return moved;
 }
 
 static void take(struct weir__h2_session *session, void *of, char *to, size_t n)
 {
     struct weir__client_stream *s = of;
-    size_t first = move(to, s->kept + s->kept_at, s->kept_len - s->kept_at, n);
+    weir_str kept = {NULL, 0};
+    if (s->kept_at < s->kept_len)
+        kept = (weir_str){s->kept + s->kept_at, s->kept_len - s->kept_at};
+    size_t first = move(to, kept, n);
     (void)session;
     s->kept_at += (uint32_t)first;
     if (s->kept_at == s->kept_len)
         s->kept_at = s->kept_len = 0;
-    size_t second = move(to + first, s->tail.ptr, s->tail.len, n - first);
+    size_t second = move(to + first, s->tail, n - first);
     WEIR_ASSERT(first + second == n, "C9: what was supplied is there");
     if (second > 0)
         s->tail = (weir_str){s->tail.ptr + second, s->tail.len - second};

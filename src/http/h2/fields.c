@@ -466,7 +466,7 @@ static void drop_crumbs(struct weir__http_head *h)
     h->nfields = (uint8_t)kept;
 }
 
-/* Crumbs become one line, with "; " between them. */
+/* Crumbs become one line, with "; " between those in which there is something. */
 static int join_crumbs(struct weir__h2_fields *f)
 {
     struct weir__http_head *h = f->head;
@@ -477,15 +477,16 @@ static int join_crumbs(struct weir__h2_fields *f)
         all += h->fields[i].id == WEIR_FIELD_COOKIE ? h->fields[i].value.len + 2u : 0;
     if (!make_room(f, all))
         return WEIR_H2_ENOMEM;
-    struct weir__http_span joined = {(uint16_t)f->len, (uint16_t)(all - 2)};
-    for (unsigned i = 0, n = 0; i < h->nfields; i++) {
-        if (h->fields[i].id != WEIR_FIELD_COOKIE)
+    uint32_t from = f->len;
+    for (unsigned i = 0; i < h->nfields; i++) {
+        if (h->fields[i].id != WEIR_FIELD_COOKIE || h->fields[i].value.len == 0)
             continue;
-        if (n++ > 0)
+        if (f->len > from)
             put(f, WEIR_S("; "));
         put(f, text(f, h->fields[i].value));
     }
-    h->fields[h->slots[WEIR_FIELD_COOKIE] - 1].value = joined;
+    h->fields[h->slots[WEIR_FIELD_COOKIE] - 1].value =
+        (struct weir__http_span){(uint16_t)from, (uint16_t)(f->len - from)};
     drop_crumbs(h);
     return 0;
 }

@@ -181,6 +181,13 @@ static void test_crumbs_become_one_cookie(void **state)
     assert_int_equal(weir__http_head_find(&m.head, m.fields.bytes, WEIR_S("cookie"), 1), -1);
     assert_int_equal(weir__http_head_find(&m.head, m.fields.bytes, WEIR_S("x-own"), 0), 2);
     weir__h2_fields_fini(&m.fields);
+
+    /* One in which there is nothing leaves no "; ". */
+    static const char *const holes[][2] = {START,          {"cookie", ""}, {"cookie", "a=b"},
+                                           {"cookie", ""}, {"cookie", ""}, {NULL, NULL}};
+    assert_int_equal(make(&m, holes, true), 0);
+    assert_field(&m, WEIR_FIELD_COOKIE, "a=b");
+    weir__h2_fields_fini(&m.fields);
 }
 
 static void test_trailers_are_lines(void **state)
