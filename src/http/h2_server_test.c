@@ -42,7 +42,8 @@ static struct response *h2_get(struct peer *p, uint32_t id)
 {
     static struct response r;
     struct frame f;
-    r = (struct response){.reset = UINT32_MAX};
+    memset(&r, 0, sizeof r); /* it is too large for a literal on the stack */
+    r.reset = UINT32_MAX;
     while (!r.is_whole && next_frame(p, &f)) {
         if (f.id != id)
             continue;

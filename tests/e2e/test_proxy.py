@@ -160,7 +160,8 @@ def test_memory_stays_flat(services, server):
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.sendall(b"GET /huge HTTP/1.1\r\nHost: a\r\n\r\n")
     ours.wait_metric("weir_pool_in_use", lambda n: n == 30)
-    assert ours.resident() - before < 8 << 20  # of 30 answers of 32 MB each
+    if not IS_SANITIZED:  # whose allocators keep what is freed
+        assert ours.resident() - before < 8 << 20  # of 30 answers of 32 MB each
     for client in clients:
         client.close()
     ours.wait_metric("weir_pool_in_use", lambda n: n == 0)  # a client gone: its upstream too

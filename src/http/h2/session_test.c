@@ -186,7 +186,8 @@ static void on_ready(struct weir__fd *fd, unsigned ready)
 
 static void owner_open(struct owner *o, int num, bool is_client)
 {
-    *o = (struct owner){.is_consuming = true};
+    memset(o, 0, sizeof *o); /* it is too large for a literal on the stack */
+    o->is_consuming = true;
     struct weir__detached d = {.num = num};
     assert_int_equal(weir__stream_attach(&o->stream, d, on_ready), WEIR_OK);
     const struct weir__h2_session_options options = {.ops = &ops,
