@@ -115,16 +115,24 @@ typedef struct weir_http_group_options {
 } weir_http_group_options;
 
 /** Header lines: `.headers = WEIR_HTTP_HEADERS({"accept", WEIR_S("a/b")}, {"x-key", key})`. */
-/** Hosts: `.trusted = WEIR_HTTP_HOSTS("10.0.0.5", "localhost")`. */
-/** A group: `.targets = WEIR_HTTP_TARGETS({.url = "http://10.0.0.1:80", .weight = 2}, …)`. */
 #ifdef __cplusplus
 #define WEIR_HTTP_HEADERS(...) weir__list<weir_http_header>({__VA_ARGS__, {NULL, {NULL, 0}}})
-#define WEIR_HTTP_TARGETS(...) weir__list<weir_http_target>({__VA_ARGS__, {NULL, 0}})
+#else
+#define WEIR_HTTP_HEADERS(...) ((const weir_http_header[]){__VA_ARGS__, {NULL, {NULL, 0}}})
+#endif
+
+/** Hosts: `.trusted = WEIR_HTTP_HOSTS("10.0.0.5", "localhost")`. */
+#ifdef __cplusplus
 #define WEIR_HTTP_HOSTS(...) weir__list<const char *>({__VA_ARGS__, NULL})
 #else
-#define WEIR_HTTP_TARGETS(...) ((const weir_http_target[]){__VA_ARGS__, {NULL, 0}})
-#define WEIR_HTTP_HEADERS(...) ((const weir_http_header[]){__VA_ARGS__, {NULL, {NULL, 0}}})
 #define WEIR_HTTP_HOSTS(...) ((const char *const[]){__VA_ARGS__, NULL})
+#endif
+
+/** A group: `.targets = WEIR_HTTP_TARGETS({.url = "http://10.0.0.1:80", .weight = 2}, …)`. */
+#ifdef __cplusplus
+#define WEIR_HTTP_TARGETS(...) weir__list<weir_http_target>({__VA_ARGS__, {NULL, 0}})
+#else
+#define WEIR_HTTP_TARGETS(...) ((const weir_http_target[]){__VA_ARGS__, {NULL, 0}})
 #endif
 
 /** What a client may be given; zero means the default. All of it is copied. */
