@@ -24,7 +24,7 @@ static weir_err take_body(weir_ctx *c, struct cell *cell)
 static bool is_body_open(weir_ctx *c, struct cell *cell)
 {
     const struct weir__exchange *x = exchange(c);
-    bool is_half = over_is(OVER_H2) ? !weir__h2_x(x)->is_body_whole && weir__h2_x(x)->in_at == 20
+    bool is_half = over_is(OVER_H2) ? !weir__h2_x(x)->is_body_whole && weir__h2_x(x)->in.at == 20
                                     : weir__h1_x(x)->body_left == 180;
     return cell->note == 20 && x->body_state == WEIR__BODY_COMING && is_half;
 }

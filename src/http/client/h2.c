@@ -291,7 +291,7 @@ static ssize_t take_bytes(weir_reply *r, struct weir__client_stream *s, char *to
     size_t n = weir__client_stream_here(s);
     n = n < size ? n : size;
     if (n > 0) {
-        memcpy(to, s->in + s->in_at, n);
+        memcpy(to, weir__h2_inbox_first(&s->in), n);
         weir__client_stream_read(s, n);
         r->got += n;
         r->left -= r->kind == WEIR__ANSWER_LENGTH ? n : 0;

@@ -14,6 +14,7 @@
 
 #include "http/client/client.h"
 #include "http/h2/fields.h"
+#include "http/h2/inbox.h"
 #include "http/h2/session.h"
 
 /* Limits of a connection: docs/design/http2.md says why. */
@@ -86,8 +87,7 @@ struct weir__client_stream {
     bool has_head; /* the final one, whole */
     bool is_whole; /* all of it has come */
     uint64_t came; /* bytes of the body, read or not */
-    char *in;      /* bytes of the body that were not read; allocated */
-    uint32_t in_at, in_len, in_cap;
+    struct weir__h2_inbox in;
 
     /* how it went wrong */
     weir_err err;
@@ -132,7 +132,7 @@ void weir__client_stream_cut(struct weir__client_stream *s, weir_err err, const 
 /* Bytes of the body that are here. */
 static inline size_t weir__client_stream_here(const struct weir__client_stream *s)
 {
-    return s->in_len - s->in_at;
+    return weir__h2_inbox_left(&s->in);
 }
 
 /* So many of those have been read: windows open. */

@@ -14,7 +14,6 @@
 #include "base/alloc.h"
 
 #define BOMB 4u /* times the limit of a block: who sends so much means no answer */
-#define FIRST_CAP 1024u
 
 static struct weir__client_h2 *h2_of(struct weir__h2_session *session)
 {
@@ -49,7 +48,7 @@ static void free_stream(struct weir__client_stream *s)
     weir__list_remove(&s->in_conn);
     weir__h2_fields_fini(&s->fields);
     weir__h2_fields_fini(&s->trailers);
-    weir__free(s->in);
+    (void)weir__h2_inbox_drop(&s->in);
     weir__free(s->kept);
     weir__free(s);
 }
@@ -71,10 +70,7 @@ static void open_windows(struct weir__client_stream *s, size_t n)
 
 static void drop_body(struct weir__client_stream *s)
 {
-    size_t left = weir__client_stream_here(s);
-    s->in_at = s->in_len = s->in_cap = 0;
-    weir__free(s->in);
-    s->in = NULL;
+    size_t left = weir__h2_inbox_drop(&s->in);
     if (left > 0)
         open_windows(s, left);
 }
@@ -122,7 +118,7 @@ void weir__client_stream_cut(struct weir__client_stream *s, weir_err err, const 
 
 void weir__client_stream_read(struct weir__client_stream *s, size_t n)
 {
-    s->in_at += (uint32_t)n;
+    weir__h2_inbox_pass(&s->in, n);
     open_windows(s, n);
 }
 
@@ -275,28 +271,6 @@ static void fields_end(struct weir__h2_session *session, void *of, bool is_end)
 
 /* --- its body --------------------------------------------------------------------------------- */
 
-static bool make_room(struct weir__client_stream *s, size_t n)
-{
-    if (s->in_at == s->in_len)
-        s->in_at = s->in_len = 0;
-    if (s->in_cap - s->in_len >= n)
-        return true;
-    if (s->in_at > 0) {
-        memmove(s->in, s->in + s->in_at, weir__client_stream_here(s));
-        s->in_len -= s->in_at;
-        s->in_at = 0;
-    }
-    size_t cap = s->in_cap > 0 ? s->in_cap : FIRST_CAP;
-    while (cap - s->in_len < n)
-        cap *= 2;
-    char *grown = cap > s->in_cap ? weir__realloc(s->in, cap) : s->in;
-    if (grown == NULL)
-        return false;
-    s->in = grown;
-    s->in_cap = (uint32_t)cap;
-    return true;
-}
-
 /* What it is not to be, of what has been told of it. NULL: it is. */
 static const char *judge(const struct weir__client_stream *s)
 {
@@ -308,15 +282,13 @@ static const char *judge(const struct weir__client_stream *s)
     return is_long ? "a body that is longer than its content-length" : NULL;
 }
 
-static void keep(struct weir__client_h2 *h, struct weir__client_stream *s, weir_str bytes)
+static void note_unread(struct weir__client_h2 *h, struct weir__client_stream *s, size_t n)
 {
-    memcpy(s->in + s->in_len, bytes.ptr, bytes.len);
-    s->in_len += (uint32_t)bytes.len;
-    h->unread += bytes.len;
+    h->unread += n;
     if (h->unread <= WEIR__CLIENT_UNREAD_MAX)
-        weir__h2_session_consume(&h->session, s->id, 0, bytes.len);
+        weir__h2_session_consume(&h->session, s->id, 0, n);
     else
-        h->owed += bytes.len;
+        h->owed += n;
     wake(s);
 }
 
@@ -326,8 +298,8 @@ static void data(struct weir__h2_session *session, void *of, weir_str bytes)
     s->has_answer = true;
     s->came += bytes.len;
     const char *why = bytes.len > 0 && s->err == WEIR_OK ? judge(s) : NULL;
-    if (why == NULL && s->is_wanted && s->err == WEIR_OK && make_room(s, bytes.len)) {
-        keep(h2_of(session), s, bytes);
+    if (why == NULL && s->is_wanted && s->err == WEIR_OK && weir__h2_inbox_add(&s->in, bytes)) {
+        note_unread(h2_of(session), s, bytes.len);
         return;
     }
     weir__h2_session_consume(session, s->id, 0, bytes.len);

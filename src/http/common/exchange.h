@@ -23,7 +23,7 @@ struct weir__http_worker;
 
 #define WEIR__EXTRA_BYTES 512   /* response header lines that need no memory of the arena */
 #define WEIR__USER_SPACE 512    /* what the room web keeps of a request; never cleared here */
-#define WEIR__VERSION_SPACE 256 /* what the version keeps of an exchange; never cleared here */
+#define WEIR__VERSION_SPACE 272 /* what the version keeps of an exchange; never cleared here */
 
 /* How far a response is. It never goes back, but by `retract`. */
 enum weir__response {

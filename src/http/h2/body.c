@@ -11,8 +11,7 @@
 #include "base/alloc.h"
 #include "rt/context.h"
 
-#define RATE 240 /* bytes a second: less is a client that holds the stream */
-#define FIRST_CAP 1024u
+#define RATE 240           /* bytes a second: less is a client that holds the stream */
 #define GROW_FIRST 49152ul /* first memory for a body of unknown length: a block, which can grow */
 
 static struct weir__h2 *h2_of(const struct weir__h2_stream *s)
@@ -29,14 +28,14 @@ void weir__h2_body_begin(struct weir__exchange *x)
     if (!has_one || x->is_refused)
         return;
     x->body_state = WEIR__BODY_COMING;
-    s->is_continue_due = x->head.expect_continue && s->in_len == 0;
+    s->is_continue_due = x->head.expect_continue && s->in.len == 0;
 }
 
 /* --- what comes ------------------------------------------------------------------------------- */
 
 static size_t here(const struct weir__h2_stream *s)
 {
-    return s->in_len - s->in_at;
+    return weir__h2_inbox_left(&s->in);
 }
 
 /* The windows: `n` bytes of them are not held any more. */
@@ -53,30 +52,6 @@ static void used(struct weir__h2_stream *s, size_t n)
     else
         owed = 0;
     weir__h2_session_consume(&h->session, s->id, s->id != 0 ? n : 0, owed);
-}
-
-static bool make_room(struct weir__h2_stream *s, size_t n)
-{
-    WEIR_ASSERT(s->in_at <= s->in_len && s->in_len <= s->in_cap,
-                "H8: what has come and is unread lies in its buffer");
-    if (s->in_at == s->in_len)
-        s->in_at = s->in_len = 0;
-    if (s->in_cap - s->in_len >= n)
-        return true;
-    if (s->in_at > 0) {
-        memmove(s->in, s->in + s->in_at, here(s));
-        s->in_len -= s->in_at;
-        s->in_at = 0;
-    }
-    size_t cap = s->in_cap > 0 ? s->in_cap : FIRST_CAP;
-    while (cap - s->in_len < n)
-        cap *= 2;
-    char *grown = cap > s->in_cap ? weir__realloc(s->in, cap) : s->in;
-    if (grown == NULL)
-        return false;
-    s->in = grown;
-    s->in_cap = (uint32_t)cap;
-    return true;
 }
 
 /* Nobody reads what comes, or it could not be kept. */
@@ -131,14 +106,12 @@ bool weir__h2_body_add(struct weir__h2_stream *s, weir_str bytes)
         pass_over(h, s, bytes.len);
         return false;
     }
-    if (!is_read || x->is_refused || !make_room(s, bytes.len)) {
+    if (!is_read || x->is_refused || !weir__h2_inbox_add(&s->in, bytes)) {
         pass_over(h, s, bytes.len);
         if (is_read && !x->is_refused)
             weir__h2_session_reset(&h->session, s->id, WEIR_H2_INTERNAL_ERROR, false);
         return true;
     }
-    memcpy(s->in + s->in_len, bytes.ptr, bytes.len);
-    s->in_len += (uint32_t)bytes.len;
     h->unread += bytes.len;
     if (h->unread <= WEIR__H2_UNREAD_MAX)
         weir__h2_session_consume(&h->session, s->id, 0, bytes.len);
@@ -160,12 +133,7 @@ bool weir__h2_body_end(struct weir__h2_stream *s)
 
 void weir__h2_body_drop(struct weir__h2_stream *s)
 {
-    if (s->in == NULL)
-        return;
-    size_t left = here(s);
-    s->in_at = s->in_len = s->in_cap = 0;
-    weir__free(s->in);
-    s->in = NULL;
+    size_t left = weir__h2_inbox_drop(&s->in);
     if (left > 0)
         used(s, left);
 }
@@ -225,8 +193,7 @@ static weir_err await_more(struct weir__exchange *x, size_t have)
 static void took(struct weir__exchange *x, size_t n)
 {
     struct weir__h2_stream *s = weir__h2_x(x);
-    WEIR_ASSERT(n <= here(s), "H8: what has come and is unread lies in its buffer");
-    s->in_at += (uint32_t)n;
+    weir__h2_inbox_pass(&s->in, n);
     x->bytes_in += n;
     used(s, n);
     weir__exchange_progressed(x, n);
@@ -250,7 +217,7 @@ ssize_t weir__h2_read(struct weir__exchange *x, void *buf, size_t len)
         return err;
     size_t n = here(s) < len ? here(s) : len;
     if (n > 0) {
-        memcpy(buf, s->in + s->in_at, n);
+        memcpy(buf, weir__h2_inbox_first(&s->in), n);
         took(x, n);
     }
     note_end(x);
@@ -274,7 +241,7 @@ static weir_err read_in_place(struct weir__exchange *x, uint64_t max, weir_str *
     if (n > max)
         return fail(x, WEIR_ETOOLARGE);
     if (n > 0) {
-        *out = (weir_str){s->in + s->in_at, n};
+        *out = (weir_str){s->in.bytes + s->in.at, n};
         took(x, n);
     }
     note_end(x);

@@ -15,6 +15,7 @@
 
 #include "http/common/conn.h"
 #include "http/h2/fields.h"
+#include "http/h2/inbox.h"
 #include "http/h2/session.h"
 
 extern const struct weir__http_version weir__h2_version;
@@ -75,12 +76,11 @@ struct weir__h2_stream {
     bool is_continue_due;
     bool has_length; /* of the response */
 
-    char *in; /* bytes of the body that nobody has read; allocated */
-    uint32_t in_at, in_len, in_cap;
-    uint32_t type_len;  /* the content type: the first bytes of `out`, until submitted */
-    uint64_t length;    /* of the response */
-    uint64_t lingered;  /* bytes thrown away since it was answered */
-    uint64_t body_came; /* bytes of it so far, read or not */
+    struct weir__h2_inbox in; /* of the body */
+    uint32_t type_len;        /* the content type: the first bytes of `out`, until submitted */
+    uint64_t length;          /* of the response */
+    uint64_t lingered;        /* bytes thrown away since it was answered */
+    uint64_t body_came;       /* bytes of it so far, read or not */
     struct weir__http_out *out;
     weir_str tail;      /* behind what is in `out`: H7 */
     weir_time moved_at; /* when it last got on by WEIR__PROGRESS_BYTES, or had nothing to send */

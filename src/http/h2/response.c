@@ -404,8 +404,8 @@ static size_t piece(const struct weir__exchange *x, size_t nth, const void **at)
         *at = x->bytes;
         return s->text_len + 1u;
     }
-    *at = s->in;
-    return nth == 1 ? s->in_cap : 0;
+    *at = s->in.bytes;
+    return nth == 1 ? s->in.cap : 0;
 }
 
 const struct weir__exchange_ops weir__h2_ops = {
