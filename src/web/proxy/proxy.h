@@ -53,6 +53,6 @@ static inline bool weir__proxy_ends_here(weir_str name, const weir_str *connecti
            weir__field_is_hop_by_hop(name, connection, count);
 }
 
-enum { WEIR__PROXY_CONNECTIONS = 8 }; /* field lines of Connection that are looked at */
+enum { WEIR__PROXY_CONNECTIONS = WEIR_HTTP_FIELDS_MAX }; /* as many as a head may have */
 
 #endif

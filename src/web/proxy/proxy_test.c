@@ -111,6 +111,8 @@ static void a_request_and_its_answer_go_through(void **state)
 static void asks_with_hops(struct kit *k)
 {
     const char *a = kit_ask(k, "GET", "/",
+                            "Connection: a\r\nConnection: b\r\nConnection: c\r\nConnection: d\r\n"
+                            "Connection: e\r\nConnection: f\r\nConnection: g\r\nConnection: h\r\n"
                             "Connection: X-Mine, Authorization, Content-Length\r\nX-Mine: 1\r\n"
                             "Keep-Alive: 5\r\nTE: trailers\r\nProxy-Authorization: no\r\n"
                             "Authorization: yes\r\nProxy-Connection: x\r\n",
