@@ -346,7 +346,7 @@ static size_t move(char *to, weir_str from, size_t n)
 static void take(struct weir__h2_session *session, void *of, char *to, size_t n)
 {
     struct weir__client_stream *s = of;
-    weir_str kept = {NULL, 0};
+    weir_str kept = WEIR_S("");
     if (s->kept_at < s->kept_len)
         kept = (weir_str){s->kept + s->kept_at, s->kept_len - s->kept_at};
     size_t first = move(to, kept, n);
