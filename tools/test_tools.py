@@ -1,5 +1,7 @@
 #!/usr/bin/python3
 """The house's own tools, tried on small trees with planted mistakes."""
+import importlib.machinery
+import importlib.util
 import pathlib
 import shutil
 import subprocess
@@ -413,6 +415,29 @@ class Hardening(unittest.TestCase):
         for what, flags in SPOILED.items():
             said = self.said_of(*flags)
             self.assertIn(what, said, flags)
+
+
+class Coverage(unittest.TestCase):
+    def test_counts_a_line_over_all_programs(self):
+        root = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, root)
+        for folder in ("tools", "src/room", "build"):
+            (root / folder).mkdir(parents=True)
+        shutil.copy(TOOLS / "coverage", root / "tools")
+        (root / "src/room/twice.c").write_text("int main(int argc, char **argv)\n{\n    if (argc > 1)\n"
+                                               "        return argc - 2;\n    return argv[0] == 0;\n}\n")
+        for name, arguments in (("one", []), ("two", []), ("three", ["x"])):
+            subprocess.run(["gcc", "--coverage", "-o", name, "../src/room/twice.c"], cwd=root / "build", check=True)
+            subprocess.run([f"./{name}", *arguments], cwd=root / "build", check=True)
+            if name == "two":
+                self.assertEqual(self.count(root)["src/room/twice.c"], {1: 2, 3: 2, 4: 0, 5: 2})
+        self.assertEqual(self.count(root)["src/room/twice.c"], {1: 3, 3: 3, 4: 1, 5: 2})
+
+    def count(self, root):
+        loader = importlib.machinery.SourceFileLoader("coverage", str(root / "tools/coverage"))
+        tool = importlib.util.module_from_spec(importlib.util.spec_from_loader("coverage", loader))
+        loader.exec_module(tool)
+        return tool.counted(root / "build")
 
 
 if __name__ == "__main__":
