@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "rt/context.h"
 
 #define RATE 240           /* bytes a second: less is a client that holds the stream */
@@ -25,6 +26,7 @@ void weir__h2_body_begin(struct weir__exchange *x)
     struct weir__h2_stream *s = weir__h2_x(x);
     bool has_one = x->head.body == WEIR_HTTP_BODY_UNSIZED ||
                    (x->head.body == WEIR_HTTP_BODY_LENGTH && x->head.content_length > 0);
+    WEIR_ASSERT(x->body_state == WEIR__BODY_DONE, "H12: a body begins once");
     if (!has_one || x->is_refused)
         return;
     x->body_state = WEIR__BODY_COMING;
@@ -57,6 +59,7 @@ static void used(struct weir__h2_stream *s, size_t n)
 /* Nobody reads what comes, or it could not be kept. */
 static void pass_over(struct weir__h2 *h, struct weir__h2_stream *s, size_t n)
 {
+    WEIR_ASSERT(s->id != 0, "H4: of a stream that is over nothing comes");
     weir__h2_session_consume(&h->session, s->id, n, n);
     s->lingered += n;
     if (s->is_lingering && s->lingered > h->conn->home->server->options.drain_max)
@@ -73,6 +76,7 @@ void weir__h2_linger(struct weir__h2_stream *s)
     struct weir__h2 *h = h2_of(s);
     if (s->id == 0 || s->is_running || !s->is_all_left || s->is_body_whole || s->is_lingering)
         return;
+    WEIR_ASSERT(h->lingering < h->count, "H8: no more linger than there are");
     s->is_lingering = true;
     s->lingered = 0;
     s->moved_at = weir__self->now;
@@ -85,6 +89,7 @@ void weir__h2_linger_end(struct weir__h2_stream *s)
     struct weir__h2 *h = h2_of(s);
     WEIR_ASSERT(s->is_lingering && h->lingering > 0,
                 "H8: a connection counts what its streams have");
+    WEIR_ASSERT(s->id != 0 && !s->is_running, "H15: who lingers has been answered, and is there");
     s->is_lingering = false;
     h->lingering--;
     weir__h2_session_reset(&h->session, s->id, WEIR_H2_NO_ERROR, false);
@@ -102,6 +107,7 @@ bool weir__h2_body_add(struct weir__h2_stream *s, weir_str bytes)
     struct weir__h2 *h = h2_of(s);
     const struct weir__exchange *x = weir__h2_exchange(s);
     bool is_read = s->is_running || !weir__list_empty(&s->in_queue);
+    WEIR_ASSERT(!s->is_body_whole, "H12: behind the end of a body nothing comes");
     if (!fits_length(s, bytes.len) && is_read && !x->is_refused) {
         pass_over(h, s, bytes.len);
         return false;
@@ -126,6 +132,7 @@ bool weir__h2_body_end(struct weir__h2_stream *s)
     const struct weir__exchange *x = weir__h2_exchange(s);
     bool is_whole = x->head.body != WEIR_HTTP_BODY_LENGTH || x->is_refused ||
                     s->body_came == x->head.content_length;
+    WEIR_ASSERT(!s->is_body_whole, "H12: a body ends once");
     s->is_body_whole = true;
     weir__h2_wake(&s->readers);
     return is_whole;
@@ -133,6 +140,8 @@ bool weir__h2_body_end(struct weir__h2_stream *s)
 
 void weir__h2_body_drop(struct weir__h2_stream *s)
 {
+    if (s->in.bytes == NULL)
+        return;
     size_t left = weir__h2_inbox_drop(&s->in);
     if (left > 0)
         used(s, left);
@@ -142,12 +151,14 @@ void weir__h2_body_drop(struct weir__h2_stream *s)
 
 static weir_err fail(struct weir__exchange *x, weir_err err)
 {
+    WEIR_ASSERT(err < 0, "H12: a body breaks for a reason");
     x->body_state = WEIR__BODY_BROKEN;
     return err;
 }
 
 static weir_err cut_short(struct weir__exchange *x)
 {
+    WEIR_ASSERT(weir__h2_x(x)->id == 0, "H5: a body is cut short by the end of its stream");
     weir__ctx_cancel(x->ctx, WEIR_REASON_CLIENT_GONE);
     return fail(x, WEIR_ECLIENTGONE);
 }
@@ -193,6 +204,7 @@ static weir_err await_more(struct weir__exchange *x, size_t have)
 static void took(struct weir__exchange *x, size_t n)
 {
     struct weir__h2_stream *s = weir__h2_x(x);
+    WEIR_ASSERT(x->body_state == WEIR__BODY_COMING, "H12: a body is read while it comes");
     weir__h2_inbox_pass(&s->in, n);
     x->bytes_in += n;
     used(s, n);
@@ -204,6 +216,7 @@ static void note_end(struct weir__exchange *x)
     struct weir__h2_stream *s = weir__h2_x(x);
     if (!s->is_body_whole || here(s) > 0)
         return;
+    WEIR_ASSERT(x->bytes_in == s->body_came, "H12: who has all of it has read what came");
     x->body_state = WEIR__BODY_DONE;
     x->trailers = s->fields.own;
     x->trailers_len = s->fields.len;

@@ -38,6 +38,7 @@ static void add(struct weir__h2_budget *b, int64_t micro)
 static void fill(struct weir__h2_budget *b, weir_time now)
 {
     int64_t passed = now.ns - b->filled.ns;
+    WEIR_ASSERT(passed >= 0, "H1: time is paid out once");
     if (passed < NS_PER_MICRO)
         return;
     int64_t micro = passed / NS_PER_MICRO;
@@ -54,6 +55,7 @@ bool weir__h2_budget_take(struct weir__h2_budget *b, enum weir__h2_cost cost, we
 {
     WEIR_ASSERT(cost < WEIR__H2_COSTS, "H1: each cost has its price");
     int64_t price = (int64_t)weir__h2_price[cost] * POINT;
+    WEIR_ASSERT(price > 0, "H1: each cost has its price");
     fill(b, now);
     if (b->micro < price)
         return false;
@@ -69,6 +71,7 @@ void weir__h2_budget_answered(struct weir__h2_budget *b)
 void weir__h2_budget_sent(struct weir__h2_budget *b, uint32_t bytes, bool is_all)
 {
     uint64_t all = (uint64_t)b->rest + bytes;
+    WEIR_ASSERT(b->rest < BYTES_PER_POINT, "H1: bytes that make a point are paid as one");
     b->rest = (uint32_t)(all % BYTES_PER_POINT);
     add(b, (int64_t)(all / BYTES_PER_POINT + (is_all ? FRAME_REWARD : 0)) * POINT);
 }

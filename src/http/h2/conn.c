@@ -24,6 +24,8 @@ static void free_it(struct weir__h2 *h)
 {
     struct weir__http_conn *c = h->conn;
     WEIR_ASSERT(h->count == 0 && h->is_over, "H5: a connection goes after its streams");
+    WEIR_ASSERT(!weir__timer_armed(&h->stall) && !weir__timer_armed(&h->going),
+                "H14: after the end of a session nothing is due");
     memset(c->own, 0, sizeof c->own);
     weir__free(h);
 }
@@ -32,6 +34,7 @@ static void free_it(struct weir__h2 *h)
 static void leave(struct weir__h2 *h)
 {
     struct weir__http_conn *c = h->conn;
+    WEIR_ASSERT(!h->is_busy, "H5: nobody is at work with what goes");
     if (c->state == WEIR__CONN_ACTIVE)
         weir__gauge_add(&c->home->count.active, -1);
     free_it(h);
@@ -47,6 +50,8 @@ void weir__h2_settle(struct weir__h2 *h)
     WEIR_ASSERT(h->running == 0 && h->unread == 0 && h->unsent == 0 && h->heads == 0 &&
                     h->lingering == 0,
                 "H8: a connection counts what its streams have");
+    WEIR_ASSERT(weir__list_empty(&h->ready) && weir__list_empty(&h->due),
+                "H9: in a line there are exchanges of the connection");
     if (h->is_over) {
         leave(h);
     } else if (c->state == WEIR__CONN_ACTIVE) {
@@ -69,6 +74,7 @@ void weir__h2_over(struct weir__h2 *h)
     weir__h2_session_fini(&h->session);
     WEIR_LIST_EACH(node, &h->streams)
         weir__h2_stream_over(WEIR_CONTAINER(node, struct weir__h2_stream, in_conn));
+    WEIR_ASSERT(h->running == h->count, "H14: after the end of a session there are fibers alone");
     h->is_busy = was_busy;
     weir__h2_settle(h);
 }
@@ -78,6 +84,7 @@ void weir__h2_over(struct weir__h2 *h)
 static void on_going(struct weir__timer *t)
 {
     struct weir__h2 *h = WEIR_CONTAINER(t, struct weir__h2, going);
+    WEIR_ASSERT(h->is_going && !h->is_over, "H14: it is said a second time while it goes");
     weir__h2_session_goaway(&h->session, WEIR_H2_NO_ERROR);
 }
 
@@ -86,6 +93,7 @@ void weir__h2_go(struct weir__h2 *h)
     struct weir__worker *w = h->conn->home->worker;
     if (h->is_over || h->is_going)
         return;
+    WEIR_ASSERT(!weir__timer_armed(&h->going), "H14: it is asked to go once");
     h->is_going = true;
     weir__counter_add(&h->conn->home->count.goaways, 1);
     if (h->count == 0) { /* whatever is on its way has not been looked at, and may be tried again */
@@ -113,6 +121,8 @@ static bool look_at_stream(struct weir__h2 *h, struct weir__h2_stream *s, weir_t
 {
     struct weir__http_worker *home = h->conn->home;
     const struct weir__http_server_options *o = &home->server->options;
+    WEIR_ASSERT(!s->is_lingering || (!s->is_running && s->is_all_left),
+                "H15: who lingers has been answered whole");
     if (!s->is_head_whole && s->id != 0 && is_late(now, s->moved_at, o->head_timeout)) {
         weir__counter_add(&home->count.timeouts_head, 1);
         weir__h2_session_terminate(&h->session, WEIR_H2_ENHANCE_YOUR_CALM);
@@ -133,6 +143,8 @@ static void on_stall(struct weir__timer *t)
     const struct weir__http_server_options *o = &c->home->server->options;
     weir_time now = c->home->worker->now;
     bool is_over = false;
+    WEIR_ASSERT(!h->is_over && !h->is_busy,
+                "H14: who is late is looked at while there is a session");
     h->is_busy = true;
     WEIR_LIST_EACH(node, &h->streams)
         is_over = is_over ||
@@ -156,6 +168,7 @@ void weir__h2_watch(struct weir__h2 *h)
 {
     const struct weir__http_server_options *o = &h->conn->home->server->options;
     struct weir__worker *w = h->conn->home->worker;
+    WEIR_ASSERT(!h->is_over, "H14: after the end of a session nothing is due");
     bool is_due =
         h->heads > 0 || h->lingering > 0 || h->unsent > 0 || weir__h2_session_has_rest(&h->session);
     if (!is_due || weir__timer_armed(&h->stall))
@@ -202,6 +215,7 @@ static void receive(struct weir__h2 *h)
 {
     struct weir__http_conn *c = h->conn;
     struct weir__http_in *in = weir__pool_in(c->home);
+    WEIR_ASSERT(!h->is_busy && !h->is_over, "H3: bytes are not read while others are made");
     h->is_busy = true;
     ssize_t n = in != NULL ? receive_all(h, in) : -ENOMEM;
     if (in != NULL)
@@ -305,6 +319,7 @@ static void take_over(struct weir__http_conn *c, weir_str bytes)
         weir__conn_close(c);
         return;
     }
+    WEIR_ASSERT(weir__h2(c) == NULL, "H5: a connection has one session");
     *(struct weir__h2 **)(void *)c->own = h;
     weir__conn_rest(c, false);
     weir__idle_due(c, weir__idle_after(c->home, c->home->head_ticks));
@@ -372,6 +387,7 @@ static void each(struct weir__http_conn *c, void (*fn)(struct weir__exchange *x,
     WEIR_LIST_EACH(node, &h->streams) {
         struct weir__exchange *x =
             weir__h2_exchange(WEIR_CONTAINER(node, struct weir__h2_stream, in_conn));
+        WEIR_ASSERT(x->conn == c, "H5: an exchange is in its own connection's list");
         if (weir__h2_x(x)->is_running && x->ctx != NULL)
             fn(x, arg);
     }

@@ -50,6 +50,7 @@ static bool make_room(struct weir__h2_fields *f, size_t n)
         memcpy(grown, f->bytes, f->len);
     f->bytes = f->own = grown;
     f->cap = (uint32_t)cap;
+    WEIR_ASSERT(f->cap - f->len >= n, "H2: the text of a head is within its room");
     return true;
 }
 
@@ -191,6 +192,7 @@ static void add_line(struct weir__h2_fields *f, weir_str name, weir_str value, u
     struct weir__http_head *h = f->head;
     if (id != WEIR_FIELD_OTHER)
         take_slot(f, id);
+    WEIR_ASSERT(h->nfields < WEIR_HTTP_FIELDS_MAX, "H2: a head has so many fields at most");
     struct weir__http_line *line = &h->fields[h->nfields++];
     line->name = put(f, name);
     line->value = put(f, value);
@@ -263,6 +265,7 @@ void weir__h2_fields_add(struct weir__h2_fields *f, weir_str name, weir_str valu
 static void take_host(struct weir__h2_fields *f, struct weir__http_span of,
                       const struct weir__url_authority *a)
 {
+    WEIR_ASSERT(a->host.len <= of.len, "H2: a host is part of its authority");
     f->head->host = (struct weir__http_span){of.off, (uint16_t)a->host.len};
     f->head->has_port = a->has_port;
     f->head->port = a->port;
@@ -455,6 +458,7 @@ static int decide_expect(struct weir__h2_fields *f, bool is_end)
 static void drop_crumbs(struct weir__http_head *h)
 {
     unsigned first = h->slots[WEIR_FIELD_COOKIE] - 1u, kept = first + 1;
+    WEIR_ASSERT(first < h->nfields, "H2: crumbs have a first");
     for (unsigned i = first + 1; i < h->nfields; i++) {
         unsigned id = h->fields[i].id;
         if (id == WEIR_FIELD_COOKIE)
@@ -485,6 +489,7 @@ static int join_crumbs(struct weir__h2_fields *f)
             put(f, WEIR_S("; "));
         put(f, text(f, h->fields[i].value));
     }
+    WEIR_ASSERT(f->len - from <= all, "H2: as much is joined as there was room made for");
     h->fields[h->slots[WEIR_FIELD_COOKIE] - 1].value =
         (struct weir__http_span){(uint16_t)from, (uint16_t)(f->len - from)};
     drop_crumbs(h);
@@ -505,6 +510,8 @@ static int decide(struct weir__h2_fields *f, bool is_end)
 
 int weir__h2_fields_end(struct weir__h2_fields *f, bool is_end)
 {
+    WEIR_ASSERT(!f->is_response && f->len <= f->cap,
+                "H2: a request's fields are ended as such, and are within their room");
     if (f->err == 0 && f->head != NULL)
         fail(f, decide(f, is_end));
     return f->err;

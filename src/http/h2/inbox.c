@@ -11,7 +11,7 @@
 static bool make_room(struct weir__h2_inbox *in, size_t n)
 {
     WEIR_ASSERT(in->at <= in->len && in->len <= in->cap,
-                "H8: what has come and is unread lies in its buffer");
+                "H10: what has come and is unread lies in its buffer");
     if (in->at == in->len)
         in->at = in->len = 0;
     if (in->cap - in->len >= n)
@@ -38,6 +38,7 @@ bool weir__h2_inbox_add(struct weir__h2_inbox *in, weir_str bytes)
         return true;
     if (!make_room(in, bytes.len))
         return false;
+    WEIR_ASSERT(bytes.len <= in->cap - in->len, "H10: what comes has room");
     memcpy(in->bytes + in->len, bytes.ptr, bytes.len);
     in->len += (uint32_t)bytes.len;
     return true;
@@ -45,13 +46,14 @@ bool weir__h2_inbox_add(struct weir__h2_inbox *in, weir_str bytes)
 
 void weir__h2_inbox_pass(struct weir__h2_inbox *in, size_t n)
 {
-    WEIR_ASSERT(n <= weir__h2_inbox_left(in), "H8: what is read has come");
+    WEIR_ASSERT(n <= weir__h2_inbox_left(in), "H10: what is read has come");
     in->at += (uint32_t)n;
 }
 
 size_t weir__h2_inbox_drop(struct weir__h2_inbox *in)
 {
     size_t left = weir__h2_inbox_left(in);
+    WEIR_ASSERT((in->bytes != NULL) == (in->cap > 0), "H10: what was made room for is its own");
     weir__free(in->bytes);
     *in = (struct weir__h2_inbox){.bytes = NULL};
     return left;

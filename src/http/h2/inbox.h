@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <weir/str.h>
 
+#include "base/assert.h"
+
 struct weir__h2_inbox {
     char *bytes;
     uint32_t at, len, cap; /* those before `at` were read */
@@ -18,12 +20,14 @@ struct weir__h2_inbox {
 /* How many are there. */
 static inline uint32_t weir__h2_inbox_left(const struct weir__h2_inbox *in)
 {
+    WEIR_ASSERT(in->at <= in->len, "H10: what is read has come");
     return in->len - in->at;
 }
 
 /* The first of them; not when there are none. */
 static inline char *weir__h2_inbox_first(const struct weir__h2_inbox *in)
 {
+    WEIR_ASSERT(in->at < in->len, "H10: there is a first where there is one");
     return in->bytes + in->at;
 }
 

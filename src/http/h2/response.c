@@ -35,6 +35,7 @@ struct weir__h2_supply weir__h2_supply(const struct weir__h2_stream *s)
 {
     struct weir__h2_stream *stream = (struct weir__h2_stream *)(uintptr_t)(const void *)s;
     const struct weir__exchange *x = weir__h2_exchange(stream);
+    WEIR_ASSERT(s->tail.len == 0 || s->is_running, "H7: whose memory it is has not returned");
     return (struct weir__h2_supply){.len = here(s) + s->tail.len,
                                     .is_end = x->response == WEIR__RESPONSE_WHOLE};
 }
@@ -42,6 +43,7 @@ struct weir__h2_supply weir__h2_supply(const struct weir__h2_stream *s)
 /* Whoever gets on by so much has as long again for the next. */
 static void got_on(struct weir__h2_stream *s, size_t n)
 {
+    WEIR_ASSERT(s->moved < WEIR__PROGRESS_BYTES, "H13: progress is counted from step to step");
     s->moved += (uint32_t)n;
     if (s->moved < WEIR__PROGRESS_BYTES && here(s) + s->tail.len > 0)
         return;
@@ -57,11 +59,14 @@ void weir__h2_take(struct weir__h2_stream *s, char *to, size_t n)
     if (of_out > 0) {
         memcpy(to, s->out->bytes + s->out->at, of_out);
         s->out->at += (uint32_t)of_out;
+        WEIR_ASSERT(s->out->at <= s->out->len && s->out->len <= CAPACITY,
+                    "H13: what is written and has not been taken lies in its buffer");
     }
     if (n > of_out) {
         memcpy(to + of_out, s->tail.ptr, n - of_out);
         s->tail = (weir_str){s->tail.ptr + (n - of_out), s->tail.len - (n - of_out)};
     }
+    WEIR_ASSERT(h2_of(x)->unsent >= n, "H8: a connection counts what its streams have");
     h2_of(x)->unsent -= n;
     got_on(s, n);
     if (x->ctx != NULL)
@@ -84,6 +89,7 @@ void weir__h2_response_drop(struct weir__h2_stream *s)
     drop_tail(s);
     if (s->out == NULL)
         return;
+    WEIR_ASSERT(h2_of(x)->unsent >= here(s), "H8: a connection counts what its streams have");
     h2_of(x)->unsent -= here(s);
     weir__pool_give_out(x->home, s->out);
     s->out = NULL;
@@ -97,6 +103,7 @@ static void note(struct weir__exchange *x)
     if (s->id == 0)
         return;
     if (!s->is_submitted) {
+        WEIR_ASSERT(weir__exchange_is_begun(x), "H9: what is to be submitted was begun");
         if (weir__list_empty(&s->in_queue))
             weir__list_push_back(&h->due, &s->in_queue);
         weir__h2_session_ask(&h->session);
@@ -152,6 +159,7 @@ static void make_block(struct block *b, struct weir__exchange *x)
     b->count = 0;
     add(b, WEIR_S(":status"), decimal(x->status, b->status, sizeof b->status));
     add(b, WEIR_S("date"), (weir_str){date->line + 6, 29});
+    WEIR_ASSERT(s->type_len == 0 || s->type_len <= s->out->at, "H13: its type lies before a body");
     if (s->type_len > 0)
         add(b, WEIR_S("content-type"), (weir_str){s->out->bytes, s->type_len});
     if (s->has_length)
@@ -167,6 +175,7 @@ void weir__h2_submit(struct weir__exchange *x)
     if (s->is_submitted || s->id == 0)
         return;
     WEIR_ASSERT(x->response != WEIR__RESPONSE_NONE, "H6: what is submitted was begun");
+    WEIR_ASSERT(s->is_running, "H6: a response is submitted before its handler has ended");
     weir__list_remove(&s->in_queue);
     make_block(&b, x);
     struct weir__h2_supply has = weir__h2_supply(s);
@@ -207,6 +216,7 @@ static weir_err begin(struct weir__exchange *x, int status, weir_str type, int64
         return WEIR_EINVALID;
     if (x->extra_len > 4 * LINES_MAX && has_too_many_lines(x))
         return -EMSGSIZE;
+    WEIR_ASSERT(!s->is_submitted && s->type_len == 0, "H6: what was taken back has left nothing");
     if (has_type) {
         if (!take_out(x))
             return -ENOMEM;
@@ -373,6 +383,7 @@ static weir_err end(struct weir__exchange *x)
 static void give_up(struct weir__exchange *x)
 {
     struct weir__h2_stream *s = weir__h2_x(x);
+    WEIR_ASSERT(weir__exchange_is_cut(x), "H6: to what was given up nothing is added");
     weir__list_remove(&s->in_queue);
     drop_tail(s);
     if (s->id != 0)
@@ -384,6 +395,7 @@ static bool retract(struct weir__exchange *x)
     struct weir__h2_stream *s = weir__h2_x(x);
     if (s->is_submitted || s->id == 0)
         return false;
+    WEIR_ASSERT(!s->is_all_left && !s->is_put_off, "H6: of what is taken back nothing has left");
     weir__list_remove(&s->in_queue);
     weir__h2_response_drop(s);
     s->type_len = 0;

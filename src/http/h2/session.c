@@ -64,6 +64,7 @@ static void mem_free(void *p, void *session)
     (void)session;
     if (p == NULL)
         return;
+    WEIR_ASSERT(!weir__list_empty(&block_of(p)->in_session), "H11: what is given back was had");
     weir__list_remove(&block_of(p)->in_session);
     weir__free(block_of(p));
 }
@@ -82,6 +83,7 @@ static void *mem_realloc(void *p, size_t size, void *session)
     if (p == NULL)
         return mem_malloc(size, session);
     struct block *b = block_of(p);
+    WEIR_ASSERT(!weir__list_empty(&b->in_session), "H11: what grows was had");
     weir__list_remove(&b->in_session);
     struct block *moved = weir__realloc(b, sizeof *b + size);
     s->has_no_memory = s->has_no_memory || moved == NULL;
@@ -136,7 +138,7 @@ static int check_push(struct weir__h2_session *s)
 static int on_begin_frame(nghttp2_session *lib, const nghttp2_frame_hd *hd, void *user)
 {
     struct weir__h2_session *s = user;
-    (void)lib;
+    WEIR_ASSERT(lib == s->lib, "H11: a session has one of the library's");
     s->data_bytes = 0;
     switch (hd->type) {
     case NGHTTP2_DATA:
@@ -305,6 +307,8 @@ static ssize_t on_supply(nghttp2_session *lib, int32_t id, uint8_t *buf, size_t 
     struct weir__h2_session *s = user;
     struct weir__h2_supply has = s->ops->supply(s, source->ptr);
     (void)lib, (void)id, (void)buf;
+    WEIR_ASSERT(sizeof s->gather->bytes - s->gather->len >= FRAME_ROOM,
+                "H3: a frame is made when there is room for it");
     if (has.len == 0 && !has.is_end)
         return NGHTTP2_ERR_DEFERRED;
     *flags = NGHTTP2_DATA_FLAG_NO_COPY;
@@ -382,6 +386,7 @@ static size_t send_some(struct weir__h2_session *s, const char *bytes, size_t le
         }
         sent += (size_t)n;
     }
+    WEIR_ASSERT(sent <= len, "H3: no more leaves than there is");
     s->bytes_out += sent;
     return sent;
 }
@@ -390,6 +395,7 @@ static void send_gathered(struct weir__h2_session *s)
 {
     struct weir__h2_gather *g = s->gather;
     size_t left = g->len - send_some(s, g->bytes, g->len);
+    WEIR_ASSERT(s->rest == NULL, "H3: nothing is gathered while something has not left");
     if (left > 0 && !s->is_broken) {
         s->rest = weir__malloc(left);
         s->is_broken = s->rest == NULL;
@@ -407,6 +413,7 @@ static void send_gathered(struct weir__h2_session *s)
 static bool send_rest(struct weir__h2_session *s)
 {
     if (s->rest != NULL) {
+        WEIR_ASSERT(s->rest_at < s->rest_len, "H3: what is kept has not left");
         s->rest_at += (uint32_t)send_some(s, s->rest + s->rest_at, s->rest_len - s->rest_at);
         if (s->rest_at < s->rest_len)
             return false;
@@ -444,6 +451,7 @@ enum weir__h2_flushed weir__h2_session_flush(struct weir__h2_session *s)
 static void on_turn_end(struct weir__turn_end *t)
 {
     struct weir__h2_session *s = WEIR_CONTAINER(t, struct weir__h2_session, turn);
+    WEIR_ASSERT(s->lib != NULL, "H4: of a session that has ended nothing is sent");
     if (s->ops->flushing != NULL)
         s->ops->flushing(s);
     s->ops->flushed(s, weir__h2_session_flush(s));
@@ -541,6 +549,7 @@ weir_err weir__h2_session_init(struct weir__h2_session *s, const struct weir__h2
         weir__h2_session_fini(s);
         return -ENOMEM;
     }
+    WEIR_ASSERT(s->lib != NULL, "H11: a session has one of the library's");
     s->stream->fd.tells_room = true;
     weir__h2_session_ask(s);
     return WEIR_OK;
@@ -561,7 +570,7 @@ void weir__h2_session_fini(struct weir__h2_session *s)
 
 static size_t to_library(nghttp2_nv *to, const struct weir__h2_field *fields, size_t count)
 {
-    WEIR_ASSERT(count <= WEIR__H2_SENT_FIELDS_MAX, "a block of fields is bounded");
+    WEIR_ASSERT(count <= WEIR__H2_SENT_FIELDS_MAX, "H6: a block of fields is bounded");
     for (size_t i = 0; i < count; i++)
         to[i] = (nghttp2_nv){(uint8_t *)(uintptr_t)fields[i].name.ptr,
                              (uint8_t *)(uintptr_t)fields[i].value.ptr, fields[i].name.len,
@@ -591,6 +600,7 @@ weir_err weir__h2_session_inform(struct weir__h2_session *s, int32_t id,
                                  const struct weir__h2_field *fields, size_t count)
 {
     nghttp2_nv all[WEIR__H2_SENT_FIELDS_MAX];
+    WEIR_ASSERT(s->lib != NULL && id > 0, "H4: nothing is asked of a stream that is over");
     size_t n = to_library(all, fields, count);
     return submitted(s, nghttp2_submit_headers(s->lib, NGHTTP2_FLAG_NONE, id, NULL, all, n, NULL));
 }
@@ -600,6 +610,7 @@ int32_t weir__h2_session_request(struct weir__h2_session *s, const struct weir__
 {
     nghttp2_nv all[WEIR__H2_SENT_FIELDS_MAX];
     nghttp2_data_provider from = {{.ptr = of}, on_supply};
+    WEIR_ASSERT(s->lib != NULL && s->is_client, "H4: nothing is asked of a session that has ended");
     size_t n = to_library(all, fields, count);
     if (nghttp2_session_check_request_allowed(s->lib) == 0)
         return WEIR_ECLOSED;
@@ -612,6 +623,7 @@ weir_err weir__h2_session_trailers(struct weir__h2_session *s, int32_t id,
                                    const struct weir__h2_field *fields, size_t count)
 {
     nghttp2_nv all[WEIR__H2_SENT_FIELDS_MAX];
+    WEIR_ASSERT(s->lib != NULL && id > 0, "H4: nothing is asked of a stream that is over");
     size_t n = to_library(all, fields, count);
     return submitted(s, nghttp2_submit_trailer(s->lib, id, all, n));
 }
@@ -640,6 +652,7 @@ void weir__h2_session_consume(struct weir__h2_session *s, int32_t id, size_t of_
                               size_t of_connection)
 {
     int err = 0;
+    WEIR_ASSERT(s->lib != NULL, "H4: nothing is asked of a session that has ended");
     if (of_stream > 0)
         err = nghttp2_session_consume_stream(s->lib, id, of_stream);
     if (err == 0 && of_connection > 0)
@@ -650,6 +663,7 @@ void weir__h2_session_consume(struct weir__h2_session *s, int32_t id, size_t of_
 
 void weir__h2_session_ping(struct weir__h2_session *s)
 {
+    WEIR_ASSERT(s->lib != NULL, "H4: nothing is asked of a session that has ended");
     if (nghttp2_submit_ping(s->lib, NGHTTP2_FLAG_NONE, NULL) != 0)
         s->is_broken = true;
     weir__h2_session_ask(s);
@@ -657,11 +671,13 @@ void weir__h2_session_ping(struct weir__h2_session *s)
 
 uint32_t weir__h2_session_streams_max(const struct weir__h2_session *s)
 {
+    WEIR_ASSERT(s->lib != NULL, "H4: nothing is asked of a session that has ended");
     return nghttp2_session_get_remote_settings(s->lib, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 }
 
 size_t weir__h2_session_window(const struct weir__h2_session *s, int32_t id)
 {
+    WEIR_ASSERT(s->lib != NULL && id > 0, "H4: nothing is asked of a stream that is over");
     int32_t stream = nghttp2_session_get_stream_remote_window_size(s->lib, id);
     int32_t connection = nghttp2_session_get_remote_window_size(s->lib);
     int32_t least = stream < connection ? stream : connection;
@@ -672,6 +688,7 @@ size_t weir__h2_session_window(const struct weir__h2_session *s, int32_t id)
 
 void weir__h2_session_notice(struct weir__h2_session *s)
 {
+    WEIR_ASSERT(s->lib != NULL && !s->is_client, "H14: a server says that it goes");
     if (nghttp2_submit_shutdown_notice(s->lib) != 0)
         s->is_broken = true;
     weir__h2_session_ask(s);
@@ -679,6 +696,7 @@ void weir__h2_session_notice(struct weir__h2_session *s)
 
 void weir__h2_session_goaway(struct weir__h2_session *s, enum weir__h2_code code)
 {
+    WEIR_ASSERT(s->lib != NULL, "H4: nothing is asked of a session that has ended");
     int32_t last = nghttp2_session_get_last_proc_stream_id(s->lib);
     if (nghttp2_submit_goaway(s->lib, NGHTTP2_FLAG_NONE, last, (uint32_t)code, NULL, 0) != 0)
         s->is_broken = true;
@@ -687,6 +705,7 @@ void weir__h2_session_goaway(struct weir__h2_session *s, enum weir__h2_code code
 
 void weir__h2_session_terminate(struct weir__h2_session *s, enum weir__h2_code code)
 {
+    WEIR_ASSERT(s->lib != NULL, "H4: nothing is asked of a session that has ended");
     if (nghttp2_session_terminate_session(s->lib, (uint32_t)code) != 0)
         s->is_broken = true;
     weir__h2_session_ask(s);

@@ -39,6 +39,8 @@ static void free_stream(struct weir__h2_stream *s)
     struct weir__h2 *h = h2_of_stream(s);
     WEIR_ASSERT(s->id == 0 && !s->is_running,
                 "H5: an exchange ends after its stream and its fiber");
+    WEIR_ASSERT(weir__list_empty(&s->readers) && weir__list_empty(&s->writers),
+                "H5: for a stream that is gone nobody waits");
     weir__list_remove(&s->in_conn);
     weir__list_remove(&s->in_queue);
     WEIR_ASSERT(h->count > 0 && h->lingering >= s->is_lingering,
@@ -81,6 +83,8 @@ void weir__h2_stream_stalled(struct weir__h2_stream *s)
     struct weir__h2 *h = h2_of_stream(s);
     if (s->is_too_slow)
         return;
+    WEIR_ASSERT(s->id != 0 && s->is_submitted,
+                "H6: who does not fetch a response has been sent it");
     s->is_too_slow = true;
     weir__counter_add(&x->home->count.timeouts_write, 1);
     weir__h2_session_reset(&h->session, s->id, WEIR_H2_CANCEL, true);
@@ -96,6 +100,9 @@ static void end_response(struct weir__exchange *x)
     struct weir__h2_session *session = &weir__h2(x->conn)->session;
     if (s->id == 0)
         return;
+    WEIR_ASSERT(!weir__exchange_is_begun(x) || weir__exchange_is_whole(x) ||
+                    weir__exchange_is_cut(x),
+                "H6: a response is whole at the end, or cut, or there is none");
     if (x->response == WEIR__RESPONSE_WHOLE && !s->is_submitted)
         weir__h2_submit(x);
     else if (x->response == WEIR__RESPONSE_NONE)
@@ -115,6 +122,7 @@ static void leave(struct weir__exchange *x)
     struct weir__h2_stream *s = weir__h2_x(x);
     WEIR_ASSERT(s->is_running && weir__h2(x->conn)->running > 0,
                 "H8: a connection counts what its streams have");
+    WEIR_ASSERT(x->ctx == NULL, "H5: a fiber ends when its request's context has");
     s->is_running = false;
     weir__h2(x->conn)->running--;
     weir__gauge_add(&x->home->count.streams, -1);
@@ -128,6 +136,7 @@ static void leave(struct weir__exchange *x)
 static void panicked(struct weir__fiber *f, const struct weir__panic_info *info)
 {
     struct weir__exchange *x = f->arg;
+    WEIR_ASSERT(weir__h2_x(x)->is_running, "H5: a fiber that panics has its exchange");
     weir__counter_add(&x->home->count.panics, 1);
     if (x->ctx != NULL)
         (void)weir__exchange_panicked(x, info, finish, x);
@@ -160,6 +169,7 @@ void weir__h2_start(struct weir__h2 *h)
                     "H5: a fiber starts once, when the fields of its stream have come");
         s->is_running = true;
         h->running++;
+        WEIR_ASSERT(h->running <= h->count, "H8: no more fibers run than there are exchanges");
         weir__gauge_add(&x->home->count.streams, 1);
         if (weir__fiber_run_now(w, serve, x, "request", NULL))
             continue;
@@ -182,6 +192,7 @@ weir_err weir__h2_wait(struct weir__exchange *x, struct weir__list *waiters, wei
 {
     static const struct weir__wait_type type = {.name = "stream"};
     struct weir__wait wait;
+    WEIR_ASSERT(weir__h2_x(x)->is_running, "H5: who waits for a stream belongs to its fiber");
     be_the_only_one(waiters);
     weir_err err = weir__ctx_check(x->ctx);
     if (err != WEIR_OK)
@@ -196,6 +207,7 @@ weir_err weir__h2_wait(struct weir__exchange *x, struct weir__list *waiters, wei
 static void wake_up(struct weir__h2 *h)
 {
     struct weir__http_conn *c = h->conn;
+    WEIR_ASSERT(h->count > 0 && !h->is_over, "H5: who is at work has an exchange");
     if (c->state == WEIR__CONN_ACTIVE)
         return;
     c->state = WEIR__CONN_ACTIVE;
@@ -209,6 +221,7 @@ static bool is_overloaded(const struct weir__http_worker *home)
     int64_t all = 0, own = weir__gauge_read(&home->count.streams);
     for (unsigned i = s->first; i < s->first + s->count; i++)
         all += weir__gauge_read(&s->homes[i]->count.streams);
+    WEIR_ASSERT(own >= 0 && own <= all, "H8: a worker's streams are some of all");
     return s->count > 1 && own > 16 && own * (int64_t)s->count > 2 * all;
 }
 
@@ -234,6 +247,7 @@ static void *begin(struct weir__h2_session *session, int32_t id)
 {
     struct weir__h2 *h = h2_of(session);
     struct weir__http_worker *home = h->conn->home;
+    WEIR_ASSERT(id > 0 && !h->is_over, "H4: of a session that has ended nothing is told");
     bool is_too_much =
         h->count >= WEIR__H2_STREAMS_MAX || pinned(h) > WEIR__H2_PINNED_MAX || session->is_calmed;
     struct weir__exchange *x = is_too_much ? NULL : weir__pool_exchange(home);
@@ -258,6 +272,8 @@ static void *begin(struct weir__h2_session *session, int32_t id)
     weir__h2_fields_init(&s->fields, &x->head, &h->limits, NULL, 0);
     h->count++;
     h->heads++;
+    WEIR_ASSERT(h->heads <= h->count && h->count <= WEIR__H2_STREAMS_MAX,
+                "H8: a connection has so many exchanges, and no more heads that come");
     wake_up(h);
     count_request(h);
     return s;
@@ -267,6 +283,7 @@ static void block(struct weir__h2_session *session, void *of)
 {
     struct weir__h2_stream *s = of;
     WEIR_ASSERT(s->is_head_whole, "H5: trailers follow a head");
+    WEIR_ASSERT(s->id != 0, "H4: of a stream that is over nothing is told");
     weir__h2_fields_fini(&s->fields);
     weir__h2_fields_init(&s->fields, NULL, &h2_of(session)->limits, NULL, 0);
 }
@@ -287,6 +304,7 @@ static void field(struct weir__h2_session *session, void *of, weir_str name, wei
 
 static void malformed(struct weir__h2_session *session, struct weir__h2_stream *s)
 {
+    WEIR_ASSERT(s->id != 0, "H4: a stream that is over is not reset");
     weir__counter_add(&weir__h2_exchange(s)->home->count.malformed, 1);
     weir__h2_session_reset(session, s->id, WEIR_H2_PROTOCOL_ERROR, true);
 }
@@ -313,6 +331,8 @@ static void head_end(struct weir__h2 *h, struct weir__h2_stream *s, bool is_end)
     struct weir__exchange *x = weir__h2_exchange(s);
     int err = weir__h2_fields_end(&s->fields, is_end);
     WEIR_ASSERT(h->heads > 0 && s->text == NULL, "H8: a connection counts what its streams have");
+    WEIR_ASSERT(!s->is_head_whole && !s->is_running,
+                "H5: a head ends once, before its fiber starts");
     s->is_head_whole = true;
     h->heads--;
     s->is_body_whole = is_end;
@@ -328,6 +348,7 @@ static void head_end(struct weir__h2 *h, struct weir__h2_stream *s, bool is_end)
         refuse(x, err);
     else
         refuse_https_on_plain(x);
+    WEIR_ASSERT(weir__list_empty(&s->in_queue), "H9: it is put into one line, once");
     weir__list_push_back(&h->ready, &s->in_queue);
 }
 
@@ -349,6 +370,7 @@ static void trailers_end(struct weir__h2_session *session, struct weir__h2_strea
 static void fields_end(struct weir__h2_session *session, void *of, bool is_end)
 {
     struct weir__h2_stream *s = of;
+    WEIR_ASSERT(s->id != 0, "H4: of a stream that is over nothing is told");
     if (s->is_head_whole)
         trailers_end(session, s, is_end);
     else
@@ -357,12 +379,14 @@ static void fields_end(struct weir__h2_session *session, void *of, bool is_end)
 
 static void data(struct weir__h2_session *session, void *of, weir_str bytes)
 {
+    WEIR_ASSERT(((struct weir__h2_stream *)of)->is_head_whole, "H5: a body follows a head");
     if (!weir__h2_body_add(of, bytes))
         malformed(session, of);
 }
 
 static void data_end(struct weir__h2_session *session, void *of)
 {
+    WEIR_ASSERT(((struct weir__h2_stream *)of)->is_head_whole, "H5: a body follows a head");
     body_end(session, of);
 }
 
@@ -380,7 +404,7 @@ static struct weir__h2_supply supply(struct weir__h2_session *session, void *of)
 
 static void take(struct weir__h2_session *session, void *of, char *to, size_t n)
 {
-    (void)session;
+    WEIR_ASSERT(h2_of(session)->is_busy, "H3: frames are made within a flush");
     weir__h2_take(of, to, n);
 }
 
@@ -398,6 +422,7 @@ static void closed(struct weir__h2_session *session, void *of, uint32_t code, bo
 {
     struct weir__http_worker *home = h2_of(session)->conn->home;
     (void)code;
+    WEIR_ASSERT(((struct weir__h2_stream *)of)->id != 0, "H4: a stream is over once");
     if (is_reset)
         weir__counter_add(&home->count.streams_reset, 1);
     weir__h2_stream_over(of);
@@ -408,6 +433,7 @@ static void flushing(struct weir__h2_session *session)
 {
     struct weir__h2 *h = h2_of(session);
     struct weir__list *node;
+    WEIR_ASSERT(!h->is_over && !h->is_busy, "H3: one thing at a time is made of a session");
     while ((node = weir__list_pop_front(&h->due)) != NULL)
         weir__h2_submit(weir__h2_exchange(WEIR_CONTAINER(node, struct weir__h2_stream, in_queue)));
     h->is_busy = true;
@@ -417,6 +443,7 @@ static void flushed(struct weir__h2_session *session, enum weir__h2_flushed resu
 {
     struct weir__h2 *h = h2_of(session);
     struct weir__http_conn *c = h->conn;
+    WEIR_ASSERT(h->is_busy && weir__list_empty(&h->due), "H9: what was due has been submitted");
     h->is_busy = false;
     if (session->bytes_out != h->bytes_out) {
         weir__counter_add(&c->home->count.bytes_out, session->bytes_out - h->bytes_out);
