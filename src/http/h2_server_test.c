@@ -348,6 +348,31 @@ static void malformed_messages(struct rig *rig)
     h2_close(p);
 }
 
+static void put_short_body(struct peer *p, uint32_t id, struct rig *rig, bool is_waited_for)
+{
+    PUT_FIELDS(p, id, 0, ":method", "POST", ":scheme", "http", ":path", "/echo", ":authority", "a",
+               "content-length", "5");
+    if (is_waited_for)
+        wait_ms(rig, 1);
+    put_data(p, id, END_STREAM, "four");
+    expect_reset_of(p, id, WEIR_H2_PROTOCOL_ERROR);
+    wait_ms(rig, 1);
+}
+
+/* Less of a body than was announced is never taken for all of it: section 8.1.1. */
+static void no_short_body_looks_whole(struct rig *rig)
+{
+    struct peer *p = h2_dial(rig);
+    put_short_body(p, 1, rig, false);
+    assert_int_equal(rig->done, 0); /* it came at once: nobody was asked */
+    put_short_body(p, 3, rig, true);
+    assert_int_equal(rig->last_err, WEIR_ECLIENTGONE);
+    assert_int_equal(rig->last_status, 499);
+    assert_int_equal(rig_stats(rig).malformed, 2);
+    assert_string_equal(h2_ask(p, 5, "/hello")->body, "hello");
+    h2_close(p);
+}
+
 static void too_many_fields(struct rig *rig)
 {
     struct peer *p = h2_dial(rig);
@@ -389,6 +414,7 @@ static void test_messages_that_are_none(void **state)
 {
     (void)state;
     run_rig(malformed_messages, NULL);
+    run_rig(no_short_body_looks_whole, NULL);
     run_rig(too_many_fields, NULL);
     run_rig(bomb, NULL);
 }

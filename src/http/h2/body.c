@@ -133,9 +133,11 @@ bool weir__h2_body_end(struct weir__h2_stream *s)
     bool is_whole = x->head.body != WEIR_HTTP_BODY_LENGTH || x->is_refused ||
                     s->body_came == x->head.content_length;
     WEIR_ASSERT(!s->is_body_whole, "H12: a body ends once");
+    if (!is_whole)
+        return false; /* who reads waits for what does not come, until the stream is reset */
     s->is_body_whole = true;
     weir__h2_wake(&s->readers);
-    return is_whole;
+    return true;
 }
 
 void weir__h2_body_drop(struct weir__h2_stream *s)

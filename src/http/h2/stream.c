@@ -302,10 +302,13 @@ static void field(struct weir__h2_session *session, void *of, weir_str name, wei
 
 /* --- its fields and its body ------------------------------------------------------------------ */
 
+/* It is reset; nobody is asked whose fiber has not started. */
 static void malformed(struct weir__h2_session *session, struct weir__h2_stream *s)
 {
     WEIR_ASSERT(s->id != 0, "H4: a stream that is over is not reset");
     weir__counter_add(&weir__h2_exchange(s)->home->count.malformed, 1);
+    if (!s->is_running)
+        weir__list_remove(&s->in_queue);
     weir__h2_session_reset(session, s->id, WEIR_H2_PROTOCOL_ERROR, true);
 }
 
