@@ -58,10 +58,11 @@ static void stalled_window_ends(struct rig *rig)
     put_get(p, 1, "/hello"); /* its handler has returned long ago */
     put_get(p, 3, "/big");   /* its handler waits for room */
     put_get(p, 5, "/empty"); /* and it needs none */
+    put_get(p, 7, "/cut");   /* and what it has said first does not leave */
     wait_ms(rig, 1000);
     assert_int_equal(rig_stats(rig).streams, 1);
     wait_ms(rig, 4000);
-    assert_int_equal(rig_stats(rig).timeouts_write, 2);
+    assert_int_equal(rig_stats(rig).timeouts_write, 3);
     assert_int_equal(rig_stats(rig).streams, 0);
     assert_int_equal(rig->last_err, WEIR_ETIMEDOUT);
     assert_false(peer_is_over(p));

@@ -251,6 +251,8 @@ static void bad_ends(struct rig *rig)
     assert_in(h2_ask(p, 3, "/panic")->fields, ":status: 500\n");
     assert_int_equal(rig_stats(rig).panics, 1);
     struct response *r = h2_ask(p, 5, "/cut"); /* begun, flushed, and left */
+    assert_in(r->fields, ":status: 200\n");
+    assert_string_equal(r->body, "half of it");
     assert_int_equal(r->reset, WEIR_H2_INTERNAL_ERROR);
     assert_int_equal(rig_stats(rig).aborted, 1);
     r = h2_ask(p, 7, "/kept"); /* begun, and nothing has left: taken back */
@@ -261,6 +263,25 @@ static void bad_ends(struct rig *rig)
     assert_int_equal(rig->last_err, WEIR_ECLOSED);
     r = h2_ask(p, 11, "/hello");
     assert_string_equal(r->body, "hello");
+    h2_close(p);
+}
+
+/* What was said before the end leaves as the window opens, and only then comes the end. */
+static void cut_behind_a_shut_window(struct rig *rig)
+{
+    struct peer *p = h2_dial(rig);
+    struct frame f;
+    put_setting(p, 4, 0);
+    put_get(p, 1, "/cut");
+    assert_true(next_of(p, HEADERS, &f));
+    assert_false(next_of(p, RST_STREAM, &f));
+    assert_int_equal(rig_stats(rig).streams, 0); /* its handler is long gone */
+    put_u32(p, WINDOW_UPDATE, 1, 4);
+    assert_true(next_of(p, DATA, &f) && f.len == 4);
+    put_u32(p, WINDOW_UPDATE, 1, 6);
+    assert_true(next_of(p, DATA, &f) && f.len == 6 && f.flags == 0);
+    assert_true(next_of(p, RST_STREAM, &f));
+    assert_int_equal(code_of(&f), WEIR_H2_INTERNAL_ERROR);
     h2_close(p);
 }
 
@@ -277,6 +298,7 @@ static void test_handlers_that_do_not_end_well(void **state)
 {
     (void)state;
     run_rig(bad_ends, NULL);
+    run_rig(cut_behind_a_shut_window, NULL);
     run_rig(by_child, NULL);
 }
 

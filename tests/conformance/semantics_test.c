@@ -213,13 +213,11 @@ static void test_head_says_what_get_says(void **state)
 static void use_broken(struct kit *k)
 {
     const char *a = kit_get(k, "/broken");
-    if (over_is(OVER_H2)) { /* its stream is reset, in the turn in which it would have left */
-        assert_string_equal(a, "");
-        return;
-    }
     assert_int_equal(kit_status(a), 200);
     assert_non_null(strstr(a, "half"));
-    assert_null(strstr(a, "0\r\n\r\n")); /* no last chunk */
+    assert_null(strstr(a, "0\r\n\r\n")); /* no last chunk, or the stream was reset behind it */
+    if (over_is(OVER_H2))
+        return; /* which knows no other end */
     int client = dial(k);
     got.len = 0;
     (void)put_bytes(k, client, WEIR_S("GET /broken HTTP/1.0\r\n\r\n"));

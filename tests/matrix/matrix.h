@@ -136,8 +136,6 @@ static void check_answer(struct cell *cell)
     size_t len = receive_answer(cell, text, sizeof text);
     int status = strncmp(text, "HTTP/1.1 ", 9) == 0 ? atoi(text + 9) : 0;
     int wanted = cell->resource->is_answer ? 200 : cell->way->status;
-    if (over_is(OVER_H2) && cell->resource->is_answer && len == 0)
-        status = wanted; /* its stream was reset in the turn in which it would have left */
     expect(cell, status == wanted, "the client got status %d instead of %d", status, wanted);
     expect(cell, is_whole(text) != cell->resource->is_answer, "the client got %s response: %.*s",
            cell->resource->is_answer ? "a whole" : "half a", (int)(len < 300 ? len : 300), text);

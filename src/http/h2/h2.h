@@ -69,7 +69,8 @@ struct weir__h2_stream {
     bool is_running;    /* its fiber */
     bool is_submitted;  /* the response: H6 */
     bool is_put_off;    /* there was nothing to supply when there could have been */
-    bool is_all_left;   /* the last frame of the response has been made */
+    bool is_head_left;  /* the first frame of the response has been made */
+    bool is_all_left;   /* the last one has */
     bool is_too_slow;   /* it was ended because it did not get on */
     bool is_body_whole; /* the request's */
     bool is_lingering;  /* answered whole; what still comes of its body is thrown away */
@@ -161,6 +162,8 @@ weir_err weir__h2_read_all(struct weir__exchange *x, uint64_t max, weir_str *out
 void weir__h2_submit(struct weir__exchange *x);
 struct weir__h2_supply weir__h2_supply(const struct weir__h2_stream *s);
 void weir__h2_take(struct weir__h2_stream *s, char *to, size_t n);
+/* Its head has been made into a frame. */
+void weir__h2_head_left(struct weir__h2_stream *s);
 /* Gives up what has not left. */
 void weir__h2_response_drop(struct weir__h2_stream *s);
 

@@ -51,6 +51,24 @@ static void got_on(struct weir__h2_stream *s, size_t n)
     s->moved_at = weir__self->now;
 }
 
+/*
+ * The end of one that was given up, once all that was said of it has left, its head at least: the
+ * client sees what it sees over HTTP/1. One that it does not fetch ends as others do.
+ */
+static void cut_off(struct weir__h2_stream *s)
+{
+    struct weir__exchange *x = weir__h2_exchange(s);
+    if (weir__exchange_is_cut(x) && s->is_head_left && here(s) == 0 && s->id != 0)
+        weir__h2_session_reset(&h2_of(x)->session, s->id, WEIR_H2_INTERNAL_ERROR, false);
+}
+
+void weir__h2_head_left(struct weir__h2_stream *s)
+{
+    WEIR_ASSERT(s->is_submitted && !s->is_head_left, "H6: a response is submitted once");
+    s->is_head_left = true;
+    cut_off(s);
+}
+
 void weir__h2_take(struct weir__h2_stream *s, char *to, size_t n)
 {
     struct weir__exchange *x = weir__h2_exchange(s);
@@ -71,8 +89,10 @@ void weir__h2_take(struct weir__h2_stream *s, char *to, size_t n)
     got_on(s, n);
     if (x->ctx != NULL)
         weir__exchange_progressed(x, n);
-    if (here(s) + s->tail.len == 0)
-        weir__h2_wake(&s->writers);
+    if (here(s) + s->tail.len > 0)
+        return;
+    weir__h2_wake(&s->writers);
+    cut_off(s);
 }
 
 static void drop_tail(struct weir__h2_stream *s)
@@ -384,10 +404,9 @@ static void give_up(struct weir__exchange *x)
 {
     struct weir__h2_stream *s = weir__h2_x(x);
     WEIR_ASSERT(weir__exchange_is_cut(x), "H6: to what was given up nothing is added");
-    weir__list_remove(&s->in_queue);
     drop_tail(s);
-    if (s->id != 0)
-        weir__h2_session_reset(&h2_of(x)->session, s->id, WEIR_H2_INTERNAL_ERROR, false);
+    weir__h2_submit(x);
+    cut_off(s);
 }
 
 static bool retract(struct weir__exchange *x)

@@ -338,14 +338,22 @@ static int on_send_data(nghttp2_session *lib, nghttp2_frame *frame, const uint8_
     return s->is_paused ? NGHTTP2_ERR_PAUSE : 0;
 }
 
+/* RFC 9113 section 8.3: a message begins with pseudo-fields, trailers have none. */
+static bool begins_message(const struct weir__h2_session *s, const nghttp2_frame *frame)
+{
+    if (frame->hd.type != NGHTTP2_HEADERS || s->is_client)
+        return frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST;
+    const nghttp2_nv *first = frame->headers.nva;
+    return frame->headers.nvlen > 0 && first->name[0] == ':' && first->value[0] != '1';
+}
+
 static int on_sent(nghttp2_session *lib, const nghttp2_frame *frame, void *user)
 {
     struct weir__h2_session *s = user;
-    bool is_request = s->is_client && frame->hd.type == NGHTTP2_HEADERS &&
-                      frame->headers.cat == NGHTTP2_HCAT_REQUEST;
-    void *asked = is_request && s->ops->begun != NULL ? owner_of(lib, frame->hd.stream_id) : NULL;
-    if (asked != NULL)
-        s->ops->begun(s, asked);
+    bool is_told = s->ops->begun != NULL && begins_message(s, frame);
+    void *begun = is_told ? owner_of(lib, frame->hd.stream_id) : NULL;
+    if (begun != NULL)
+        s->ops->begun(s, begun);
     bool is_last = (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
                    (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     void *of = is_last && s->ops->left != NULL ? owner_of(lib, frame->hd.stream_id) : NULL;

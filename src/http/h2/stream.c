@@ -411,6 +411,12 @@ static void take(struct weir__h2_session *session, void *of, char *to, size_t n)
     weir__h2_take(of, to, n);
 }
 
+static void begun(struct weir__h2_session *session, void *of)
+{
+    (void)session;
+    weir__h2_head_left(of);
+}
+
 static void left(struct weir__h2_session *session, void *of)
 {
     struct weir__h2_stream *s = of;
@@ -471,6 +477,7 @@ const struct weir__h2_session_ops weir__h2_session_ops = {
     .fields_end = fields_end,
     .data = data,
     .data_end = data_end,
+    .begun = begun,
     .left = left,
     .closed = closed,
     .supply = supply,
