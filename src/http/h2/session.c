@@ -157,6 +157,7 @@ static int on_begin_frame(nghttp2_session *lib, const nghttp2_frame_hd *hd, void
         return spend(s, WEIR__H2_PING);
     case NGHTTP2_SETTINGS:
         s->has_settings = true;
+        s->queued = (uint32_t)nghttp2_session_get_outbound_queue_size(lib);
         return spend(s, WEIR__H2_SETTINGS);
     case NGHTTP2_PRIORITY:
         return check_priority(s, hd);
@@ -244,12 +245,26 @@ static int on_data_end(struct weir__h2_session *s, const nghttp2_frame *frame, v
     return is_padding ? spend(s, WEIR__H2_EMPTY_DATA) : 0;
 }
 
+/*
+ * A setting that opens a window too far is an error of the connection: section 6.9.2. The library
+ * resets the streams that it concerns, unasked and untold; beside them it has queued the ACK alone.
+ */
+static int check_settings(struct weir__h2_session *s)
+{
+    if (nghttp2_session_get_outbound_queue_size(s->lib) <= s->queued + 1ul)
+        return 0;
+    weir__h2_session_terminate(s, WEIR_H2_FLOW_CONTROL_ERROR);
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
 static int on_frame(nghttp2_session *lib, const nghttp2_frame *frame, void *user)
 {
     struct weir__h2_session *s = user;
     void *of = frame->hd.stream_id > 0 ? owner_of(lib, frame->hd.stream_id) : NULL;
     if (frame->hd.type == NGHTTP2_DATA)
         return on_data_end(s, frame, of);
+    if (frame->hd.type == NGHTTP2_SETTINGS)
+        return check_settings(s);
     if (frame->hd.type == NGHTTP2_HEADERS && of != NULL)
         s->ops->fields_end(s, of, (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0);
     else if (frame->hd.type == NGHTTP2_RST_STREAM)

@@ -126,6 +126,7 @@ struct weir__h2_session {
     char *rest; /* gathered, and not taken by the socket; NULL: nothing */
     uint32_t rest_at, rest_len;
     uint32_t data_bytes; /* of the DATA frame that comes */
+    uint32_t queued;      /* frames to be sent when the SETTINGS that come began */
     int32_t reset_id;    /* the stream whose RST_STREAM comes; 0: none does */
     bool is_client;
     bool is_paused;    /* gathering: there is no room for another frame */
