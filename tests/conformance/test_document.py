@@ -8,7 +8,7 @@ import re
 
 HERE = pathlib.Path(__file__).parent
 DOCUMENT = HERE.parent.parent / "docs" / "design" / "conformance.md"
-CASE = re.compile(r'(?:RULE\(|^    \{|try_long\(|\.section = )\s*"(9110|9112|9113|7541) ([\d.]+)"', re.M)
+CASE = re.compile(r'(?:RULE\(|^    \{|try_long\(|\.section = )\s*"(9110|9112|9113|7540|7541) ([\d.]+)"', re.M)
 
 
 def of_document():

@@ -111,7 +111,8 @@ struct weir__http_counters {
         timeouts_idle, timeouts_handler;
     struct weir__counter client_gone, panics, aborted, second_refused, bytes_in, bytes_out;
     struct weir__gauge streams; /* of HTTP/2 whose fibers run */
-    struct weir__counter streams_reset, streams_refused, goaways, floods;
+    struct weir__counter streams_reset, streams_wrong, streams_refused;
+    struct weir__counter goaways, floods, protocol_errors;
 };
 
 struct weir__http_listener {

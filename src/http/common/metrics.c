@@ -54,12 +54,16 @@ static const struct weir__family families[] = {
     COUNTER("weir_http_sent_bytes_total", "Bytes written to connections.", {NULL, STAT(bytes_out)}),
     {"weir_http_streams", "Requests over HTTP/2 that run now.", WEIR_METRIC_GAUGE,
      WEIR__ROWS({NULL, STAT(streams)})},
-    COUNTER_BY("kind", "weir_http_streams_ended_total",
-               "Streams of HTTP/2 reset by their client, or refused because there were too many.",
-               {"reset", STAT(streams_reset)}, {"refused", STAT(streams_refused)}),
+    COUNTER_BY(
+        "kind", "weir_http_streams_ended_total",
+        "Streams of HTTP/2 reset by their client, reset for what it sent on them, or refused "
+        "because there were too many.",
+        {"reset", STAT(streams_reset)}, {"error", STAT(streams_wrong)},
+        {"refused", STAT(streams_refused)}),
     COUNTER_BY("kind", "weir_http_connections_ended_total",
-               "Connections of HTTP/2 asked to go elsewhere, or ended as floods.",
-               {"goaway", STAT(goaways)}, {"flood", STAT(floods)}),
+               "Connections of HTTP/2 asked to go elsewhere, or ended as floods or for errors.",
+               {"goaway", STAT(goaways)}, {"flood", STAT(floods)},
+               {"error", STAT(protocol_errors)}),
 };
 
 static void put(struct weir__metric_sink *to, void *server)

@@ -442,9 +442,11 @@ static void add(struct weir__http_stats *to, const struct weir__http_counters *n
     to->bytes_out += weir__counter_read(&n->bytes_out);
     to->streams += (uint64_t)weir__gauge_read(&n->streams);
     to->streams_reset += weir__counter_read(&n->streams_reset);
+    to->streams_wrong += weir__counter_read(&n->streams_wrong);
     to->streams_refused += weir__counter_read(&n->streams_refused);
     to->goaways += weir__counter_read(&n->goaways);
     to->floods += weir__counter_read(&n->floods);
+    to->protocol_errors += weir__counter_read(&n->protocol_errors);
 }
 
 void weir__http_server_stats(const struct weir__http_server *s, struct weir__http_stats *out)

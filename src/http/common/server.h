@@ -74,9 +74,11 @@ struct weir__http_stats {
     uint64_t bytes_in, bytes_out;
     uint64_t streams;         /* of HTTP/2 whose handlers run now */
     uint64_t streams_reset;   /* by their clients */
+    uint64_t streams_wrong;   /* by us, for what their clients sent on them */
     uint64_t streams_refused; /* too many at a time: they may be tried again */
     uint64_t goaways;         /* connections that were asked to go elsewhere */
     uint64_t floods;          /* connections ended because of what they sent beside requests */
+    uint64_t protocol_errors; /* connections ended because they sent what none may */
 };
 
 struct weir__http_server;

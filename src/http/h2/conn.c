@@ -62,6 +62,16 @@ void weir__h2_settle(struct weir__h2 *h)
     }
 }
 
+static void count_end(const struct weir__h2 *h)
+{
+    struct weir__http_counters *n = &h->conn->home->count;
+    WEIR_ASSERT(h->is_over && h->session.lib != NULL, "H14: a session ends once");
+    if (h->session.is_calmed)
+        weir__counter_add(&n->floods, 1);
+    else if (weir__h2_code_blames_peer(h->session.goaway_code))
+        weir__counter_add(&n->protocol_errors, 1);
+}
+
 void weir__h2_over(struct weir__h2 *h)
 {
     if (h->is_over)
@@ -69,6 +79,7 @@ void weir__h2_over(struct weir__h2 *h)
     bool was_busy = h->is_busy;
     h->is_over = h->is_busy = true;
     h->conn->is_closing = true;
+    count_end(h);
     weir__timer_disarm(&h->stall);
     weir__timer_disarm(&h->going);
     weir__h2_session_fini(&h->session);

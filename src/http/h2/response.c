@@ -58,6 +58,8 @@ static void got_on(struct weir__h2_stream *s, size_t n)
 static void cut_off(struct weir__h2_stream *s)
 {
     struct weir__exchange *x = weir__h2_exchange(s);
+    WEIR_ASSERT(!weir__exchange_is_cut(x) || s->tail.len == 0,
+                "H7: of what was given up no handler's memory is supplied");
     if (weir__exchange_is_cut(x) && s->is_head_left && here(s) == 0 && s->id != 0)
         weir__h2_session_reset(&h2_of(x)->session, s->id, WEIR_H2_INTERNAL_ERROR, false);
 }
@@ -269,7 +271,7 @@ static weir_err await_taken(struct weir__exchange *x)
         if (err != WEIR_OK)
             return x->ctx->reason == WEIR_REASON_CLIENT_GONE ? gone(x) : err;
     }
-    return WEIR_OK;
+    return weir__exchange_is_cut(x) ? WEIR_ECLOSED : WEIR_OK; /* by another fiber meanwhile */
 }
 
 static uint32_t room(const struct weir__h2_stream *s)

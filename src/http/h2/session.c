@@ -109,8 +109,7 @@ static int spend(struct weir__h2_session *s, enum weir__h2_cost cost)
 {
     if (WEIR_LIKELY(weir__h2_budget_take(&s->budget, cost, weir__self->now)))
         return 0;
-    s->is_calmed = true;
-    weir__h2_session_terminate(s, WEIR_H2_ENHANCE_YOUR_CALM);
+    weir__h2_session_calm(s);
     return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
@@ -300,7 +299,7 @@ bool weir__h2_session_feed(struct weir__h2_session *s, const char *bytes, size_t
     if (n == NGHTTP2_ERR_NOMEM)
         s->is_broken = true;
     else if (n == NGHTTP2_ERR_FLOODED || n == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS)
-        weir__h2_session_terminate(s, WEIR_H2_ENHANCE_YOUR_CALM);
+        weir__h2_session_calm(s);
     else if (n < 0)
         weir__h2_session_terminate(s, WEIR_H2_PROTOCOL_ERROR); /* nothing where there is one */
     return n >= 0 && nghttp2_session_want_read(s->lib) != 0;
@@ -369,6 +368,8 @@ static int on_sent(nghttp2_session *lib, const nghttp2_frame *frame, void *user)
     void *begun = is_told ? owner_of(lib, frame->hd.stream_id) : NULL;
     if (begun != NULL)
         s->ops->begun(s, begun);
+    if (frame->hd.type == NGHTTP2_GOAWAY)
+        s->goaway_code = frame->goaway.error_code;
     bool is_last = (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
                    (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     void *of = is_last && s->ops->left != NULL ? owner_of(lib, frame->hd.stream_id) : NULL;
@@ -732,6 +733,13 @@ void weir__h2_session_terminate(struct weir__h2_session *s, enum weir__h2_code c
     if (nghttp2_session_terminate_session(s->lib, (uint32_t)code) != 0)
         s->is_broken = true;
     weir__h2_session_ask(s);
+}
+
+void weir__h2_session_calm(struct weir__h2_session *s)
+{
+    WEIR_ASSERT(s->lib != NULL, "H4: nothing is asked of a session that has ended");
+    s->is_calmed = true;
+    weir__h2_session_terminate(s, WEIR_H2_ENHANCE_YOUR_CALM);
 }
 
 #endif

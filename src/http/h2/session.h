@@ -40,6 +40,14 @@ enum weir__h2_code {
     WEIR_H2_HTTP_1_1_REQUIRED
 };
 
+/* Who is told so has broken the protocol. */
+static inline bool weir__h2_code_blames_peer(uint32_t code)
+{
+    return code == WEIR_H2_PROTOCOL_ERROR ||
+           (code >= WEIR_H2_FLOW_CONTROL_ERROR && code <= WEIR_H2_FRAME_SIZE_ERROR) ||
+           code == WEIR_H2_COMPRESSION_ERROR;
+}
+
 /* A field to be sent: its name in lower case. Used during the call only. */
 struct weir__h2_field {
     weir_str name;
@@ -125,9 +133,10 @@ struct weir__h2_session {
     struct weir__h2_budget budget;
     char *rest; /* gathered, and not taken by the socket; NULL: nothing */
     uint32_t rest_at, rest_len;
-    uint32_t data_bytes; /* of the DATA frame that comes */
+    uint32_t data_bytes;  /* of the DATA frame that comes */
     uint32_t queued;      /* frames to be sent when the SETTINGS that come began */
-    int32_t reset_id;    /* the stream whose RST_STREAM comes; 0: none does */
+    uint32_t goaway_code; /* of the last GOAWAY that was made; NO_ERROR when there was none */
+    int32_t reset_id;     /* the stream whose RST_STREAM comes; 0: none does */
     bool is_client;
     bool is_paused;    /* gathering: there is no room for another frame */
     bool has_settings; /* the peer's have come */
@@ -215,6 +224,9 @@ void weir__h2_session_goaway(struct weir__h2_session *s, enum weir__h2_code code
 
 /* The end at once: GOAWAY with `code`, then IS_OVER. */
 void weir__h2_session_terminate(struct weir__h2_session *s, enum weir__h2_code code);
+
+/* The same, with ENHANCE_YOUR_CALM, and it is remembered that the peer floods. */
+void weir__h2_session_calm(struct weir__h2_session *s);
 
 /* Is there something that has not left? */
 static inline bool weir__h2_session_has_rest(const struct weir__h2_session *s)

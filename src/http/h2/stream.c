@@ -294,10 +294,8 @@ static void field(struct weir__h2_session *session, void *of, weir_str name, wei
     WEIR_ASSERT(s->id != 0, "H4: of a stream that is over nothing is told");
     weir__h2_fields_add(&s->fields, name, value);
     if (WEIR_UNLIKELY(s->fields.counted > BOMB * s->fields.limits->bytes_max) &&
-        !session->is_calmed) {
-        session->is_calmed = true;
-        weir__h2_session_terminate(session, WEIR_H2_ENHANCE_YOUR_CALM);
-    }
+        !session->is_calmed)
+        weir__h2_session_calm(session);
 }
 
 /* --- its fields and its body ------------------------------------------------------------------ */
@@ -430,10 +428,11 @@ static void left(struct weir__h2_session *session, void *of)
 static void closed(struct weir__h2_session *session, void *of, uint32_t code, bool is_reset)
 {
     struct weir__http_worker *home = h2_of(session)->conn->home;
-    (void)code;
     WEIR_ASSERT(((struct weir__h2_stream *)of)->id != 0, "H4: a stream is over once");
     if (is_reset)
         weir__counter_add(&home->count.streams_reset, 1);
+    else if (weir__h2_code_blames_peer(code))
+        weir__counter_add(&home->count.streams_wrong, 1);
     weir__h2_stream_over(of);
 }
 
@@ -461,8 +460,6 @@ static void flushed(struct weir__h2_session *session, enum weir__h2_flushed resu
     }
     if (result == WEIR__H2_IS_OVER || result == WEIR__H2_IS_BROKEN) {
         c->is_broken = c->is_broken || result == WEIR__H2_IS_BROKEN;
-        if (session->is_calmed)
-            weir__counter_add(&c->home->count.floods, 1);
         weir__h2_over(h);
         return;
     }
