@@ -48,7 +48,7 @@ static void attach_client(struct rig *rig, struct weir__stream *s, size_t capaci
 {
     int num = weir__sim_connect(rig->listener, capacity);
     assert_int_equal(weir__stream_attach(s, (struct weir__detached){.num = num}, NULL), WEIR_OK);
-    assert_int_equal(weir__tls_connect(s, trusting, WEIR_S("server.example")), WEIR_OK);
+    assert_int_equal(weir__tls_connect(s, trusting, WEIR_S("server.example"), 443), WEIR_OK);
 }
 
 static void connect_client(struct rig *rig, struct weir__stream *s, size_t capacity)
@@ -127,7 +127,7 @@ static void serves_behind_a_proxy(struct rig *rig)
         if (i > 0)
             wait_ms(rig, 1);
         assert_int_equal(weir__stream_attach(&s, (struct weir__detached){.num = num}, NULL), 0);
-        assert_int_equal(weir__tls_connect(&s, trusting, WEIR_S("server.example")), 0);
+        assert_int_equal(weir__tls_connect(&s, trusting, WEIR_S("server.example"), 443), 0);
         assert_int_equal(weir__tls_await_handshake(weir__ctx_of(rig->ctx), &s, weir_never(), NULL),
                          0);
         assert_has(body_of(ask_tls(rig, &s, request, NULL)), "192.0.2.7 port 5000");

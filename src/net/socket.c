@@ -122,23 +122,29 @@ static weir_err dial(struct weir__ctx *c, weir_socket *s, weir_time until,
     return err;
 }
 
-/* Whom the certificate must name: what was said, else the host of `where`; a path has none. */
-static weir_str name_of(const char *where, const char *said)
+/*
+ * Whom the certificate must name: what was said, else the host of `where`. A path has no name, and
+ * the port 0.
+ */
+static weir_str name_of(const char *where, const char *said, uint16_t *port)
 {
-    struct weir__dial d = {.port = 0};
-    if (said != NULL)
-        return weir_str_from(said);
-    if (weir__local_is(weir_str_from(where)) ||
-        !weir__endpoint_split(weir_str_from(where), &d.host, &d.port))
-        return (weir_str){NULL, 0};
-    return d.host;
+    weir_str host;
+    bool has_host = !weir__local_is(weir_str_from(where)) &&
+                    weir__endpoint_split(weir_str_from(where), &host, port);
+    if (!has_host) {
+        *port = 0;
+        host = (weir_str){NULL, 0};
+    }
+    return said != NULL ? weir_str_from(said) : host;
 }
 
 static weir_err shake_hands(struct weir__ctx *c, weir_socket *s, struct weir__tls_client *client,
-                            weir_str name, weir_time until, weir_buf *why)
+                            const char *said, weir_time until, weir_buf *why)
 {
+    uint16_t port;
+    weir_str name = name_of(s->where, said, &port);
     WEIR_ASSERT(weir__stream_is_open(&s->stream), "D4: a handshake is made on a connection");
-    weir_err err = weir__tls_connect(&s->stream, client, name);
+    weir_err err = weir__tls_connect(&s->stream, client, name, port);
     if (err == WEIR_EINVALID)
         weir_buf_puts(why, WEIR_S("no name for its certificate: TLS needs .tls_name here"));
     if (err == WEIR_OK)
@@ -163,7 +169,7 @@ static weir_err dial_with_tls(struct weir__ctx *c, weir_socket *s, const weir_di
     if (err < 0)
         return err;
     weir_buf_init_fixed(&why, text, WEIR__DIAL_WHY_MAX - 1);
-    err = shake_hands(c, s, client, name_of(s->where, o->tls_name), until, &why);
+    err = shake_hands(c, s, client, o->tls_name, until, &why);
     text[why.len] = '\0';
     return err;
 }

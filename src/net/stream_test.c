@@ -178,7 +178,7 @@ static void put_on_tls(struct ends *e)
 {
     char byte;
     weir_err a = -EAGAIN, b = -EAGAIN;
-    assert_int_equal(weir__tls_connect(&e->a, tls_client, WEIR_S("server.example")), WEIR_OK);
+    assert_int_equal(weir__tls_connect(&e->a, tls_client, WEIR_S("server.example"), 443), WEIR_OK);
     assert_int_equal(weir__tls_accept(&e->b, tls_server), WEIR_OK);
     while (a == -EAGAIN || b == -EAGAIN) {
         a = a == -EAGAIN ? weir__tls_handshake(&e->a, NULL) : a;

@@ -56,6 +56,7 @@ struct tls {
     bool has_sent;                   /* since the peer has sent something */
     char *unsent;                    /* sealed bytes that the socket did not take */
     size_t unsent_at, unsent_len;
+    uint16_t port; /* see `name` */
     size_t name_len;
     char name[]; /* that a client has connected to */
 };
@@ -256,11 +257,16 @@ weir_buf *weir__tls_words(void)
     return &here.words;
 }
 
-weir_str weir__tls_name_of(const SSL *ssl, struct weir__tls_client **client)
+static struct weir__tls_peer peer_of(const struct tls *l)
+{
+    return (struct weir__tls_peer){{l->name, l->name_len}, l->port};
+}
+
+struct weir__tls_peer weir__tls_peer_of(const SSL *ssl, struct weir__tls_client **client)
 {
     WEIR_ASSERT(here.now != NULL && here.now->ssl == ssl, "T1: one connection at a time is served");
     *client = here.now->client;
-    return (weir_str){here.now->name, here.now->name_len};
+    return peer_of(here.now);
 }
 
 /* --- why it failed ---------------------------------------------------------------------------- */
@@ -355,7 +361,7 @@ static void keep_renewed(struct tls *l)
         return;
     SSL_SESSION *session = SSL_get1_session(l->ssl);
     if (session != NULL)
-        weir__tls_session_keep(l->client, (weir_str){l->name, l->name_len}, session);
+        weir__tls_session_keep(l->client, peer_of(l), session);
 }
 
 static void finish(struct tls *l)
@@ -677,7 +683,8 @@ static bool set_name(struct tls *l)
            SSL_set_tlsext_host_name(l->ssl, l->name) == 1;
 }
 
-weir_err weir__tls_connect(struct weir__stream *s, struct weir__tls_client *client, weir_str name)
+weir_err weir__tls_connect(struct weir__stream *s, struct weir__tls_client *client, weir_str name,
+                           uint16_t port)
 {
     weir__crypto_forget();
     if (name.len == 0 || name.len > WEIR__TLS_NAMES_MAX || memchr(name.ptr, 0, name.len) != NULL)
@@ -686,11 +693,12 @@ weir_err weir__tls_connect(struct weir__stream *s, struct weir__tls_client *clie
     if (l == NULL)
         return -ENOMEM;
     l->client = weir__tls_client_ref(client);
+    l->port = port;
     if (!set_name(l)) {
         tls_free(&l->layer);
         return -ENOMEM;
     }
-    SSL_SESSION *session = weir__tls_session_take(client, name);
+    SSL_SESSION *session = weir__tls_session_take(client, peer_of(l));
     if (session != NULL)
         (void)SSL_set_session(l->ssl, session); /* one that does not fit is left out */
     SSL_SESSION_free(session);

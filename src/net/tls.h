@@ -105,9 +105,11 @@ weir_err weir__tls_accept(struct weir__stream *s, struct weir__tls_server *serve
 
 /*
  * The same as the client's end. `name`: the server's, which its certificate must have; a host's
- * name, which is told to it (SNI), or an address.
+ * name, which is told to it (SNI), or an address. `port`: where it serves, 0 for a path: sessions
+ * are remembered by both, for another server may have the same name at another port.
  */
-weir_err weir__tls_connect(struct weir__stream *s, struct weir__tls_client *client, weir_str name);
+weir_err weir__tls_connect(struct weir__stream *s, struct weir__tls_client *client, weir_str name,
+                           uint16_t port);
 
 /*
  * Of a client's end before its handshake: it offers these protocols (RFC 7301), best first, NULL at

@@ -72,9 +72,10 @@ weir_err weir__tls_accept(struct weir__stream *s, struct weir__tls_server *serve
     return WEIR_ENOTBUILT;
 }
 
-weir_err weir__tls_connect(struct weir__stream *s, struct weir__tls_client *client, weir_str name)
+weir_err weir__tls_connect(struct weir__stream *s, struct weir__tls_client *client, weir_str name,
+                           uint16_t port)
 {
-    (void)s, (void)name;
+    (void)s, (void)name, (void)port;
     WEIR_ASSERT(client == NULL, "T2: without TLS nothing of it was made");
     return WEIR_ENOTBUILT;
 }

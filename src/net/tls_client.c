@@ -3,15 +3,17 @@
  * shared by workers, each of which makes its context of the same bytes when it first connects. What
  * is trusted is in one store for all: the system's has some hundred and fifty certificates.
  *
- * Sessions are remembered by the server's name, the one that has not been used for longest goes
- * first. One of TLS 1.3 is given away: used twice it would tell whoever listens that both
- * connections are of one client (RFC 8446 appendix C.4), and the server sends another.
+ * Sessions are remembered by the server's name and port, as pools are by host and port: at another
+ * port may be another server. The one that has not been used for longest goes first. One of TLS 1.3
+ * is given away: used twice it would tell whoever listens that both connections are of one client
+ * (RFC 8446 appendix C.4), and the server sends another.
  */
 #include "net/tls_inside.h"
 
 #if WEIR_TLS
 
 #include <string.h>
+#include <strings.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
@@ -22,6 +24,7 @@ enum { SESSIONS_MAX = 64 };
 
 struct session {
     char *name; /* NULL: the place is free */
+    uint16_t port;
     SSL_SESSION *session;
     uint64_t used;
 };
@@ -44,10 +47,10 @@ struct weir__tls_client {
 
 /* --- sessions --------------------------------------------------------------------------------- */
 
-static bool is_of(const struct session *s, weir_str name)
+static bool is_of(const struct session *s, struct weir__tls_peer of)
 {
-    return s->name != NULL && strlen(s->name) == name.len &&
-           memcmp(s->name, name.ptr, name.len) == 0;
+    return s->name != NULL && s->port == of.port && strlen(s->name) == of.name.len &&
+           strncasecmp(s->name, of.name.ptr, of.name.len) == 0;
 }
 
 static void forget(struct session *s)
@@ -59,13 +62,13 @@ static void forget(struct session *s)
     *s = (struct session){.name = NULL};
 }
 
-/* The place of `name`, else a free one, else that which has not been used for longest. */
-static struct session *place_for(struct weir__tls_client *client, weir_str name)
+/* The peer's place, else a free one, else that which has not been used for longest. */
+static struct session *place_for(struct weir__tls_client *client, struct weir__tls_peer of)
 {
     struct session *best = &client->sessions[0];
     for (size_t i = 0; i < SESSIONS_MAX; i++) {
         struct session *s = &client->sessions[i];
-        if (is_of(s, name))
+        if (is_of(s, of))
             return s;
         if (s->used < best->used)
             best = s;
@@ -73,11 +76,11 @@ static struct session *place_for(struct weir__tls_client *client, weir_str name)
     return best;
 }
 
-SSL_SESSION *weir__tls_session_take(struct weir__tls_client *client, weir_str name)
+SSL_SESSION *weir__tls_session_take(struct weir__tls_client *client, struct weir__tls_peer of)
 {
     weir__lock_take(&client->lock);
-    struct session *s = place_for(client, name);
-    SSL_SESSION *session = is_of(s, name) ? s->session : NULL;
+    struct session *s = place_for(client, of);
+    SSL_SESSION *session = is_of(s, of) ? s->session : NULL;
     if (session != NULL) {
         SSL_SESSION_up_ref(session);
         s->used = ++client->uses;
@@ -88,30 +91,30 @@ SSL_SESSION *weir__tls_session_take(struct weir__tls_client *client, weir_str na
     return session;
 }
 
-void weir__tls_session_keep(struct weir__tls_client *client, weir_str name, SSL_SESSION *session)
+void weir__tls_session_keep(struct weir__tls_client *client, struct weir__tls_peer of,
+                            SSL_SESSION *session)
 {
-    WEIR_ASSERT(session != NULL && name.len > 0,
-                "T9: what is kept is a session, by its server's name");
-    char *copy = weir__malloc(name.len + 1);
+    WEIR_ASSERT(session != NULL && of.name.len > 0, "T9: what is kept is a session, by its server");
+    char *copy = weir__malloc(of.name.len + 1);
     if (copy == NULL) {
         SSL_SESSION_free(session);
         return;
     }
-    memcpy(copy, name.ptr, name.len);
-    copy[name.len] = '\0';
+    memcpy(copy, of.name.ptr, of.name.len);
+    copy[of.name.len] = '\0';
     weir__lock_take(&client->lock);
-    struct session *s = place_for(client, name);
+    struct session *s = place_for(client, of);
     forget(s);
-    *s = (struct session){copy, session, ++client->uses};
+    *s = (struct session){copy, of.port, session, ++client->uses};
     weir__lock_give(&client->lock);
 }
 
 static int keep_session(SSL *ssl, SSL_SESSION *session)
 {
     struct weir__tls_client *client;
-    weir_str name = weir__tls_name_of(ssl, &client);
+    struct weir__tls_peer of = weir__tls_peer_of(ssl, &client);
     WEIR_ASSERT(client != NULL, "T9: sessions are kept by clients");
-    weir__tls_session_keep(client, name, session);
+    weir__tls_session_keep(client, of, session);
     return 1; /* the reference is ours */
 }
 

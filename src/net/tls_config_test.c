@@ -169,11 +169,11 @@ static struct weir__tls_server *server;
 static struct weir__tls_client *client;
 
 /* One more connection: was a session gone on with? */
-static bool resumes(const char *name)
+static bool resumes_at(const char *name, uint16_t port)
 {
     struct pair p;
     struct weir__tls_facts f;
-    connect_pair(&p, server, client, name, ROOM);
+    connect_pair_at(&p, server, client, name, port, ROOM);
     assert_int_equal(p.client_err, WEIR_OK);
     assert_int_equal(p.server_err, WEIR_OK);
     settle(&p);
@@ -183,6 +183,11 @@ static bool resumes(const char *name)
     assert_int_equal(f.is_resumed, is_resumed);
     close_pair(&p);
     return is_resumed;
+}
+
+static bool resumes(const char *name)
+{
+    return resumes_at(name, 443);
 }
 
 static weir_err go_on_with_sessions(weir_ctx *c, void *arg)
@@ -195,7 +200,10 @@ static weir_err go_on_with_sessions(weir_ctx *c, void *arg)
     assert_false(resumes("server.example"));
     assert_true(resumes("server.example"));
     assert_true(resumes("server.example"));
-    assert_false(resumes("a.wild.example")); /* a session is a name's */
+    assert_false(resumes("a.wild.example"));          /* a session is a name's */
+    assert_false(resumes_at("server.example", 8443)); /* and a port's, where another may serve */
+    assert_true(resumes_at("SERVER.example", 8443));  /* names have no case (RFC 4343) */
+    assert_true(resumes("server.example"));           /* which has kept its own */
     /* Another configuration, as another worker's or another process' is, with the same keys. */
     weir__tls_server_free(server);
     server = server_of((struct weir__tls_server_options){.choice = choice, .workers = 3});

@@ -70,11 +70,18 @@ SSL_CTX *weir__tls_client_context(struct weir__tls_client *client);
 /* For tls_metrics.c: calls `see` with each certificate's name and the days that it has left. */
 void weir__tls_each_certificate(void (*see)(const char *name, int64_t days, void *arg), void *arg);
 
+/* Whom a client has connected to; the name is borrowed. */
+struct weir__tls_peer {
+    weir_str name;
+    uint16_t port;
+};
+
 /* A session to go on with, or NULL; one of 1.3 is given once (RFC 8446 appendix C.4). */
-SSL_SESSION *weir__tls_session_take(struct weir__tls_client *client, weir_str name);
+SSL_SESSION *weir__tls_session_take(struct weir__tls_client *client, struct weir__tls_peer of);
 
 /* Keeps one for later; the reference is taken over. */
-void weir__tls_session_keep(struct weir__tls_client *client, weir_str name, SSL_SESSION *session);
+void weir__tls_session_keep(struct weir__tls_client *client, struct weir__tls_peer of,
+                            SSL_SESSION *session);
 
 /* --- tls_refusal.c: why ----------------------------------------------------------------------- */
 
@@ -108,8 +115,8 @@ static inline void weir__tls_count(_Atomic uint64_t *n)
 
 /* --- tls.c ------------------------------------------------------------------------------------ */
 
-/* The name that the client of `ssl`, which is in a call now, has connected to. */
-weir_str weir__tls_name_of(const SSL *ssl, struct weir__tls_client **client);
+/* Whom the client of `ssl`, which is in a call now, has connected to. */
+struct weir__tls_peer weir__tls_peer_of(const SSL *ssl, struct weir__tls_client **client);
 
 /* Where a refused certificate of the handshake that goes on is told. */
 weir_buf *weir__tls_words(void);

@@ -171,7 +171,7 @@ static weir_err shake_hands_split(weir_ctx *c, void *arg)
     size_t sent;
     attach_pair(p, s->capacity);
     assert_int_equal(weir__tls_accept(&p->server, server), WEIR_OK);
-    assert_int_equal(weir__tls_connect(&p->client, client, WEIR_S("server.example")), WEIR_OK);
+    assert_int_equal(weir__tls_connect(&p->client, client, WEIR_S("server.example"), 443), WEIR_OK);
     weir__sim_chop(s->chop);
     weir__sim_refuse(s->refused_nth, s->refused_n);
     assert_int_equal(WEIR_GO(c, client_in_a_fiber, p), WEIR_OK);
@@ -578,7 +578,7 @@ static weir_err waits_no_longer(weir_ctx *c, void *arg)
     (void)arg;
     struct pair p;
     attach_pair(&p, ROOM);
-    assert_int_equal(weir__tls_connect(&p.client, client, WEIR_S("server.example")), WEIR_OK);
+    assert_int_equal(weir__tls_connect(&p.client, client, WEIR_S("server.example"), 443), WEIR_OK);
     struct weir__ctx *ctx = weir__ctx_of(c);
     weir_time until = weir_time_add(weir_now(), weir_ms(50));
     assert_int_equal(weir__tls_await_handshake(ctx, &p.client, until, NULL), WEIR_ETIMEDOUT);
@@ -598,8 +598,9 @@ static weir_err names_are_looked_at(weir_ctx *c, void *arg)
     (void)c, (void)arg;
     struct pair p;
     attach_pair(&p, ROOM);
-    assert_int_equal(weir__tls_connect(&p.client, client, WEIR_S("")), WEIR_EINVALID);
-    assert_int_equal(weir__tls_connect(&p.client, client, (weir_str){"a\0b", 3}), WEIR_EINVALID);
+    assert_int_equal(weir__tls_connect(&p.client, client, WEIR_S(""), 443), WEIR_EINVALID);
+    assert_int_equal(weir__tls_connect(&p.client, client, (weir_str){"a\0b", 3}, 443),
+                     WEIR_EINVALID);
     assert_false(weir__tls_is_on(&p.client));
     close_pair(&p);
     return WEIR_OK;

@@ -57,13 +57,20 @@ static inline void settle(struct pair *p)
     assert_int_equal(weir__stream_try_recv(&p->client, &byte, 1), -EAGAIN);
 }
 
-static inline void connect_pair(struct pair *p, struct weir__tls_server *server,
-                                struct weir__tls_client *client, const char *name, size_t capacity)
+static inline void connect_pair_at(struct pair *p, struct weir__tls_server *server,
+                                   struct weir__tls_client *client, const char *name, uint16_t port,
+                                   size_t capacity)
 {
     attach_pair(p, capacity);
     assert_int_equal(weir__tls_accept(&p->server, server), WEIR_OK);
-    assert_int_equal(weir__tls_connect(&p->client, client, weir_str_from(name)), WEIR_OK);
+    assert_int_equal(weir__tls_connect(&p->client, client, weir_str_from(name), port), WEIR_OK);
     shake_hands(p);
+}
+
+static inline void connect_pair(struct pair *p, struct weir__tls_server *server,
+                                struct weir__tls_client *client, const char *name, size_t capacity)
+{
+    connect_pair_at(p, server, client, name, 443, capacity);
 }
 
 static inline void close_pair(struct pair *p)

@@ -106,6 +106,7 @@ void weir__client_metrics(struct weir__metrics *to);
 /* --- connections ------------------------------------------------------------------------------ */
 
 struct weir__client_transport;
+struct weir__url_authority;
 
 struct weir__client_conn {
     const struct weir__client_transport *transport;
@@ -339,9 +340,10 @@ weir_str weir__client_field(const weir_reply *r, const char *name);
 weir_err weir__client_tls_open(weir_http *http, weir_buf *why);
 void weir__client_tls_close(weir_http *http);
 
-/* secure.c: makes the connection to `host` (no brackets) one of TLS; on an error it is closed. */
-weir_err weir__client_secure(weir_http *http, struct weir__ctx *c, weir_str host,
-                             const char *const *protocols, weir_time until, struct weir__stream *s);
+/* secure.c: makes the connection to `at` (no brackets) one of TLS; on an error it is closed. */
+weir_err weir__client_secure(weir_http *http, struct weir__ctx *c,
+                             const struct weir__url_authority *at, const char *const *protocols,
+                             weir_time until, struct weir__stream *s);
 
 /* secure.c: the version of HTTP that is spoken on a connection that stands. */
 const struct weir__client_transport *weir__client_transport_of(const struct weir__stream *s);

@@ -83,7 +83,8 @@ weir_err weir__client_dial(weir_http *http, struct weir__ctx *c, weir_str key,
     struct weir__url_authority at;
     int rc = weir__url_authority_parse(where, &at);
     WEIR_ASSERT(rc == 0, "C8: a key is read as it was written");
-    return weir__client_secure(http, c, bare(at.host), protocols, until, s);
+    at.host = bare(at.host);
+    return weir__client_secure(http, c, &at, protocols, until, s);
 }
 
 /* --- the pools' driver ------------------------------------------------------------------------ */

@@ -15,6 +15,7 @@
 
 #include "net/tls.h"
 #include "net/tls_handle.h"
+#include "wire/url.h"
 
 const struct weir__client_transport *weir__client_transport_of(const struct weir__stream *s)
 {
@@ -58,25 +59,26 @@ void weir__client_tls_close(weir_http *http)
 
 /* --- a connection ----------------------------------------------------------------------------- */
 
-static weir_err shake_hands(weir_http *http, struct weir__ctx *c, weir_str host,
-                            const char *const *protocols, weir_time until, struct weir__stream *s,
-                            weir_buf *why)
+static weir_err shake_hands(weir_http *http, struct weir__ctx *c,
+                            const struct weir__url_authority *at, const char *const *protocols,
+                            weir_time until, struct weir__stream *s, weir_buf *why)
 {
     weir_err err = weir__client_tls_open(http, why);
     if (err == WEIR_OK)
-        err = weir__tls_connect(s, atomic_load(&http->tls), host);
+        err = weir__tls_connect(s, atomic_load(&http->tls), at->host, at->port);
     if (err == WEIR_OK)
         err = weir__tls_offer(s, protocols);
     return err == WEIR_OK ? weir__tls_await_handshake(c, s, until, why) : err;
 }
 
-weir_err weir__client_secure(weir_http *http, struct weir__ctx *c, weir_str host,
-                             const char *const *protocols, weir_time until, struct weir__stream *s)
+weir_err weir__client_secure(weir_http *http, struct weir__ctx *c,
+                             const struct weir__url_authority *at, const char *const *protocols,
+                             weir_time until, struct weir__stream *s)
 {
     char text[320];
     weir_buf why;
     weir_buf_init_fixed(&why, text, sizeof text);
-    weir_err err = shake_hands(http, c, host, protocols, until, s, &why);
+    weir_err err = shake_hands(http, c, at, protocols, until, s, &why);
     if (err == WEIR_OK)
         return err;
     weir__stream_close(s);
