@@ -27,6 +27,9 @@ static const int versions[] = {SSL_R_UNSUPPORTED_PROTOCOL,
                                SSL_R_UNKNOWN_SSL_VERSION,
                                SSL_R_BAD_PROTOCOL_VERSION_NUMBER,
                                SSL_R_TLSV1_ALERT_PROTOCOL_VERSION,
+                               SSL_R_UNKNOWN_PROTOCOL,
+                               SSL_R_INAPPROPRIATE_FALLBACK,
+                               SSL_R_TLSV1_ALERT_INAPPROPRIATE_FALLBACK,
                                0};
 static const int ciphers[] = {SSL_R_NO_SHARED_CIPHER,
                               SSL_R_NO_CIPHERS_AVAILABLE,
@@ -36,7 +39,7 @@ static const int ciphers[] = {SSL_R_NO_SHARED_CIPHER,
                               SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM,
                               SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS,
                               0};
-static const int protocols[] = {SSL_R_NO_APPLICATION_PROTOCOL, SSL_R_BAD_EXTENSION,
+static const int protocols[] = {SSL_R_NO_APPLICATION_PROTOCOL,
                                 SSL_AD_REASON_OFFSET + SSL_AD_NO_APPLICATION_PROTOCOL, 0};
 
 enum weir__tls_failure weir__tls_failure_of(unsigned long error)
