@@ -8,7 +8,8 @@ import re
 
 HERE = pathlib.Path(__file__).parent
 DOCUMENT = HERE.parent.parent / "docs" / "design" / "conformance.md"
-CASE = re.compile(r'(?:RULE\(|^    \{|try_long\(|\.section = )\s*"(9110|9112|9113|7540|7541) ([\d.]+)"', re.M)
+RFCS = "9110|9112|9113|7540|7541|8446|5246|5746|6066|6125|7301|9325"
+CASE = re.compile(rf'(?:RULE\(|^    \{{|try_long\(|\.section = )\s*"({RFCS}) ([\dA-E.]+)"', re.M)
 
 
 def of_document():
@@ -19,7 +20,7 @@ def of_document():
         if line.startswith("## "):
             rfc = heading and heading.group(1)
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if rfc and line.startswith("| ") and re.match(r"\d", cells[0]):
+        if rfc and line.startswith("| ") and re.match(r"[\dA-E]", cells[0]):
             for test in re.findall(r"`(\w+)`", cells[3]):
                 yield rfc, cells[0], test
 
