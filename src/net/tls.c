@@ -36,6 +36,7 @@ enum {
     TAKEN_BYTES = 4 * RECORD_BYTES, /* at most, of one send */
     SEALED_BYTES = TAKEN_BYTES + (8 << 10), /* what becomes of them, and a handshake's flight */
     UNSENT_BYTES_MAX = 256 << 10,           /* a handshake of a peer that reads nothing */
+    DATALESS_MAX = 64, /* records without data at a time: new keys, tickets, warnings */
     WORDS_BYTES = 320
 };
 
@@ -47,6 +48,7 @@ struct tls {
     weir_err send_err;               /* that stays, of sending alone */
     weir_err io_err;                 /* of the socket, in the call that goes on */
     uint8_t failure;                 /* weir__tls_failure */
+    uint8_t dataless;                /* records since the last with data; DATALESS_MAX + 1: many */
     bool is_done;                    /* the handshake is over */
     bool has_begun;                  /* something has come */
     bool has_inside;                 /* see above */
@@ -100,6 +102,8 @@ static int bio_read(BIO *b, char *buf, int len)
     struct tls *l = here.now;
     WEIR_ASSERT(l != NULL, "T1: what is read is read for the connection in a call");
     BIO_clear_retry_flags(b);
+    if (l->dataless > DATALESS_MAX)
+        return -1; /* it is over: see fail_by_queue */
     ssize_t n = weir__try_recv(&l->layer.stream->fd, buf, (size_t)len);
     if (n > 0) {
         if (!l->has_begun && l->client == NULL && is_text((unsigned char)buf[0]))
@@ -251,6 +255,18 @@ static void leave(struct tls *l)
     l->send_err = err;
 }
 
+/*
+ * libssl goes on until there is data or nothing comes any more, so a peer that sends one KeyUpdate
+ * after the other (RFC 8446 section 4.6.3) would keep the worker.
+ */
+void weir__tls_see_record(void)
+{
+    struct tls *l = here.now;
+    WEIR_ASSERT(l != NULL, "T1: a record is of the connection in a call");
+    if (l->is_done && l->dataless <= DATALESS_MAX)
+        l->dataless++;
+}
+
 weir_buf *weir__tls_words(void)
 {
     WEIR_ASSERT(here.now != NULL, "T1: a refusal is of the connection in a call");
@@ -292,6 +308,8 @@ static void fail_by_queue(struct tls *l)
         fail(l, WEIR__TLS_OTHER, l->io_err);
     else if (weir__crypto_lacked_memory() || ERR_GET_REASON(first) == ERR_R_MALLOC_FAILURE)
         fail(l, WEIR__TLS_OTHER, -ENOMEM);
+    else if (l->dataless > DATALESS_MAX)
+        fail(l, WEIR__TLS_MALFORMED, WEIR_ETLS);
     else if (l->is_cut)
         fail(l, WEIR__TLS_CUT, l->is_done ? -ECONNRESET : WEIR_ETLS);
     else
@@ -468,6 +486,7 @@ static ssize_t tls_recv(struct weir__stream *s, void *buf, size_t len)
     int result = SSL_get_error(l->ssl, is_read);
     l->has_inside = is_read == 1 && SSL_has_pending(l->ssl) == 1;
     l->has_sent = l->has_sent && is_read != 1;
+    l->dataless = is_read == 1 ? 0 : l->dataless;
     l->has_ended = result == SSL_ERROR_ZERO_RETURN;
     if (is_read != 1 && !l->has_ended)
         err = failed(l, result);

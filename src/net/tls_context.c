@@ -313,6 +313,14 @@ static weir_err choose_ciphers(SSL_CTX *ctx, const struct weir__tls_choice *choi
     return err;
 }
 
+static void see(int is_sent, int version, int type, const void *bytes, size_t len, SSL *ssl,
+                void *unused)
+{
+    (void)version, (void)bytes, (void)len, (void)ssl, (void)unused;
+    if (is_sent == 0 && type == SSL3_RT_HEADER)
+        weir__tls_see_record();
+}
+
 /* One send a flush needs partial writes; the rest is what no connection of ours may do. */
 static void set_options(SSL_CTX *ctx)
 {
@@ -320,6 +328,7 @@ static void set_options(SSL_CTX *ctx)
     SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_read_ahead(ctx, 1);
+    SSL_CTX_set_msg_callback(ctx, see);
     (void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 }
 

@@ -118,6 +118,9 @@ static inline void weir__tls_count(_Atomic uint64_t *n)
 /* Whom the client of `ssl`, which is in a call now, has connected to. */
 struct weir__tls_peer weir__tls_peer_of(const SSL *ssl, struct weir__tls_client **client);
 
+/* One more record has come to the connection in a call. */
+void weir__tls_see_record(void);
+
 /* Where a refused certificate of the handshake that goes on is told. */
 weir_buf *weir__tls_words(void);
 
