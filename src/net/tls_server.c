@@ -15,6 +15,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 #include <weir/value.h>
 
@@ -156,6 +157,35 @@ static int seal_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIP
     return is_newest && SSL_version(ssl) < TLS1_3_VERSION ? 1 : 2;
 }
 
+/* The host's name in the extension of a hello (RFC 6066 section 3); absent. */
+static weir_str hello_name(SSL *ssl)
+{
+    const unsigned char *ext;
+    size_t len;
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &ext, &len) != 1 || len < 5 ||
+        ext[2] != TLSEXT_NAMETYPE_host_name)
+        return (weir_str){NULL, 0};
+    size_t name_len = (size_t)ext[3] << 8 | ext[4];
+    return (weir_str){(const char *)ext + 5, name_len <= len - 5 ? name_len : 0};
+}
+
+/* Gone on with by the name that it was begun with alone (RFC 6066 section 3). */
+static SSL_TICKET_RETURN see_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *key_name,
+                                    size_t key_name_len, SSL_TICKET_STATUS status, void *unused)
+{
+    (void)key_name, (void)key_name_len, (void)unused;
+    if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    const char *of = SSL_SESSION_get0_hostname(session);
+    weir_str name = hello_name(ssl);
+    bool is_same = name.ptr != NULL ? of != NULL && strlen(of) == name.len &&
+                                          strncasecmp(of, name.ptr, name.len) == 0
+                                    : of == NULL;
+    if (!is_same)
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+}
+
 /* --- making a worker's ------------------------------------------------------------------------ */
 
 /* All that is read. */
@@ -264,6 +294,7 @@ static SSL_CTX *make_one(const struct weir__tls_server_options *o, const struct 
         *err = ask_clients(ctx, o, t, why);
     (void)SSL_CTX_set_num_tickets(ctx, 1);
     (void)SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, seal_ticket);
+    (void)SSL_CTX_set_session_ticket_cb(ctx, NULL, see_ticket, NULL);
     (void)SSL_CTX_set_session_id_context(ctx, t->session_id, sizeof t->session_id);
     if (*err == WEIR_OK)
         return ctx;
