@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,6 +31,8 @@ struct made {
     const struct authority *by; /* NULL: by itself */
     long from, to;              /* seconds from now; 0, 0: yesterday to tomorrow */
     bool is_authority;
+    const char *purpose; /* "serverAuth": for that alone; NULL: for all */
+    unsigned rsa_bits;   /* of its key; 0: it is P-256 */
 };
 
 /* A certificate and its key, also as the PEM texts that services have. */
@@ -61,7 +64,10 @@ static inline void make_certificate(struct authority *out, const struct made *m)
 {
     static long serial;
     X509 *x = X509_new();
-    *out = (struct authority){.certificate = x, .key = EVP_EC_gen("P-256")};
+    *out = (struct authority){
+        .certificate = x,
+        .key = m->rsa_bits > 0 ? EVP_RSA_gen(m->rsa_bits) : EVP_EC_gen("P-256"),
+    };
     assert_non_null(out->key);
     X509 *issuer = m->by != NULL ? m->by->certificate : x;
     assert_int_equal(X509_set_version(x, X509_VERSION_3), 1);
@@ -76,6 +82,8 @@ static inline void make_certificate(struct authority *out, const struct made *m)
                   m->is_authority ? "critical,CA:TRUE" : "critical,CA:FALSE");
     if (m->names != NULL)
         add_extension(x, issuer, NID_subject_alt_name, m->names);
+    if (m->purpose != NULL)
+        add_extension(x, issuer, NID_ext_key_usage, m->purpose);
     assert_true(X509_sign(x, m->by != NULL ? m->by->key : out->key, EVP_sha256()) > 0);
     BIO *chain = BIO_new(BIO_s_mem()), *key = BIO_new(BIO_s_mem());
     assert_int_equal(PEM_write_bio_X509(chain, x), 1);
