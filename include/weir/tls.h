@@ -5,7 +5,8 @@
  *     weir_tls *tls = weir_tls_new(c, .ca_file = "/etc/shop/ca.pem");
  *     weir_socket *s = weir_dial(c, "db.example:5433", .tls = tls);
  *
- * Certificates are verified and held to the name that was dialled unless it is said otherwise. A
+ * Certificates are verified and held to the name that was dialled unless it is said otherwise: one
+ * of their alternative names must be it (RFC 9525), what the subject says is not looked at. A
  * connection to a server that was there before goes on with its session, which is several times
  * cheaper. In a build without TLS all of it exists, and yields WEIR_ENOTBUILT.
  */

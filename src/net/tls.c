@@ -688,7 +688,10 @@ weir_err weir__tls_accept(struct weir__stream *s, struct weir__tls_server *serve
     return WEIR_OK;
 }
 
-/* An address is looked for among a certificate's addresses, and is no SNI (RFC 6066 section 3). */
+/*
+ * An address is looked for among a certificate's addresses, and is no SNI (RFC 6066 section 3); a
+ * name among its names, and not in its subject, which has no form (RFC 9525 section 6.1).
+ */
 static bool set_name(struct tls *l)
 {
     WEIR_ASSERT(l->client != NULL && l->name_len > 0,
@@ -696,7 +699,8 @@ static bool set_name(struct tls *l)
     X509_VERIFY_PARAM *param = SSL_get0_param(l->ssl);
     if (X509_VERIFY_PARAM_set1_ip_asc(param, l->name) == 1)
         return true;
-    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+                                               X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     weir__crypto_forget();
     return X509_VERIFY_PARAM_set1_host(param, l->name, l->name_len) == 1 &&
            SSL_set_tlsext_host_name(l->ssl, l->name) == 1;
@@ -706,6 +710,8 @@ weir_err weir__tls_connect(struct weir__stream *s, struct weir__tls_client *clie
                            uint16_t port)
 {
     weir__crypto_forget();
+    if (name.len > 1 && name.ptr[name.len - 1] == '.')
+        name.len--; /* which is for resolvers: neither certificates nor SNI have it */
     if (name.len == 0 || name.len > WEIR__TLS_NAMES_MAX || memchr(name.ptr, 0, name.len) != NULL)
         return WEIR_EINVALID;
     struct tls *l = make(weir__tls_client_context(client), name);
