@@ -220,15 +220,17 @@ static weir_time next_due(const struct weir__carrier *k)
 static void report(const struct weir__carrier *k, struct weir__share *s)
 {
     const struct weir__shared_pool *pool = seat_of(k)->pool;
-    struct weir__pool_report r = {.kind = "lease", .site = s->site};
+    bool is_owned = weir__is_owned(s->holder); /* not on its way into the hands of who waited */
+    struct weir__pool_report r = {.kind = is_owned ? s->holder->type->name : "lease",
+                                  .site = s->site};
     WEIR_ASSERT(!s->is_reported && s->carrier == k,
                 "P20: a lease is reported once, by what carries it");
     s->is_reported = true;
     weir__counter_add(&seat_of(k)->n.leaked, 1);
     r.age = weir_time_sub(weir__self->now, s->leased);
     weir__origin_keep(&r.origin, s->origin);
-    if (weir__is_owned(&s->owned))
-        memcpy(r.stack, s->owned.stack, sizeof r.stack);
+    if (is_owned)
+        memcpy(r.stack, s->holder->stack, sizeof r.stack);
     weir__pool_report_wait(&r, s->fiber);
     weir__pool_report(pool->name, pool->o.each.leak_threshold, &r);
 }

@@ -380,7 +380,10 @@ weir_err weir__shared_pool_acquire(struct weir__shared_pool *pool, struct weir__
                                    struct weir__share *share)
 {
     WEIR_ASSERT(share->pool == NULL && share->carrier == NULL, "P11: who asks has no lease there");
-    *share = (struct weir__share){.site = site, .origin = c->origin, .broken = share->broken};
+    *share = (struct weir__share){.site = site,
+                                  .origin = c->origin,
+                                  .broken = share->broken,
+                                  .holder = holder != NULL ? holder : &share->owned};
     weir__list_init(&share->link);
     weir__list_init(&share->owned.link);
     weir_err err = weir__may_wait(c);

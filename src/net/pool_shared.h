@@ -59,6 +59,7 @@ struct weir__share {
     const weir_site *site;
     weir_time leased;
     bool is_broken, is_reported;
+    const struct weir__owned *holder; /* what a report calls it, and who acquired it */
     struct weir__owned owned;
 };
 

@@ -223,8 +223,9 @@ static weir_err stand_in_line(struct weir__lane *lane, struct weir__shared_waite
     if (err != WEIR_ETIMEDOUT)
         return err;
     return weir_raise_at(w->wait.site, weir__ctx_handle(w->wait.ctx), WEIR_ETIMEDOUT, 503,
-                         "pool %s: none of %u of this worker had room in %lld ms",
-                         lane->seat->pool->name, lane->open, (long long)(waited.ns / 1000000));
+                         "pool %s: none of %u of this worker had room in %lld ms%s",
+                         lane->seat->pool->name, lane->open, (long long)(waited.ns / 1000000),
+                         lane->opening > 0 ? ": one is still being opened" : "");
 }
 
 weir_err weir__lane_wait(struct weir__lane *lane, struct weir__ctx *c, const weir_site *site,
