@@ -187,6 +187,16 @@ static void receive(struct weir__client_h2 *h)
         (void)weir__wake_first(&h->openers, WEIR_OK);
 }
 
+/* The peer takes nothing more. What it has said before counts: an answer, or why it goes. */
+static void end_of_sending(struct weir__client_h2 *h)
+{
+    weir_err err = receive_all(h);
+    if (err == WEIR_OK)
+        end_of_session(h);
+    else
+        end_of_bytes(h, err == -EAGAIN ? WEIR_ECLOSED : err);
+}
+
 static void on_ready(struct weir__fd *fd, unsigned ready)
 {
     struct weir__client_h2 *h = WEIR_CONTAINER(fd, struct weir__client_h2, conn.stream.fd);
@@ -215,7 +225,7 @@ void weir__client_h2_flushed(struct weir__h2_session *session, enum weir__h2_flu
     else if (result == WEIR__H2_IS_BROKEN && session->has_no_memory)
         weir__client_h2_end(h, -ENOMEM, "there is no memory for the connection");
     else if (result == WEIR__H2_IS_BROKEN)
-        end_of_bytes(h, WEIR_ECLOSED);
+        end_of_sending(h);
 }
 
 /* --- its beginning ---------------------------------------------------------------------------- */

@@ -397,6 +397,12 @@ static bool make_frames(struct weir__h2_session *s)
     return true;
 }
 
+/* Nothing more can be sent. */
+static bool is_mute(const struct weir__h2_session *s)
+{
+    return s->is_broken || s->is_refused;
+}
+
 /* As many bytes as the socket takes; how many those are. */
 static size_t send_some(struct weir__h2_session *s, const char *bytes, size_t len)
 {
@@ -405,7 +411,7 @@ static size_t send_some(struct weir__h2_session *s, const char *bytes, size_t le
         struct iovec rest = {(char *)(uintptr_t)bytes + sent, len - sent};
         ssize_t n = weir__stream_try_send(s->stream, &rest, 1);
         if (n < 0) {
-            s->is_broken = s->is_broken || n != -EAGAIN;
+            s->is_refused = s->is_refused || n != -EAGAIN;
             break;
         }
         sent += (size_t)n;
@@ -420,7 +426,7 @@ static void send_gathered(struct weir__h2_session *s)
     struct weir__h2_gather *g = s->gather;
     size_t left = g->len - send_some(s, g->bytes, g->len);
     WEIR_ASSERT(s->rest == NULL, "H3: nothing is gathered while something has not left");
-    if (left > 0 && !s->is_broken) {
+    if (left > 0 && !is_mute(s)) {
         s->rest = weir__malloc(left);
         s->is_broken = s->rest == NULL;
     }
@@ -445,7 +451,7 @@ static bool send_rest(struct weir__h2_session *s)
         s->rest = NULL;
     }
     weir_err err = weir__stream_try_flush(s->stream);
-    s->is_broken = s->is_broken || (err != WEIR_OK && err != -EAGAIN);
+    s->is_refused = s->is_refused || (err != WEIR_OK && err != -EAGAIN);
     return err == WEIR_OK;
 }
 
@@ -453,13 +459,13 @@ enum weir__h2_flushed weir__h2_session_flush(struct weir__h2_session *s)
 {
     WEIR_ASSERT(s->lib != NULL && s->gather->len == 0, "H3: one session gathers at a time");
     bool has_more = true;
-    for (int pass = 0; pass < PASSES_MAX && has_more && !s->is_broken; pass++) {
+    for (int pass = 0; pass < PASSES_MAX && has_more && !is_mute(s); pass++) {
         if (!send_rest(s))
-            return s->is_broken ? WEIR__H2_IS_BROKEN : WEIR__H2_IS_FULL;
+            return is_mute(s) ? WEIR__H2_IS_BROKEN : WEIR__H2_IS_FULL;
         has_more = make_frames(s);
         send_gathered(s);
     }
-    if (s->is_broken)
+    if (is_mute(s))
         return WEIR__H2_IS_BROKEN;
     if (weir__h2_session_has_rest(s))
         return WEIR__H2_IS_FULL;

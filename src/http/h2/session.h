@@ -143,6 +143,7 @@ struct weir__h2_session {
     bool is_calmed;    /* its budget is spent: it ends */
     bool is_over;
     bool is_broken;
+    bool is_refused;    /* the peer takes nothing more; what it has sent can be read still */
     bool has_no_memory; /* the library was refused some, and is not to be trusted any more */
     /* for the owner's numbers */
     uint64_t bytes_out;
