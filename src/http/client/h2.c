@@ -56,6 +56,12 @@ static bool take_apart(char *head, char *end, struct weir__h2_field *fields, siz
     return true;
 }
 
+/* Does its body come behind `begin`: in the program's pieces, or a form's? */
+static bool comes_later(const weir_reply *r)
+{
+    return r->is_streamed || r->form != NULL;
+}
+
 static weir_err submit(weir_reply *r, struct weir__client_h2 *h, struct weir__client_stream *s)
 {
     struct weir__h2_field fields[WEIR__H2_SENT_FIELDS_MAX] = {
@@ -78,7 +84,7 @@ static weir_err submit(weir_reply *r, struct weir__client_h2 *h, struct weir__cl
                                  WEIR__H2_SENT_FIELDS_MAX - 4);
     s->head_bytes = (uint32_t)(w.at - head);
     int32_t id =
-        weir__h2_session_request(&h->session, fields, count, r->is_streamed || r->body.len > 0, s);
+        weir__h2_session_request(&h->session, fields, count, comes_later(r) || r->body.len > 0, s);
     if (id < 0)
         return id;
     s->id = id;
@@ -184,7 +190,7 @@ static weir_err begin(weir_reply *r)
         return -ENOMEM;
     s->asked = (uint8_t)r->method;
     s->tail = r->body;
-    s->is_ended = !r->is_streamed;
+    s->is_ended = !comes_later(r);
     s->is_held = r->expects;
     weir_err err = submit(r, h, s);
     if (err == WEIR_ECLOSED) { /* it has no further numbers */
@@ -198,7 +204,7 @@ static weir_err begin(weir_reply *r)
     bool is_told = err == WEIR_ECLOSED || err == WEIR_ETIMEDOUT;
     if (is_told && r->stream != NULL && is_answered_early(s))
         err = WEIR_OK; /* which read_head tells */
-    r->is_sent = err == WEIR_OK && !r->is_streamed;
+    r->is_sent = err == WEIR_OK && !comes_later(r);
     return err;
 }
 
