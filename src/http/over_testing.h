@@ -12,7 +12,7 @@
 #define WEIR_HTTP_OVER_TESTING_H
 
 #include "http/http.h"
-#include "http/translate_testing.h"
+#include "http/h2/translate_testing.h"
 #include "rt/sim.h"
 
 #if WEIR_TLS && WEIR_HTTP2

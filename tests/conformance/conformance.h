@@ -657,7 +657,7 @@ static bool is_sanitized(void)
 }
 
 /*
- * Over HTTP/2 the text is translated (http/translate_testing.h): what is asked of the answers is
+ * Over HTTP/2 the text is translated (http/h2/translate_testing.h): what is asked of the answers is
  * what they mean, and the connection's fate is nobody's business. What only HTTP/1 has cannot be
  * said there: its versions, its own errors, and what is told by the bytes of its framing.
  */

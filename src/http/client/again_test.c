@@ -334,5 +334,6 @@ int main(void)
         cmocka_unit_test(test_redirections_end),
         cmocka_unit_test(test_secrets_stay_behind),
     };
+    peer_over();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

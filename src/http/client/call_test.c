@@ -44,7 +44,7 @@ static void sends_a_get(weir_ctx *c, weir_http *http, struct peer *p)
              "GET /items?page=2 HTTP/1.1\r\nHost: %s\r\naccept: c/d\r\nX-Key: k\r\n"
              "User-Agent: tester\r\nAccept-Encoding: gzip, deflate%s\r\n\r\n",
              p->base + 7, WEIR_BROTLI ? ", br" : "");
-    assert_string_equal(p->requests[0], expected);
+    assert_int_equal(strcasecmp(p->requests[0], expected), 0);
 }
 
 static void sends_json(weir_ctx *c, weir_http *http, struct peer *p)
@@ -80,9 +80,12 @@ static void sends_pieces(weir_ctx *c, weir_http *http, struct peer *p)
     assert_int_equal(weir_http_finish(r), WEIR_OK);
     assert_int_equal(weir_http_finish(r), WEIR_OK);
     assert_body(r, "hi");
-    assert_true(was_sent(p, 0,
-                         "\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nhello \r\n"
-                         "e\r\nworld, it is a\r\n0\r\n\r\n"));
+    if (peer_is_h2()) /* what was written in a turn goes together */
+        assert_true(was_sent(p, 0, "\r\n\r\n14\r\nhello world, it is a\r\n0\r\n\r\n"));
+    else
+        assert_true(was_sent(p, 0,
+                             "\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nhello \r\n"
+                             "e\r\nworld, it is a\r\n0\r\n\r\n"));
     assert_body(weir_http_get(c, http, "/"), "hi");
     assert_int_equal(p->accepted, 1);
 }
@@ -170,7 +173,7 @@ static void is_told_not_to_continue(weir_ctx *c, weir_http *http, struct peer *p
     assert_int_equal(weir_reply_err(r), WEIR_OK);
     assert_int_equal(weir_reply_status(r), 417);
     assert_int_equal(p->request_count, 1);
-    assert_int_equal(conn_stats(http, p).open, 0); /* it may wait for the body still */
+    assert_nothing_left(http, p); /* it may wait for the body still */
 }
 
 static void hears_nothing(weir_ctx *c, weir_http *http, struct peer *p)
@@ -221,6 +224,8 @@ static void test_it_uses_connections_again(void **state)
     PLAY(uses_one_again, HI);
     PLAY(uses_one_again, SAY("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
                              "1\r\nh\r\n1;x=y\r\ni\r\n0\r\n\r\n"));
+    if (peer_is_h2())
+        return; /* it goes by GOAWAY: h2_test.c */
     PLAY(does_not_use_again,
          SAY("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi"));
     PLAY(does_not_use_again, SAY("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi"));
@@ -254,6 +259,7 @@ static void trusts_nothing_unasked(weir_ctx *c, weir_http *http, struct peer *p)
 static void test_what_is_sent_unasked_is_nobodys_answer(void **state)
 {
     (void)state;
+    only_http1(); /* an answer of HTTP/2 is its stream's */
     PLAY(trusts_nothing_behind_it, SAY(OK(2, "hi") EVIL), HI);
     PLAY(trusts_nothing_behind_it,
          SAY("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n" EVIL), HI);
@@ -270,7 +276,7 @@ static void finds_it_ended(weir_ctx *c, weir_http *http, struct peer *p)
     assert_body(weir_http_do(c, http, "POST", "/", .body = WEIR_S("x")), "hi"); /* none is lost */
     assert_int_equal(p->accepted, 2);
     const weir_http *h = weir__token_must(http, WEIR__KIND_HTTP, "test", "the client");
-    assert_int_equal(weir__counter_read(&h->cells[0].stale), 1);
+    assert_int_equal(weir__counter_read(&h->cells[0].stale), peer_is_h2() ? 0 : 1);
     assert_int_equal(weir__counter_read(&h->cells[0].retries), 0);
 }
 
@@ -344,7 +350,8 @@ static weir_err refused(weir_ctx *c, void *arg)
     weir_time before = weir_now();
     refuse(g, weir_http_get(g, http, where), WEIR_ETIMEDOUT, "there is no connection: timed out");
     assert_in_range(weir_time_sub(weir_now(), before).ns, 50000000, 53000000);
-    refuse(g, weir_http_get(g, http, where, .timeout = weir_ms(20)), WEIR_ETIMEDOUT, "in time");
+    refuse(g, weir_http_get(g, http, where, .timeout = weir_ms(20)), WEIR_ETIMEDOUT,
+           peer_is_h2() ? "one is still being opened" : "in time");
     assert_in_range(weir_time_sub(weir_now(), before).ns, 70000000, 76000000);
     weir__sim_hold_connects(false);
     weir__sim_close(listener);
@@ -417,15 +424,15 @@ static void ends_with_its_context(weir_ctx *c, weir_http *http, struct peer *p)
     assert_null(weir_last_error(hasty));
     assert_int_equal(weir_reply_err(weir_http_get(hasty, http, "/")), WEIR_ETIMEDOUT);
     (void)weir_ctx_close(hasty);
-    assert_int_equal(conn_stats(http, p).open, 0);
+    assert_nothing_left(http, p);
 }
 
 static void test_each_failure_is_told(void **state)
 {
     (void)state;
     assert_int_equal(weir__sim_run(refused, NULL), WEIR_OK);
-    for (size_t i = 0; i < sizeof mishaps / sizeof mishaps[0]; i++) {
-        mishap = &mishaps[i];
+    for (size_t i = 0; i < sizeof mishaps / sizeof mishaps[0] && !peer_is_h2(); i++) {
+        mishap = &mishaps[i]; /* HTTP/2 has its own: h2_answers_test.c */
         PLAY(fails, mishap->step);
     }
     PLAY(ends_with_its_context, {.then = PEER_HANGS});
@@ -441,7 +448,7 @@ static void is_answered_early(weir_ctx *c, weir_http *http, struct peer *p)
     assert_int_equal(weir_reply_err(r), WEIR_OK);
     assert_int_equal(weir_reply_status(r), 413);
     assert_body(r, "big");
-    assert_int_equal(conn_stats(http, p).open, 0);
+    assert_nothing_left(http, p);
     r = weir_http_begin(c, http, "PUT", "/");
     weir_err err = WEIR_OK;
     for (int i = 0; i < 100 && err == WEIR_OK; i++) {
@@ -452,7 +459,7 @@ static void is_answered_early(weir_ctx *c, weir_http *http, struct peer *p)
     assert_int_equal(weir_http_finish(r), WEIR_OK);
     assert_int_equal(weir_reply_status(r), 413);
     assert_body(r, "big");
-    assert_int_equal(conn_stats(http, p).open, 0);
+    assert_nothing_left(http, p);
 }
 
 static void test_an_early_answer_counts(void **state)
@@ -527,5 +534,6 @@ int main(void)
         cmocka_unit_test(test_an_early_answer_counts),
         cmocka_unit_test(test_only_trusted_hosts_are_told),
     };
+    peer_over();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,7 +71,7 @@ static void is_read(weir_ctx *c, weir_http *http, struct peer *p)
     if (framing == CHUNKED)
         assert_true(weir_str_eq(weir_reply_trailer(r, "x-sum"), WEIR_S("7")));
     assert_int_equal(conn_stats(http, p).in_use, 0);
-    assert_int_equal(p->accepted, framing == UNTIL_CLOSE ? 4 : 1);
+    assert_int_equal(p->accepted, framing == UNTIL_CLOSE && !peer_is_h2() ? 4 : 1);
     r = weir_http_get(c, http, "/");
     char byte;
     assert_int_equal(weir_reply_read(r, &byte, 1), 1);
@@ -134,8 +134,8 @@ static void is_left(weir_ctx *c, weir_http *http, struct peer *p)
     assert_body(weir_http_get(c, http, "/",
                               .headers = WEIR_HTTP_HEADERS({"accept-encoding", WEIR_S("gzip")})),
                 "hi");
-    assert_true(was_sent(p, 3, "accept-encoding: gzip\r\n"));
-    assert_false(was_sent(p, 3, "Accept-Encoding"));
+    assert_true(strcasestr(p->requests[3], "accept-encoding: gzip\r\n") != NULL);
+    assert_null(strcasestr(p->requests[3], "deflate"));
     weir_reply *r = weir_http_get(c, raw, "/", .encoding = WEIR_HTTP_UNPACKED);
     assert_null(weir_reply_body(r).ptr);
     assert_told(c, WEIR_EPROTO, "a malformed body");
@@ -247,7 +247,7 @@ static void is_cut(weir_ctx *c, weir_http *http, struct peer *p)
     (void)p;
     weir_reply *r = weir_http_get(c, http, "/x");
     assert_null(weir_reply_body(r).ptr);
-    assert_told(c, WEIR_ECLOSED, "100 too early");
+    assert_told(c, WEIR_ECLOSED, peer_is_h2() ? "the body broke off after" : "100 too early");
 }
 
 static void is_closed(weir_ctx *c, weir_http *http, struct peer *p)
@@ -356,5 +356,6 @@ int main(void)
         cmocka_unit_test(test_memory_that_runs_out),
         cmocka_unit_test(test_bodies_are_packed),
     };
+    peer_over();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -280,5 +280,6 @@ int main(void)
         cmocka_unit_test(test_a_streamed_call_sets_them),
         cmocka_unit_test(test_memory_that_runs_out),
     };
+    peer_over();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,7 +34,7 @@ static void tells_its_head(weir_ctx *c, weir_http *http, struct peer *p)
         i++;
     assert_int_equal(i, 4);
     assert_true(weir_reply_header_at(r, 2, &name, &value));
-    assert_true(weir_str_eq(name, WEIR_S("X-A")) && weir_str_eq(value, WEIR_S("2")));
+    assert_true(weir_str_ieq(name, WEIR_S("X-A")) && weir_str_eq(value, WEIR_S("2")));
     assert_body(r, "gone");
     assert_body(r, "gone"); /* the same at each call */
     assert_int_equal(conn_stats(http, p).in_use, 0);
@@ -132,7 +132,7 @@ static void refuses_much(weir_ctx *c, weir_http *http, struct peer *p)
     assert_null(weir_reply_body(r).ptr);
     assert_int_equal(weir_reply_err(r), WEIR_ETOOLARGE);
     assert_told(c, WEIR_ETOOLARGE, "the body is over 999999 bytes");
-    assert_int_equal(conn_stats(http, p).open, 0);
+    assert_nothing_left(http, p);
 }
 
 static void test_bodies_read_whole_are_bounded(void **state)
@@ -202,11 +202,11 @@ static void is_found_out(weir_ctx *c, weir_http *http, struct peer *p)
         assert_int_equal(lie->err, -ECONNRESET); /* it may take the head along */
     assert_int_equal(weir_reply_err(r), lie->err);
     if (lie->err != -ECONNRESET)
-        assert_told(c, lie->err, lie->told);
+        assert_told(c, lie->err, peer_is_h2() ? "after 5 bytes" : lie->told);
     assert_int_equal(weir_reply_read(r, bytes, sizeof bytes), lie->err);
     assert_null(weir_reply_body(r).ptr);
     assert_null(weir_reply_trailer(r, "x").ptr);
-    assert_int_equal(conn_stats(http, p).open, 0);
+    assert_nothing_left(http, p);
     assert_true(weir_time_sub(weir_now(), before).ns < 1100000000); /* .idle_timeout */
 }
 
@@ -215,7 +215,8 @@ static void test_lies_are_found_out(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
         lie = &lies[i];
-        PLAY(is_found_out, lie->step);
+        if (!peer_is_h2() || lie->err != WEIR_EPROTO) /* HTTP/2 has no chunks */
+            PLAY(is_found_out, lie->step);
     }
 }
 
@@ -309,7 +310,7 @@ static void is_closed(weir_ctx *c, weir_http *http, struct peer *p)
     assert_int_equal(conn_stats(http, p).in_use, 1);
     weir_reply_close(r);
     weir_reply_close(r);
-    assert_int_equal(conn_stats(http, p).open, 0); /* what is still to come would cost more */
+    assert_nothing_left(http, p); /* what is still to come would cost more */
     assert_int_equal(weir_reply_read(r, &byte, 1), WEIR_ECLOSED);
     assert_int_equal(weir_reply_status(r), 200);
 }
@@ -336,7 +337,7 @@ static void is_closed_before_a_mistake(weir_ctx *c, weir_http *http, struct peer
     assert_int_equal(weir_reply_read(r, &byte, 1), 1);
     weir_reply_close(r);
     assert_null(weir_last_error(c));
-    assert_int_equal(conn_stats(http, p).open, 0);
+    assert_nothing_left(http, p);
 }
 
 enum { MANY = 10000 };
@@ -389,11 +390,13 @@ static void test_nothing_is_lost(void **state)
     PLAY(is_closed_with_little_left, {.answer = HEAD("Content-Length: 9") "b", .rest = "egin mor"});
     PLAY(is_closed_with_little_left,
          {.answer = HEAD(CHUNKED) "1\r\nb", .rest = "\r\n3\r\negi\r\n0\r\n\r\n"});
-    PLAY(is_closed_before_a_mistake, {.answer = HEAD(CHUNKED) "1\r\nb\r\nx\r\n"});
+    if (!peer_is_h2()) /* which has no chunks */
+        PLAY(is_closed_before_a_mistake, {.answer = HEAD(CHUNKED) "1\r\nb\r\nx\r\n"});
     PLAY(forgets_many, {.answer = HEAD("Content-Length: 2") "hi"});
     PLAY(forgets_many, {.answer = LONG_BODY, .then = PEER_STAYS});
     PLAY(forgets_many_at_once, {.answer = HEAD("Content-Length: 2") "hi"});
-    PLAY(holds_them_all, {.answer = LONG_BODY, .then = PEER_STAYS});
+    if (!peer_is_h2()) /* where a connection has room for many */
+        PLAY(holds_them_all, {.answer = LONG_BODY, .then = PEER_STAYS});
 }
 
 /* X5: a body that is not read to its end for too long is told with the line that asked. */
@@ -466,5 +469,6 @@ int main(void)
         cmocka_unit_test(test_what_is_kept_for_too_long_is_told),
         cmocka_unit_test(test_a_reply_is_one_fibers),
     };
+    peer_over();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

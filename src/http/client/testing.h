@@ -1,69 +1,55 @@
 /*
  * A peer that plays a script, on the simulated network: each request that it reads whole gets the
  * next step's answer, on whichever connection it came. What it was sent is kept as it came.
+ *
+ * With WEIR_OVER=h2c in the environment every client of a test speaks HTTP/2, and the peer hears so
+ * from the first bytes: then a stream is to the script what a connection is else, and text is
+ * translated (http/h2/retell_testing.h). A test of what is HTTP/1.1's alone says only_http1.
  */
 #ifndef WEIR_HTTP_CLIENT_TESTING_H
 #define WEIR_HTTP_CLIENT_TESTING_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "http/client/peer_h2_testing.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "http/client/client.h"
-#include "net/stream.h"
 #include "net/tls.h"
 #include "rt/io.h"
-#include "rt/sim.h"
 #include <weir/client.h>
-#include <weir/fiber.h>
 
-/* What comes behind an answer. */
-enum peer_then { PEER_STAYS, PEER_CLOSES, PEER_RESETS, PEER_HANGS };
+static bool is_over_h2;
 
-struct peer_step {
-    const char *answer; /* NULL: none */
-    size_t size;        /* of it; 0: it is text */
-    enum peer_then then;
-    bool is_early;     /* as soon as the request's head is there */
-    size_t takes;      /* so many bytes are a request; 0: what is one by itself */
-    const char *rest;  /* said after a pause in which the answer so far is read */
-    const char *later; /* said 10 ms after the answer, unasked */
-    bool in_bytes;     /* a byte at a time */
-    weir_dur after;    /* so long */
-    bool then_tls;     /* what follows on the connection is TLS */
-};
+/* Before all tests of a program that is run over either: tests/meson.build looks for this. */
+static inline void peer_over(void)
+{
+    const char *over = getenv("WEIR_OVER");
+    assert_true(over == NULL || strcmp(over, "h2c") == 0);
+    is_over_h2 = over != NULL;
+}
 
-enum { PEER_REQUESTS = 16, PEER_BYTES = 1 << 20 };
+/* Does what is tested go over HTTP/2? */
+static inline bool peer_is_h2(void)
+{
+    return is_over_h2;
+}
 
-struct peer {
-    struct weir__fd listener;
-    int number;
-    char base[64];
-    const struct peer_step *steps; /* the last one is for all that follow */
-    size_t step_count, at;
-    int accepted, open;
-    char *requests[PEER_REQUESTS]; /* of the running context */
-    size_t sizes[PEER_REQUESTS];
-    size_t request_count;
-    bool is_deaf;                 /* it reads nothing */
-    struct weir__tls_server *tls; /* NULL: it speaks plainly */
-    bool is_proxy;                /* TLS begins behind a step of `then_tls` alone */
-    int handshakes, resumed;
-};
+/* Of a test that is about bytes of HTTP/1.1, and has its like in h2_….c where there is one. */
+static inline void only_http1(void)
+{
+    if (peer_is_h2())
+        skip();
+}
 
-struct peer_visit {
-    struct peer *peer;
-    struct weir__stream stream;
-    int num;
-    char *bytes;
-    size_t len;
-};
+/* Behind weir_http_open in a test. */
+static inline weir_http *peer_http_open_at(const weir_site *site, weir_ctx *c,
+                                           const weir_http_options *options)
+{
+    weir_http_options o = *options;
+    bool is_open = o.http2 == WEIR_HTTP2_AGREED && o.tls == NULL;
+    o.http2 = is_open && peer_is_h2() ? WEIR_HTTP2_PRIOR : o.http2;
+    return weir_http_open_at(site, c, &o);
+}
+#undef WEIR__HTTP_OPEN
+#define WEIR__HTTP_OPEN(c, ...)                                                                    \
+    WEIR__CALL(peer_http_open_at, (WEIR_HERE, (c)), weir_http_options, __VA_ARGS__)
 
 /* The length of the whole request that is there, with its body; 0: not yet. */
 static inline size_t peer_request_len(const struct peer_visit *v, const struct peer_step *s)
@@ -101,14 +87,30 @@ static inline void peer_keep_request(struct peer_visit *v, size_t len)
     v->len -= len;
 }
 
+static inline weir_err peer_send(weir_ctx *c, struct peer_visit *v, const char *text, size_t len,
+                                 size_t *sent)
+{
+    if (v->told == NULL)
+        return weir__stream_send(weir__ctx_of(c), &v->stream, text, len, sent, weir_never());
+    *sent = len;
+    return peer_told_send(c, v, text, len);
+}
+
+static inline ssize_t peer_recv(weir_ctx *c, struct peer_visit *v)
+{
+    if (v->told != NULL)
+        return peer_told_recv(c, v);
+    return weir__stream_recv(weir__ctx_of(c), &v->stream, v->bytes + v->len,
+                             PEER_BYTES - 1 - v->len, weir_never());
+}
+
 static inline ssize_t peer_say(weir_ctx *c, struct peer_visit *v, const struct peer_step *s,
                                const char *text)
 {
     size_t len = s->size > 0 && text == s->answer ? s->size : text != NULL ? strlen(text) : 0;
     for (size_t at = 0; at < len;) {
         size_t sent;
-        weir_err err = weir__stream_send(weir__ctx_of(c), &v->stream, text + at,
-                                         s->in_bytes ? 1 : len - at, &sent, weir_never());
+        weir_err err = peer_send(c, v, text + at, s->in_bytes ? 1 : len - at, &sent);
         if (err < 0)
             return err;
         at += sent;
@@ -116,14 +118,6 @@ static inline ssize_t peer_say(weir_ctx *c, struct peer_visit *v, const struct p
             return -1;
     }
     return 0;
-}
-
-static inline void peer_reset(struct peer_visit *v)
-{
-    weir__stream_strip(&v->stream);
-    struct weir__detached d = weir__stream_detach(&v->stream);
-    v->stream.fd.num = -1;
-    weir__sim_reset(d.num);
 }
 
 static inline weir_err peer_secure(weir_ctx *c, struct peer_visit *v)
@@ -140,6 +134,18 @@ static inline weir_err peer_secure(weir_ctx *c, struct peer_visit *v)
     return WEIR_OK;
 }
 
+/* What comes behind an answer. False: the connection is over. */
+static inline bool peer_then(weir_ctx *c, struct peer_visit *v, const struct peer_step *s)
+{
+    if (v->told != NULL && s->then != PEER_HANGS)
+        return peer_told_then(c, v, s->then);
+    if (s->then == PEER_RESETS)
+        peer_reset(v);
+    else if (s->then == PEER_HANGS && weir_sleep(c, weir_hour(24)) == WEIR_OK)
+        fail_msg("nobody ended the peer in a day");
+    return s->then == PEER_STAYS;
+}
+
 /* Answers one request. False: the connection is over. */
 static inline bool peer_answer(weir_ctx *c, struct peer_visit *v, const struct peer_step *s)
 {
@@ -151,13 +157,9 @@ static inline bool peer_answer(weir_ctx *c, struct peer_visit *v, const struct p
         return false;
     if (s->later != NULL && (weir_sleep(c, weir_ms(10)) < 0 || peer_say(c, v, s, s->later) < 0))
         return false;
-    if (s->then == PEER_RESETS)
-        peer_reset(v);
-    else if (s->then == PEER_HANGS && weir_sleep(c, weir_hour(24)) == WEIR_OK)
-        fail_msg("nobody ended the peer in a day");
-    if (s->then_tls && peer_secure(c, v) < 0)
+    if (!peer_then(c, v, s))
         return false;
-    return s->then == PEER_STAYS;
+    return !s->then_tls || peer_secure(c, v) == WEIR_OK;
 }
 
 static inline const struct peer_step *peer_step(const struct peer *p)
@@ -180,11 +182,14 @@ static inline void peer_talk(weir_ctx *c, struct peer_visit *v)
         }
         if (p->is_deaf && weir_sleep(c, weir_hour(24)) < 0)
             return;
-        ssize_t n = weir__stream_recv(weir__ctx_of(c), &v->stream, v->bytes + v->len,
-                                      PEER_BYTES - 1 - v->len, weir_never());
+        ssize_t n = peer_recv(c, v);
         if (n <= 0)
             return;
         v->len += (size_t)n;
+        if (peer_speaks_h2(v)) {
+            peer_talk_h2(c, v);
+            return;
+        }
     }
 }
 
@@ -242,12 +247,25 @@ static inline weir_pool_stats conn_stats(weir_http *handle, const struct peer *p
 {
     const weir_http *http = weir__token_must(handle, WEIR__KIND_HTTP, "test", "the client");
     weir_pool_stats stats = {.name = NULL};
-    struct weir__shared_key_stats shared;
+    struct weir__shared_stats shared;
     (void)weir__pool_group_key_stats(http->group, weir_str_from(p->base), &stats);
-    if (http->shared != NULL &&
-        weir__shared_pool_key_stats(http->shared, weir_str_from(p->base), &shared))
-        stats.open += shared.open;
+    if (http->shared == NULL)
+        return stats;
+    weir__shared_pool_stats(http->shared, &shared); /* of all hosts: a test has one */
+    stats.open += shared.pool.open;
+    stats.idle += shared.pool.idle;
+    stats.in_use += shared.leases;
+    stats.leaked += shared.pool.leaked;
+    stats.leaks_returned += shared.pool.leaks_returned;
     return stats;
+}
+
+/* An exchange that was broken off has left nothing; over HTTP/1.1 nor a connection. */
+static inline void assert_nothing_left(weir_http *http, const struct peer *p)
+{
+    weir_pool_stats stats = conn_stats(http, p);
+    assert_int_equal(stats.in_use, 0);
+    assert_true(peer_is_h2() || stats.open == 0);
 }
 
 /* A client of that peer. */

@@ -35,7 +35,7 @@ static void group_open(struct group *g, weir_ctx *c, weir_http_options *o)
     o->size = sizeof *o;
     o->name = "shop";
     o->targets = targets;
-    g->http = weir_http_open_at(WEIR_HERE, c, o);
+    g->http = peer_http_open_at(WEIR_HERE, c, o);
     assert_int_equal(weir_http_err(g->http), WEIR_OK);
 }
 
@@ -467,5 +467,6 @@ int main(void)
         cmocka_unit_test(a_connection_is_probe_enough_by_option),
         cmocka_unit_test(mistakes_of_a_group_are_told),
     };
+    peer_over();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

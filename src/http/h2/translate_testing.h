@@ -9,8 +9,8 @@
  *
  * Its memory is the C library's: what a test lets fail at the heap's door is never the client.
  */
-#ifndef WEIR_HTTP_TRANSLATE_TESTING_H
-#define WEIR_HTTP_TRANSLATE_TESTING_H
+#ifndef WEIR_HTTP_H2_TRANSLATE_TESTING_H
+#define WEIR_HTTP_H2_TRANSLATE_TESTING_H
 
 #include <ctype.h>
 #include <stdbool.h>
