@@ -81,7 +81,7 @@ typedef struct weir_test_reply {
     int status;    /* 0: the connection ended before a response began */
     bool is_whole; /* all of the response came; false: it was visibly cut */
     weir_str head; /* status line and header lines */
-    weir_str body; /* without its framing */
+    weir_str body; /* without its framing; of 101 what was sent up to the connection's end */
 } weir_test_reply;
 
 /**

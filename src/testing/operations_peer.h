@@ -1,7 +1,7 @@
 /*
  * A peer for operations on others: answers each request with the same text, over any number of
- * connections. It is in the run too, so its calls fail as well; where they do it resets, so that
- * what it sent never looks whole.
+ * connections, of HTTP/1.1 or HTTP/2, plain or with TLS. It is in the run too, so its calls fail as
+ * well; where they do it resets, so that what it sent never looks whole.
  */
 #ifndef WEIR_TESTING_OPERATIONS_PEER_H
 #define WEIR_TESTING_OPERATIONS_PEER_H
@@ -10,20 +10,31 @@
 
 #include <string.h>
 
+#include "net/stream.h"
+#include "net/tls.h"
 #include "rt/io.h"
 #include "rt/sim.h"
 #include <weir/weir.h>
 
-/* Answers each request with the same text, over any number of connections. */
 struct peer {
     struct weir__fd listener;
+    int number;
     char base[48];
     const char *answer;
+    size_t size;       /* of the answer; 0: it is text */
+    const char *first; /* the answer to the first request of all; NULL: as to any other */
+    weir_dur after;    /* that one comes so late */
+    unsigned requests;
     bool closes; /* after each answer */
+    bool echoes; /* behind its answer it says what it hears */
+    bool is_h2;
+    bool breaks_off;              /* of HTTP/2: the answer, behind its first bytes */
+    bool is_proxy;                /* CONNECT leads to the peer itself */
+    struct weir__tls_server *tls; /* NULL: it speaks plainly; of a proxy, within a tunnel */
 };
 
 struct peer_visit {
-    const struct peer *peer;
+    struct peer *peer;
     int num;
 };
 
@@ -41,43 +52,150 @@ static inline bool peer_is_whole(const char *bytes, size_t len)
     return (size_t)(bytes + len - (head + 4)) >= left;
 }
 
-static inline weir_err peer_answer(weir_ctx *c, const struct peer *p, struct weir__fd *fd)
+static inline weir_err peer_say(weir_ctx *c, struct weir__stream *s, const char *bytes, size_t len)
 {
-    size_t len = strlen(p->answer);
-    for (size_t at = 0; at < len;) {
-        ssize_t n = weir__send(weir__ctx_of(c), fd, p->answer + at, len - at, weir_never());
+    size_t sent;
+    return weir__stream_send(weir__ctx_of(c), s, bytes, len, &sent, weir_never());
+}
+
+/* Takes more behind `len` bytes; below 0: there is no more. */
+static inline ssize_t peer_take(weir_ctx *c, struct weir__stream *s, char *bytes, size_t len,
+                                size_t size)
+{
+    ssize_t n = weir__stream_recv(weir__ctx_of(c), s, bytes + len, size - len, weir_never());
+    return n == 0 ? WEIR_ECLOSED : n;
+}
+
+static inline weir_err peer_secure(weir_ctx *c, const struct peer *p, struct weir__stream *s)
+{
+    weir_err err = weir__tls_accept(s, p->tls);
+    return err < 0 ? err : weir__tls_await_handshake(weir__ctx_of(c), s, weir_never(), NULL);
+}
+
+/* --- HTTP/2 ----------------------------------------------------------------------------------- */
+
+/* ":status: 200" is the eighth entry of HPACK's table. */
+static inline weir_err peer_answer_stream(weir_ctx *c, const struct peer *p, struct weir__stream *s,
+                                          char id)
+{
+    char frames[] = "\0\0\1\1\4\0\0\0\0\x88\0\0\2\0\0\0\0\0\0he\0\0\3\0\1\0\0\0\0llo";
+    frames[8] = frames[18] = frames[29] = id;
+    weir_err err = peer_say(c, s, frames, p->breaks_off ? 21 : 33);
+    return err == WEIR_OK && p->closes ? WEIR_ECLOSED : err;
+}
+
+/* Takes the frames that are whole, and answers those that end a request. */
+static inline weir_err peer_take_frames(weir_ctx *c, const struct peer *p, struct weir__stream *s,
+                                        const char *bytes, size_t len, size_t *taken)
+{
+    enum { DATA, HEADERS, END_STREAM = 1 };
+    weir_err err = WEIR_OK;
+    for (*taken = 0; err == WEIR_OK && len - *taken >= 9;) {
+        const unsigned char *head = (const unsigned char *)bytes + *taken;
+        size_t size = 9 + ((size_t)head[1] << 8 | head[2]);
+        if (len - *taken < size)
+            break;
+        *taken += size;
+        if ((head[3] == DATA || head[3] == HEADERS) && (head[4] & END_STREAM) != 0)
+            err = peer_answer_stream(c, p, s, (char)head[8]);
+    }
+    return err;
+}
+
+static inline weir_err peer_talk_h2(weir_ctx *c, const struct peer *p, struct weir__stream *s)
+{
+    const size_t preface = 24;
+    char bytes[4096];
+    size_t len = 0, taken;
+    bool has_begun = false;
+    weir_err err = peer_say(c, s, "\0\0\0\4\0\0\0\0\0", 9);
+    while (err == WEIR_OK) {
+        ssize_t n = peer_take(c, s, bytes, len, sizeof bytes);
         if (n < 0)
             return (weir_err)n;
-        at += (size_t)n;
+        len += (size_t)n;
+        if (!has_begun && len < preface)
+            continue;
+        size_t skipped = has_begun ? 0 : preface;
+        has_begun = true;
+        err = peer_take_frames(c, p, s, bytes + skipped, len - skipped, &taken);
+        len -= skipped + taken;
+        memmove(bytes, bytes + skipped + taken, len);
     }
-    return p->closes ? WEIR_ECLOSED : WEIR_OK;
+    return err;
 }
+
+/* --- HTTP/1.1 --------------------------------------------------------------------------------- */
+
+static inline weir_err peer_echo(weir_ctx *c, struct weir__stream *s)
+{
+    char bytes[64];
+    for (;;) {
+        ssize_t n = peer_take(c, s, bytes, 0, sizeof bytes);
+        weir_err err = n < 0 ? (weir_err)n : peer_say(c, s, bytes, (size_t)n);
+        if (err < 0)
+            return err;
+    }
+}
+
+static inline weir_err peer_answer(weir_ctx *c, struct peer *p, struct weir__stream *s,
+                                   const char *request)
+{
+    static const char tunnel[] = "HTTP/1.1 200 OK\r\n\r\n";
+    if (p->is_proxy && strncmp(request, "CONNECT ", 8) == 0) {
+        weir_err err = peer_say(c, s, tunnel, sizeof tunnel - 1);
+        return err < 0 || p->tls == NULL ? err : peer_secure(c, p, s);
+    }
+    bool is_first = p->requests++ == 0;
+    const char *text = is_first && p->first != NULL ? p->first : p->answer;
+    weir_err err = is_first && p->after.ns > 0 ? weir_sleep(c, p->after) : WEIR_OK;
+    if (err == WEIR_OK)
+        err = peer_say(c, s, text, p->size > 0 && text == p->answer ? p->size : strlen(text));
+    if (err == WEIR_OK && p->echoes)
+        err = peer_echo(c, s);
+    return err == WEIR_OK && p->closes ? WEIR_ECLOSED : err;
+}
+
+static inline weir_err peer_talk(weir_ctx *c, struct peer *p, struct weir__stream *s)
+{
+    char bytes[2048];
+    size_t len = 0;
+    weir_err err = WEIR_OK;
+    while (err == WEIR_OK) {
+        ssize_t n = peer_take(c, s, bytes, len, sizeof bytes);
+        err = n < 0 ? (weir_err)n : WEIR_OK;
+        len += n > 0 ? (size_t)n : 0;
+        if (err == WEIR_OK && peer_is_whole(bytes, len)) {
+            err = peer_answer(c, p, s, bytes);
+            len = 0;
+        }
+    }
+    return err;
+}
+
+/* --- connections ------------------------------------------------------------------------------ */
 
 /* A peer that fails resets, so that what it sent never looks whole. */
 static inline weir_err peer_serve_one(weir_ctx *c, void *arg)
 {
     const struct peer_visit *v = arg;
-    struct weir__fd fd;
-    char bytes[2048];
-    size_t len = 0;
-    weir_err err = weir__fd_watch(&fd, v->num, NULL);
+    struct peer *p = v->peer;
+    struct weir__stream s;
+    weir_err err = weir__stream_attach(&s, (struct weir__detached){.num = v->num}, NULL);
     if (err < 0) {
-        weir__fd_close(&fd);
+        weir__stream_close(&s);
         return WEIR_OK;
     }
-    while (err == WEIR_OK) {
-        ssize_t n = weir__recv(weir__ctx_of(c), &fd, bytes + len, sizeof bytes - len, weir_never());
-        err = n > 0 ? WEIR_OK : n == 0 ? WEIR_ECLOSED : (weir_err)n;
-        len += n > 0 ? (size_t)n : 0;
-        if (err == WEIR_OK && peer_is_whole(bytes, len)) {
-            err = peer_answer(c, v->peer, &fd);
-            len = 0;
-        }
+    if (p->tls != NULL && !p->is_proxy)
+        err = peer_secure(c, p, &s);
+    if (err == WEIR_OK)
+        err = p->is_h2 ? peer_talk_h2(c, p, &s) : peer_talk(c, p, &s);
+    if (err == WEIR_ECLOSED) {
+        weir__stream_close(&s);
+    } else {
+        weir__stream_strip(&s);
+        weir__sim_reset(weir__stream_detach(&s).num);
     }
-    if (err == WEIR_ECLOSED)
-        weir__fd_close(&fd);
-    else
-        weir__sim_reset(weir__fd_unwatch(&fd));
     return WEIR_OK;
 }
 
@@ -97,7 +215,22 @@ static inline weir_err peer_serve(weir_ctx *c, void *arg)
             weir__sim_close((int)num);
     }
     (void)weir_ctx_close(visits);
+    weir__fd_close(&p->listener);
     return WEIR_OK;
+}
+
+/* Until the end of `c`. What it is has been said before; the rest begins anew. */
+static inline weir_err peer_start(weir_ctx *c, struct peer *p)
+{
+    p->requests = 0;
+    p->number = weir__sim_listen();
+    snprintf(p->base, sizeof p->base, "http://127.0.0.1:%d", p->number);
+    weir_err err = weir__fd_watch(&p->listener, p->number, NULL);
+    if (err == WEIR_OK)
+        err = WEIR_GO(c, peer_serve, p);
+    if (err != WEIR_OK)
+        weir__fd_close(&p->listener);
+    return err;
 }
 
 #endif

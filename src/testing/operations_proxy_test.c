@@ -10,45 +10,37 @@
 #define LENGTH "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 #define CHUNKED                                                                                    \
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\nX: y\r\n\r\n"
+#define BUSY "HTTP/1.1 503 x\r\nContent-Length: 4\r\n\r\nbusy"
+
+/* A request, and what the two upstreams are. */
+struct row {
+    const char *name, *method, *headers;
+    weir_str body;
+    struct peer peers[2];
+    int status;
+    struct least least;
+};
 
 struct both {
     struct peer of[2];
     weir_http *http;
 };
 static struct both both;
-
-/* Until its context ends, with its listener. */
-static weir_err serve(weir_ctx *c, void *arg)
-{
-    struct peer *p = arg;
-    weir_err err = peer_serve(c, p);
-    weir__fd_close(&p->listener);
-    return err;
-}
-
-static weir_err start_peer(weir_ctx *c, struct peer *p, const char *answer)
-{
-    int num = weir__sim_listen();
-    *p = (struct peer){.answer = answer};
-    snprintf(p->base, sizeof p->base, "http://127.0.0.1:%d", num);
-    weir_err err = weir__fd_watch(&p->listener, num, NULL);
-    if (err == WEIR_OK)
-        err = WEIR_GO(c, serve, p);
-    if (err != WEIR_OK)
-        weir__fd_close(&p->listener);
-    return err;
-}
+static const struct row *row;
 
 static weir_err start(weir_ctx *c, void *arg)
 {
+    weir_err err = WEIR_OK;
     (void)arg;
-    weir_err err = start_peer(c, &both.of[0], LENGTH);
-    if (err == WEIR_OK)
-        err = start_peer(c, &both.of[1], CHUNKED);
+    for (int i = 0; i < 2 && err == WEIR_OK; i++) {
+        both.of[i] = row->peers[i];
+        err = peer_start(c, &both.of[i]);
+    }
     if (err < 0)
         return err;
     both.http = weir_http_open(
         c, .name = "both", .retries_max = 1,
+        .http2 = row->peers[0].is_h2 ? WEIR_HTTP2_PRIOR : WEIR_HTTP2_NEVER,
         .targets = WEIR_HTTP_TARGETS({.url = both.of[0].base}, {.url = both.of[1].base}),
         .dial_timeout = weir_sec(1), .answer_timeout = weir_sec(2), .idle_timeout = weir_sec(2));
     return weir_http_err(both.http);
@@ -78,24 +70,81 @@ static weir_err is_hello(weir_ctx *c, const weir_test_reply *r, void *arg)
     return WEIR_OK;
 }
 
+#define BOTH(...)                                                                                  \
+    {                                                                                              \
+        {__VA_ARGS__},                                                                             \
+        {                                                                                          \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
+
+static const struct row rows[] = {
+    {"a GET carried on",
+     "GET",
+     NULL,
+     {NULL, 0},
+     {{.answer = LENGTH}, {.answer = CHUNKED}},
+     200,
+     {3, 10, 40, 0, 0}},
+    {"a PUT carried on",
+     "PUT",
+     NULL,
+     WEIR_S("some bytes"),
+     {{.answer = LENGTH}, {.answer = CHUNKED}},
+     200,
+     {3, 10, 40, 0, 0}},
+    {"a PUT that waits",
+     "PUT",
+     "Expect: 100-continue",
+     WEIR_S("some bytes"),
+     {{.answer = LENGTH}, {.answer = CHUNKED}},
+     200,
+     {3, 10, 40, 0, 0}},
+    {"a busy upstream",
+     "GET",
+     NULL,
+     {NULL, 0},
+     {{.answer = LENGTH, .first = BUSY}, {.answer = CHUNKED}},
+     200,
+     {3, 10, 40, 0, 0}},
+    {"an upgrade",
+     "GET",
+     "Connection: upgrade\nUpgrade: echo",
+     {NULL, 0},
+     BOTH(.answer = "HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nhello",
+          .closes = true),
+     101,
+     {3, 10, 40, 0, 0}},
+    {"a GET carried on by HTTP/2",
+     "GET",
+     NULL,
+     {NULL, 0},
+     BOTH(.is_h2 = true),
+     200,
+     {3, 10, 40, 0, 0}},
+    {"a PUT carried on by HTTP/2",
+     "PUT",
+     NULL,
+     WEIR_S("some bytes"),
+     BOTH(.is_h2 = true),
+     200,
+     {3, 10, 40, 0, 0}},
+};
+
 static void requests_that_are_carried_on_everywhere(void **state)
 {
-    const struct {
-        const char *name, *method;
-        weir_str body;
-        struct least least;
-    } rows[] = {
-        {"a GET carried on", "GET", {NULL, 0}, {3, 10, 40, 0, 0}},
-        {"a PUT carried on", "PUT", WEIR_S("some bytes"), {3, 10, 40, 0, 0}},
-    };
     (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (row = rows; row < rows + sizeof rows / sizeof rows[0]; row++) {
+        if (row->peers[0].is_h2 && !WEIR_HTTP2)
+            continue;
         weir_test_report r =
-            weir_test_everywhere(.name = rows[i].name, .app = new_app, .method = rows[i].method,
-                                 .target = "/x", .with = {.body = rows[i].body}, .after = is_hello);
-        check(rows[i].name, r, rows[i].least);
+            weir_test_everywhere(.name = row->name, .app = new_app, .method = row->method,
+                                 .target = "/x",
+                                 .with = {.headers = row->headers, .body = row->body},
+                                 .after = is_hello);
+        check(row->name, r, row->least);
         if (getenv("WEIR_TEST_REPLAY") == NULL)
-            assert_int_equal(r.status, 200);
+            assert_int_equal(r.status, row->status);
     }
 }
 

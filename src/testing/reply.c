@@ -63,7 +63,7 @@ static int status_of(weir_str line)
     return (int)status;
 }
 
-/* Interim responses are passed; false when that was one, or nothing is there yet. */
+/* Interim responses are passed, but for 101; false when that was one, or nothing is there yet. */
 static bool take_head(struct weir__reply *r)
 {
     char *end = memmem(r->bytes + r->at, r->len - r->at, "\r\n\r\n", 4);
@@ -77,7 +77,7 @@ static bool take_head(struct weir__reply *r)
         r->mistake = "this is no HTTP response";
         return false;
     }
-    if (r->status < 200) {
+    if (r->status < 200 && r->status != 101) {
         r->at += head.len;
         return take_head(r);
     }
@@ -87,7 +87,9 @@ static bool take_head(struct weir__reply *r)
     r->head_len = r->at = head.len;
     r->left = (uint64_t)n;
     head.ptr = r->bytes;
-    if (r->has_no_body || r->status == 204 || r->status == 304)
+    if (r->status == 101)
+        r->kind = WEIR__REPLY_REST; /* whatever is spoken from here on */
+    else if (r->has_no_body || r->status == 204 || r->status == 304)
         r->kind = WEIR__REPLY_NONE;
     else if (find(head, "Transfer-Encoding").ptr != NULL)
         r->kind = WEIR__REPLY_CHUNKED;
