@@ -89,6 +89,34 @@ static void test_https_is_spoken(void **state)
     PLAY_TLS(SPEAKS(only_h1), asks, {.answer = OK(2, "hi"), .in_bytes = true});
 }
 
+/* Nothing can be upgraded on a connection that others use: that request goes by HTTP/1.1. */
+static void upgrades(weir_ctx *c, struct peer *p, const weir_tls *tls)
+{
+    const weir_http_call_options none = {.size = sizeof none};
+    const struct weir__client_carry carry = {.upgrade = WEIR_S("echo"), .length = -1};
+    char bytes[8];
+    weir_http *http = weir_http_open(c, .base = p->base, .tls = tls);
+    assert_body(weir_http_get(c, http, "/"), "hi");
+    weir_reply *handle = weir__client_carry(WEIR_HERE, c, http, "GET", "/x", &none, &carry, false);
+    assert_int_equal(weir_reply_status(handle), 101);
+    weir_reply *r = weir__token_must(handle, WEIR__KIND_REPLY, "test", "the reply");
+    assert_int_equal(weir__client_upgraded_read(r, weir__ctx_of(c), bytes, 8), 5);
+    assert_memory_equal(bytes, "hello", 5);
+    weir_reply_close(handle);
+    assert_non_null(strstr(p->requests[1], "Upgrade: echo"));
+    assert_body(weir_http_get(c, http, "/"), "hi"); /* and the others by what was agreed on */
+    assert_int_equal(p->accepted, 2);
+}
+
+static void test_upgrades_go_by_http1(void **state)
+{
+    static const char *const both[] = {"h2", "http/1.1", NULL};
+    (void)state;
+    PLAY_TLS(SPEAKS(both), upgrades, {.answer = OK(2, "hi")},
+             {.answer = "HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nhello"},
+             {.answer = OK(2, "hi")});
+}
+
 static void streams(weir_ctx *c, struct peer *p, const weir_tls *tls)
 {
     static char piece[40000];
@@ -386,6 +414,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_https_is_spoken),
+        cmocka_unit_test(test_upgrades_go_by_http1),
         cmocka_unit_test(test_bodies_are_streamed_over_tls),
         cmocka_unit_test(test_sessions_go_on),
         cmocka_unit_test(test_a_cut_is_no_end),

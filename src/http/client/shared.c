@@ -78,9 +78,14 @@ const struct weir__shared_ops weir__client_shared_ops = {.open = open_conn, .clo
 
 /* --- for an exchange -------------------------------------------------------------------------- */
 
+/* An upgrade needs a connection of HTTP/1.1 (RFC 9113 section 8.6). */
 bool weir__client_is_shared(const weir_reply *r)
 {
-    return r->http->shared != NULL && (r->target.is_https || r->http->o.http2 == WEIR_HTTP2_PRIOR);
+    if (r->http->shared == NULL)
+        return false;
+    if (r->http->o.http2 == WEIR_HTTP2_PRIOR)
+        return true;
+    return r->target.is_https && (r->carry == NULL || r->carry->upgrade.len == 0);
 }
 
 weir_err weir__client_lease_share(weir_reply *r, struct weir__ctx *c)
