@@ -1,5 +1,6 @@
 """The HTTP client against real peers: Python's servers, nginx, and sockets that misbehave."""
 import concurrent.futures
+import contextlib
 import email
 import email.policy
 import gzip
@@ -9,6 +10,7 @@ import pathlib
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 import zlib
@@ -67,9 +69,40 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(self.headers.get("Cookie", "").encode())
         return self.answer(b"", 302, Location=f"{left - 1}", Set_Cookie=f"left={left}; Path=/lead")
 
+    def later(self):
+        """Busy at first: for a second, it says."""
+        self.server.times.append(time.monotonic())
+        if len(self.server.times) == 1:
+            return self.answer(b"", 503, Retry_After="1")
+        return self.answer(b"well")
+
+    def never_end(self, pause):
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while not self.server.is_over.wait(pause):
+                self.wfile.write(b"3e8\r\n" + b"x" * 1000 + b"\r\n")
+        self.close_connection = True
+
     def do_GET(self):
         if self.path == "/packed":
             self.packed()
+        elif self.path == "/brotli":
+            self.answer(b"\x0b\x02\x80hello\x03", Content_Encoding="br")
+        elif self.path == "/bomb":
+            self.answer(gzip.compress(bytes(64 << 20)), Content_Encoding="gzip")
+        elif self.path == "/loop":
+            self.answer(b"", 302, Location="/loop")
+        elif self.path.startswith("/away/"):
+            self.answer(b"", 307, Location=self.path[len("/away/"):])
+        elif self.path == "/later":
+            self.later()
+        elif self.path in ("/endless", "/trickle"):
+            self.never_end(0 if self.path == "/endless" else 0.02)
+        elif self.path.startswith("/who"):
+            self.server.who()
+            self.answer(b"%d" % self.server.server_address[1], 503 if self.server.is_down else 200)
         elif self.path.startswith("/lead/"):
             self.lead()
         elif self.path == "/busy-at-first":
@@ -108,20 +141,42 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     connections = asked = 0
     slow = None
+    is_down = False
+    pause = 0
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.times, self.is_over = [], threading.Event()
+
+    def handle_error(self, *_):
+        """A client that goes in the middle of an answer is no error of this one's."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(*_)
+
+    def who(self):
+        self.asked += 1
+        self.is_over.wait(self.pause)
 
     def get_request(self):
         self.connections += 1
         return super().get_request()
 
 
-@pytest.fixture
-def server():
+@contextlib.contextmanager
+def running():
     with Server(("127.0.0.1", 0), Handler) as it:
         thread = threading.Thread(target=it.serve_forever, daemon=True)
         thread.start()
         yield it
+        it.is_over.set()
         it.shutdown()
         thread.join(timeout=PATIENCE)
+
+
+@pytest.fixture
+def server():
+    with running() as it:
+        yield it
 
 
 def asker(services, upstream, *flags):
@@ -192,6 +247,24 @@ def test_packed_bodies_are_read(services, server):
     assert ours.post("/packed?to=/echo", b"text " * 1000).json["body"] == "text " * 1000
 
 
+def test_brotli_is_read(services, server):
+    if "br" not in asker(services, at(server)).get("/get?to=/headers").json["body"]:
+        pytest.skip("built without brotli")
+    assert asker(services, at(server)).get("/get?to=/brotli").json["body"] == "hello"
+
+
+def test_secrets_and_traces_stay_with_their_host(services, server):
+    with running() as other:
+        ours = asker(services, at(server))
+        secret = {"Authorization": "Basic eDp5"}
+        there = ours.get("/get?to=/headers", headers=secret).json["body"]
+        assert "Basic eDp5" in there and "traceparent: 00-" in there and "Weir-Deadline-Ms: " in there
+        away = ours.get(f"/get?to=/away/{at(other)}/headers", headers=secret).json["body"]
+        assert f"Host: 127.0.0.1:{other.server_address[1]}" in away
+        for part in "Basic", "traceparent", "Weir-Deadline-Ms":
+            assert part not in away
+
+
 def test_redirections_are_followed_with_cookies(services, server):
     ours = asker(services, at(server))
     told = ours.get("/get?to=/lead/3").json
@@ -204,6 +277,27 @@ def test_what_is_busy_is_asked_again(services, server):
     told = ours.get("/get?to=/busy-at-first").json
     assert (told["status"], told["body"]) == (200, "well")
     assert server.asked == 2 and ours.metric("weir_client_retries_total", client="upstream") == 1
+
+
+def test_no_sooner_than_it_was_asked_to(services, server):
+    ours = asker(services, at(server), "--retries=1")
+    assert ours.get("/get?to=/later").json["body"] == "well"
+    assert len(server.times) == 2 and server.times[1] - server.times[0] >= 1
+    server.times.clear()
+    assert ours.get("/get?to=/later&ms=500").json["status"] == 503  # the wait would end too late
+    assert len(server.times) == 1
+
+
+def test_retries_are_a_part_of_all_requests(services, server):
+    server.is_down = True
+    ours = asker(services, at(server), "--retries=1")
+    before, calls = time.monotonic(), 400
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: ours.get("/get?to=/who").json, range(calls)))
+    assert {answer["status"] for answer in answers} == {503}
+    most = calls / 5 + 100 + 10 * (time.monotonic() - before)
+    retries = ours.metric("weir_client_retries_total", client="upstream")
+    assert 100 <= retries <= most and ours.metric("weir_client_requests_total", outcome="5xx") == calls
 
 
 def test_what_is_slow_is_asked_beside(services, server):
@@ -271,7 +365,8 @@ def test_each_failure_is_told_in_time(services, kind):
     answer, then, message = BAD[kind]
     peer = Peer(answer, then)
     try:
-        ours = asker(services, f"http://127.0.0.1:{peer.listener.getsockname()[1]}", "--answer-ms=300")
+        ours = asker(services, f"http://127.0.0.1:{peer.listener.getsockname()[1]}",
+                     f"--answer-ms={300 if then == 'wait' else PATIENCE * 1000}")
         before = time.monotonic()
         told = ours.get("/get?to=/x").json
         assert message in told["message"] and told["error"]

@@ -105,8 +105,9 @@ def is_run(name, case):
 
 
 def test_the_tests_that_are_named_are_there():
-    """Every file:case of tests/README.md is a file of the tree and a test that is run."""
-    named = re.findall(f"`{CASE}`", (SOURCE / "tests/README.md").read_text())
+    """Every file:case of tests/README.md and the designs is a file of the tree and a test that is run."""
+    pages = [SOURCE / "tests/README.md", *SOURCE.glob("docs/design/*.md")]
+    named = [found for page in pages for found in re.findall(f"`{CASE}`", page.read_text())]
     assert len(named) > 80
     assert not [f"{name}:{case}" for name, case in named if not is_run(name, case)]
 

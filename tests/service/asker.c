@@ -3,14 +3,15 @@
  * of it is told as JSON.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <weir/weir.h>
 
 struct asker {
     const char *upstream, *ca;
     weir_http *http;
-    const char *proxy;
-    int64_t answer_ms, hedge_ms, retries;
+    const char *proxy, *targets, *policy, *probe;
+    int64_t answer_ms, dial_ms, hedge_ms, retries;
     bool is_h2;
 };
 WEIR_HANDLE(asker, struct asker);
@@ -51,11 +52,18 @@ static const char *target(weir_ctx *c)
     return weir_strdup(c, to.ptr != NULL ? to : WEIR_S("/")).ptr;
 }
 
-/* GET /get?to=/path: the body whole. */
+/* GET /get?to=/path&ms=300: the body whole, in time. Authorization goes along. */
 static weir_err get(weir_ctx *c)
 {
+    int64_t ms = 0;
+    weir_str within = weir_query_param(c, "ms"), secret = weir_header(c, "Authorization");
+    if (within.ptr != NULL && weir_str_i64(within, &ms) < 0)
+        return weir_text(c, 400, "no number\n");
+    const weir_http_header headers[] = {{secret.ptr != NULL ? "Authorization" : NULL, secret},
+                                        {NULL, {NULL, 0}}};
     weir_reply *r =
-        weir_http_get(c, asker(c)->http, target(c), .hedge_after = weir_ms(asker(c)->hedge_ms));
+        weir_http_get(c, asker(c)->http, target(c), .headers = headers, .timeout = weir_ms(ms),
+                      .hedge_after = weir_ms(asker(c)->hedge_ms));
     weir_str body = weir_reply_body(r);
     return tell(c, r, body, body.len);
 }
@@ -154,25 +162,63 @@ static weir_err hop(weir_ctx *c)
     return weir_text(c, 200, text);
 }
 
+/* "url url*3": targets and their weights. */
+static void split_targets(char *text, weir_http_target *targets, size_t max)
+{
+    size_t count = 0;
+    for (char *save, *at = strtok_r(text, " ", &save); at != NULL && count < max;
+         at = strtok_r(NULL, " ", &save)) {
+        char *weight = strchr(at, '*');
+        targets[count].url = at;
+        if (weight != NULL) {
+            *weight = '\0';
+            targets[count].weight = (uint32_t)strtoul(weight + 1, NULL, 10);
+        }
+        count++;
+    }
+}
+
+static weir_http_policy policy_of(const char *name)
+{
+    if (name != NULL && strcmp(name, "least") == 0)
+        return WEIR_HTTP_LEAST;
+    return name != NULL && strcmp(name, "hash") == 0 ? WEIR_HTTP_HASH : WEIR_HTTP_ROUND_ROBIN;
+}
+
 static weir_err start(weir_ctx *c, void *arg)
 {
     struct asker *k = arg;
+    weir_http_target targets[9] = {{NULL, 0}};
+    if (k->targets != NULL)
+        split_targets(strdupa(k->targets), targets, 8);
     const weir_tls *tls = k->ca != NULL ? weir_tls_new(c, .ca_file = k->ca) : NULL;
     k->http = weir_http_open(
         c, .base = k->upstream, .name = "upstream", .trust_base = k->upstream != NULL, .tls = tls,
         .proxy = k->proxy, .cookies = true, .retries_max = (uint32_t)k->retries,
         .answer_timeout = weir_ms(k->answer_ms), .idle_timeout = weir_ms(k->answer_ms),
+        .dial_timeout = weir_ms(k->dial_ms), .targets = k->targets != NULL ? targets : NULL,
+        .group = {.policy = policy_of(k->policy),
+                  .probe = k->probe,
+                  .probe_interval = weir_ms(k->probe != NULL ? 100 : 0),
+                  .out_time = weir_ms(k->targets != NULL ? 500 : 0),
+                  .slow_start = weir_ms(k->targets != NULL ? 500 : 0)},
         .http2 = k->is_h2 ? WEIR_HTTP2_PRIOR : WEIR_HTTP2_AGREED);
     return weir_http_err(k->http);
 }
 
 int main(int argc, char **argv)
 {
-    static struct asker the_asker = {.answer_ms = 1000};
+    static struct asker the_asker = {.answer_ms = 1000, .dial_ms = 5000};
     const weir_option options[] = {
         {"upstream", "whom it asks", .text = &the_asker.upstream},
         {"answer-ms", "how long it waits for an answer", .number = &the_asker.answer_ms, .min = 1,
          .max = 60000},
+        {"dial-ms", "how long it waits for a connection", .number = &the_asker.dial_ms, .min = 1,
+         .max = 60000},
+        {"targets", "a group instead: \"url url*3\"", .text = &the_asker.targets},
+        {"policy", "of the group: least, hash; else one after the other",
+         .text = &the_asker.policy},
+        {"probe", "of the group: a path, or \"tcp\"", .text = &the_asker.probe},
         {"hedge-ms", "after how long it asks once more; 0: never", .number = &the_asker.hedge_ms,
          .max = 60000},
         {"retries", "how often it tries again", .number = &the_asker.retries, .max = 10},
