@@ -371,7 +371,10 @@ static weir_err respond(struct weir__exchange *x, int status, weir_str type, wei
         put_bytes(x, body.len);
         return WEIR_OK;
     }
-    return write_directly(x, body);
+    err = write_directly(x, body);
+    if (err == WEIR_OK)
+        note(x); /* all of it has been taken, and not yet that it is all */
+    return err;
 }
 
 static weir_err send_file(struct weir__exchange *x, int file, uint64_t at, uint64_t *left)
