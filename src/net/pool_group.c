@@ -139,8 +139,12 @@ static struct weir__pool_member *pin(struct weir__pool_group *g, weir_str key)
     return m;
 }
 
-static void unpin(struct weir__pool_member *m)
+/* As a clean-up: who is refused too often in a row panics on its way to a lease. */
+static void unpin(struct weir__pool_member **way)
 {
+    struct weir__pool_member *m = *way;
+    if (m == NULL)
+        return;
     unsigned pins = atomic_fetch_sub_explicit(&m->pins, 1, memory_order_release);
     WEIR_ASSERT(pins > 0, "P9: who unpins has pinned");
 }
@@ -328,7 +332,7 @@ weir_err weir__pool_group_acquire(struct weir__pool_group *g, struct weir__ctx *
         return weir__wait_refused(WEIR_EINVALID);
     if (!weir__ctx_is_shared(g->ctx))
         check_place(g, c);
-    struct weir__pool_member *m = pin(g, key);
+    struct weir__pool_member *m __attribute__((cleanup(unpin))) = pin(g, key);
     if (WEIR_UNLIKELY(m == NULL)) {
         weir__pool_list_take();
         m = add(g, c, key, site, &err);
@@ -336,9 +340,7 @@ weir_err weir__pool_group_acquire(struct weir__pool_group *g, struct weir__ctx *
     }
     if (WEIR_UNLIKELY(m == NULL))
         return weir__wait_refused(err);
-    err = weir__pool_acquire(m->pool, c, site, holder, lease);
-    unpin(m);
-    return err;
+    return weir__pool_acquire(m->pool, c, site, holder, lease);
 }
 
 /* --- beginning and end ------------------------------------------------------------------------ */
@@ -443,6 +445,6 @@ bool weir__pool_group_key_stats(struct weir__pool_group *g, weir_str key, weir_p
     if (m == NULL)
         return false;
     weir__pool_stats(m->pool, out);
-    unpin(m);
+    unpin(&m);
     return true;
 }

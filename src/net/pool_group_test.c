@@ -105,6 +105,35 @@ static void test_each_key_has_its_own(void **state)
     run(lends_by_key);
 }
 
+static weir_err asks_in_vain(weir_ctx *c, void *arg)
+{
+    struct servers *s = arg;
+    struct weir__lease lease;
+    for (int i = 0; i < 2000; i++)
+        assert_int_not_equal(LEASE(c, s, "a", &lease), WEIR_OK);
+    return WEIR_OK;
+}
+
+/* Its key is free for others then, and the group can end. */
+static weir_err panics_on_the_way(weir_ctx *c, void *arg)
+{
+    struct servers *s = arg;
+    struct weir__lease a;
+    assert_non_null(GROUP(c, s, .each = {.max_open = 1}, .keys_max = 1));
+    assert_int_equal(LEASE(c, s, "a", &a), WEIR_OK);
+    assert_int_equal(weir_protect(c, asks_in_vain, s), WEIR_EPANIC);
+    weir__lease_release(&a);
+    weir_error_clear(c);
+    use(c, s, "b");
+    return WEIR_OK;
+}
+
+static void test_who_panics_on_the_way_leaves_nothing(void **state)
+{
+    (void)state;
+    run(panics_on_the_way);
+}
+
 static weir_err has_few_keys(weir_ctx *c, void *arg)
 {
     struct servers *s = arg;
@@ -394,6 +423,7 @@ int main(void)
         cmocka_unit_test(test_each_key_has_its_own),
         cmocka_unit_test(test_the_key_used_least_recently_goes),
         cmocka_unit_test(test_keys_in_use_stay),
+        cmocka_unit_test(test_who_panics_on_the_way_leaves_nothing),
         cmocka_unit_test(test_mistakes_are_told),
         cmocka_unit_test(test_a_key_that_gets_no_memory),
         cmocka_unit_test(test_the_hungry_get_what_comes_free),

@@ -307,6 +307,15 @@ static struct weir__lane *find_lane(struct weir__seat *seat, struct weir__ctx *c
 
 /* --- acquiring and giving back ---------------------------------------------------------------- */
 
+/* As a clean-up: who is refused too often in a row panics on its way to a lease. */
+static void unpin(struct weir__lane **way)
+{
+    if (*way == NULL)
+        return;
+    WEIR_ASSERT((*way)->pins > 0, "P14: a lane stays for who is on the way to a lease");
+    (*way)->pins--;
+}
+
 static void release_share(struct weir__owned *o)
 {
     weir__share_release(WEIR_CONTAINER(o, struct weir__share, owned));
@@ -396,12 +405,10 @@ weir_err weir__shared_pool_acquire(struct weir__shared_pool *pool, struct weir__
     struct weir__seat *seat = own_seat(pool);
     if (seat == NULL)
         return weir__wait_refused(WEIR_ECLOSED);
-    struct weir__lane *lane = find_lane(seat, c, key, site, &err);
+    struct weir__lane *lane __attribute__((cleanup(unpin))) = find_lane(seat, c, key, site, &err);
     if (WEIR_UNLIKELY(lane == NULL))
         return weir__wait_refused(err);
     err = take(lane, c, site, share);
-    WEIR_ASSERT(lane->pins > 0, "P14: a lane stays for who is on the way to a lease");
-    lane->pins--;
     if (WEIR_UNLIKELY(err != WEIR_OK))
         return err;
     share->pool = pool;

@@ -392,6 +392,38 @@ static void test_a_full_line_refuses(void **state)
     run(line_is_full);
 }
 
+static weir_err asks_in_vain(weir_ctx *c, void *arg)
+{
+    for (int i = 0; i < 2000; i++) {
+        struct weir__share share = {.broken = NULL};
+        assert_int_equal(SHARE(c, (struct peer *)arg, "", &share), -EDEADLK);
+    }
+    return WEIR_OK;
+}
+
+/* Its key is free for others then, and the pool can end. */
+static weir_err panics_on_the_way(weir_ctx *c, void *arg)
+{
+    struct peer *p = arg;
+    struct weir__share a = {.broken = NULL}, b = {.broken = NULL};
+    assert_non_null(POOL(c, p, .each = {.max_open = 1}, .open_max = 1, .keys_max = 1));
+    assert_int_equal(SHARE(c, p, "", &a), WEIR_OK);
+    assert_int_equal(SHARE(c, p, "", &b), WEIR_OK);
+    assert_int_equal(weir_protect(c, asks_in_vain, p), WEIR_EPANIC);
+    weir_error_clear(c);
+    weir__share_release(&a);
+    weir__share_release(&b);
+    assert_int_equal(SHARE(c, p, "other", &a), WEIR_OK);
+    weir__share_release(&a);
+    return WEIR_OK;
+}
+
+static void test_who_panics_on_the_way_leaves_nothing(void **state)
+{
+    (void)state;
+    run(panics_on_the_way);
+}
+
 static weir_err waits_for_itself(weir_ctx *c, void *arg)
 {
     struct peer *p = arg;
@@ -530,6 +562,7 @@ int main(void)
         cmocka_unit_test(test_a_failure_to_open_is_told_to_all_in_line),
         cmocka_unit_test(test_a_driver_that_panics_costs_an_error),
         cmocka_unit_test(test_a_full_line_refuses),
+        cmocka_unit_test(test_who_panics_on_the_way_leaves_nothing),
         cmocka_unit_test(test_nobody_waits_for_itself),
         cmocka_unit_test(test_a_tree_that_waits_for_its_own_lease),
         cmocka_unit_test(test_age_idleness_and_leases_kept_too_long),
