@@ -31,11 +31,12 @@ typedef struct weir_proxy_options {
     const char *prefix; /* put before the path then: "/v1"; begins with '/', escaped already */
     /* Host; default: what the client has asked for; "": the target's own. */
     const char *host;
+    const weir_http_header *headers; /* sent in place of the client's of the same names */
     /*
-     * Sent with the request, in place of the client's of the same names.
+     * How it calls itself in Via; a token of at most 60 bytes; default "weir". "": it adds nothing,
+     * and a circle in which all do so is not seen.
      */
-    const weir_http_header *headers;
-    const char *via;  /* how it calls itself in Via; a token; default "weir"; "": no Via */
+    const char *via;
     weir_str key;     /* of a group by WEIR_HTTP_HASH; default: the group's own */
     weir_dur timeout; /* for all of it, never past the request's own; default: that alone */
     bool no_upgrade;  /* requests to change the protocol (WebSocket) are carried on without that */
@@ -58,8 +59,9 @@ typedef struct weir_proxy_options {
  *          by the handler: the client gets 502 (no connection, cut, no HTTP), 503 (all targets are
  *          out, or all connections are busy) or 504 (no answer in time), and what it was is logged.
  *          Once a part of the answer has left, the connection is cut
- * errors   WEIR_EFAIL, raised with the status, and 400 for a path with dot segments; 413, 408, 400
- *          where the request's own body fails; the reason of the context
+ * errors   WEIR_EFAIL, raised with the status, and 400 for a path with dot segments, 508 for a
+ *          request that 16 proxies have handed on already (in Via: RFC 9110 section 7.6.3); 413,
+ *          408, 400 where the request's own body fails; the reason of the context
  * limits   the lines of the answer are at most 8 KiB; a request's body is bounded by the route's
  *          body_bytes_max, where it has one. A connection that goes on in another protocol counts
  *          against the request's time limit only while nothing moves

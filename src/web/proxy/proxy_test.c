@@ -196,6 +196,25 @@ static void dot_segments_are_refused(void **state)
     PROXY(asks_for_dots, NONE, {.answer = OK_ANSWER});
 }
 
+#define HOPS_15                                                                                    \
+    "Via: 1.1 a, 1.1 b,1.1 c, 1.1 d, 1.1 e\r\nVia: 1.0 f\r\nvia: 1.1 g, 1.1 h, 1.1 i"              \
+    ", 1.1 j, 1.1 k, 1.1 l, 1.1 m, 1.1 n, 2.0 o (that too)\r\n"
+
+static void asks_in_a_circle(struct kit *k)
+{
+    kit_expect(kit_ask(k, "GET", "/", HOPS_15, ""), 200, "ok");
+    assert_int_equal(kit_status(kit_ask(k, "GET", "/", HOPS_15 "Via: 1.1 p\r\n", "")), 508);
+    assert_int_equal(peer.request_count, 1);
+}
+
+static void a_circle_ends(void **state)
+{
+    (void)state;
+    const weir_proxy_options nameless = {.via = ""};
+    PROXY(asks_in_a_circle, NONE, {.answer = OK_ANSWER});
+    PROXY(asks_in_a_circle, nameless, {.answer = OK_ANSWER});
+}
+
 /* --- bodies ----------------------------------------------------------------------------------- */
 
 static void sends_bodies(struct kit *k)
@@ -505,6 +524,7 @@ int main(void)
         cmocka_unit_test(who_is_not_trusted_is_not_believed),
         cmocka_unit_test(paths_host_and_fields_are_rewritten),
         cmocka_unit_test(dot_segments_are_refused),
+        cmocka_unit_test(a_circle_ends),
         cmocka_unit_test(bodies_go_with_their_own_framing),
         cmocka_unit_test(long_bodies_go_in_pieces),
         cmocka_unit_test(a_route_bounds_what_is_handed_on),

@@ -16,6 +16,7 @@
 #include "wire/forwarded.h"
 
 #define VALUE_BYTES_MAX 8192
+#define PROXIES_MAX 16 /* that a request comes through */
 
 static weir_err no_memory(struct weir__proxied *p)
 {
@@ -252,6 +253,27 @@ static void put_via(struct weir__proxied *p)
     put_value(p, "Via", &value);
 }
 
+/*
+ * Each proxy adds an element to Via: so many are a circle (RFC 9110 section 7.6.3). A comma of a
+ * comment counts too, for a bracket that is left open must not hide what follows.
+ */
+static weir_err check_circle(const struct weir__proxied *p)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < weir__exchange_fields(p->x); i++) {
+        if (!weir_str_ieq(weir__exchange_field_name(p->x, i), WEIR_S("via")))
+            continue;
+        weir_str value = weir__exchange_field_value(p->x, i);
+        count++;
+        for (size_t k = 0; k < value.len; k++)
+            count += value.ptr[k] == ',';
+    }
+    if (count < PROXIES_MAX)
+        return WEIR_OK;
+    return weir_fail_at(p->site, p->c, 508,
+                        "%u proxies have handed this request on: they go in a circle", count);
+}
+
 /* --- how it goes on --------------------------------------------------------------------------- */
 
 static void prepare_carry(struct weir__proxied *p)
@@ -288,7 +310,9 @@ weir_err weir__proxy_prepare(struct weir__proxied *p)
     if (given > 0)
         memcpy(p->headers, p->o->headers, given * sizeof *p->headers);
     p->header_count = given;
-    weir_err err = write_target(p);
+    weir_err err = check_circle(p);
+    if (err == WEIR_OK)
+        err = write_target(p);
     if (err == WEIR_OK)
         err = copy_fields(p);
     if (err != WEIR_OK)
