@@ -55,6 +55,17 @@ ROWS = [
     ("/foreign-thread", 200, "weir_sleep was called on a thread that runs no fibers"),
     ("/blocking-sleep", 200, None),
     ("/offloaded-panic", 500, "on a thread of its own"),
+    ("/reply-kept", 500, "weir_reply_body: the reply is none, or the context that it was made in has ended"),
+    ("/client-kept", 500, "weir_http_do: the HTTP client is none, or the context that it was made in has ended"),
+    ("/client-null", 500, "weir_http_do: the HTTP client is NULL"),
+    ("/ask-detached", 200, "panic in ask_later: weir_http_do: the HTTP client is none"),
+    ("/read-unfinished", 500, "weir_reply_read: its request has not been ended"),
+    ("/reply-of-another", 500, "a reply is one fiber's"),
+    ("/replies-forgotten", 500, "1000 waits in a row have failed at once"),
+    ("/time-without-unit", 200, ".timeout is 300 ns, less than a millisecond"),
+    ("/proxy-circle", 508, "they go in a circle"),
+    ("/proxy-null", 500, "weir_proxy: the HTTP client is NULL"),
+    ("/proxy-twice", (200, 301, 404), "failed after its response had begun"),
 ]
 
 

@@ -15,6 +15,7 @@ struct kept {
     weir_sem *sem;
     weir_wait_group *group;
     weir_once *once;
+    weir_http *http;
 };
 WEIR_HANDLE(kept, struct kept);
 static struct kept the_kept;
@@ -346,6 +347,123 @@ static weir_err offloaded_panic(weir_ctx *c)
     return err < 0 ? err : weir_text(c, 200, "done\n");
 }
 
+/* --- asking others, here itself ------------------------------------------------------------- */
+
+static weir_err large(weir_ctx *c)
+{
+    static char bytes[100000];
+    return weir_bytes(c, 200, "application/octet-stream", (weir_str){bytes, sizeof bytes});
+}
+
+static const char *own_url(weir_ctx *c, const char *path)
+{
+    weir_str host = weir_header(c, "Host");
+    return weir_sprintf(c, "http://" WEIR_STR_FMT "%s", WEIR_STR_ARG(host), path).ptr;
+}
+
+static weir_err reply_kept(weir_ctx *c)
+{
+    weir_reply *reply = NULL;
+    WEIR_WITH(step, c) {
+        reply = weir_http_get(step, kept(c)->http, own_url(c, "/large"));
+    }
+    weir_str body = weir_reply_body(reply);
+    return weir_bytes(c, 200, "application/octet-stream", body);
+}
+
+static weir_err client_kept(weir_ctx *c)
+{
+    weir_http *http = NULL;
+    WEIR_WITH(step, c) {
+        http = weir_http_open(step);
+    }
+    weir_reply *r = weir_http_get(c, http, own_url(c, "/ok"));
+    return weir_textf(c, 200, "%d\n", weir_reply_status(r));
+}
+
+static weir_err client_null(weir_ctx *c)
+{
+    weir_reply *r = weir_http_get(c, (weir_http *)none, "/ok");
+    return weir_textf(c, 200, "%d\n", weir_reply_status(r));
+}
+
+/* Its client is the request's, which may have ended. */
+static weir_err ask_later(weir_ctx *c, void *arg)
+{
+    weir_err err = weir_sleep(c, weir_ms(50));
+    if (err < 0)
+        return err;
+    weir_reply *r = weir_http_get(c, *(weir_http **)arg, "http://127.0.0.1:1/");
+    return weir_reply_err(r);
+}
+
+static weir_err ask_detached(weir_ctx *c)
+{
+    weir_http *http = weir_http_open(c);
+    weir_err err = weir_detach(c, ask_later, &http, sizeof http, .timeout = weir_sec(5));
+    return err < 0 ? err : weir_text(c, 200, "detached\n");
+}
+
+static weir_err read_unfinished(weir_ctx *c)
+{
+    char byte;
+    weir_reply *r = weir_http_begin(c, kept(c)->http, "POST", own_url(c, "/ok"));
+    ssize_t n = weir_reply_read(r, &byte, 1);
+    return weir_textf(c, 200, "%zd\n", n);
+}
+
+static weir_err read_all(weir_ctx *c, void *reply)
+{
+    (void)c;
+    return weir_reply_body(reply).ptr != NULL ? WEIR_OK : weir_reply_err(reply);
+}
+
+static weir_err reply_of_another(weir_ctx *c)
+{
+    weir_reply *r = weir_http_get(c, kept(c)->http, own_url(c, "/large"));
+    weir_err err = WEIR_GO(c, read_all, r);
+    if (err == WEIR_OK)
+        err = weir_join(c);
+    return err < 0 ? err : weir_text(c, 200, "read\n");
+}
+
+static weir_err replies_forgotten(weir_ctx *c)
+{
+    const char *url = own_url(c, "/large");
+    int64_t sum = 0;
+    for (int n = 0; n < 100000; n++)
+        sum += weir_reply_status(weir_http_get(c, kept(c)->http, url));
+    return weir_textf(c, 200, "%lld\n", (long long)sum);
+}
+
+static weir_err time_without_unit(weir_ctx *c)
+{
+    weir_reply *r = weir_http_get(c, kept(c)->http, own_url(c, "/ok"), .timeout = (weir_dur){300});
+    return weir_textf(c, 200, "%d\n", weir_reply_status(r));
+}
+
+static weir_http *to_itself(weir_ctx *c)
+{
+    return weir_http_open(c, .base = own_url(c, ""));
+}
+
+static weir_err proxy_circle(weir_ctx *c)
+{
+    return weir_proxy(c, to_itself(c));
+}
+
+static weir_err proxy_null(weir_ctx *c)
+{
+    return weir_proxy(c, (weir_http *)none);
+}
+
+static weir_err proxy_twice(weir_ctx *c)
+{
+    weir_http *http = to_itself(c);
+    weir_err err = weir_proxy(c, http, .strip = "/proxy-twice", .prefix = "/ok");
+    return err < 0 ? err : weir_proxy(c, http);
+}
+
 static weir_err open_kept(weir_ctx *app, void *arg)
 {
     struct kept *k = arg;
@@ -355,7 +473,8 @@ static weir_err open_kept(weir_ctx *app, void *arg)
     k->sem = weir_sem_new(app, 1);
     k->group = weir_wait_group_new(app);
     k->once = weir_once_new(app);
-    return WEIR_OK;
+    k->http = weir_http_open(app, .pool = {.max_open = 8});
+    return weir_http_err(k->http);
 }
 
 int main(int argc, char **argv)
@@ -404,5 +523,17 @@ int main(int argc, char **argv)
     weir_get(app, "/foreign-thread", foreign_thread);
     weir_get(app, "/blocking-sleep", blocking_sleep);
     weir_get(app, "/offloaded-panic", offloaded_panic);
+    weir_get(app, "/large", large);
+    weir_get(app, "/reply-kept", reply_kept);
+    weir_get(app, "/client-kept", client_kept);
+    weir_get(app, "/client-null", client_null);
+    weir_get(app, "/ask-detached", ask_detached);
+    weir_get(app, "/read-unfinished", read_unfinished);
+    weir_get(app, "/reply-of-another", reply_of_another);
+    weir_get(app, "/replies-forgotten", replies_forgotten);
+    weir_get(app, "/time-without-unit", time_without_unit);
+    weir_get(app, "/proxy-circle", proxy_circle);
+    weir_get(app, "/proxy-null", proxy_null);
+    weir_get(app, "/proxy-twice", proxy_twice);
     return weir_app_run(app);
 }
