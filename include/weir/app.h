@@ -95,7 +95,11 @@ typedef struct weir_app_options {
     int64_t linger_bytes_max; /* what is thrown away at most; 256 MiB */
 
     int64_t connections_max; /* 100,000, or what the limit of descriptors allows */
-    int64_t requests_max;    /* on a connection, the last says "Connection: close"; 10,000 */
+    /*
+     * On a connection, the last says "Connection: close"; 10,000. Of HTTP/2 a hundred times as many
+     * until GOAWAY.
+     */
+    int64_t requests_max;
     /*
      * A client that shuts its sending side is not taken to be gone: its request goes on. By default
      * its handler's waits end with WEIR_ECLIENTGONE. Routes and groups may say otherwise.
