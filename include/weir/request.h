@@ -69,6 +69,7 @@ WEIR_API weir_str weir_param_of(weir_ctx *c, weir_str name) WEIR_NONNULL(1);
 WEIR_API weir_str weir_query_param_of(weir_ctx *c, weir_str name) WEIR_NONNULL(1);
 WEIR_API weir_str weir_header_of(weir_ctx *c, weir_str name) WEIR_NONNULL(1);
 WEIR_API weir_str weir_cookie_of(weir_ctx *c, weir_str name) WEIR_NONNULL(1);
+WEIR_API weir_str weir_trailer_of(weir_ctx *c, weir_str name) WEIR_NONNULL(1);
 
 /**
  * The path parameter `:name` or `*name`, percent-decoded; absent when the route has none of that
@@ -131,6 +132,36 @@ typedef struct weir_header_iter {
  * context  fiber; neither waits nor allocates
  */
 WEIR_API bool weir_header_next(weir_ctx *c, weir_header_iter *iter) WEIR_NONNULL(1, 2);
+
+/**
+ * A field behind the body (RFC 9110 section 6.5), once that has been read to its end: by a binder,
+ * weir_body, or weir_body_read up to its 0. Absent before, and where there is none. What is sent
+ * there is what its sender knew last (a checksum, a status), and was not there when the request was
+ * let in: it is never among the header lines. Of several the first; names in any case.
+ *
+ * name     compared during the call
+ * owner    the request: what is returned lives as long as it
+ * limits   8 KiB of all of them; more is a body that is malformed
+ */
+static inline weir_str weir_trailer(weir_ctx *c, const char *name)
+{
+    return weir_trailer_of(c, weir_str_from(name));
+}
+
+/**
+ * The next of those, in the order in which they were sent; as weir_header_next.
+ *
+ * iter     the caller's; `name` and `value` are borrowed from the request
+ * returns  true while there is one; false also before the body's end
+ * context  fiber; neither waits nor allocates
+ */
+WEIR_API bool weir_trailer_next(weir_ctx *c, weir_header_iter *iter) WEIR_NONNULL(1, 2);
+
+/**
+ * Does the client say that fields behind the response's body reach who reads it (`TE: trailers`,
+ * RFC 9110 section 10.1.4)? Who does not say so may drop them. Does not wait.
+ */
+WEIR_API bool weir_wants_trailers(weir_ctx *c) WEIR_NONNULL(1);
 
 /*
  * Getters that check, by the rules of weir_bind_path and weir_bind_query: what is not

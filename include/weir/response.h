@@ -218,6 +218,53 @@ WEIR_API weir_err weir_stream_flush(weir_stream *stream) WEIR_NONNULL(1);
  */
 WEIR_API weir_err weir_stream_end(weir_stream *stream, weir_err err) WEIR_MUST_USE WEIR_NONNULL(1);
 
+/* --- behind the body -------------------------------------------------------------------------- */
+
+/**
+ * A field that follows the response's body (RFC 9110 section 6.5): what is known at its end alone,
+ * such as a checksum or how it went. Before the response, or while a stream is open:
+ *
+ *     weir_announce_trailer(c, "x-rows");
+ *     weir_stream *s = weir_json_array(c, 200);
+ *     …
+ *     weir_add_trailer(c, "x-rows", text);
+ *     return weir_stream_end(s, err);
+ *
+ * HTTP/2 has a place for them behind every body. In HTTP/1.1 they follow one that goes in chunks: a
+ * stream, or any response for which a field was announced or added before it began. They are left
+ * out where there is no body (HEAD, 204, 304) and in HTTP/1.0; and whoever carries the response on
+ * may drop them, so they are for what the client can do without, unless weir_wants_trailers says
+ * that it reads them. A response that is answered anew, because of an error, has none of them.
+ *
+ * name     a token; not one that must be known before the body: framing, routing, authentication,
+ *          conditions, controls and the content's format (Content-Length, Host, Set-Cookie,
+ *          Cache-Control, Content-Type …). Copied
+ * value    as of weir_add_header; copied
+ * returns  WEIR_OK, also where it will be left out; WEIR_EINVALID, raised: not a name that may be
+ *          there, or not a value; -EMSGSIZE: at most 64 of them, of 8 KiB together; WEIR_ECLOSED:
+ *          the response has ended; WEIR_EBUDGET, -ENOMEM
+ * owner    the request
+ * context  fiber; does not wait
+ */
+#define weir_add_trailer(c, name, value) weir_add_trailer_at(WEIR_HERE, (c), (name), (value))
+/** The function behind weir_add_trailer; `name` and `value` are copied. */
+WEIR_API weir_err weir_add_trailer_at(const weir_site *site, weir_ctx *c, const char *name,
+                                      weir_str value) WEIR_NONNULL(2, 3);
+
+/**
+ * Says in the header field Trailer that one of that name will follow the body (RFC 9110 section
+ * 6.6.2), and has a response of HTTP/1.1 go in chunks. A field need not be announced.
+ *
+ * name     as of weir_add_trailer; copied
+ * returns  as weir_add_trailer; WEIR_ECLOSED: the response has begun; -EMSGSIZE: the header lines
+ *          have at most 8 KiB
+ * context  fiber; does not wait
+ */
+#define weir_announce_trailer(c, name) weir_announce_trailer_at(WEIR_HERE, (c), (name))
+/** The function behind weir_announce_trailer; `name` is copied. */
+WEIR_API weir_err weir_announce_trailer_at(const weir_site *site, weir_ctx *c, const char *name)
+    WEIR_NONNULL(2, 3);
+
 /* --- files -------------------------------------------------------------------------------- */
 
 /** What a file's response may be given. Strings are read during the call, and not kept. */

@@ -56,6 +56,29 @@ static void serve_pieces(struct weir__exchange *x, struct rig *rig)
         (void)weir__exchange_end(x);
 }
 
+/* Behind `bytes` of a body follow as many fields as there may be. */
+static void serve_behind(struct weir__exchange *x, size_t bytes)
+{
+    static char much[100000];
+    weir_err err = weir__exchange_begin(x, 200, WEIR_S("text/plain"), -1);
+    if (err == WEIR_OK)
+        err = weir__exchange_write(x, (weir_str){memset(much, 'x', bytes), bytes});
+    for (int i = 0; err == WEIR_OK && i < WEIR__TRAILERS_MAX; i++)
+        err = weir__exchange_trailer_add(x, WEIR_S("X-Sum"), WEIR_S("42"));
+    assert_int_equal(weir__exchange_trailer_add(x, WEIR_S("X-Sum"), WEIR_S("")),
+                     err == WEIR_OK ? -EMSGSIZE : WEIR_OK);
+    if (err == WEIR_OK)
+        (void)weir__exchange_end(x);
+}
+
+/* No body, and no word of its length. */
+static void serve_head_alone(struct weir__exchange *x)
+{
+    (void)weir__exchange_header_add(x, WEIR_S("grpc-status"), WEIR_S("12"));
+    (void)weir__exchange_begin(x, 200, WEIR_S("application/grpc"), -1);
+    (void)weir__exchange_end(x);
+}
+
 static void serve_trailers(struct weir__exchange *x)
 {
     weir_str body, rest, name, value;
@@ -197,6 +220,16 @@ static void serve(struct weir__exchange *x, void *arg)
         serve_echo(x, rig);
     else if (AT("/pieces"))
         serve_pieces(x, rig);
+    else if (AT("/behind"))
+        serve_behind(x, 5);
+    else if (AT("/behind/never"))
+        serve_head_alone(x);
+    else if (AT("/behind/nothing"))
+        serve_behind(x, 0);
+    else if (AT("/behind/full"))
+        serve_behind(x, 16200);
+    else if (AT("/behind/much"))
+        serve_behind(x, 100000);
     else if (AT("/trailers"))
         serve_trailers(x);
     else if (AT("/big"))

@@ -16,6 +16,8 @@
 #include "http/over_testing.h"
 #include "rt/worker.h"
 #include "web/web_test_kit.h"
+#include "wire/chunked.h"
+#include "wire/trailer.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -112,6 +114,46 @@ static weir_err serve_header(weir_ctx *c)
     if (value.ptr == NULL)
         return says(c, "none");
     return weir_textf(c, 200, "[" WEIR_STR_FMT "]", WEIR_STR_ARG(value));
+}
+
+/* Echoes the body, and behind it the trailers that came. */
+static weir_err serve_behind(weir_ctx *c)
+{
+    char piece[7];
+    ssize_t n;
+    weir_header_iter t = {0};
+    weir_str wants = weir_wants_trailers(c) ? WEIR_S("yes") : WEIR_S("no");
+    if (weir_announce_trailer(c, "x-sum") < 0 || weir_add_trailer(c, "x-wanted", wants) < 0)
+        return WEIR_EFAIL;
+    weir_stream *out = weir_stream_begin(c, 200, "text/plain");
+    while ((n = weir_body_read(c, piece, sizeof piece)) > 0)
+        weir_stream_write(out, (weir_str){piece, (size_t)n});
+    while (n == 0 && weir_trailer_next(c, &t))
+        (void)weir_add_trailer(c, "x-sum", t.value);
+    return weir_stream_end(out, n < 0 ? (weir_err)n : WEIR_OK);
+}
+
+/* A response that is whole, and more behind it. */
+static weir_err serve_whole_behind(weir_ctx *c)
+{
+    if (weir_add_trailer(c, "x-sum", WEIR_S("1")) < 0)
+        return WEIR_EFAIL;
+    return weir_text(c, 200, "whole");
+}
+
+/* Tries to put behind its body what no recipient may find there. */
+static weir_err serve_forbidden_behind(weir_ctx *c)
+{
+    static const char *const names[] = {"Content-Length", "transfer-encoding", "Connection", "Host",
+                                        "Set-Cookie",     "Authorization",     "Trailer",    "TE",
+                                        "Content-Type",   "Cache-Control",     "X: a\r\nY",  ""};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (weir_add_trailer(c, names[i], WEIR_S("1")) == WEIR_OK ||
+            weir_announce_trailer(c, names[i]) == WEIR_OK)
+            return says(c, "taken");
+    if (weir_add_trailer(c, "X", WEIR_S("a\r\nY: b")) == WEIR_OK)
+        return says(c, "taken");
+    return says(c, "refused");
 }
 
 static weir_err serve_path(weir_ctx *c)
@@ -222,6 +264,10 @@ static void build_service(weir_group *app)
     weir_post(app, "/smuggled", serve_smuggled);
     weir_post(app, "/hello", serve_hello); /* does not read the body */
     weir_post(app, "/pieces", serve_pieces);
+    weir_get(app, "/behind", serve_behind);
+    weir_post(app, "/behind", serve_behind);
+    weir_get(app, "/behind/whole", serve_whole_behind);
+    weir_get(app, "/behind/forbidden", serve_forbidden_behind);
     weir_get(app, "/header", serve_header);
     weir_post(app, "/header", serve_header);
     weir_get(app, "/path/*rest", serve_path);
@@ -394,6 +440,17 @@ static void check_head(weir_str head, int status, bool is_last)
         wrong("the answer says \"close\" and is not the last");
 }
 
+/* RFC 9112 7.1.2: lines up to the blank one, none of which frames anything. What is past them. */
+static const char *skip_trailers(const char *at, const char *end)
+{
+    weir_str rest = {at, (size_t)(end - at)}, name, value;
+    while (rest.len >= 2 && memcmp(rest.ptr, "\r\n", 2) != 0) {
+        if (!weir__trailer_next(&rest, &name, &value) || weir__trailer_check(name, value) < 0)
+            return NULL;
+    }
+    return rest.len >= 2 ? rest.ptr + 2 : NULL;
+}
+
 /* RFC 9112 7.1. Returns what is past the body, or NULL when it has no end. */
 static const char *skip_chunks(const char *at, const char *end)
 {
@@ -404,7 +461,7 @@ static const char *skip_chunks(const char *at, const char *end)
             return NULL;
         at = digits_end + 2;
         if (size == 0)
-            return end - at >= 2 && memcmp(at, "\r\n", 2) == 0 ? at + 2 : NULL;
+            return skip_trailers(at, end);
         if ((size_t)(end - at) < size + 2 || memcmp(at + size, "\r\n", 2) != 0)
             return NULL;
         at += size + 2;

@@ -4,6 +4,7 @@
  */
 #include "base/assert.h"
 #include "http/common/conn.h"
+#include "wire/http_field.h"
 
 ssize_t weir__exchange_read(struct weir__exchange *x, void *buf, size_t len)
 {
@@ -51,6 +52,15 @@ int weir__exchange_body_status(weir_err err)
     default:
         return 0;
     }
+}
+
+bool weir__exchange_wants_trailers(const struct weir__exchange *x)
+{
+    for (unsigned i = 0; i < weir__exchange_fields(x); i++)
+        if (weir_str_ieq(weir__exchange_field_name(x, i), WEIR_S("te")) &&
+            weir__http_list_has(weir__exchange_field_value(x, i), WEIR_S("trailers")))
+            return true;
+    return false;
 }
 
 weir_str weir__exchange_trailers(const struct weir__exchange *x)

@@ -157,6 +157,15 @@ weir_err weir__exchange_header_add(struct weir__exchange *x, weir_str name, weir
     return err;
 }
 
+weir_err weir__exchange_own_line(struct weir__exchange *x, weir_str name, weir_str value)
+{
+    WEIR_ASSERT(x->response == WEIR__RESPONSE_NONE, "X7: lines change before it is begun");
+    weir_err err = make_room(x, line_bytes(name, value));
+    if (err == WEIR_OK)
+        put_line(x, name, value);
+    return err;
+}
+
 bool weir__response_next_line(const struct weir__exchange *x, uint32_t *at, weir_str *name,
                               weir_str *value)
 {

@@ -16,6 +16,7 @@
 #include "net/endpoint.h"
 #include "rt/context.h"
 #include "wire/http_head.h"
+#include "wire/trailer.h"
 
 struct weir__exchange;
 struct weir__http_conn;
@@ -77,6 +78,7 @@ struct weir__exchange_ops {
     /* `*left` bytes of a file, counted down; -EOPNOTSUPP: not that way, copy what is left. */
     weir_err (*sendfile)(struct weir__exchange *x, int file, uint64_t at, uint64_t *left);
     weir_err (*flush)(struct weir__exchange *x);
+    /* The end, and the fields of x->behind before it where there is a place for them. */
     weir_err (*end)(struct weir__exchange *x);
     /* The end that cannot be taken for one. */
     void (*abort)(struct weir__exchange *x);
@@ -109,13 +111,15 @@ struct weir__exchange {
 
     /* the response so far */
     bool has_type;         /* a Content-Type line is among the header lines */
+    bool has_trailers;     /* fields behind its body were announced or added */
     uint8_t response;      /* enum weir__response */
     uint8_t response_body; /* enum weir__response_body, of a response that was begun */
     uint16_t status;       /* 0 until it is begun; 499: the client was gone before */
     uint32_t extra_len, extra_cap;
-    char *extra;          /* header lines: extra_bytes, or a longer piece of the arena */
-    uint64_t length_left; /* of a SIZED one */
-    uint64_t bytes_out;   /* body bytes of the response, as the handler wrote them */
+    char *extra;                  /* header lines: extra_bytes, or a longer piece of the arena */
+    uint64_t length_left;         /* of a SIZED one */
+    uint64_t bytes_out;           /* body bytes of the response, as the handler wrote them */
+    struct weir__trailers behind; /* what follows its body, in the context's memory */
 
     /* the request's body */
     uint64_t bytes_in; /* body bytes received */
@@ -282,10 +286,13 @@ uint64_t weir__exchange_body_max(const struct weir__exchange *x);
 int weir__exchange_body_status(weir_err err);
 
 /*
- * The trailer section of a chunked body after its end, for weir__trailer_next; empty when there is
- * none.
+ * The fields behind the body (RFC 9110 section 6.5) after its end, for weir__trailer_next; empty
+ * when there are none.
  */
 weir_str weir__exchange_trailers(const struct weir__exchange *x);
+
+/* Does it say "TE: trailers" (RFC 9110 section 10.1.4)? */
+bool weir__exchange_wants_trailers(const struct weir__exchange *x);
 
 /* --- the response ---------------------------------------------------------------------------- */
 
@@ -330,6 +337,18 @@ bool weir__exchange_header_remove(struct weir__exchange *x, weir_str name);
 
 /* The value of a line added before; absent when there is none. */
 weir_str weir__exchange_header_added(const struct weir__exchange *x, weir_str name);
+
+/*
+ * Fields behind the response's body (RFC 9110 section 6.5), while it is not whole. `announce` says
+ * before it is begun that a field of that name will follow; `add` is that field, and more of them.
+ * A response of HTTP/1.1 has them where its body goes in chunks, as it does when something was
+ * announced or added before it was begun, whatever its length; where a response has no body, or
+ * ends with the connection, they are left out. WEIR_EINVALID: not a name, not a value, or a field
+ * that may not trail; -EMSGSIZE: too many of them, or too long; WEIR_ECLOSED: too late;
+ * WEIR_EBUDGET, -ENOMEM.
+ */
+weir_err weir__exchange_trailer_announce(struct weir__exchange *x, weir_str name);
+weir_err weir__exchange_trailer_add(struct weir__exchange *x, weir_str name, weir_str value);
 
 /*
  * Responds whole. `type` is a constant, or has been checked to be a field's value; it may be absent
@@ -397,6 +416,9 @@ bool weir__exchange_retract(struct weir__exchange *x);
 weir_err weir__exchange_upgrade(struct weir__exchange *x, weir_str protocol);
 
 /* --- for versions ----------------------------------------------------------------------------- */
+
+/* A header line of the server's own, which a handler may not add. As weir__exchange_header_add. */
+weir_err weir__exchange_own_line(struct weir__exchange *x, weir_str name, weir_str value);
 
 /* The status is decided: nothing but more body can follow. */
 static inline void weir__response_begun(struct weir__exchange *x, int status)

@@ -31,8 +31,20 @@ static inline weir_err prepare(struct weir__exchange *x, int status, enum weir__
     return WEIR_OK;
 }
 
+/* A whole one that something follows: as if it were written by pieces. */
+static weir_err respond_and_trail(struct weir__exchange *x, int status, weir_str type,
+                                  weir_str body)
+{
+    weir_err err = weir__exchange_begin(x, status, type, -1);
+    if (err == WEIR_OK)
+        err = weir__exchange_write(x, body);
+    return err == WEIR_OK ? weir__exchange_end(x) : err;
+}
+
 weir_err weir__exchange_respond(struct weir__exchange *x, int status, weir_str type, weir_str body)
 {
+    if (WEIR_UNLIKELY(x->has_trailers) && x->response == WEIR__RESPONSE_NONE)
+        return respond_and_trail(x, status, type, status == 205 ? WEIR_S("") : body);
     weir_err err = prepare(x, status, WEIR__RESPONSE_SIZED);
     if (WEIR_UNLIKELY(err != WEIR_OK))
         return err;
@@ -206,7 +218,8 @@ bool weir__exchange_retract(struct weir__exchange *x)
     if (!is_begun || !x->ops->retract(x))
         return false;
     x->response = WEIR__RESPONSE_NONE;
-    x->has_type = false;
+    x->has_type = x->has_trailers = false;
+    x->behind.len = 0;
     x->status = 0;
     x->extra_len = 0;
     x->bytes_out = x->length_left = 0;

@@ -120,7 +120,8 @@ static weir_err begin(struct weir__exchange *x, int status, weir_str type, int64
         return err;
     bool may_have_body = x->response_body != WEIR__RESPONSE_BARE;
     WEIR_ASSERT(h->framing == WEIR__H1_SIZED, "O3: what was taken back has left no framing");
-    if (length < 0 && may_have_body)
+    bool may_trail = x->has_trailers && weir__exchange_has_body(x) && x->head.minor >= 1;
+    if ((length < 0 || may_trail) && may_have_body)
         h->framing = x->head.minor >= 1 ? WEIR__H1_CHUNKED : WEIR__H1_TO_END;
     struct weir__http1_writer w = writer_of(x);
     write_head(x, &w, status, type);
@@ -262,13 +263,16 @@ static weir_err end(struct weir__exchange *x)
         return flush(x); /* what comes is still read; the connection ends with the handler */
     if (!is_in_chunks(x))
         return WEIR_OK;
-    weir_err err = weir__out_reserve(c, x->ctx, 0);
+    weir_err err = weir__out_reserve(c, x->ctx, x->behind.len);
     if (err != WEIR_OK)
         return err;
     struct weir__http_out *out = weir__h1(c)->out;
     weir__out_seal(c);
-    memcpy(out->bytes + out->len, WEIR_CHUNK_LAST, sizeof WEIR_CHUNK_LAST - 1);
-    out->len += (uint32_t)sizeof WEIR_CHUNK_LAST - 1;
+    struct weir__http1_writer w = writer_of(x);
+    weir__http1_write_raw(&w, WEIR_S("0\r\n"));
+    weir__http1_write_raw(&w, weir__trailers_lines(&x->behind));
+    weir__http1_write_end(&w);
+    out->len = (uint32_t)(w.at - out->bytes);
     WEIR_ASSERT(out->len <= WEIR__OUT_CAPACITY, "O1: there was room for the last chunk");
     return WEIR_OK;
 }

@@ -83,9 +83,10 @@ struct weir__h2_stream {
     uint64_t lingered;        /* bytes thrown away since it was answered */
     uint64_t body_came;       /* bytes of it so far, read or not */
     struct weir__http_out *out;
-    weir_str tail;      /* behind what is in `out`: H7 */
-    weir_time moved_at; /* when it last got on by WEIR__PROGRESS_BYTES, or had nothing to send */
-    uint32_t moved;     /* bytes since */
+    weir_str tail;       /* behind what is in `out`: H7 */
+    weir_time moved_at;  /* when it last got on by WEIR__PROGRESS_BYTES, or had nothing to send */
+    uint32_t moved;      /* bytes since */
+    uint32_t behind_len; /* fields that follow the body: lines in `out`, behind its bytes */
 };
 _Static_assert(sizeof(struct weir__h2_stream) <= WEIR__VERSION_SPACE,
                "an exchange has room for it");
@@ -164,6 +165,8 @@ struct weir__h2_supply weir__h2_supply(const struct weir__h2_stream *s);
 void weir__h2_take(struct weir__h2_stream *s, char *to, size_t n);
 /* Its head has been made into a frame. */
 void weir__h2_head_left(struct weir__h2_stream *s);
+/* The body has been taken: hands what follows it to the session. */
+void weir__h2_trail(struct weir__h2_stream *s);
 /* Gives up what has not left. */
 void weir__h2_response_drop(struct weir__h2_stream *s);
 

@@ -37,7 +37,8 @@ struct weir__h2_supply weir__h2_supply(const struct weir__h2_stream *s)
     const struct weir__exchange *x = weir__h2_exchange(stream);
     WEIR_ASSERT(s->tail.len == 0 || s->is_running, "H7: whose memory it is has not returned");
     return (struct weir__h2_supply){.len = here(s) + s->tail.len,
-                                    .is_end = x->response == WEIR__RESPONSE_WHOLE};
+                                    .is_end = x->response == WEIR__RESPONSE_WHOLE,
+                                    .has_trailers = s->behind_len > 0};
 }
 
 /* Whoever gets on by so much has as long again for the next. */
@@ -166,10 +167,7 @@ static void add_lines(struct block *b, const struct weir__exchange *x)
 {
     weir_str name, value;
     for (uint32_t at = 0; weir__response_next_line(x, &at, &name, &value);) {
-        char *lower = x->extra + (name.ptr - x->extra);
-        for (size_t i = 0; i < name.len; i++)
-            lower[i] =
-                (char)(lower[i] >= 'A' && lower[i] <= 'Z' ? lower[i] + ('a' - 'A') : lower[i]);
+        weir__h2_lower(x->extra + (name.ptr - x->extra), name.len);
         add(b, name, value);
     }
 }
@@ -201,7 +199,7 @@ void weir__h2_submit(struct weir__exchange *x)
     weir__list_remove(&s->in_queue);
     make_block(&b, x);
     struct weir__h2_supply has = weir__h2_supply(s);
-    bool has_body = weir__exchange_has_body(x) && (has.len > 0 || !has.is_end);
+    bool has_body = weir__exchange_has_body(x) && (has.len > 0 || has.has_trailers || !has.is_end);
     s->is_submitted = true;
     s->moved_at = weir__self->now;
     weir_err err = weir__h2_session_respond(&h->session, s->id, b.fields, b.count, has_body);
@@ -397,12 +395,39 @@ static weir_err flush(struct weir__exchange *x)
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
+/* What follows the body is kept behind it, where nothing more is written, for the session. */
+static weir_err keep_trailers(struct weir__exchange *x)
+{
+    struct weir__h2_stream *s = weir__h2_x(x);
+    weir_err err = reserve(x, x->behind.len);
+    if (err != WEIR_OK)
+        return err;
+    WEIR_ASSERT(x->response == WEIR__RESPONSE_OPEN, "H16: what follows a body does so once");
+    memcpy(s->out->bytes + s->out->len, x->behind.bytes, x->behind.len);
+    s->behind_len = x->behind.len;
+    return WEIR_OK;
+}
+
+void weir__h2_trail(struct weir__h2_stream *s)
+{
+    struct weir__h2 *h = weir__h2_of(s);
+    struct weir__h2_field fields[WEIR__TRAILERS_MAX];
+    WEIR_ASSERT(s->behind_len <= room(s), "H16: it lies where nothing more is written");
+    struct weir__trailers behind = {s->out->bytes + s->out->len, s->behind_len};
+    size_t n = weir__h2_fields_of(&behind, fields);
+    if (weir__h2_session_trailers(&h->session, s->id, fields, n) != WEIR_OK)
+        weir__h2_session_reset(&h->session, s->id, WEIR_H2_INTERNAL_ERROR, false);
+}
+
 static weir_err end(struct weir__exchange *x)
 {
     if (weir__h2_x(x)->id == 0)
         return gone(x);
+    weir_err err = WEIR_OK;
+    if (x->behind.len > 0 && weir__exchange_has_body(x))
+        err = keep_trailers(x);
     note(x);
-    return WEIR_OK;
+    return err;
 }
 
 static void give_up(struct weir__exchange *x)
@@ -422,7 +447,7 @@ static bool retract(struct weir__exchange *x)
     WEIR_ASSERT(!s->is_all_left && !s->is_put_off, "H6: of what is taken back nothing has left");
     weir__list_remove(&s->in_queue);
     weir__h2_response_drop(s);
-    s->type_len = 0;
+    s->type_len = s->behind_len = 0;
     s->has_length = false;
     return true;
 }

@@ -18,6 +18,8 @@
 
 #include "http/h2/budget.h"
 #include "net/stream.h"
+#include "wire/chunked.h"
+#include "wire/trailer.h"
 
 struct weir__h2_session;
 struct nghttp2_session;
@@ -54,6 +56,26 @@ struct weir__h2_field {
     weir_str value;
 };
 #define WEIR__H2_SENT_FIELDS_MAX 112 /* of one block */
+
+/* Names go in lower case (RFC 9113 section 8.2). */
+static inline void weir__h2_lower(char *name, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        name[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] + ('a' - 'A') : name[i]);
+}
+
+/* What follows a body, as fields: views of its lines, in which the names are in lower case now. */
+static inline size_t weir__h2_fields_of(const struct weir__trailers *t,
+                                        struct weir__h2_field out[WEIR__TRAILERS_MAX])
+{
+    weir_str rest = weir__trailers_lines(t);
+    size_t n = 0;
+    while (n < WEIR__TRAILERS_MAX && weir__trailer_next(&rest, &out[n].name, &out[n].value)) {
+        weir__h2_lower(t->bytes + (out[n].name.ptr - t->bytes), out[n].name.len);
+        n++;
+    }
+    return n;
+}
 
 /* What a stream has to send now. */
 struct weir__h2_supply {

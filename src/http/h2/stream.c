@@ -415,6 +415,12 @@ static void begun(struct weir__h2_session *session, void *of)
     weir__h2_head_left(of);
 }
 
+static void trail(struct weir__h2_session *session, void *of)
+{
+    (void)session;
+    weir__h2_trail(of);
+}
+
 static void left(struct weir__h2_session *session, void *of)
 {
     struct weir__h2_stream *s = of;
@@ -479,6 +485,7 @@ const struct weir__h2_session_ops weir__h2_session_ops = {
     .closed = closed,
     .supply = supply,
     .take = take,
+    .trailers = trail,
     .flushing = flushing,
     .flushed = flushed,
 };
