@@ -272,7 +272,11 @@ typedef struct weir_http_call_options {
      * Less than a millisecond is told in the log, once for each place: `.timeout = 300` is 300 ns.
      */
     weir_dur timeout;
-    const weir_http_header *headers; /* Host, lengths and codings are not to be among them */
+    /*
+     * Host, lengths and codings are not to be among them; TE may say "trailers" (RFC 9110 section
+     * 10.1.4), and Trailer what will follow the body of weir_http_begin.
+     */
+    const weir_http_header *headers;
     weir_str body;
     const char *type;        /* of the body: Content-Type */
     const weir_model *model; /* instead of `body`: `object` as JSON */
@@ -382,6 +386,23 @@ WEIR_API weir_err weir_http_write(weir_reply *r, const void *bytes, size_t size)
     WEIR_NONNULL(1) WEIR_ACCESS(read_only, 2, 3);
 
 /**
+ * Adds a field that follows the body (RFC 9110 section 6.5), before weir_http_finish: over HTTP/2
+ * in a block of its own, over HTTP/1.1 behind the last chunk. A header `Trailer` of the call may
+ * have announced it.
+ *
+ * r        made by weir_http_begin
+ * name     a token; none that must be known before the body, as for weir_add_trailer; copied
+ * value    as a header's; copied
+ * returns  WEIR_OK; WEIR_EINVALID, raised; -EMSGSIZE: at most 64 of them, of 8 KiB together;
+ *          WEIR_ECLOSED: the body has been ended, or the peer wants no more of it; the reply's
+ *          error; WEIR_EBUDGET, -ENOMEM
+ * owner    the context
+ * context  the fiber that began it; does not wait
+ */
+WEIR_API weir_err weir_http_trailer(weir_reply *r, const char *name, weir_str value)
+    WEIR_NONNULL(1, 2);
+
+/**
  * Ends the body and waits for the head of the answer. Idempotent.
  *
  * returns  WEIR_OK: there is an answer; the reply's error
@@ -432,10 +453,15 @@ WEIR_API bool weir_reply_header_at(const weir_reply *r, size_t i, weir_str *name
     WEIR_NONNULL(1, 3, 4);
 
 /**
- * A field that came behind a chunked body (RFC 9110 section 6.5), once that has been read to its
- * end; absent. `name` is compared during the call; the result is borrowed from the context.
+ * A field that came behind the body (RFC 9110 section 6.5), once that has been read to its end;
+ * absent. A call that has the header `TE: trailers` says that it reads them: some send none
+ * otherwise. `name` is compared during the call; the result is borrowed from the context.
  */
 WEIR_API weir_str weir_reply_trailer(const weir_reply *r, const char *name) WEIR_NONNULL(1, 2);
+
+/** Those one by one, as they were sent; as weir_reply_header_at. `name` and `value` are filled. */
+WEIR_API bool weir_reply_trailer_at(const weir_reply *r, size_t i, weir_str *name, weir_str *value)
+    WEIR_NONNULL(1, 3, 4);
 
 /**
  * Reads what has come of the body, waiting while nothing has. With its last byte the connection is

@@ -170,6 +170,7 @@ CALL(weir_add_trailer_at,
      number = weir_add_trailer_at(N(site, WEIR_HERE), N(c, live.c), N(name, "X-A"), WEIR_S("x")))
 CALL(weir_announce_trailer_at,
      number = weir_announce_trailer_at(N(site, WEIR_HERE), N(c, live.c), N(name, "X-A")))
+CALL(weir_http_trailer, number = weir_http_trailer(N(r, live.reply), N(name, "X-A"), WEIR_S("x")))
 CALL(weir_cookie_set_at, number = weir_cookie_set_at(N(c, live.c), N(name, "a"), WEIR_S("b"),
                                                      N(options, &options.cookie)))
 CALL(weir_json_array, use(weir_json_array(N(c, live.c), 200)))
@@ -297,6 +298,8 @@ CALL(weir_reply_status, number = weir_reply_status(N(r, live.reply)))
 CALL(weir_reply_header, text = weir_reply_header(N(r, live.reply), N(name, "x")))
 CALL(weir_reply_header_at,
      truth = weir_reply_header_at(N(r, live.reply), 0, N(name, &text), N(value, &text)))
+CALL(weir_reply_trailer_at,
+     truth = weir_reply_trailer_at(N(r, live.reply), 0, N(name, &text), N(value, &text)))
 CALL(weir_reply_trailer, text = weir_reply_trailer(N(r, live.reply), N(name, "x")))
 CALL(weir_reply_read, number = (int)weir_reply_read(N(r, live.reply), N(bytes, &big), 1))
 CALL(weir_reply_body, text = weir_reply_body(N(r, live.reply)))

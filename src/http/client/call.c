@@ -495,6 +495,29 @@ weir_err weir_http_write(weir_reply *handle, const void *bytes, size_t size)
     return err;
 }
 
+weir_err weir__client_trail(weir_reply *r, weir_str name, weir_str value)
+{
+    if (!r->is_streamed || r->state != WEIR__REPLY_ASKING)
+        return WEIR_ECLOSED;
+    return weir__trailers_add(&r->behind, weir__ctx_arena(r->c), name, value);
+}
+
+weir_err weir_http_trailer(weir_reply *handle, const char *name, weir_str value)
+{
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(name, "the name");
+    weir_reply *r = streamed_of(handle, __func__);
+    if (r->err < 0)
+        return r->err;
+    weir_err err = weir__client_trail(r, weir_str_from(name), value);
+    if (err != WEIR_EINVALID)
+        return err;
+    return weir_raise_at(r->site, weir__ctx_handle(r->c), err, 0,
+                         "\"%.60s\" may not follow a body (RFC 9110 section 6.5.1), or its name is "
+                         "no token, or its value has a control character, or a blank at an end",
+                         name);
+}
+
 weir_err weir_http_finish(weir_reply *handle)
 {
     WEIR__FIBERS_ONLY(WEIR_ETHREAD);

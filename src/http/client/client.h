@@ -27,6 +27,7 @@
 #include "wire/cookie_jar.h"
 #include "wire/http1_response.h"
 #include "wire/http1_write.h"
+#include "wire/trailer.h"
 #include <weir/client.h>
 
 /*
@@ -187,6 +188,8 @@ struct weir_reply {
     bool asks_coding; /* Accept-Encoding is the client's own */
     bool has_left;    /* it was redirected to another host: secrets stay behind */
     bool is_bodiless; /* a redirection has made a GET of it */
+    bool asks_trailers;
+    struct weir__trailers behind; /* what follows a body that is written */
     uint8_t retries, redirects;
     const struct weir__client_visit *visits; /* where redirections led */
 
@@ -324,6 +327,11 @@ weir_str weir__client_form_type(const struct weir__client_form *form);
 void weir__client_ask(weir_reply *r);
 /* call.c: the same request as another's, in a context of its own. NULL: no memory. */
 weir_reply *weir__client_same(const weir_reply *r, struct weir__ctx *c);
+/* reply.c: the fields behind a body that has been read to its end; empty: none. */
+weir_str weir__client_trailers(const weir_reply *r);
+/* call.c: a field behind the body that is written. WEIR_ECLOSED: too late; the rest is
+ * weir__trailers_add's. */
+weir_err weir__client_trail(weir_reply *r, weir_str name, weir_str value);
 /* reply.c: the body, whole; an error that the reply keeps. */
 weir_err weir__client_read_whole(weir_reply *r);
 /* hedge.c: asks, and once more when that takes long; what comes first is the reply's, whole. */

@@ -196,11 +196,16 @@ static weir_err write_piece(weir_reply *r, const void *bytes, size_t size)
 
 static weir_err end(weir_reply *r)
 {
-    char last[] = WEIR_CHUNK_LAST;
-    struct iovec vec = {last, sizeof last - 1};
+    char last[] = "0\r\n", blank[] = "\r\n";
+    weir_str lines = weir__trailers_lines(&r->behind);
+    struct iovec vec[3] = {{last, sizeof last - 1}};
+    int count = 1;
     if (r->has_length && r->body_left > 0)
         return WEIR_EINVALID; /* the connection's end tells the peer that it is not whole */
-    weir_err err = r->has_length || r->form != NULL ? WEIR_OK : send_all(r, &vec, 1);
+    if (lines.len > 0)
+        vec[count++] = (struct iovec){(char *)(uintptr_t)lines.ptr, lines.len};
+    vec[count++] = (struct iovec){blank, sizeof blank - 1};
+    weir_err err = r->has_length || r->form != NULL ? WEIR_OK : send_all(r, vec, count);
     r->is_sent = err == WEIR_OK;
     return err == WEIR_OK ? err : or_answer(r, err);
 }

@@ -34,8 +34,7 @@ static struct weir__h2_field take_line(char **at, char *end)
 {
     char *line = *at, *line_end = memchr(line, '\r', (size_t)(end - line));
     char *colon = memchr(line, ':', (size_t)(line_end - line));
-    for (char *p = line; p < colon; p++)
-        *p = (char)(*p >= 'A' && *p <= 'Z' ? *p + ('a' - 'A') : *p);
+    weir__h2_lower(line, (size_t)(colon - line));
     *at = line_end + 2;
     return (struct weir__h2_field){{line, (size_t)(colon - line)},
                                    {colon + 2, (size_t)(line_end - colon - 2)}};
@@ -247,6 +246,7 @@ static weir_err write_piece(weir_reply *r, const void *bytes, size_t size)
 static weir_err end(weir_reply *r)
 {
     struct weir__client_stream *s = r->stream;
+    s->behind = r->behind;
     s->is_ended = true;
     if (s->id != 0)
         weir__h2_session_resume(&s->h2->session, s->id);

@@ -68,8 +68,9 @@ struct weir__client_stream {
     /* the request */
     char *kept; /* pieces that were copied; allocated, of WEIR__CLIENT_PIECES_MAX */
     uint32_t kept_at, kept_len;
-    weir_str tail;  /* behind those: C9 */
-    uint64_t taken; /* bytes of the body that were made into frames */
+    weir_str tail;                /* behind those: C9 */
+    struct weir__trailers behind; /* what follows it: the exchange's memory, and its to lower */
+    uint64_t taken;               /* bytes of the body that were made into frames */
     uint32_t head_bytes;
     bool is_held;    /* the body, until the peer has said 100 */
     bool is_ended;   /* no more of it will be added */

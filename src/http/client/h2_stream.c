@@ -80,6 +80,7 @@ void weir__client_stream_leave(struct weir__client_stream *s)
     WEIR_ASSERT(weir__list_empty(&s->waiters), "C10: nobody waits for what is left");
     s->is_wanted = false;
     s->tail = (weir_str){NULL, 0}; /* C9 */
+    s->behind.len = 0;
     s->kept_at = s->kept_len = 0;
     drop_body(s);
     if (s->id == 0)
@@ -331,7 +332,18 @@ static struct weir__h2_supply supply(struct weir__h2_session *session, void *of)
     (void)session;
     if (s->is_held)
         return (struct weir__h2_supply){.len = 0};
-    return (struct weir__h2_supply){.len = weir__client_stream_unsent(s), .is_end = s->is_ended};
+    return (struct weir__h2_supply){.len = weir__client_stream_unsent(s),
+                                    .is_end = s->is_ended,
+                                    .has_trailers = s->behind.len > 0};
+}
+
+static void trail(struct weir__h2_session *session, void *of)
+{
+    struct weir__client_stream *s = of;
+    struct weir__h2_field fields[WEIR__TRAILERS_MAX];
+    size_t n = weir__h2_fields_of(&s->behind, fields);
+    if (weir__h2_session_trailers(session, s->id, fields, n) != WEIR_OK)
+        weir__h2_session_reset(session, s->id, WEIR_H2_INTERNAL_ERROR, false);
 }
 
 /* Of `from`, at most `n` bytes; how many. */
@@ -396,6 +408,7 @@ const struct weir__h2_session_ops weir__client_h2_ops = {
     .closed = closed,
     .supply = supply,
     .take = take,
+    .trailers = trail,
     .going = weir__client_h2_going,
     .flushed = weir__client_h2_flushed,
 };

@@ -78,17 +78,37 @@ bool weir_reply_header_at(const weir_reply *handle, size_t i, weir_str *name, we
     return true;
 }
 
+weir_str weir__client_trailers(const weir_reply *r)
+{
+    bool is_whole = r->state == WEIR__REPLY_OVER && r->err == WEIR_OK && r->trailers_len > 0;
+    return is_whole ? (weir_str){r->trailers, r->trailers_len} : WEIR_S("");
+}
+
 weir_str weir_reply_trailer(const weir_reply *handle, const char *name)
 {
     WEIR__FIBERS_ONLY((weir_str){NULL, 0});
     weir__given(name, "the name");
-    const weir_reply *r = reply_of(handle, __func__);
-    weir_str rest = {r->trailers, r->trailers_len}, wanted = weir_str_from(name), found, value;
-    bool is_whole = r->state == WEIR__REPLY_OVER && r->err == WEIR_OK;
-    while (is_whole && rest.len > 0 && weir__trailer_next(&rest, &found, &value))
-        if (weir_str_ieq(found, wanted))
+    weir_str rest = weir__client_trailers(reply_of(handle, __func__)), found, value;
+    while (weir__trailer_next(&rest, &found, &value))
+        if (weir_str_ieq(found, weir_str_from(name)))
             return value;
     return (weir_str){NULL, 0};
+}
+
+bool weir_reply_trailer_at(const weir_reply *handle, size_t i, weir_str *name, weir_str *value)
+{
+    WEIR__FIBERS_ONLY(false);
+    weir__given(name, "the name's place");
+    weir__given(value, "the value's place");
+    weir_str rest = weir__client_trailers(reply_of(handle, __func__)), n, v;
+    for (size_t at = 0; weir__trailer_next(&rest, &n, &v); at++) {
+        if (at < i)
+            continue;
+        *name = n;
+        *value = v;
+        return true;
+    }
+    return false;
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */

@@ -19,8 +19,8 @@
 #define NS_IN_MS 1000000
 
 static const char *const framing_names[] = {
-    "host",    "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te",
-    "trailer", "expect",         "proxy-connection",
+    "host",    "content-length", "transfer-encoding", "connection", "keep-alive",
+    "upgrade", "expect",         "proxy-connection",
 };
 
 static bool is_framing(weir_str name)
@@ -29,6 +29,19 @@ static bool is_framing(weir_str name)
         if (weir_str_ieq(name, weir_str_from(framing_names[i])))
             return true;
     return false;
+}
+
+/*
+ * TE says no more than that trailers are read (RFC 9110 section 10.1.4), for nothing is decoded
+ * that it could ask for; and only a body that is written, in chunks, can have what Trailer says.
+ */
+static bool may_be_said(const weir_reply *r, weir_str name, weir_str value)
+{
+    if (weir_str_ieq(name, WEIR_S("te")))
+        return weir_str_ieq(value, WEIR_S("trailers"));
+    if (weir_str_ieq(name, WEIR_S("trailer")))
+        return r->is_streamed && !r->has_length;
+    return !is_framing(name);
 }
 
 static bool has(const weir_http_header *list, weir_str name)
@@ -54,10 +67,11 @@ static weir_err write_list(weir_reply *r, struct weir__http1_writer *w,
         weir_str name = weir_str_from(list->name);
         if (has(over, name) || !weir__client_may_travel(r, name))
             continue;
-        if (is_framing(name))
+        if (!may_be_said(r, name, list->value))
             return weir__client_fail(r, WEIR_EINVALID,
                                      "the header %s is the client's own to send, not a call's",
                                      list->name);
+        r->asks_trailers = r->asks_trailers || weir_str_ieq(name, WEIR_S("te"));
         weir__http1_write_field(w, name, list->value);
         if (w->err == WEIR_EINVALID)
             return weir__client_fail(r, WEIR_EINVALID,
@@ -111,6 +125,8 @@ static bool tells_length(const weir_reply *r)
 
 static void write_framing(const weir_reply *r, struct weir__http1_writer *w)
 {
+    if (r->asks_trailers)
+        weir__http1_write_raw(w, WEIR_S("Connection: TE\r\n"));
     if (r->carry != NULL && r->carry->upgrade.len > 0) {
         weir__http1_write_raw(w, WEIR_S("Connection: Upgrade\r\n"));
         weir__http1_write_field(w, WEIR_S("Upgrade"), r->carry->upgrade);

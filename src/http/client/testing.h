@@ -68,8 +68,9 @@ static inline size_t peer_request_len(const struct peer_visit *v, const struct p
     if (length != NULL && length < end)
         head += (size_t)strtoull(length + 17, NULL, 10);
     if (chunked != NULL && chunked < end) {
-        const char *last = strstr(end + 2, "\r\n0\r\n\r\n");
-        return last != NULL ? (size_t)(last + 7 - v->bytes) : 0;
+        const char *last = strstr(end + 2, "\r\n0\r\n"); /* and behind it trailers, or none */
+        last = last != NULL ? strstr(last + 3, "\r\n\r\n") : NULL;
+        return last != NULL ? (size_t)(last + 4 - v->bytes) : 0;
     }
     return head <= v->len ? head : 0;
 }
