@@ -50,7 +50,9 @@ typedef struct weir_proxy_options {
  * X-Forwarded-For, -Proto and -Host are written, behind what trusted peers have said (option
  * `trusted`), and what others have said is dropped. The client's deadline, trace and id are the
  * upstream client's to hand on, to those that it trusts. A body without a length goes on in chunks.
- * Date is the server's own. Trailers end here.
+ * Date is the server's own. What follows a body (RFC 9110 section 6.5) goes on behind it, both ways
+ * and between versions of HTTP, where the other side has a place for it: any of HTTP/2, and bodies
+ * of HTTP/1.1 that go in chunks, as one does whose field Trailer has announced it.
  *
  * c        of a request that has no response yet
  * http     of the application; a call to it begins with '/': it has a base or targets

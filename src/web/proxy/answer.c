@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "wire/http_field.h"
 #include <weir/log.h>
 
 static weir_reply *inside(const struct weir__proxied *p)
@@ -34,6 +35,15 @@ static weir_err fail_fields(struct weir__proxied *p, weir_err err)
     return weir__proxy_fail(p, err);
 }
 
+/* What the upstream says will follow its body follows ours. */
+static void announce(struct weir__proxied *p)
+{
+    weir_str name, value, element;
+    for (size_t i = 0; weir_reply_header_at(p->reply, i, &name, &value); i++)
+        while (weir_str_ieq(name, WEIR_S("trailer")) && weir__http_list_next(&value, &element))
+            (void)weir__exchange_trailer_announce(p->x, element); /* what may not is left out */
+}
+
 /* A line that our own server would not send is not handed on either: its value has controls. */
 static weir_err copy_fields(struct weir__proxied *p)
 {
@@ -47,6 +57,7 @@ static weir_err copy_fields(struct weir__proxied *p)
         if (err != WEIR_OK && err != WEIR_EINVALID)
             return err == -EMSGSIZE ? fail_fields(p, err) : weir__proxy_fail(p, err);
     }
+    announce(p);
     const char *via = p->o->via != NULL ? p->o->via : "weir";
     char text[80];
     if (via[0] == '\0')
@@ -54,6 +65,18 @@ static weir_err copy_fields(struct weir__proxied *p)
     int n = snprintf(text, sizeof text, "1.1 %.60s", via);
     weir_err err = weir__exchange_header_add(p->x, WEIR_S("Via"), (weir_str){text, (size_t)n});
     return err == -EMSGSIZE ? fail_fields(p, err) : WEIR_OK;
+}
+
+/* What came behind the body; what may not be there is not handed on. */
+static weir_err copy_trailers(struct weir__proxied *p)
+{
+    weir_str rest = weir__client_trailers(inside(p)), name, value;
+    while (weir__trailer_next(&rest, &name, &value)) {
+        weir_err err = weir__exchange_trailer_add(p->x, name, value);
+        if (err != WEIR_OK && err != WEIR_EINVALID)
+            return err == -EMSGSIZE ? fail_fields(p, err) : weir__proxy_fail(p, err);
+    }
+    return WEIR_OK;
 }
 
 /* --- the body --------------------------------------------------------------------------------- */
@@ -97,6 +120,8 @@ static weir_err stream(struct weir__proxied *p, int status)
         err = weir__exchange_flush(p->x); /* who waits for the head alone has it */
     if (err == WEIR_OK)
         err = copy_body(p);
+    if (err == WEIR_OK)
+        err = copy_trailers(p);
     return err == WEIR_OK ? weir__exchange_end(p->x) : err;
 }
 
@@ -115,8 +140,11 @@ weir_err weir__proxy_answer(struct weir__proxied *p)
         return weir__proxy_fail(p, WEIR_EPROTO);
     }
     bool is_head = weir__exchange_method_id(p->x) == WEIR_HTTP_HEAD;
-    if (r->state == WEIR__REPLY_OVER && !is_head)
-        return weir__exchange_respond(p->x, status, no_type,
-                                      r->whole.ptr != NULL ? r->whole : WEIR_S(""));
-    return stream(p, status);
+    if (r->state != WEIR__REPLY_OVER || is_head)
+        return stream(p, status);
+    err = copy_trailers(p);
+    if (err != WEIR_OK)
+        return err;
+    return weir__exchange_respond(p->x, status, no_type,
+                                  r->whole.ptr != NULL ? r->whole : WEIR_S(""));
 }

@@ -89,6 +89,23 @@ static weir_err hand_on(struct weir__proxied *p, char *piece)
     return WEIR_OK;
 }
 
+/* What came behind the body; what may not be there is not handed on. */
+static weir_err hand_on_trailers(struct weir__proxied *p)
+{
+    weir_reply *r = weir__token_must(p->reply, WEIR__KIND_REPLY, "weir_proxy", "the reply");
+    weir_str rest = weir__exchange_trailers(p->x), name, value;
+    while (weir__trailer_next(&rest, &name, &value)) {
+        weir_err err = weir__client_trail(r, name, value);
+        if (err == -EMSGSIZE)
+            return fail_body(p, WEIR_ETOOLARGE);
+        if (err == WEIR_ECLOSED)
+            return WEIR_OK;
+        if (err != WEIR_OK && err != WEIR_EINVALID)
+            return weir__proxy_fail(p, err);
+    }
+    return WEIR_OK;
+}
+
 static weir_err send_body(struct weir__proxied *p)
 {
     if (weir_reply_err(p->reply) < 0)
@@ -99,6 +116,8 @@ static weir_err send_body(struct weir__proxied *p)
     if (piece == NULL)
         return weir__proxy_fail(p, -ENOMEM);
     weir_err err = hand_on(p, piece);
+    if (err == WEIR_OK)
+        err = hand_on_trailers(p);
     if (err == WEIR_OK && weir_http_finish(p->reply) < 0)
         err = weir__proxy_fail(p, weir_reply_err(p->reply));
     return err;

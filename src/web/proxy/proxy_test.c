@@ -123,7 +123,8 @@ static void asks_with_hops(struct kit *k)
     assert_true(kit_has_header(a, "X-End: 1"));
     assert_not_sent(0, "x-mine");
     assert_not_sent(0, "keep-alive");
-    assert_not_sent(0, "\r\nTE:");
+    assert_sent(0, "\r\nTE: trailers\r\n"); /* anew: to the end trailers are read */
+    assert_sent(0, "\r\nConnection: TE\r\n");
     assert_not_sent(0, "proxy-");
     assert_sent(0, "Authorization: yes\r\n"); /* which no Connection can take away */
 }

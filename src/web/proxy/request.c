@@ -154,6 +154,22 @@ static weir_err copy_fields(struct weir__proxied *p)
     return WEIR_OK;
 }
 
+/*
+ * That trailers are read, and which will come, is said anew: to the end they reach, not to this hop
+ * alone. What was announced goes in chunks, so that it can follow.
+ */
+static void put_trailers(struct weir__proxied *p)
+{
+    if (weir__exchange_wants_trailers(p->x))
+        put(p, "TE", WEIR_S("trailers"));
+    for (unsigned i = 0; p->has_body && i < weir__exchange_fields(p->x); i++) {
+        if (!weir_str_ieq(weir__exchange_field_name(p->x, i), WEIR_S("trailer")))
+            continue;
+        put(p, "Trailer", weir__exchange_field_value(p->x, i));
+        p->carry.length = -1;
+    }
+}
+
 /* --- whom it is from -------------------------------------------------------------------------- */
 
 static struct weir__ip ip_of(const struct weir__endpoint *e)
@@ -323,6 +339,7 @@ weir_err weir__proxy_prepare(struct weir__proxied *p)
     put_seen(p, "X-Forwarded-Host", weir__exchange_field(p->x, WEIR_FIELD_HOST));
     put_via(p);
     prepare_carry(p);
+    put_trailers(p);
     WEIR_ASSERT(p->header_count <= most, "P4: there is room for each line");
     return WEIR_OK;
 }

@@ -1,0 +1,170 @@
+/*
+ * A request through all that we are: our client, a proxy, its client, a service; each of the two
+ * hops over HTTP/1.1 and over HTTP/2. The service and the proxy are one application, on simulated
+ * sockets.
+ */
+#include <weir/client.h>
+#include <weir/proxy.h>
+
+#include "rt/runtime.h"
+#include "web/web_test_kit.h"
+
+static weir_http *front, *back; /* to the proxy, and from there to the service */
+static const char *way;
+
+/* --- the service ------------------------------------------------------------------------------ */
+
+/* As it comes: each piece is back before the next one is read. What follows comes back too. */
+static weir_err echo(weir_ctx *c)
+{
+    char piece[4096];
+    ssize_t n;
+    weir_header_iter t = {0};
+    assert_int_equal(weir_announce_trailer(c, "x-sum"), WEIR_OK);
+    weir_stream *s = weir_stream_begin(c, 200, "application/octet-stream");
+    while ((n = weir_body_read(c, piece, sizeof piece)) > 0) {
+        weir_stream_write(s, (weir_str){piece, (size_t)n});
+        weir_stream_flush(s);
+    }
+    while (n == 0 && weir_trailer_next(c, &t))
+        assert_int_equal(weir_add_trailer(c, "x-sum", t.value), WEIR_OK);
+    if (weir_wants_trailers(c))
+        assert_int_equal(weir_add_trailer(c, "x-wanted", WEIR_S("yes")), WEIR_OK);
+    return weir_stream_end(s, n < 0 ? (weir_err)n : WEIR_OK);
+}
+
+/* A response that is whole, with more behind it; and one that is its head alone. */
+static weir_err whole(weir_ctx *c)
+{
+    assert_int_equal(weir_add_trailer(c, "x-sum", WEIR_S("7")), WEIR_OK);
+    return weir_text(c, 200, "whole");
+}
+
+static weir_err head_alone(weir_ctx *c)
+{
+    assert_int_equal(weir_add_header(c, "grpc-status", WEIR_S("12")), WEIR_OK);
+    return weir_stream_end(weir_stream_begin(c, 200, "application/grpc"), WEIR_OK);
+}
+
+static weir_err pass_on(weir_ctx *c)
+{
+    return weir_proxy(c, back, .strip = "/proxy");
+}
+
+static void build(weir_group *app)
+{
+    weir_post(app, "/echo", echo, .body_bytes_max = WEIR_BODY_UNLIMITED);
+    weir_get(app, "/whole", whole);
+    weir_get(app, "/head-alone", head_alone);
+    weir_get(app, "/proxy/*rest", pass_on);
+    weir_post(app, "/proxy/*rest", pass_on, .body_bytes_max = WEIR_BODY_UNLIMITED);
+}
+
+static weir_http *client_of(const struct kit *k, bool is_h2)
+{
+    char base[64];
+    weir_ctx *app = weir__ctx_handle(weir__self->runtime->app);
+    snprintf(base, sizeof base, "http://127.0.0.1:%d", k->listener);
+    weir_http *http = weir_http_open(app, .base = base, .name = is_h2 ? "h2" : "h1",
+                                     .http2 = is_h2 ? WEIR_HTTP2_PRIOR : WEIR_HTTP2_NEVER,
+                                     .answer_timeout = weir_sec(2), .idle_timeout = weir_sec(1));
+    assert_int_equal(weir_http_err(http), WEIR_OK);
+    return http;
+}
+
+static void (*asks)(weir_ctx *c, const char *prefix);
+static int versions; /* bit 0: the first hop is HTTP/2; bit 1: the second */
+
+static void use(struct kit *k)
+{
+    front = client_of(k, (versions & 1) != 0);
+    back = client_of(k, (versions & 2) != 0);
+    WEIR_SCOPE(straight, k->c);
+    asks(straight, "");
+    (void)weir_ctx_close(straight);
+    WEIR_SCOPE(through, k->c);
+    asks(through, "/proxy");
+    (void)weir_ctx_close(through);
+}
+
+/* Over every pair of versions. */
+static void each_way(void (*what)(weir_ctx *c, const char *prefix))
+{
+    static const char *const names[] = {"1.1, 1.1", "2, 1.1", "1.1, 2", "2, 2"};
+    asks = what;
+    for (versions = 0; versions < (WEIR_HTTP2 ? 4 : 1); versions++) {
+        way = names[versions];
+        kit_run(build, use);
+    }
+}
+
+static const char *path(weir_ctx *c, const char *prefix, const char *rest)
+{
+    return weir_sprintf(c, "%s%s", prefix, rest).ptr;
+}
+
+static void assert_trailer(const weir_reply *r, const char *name, const char *value)
+{
+    weir_str is = weir_reply_trailer(r, name);
+    if (is.ptr == NULL || !weir_str_eq(is, weir_str_from(value)))
+        fail_msg("over %s: the trailer %s is \"" WEIR_STR_FMT "\"", way, name, WEIR_STR_ARG(is));
+}
+
+static void assert_body(weir_reply *r, const char *text)
+{
+    weir_str is = weir_reply_body(r);
+    if (is.ptr == NULL || !weir_str_eq(is, weir_str_from(text)))
+        fail_msg("over %s: \"" WEIR_STR_FMT "\" (%d)", way, WEIR_STR_ARG(is), weir_reply_err(r));
+}
+
+/* --- what follows a body ---------------------------------------------------------------------- */
+
+static void says_more(weir_ctx *c, const char *prefix)
+{
+    weir_reply *r = weir_http_begin(
+        c, front, "POST", path(c, prefix, "/echo"),
+        .headers = WEIR_HTTP_HEADERS({"TE", WEIR_S("trailers")}, {"Trailer", WEIR_S("x-in")}));
+    assert_int_equal(weir_http_write(r, "hello", 5), WEIR_OK);
+    assert_int_equal(weir_http_trailer(r, "Content-Length", WEIR_S("5")), WEIR_EINVALID);
+    weir_error_clear(c);
+    assert_int_equal(weir_http_trailer(r, "X-In", WEIR_S("seven")), WEIR_OK);
+    assert_int_equal(weir_http_trailer(r, "X-In", WEIR_S("eight")), WEIR_OK);
+    assert_int_equal(weir_http_finish(r), WEIR_OK);
+    assert_null(weir_reply_trailer(r, "x-none").ptr);
+    assert_body(r, "hello");
+    assert_trailer(r, "X-Sum", "seven");
+    assert_trailer(r, "x-wanted", "yes");
+    weir_str name, value;
+    assert_true(weir_reply_trailer_at(r, 1, &name, &value));
+    assert_true(weir_str_eq(value, WEIR_S("eight")));
+    assert_true(weir_reply_trailer_at(r, 2, &name, &value));
+    assert_false(weir_reply_trailer_at(r, 3, &name, &value));
+    assert_int_equal(weir_http_trailer(r, "x", WEIR_S("")), WEIR_ECLOSED);
+
+    r = weir_http_begin(c, front, "POST", path(c, prefix, "/echo"));
+    assert_int_equal(weir_http_finish(r), WEIR_OK);
+    assert_body(r, "");
+    assert_false(weir_reply_trailer_at(r, 0, &name, &value));
+
+    r = weir_http_get(c, front, path(c, prefix, "/whole"));
+    assert_body(r, "whole");
+    assert_trailer(r, "x-sum", "7");
+
+    r = weir_http_get(c, front, path(c, prefix, "/head-alone"));
+    assert_true(weir_str_eq(weir_reply_header(r, "grpc-status"), WEIR_S("12")));
+    assert_body(r, "");
+}
+
+static void test_trailers_go_both_ways(void **state)
+{
+    (void)state;
+    each_way(says_more);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_trailers_go_both_ways),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
