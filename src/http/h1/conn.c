@@ -301,10 +301,12 @@ static void receive(struct weir__http_conn *c)
 
 static void on_ready(struct weir__http_conn *c)
 {
-    if (WEIR_UNLIKELY(c->state == WEIR__CONN_ACTIVE))
+    if (WEIR_UNLIKELY(c->state == WEIR__CONN_ACTIVE)) {
         weir__h1_peer_shut(c);
-    else
+        weir__out_on_room(c);
+    } else {
         receive(c);
+    }
 }
 
 static void timed_out(struct weir__http_conn *c)

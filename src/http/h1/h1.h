@@ -135,6 +135,9 @@ weir_err weir__out_flush(struct weir__http_conn *c, struct weir__ctx *ctx, weir_
 /* The same as far as it goes without a wait. */
 void weir__out_push(struct weir__http_conn *c);
 
+/* Goes on with that: the socket may take more of what it did not when the fiber began to wait. */
+void weir__out_on_room(struct weir__http_conn *c);
+
 /* Ends the chunk that is being filled, if any. */
 void weir__out_seal(struct weir__http_conn *c);
 

@@ -117,15 +117,27 @@ void weir__out_push(struct weir__http_conn *c)
         weir__out_seal(c);
     uint32_t end = final_end(c);
     WEIR_ASSERT(out->at <= end && end <= out->len, "O2: only what is final has left");
-    if (end == out->at)
+    bool is_all_inside = end == out->at;
+    if (is_all_inside && !weir__stream_has_unsent(&c->stream))
         return;
     struct iovec all = {out->bytes + out->at, end - out->at};
-    ssize_t n = weir__stream_try_send(&c->stream, &all, 1);
+    ssize_t n = is_all_inside ? weir__stream_try_flush(&c->stream)
+                              : weir__stream_try_send(&c->stream, &all, 1);
     if (n >= 0)
         sent(c, (size_t)n);
     else if (n != -EAGAIN)
         broke(c, (weir_err)n);
+    c->stream.fd.tells_room = out->at < end || weir__stream_has_unsent(&c->stream);
     rewind_empty(c);
+}
+
+void weir__out_on_room(struct weir__http_conn *c)
+{
+    if (WEIR_LIKELY(!c->stream.fd.tells_room))
+        return;
+    WEIR_ASSERT(c->state == WEIR__CONN_ACTIVE, "N18: what waits for room is a fiber's to send");
+    c->stream.fd.tells_room = false;
+    weir__out_push(c);
 }
 
 /* --- waiting ---------------------------------------------------------------------------------- */
@@ -257,6 +269,7 @@ weir_err weir__out_flush(struct weir__http_conn *c, struct weir__ctx *ctx, weir_
             tail = (weir_str){tail.ptr + of_tail, tail.len - of_tail};
         }
     }
+    c->stream.fd.tells_room = false;
     rewind_empty(c);
     return WEIR_OK;
 }
