@@ -90,6 +90,7 @@ static weir_err hear(struct talk *t, struct weir__fd *fd)
     bool had_addresses = false;
     for (unsigned strays = 0; !is_settled(t) && strays < STRAYS_MAX;) {
         bool is_stray = false;
+        fd->ready |= WEIR__READABLE; /* a short datagram says nothing of the next one */
         ssize_t n = weir__recv(t->ctx, fd, bytes, sizeof bytes, until);
         if (n == WEIR_ETIMEDOUT && has_addresses(t) && weir__ctx_check(t->ctx) == WEIR_OK)
             return WEIR_OK;

@@ -61,6 +61,16 @@ static const struct weir__wait_type io_types[] = {
 };
 #undef IO_TYPE
 
+/*
+ * Has all that came been received? Then the next byte makes an event, and to ask before it would be
+ * a system call for nothing: who has just sent a request has no answer yet.
+ */
+static bool is_drained(const struct weir__op *op)
+{
+    unsigned ready = op->fd->ready & (WEIR__READABLE | WEIR__PEER_CLOSED | WEIR__BROKEN);
+    return op->kind == WEIR__OP_RECV && ready == 0;
+}
+
 ssize_t weir__io(struct weir__ctx *c, struct weir__op *op, weir_time until)
 {
     struct weir__worker *w = weir__self;
@@ -70,7 +80,7 @@ ssize_t weir__io(struct weir__ctx *c, struct weir__op *op, weir_time until)
             return weir__wait_refused(err);
         if (op->fd->num < 0)
             return -EBADF;
-        if (weir__poller_submit(&w->poller, op))
+        if (!is_drained(op) && weir__poller_submit(&w->poller, op))
             return op->result;
         struct weir__wait wait;
         weir__wait_init(&wait, &io_types[op->kind], c, NULL, op->fd);
