@@ -124,11 +124,23 @@ void weir__pool_feed(struct weir__pool_group *g)
 
 /* --- keys ------------------------------------------------------------------------------------- */
 
+/* Under the lock. Who asks again and again asks for the key that was used last. */
+static struct weir__pool_member *find(const struct weir__pool_group *g, weir_str key)
+{
+    if (!weir__list_empty(&g->by_use)) {
+        struct weir__pool_member *last =
+            WEIR_CONTAINER(g->by_use.next, struct weir__pool_member, by_use);
+        if (last->is_known && weir_str_eq(last->key.name, key))
+            return last;
+    }
+    return weir__map_get(&g->keys, key);
+}
+
 /* The pool of a key that is there, which keeps it until it is unpinned; NULL: it is not. */
 static struct weir__pool_member *pin(struct weir__pool_group *g, weir_str key)
 {
     weir__lock_take(&g->lock);
-    struct weir__pool_member *m = weir__map_get(&g->keys, key);
+    struct weir__pool_member *m = find(g, key);
     if (m != NULL) {
         WEIR_ASSERT(m->is_known, "P9: whom the map has is known");
         atomic_fetch_add_explicit(&m->pins, 1, memory_order_relaxed);
