@@ -215,21 +215,36 @@ void weir__forwarded_walk_x(const struct weir__ip *peer, const struct weir__cidr
 
 /* ---- writing ---- */
 
+/* "192.0.2.1", or what has a colon, in quotes: "[2001:db8::1]:80". */
+static void put_node(weir_buf *out, const struct weir__ip *ip, uint16_t port)
+{
+    char text[WEIR__IP_TEXT_MAX], digits[WEIR__INT_TEXT_MAX];
+    bool is_six = ip->family == AF_INET6, is_quoted = is_six || port != 0;
+    weir_buf_puts(out, is_six ? WEIR_S("\"[") : is_quoted ? WEIR_S("\"") : WEIR_S(""));
+    weir_buf_puts(out, (weir_str){text, weir__ip_format(ip, text)});
+    weir_buf_puts(out, is_six ? WEIR_S("]") : WEIR_S(""));
+    if (port != 0) {
+        weir_buf_putc(out, ':');
+        weir_buf_puts(out, (weir_str){digits, weir__num_put_u64(digits, port)});
+    }
+    weir_buf_puts(out, is_quoted ? WEIR_S("\"") : WEIR_S(""));
+}
+
 void weir__forwarded_write(weir_buf *out, const struct weir__ip *client, uint16_t port,
                            weir_str host, weir_str proto)
 {
-    char text[WEIR__IP_TEXT_MAX];
-    bool is_known = client->family == AF_INET || client->family == AF_INET6;
-    bool is_six = client->family == AF_INET6;
-    weir__ip_format(client, text);
-    if (!is_known)
-        weir_buf_puts(out, WEIR_S("for=unknown"));
-    else if (port == 0)
-        weir_buf_printf(out, is_six ? "for=\"[%s]\"" : "for=%s", text);
+    weir_buf_puts(out, WEIR_S("for="));
+    if (client->family == AF_INET || client->family == AF_INET6)
+        put_node(out, client, port);
     else
-        weir_buf_printf(out, is_six ? "for=\"[%s]:%u\"" : "for=\"%s:%u\"", text, port);
-    if (is_host(host))
-        weir_buf_printf(out, ";host=\"" WEIR_STR_FMT "\"", WEIR_STR_ARG(host));
-    if (is_proto(proto))
-        weir_buf_printf(out, ";proto=" WEIR_STR_FMT, WEIR_STR_ARG(proto));
+        weir_buf_puts(out, WEIR_S("unknown"));
+    if (is_host(host)) {
+        weir_buf_puts(out, WEIR_S(";host=\""));
+        weir_buf_puts(out, host);
+        weir_buf_putc(out, '"');
+    }
+    if (is_proto(proto)) {
+        weir_buf_puts(out, WEIR_S(";proto="));
+        weir_buf_puts(out, proto);
+    }
 }

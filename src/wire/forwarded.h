@@ -16,7 +16,10 @@
 
 #include "wire/ip.h"
 
-enum { WEIR__FORWARDED_HOPS_MAX = 32 }; /* what is further left is not looked at */
+enum {
+    WEIR__FORWARDED_HOPS_MAX = 32, /* what is further left is not looked at */
+    WEIR__FORWARDED_REST_MAX = 96  /* bytes of an element that is written, without its host */
+};
 
 struct weir__forwarded {
     struct weir__ip client; /* the peer itself where it is not trusted */

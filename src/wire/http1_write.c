@@ -9,6 +9,7 @@
  */
 #include "wire/http1_write.h"
 #include "wire/http_field.h"
+#include "wire/scan.h"
 #include "wire/url.h"
 
 static inline bool has_room(struct weir__http1_writer *w, size_t n)
@@ -92,31 +93,39 @@ void weir__http1_write_start_custom(struct weir__http1_writer *w, int status, we
 
 static bool is_target(weir_str s)
 {
-    unsigned all = WEIR_BYTE_TARGET;
-    for (size_t i = 0; i < s.len; i++)
-        all &= weir__http_bytes[(unsigned char)s.ptr[i]];
-    return s.len > 0 && (all & WEIR_BYTE_TARGET) != 0;
+    const char *at = s.ptr, *end = s.ptr + s.len;
+    for (; end - at >= 16; at += 16)
+        if (weir__scan_not_target(weir__scan_load(at)) != 0)
+            return false;
+    unsigned shift;
+    return s.len > 0 &&
+           (at == end ||
+            weir__scan_not_target(weir__scan_at(at, end, s.ptr, &shift)) >> shift == 0);
+}
+
+void weir__http1_write_request_line(struct weir__http1_writer *w, weir_str method, weir_str target)
+{
+    if (!weir__http_name_is_valid(method) || !is_target(target)) {
+        if (w->err == WEIR_OK)
+            w->err = WEIR_EINVALID;
+        return;
+    }
+    if (!has_room(w, method.len + target.len + sizeof("  HTTP/1.1\r\n") - 1))
+        return;
+    put(w, method.ptr, method.len);
+    put(w, " ", 1);
+    put(w, target.ptr, target.len);
+    put(w, " HTTP/1.1\r\n", 11);
 }
 
 void weir__http1_write_request(struct weir__http1_writer *w, weir_str method, weir_str target,
                                weir_str host)
 {
     struct weir__url_authority parts;
-    if (!weir__http_name_is_valid(method) || !is_target(target) ||
-        weir__url_authority_parse(host, &parts) != 0) {
-        if (w->err == WEIR_OK)
-            w->err = WEIR_EINVALID;
-        return;
-    }
-    if (!has_room(w, method.len + target.len + host.len + sizeof("  HTTP/1.1\r\nHost: \r\n") - 1))
-        return;
-    put(w, method.ptr, method.len);
-    put(w, " ", 1);
-    put(w, target.ptr, target.len);
-    put(w, " HTTP/1.1\r\nHost: ", 17);
-    if (host.len > 0)
-        put(w, host.ptr, host.len);
-    put(w, "\r\n", 2);
+    if (weir__url_authority_parse(host, &parts) != 0 && w->err == WEIR_OK)
+        w->err = WEIR_EINVALID;
+    weir__http1_write_request_line(w, method, target);
+    weir__http1_write_field_trusted(w, WEIR_S("Host"), host);
 }
 
 /* ---- fields ---- */

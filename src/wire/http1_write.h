@@ -53,6 +53,9 @@ void weir__http1_write_start_custom(struct weir__http1_writer *w, int status, we
 void weir__http1_write_request(struct weir__http1_writer *w, weir_str method, weir_str target,
                                weir_str host);
 
+/* Its line alone, for who knows that his host is good: Host follows. Both are checked. */
+void weir__http1_write_request_line(struct weir__http1_writer *w, weir_str method, weir_str target);
+
 /* "name: value\r\n". Both are checked: a name is a token, a value has no CR, LF, NUL or control. */
 void weir__http1_write_field(struct weir__http1_writer *w, weir_str name, weir_str value);
 

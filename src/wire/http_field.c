@@ -9,6 +9,7 @@
  */
 #include "wire/http_field.h"
 #include "wire/http_field_table.h"
+#include "wire/scan.h"
 
 enum {
     LINE = WEIR_BYTE_VALUE | WEIR_BYTE_TARGET,
@@ -166,7 +167,14 @@ static bool is_blank(char ch)
 
 bool weir__http_value_is_valid(weir_str s)
 {
+    const char *at = s.ptr, *end = s.ptr + s.len;
     if (s.len == 0)
         return true;
-    return !is_blank(s.ptr[0]) && !is_blank(s.ptr[s.len - 1]) && is_all(s, WEIR_BYTE_VALUE);
+    if (is_blank(s.ptr[0]) || is_blank(end[-1]))
+        return false;
+    for (; end - at >= 16; at += 16)
+        if (weir__scan_control(weir__scan_load(at)) != 0)
+            return false;
+    unsigned shift;
+    return at == end || weir__scan_control(weir__scan_at(at, end, s.ptr, &shift)) >> shift == 0;
 }

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/num.h"
+
 static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255};
 
 static unsigned bits_of(const struct weir__ip *ip)
@@ -39,8 +41,21 @@ weir_err weir__ip_parse(weir_str text, struct weir__ip *out)
     return WEIR_OK;
 }
 
+/* "192.0.2.1", and a NUL. */
+static size_t format_four(const uint8_t bytes[4], char *out)
+{
+    char *at = out;
+    for (int i = 0; i < 4; i++) {
+        at += weir__num_put_u64(at, bytes[i]);
+        *at++ = i < 3 ? '.' : '\0';
+    }
+    return (size_t)(at - out) - 1;
+}
+
 size_t weir__ip_format(const struct weir__ip *ip, char out[WEIR__IP_TEXT_MAX])
 {
+    if (ip->family == AF_INET)
+        return format_four(ip->bytes, out);
     if (bits_of(ip) == 0 || inet_ntop(ip->family, ip->bytes, out, WEIR__IP_TEXT_MAX) == NULL)
         memcpy(out, ip->family == AF_UNIX ? "unix" : "-\0\0\0", sizeof "unix");
     return strlen(out);
