@@ -182,10 +182,22 @@ static weir_err write_type(weir_reply *r, struct weir__http1_writer *w)
     return WEIR_OK;
 }
 
+/* A host that is a target's own has been read as one. */
+static void write_start(const weir_reply *r, struct weir__http1_writer *w)
+{
+    weir_str host = weir__client_host(r);
+    if (host.ptr != r->target.host.ptr) {
+        weir__http1_write_request(w, r->method_text, r->target.path, host);
+        return;
+    }
+    weir__http1_write_request_line(w, r->method_text, r->target.path);
+    weir__http1_write_field_trusted(w, WEIR_S("Host"), host);
+}
+
 weir_err weir__client_request_write(weir_reply *r, struct weir__http1_writer *w)
 {
     const weir_http_options *o = &r->http->o;
-    weir__http1_write_request(w, r->method_text, r->target.path, weir__client_host(r));
+    write_start(r, w);
     if (w->err == WEIR_EINVALID)
         return weir__client_fail(
             r, WEIR_EINVALID,

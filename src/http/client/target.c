@@ -27,12 +27,18 @@ static weir_str copied(struct weir__ctx *c, weir_str s)
 /* The key: "https://host:port", the port always there. */
 static weir_str origin_of(struct weir__ctx *c, const struct weir__url_target *url)
 {
-    char text[WEIR__POOL_KEY_MAX];
-    weir_buf out;
-    weir_buf_init_fixed(&out, text, sizeof text);
-    weir_buf_printf(&out, url->is_ipv6 ? "%s://[%s]:%u" : "%s://%s:%u",
-                    url->is_https ? "https" : "http", url->host, url->port);
-    return copied(c, weir_buf_str(&out));
+    char *text = weir__ctx_object(c, sizeof "https://[]:65535" + url->host_len);
+    if (text == NULL)
+        return (weir_str){NULL, 0};
+    char *at = stpcpy(text, url->is_https ? "https://" : "http://");
+    if (url->is_ipv6)
+        *at++ = '[';
+    at = mempcpy(at, url->host, url->host_len);
+    if (url->is_ipv6)
+        *at++ = ']';
+    *at++ = ':';
+    at += weir__http1_digits(at, url->port);
+    return (weir_str){text, (size_t)(at - text)};
 }
 
 /* Path and query as they stand behind each other; "/?a" where the URL has a query alone. */
