@@ -6,11 +6,12 @@
  */
 #include "web/proxy/proxy.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "wire/http_field.h"
 #include <weir/log.h>
+
+#define VIA_MAX 60 /* bytes of this proxy's name */
 
 static weir_reply *inside(const struct weir__proxied *p)
 {
@@ -19,13 +20,17 @@ static weir_reply *inside(const struct weir__proxied *p)
 
 /* --- fields ----------------------------------------------------------------------------------- */
 
-static size_t connections(const weir_reply *reply, weir_str out[WEIR__PROXY_CONNECTIONS])
+static weir_str part(const weir_reply *r, struct weir__http_span s)
 {
-    weir_str name, value;
+    return (weir_str){r->head + s.off, s.len};
+}
+
+static size_t connections(const weir_reply *r, weir_str out[WEIR__PROXY_CONNECTIONS])
+{
     size_t n = 0;
-    for (size_t i = 0; weir_reply_header_at(reply, i, &name, &value); i++)
-        if (n < WEIR__PROXY_CONNECTIONS && weir_str_ieq(name, WEIR_S("connection")))
-            out[n++] = value;
+    for (size_t i = 0; i < r->field_count && n < WEIR__PROXY_CONNECTIONS; i++)
+        if (r->fields[i].id == WEIR_FIELD_CONNECTION)
+            out[n++] = part(r, r->fields[i].value);
     return n;
 }
 
@@ -47,23 +52,26 @@ static void announce(struct weir__proxied *p)
 /* A line that our own server would not send is not handed on either: its value has controls. */
 static weir_err copy_fields(struct weir__proxied *p)
 {
-    weir_str connection[WEIR__PROXY_CONNECTIONS], name, value;
-    size_t count = connections(p->reply, connection);
-    for (size_t i = 0; weir_reply_header_at(p->reply, i, &name, &value); i++) {
+    weir_str connection[WEIR__PROXY_CONNECTIONS];
+    const weir_reply *r = inside(p);
+    size_t count = connections(r, connection);
+    for (size_t i = 0; i < r->field_count; i++) {
+        weir_str name = part(r, r->fields[i].name);
         bool is_date = weir_str_ieq(name, WEIR_S("date"));
         if (is_date || weir__proxy_ends_here(name, connection, count))
             continue;
-        weir_err err = weir__exchange_header_add(p->x, name, value);
+        weir_err err = weir__exchange_header_add(p->x, name, part(r, r->fields[i].value));
         if (err != WEIR_OK && err != WEIR_EINVALID)
             return err == -EMSGSIZE ? fail_fields(p, err) : weir__proxy_fail(p, err);
     }
     announce(p);
     const char *via = p->o->via != NULL ? p->o->via : "weir";
-    char text[80];
-    if (via[0] == '\0')
+    char text[4 + VIA_MAX] = "1.1 ";
+    size_t len = strnlen(via, VIA_MAX);
+    if (len == 0)
         return WEIR_OK;
-    int n = snprintf(text, sizeof text, "1.1 %.60s", via);
-    weir_err err = weir__exchange_header_add(p->x, WEIR_S("Via"), (weir_str){text, (size_t)n});
+    memcpy(text + 4, via, len);
+    weir_err err = weir__exchange_header_add(p->x, WEIR_S("Via"), (weir_str){text, 4 + len});
     return err == -EMSGSIZE ? fail_fields(p, err) : WEIR_OK;
 }
 

@@ -61,6 +61,13 @@ static weir_str stripped(weir_str path, const char *strip)
     return path.ptr[s.len] == '/' ? (weir_str){path.ptr + s.len, path.len - s.len} : path;
 }
 
+static char *put_bytes(char *at, weir_str s)
+{
+    if (s.ptr != NULL)
+        memcpy(at, s.ptr, s.len);
+    return at + s.len;
+}
+
 static weir_err write_target(struct weir__proxied *p)
 {
     weir_str path = weir__exchange_path(p->x), query = weir__exchange_query(p->x);
@@ -73,13 +80,17 @@ static weir_err write_target(struct weir__proxied *p)
         prefix.len--;
     if (p->o->strip != NULL)
         path = stripped(path, p->o->strip);
-    weir_str target = weir_sprintf(
-        p->c, WEIR_STR_FMT WEIR_STR_FMT "%s" WEIR_STR_FMT, WEIR_STR_ARG(prefix), WEIR_STR_ARG(path),
-        query.ptr != NULL ? "?" : "", WEIR_STR_ARG(query.ptr != NULL ? query : WEIR_S("")));
+    char *target = weir__ctx_object(p->ctx, prefix.len + path.len + query.len + 2);
     weir_str method = weir_strdup(p->c, weir__exchange_method(p->x));
-    p->target = target.ptr;
+    if (target == NULL || method.ptr == NULL)
+        return no_memory(p);
+    char *at = put_bytes(put_bytes(target, prefix), path);
+    if (query.ptr != NULL)
+        *at++ = '?';
+    *put_bytes(at, query) = '\0';
+    p->target = target;
     p->method = method.ptr;
-    return target.ptr != NULL && method.ptr != NULL ? WEIR_OK : no_memory(p);
+    return WEIR_OK;
 }
 
 /* --- fields ----------------------------------------------------------------------------------- */
@@ -129,10 +140,12 @@ static void put(struct weir__proxied *p, const char *name, weir_str value)
 
 static size_t connections(const struct weir__exchange *x, weir_str out[WEIR__PROXY_CONNECTIONS])
 {
+    const enum weir__http_field_id id = WEIR_FIELD_CONNECTION;
+    const unsigned count = weir__exchange_fields(x);
     size_t n = 0;
-    for (unsigned i = 0; i < weir__exchange_fields(x) && n < WEIR__PROXY_CONNECTIONS; i++)
-        if (weir_str_ieq(weir__exchange_field_name(x, i), WEIR_S("connection")))
-            out[n++] = weir__exchange_field_value(x, i);
+    for (unsigned i = weir__exchange_find(x, id, 0); i < count && n < WEIR__PROXY_CONNECTIONS;
+         i = weir__exchange_find(x, id, i + 1))
+        out[n++] = weir__exchange_field_value(x, i);
     return n;
 }
 
@@ -179,30 +192,32 @@ static struct weir__ip ip_of(const struct weir__endpoint *e)
     return ip;
 }
 
-/* What a trusted peer has said under that name, in one list, and ", " behind it if more comes. */
-static void write_before(const struct weir__proxied *p, const char *name, weir_buf *out)
+/*
+ * Begins the value of a field that lists who has handed the request on: what the message says under
+ * that name already, if that is kept, ", " behind each, and room for `more` bytes. It is put
+ * together where it stays, in the request's memory: buffers for the longest that may be would make
+ * the stack deep. False: no memory, or too long to be said at all.
+ */
+static bool begin_value(const struct weir__proxied *p, weir_str name, bool is_kept, size_t more,
+                        weir_buf *value)
 {
-    if (!weir__peer_is_trusted(p->x->conn))
-        return;
-    for (unsigned i = 0; i < weir__exchange_fields(p->x); i++) {
-        weir_str value = weir__exchange_field_value(p->x, i);
-        if (value.len == 0 ||
-            !weir_str_ieq(weir__exchange_field_name(p->x, i), weir_str_from(name)))
+    const unsigned count = is_kept ? weir__exchange_fields(p->x) : 0;
+    size_t size = more;
+    for (unsigned i = 0; i < count; i++)
+        if (weir_str_ieq(weir__exchange_field_name(p->x, i), name))
+            size += weir__exchange_field_value(p->x, i).len + 2;
+    char *bytes = size <= VALUE_BYTES_MAX ? weir__ctx_object(p->ctx, size) : NULL;
+    if (bytes == NULL)
+        return false;
+    weir_buf_init_fixed(value, bytes, size);
+    for (unsigned i = 0; size > more && i < count; i++) {
+        weir_str said = weir__exchange_field_value(p->x, i);
+        if (said.len == 0 || !weir_str_ieq(weir__exchange_field_name(p->x, i), name))
             continue;
-        weir_buf_puts(out, value);
-        weir_buf_puts(out, WEIR_S(", "));
+        weir_buf_puts(value, said);
+        weir_buf_puts(value, WEIR_S(", "));
     }
-}
-
-/* The finished value, in the request's memory; one that is too long is not said at all. */
-static void put_value(struct weir__proxied *p, const char *name, weir_buf *value)
-{
-    weir_str s = weir_buf_str(value);
-    if (value->err != WEIR_OK || s.len == 0)
-        return;
-    s = weir_strdup(p->c, s);
-    if (s.ptr != NULL)
-        put(p, name, s);
+    return true;
 }
 
 static weir_str proto_of(const struct weir__proxied *p)
@@ -210,27 +225,24 @@ static weir_str proto_of(const struct weir__proxied *p)
     return p->x->conn->stream.layer != NULL ? WEIR_S("https") : WEIR_S("http");
 }
 
+/* Who the peer is, behind what it says of those before it, if it is trusted. */
 static void put_forwarded(struct weir__proxied *p)
 {
-    char bytes[VALUE_BYTES_MAX];
+    char text[WEIR__IP_TEXT_MAX];
     weir_buf value;
-    const struct weir__endpoint *peer = weir__exchange_peer(p->x);
-    struct weir__ip ip = ip_of(peer);
-    weir_buf_init_fixed(&value, bytes, sizeof bytes);
-    write_before(p, "forwarded", &value);
-    weir__forwarded_write(&value, &ip, 0, weir__exchange_field(p->x, WEIR_FIELD_HOST), proto_of(p));
-    put_value(p, "Forwarded", &value);
-}
-
-static void put_forwarded_for(struct weir__proxied *p)
-{
-    char bytes[VALUE_BYTES_MAX], text[WEIR__ENDPOINT_TEXT_MAX];
-    weir_buf value;
-    const struct weir__endpoint *peer = weir__exchange_peer(p->x);
-    weir_buf_init_fixed(&value, bytes, sizeof bytes);
-    write_before(p, "x-forwarded-for", &value);
-    weir_buf_puts(&value, (weir_str){text, weir__endpoint_format_ip(peer, text)});
-    put_value(p, "X-Forwarded-For", &value);
+    bool is_trusted = weir__peer_is_trusted(p->x->conn);
+    weir_str host = weir__exchange_field(p->x, WEIR_FIELD_HOST);
+    struct weir__ip ip = ip_of(weir__exchange_peer(p->x));
+    weir_str address = {text, weir__ip_format(&ip, text)};
+    if (begin_value(p, WEIR_S("forwarded"), is_trusted, WEIR__FORWARDED_REST_MAX + host.len,
+                    &value)) {
+        weir__forwarded_write(&value, &ip, 0, host, proto_of(p));
+        put(p, "Forwarded", weir_buf_str(&value));
+    }
+    if (begin_value(p, WEIR_S("x-forwarded-for"), is_trusted, address.len, &value)) {
+        weir_buf_puts(&value, address);
+        put(p, "X-Forwarded-For", weir_buf_str(&value));
+    }
 }
 
 /* What a trusted peer has said of the client stays; else it is what we see. */
@@ -245,28 +257,30 @@ static void put_seen(struct weir__proxied *p, const char *name, weir_str seen)
         put(p, name, seen);
 }
 
-static const char *version_of(const struct weir__exchange *x)
+static weir_str version_of(const struct weir__exchange *x)
 {
     if (strcmp(x->ops->protocol, "HTTP/1.1") != 0)
-        return "2.0";
-    return x->head.minor == 0 ? "1.0" : "1.1";
+        return WEIR_S("2.0 ");
+    return x->head.minor == 0 ? WEIR_S("1.0 ") : WEIR_S("1.1 ");
 }
 
+/* An empty name hides this proxy, and the list ends with those before it. */
 static void put_via(struct weir__proxied *p)
 {
-    char bytes[VALUE_BYTES_MAX];
     weir_buf value;
-    const char *name = p->o->via != NULL ? p->o->via : "weir";
-    weir_buf_init_fixed(&value, bytes, sizeof bytes);
-    for (unsigned i = 0; i < weir__exchange_fields(p->x); i++) {
-        if (!weir_str_ieq(weir__exchange_field_name(p->x, i), WEIR_S("via")))
-            continue;
-        weir_buf_puts(&value, weir__exchange_field_value(p->x, i));
-        weir_buf_puts(&value, name[0] != '\0' ? WEIR_S(", ") : WEIR_S(""));
+    weir_str name = weir_str_from(p->o->via != NULL ? p->o->via : "weir");
+    weir_str version = version_of(p->x);
+    if (!begin_value(p, WEIR_S("via"), true, version.len + name.len, &value))
+        return;
+    if (name.len > 0) {
+        weir_buf_puts(&value, version);
+        weir_buf_puts(&value, name);
     }
-    if (name[0] != '\0')
-        weir_buf_printf(&value, "%s %s", version_of(p->x), name);
-    put_value(p, "Via", &value);
+    weir_str s = weir_buf_str(&value);
+    if (name.len == 0 && s.len > 0)
+        s.len -= 2; /* the ", " that nothing follows */
+    if (s.len > 0)
+        put(p, "Via", s);
 }
 
 /*
@@ -334,7 +348,6 @@ weir_err weir__proxy_prepare(struct weir__proxied *p)
     if (err != WEIR_OK)
         return err;
     put_forwarded(p);
-    put_forwarded_for(p);
     put_seen(p, "X-Forwarded-Proto", proto_of(p));
     put_seen(p, "X-Forwarded-Host", weir__exchange_field(p->x, WEIR_FIELD_HOST));
     put_via(p);
