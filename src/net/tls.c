@@ -615,8 +615,20 @@ static weir_err tls_shutdown(struct weir__stream *s)
     return weir__poller_shutdown(&weir__self->poller, s->fd.num);
 }
 
+/* Who knows that all has come receives no more, and has not seen what is missing: the farewell. */
+static void count_cut(const struct weir__stream *s)
+{
+    struct tls *l = tls_of(s);
+    enum weir__tls_side side = l->client != NULL ? WEIR__TLS_CLIENT : WEIR__TLS_SERVER;
+    if (!l->is_done || l->err < 0 || l->has_ended || !weir__stream_is_over(s) || l->failure != 0)
+        return;
+    l->failure = WEIR__TLS_CUT;
+    weir__tls_count(&weir__tls_numbers.sides[side].failures[WEIR__TLS_CUT]);
+}
+
 static void tls_close(struct weir__stream *s)
 {
+    count_cut(s);
     (void)flush(s);
     if (tls_of(s)->unsent == NULL)
         say_farewell(tls_of(s));

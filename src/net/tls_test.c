@@ -2,6 +2,7 @@
  * TLS between two streams of the simulation: handshakes at every split and refusal, what is agreed
  * on, every way in which one fails with its words, sessions that are gone on with, and the ends.
  */
+#include "net/tls_inside.h"
 #include "net/tls_testing.h"
 
 #include <stdlib.h>
@@ -390,6 +391,31 @@ static weir_err ends_badly(weir_ctx *c, void *arg)
     return WEIR_OK;
 }
 
+/* Who receives no more after the last byte, as it knows that nothing follows, has been cut as well. */
+static weir_err a_cut_is_counted(weir_ctx *c, void *arg)
+{
+    bool has_farewell = *(bool *)arg;
+    struct pair p;
+    char bytes[8];
+    const _Atomic uint64_t *cuts =
+        &weir__tls_numbers.sides[WEIR__TLS_SERVER].failures[WEIR__TLS_CUT];
+    connect_pair(&p, server, client, "server.example", ROOM);
+    settle(&p);
+    assert_int_equal(weir__stream_try_send(&p.client, &(struct iovec){"bytes", 5}, 1), 5);
+    if (!has_farewell)
+        weir__stream_reset_on_close(&p.client);
+    weir__stream_close(&p.client);
+    assert_int_equal(weir_sleep(c, weir_ms(1)), WEIR_OK);
+    assert_int_equal(weir__stream_try_recv(&p.server, bytes, sizeof bytes), 5);
+    while (has_farewell && weir__stream_has_more(&p.server))
+        assert_int_equal(weir__stream_try_recv(&p.server, bytes, sizeof bytes), 0);
+    assert_true(weir__stream_is_over(&p.server));
+    uint64_t before = *cuts;
+    weir__stream_close(&p.server);
+    assert_int_equal(*cuts - before, !has_farewell);
+    return WEIR_OK;
+}
+
 /* A record whose end never comes, and one that was changed on its way. */
 static weir_err records_are_broken(weir_ctx *c, void *arg)
 {
@@ -455,6 +481,8 @@ static void test_ends(void **state)
     server = server_of((struct weir__tls_server_options){.pairs = NULL});
     client = client_of((struct weir__tls_client_options){.is_unverified = false});
     SIM(ends_badly, NULL);
+    SIM(a_cut_is_counted, &(bool){false});
+    SIM(a_cut_is_counted, &(bool){true});
     SIM(records_are_broken, &is_changed);
     is_changed = true;
     SIM(records_are_broken, &is_changed);
