@@ -173,9 +173,10 @@ static int on_begin_frame(nghttp2_session *lib, const nghttp2_frame_hd *hd, void
 static int on_invalid_frame(nghttp2_session *lib, const nghttp2_frame *frame, int code, void *user)
 {
     struct weir__h2_session *s = user;
-    (void)code;
-    if (nghttp2_session_get_stream_user_data(lib, frame->hd.stream_id) == NULL)
+    bool is_refused = code == NGHTTP2_ERR_REFUSED_STREAM; /* before the peer knows the limit */
+    if (!is_refused && nghttp2_session_get_stream_user_data(lib, frame->hd.stream_id) == NULL)
         return 0;
+    s->streams_refused += is_refused;
     s->resets_provoked++;
     return spend(s, WEIR__H2_RESET_PROVOKED);
 }

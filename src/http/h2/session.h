@@ -162,7 +162,7 @@ struct weir__h2_session {
     bool is_client;
     bool is_paused;    /* gathering: there is no room for another frame */
     bool has_settings; /* the peer's have come */
-    bool is_calmed;    /* its budget is spent: it ends */
+    bool is_calmed;    /* its budget is spent, or it floods: it ends */
     bool is_over;
     bool is_broken;
     bool is_refused;    /* the peer takes nothing more; what it has sent can be read still */
@@ -170,6 +170,7 @@ struct weir__h2_session {
     /* for the owner's numbers */
     uint64_t bytes_out;
     uint32_t resets_received, resets_provoked;
+    uint32_t streams_refused; /* by the library, of which the owner has not been told */
 };
 
 /*

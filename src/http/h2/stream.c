@@ -459,6 +459,10 @@ static void flushed(struct weir__h2_session *session, enum weir__h2_flushed resu
     struct weir__http_conn *c = h->conn;
     WEIR_ASSERT(h->is_busy && weir__list_empty(&h->due), "H9: what was due has been submitted");
     h->is_busy = false;
+    if (WEIR_UNLIKELY(session->streams_refused > 0)) {
+        weir__counter_add(&c->home->count.streams_refused, session->streams_refused);
+        session->streams_refused = 0;
+    }
     if (session->bytes_out != h->bytes_out) {
         weir__counter_add(&c->home->count.bytes_out, session->bytes_out - h->bytes_out);
         h->bytes_out = session->bytes_out;

@@ -1,0 +1,67 @@
+/* Streams over HTTP/2 that are refused: they are counted, and cost whoever asks for more of them. */
+#include "http/h2/testing.h"
+#include "http/testing.h"
+
+#if WEIR_HTTP2
+
+static struct peer *h2_open(struct rig *rig)
+{
+    struct peer *p = calloc(1, sizeof *p);
+    assert_non_null(p);
+    peer_open(p, rig->ctx, weir__sim_connect(rig->listener, 1 << 20));
+    put_preface(p);
+    return p;
+}
+
+static void hang_up(struct peer *p)
+{
+    peer_close(p);
+    free(p);
+}
+
+/*
+ * Who has not yet said that it knows of the limit (section 5.1.2) may have opened too many streams
+ * without knowing; that it never says so does not make them free.
+ */
+static void refused_streams_cost(struct rig *rig)
+{
+    struct peer *p = h2_open(rig);
+    struct frame f;
+    uint32_t id = 1;
+    for (int i = 0; i < 100; i++, id += 2)
+        put_get(p, id, "/sleep?5000");
+    for (int i = 0; i < 50; i++, id += 2)
+        put_get(p, id, "/hello");
+    assert_true(next_of(p, RST_STREAM, &f));
+    assert_int_equal(code_of(&f), WEIR_H2_REFUSED_STREAM);
+    assert_int_equal(rig_stats(rig).streams_refused, 50);
+    for (int i = 0; i < 300; i++, id += 2)
+        put_get(p, id, "/hello");
+    assert_true(next_of(p, GOAWAY, &f));
+    assert_int_equal(code_of(&f), WEIR_H2_ENHANCE_YOUR_CALM);
+    assert_int_equal(rig_stats(rig).floods, 1);
+    hang_up(p);
+}
+
+static void test_refused_streams_are_counted_and_cost(void **state)
+{
+    (void)state;
+    run_rig(refused_streams_cost, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_refused_streams_are_counted_and_cost),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+#else
+
+int main(void)
+{
+    return 0; /* nothing of it is built */
+}
+
+#endif
