@@ -171,6 +171,118 @@ static void goes_after_so_many(struct rig *rig)
     h2_close(p);
 }
 
+/* --- it goes by itself ------------------------------------------------------------------------ */
+
+/* Which GOAWAY comes; UINT32_MAX: none. */
+static uint32_t next_goaway(struct peer *p)
+{
+    struct frame f;
+    if (!next_of(p, GOAWAY, &f))
+        return UINT32_MAX;
+    assert_int_equal(code_of(&f), WEIR_H2_NO_ERROR);
+    return u32_at(f.payload);
+}
+
+/* After an hour and up to six minutes, at the next request. */
+static void goes_of_age(struct rig *rig)
+{
+    struct peer *p = h2_dial(rig);
+    wait_ms(rig, 3599000);
+    assert_string_equal(h2_ask(p, 1, "/hello")->body, "hello");
+    assert_int_equal(next_goaway(p), UINT32_MAX);
+    wait_ms(rig, 362000);
+    assert_int_equal(next_goaway(p), UINT32_MAX); /* nobody waits for it */
+    put_get(p, 3, "/sleep?2500");
+    assert_int_equal(next_goaway(p), 0x7fffffff);
+    assert_string_equal(h2_ask(p, 5, "/hello")->body, "hello"); /* it was on its way */
+    wait_ms(rig, 1000);
+    assert_int_equal(next_goaway(p), 5);
+    put_get(p, 7, "/hello");
+    assert_int_equal(h2_get(p, 7)->fields[0], '\0');
+    wait_ms(rig, 1500);
+    assert_string_equal(h2_get(p, 3)->body, "slept");
+    assert_true(peer_is_over(p));
+    assert_int_equal(rig_stats(rig).goaways, 1);
+    h2_close(p);
+}
+
+static void test_it_goes_of_age(void **state)
+{
+    (void)state;
+    static const struct weir__http_server_options idle = {.idle_timeout = {-1}};
+    run_rig(goes_of_age, &idle);
+}
+
+/* Opens `count` streams that run for long, from `id` on; the next number. */
+static uint32_t keep_busy(struct peer *p, uint32_t id, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++, id += 2)
+        put_get(p, id, "/sleep?30000");
+    return id;
+}
+
+/* The load is looked at with the 1,024th request. */
+static uint32_t ask_up_to(struct peer *p, uint32_t id, uint32_t requests)
+{
+    for (; id < 2 * requests; id += 2) {
+        assert_string_equal(h2_ask(p, id, "/hello")->body, "hello");
+    }
+    return id;
+}
+
+/*
+ * One worker is all that the simulation has; of the second there are its numbers. Two connections
+ * have `mine` and `beside` streams, the other worker has `there`.
+ */
+static bool goes_elsewhere(struct rig *rig, uint32_t mine, uint32_t beside, int64_t there)
+{
+    static struct weir__http_worker second;
+    struct peer *p = h2_dial(rig), *other = h2_dial(rig);
+    memset(&second, 0, sizeof second);
+    weir__gauge_add(&second.count.streams, there);
+    keep_busy(other, 1, beside);
+    uint32_t id = keep_busy(p, 1, mine - 1);
+    id = ask_up_to(p, id, 1023);
+    rig->server->homes[1] = &second;
+    rig->server->count = 2;
+    put_get(p, id, "/hello");
+    uint32_t last = next_goaway(p);
+    rig->server->homes[1] = NULL;
+    rig->server->count = 1;
+    assert_true(last == UINT32_MAX || last == 0x7fffffff);
+    assert_int_equal(rig_stats(rig).goaways, last != UINT32_MAX);
+    h2_close(p);
+    h2_close(other);
+    wait_ms(rig, 5);
+    return last != UINT32_MAX;
+}
+
+static void who_has_much_gives_away(struct rig *rig)
+{
+    assert_true(goes_elsewhere(rig, 25, 25, 0));
+}
+
+static void nobody_goes_where_there_is_as_much(struct rig *rig)
+{
+    assert_false(goes_elsewhere(rig, 25, 25, 1));
+    assert_false(goes_elsewhere(rig, 10, 40, 30));
+}
+
+/* All would be as it is, but elsewhere. */
+static void nobody_goes_for_nothing(struct rig *rig)
+{
+    assert_false(goes_elsewhere(rig, 60, 0, 0));
+    assert_false(goes_elsewhere(rig, 2, 4, 0));
+}
+
+static void test_who_has_much_gives_away(void **state)
+{
+    (void)state;
+    run_rig(who_has_much_gives_away, NULL);
+    run_rig(nobody_goes_where_there_is_as_much, NULL);
+    run_rig(nobody_goes_for_nothing, NULL);
+}
+
 static void test_the_server_goes(void **state)
 {
     (void)state;
@@ -288,6 +400,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_time_is_limited),
         cmocka_unit_test(test_the_server_goes),
+        cmocka_unit_test(test_it_goes_of_age),
+        cmocka_unit_test(test_who_has_much_gives_away),
         cmocka_unit_test(test_what_fails_ends_and_leaves_nothing),
         cmocka_unit_test(test_handlers_may_outlive_their_streams),
     };

@@ -98,9 +98,11 @@ static uint64_t load_of(const struct weir__http_worker *home)
     uint64_t ready = weir__worker_runnable(home->worker);
     int64_t open = weir__gauge_read(&home->count.open);
     int64_t active = weir__gauge_read(&home->count.active);
+    int64_t streams = weir__gauge_read(&home->count.streams);
     uint64_t incoming = atomic_load_explicit(&home->incoming, memory_order_relaxed);
-    WEIR_ASSERT(open >= 0 && active >= 0, "N7: nothing is taken back that was not counted");
-    return (uint64_t)open + incoming + 64 * ((uint64_t)active + ready);
+    WEIR_ASSERT(open >= 0 && active >= 0 && streams >= 0,
+                "N7: nothing is taken back that was not counted");
+    return (uint64_t)open + incoming + 64 * ((uint64_t)active + (uint64_t)streams + ready);
 }
 
 static struct weir__http_worker *least_loaded(struct weir__http_worker *home)

@@ -18,7 +18,8 @@
 #include "rt/panic.h"
 
 #define BOMB 4u                /* times the limit of a block: who sends so much means no request */
-#define BALANCE_REQUESTS 1024u /* so often the load of the other workers is looked at */
+#define BALANCE_REQUESTS 1024u /* so often the load of the other workers is looked at … */
+#define BALANCE_STREAMS 16     /* … and by whom has more than so many */
 
 static struct weir__h2 *h2_of(struct weir__h2_session *s)
 {
@@ -214,15 +215,19 @@ static void wake_up(struct weir__h2 *h)
     weir__gauge_add(&c->home->count.active, 1);
 }
 
-/* More than twice what the workers have on average: it is better off elsewhere. */
-static bool is_overloaded(const struct weir__http_worker *home)
+/* A worker that would have, with the streams of this connection, half of what this one has. */
+static bool is_better_elsewhere(const struct weir__h2 *h)
 {
+    const struct weir__http_worker *home = h->conn->home;
     const struct weir__http_server *s = home->server;
-    int64_t all = 0, own = weir__gauge_read(&home->count.streams);
-    for (unsigned i = s->first; i < s->first + s->count; i++)
-        all += weir__gauge_read(&s->homes[i]->count.streams);
-    WEIR_ASSERT(own >= 0 && own <= all, "H8: a worker's streams are some of all");
-    return s->count > 1 && own > 16 && own * (int64_t)s->count > 2 * all;
+    int64_t mine = h->running, own = weir__gauge_read(&home->count.streams);
+    bool is_better = false;
+    WEIR_ASSERT(own >= mine, "H8: a worker's streams are those of its connections");
+    for (unsigned i = s->first; i < s->first + s->count && own > BALANCE_STREAMS; i++) {
+        int64_t there = weir__gauge_read(&s->homes[i]->count.streams);
+        is_better = is_better || (s->homes[i] != home && 2 * (there + mine) <= own);
+    }
+    return is_better;
 }
 
 static void count_request(struct weir__h2 *h)
@@ -231,8 +236,8 @@ static void count_request(struct weir__h2 *h)
     int64_t max = c->home->server->options.requests_max;
     c->requests++;
     bool is_enough = max > 0 && c->requests / WEIR__H2_STREAMS_MAX >= max;
-    bool is_elsewhere = c->requests % BALANCE_REQUESTS == 0 && is_overloaded(c->home);
-    if (WEIR_UNLIKELY(is_enough || is_elsewhere || c->home->is_ending ||
+    bool is_to_move = c->requests % BALANCE_REQUESTS == 0 && is_better_elsewhere(h);
+    if (WEIR_UNLIKELY(is_enough || is_to_move || c->home->is_ending ||
                       c->home->worker->now.ns >= h->old_at.ns))
         weir__h2_go(h);
 }
