@@ -14,6 +14,7 @@ static const struct weir__http_server_options quick = {.idle_timeout = {20000000
                                                        .write_timeout = {2000000000},
                                                        .handler_timeout = {20000000000}};
 
+static const struct weir__http_server_options late_heads = {.head_timeout = {2000000000}};
 static const struct weir__http_server_options patient = {.write_timeout = {2000000000}};
 
 static void idle_ends(struct rig *rig)
@@ -84,6 +85,46 @@ static void socket_that_takes_nothing_ends(struct rig *rig)
     h2_close(p);
 }
 
+/* It is full, and its client has a moment from when there is something to send. */
+static void full_socket_has_its_time(struct rig *rig)
+{
+    struct peer *p = h2_dial(rig);
+    (void)h2_ask(p, 1, "/hello");
+    uint64_t all = rig_stats(rig).bytes_out;
+    h2_close(p);
+    p = calloc(1, sizeof *p);
+    assert_non_null(p);
+    peer_open(p, rig->ctx, weir__sim_connect(rig->listener, all));
+    put_preface(p);
+    put_frame(p, SETTINGS, ACK, 0, NULL, 0);
+    put_get(p, 1, "/hello");
+    wait_ms(rig, 5000);
+    assert_int_equal(rig_stats(rig).bytes_out, 2 * all); /* and not a byte more fits */
+    put_get(p, 3, "/hello");
+    wait_ms(rig, 1500);
+    assert_int_equal(rig_stats(rig).timeouts_write, 0);
+    wait_ms(rig, 1500);
+    assert_int_equal(rig_stats(rig).timeouts_write, 1);
+    h2_close(p);
+}
+
+/* Who is late with a head is so once, though it does not even fetch the end. */
+static void late_head_is_counted_once(struct rig *rig)
+{
+    struct peer *p = calloc(1, sizeof *p);
+    assert_non_null(p);
+    peer_open(p, rig->ctx, weir__sim_connect(rig->listener, 4096));
+    put_preface(p);
+    put_setting(p, 4, 1 << 20);
+    put_u32(p, WINDOW_UPDATE, 0, 1 << 20);
+    put_get(p, 1, "/big");
+    put_frame(p, HEADERS, 0, 3, "\x82", 1);
+    wait_ms(rig, 8000);
+    assert_int_equal(rig_stats(rig).open, 1);
+    assert_int_equal(rig_stats(rig).timeouts_head, 1);
+    h2_close(p);
+}
+
 static void body_that_does_not_come(struct rig *rig)
 {
     struct peer *p = h2_dial(rig);
@@ -101,6 +142,8 @@ static void test_time_is_limited(void **state)
     run_rig(half_head_ends, &quick);
     run_rig(no_settings_ends, &quick);
     run_rig(stalled_window_ends, &patient);
+    run_rig(full_socket_has_its_time, &patient);
+    run_rig(late_head_is_counted_once, &late_heads);
     run_rig(socket_that_takes_nothing_ends, &quick);
     run_rig(body_that_does_not_come, &quick);
 }

@@ -134,7 +134,8 @@ static bool look_at_stream(struct weir__h2 *h, struct weir__h2_stream *s, weir_t
     const struct weir__http_server_options *o = &home->server->options;
     WEIR_ASSERT(!s->is_lingering || (!s->is_running && s->is_all_left),
                 "H15: who lingers has been answered whole");
-    if (!s->is_head_whole && s->id != 0 && is_late(now, s->moved_at, o->head_timeout)) {
+    if (!s->is_head_whole && !s->is_too_slow && is_late(now, s->moved_at, o->head_timeout)) {
+        s->is_too_slow = true;
         weir__counter_add(&home->count.timeouts_head, 1);
         weir__h2_session_terminate(&h->session, WEIR_H2_ENHANCE_YOUR_CALM);
         return true;

@@ -44,7 +44,7 @@ struct weir__h2 {
     size_t unsent;             /* bytes of responses that have not been made into frames */
     size_t owed;               /* bytes for which the connection's window is still to be opened */
     uint64_t bytes_out;        /* of the session, when it was last looked at … */
-    weir_time got_on;          /* … and when that last changed */
+    weir_time got_on;          /* … and when that last changed, or there was nothing to send */
     weir_time old_at;          /* it is to go then */
     struct weir__timer stall;  /* armed while something waits for the peer */
     struct weir__timer going;  /* between the first GOAWAY and the second */

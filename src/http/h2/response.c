@@ -277,7 +277,7 @@ static uint32_t room(const struct weir__h2_stream *s)
     return CAPACITY - s->out->len;
 }
 
-/* Room for `n` bytes behind what there is: at once, by moving that, or when it has gone. */
+/* Room for `n` bytes behind what there is: at once, or when that has gone. */
 static weir_err reserve(struct weir__exchange *x, size_t n)
 {
     struct weir__h2_stream *s = weir__h2_x(x);

@@ -169,8 +169,8 @@ struct weir__h2_session {
     bool has_no_memory; /* the library was refused some, and is not to be trusted any more */
     /* for the owner's numbers */
     uint64_t bytes_out;
-    uint32_t resets_received, resets_provoked;
     uint32_t streams_refused; /* by the library, of which the owner has not been told */
+    uint32_t resets_received, resets_provoked; /* for who looks at it in a debugger, and tests */
 };
 
 /*

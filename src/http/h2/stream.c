@@ -453,6 +453,8 @@ static void flushing(struct weir__h2_session *session)
     struct weir__h2 *h = h2_of(session);
     struct weir__list *node;
     WEIR_ASSERT(!h->is_over && !h->is_busy, "H3: one thing at a time is made of a session");
+    if (!weir__h2_session_has_rest(session))
+        h->got_on = h->conn->home->worker->now; /* its peer is late from now on, if ever */
     while ((node = weir__list_pop_front(&h->due)) != NULL)
         weir__h2_submit(weir__h2_exchange(WEIR_CONTAINER(node, struct weir__h2_stream, in_queue)));
     h->is_busy = true;
