@@ -15,12 +15,6 @@
 #define RATE 240           /* bytes a second: less is a client that holds the stream */
 #define GROW_FIRST 49152ul /* first memory for a body of unknown length: a block, which can grow */
 
-static struct weir__h2 *h2_of(const struct weir__h2_stream *s)
-{
-    struct weir__h2_stream *stream = (struct weir__h2_stream *)(uintptr_t)(const void *)s;
-    return weir__h2(weir__h2_exchange(stream)->conn);
-}
-
 void weir__h2_body_begin(struct weir__exchange *x)
 {
     struct weir__h2_stream *s = weir__h2_x(x);
@@ -43,7 +37,7 @@ static size_t here(const struct weir__h2_stream *s)
 /* The windows: `n` bytes of them are not held any more. */
 static void used(struct weir__h2_stream *s, size_t n)
 {
-    struct weir__h2 *h = h2_of(s);
+    struct weir__h2 *h = weir__h2_of(s);
     size_t owed = h->owed;
     WEIR_ASSERT(h->unread >= n, "H8: a connection counts what its streams have");
     h->unread -= n;
@@ -73,7 +67,7 @@ static void pass_over(struct weir__h2 *h, struct weir__h2_stream *s, size_t n)
  */
 void weir__h2_linger(struct weir__h2_stream *s)
 {
-    struct weir__h2 *h = h2_of(s);
+    struct weir__h2 *h = weir__h2_of(s);
     if (s->id == 0 || s->is_running || !s->is_all_left || s->is_body_whole || s->is_lingering)
         return;
     WEIR_ASSERT(h->lingering < h->count, "H8: no more linger than there are");
@@ -86,7 +80,7 @@ void weir__h2_linger(struct weir__h2_stream *s)
 
 void weir__h2_linger_end(struct weir__h2_stream *s)
 {
-    struct weir__h2 *h = h2_of(s);
+    struct weir__h2 *h = weir__h2_of(s);
     WEIR_ASSERT(s->is_lingering && h->lingering > 0,
                 "H8: a connection counts what its streams have");
     WEIR_ASSERT(s->id != 0 && !s->is_running, "H15: who lingers has been answered, and is there");
@@ -104,7 +98,7 @@ static bool fits_length(struct weir__h2_stream *s, size_t n)
 
 bool weir__h2_body_add(struct weir__h2_stream *s, weir_str bytes)
 {
-    struct weir__h2 *h = h2_of(s);
+    struct weir__h2 *h = weir__h2_of(s);
     const struct weir__exchange *x = weir__h2_exchange(s);
     bool is_read = s->is_running || !weir__list_empty(&s->in_queue);
     WEIR_ASSERT(!s->is_body_whole, "H12: behind the end of a body nothing comes");
@@ -171,7 +165,7 @@ static void say_continue(struct weir__exchange *x)
     struct weir__h2_stream *s = weir__h2_x(x);
     s->is_continue_due = false;
     if (x->response == WEIR__RESPONSE_NONE && s->id != 0)
-        (void)weir__h2_session_inform(&h2_of(s)->session, s->id, &status, 1);
+        (void)weir__h2_session_inform(&weir__h2_of(s)->session, s->id, &status, 1);
 }
 
 static weir_time patience(const struct weir__exchange *x)

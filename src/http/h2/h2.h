@@ -107,6 +107,11 @@ static inline struct weir__exchange *weir__h2_exchange(struct weir__h2_stream *s
                           version_space);
 }
 
+static inline struct weir__h2 *weir__h2_of(struct weir__h2_stream *s)
+{
+    return weir__h2(weir__h2_exchange(s)->conn);
+}
+
 /* --- the connection: conn.c ------------------------------------------------------------------- */
 
 /* Its session ends now; its streams with it. It is freed when no fiber runs any more. */

@@ -19,11 +19,6 @@
 #define OWN_FIELDS 4u    /* :status, date, content-type, content-length */
 #define LINES_MAX (WEIR__H2_SENT_FIELDS_MAX - OWN_FIELDS)
 
-static struct weir__h2 *h2_of(const struct weir__exchange *x)
-{
-    return weir__h2(x->conn);
-}
-
 /* --- what there is to send -------------------------------------------------------------------- */
 
 static uint32_t here(const struct weir__h2_stream *s)
@@ -62,7 +57,7 @@ static void cut_off(struct weir__h2_stream *s)
     WEIR_ASSERT(!weir__exchange_is_cut(x) || s->tail.len == 0,
                 "H7: of what was given up no handler's memory is supplied");
     if (weir__exchange_is_cut(x) && s->is_head_left && here(s) == 0 && s->id != 0)
-        weir__h2_session_reset(&h2_of(x)->session, s->id, WEIR_H2_INTERNAL_ERROR, false);
+        weir__h2_session_reset(&weir__h2(x->conn)->session, s->id, WEIR_H2_INTERNAL_ERROR, false);
 }
 
 void weir__h2_head_left(struct weir__h2_stream *s)
@@ -87,8 +82,8 @@ void weir__h2_take(struct weir__h2_stream *s, char *to, size_t n)
         memcpy(to + of_out, s->tail.ptr, n - of_out);
         s->tail = (weir_str){s->tail.ptr + (n - of_out), s->tail.len - (n - of_out)};
     }
-    WEIR_ASSERT(h2_of(x)->unsent >= n, "H8: a connection counts what its streams have");
-    h2_of(x)->unsent -= n;
+    WEIR_ASSERT(weir__h2(x->conn)->unsent >= n, "H8: a connection counts what its streams have");
+    weir__h2(x->conn)->unsent -= n;
     got_on(s, n);
     if (x->ctx != NULL)
         weir__exchange_progressed(x, n);
@@ -100,9 +95,9 @@ void weir__h2_take(struct weir__h2_stream *s, char *to, size_t n)
 
 static void drop_tail(struct weir__h2_stream *s)
 {
-    WEIR_ASSERT(h2_of(weir__h2_exchange(s))->unsent >= s->tail.len,
+    WEIR_ASSERT(weir__h2_of(s)->unsent >= s->tail.len,
                 "H8: a connection counts what its streams have");
-    h2_of(weir__h2_exchange(s))->unsent -= s->tail.len;
+    weir__h2_of(s)->unsent -= s->tail.len;
     s->tail = (weir_str){NULL, 0};
 }
 
@@ -112,8 +107,9 @@ void weir__h2_response_drop(struct weir__h2_stream *s)
     drop_tail(s);
     if (s->out == NULL)
         return;
-    WEIR_ASSERT(h2_of(x)->unsent >= here(s), "H8: a connection counts what its streams have");
-    h2_of(x)->unsent -= here(s);
+    WEIR_ASSERT(weir__h2(x->conn)->unsent >= here(s),
+                "H8: a connection counts what its streams have");
+    weir__h2(x->conn)->unsent -= here(s);
     weir__pool_give_out(x->home, s->out);
     s->out = NULL;
 }
@@ -122,7 +118,7 @@ void weir__h2_response_drop(struct weir__h2_stream *s)
 static void note(struct weir__exchange *x)
 {
     struct weir__h2_stream *s = weir__h2_x(x);
-    struct weir__h2 *h = h2_of(x);
+    struct weir__h2 *h = weir__h2(x->conn);
     if (s->id == 0)
         return;
     if (!s->is_submitted) {
@@ -190,7 +186,7 @@ static void make_block(struct block *b, struct weir__exchange *x)
 void weir__h2_submit(struct weir__exchange *x)
 {
     struct weir__h2_stream *s = weir__h2_x(x);
-    struct weir__h2 *h = h2_of(x);
+    struct weir__h2 *h = weir__h2(x->conn);
     struct block b;
     if (s->is_submitted || s->id == 0)
         return;
@@ -302,7 +298,7 @@ static void put_bytes(struct weir__exchange *x, size_t n)
     if (here(s) == 0)
         s->moved_at = weir__self->now;
     s->out->len += (uint32_t)n;
-    h2_of(x)->unsent += n;
+    weir__h2(x->conn)->unsent += n;
     note(x);
 }
 
@@ -321,7 +317,7 @@ static weir_err write_directly(struct weir__exchange *x, weir_str bytes)
         s->moved_at = weir__self->now;
     WEIR_ASSERT(s->tail.len == 0, "H7: one piece of a handler's is supplied at a time");
     s->tail = bytes;
-    h2_of(x)->unsent += bytes.len;
+    weir__h2(x->conn)->unsent += bytes.len;
     err = await_taken(x);
     drop_tail(s);
     return err;

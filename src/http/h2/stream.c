@@ -26,18 +26,13 @@ static struct weir__h2 *h2_of(struct weir__h2_session *s)
     return WEIR_CONTAINER(s, struct weir__h2, session);
 }
 
-static struct weir__h2 *h2_of_stream(struct weir__h2_stream *s)
-{
-    return weir__h2(weir__h2_exchange(s)->conn);
-}
-
 /* --- the two ends ----------------------------------------------------------------------------- */
 
 /* Neither the stream nor the fiber is there any more. */
 static void free_stream(struct weir__h2_stream *s)
 {
     struct weir__exchange *x = weir__h2_exchange(s);
-    struct weir__h2 *h = h2_of_stream(s);
+    struct weir__h2 *h = weir__h2_of(s);
     WEIR_ASSERT(s->id == 0 && !s->is_running,
                 "H5: an exchange ends after its stream and its fiber");
     WEIR_ASSERT(weir__list_empty(&s->readers) && weir__list_empty(&s->writers),
@@ -62,10 +57,10 @@ void weir__h2_stream_over(struct weir__h2_stream *s)
     if (s->id == 0)
         return;
     WEIR_ASSERT(!weir__list_empty(&s->in_conn), "H5: an exchange is in its connection's list");
-    WEIR_ASSERT(s->is_head_whole || h2_of_stream(s)->heads > 0,
+    WEIR_ASSERT(s->is_head_whole || weir__h2_of(s)->heads > 0,
                 "H8: a connection counts what its streams have");
     s->id = 0;
-    h2_of_stream(s)->heads -= !s->is_head_whole;
+    weir__h2_of(s)->heads -= !s->is_head_whole;
     s->is_head_whole = true;
     if (!s->is_running) {
         free_stream(s);
@@ -81,7 +76,7 @@ void weir__h2_stream_over(struct weir__h2_stream *s)
 void weir__h2_stream_stalled(struct weir__h2_stream *s)
 {
     struct weir__exchange *x = weir__h2_exchange(s);
-    struct weir__h2 *h = h2_of_stream(s);
+    struct weir__h2 *h = weir__h2_of(s);
     if (s->is_too_slow)
         return;
     WEIR_ASSERT(s->id != 0 && s->is_submitted,
