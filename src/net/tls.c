@@ -48,14 +48,14 @@ struct tls {
     weir_err send_err;               /* that stays, of sending alone */
     weir_err io_err;                 /* of the socket, in the call that goes on */
     uint8_t failure;                 /* weir__tls_failure */
-    uint8_t dataless;                /* records since the last with data; DATALESS_MAX + 1: many */
+    uint8_t dataless;                /* records since the last with data */
     bool is_done;                    /* the handshake is over */
-    bool has_begun;                  /* something has come */
     bool has_inside;                 /* see above */
     bool has_ended;                  /* the peer has said that it sends no more */
     bool is_cut;                     /* the socket's end has come */
     bool is_shut;                    /* we have said so */
     bool has_sent;                   /* since the peer has sent something */
+    struct weir__tls_hello hello;    /* of a server's */
     char *unsent;                    /* sealed bytes that the socket did not take */
     size_t unsent_at, unsent_len;
     uint16_t port; /* see `name` */
@@ -91,25 +91,18 @@ static BIO_METHOD *method;
 static pthread_key_t end_key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* A record begins with its type, 22 in a handshake; a plain request with the name of a method. */
-static bool is_text(unsigned char first)
-{
-    return first >= 'A' && first <= 'Z';
-}
-
 static int bio_read(BIO *b, char *buf, int len)
 {
     struct tls *l = here.now;
     WEIR_ASSERT(l != NULL, "T1: what is read is read for the connection in a call");
     BIO_clear_retry_flags(b);
-    if (l->dataless > DATALESS_MAX)
+    if (l->failure == WEIR__TLS_MALFORMED)
         return -1; /* it is over: see fail_by_queue */
     ssize_t n = weir__try_recv(&l->layer.stream->fd, buf, (size_t)len);
     if (n > 0) {
-        if (!l->has_begun && l->client == NULL && is_text((unsigned char)buf[0]))
-            l->failure = WEIR__TLS_PLAIN;
-        l->has_begun = true;
-        return (int)n;
+        if (!l->is_done && l->client == NULL && l->failure == WEIR__TLS_WELL)
+            l->failure = (uint8_t)weir__tls_hello_see(&l->hello, buf, (size_t)n);
+        return l->failure == WEIR__TLS_MALFORMED ? -1 : (int)n;
     }
     if (n == -EAGAIN)
         BIO_set_retry_read(b);
@@ -263,8 +256,10 @@ void weir__tls_see_record(void)
 {
     struct tls *l = here.now;
     WEIR_ASSERT(l != NULL, "T1: a record is of the connection in a call");
-    if (l->is_done && l->dataless <= DATALESS_MAX)
-        l->dataless++;
+    if (l->is_done && ++l->dataless > DATALESS_MAX) {
+        l->failure = WEIR__TLS_MALFORMED;
+        l->dataless = 0;
+    }
 }
 
 weir_buf *weir__tls_words(void)
@@ -302,14 +297,12 @@ static void fail(struct tls *l, enum weir__tls_failure failure, weir_err err)
 static void fail_by_queue(struct tls *l)
 {
     unsigned long first = ERR_peek_error();
-    if (l->failure == WEIR__TLS_PLAIN)
-        fail(l, WEIR__TLS_PLAIN, WEIR_EPROTO);
+    if (l->failure != WEIR__TLS_WELL) /* we have seen it */
+        fail(l, l->failure, l->failure == WEIR__TLS_PLAIN ? WEIR_EPROTO : WEIR_ETLS);
     else if (l->io_err < 0)
         fail(l, WEIR__TLS_OTHER, l->io_err);
     else if (weir__crypto_lacked_memory() || ERR_GET_REASON(first) == ERR_R_MALLOC_FAILURE)
         fail(l, WEIR__TLS_OTHER, -ENOMEM);
-    else if (l->dataless > DATALESS_MAX)
-        fail(l, WEIR__TLS_MALFORMED, WEIR_ETLS);
     else if (l->is_cut)
         fail(l, WEIR__TLS_CUT, l->is_done ? -ECONNRESET : WEIR_ETLS);
     else

@@ -83,6 +83,20 @@ SSL_SESSION *weir__tls_session_take(struct weir__tls_client *client, struct weir
 void weir__tls_session_keep(struct weir__tls_client *client, struct weir__tls_peer of,
                             SSL_SESSION *session);
 
+/* --- tls_hello.c: what comes first ------------------------------------------------------------ */
+
+/* How far the first message of a server's connection was looked at. Zeroed at first. */
+struct weir__tls_hello {
+    bool has_begun;
+    uint8_t record_at, message_at; /* in the heads of the record and of the message */
+    uint16_t record_left;          /* bytes of the record */
+    uint32_t length;               /* that the message says to have */
+};
+
+/* What it means that these came: WEIR__TLS_WELL, _PLAIN, or _MALFORMED for a hello too large. */
+enum weir__tls_failure weir__tls_hello_see(struct weir__tls_hello *h, const char *bytes,
+                                           size_t len);
+
 /* --- tls_refusal.c: why ----------------------------------------------------------------------- */
 
 /* What the oldest entry of libcrypto's queue means in a handshake. */

@@ -12,6 +12,9 @@
 
 #include "tls_wire.h"
 
+#include <malloc.h>
+#include <openssl/crypto.h>
+
 #define WELL WEIR__TLS_WELL
 #define MALFORMED WEIR__TLS_MALFORMED
 
@@ -84,10 +87,13 @@ static const struct row records[] = {
          SENT("\x16\x03\x01\0\x04\x14\0\0\0")),
     RULE("8446 4", "a hello of no bytes", ENDS_BY(DECODE_ERROR, MALFORMED),
          SENT("\x16\x03\x01\0\x04\x01\0\0\0")),
-    RULE("8446 4", "a hello that is too large", ENDS_BY(ILLEGAL_PARAMETER, MALFORMED),
-         SENT("\x16\x03\x01\0\x06\x01\x03\0\0\x03\x03")),
+    RULE("8446 4", "a hello that says to be too large", ENDS_BY(SILENT, MALFORMED),
+         SENT("\x16\x03\x01\0\x06\x01\x00\x40\x01\x03\x03")),
     RULE("8446 4", "half a hello", WAITING, SENT("\x16\x03\x01\0\x50\x01\0\0\x4c\x03\x03")),
-    RULE("8446 4", "a hello of 60,000 bytes", GOES_BY(3), LIKE(.padding = 60000)),
+    RULE("8446 4", "a hello of 12,000 bytes", GOES_BY(3), LIKE(.padding = 12000)),
+    RULE("8446 4", "a hello of 60,000 bytes", ENDS_BY(SILENT, MALFORMED), LIKE(.padding = 60000)),
+    RULE("8446 4", "in records that cut its head", ENDS_BY(SILENT, MALFORMED),
+         LIKE(.padding = 17000), .record_max = 3),
     RULE("8446 5.1", "a hello in records of a byte each", GOES_BY(3), .record_max = 1),
     RULE("8446 5.1", "in records that cut its head", GOES_BY(3), .record_max = 3),
     RULE("8446 5.1", "in records that cut its body", GOES_BY(3), .record_max = 100),
@@ -407,6 +413,69 @@ static void test_cuts(void **state)
     run_tls_rig(cut_everywhere, NULL);
 }
 
+/* --- memory ----------------------------------------------------------------------------------- */
+
+static size_t held; /* by libcrypto, in bytes */
+
+static void *counted_malloc(size_t n, const char *file, int line)
+{
+    (void)file, (void)line;
+    void *p = malloc(n);
+    held += malloc_usable_size(p);
+    return p;
+}
+
+static void counted_free(void *p, const char *file, int line)
+{
+    (void)file, (void)line;
+    held -= malloc_usable_size(p);
+    free(p);
+}
+
+static void *counted_realloc(void *p, size_t n, const char *file, int line)
+{
+    if (n == 0) {
+        counted_free(p, file, line);
+        return NULL;
+    }
+    held -= malloc_usable_size(p);
+    p = realloc(p, n);
+    held += malloc_usable_size(p);
+    return p;
+}
+
+/* Bytes of libssl's that a connection takes that has sent so much. */
+static size_t taken_by(struct rig *rig, const char *bytes, size_t len)
+{
+    size_t before = held;
+    int num = dial(rig);
+    assert_int_equal(weir__sim_write(num, bytes, len), len);
+    wait_ms(rig, 1);
+    size_t taken = held - before;
+    weir__sim_close(num);
+    wait_ms(rig, 1);
+    assert_true(held <= before);
+    return taken;
+}
+
+/* What a hello says to have takes no memory before it has come. */
+static void says_much(struct rig *rig)
+{
+    static const char little[] = "\x16\x03\x01\0\x06\x01\0\x01\0\x03\x03",
+                      much[] = "\x16\x03\x01\0\x06\x01\x01\xff\xf0\x03\x03";
+    (void)taken_by(rig, little, sizeof little - 1); /* what is made once */
+    size_t usual = taken_by(rig, little, sizeof little - 1);
+    size_t taken = taken_by(rig, much, sizeof much - 1);
+    print_message("  %zu bytes, %zu\n", usual, taken);
+    assert_in_range(taken, 0, usual);
+}
+
+static void test_memory(void **state)
+{
+    (void)state;
+    run_tls_rig(says_much, NULL);
+}
+
 /* --- as a whole ------------------------------------------------------------------------------- */
 
 static struct authority second;
@@ -432,11 +501,11 @@ static int unmake(void **state)
 
 int main(void)
 {
+    if (CRYPTO_set_mem_functions(counted_malloc, counted_realloc, counted_free) != 1)
+        return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_records),
-        cmocka_unit_test(test_hellos),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_cuts),
+        cmocka_unit_test(test_records), cmocka_unit_test(test_hellos), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_cuts),    cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests_name("tls", tests, make, unmake);
 }
