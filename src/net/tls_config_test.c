@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/metric_testing.h"
 #include "net/tls_ticket.h"
 #include "rt/reload.h"
@@ -390,6 +391,31 @@ static weir_err reloads(weir_ctx *c, void *arg)
     return WEIR_OK;
 }
 
+/* A key that was read is in no memory that was given back; smaller blocks are those of stdio. */
+static weir_err leaves_no_key(weir_ctx *c, void *arg)
+{
+    (void)c, (void)arg;
+    enum { BLOCKS = 8, LEAST = 16 << 10, MOST = 64 << 10 };
+    static char *blocks[BLOCKS];
+    char line[32];
+    bool is_new;
+    write_pair(&test_server);
+    memcpy(line, strchr(test_server.key_pem, '\n') + 1, sizeof line);
+    server = server_of_files();
+    assert_int_equal(weir__tls_server_reload(server, &is_new, NULL), WEIR_OK);
+    for (size_t size = LEAST; size <= MOST; size *= 2) {
+        for (size_t i = 0; i < BLOCKS; i++) { /* what was given back last comes first */
+            blocks[i] = weir__malloc(size);
+            assert_non_null(blocks[i]);
+            assert_null(memmem(blocks[i], size, line, sizeof line));
+        }
+        for (size_t i = 0; i < BLOCKS; i++)
+            weir__free(blocks[i]);
+    }
+    weir__tls_server_free(server);
+    return WEIR_OK;
+}
+
 static weir_err watches(weir_ctx *c, void *arg)
 {
     (void)arg;
@@ -423,6 +449,7 @@ static void test_certificates_are_read_again(void **state)
     snprintf(cert_file, sizeof cert_file, "%s/cert.pem", folder);
     snprintf(key_file, sizeof key_file, "%s/key.pem", folder);
     SIM(reloads, NULL);
+    SIM(leaves_no_key, NULL);
     SIM(watches, NULL);
     assert_int_equal(unlink(cert_file), 0);
     assert_int_equal(unlink(key_file), 0);

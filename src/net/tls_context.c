@@ -21,6 +21,8 @@
 #include "crypto/secret.h"
 #include "os/sys.h"
 
+enum { READ_BYTES = 16 << 10 };
+
 /* Forward secrecy and authenticated encryption; what HTTP/2 allows (RFC 9113 section 9.2.2). */
 static const char ciphers_default[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
@@ -31,13 +33,29 @@ const char *weir__tls_source_name(const struct weir__tls_source *s)
     return s->file != NULL ? s->file : "bytes in memory";
 }
 
+/* What there is may be a key, of which nothing is left where it lay before: no realloc. */
+static weir_err make_room(weir_buf *b)
+{
+    weir_buf larger;
+    if (b->cap - b->len >= READ_BYTES)
+        return WEIR_OK;
+    weir_buf_init(&larger, b->bytes_max);
+    if (weir_buf_reserve(&larger, b->len + READ_BYTES) == NULL)
+        return larger.err;
+    weir_buf_add(&larger, b->ptr, b->len);
+    weir__crypto_wipe(b->ptr, b->len);
+    weir_buf_fini(b);
+    *b = larger;
+    return WEIR_OK;
+}
+
 static weir_err read_file(int fd, weir_buf *out)
 {
     for (;;) {
-        char *room = weir_buf_reserve(out, 16 << 10);
-        if (room == NULL)
-            return out->err;
-        ssize_t n = weir__sys_read(fd, room, 16 << 10);
+        weir_err err = make_room(out);
+        if (err < 0)
+            return err;
+        ssize_t n = weir__sys_read(fd, out->ptr + out->len, READ_BYTES);
         if (n <= 0)
             return (weir_err)n;
         out->len += (size_t)n;
