@@ -12,6 +12,7 @@
  */
 #include "base/assert.h"
 #include "http/common/conn.h"
+#include "wire/http1_write.h"
 
 #include <string.h>
 
@@ -32,11 +33,16 @@ static struct hello *hello_of(struct weir__http_conn *c)
 
 static void answer_plainly(struct weir__http_conn *c)
 {
-    static const char text[] = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"
-                               "Content-Type: text/plain\r\nContent-Length: 38\r\n\r\n"
-                               "A plain request came to a port of TLS\n";
-    struct iovec answer = {(void *)(uintptr_t)text, sizeof text - 1};
-    WEIR_ASSERT(c->requests == 0, "N17: nothing was answered before");
+    const weir_str text = WEIR_S("A plain request came to a port of TLS\n");
+    char bytes[256];
+    struct weir__http1_writer w;
+    weir__http1_writer_init(&w, bytes, sizeof bytes);
+    weir__http1_write_start(&w, 400, &c->home->date);
+    weir__http1_write_raw(&w, WEIR_S("Connection: close\r\nContent-Type: text/plain\r\n"));
+    weir__http1_write_length_end(&w, text.len);
+    weir__http1_write_raw(&w, text);
+    struct iovec answer = {bytes, (size_t)(w.at - bytes)};
+    WEIR_ASSERT(c->requests == 0 && w.err == WEIR_OK, "N17: nothing was answered before");
     weir__stream_strip(&c->stream);
     (void)weir__stream_try_send(&c->stream, &answer, 1);
     weir__counter_add(&c->home->count.responses[4], 1);
