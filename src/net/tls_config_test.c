@@ -416,6 +416,13 @@ static weir_err leaves_no_key(weir_ctx *c, void *arg)
     return WEIR_OK;
 }
 
+static weir_err has_it_read(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    assert_int_equal(weir__reload_all(c), 0);
+    return WEIR_OK;
+}
+
 static weir_err watches(weir_ctx *c, void *arg)
 {
     (void)arg;
@@ -435,6 +442,11 @@ static weir_err watches(weir_ctx *c, void *arg)
     write_pair(&test_server);
     assert_int_equal(weir__reload_all(c), 0);
     assert_true(is_served("server.example"));
+    write_pair(&second);
+    assert_int_equal(WEIR_GO(c, has_it_read, NULL), WEIR_OK); /* by two at once */
+    assert_int_equal(weir__reload_all(c), 0);
+    assert_int_equal(weir_join(c), WEIR_OK);
+    assert_true(is_served("second.example"));
     (void)weir_ctx_close(watching);
     assert_int_equal(weir__reload_all(c), 0);
     weir__tls_server_free(server);

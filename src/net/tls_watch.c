@@ -18,6 +18,7 @@
 #include "rt/reload.h"
 #include <weir/fiber.h>
 #include <weir/log.h>
+#include <weir/sync.h>
 #include <weir/timer.h>
 
 enum { LOOK_S = 60, WHY_BYTES = 320 };
@@ -26,7 +27,8 @@ struct watched {
     struct weir__owned owned;
     struct weir__tls_server *server;
     struct weir__reload reload;
-    bool is_reading;      /* the other way has come first */
+    weir_mutex *reading; /* held by who reads; of what stands below too */
+    bool is_reading;
     char told[WHY_BYTES]; /* what was last wrong; empty: nothing is */
 };
 
@@ -64,20 +66,24 @@ static weir_err note(struct watched *w, struct reading *r, weir_err err)
     return err;
 }
 
-/* WEIR_EBUSY: they are being read now, by the other way. */
+/* Who asks while they are being read has them read once more: they may be newer now. */
 static weir_err read_now(weir_ctx *c, struct watched *w, struct reading *r)
 {
-    if (w->is_reading)
-        return WEIR_EBUSY;
+    weir_err err = weir_lock(c, w->reading);
+    if (err < 0)
+        return err;
     *r = (struct reading){.server = w->server};
     weir_buf_init_fixed(&r->why, r->bytes, sizeof r->bytes - 1);
+    WEIR_ASSERT(!w->is_reading, "T12: one reads at a time");
     w->is_reading = true;
-    weir_err err = weir_offload(c, read_again, r);
-    WEIR_ASSERT(w->is_reading, "T12: one reads at a time");
+    err = weir_offload(c, read_again, r);
     w->is_reading = false;
     if (weir_check(c) < 0)
-        return weir_check(c);
-    return note(w, r, err);
+        err = weir_check(c);
+    else
+        err = note(w, r, err);
+    weir_unlock(c, w->reading);
+    return err;
 }
 
 static weir_err on_reload(weir_ctx *c, void *arg)
@@ -111,6 +117,7 @@ weir_err weir__tls_server_watch(struct weir__tls_server *server, weir_ctx *c)
     if (w == NULL)
         return -ENOMEM;
     w->server = server;
+    w->reading = weir_mutex_new(weir__ctx_handle(owner));
     weir__reload_add(&w->reload, "certificates", on_reload, w);
     weir__own(owner, &w->owned, &owned_type, WEIR_HERE);
     return weir_timer_every(weir__ctx_handle(owner), weir_sec(LOOK_S), on_minute, w, NULL);
