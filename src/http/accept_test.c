@@ -6,6 +6,7 @@
 #include "http/testing.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "os/sys.h"
@@ -87,6 +88,52 @@ static void test_two_workers(void **state)
     weir__runtime_free(rt);
 }
 
+static bool is_open(int num)
+{
+    return fcntl(num, F_GETFD) >= 0;
+}
+
+/* The second of three listeners cannot be watched: the start fails, and nothing is left of it. */
+static weir_err fails_midway(weir_ctx *c, void *arg)
+{
+    struct rig rig = {.ctx = c};
+    struct weir__http_app app = {.serve = serve, .arg = &rig};
+    struct weir__http_server_options options = {0};
+    struct weir__listener opened[2];
+    char message[200];
+    (void)arg;
+    rig.server = weir__http_server_new(weir__self->runtime, &options, &app);
+    const int bad = open("/proc/self/exe", O_RDONLY | O_CLOEXEC); /* epoll takes no files */
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(weir__http_server_listen(rig.server, WEIR_S("127.0.0.1:0"), &opened[i],
+                                                  message, sizeof message),
+                         0);
+        if (i == 0)
+            assert_int_equal(weir__http_server_adopt_listener(rig.server, bad), WEIR_OK);
+    }
+    const int client = dial_port(opened[1].bound.port);
+    assert_int_equal(weir__http_server_start(rig.server, weir__ctx_of(c)), -EPERM);
+    weir__http_server_drain(rig.server, weir__ctx_of(c)); /* which looks at each listener again */
+    weir__http_server_free(rig.server, weir__ctx_of(c));
+    assert_false(is_open(opened[0].num) || is_open(bad) || is_open(opened[1].num));
+    close(client);
+    return WEIR_OK;
+}
+
+static void test_a_start_that_fails_midway_leaves_nothing(void **state)
+{
+    char message[128];
+    weir_err err;
+    (void)state;
+    for (unsigned workers = 1; workers < 3; workers++) {
+        struct weir__runtime_options options = {.workers = workers};
+        struct weir__runtime *rt = weir__runtime_new(&options, &err, message, sizeof message);
+        assert_non_null(rt);
+        assert_int_equal(weir__runtime_run(rt, fails_midway, NULL), WEIR_OK);
+        weir__runtime_free(rt);
+    }
+}
+
 static void test_preflight(void **state)
 {
     struct rlimit before, after;
@@ -110,6 +157,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_workers),
+        cmocka_unit_test(test_a_start_that_fails_midway_leaves_nothing),
         cmocka_unit_test(test_preflight),
     };
     weir__watch_install();

@@ -238,8 +238,10 @@ weir_err weir__accept_start(struct weir__http_worker *home)
         l->home = home;
         l->tls = s->tls[i];
         weir_err err = weir__fd_watch_shared(&l->fd, s->listeners[i], on_listener);
-        if (err != WEIR_OK)
+        if (err != WEIR_OK) {
+            weir__accept_stop(home);
             return err;
+        }
         atomic_fetch_add(&s->listener_users[i], 1);
         accept_all(l); /* what was in the backlog before */
     }
@@ -248,11 +250,23 @@ weir_err weir__accept_start(struct weir__http_worker *home)
 
 void weir__accept_rest(struct weir__http_worker *home)
 {
-    for (unsigned i = 0; i < home->server->listener_count; i++)
+    for (unsigned i = 0; i < home->server->listener_count && home->is_accepting; i++)
         accept_all(&home->listeners[i]);
 }
 
-/* The descriptor is shared: the last worker that lets go of it closes it. */
+/* The descriptor is shared: who lets go of it last closes it. */
+void weir__accept_let_go(struct weir__http_server *s, unsigned listener)
+{
+    weir__hands_over(&s->listener_users[listener]);
+    unsigned users = atomic_fetch_sub(&s->listener_users[listener], 1);
+    WEIR_ASSERT(users > 0, "N12: who lets go of a listener is one of its users");
+    if (users != 1)
+        return;
+    weir__takes_over(&s->listener_users[listener]);
+    weir__local_remove(&s->files[listener]);
+    weir__poller_close(&weir__self->poller, s->listeners[listener]);
+}
+
 void weir__accept_stop(struct weir__http_worker *home)
 {
     struct weir__http_server *s = home->server;
@@ -264,15 +278,8 @@ void weir__accept_stop(struct weir__http_worker *home)
         struct weir__fd *fd = &home->listeners[i].fd;
         if (!fd->is_watched)
             continue;
-        int num = weir__fd_unwatch(fd);
-        weir__hands_over(&s->listener_users[i]);
-        unsigned users = atomic_fetch_sub(&s->listener_users[i], 1);
-        WEIR_ASSERT(users > 0, "N12: who lets go of a listener is one of its users");
-        if (users != 1)
-            continue;
-        weir__takes_over(&s->listener_users[i]);
-        weir__local_remove(&s->files[i]);
-        weir__poller_close(&home->worker->poller, num);
+        (void)weir__fd_unwatch(fd);
+        weir__accept_let_go(s, i);
     }
     if (home->reserve >= 0)
         weir__sys_close(home->reserve);

@@ -176,9 +176,10 @@ struct weir__http_server {
     int listeners[WEIR__HTTP_LISTENERS];
     struct weir__tls_server *tls[WEIR__HTTP_LISTENERS];  /* NULL: plain */
     struct weir__local_file files[WEIR__HTTP_LISTENERS]; /* of local ones */
-    atomic_uint listener_users[WEIR__HTTP_LISTENERS];    /* workers that watch it */
+    atomic_uint listener_users[WEIR__HTTP_LISTENERS];    /* workers that watch it, the server */
     unsigned listener_count;
     bool is_started;
+    bool has_let_go;           /* of its listeners: workers that watch them still do */
     struct weir__latch open;   /* connections, those on their way included, messages to workers */
     _Atomic int cancel_reason; /* of cancel_all */
     struct weir__http_worker *homes[WEIR__WORKERS_MAX];
@@ -379,11 +380,13 @@ static inline bool weir__late_is_possible(const struct weir__http_worker *home)
 
 /* --- accepting: accept.c ---------------------------------------------------------------------- */
 
-/* Begins to watch the server's listeners on this worker. */
+/* Begins to watch the server's listeners on this worker: all, or on an error none. */
 weir_err weir__accept_start(struct weir__http_worker *home);
 /* Takes in whoever has connected by now, without waiting for the poller to tell. */
 void weir__accept_rest(struct weir__http_worker *home);
 void weir__accept_stop(struct weir__http_worker *home);
+/* One user less of a listener; the last one closes it. */
+void weir__accept_let_go(struct weir__http_server *s, unsigned listener);
 /* A descriptor became free: paused accepting goes on. */
 void weir__accept_resume(struct weir__http_worker *home);
 /* One connection less. */

@@ -86,6 +86,7 @@ weir_err weir__http_server_adopt_listener(struct weir__http_server *s, int num)
 {
     if (s->listener_count == WEIR__HTTP_LISTENERS || s->is_started)
         return WEIR_ELIMIT;
+    atomic_store(&s->listener_users[s->listener_count], 1);
     s->listeners[s->listener_count++] = num;
     return WEIR_OK;
 }
@@ -306,21 +307,21 @@ weir_err weir__http_server_start(struct weir__http_server *s, struct weir__ctx *
 
 /* --- stop ------------------------------------------------------------------------------------- */
 
-/* Listeners that no worker has ever watched. */
-static void close_unwatched(struct weir__http_server *s)
+/*
+ * The server's own hold, so that none is closed while workers begin to watch it, or left open when
+ * none of them could. Once.
+ */
+static void let_go_of_listeners(struct weir__http_server *s)
 {
-    for (unsigned i = 0; i < s->listener_count && !s->is_started; i++) {
-        weir__local_remove(&s->files[i]);
-        weir__poller_close(&weir__self->poller, s->listeners[i]);
-    }
-    if (!s->is_started)
-        s->listener_count = 0;
+    for (unsigned i = 0; i < s->listener_count && !s->has_let_go; i++)
+        weir__accept_let_go(s, i);
+    s->has_let_go = true;
 }
 
 void weir__http_server_stop_accepting(struct weir__http_server *s, struct weir__ctx *c)
 {
     (void)c;
-    close_unwatched(s);
+    let_go_of_listeners(s);
     for (unsigned i = s->first; s->is_started && i < s->first + s->count; i++)
         tell(s->homes[i], &s->homes[i]->stop);
 }
@@ -334,7 +335,7 @@ void weir__http_server_announce_end(struct weir__http_server *s)
 void weir__http_server_drain(struct weir__http_server *s, struct weir__ctx *c)
 {
     (void)c;
-    close_unwatched(s);
+    let_go_of_listeners(s);
     for (unsigned i = s->first; s->is_started && i < s->first + s->count; i++)
         tell(s->homes[i], &s->homes[i]->drain);
 }
@@ -368,7 +369,7 @@ static void end_here(struct weir__worker *w, void *arg)
 
 weir_err weir__http_server_close(struct weir__http_server *s, struct weir__ctx *c)
 {
-    close_unwatched(s);
+    let_go_of_listeners(s);
     for (unsigned i = s->first; s->is_started && i < s->first + s->count; i++) {
         if (s->homes[i] != NULL)
             tell(s->homes[i], &s->homes[i]->close);
@@ -386,6 +387,8 @@ void weir__http_server_free(struct weir__http_server *s, struct weir__ctx *c)
         (!s->is_started || weir__on_each_worker(c, end_here, s, weir_sec(PATIENCE)) == WEIR_OK);
     if (!is_over)
         return; /* a worker is stuck in a handler: its memory is not taken away under it */
+    for (unsigned i = 0; i < s->first + s->count; i++)
+        weir__free(s->homes[i]); /* of a start that had no memory for all */
     WEIR_ASSERT(weir__latch_count(&s->open) == 0, "N11: nothing is on its way to who is gone");
     weir__free(s);
 }
