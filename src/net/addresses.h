@@ -5,15 +5,19 @@
 #define WEIR_NET_ADDRESSES_H
 
 #include "net/endpoint.h"
+#include <weir/time.h>
 
 enum {
     WEIR__NAME_MAX = 253,     /* bytes of a name, without the dot at its end (RFC 1035, 2.3.4) */
-    WEIR__ADDRESSES_MAX = 16, /* of a name; further ones are left out */
+    WEIR__ADDRESSES_MAX = 64, /* of a name; further ones are left out */
     WEIR__NO_NAME_MAX = 192   /* bytes of the reason, with its NUL */
 };
 
 struct weir__addresses {
     unsigned count;
+    bool is_none;    /* somebody has said that there are none; not that nobody could say */
+    bool is_partial; /* one family did not come in time */
+    weir_time until; /* it holds up to then */
     struct weir__endpoint list[WEIR__ADDRESSES_MAX]; /* without ports */
     char why[WEIR__NO_NAME_MAX];                     /* without addresses: the reason, for people */
 };

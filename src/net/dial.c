@@ -103,7 +103,7 @@ struct race {
     bool has_news;             /* an attempt has ended since it looked */
     unsigned started, running;
     struct attempt *winner; /* D2 */
-    struct attempt attempts[WEIR__ADDRESSES_MAX];
+    struct attempt attempts[WEIR__DIAL_TRIES_MAX];
 };
 
 static bool abandon(struct weir__wait *w)
@@ -172,7 +172,7 @@ static weir_err try_one(weir_ctx *c, void *arg)
 
 static void start(struct race *r, struct weir__ctx *group, const struct weir__endpoint *at)
 {
-    WEIR_ASSERT(r->started < WEIR__ADDRESSES_MAX && r->winner == NULL,
+    WEIR_ASSERT(r->started < WEIR__DIAL_TRIES_MAX && r->winner == NULL,
                 "D3: an address is tried once, and none after the race is won");
     struct attempt *a = &r->attempts[r->started++];
     *a = (struct attempt){.race = r, .at = at, .stream = {.fd = {.num = -1}}};
@@ -270,6 +270,8 @@ weir_err weir__dial_stream(struct weir__ctx *c, struct weir__dial *d, struct wei
         return err;
     }
     WEIR_ASSERT(to.count > 0, "N5: who is told without an error has addresses");
+    if (to.count > WEIR__DIAL_TRIES_MAX)
+        to.count = WEIR__DIAL_TRIES_MAX;
     if (to.count > 1)
         return race(c, d, &to, out);
     err = dial_endpoint(c, d, &to.list[0], out);

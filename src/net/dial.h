@@ -12,7 +12,10 @@
 #include "net/endpoint.h"
 #include "net/stream.h"
 
-enum { WEIR__DIAL_WHY_MAX = 512 };
+enum {
+    WEIR__DIAL_WHY_MAX = 512,
+    WEIR__DIAL_TRIES_MAX = 16 /* addresses of a name; further ones are not tried */
+};
 
 struct weir__dial {
     weir_str host;                /* a name, or an IP without brackets */

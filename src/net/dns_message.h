@@ -17,7 +17,7 @@ enum {
     WEIR__DNS_QUESTION_MAX = 12 + 255 + 4, /* bytes: head, name, type and class */
     WEIR__DNS_DATAGRAM_MAX = 512,          /* without EDNS nothing longer may come (4.2.1) */
     WEIR__DNS_STREAM_MAX = 16 << 10,       /* an answer over TCP is refused above that */
-    WEIR__DNS_IPS_MAX = 8,                 /* of a family: further ones are left out */
+    WEIR__DNS_IPS_MAX = 32,                /* of a family: further ones are left out */
     WEIR__DNS_PORT = 53
 };
 

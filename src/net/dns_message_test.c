@@ -69,7 +69,7 @@ static void test_addresses(void **state)
     assert_int_equal(a.count, 2);
     assert_int_equal(a.ips[1][3], 2);
     assert_int_equal(a.ttl_s, 30);
-    for (int i = 0; i < 9; i++)
+    for (int i = 0; i < WEIR__DNS_IPS_MAX; i++)
         reply_ip(&r, "10.0.0.3", 0x80000000);
     assert_int_equal(says(&q, &r, &a), WEIR__DNS_ADDRESSES);
     assert_int_equal(a.count, WEIR__DNS_IPS_MAX);

@@ -128,6 +128,7 @@ static void take_addresses(struct search *s, const struct weir__dns_answer *answ
     for (int i = 0; i < WEIR__DNS_FAMILIES; i++) {
         bool has_said = answers[i].count > 0 || answers[i].says == WEIR__DNS_NO_DATA;
         uint32_t ttl_s = answers[i].count > 0 ? answers[i].ttl_s : TTL_S_MAX;
+        s->out->is_partial = s->out->is_partial || !has_said;
         s->ttl_s = lesser(s->ttl_s, has_said ? ttl_s : PARTIAL_TTL_S);
     }
     WEIR_ASSERT(s->ttl_s <= TTL_S_MAX, "N4: nothing is believed for longer, whoever says so");
@@ -250,6 +251,7 @@ weir_err weir__look_up(struct weir__ctx *c, struct weir__name_files *f, const ch
     weir_err err = ask_for_each(&s, name);
     WEIR_ASSERT((err == WEIR_OK) == (out->count > 0),
                 "N5: who is told without an error has addresses");
-    *ttl_s = err == WEIR_OK || err == WEIR_ENOTFOUND ? s.ttl_s : 0;
-    return err == WEIR_ENOTFOUND ? WEIR_ENOHOST : err;
+    out->is_none = err == WEIR_ENOTFOUND;
+    *ttl_s = err == WEIR_OK || out->is_none ? s.ttl_s : 0;
+    return out->is_none ? WEIR_ENOHOST : err;
 }

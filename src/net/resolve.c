@@ -38,7 +38,6 @@ struct name {
     bool is_asking;        /* N1 */
     bool is_given_up;      /* its fiber frees it */
     struct weir__ctx *ctx; /* of that fiber; NULL: it has not begun */
-    weir_time until;       /* known for so long */
     weir_err err;
     struct weir__addresses found;
     size_t len;
@@ -134,7 +133,7 @@ static void settle(struct name *n, uint32_t ttl_s)
     WEIR_ASSERT(n->err != WEIR_OK || n->found.count > 0,
                 "N5: who is told without an error has addresses");
     n->is_asking = false;
-    n->until = weir_time_add(weir__self->now, weir_sec((int64_t)ttl_s));
+    n->found.until = weir_time_add(weir__self->now, weir_sec((int64_t)ttl_s));
     for (struct weir__list *node; (node = weir__list_pop_front(&n->askers)) != NULL;) {
         struct weir__wait *w = WEIR_CONTAINER(node, struct weir__wait, in_object);
         struct asker *a = WEIR_CONTAINER(w, struct asker, wait);
@@ -240,7 +239,7 @@ static weir_err ask(struct weir__ctx *c, weir_str text, weir_time until,
     weir_err err;
     weir_time now = weir__worker_now(weir__self);
     struct name *n = find(names, text);
-    if (n != NULL && !n->is_asking && n->until.ns <= now.ns) {
+    if (n != NULL && !n->is_asking && n->found.until.ns <= now.ns) {
         forget(n);
         n = NULL;
     }
@@ -305,7 +304,7 @@ static bool is_almost_a_number(weir_str name)
 weir_err weir__resolve(struct weir__ctx *c, weir_str name, weir_time until,
                        struct weir__addresses *out)
 {
-    *out = (struct weir__addresses){.count = 0};
+    *out = (struct weir__addresses){.until = weir_never()};
     if (is_number(name, out))
         return WEIR_OK;
     if (!weir__name_is_good(name) || is_almost_a_number(name)) {

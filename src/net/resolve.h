@@ -20,7 +20,8 @@ enum {
  * The addresses of `name`: an IP (without brackets) is its own, "localhost" is known; else from the
  * worker's memory, or looked up (lookup.h) while the calling fiber waits in `c` up to `until`.
  *
- * out      filled; on an error its `why` says for people what was wrong, where that is known
+ * out      filled, with the moment from which on it is to be asked for again; on an error its `why`
+ *          says for people what was wrong, where that is known
  * returns  WEIR_OK: there is at least one; WEIR_EINVALID: not a name; WEIR_ENOHOST: it has none, or
  *          nobody could say; WEIR_ETIMEDOUT; WEIR_ELIMIT: too many are asked for; -ENOMEM; the
  *          reason when `c` is cancelled
