@@ -137,7 +137,7 @@ struct weir__pool_key {
     weir_str name;
 };
 
-enum { WEIR__POOL_KEY_MAX = 300 }; /* bytes of a key: a host's name, a port and something more */
+enum { WEIR__POOL_KEY_MAX = 320 }; /* bytes of a key: a host's name, a port, an address */
 
 struct weir__pool_group_options {
     weir_pool_options each; /* of each key's pool */
@@ -167,6 +167,12 @@ WEIR_MUST_USE weir_err weir__pool_group_acquire(struct weir__pool_group *group, 
                                                 weir_str key, const weir_site *site,
                                                 struct weir__owned *holder,
                                                 struct weir__lease *lease);
+
+/*
+ * What lies idle for `key` is not lent any more, and closed soon. What is lent meanwhile is its
+ * user's to break. The key may be used again at once. Any worker.
+ */
+void weir__pool_group_retire(struct weir__pool_group *group, weir_str key);
 
 /* As weir__pool_close, of all of its pools; no more keys from now on. */
 weir_err weir__pool_group_close(struct weir__pool_group *group, struct weir__ctx *c,

@@ -229,6 +229,13 @@ static struct weir__pool_member *next_oldest(struct weir__pool_group *g)
     return found;
 }
 
+/* Whoever takes one closes it, and the keeper the rest. Under the pool's lock. */
+static void age_idle(struct weir__pool *pool)
+{
+    WEIR_LIST_EACH(node, &pool->idle)
+        WEIR_CONTAINER(node, struct weir__pool_slot, link)->expires = (weir_time){0};
+}
+
 /* Its idle ones are of the old key, and too old. False: it is in use. */
 static bool give_key(struct weir__pool_member *m, weir_str key)
 {
@@ -239,8 +246,7 @@ static bool give_key(struct weir__pool_member *m, weir_str key)
     weir_pool_stats *s = &pool->stats;
     bool is_free = s->in_use == 0 && s->waiting == 0 && s->open == s->idle;
     if (is_free) {
-        WEIR_LIST_EACH(node, &pool->idle)
-            WEIR_CONTAINER(node, struct weir__pool_slot, link)->expires = (weir_time){0};
+        age_idle(pool);
         *s = (weir_pool_stats){
             .name = s->name, .max_open = s->max_open, .open = s->open, .idle = s->idle};
         set_key(m, key);
@@ -353,6 +359,17 @@ weir_err weir__pool_group_acquire(struct weir__pool_group *g, struct weir__ctx *
     if (WEIR_UNLIKELY(m == NULL))
         return weir__wait_refused(err);
     return weir__pool_acquire(m->pool, c, site, holder, lease);
+}
+
+void weir__pool_group_retire(struct weir__pool_group *g, weir_str key)
+{
+    struct weir__pool_member *m __attribute__((cleanup(unpin))) = pin(g, key);
+    if (m == NULL)
+        return;
+    weir__lock_take(&m->pool->lock);
+    age_idle(m->pool);
+    weir__lock_give(&m->pool->lock);
+    weir__pool_kick(m->pool);
 }
 
 /* --- beginning and end ------------------------------------------------------------------------ */

@@ -169,6 +169,38 @@ static void test_the_key_used_least_recently_goes(void **state)
     run(has_few_keys);
 }
 
+/* What lies idle is closed soon and lent no more; what is lent, and the key, go on. */
+static weir_err retires(weir_ctx *c, void *arg)
+{
+    struct servers *s = arg;
+    struct weir__lease a, b, d;
+    weir_pool_stats stats;
+    assert_non_null(GROUP(c, s, .each = {.max_open = 3, .idle_timeout = weir_hour(1)}));
+    assert_int_equal(LEASE(c, s, "a", &a), WEIR_OK);
+    assert_int_equal(LEASE(c, s, "a", &b), WEIR_OK);
+    weir__lease_release(&b);
+    weir__pool_group_retire(s->group, WEIR_S("a"));
+    weir__pool_group_retire(s->group, WEIR_S("nobody"));
+    assert_int_equal(LEASE(c, s, "a", &d), WEIR_OK);
+    assert_true(is_there(s, "a", &stats));
+    assert_int_equal(stats.opened, 3); /* another one than that which lay idle */
+    weir__lease_release(&d);
+    weir__pool_group_retire(s->group, WEIR_S("a"));
+    assert_int_equal(weir_sleep(c, weir_ms(1)), WEIR_OK);
+    assert_true(is_there(s, "a", &stats));
+    assert_int_equal(stats.open, 1);
+    weir__lease_release(&a);
+    assert_true(is_there(s, "a", &stats));
+    assert_int_equal(stats.idle, 1);
+    return WEIR_OK;
+}
+
+static void test_what_lies_idle_for_a_key_can_be_retired(void **state)
+{
+    (void)state;
+    run(retires);
+}
+
 static weir_err uses_all_keys(weir_ctx *c, void *arg)
 {
     struct servers *s = arg;
@@ -422,6 +454,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_key_has_its_own),
         cmocka_unit_test(test_the_key_used_least_recently_goes),
+        cmocka_unit_test(test_what_lies_idle_for_a_key_can_be_retired),
         cmocka_unit_test(test_keys_in_use_stay),
         cmocka_unit_test(test_who_panics_on_the_way_leaves_nothing),
         cmocka_unit_test(test_mistakes_are_told),

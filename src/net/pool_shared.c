@@ -542,6 +542,18 @@ struct weir__shared_pool *weir__shared_pool_new(struct weir__ctx *c, const char 
     return pool;
 }
 
+/* What is opened meanwhile for who is in line is new. */
+void weir__shared_pool_retire(struct weir__shared_pool *pool, weir_str key)
+{
+    const struct weir__seat *seat = own_seat(pool);
+    struct weir__lane *lane = seat != NULL ? weir__map_get(&seat->lanes, key) : NULL;
+    if (lane == NULL)
+        return;
+    WEIR_LIST_EACH(node, &lane->carriers)
+        if (weir__carrier_at(node)->state == WEIR__CARRIER_OPEN)
+            weir__carrier_retire(weir__carrier_at(node));
+}
+
 bool weir__shared_pool_key_stats(struct weir__shared_pool *pool, weir_str key,
                                  struct weir__shared_key_stats *out)
 {

@@ -95,6 +95,12 @@ void *weir__share_resource(const struct weir__share *share, const char *function
 /* Gives it back, early or at the end; idempotent. Does not wait. */
 void weir__share_release(struct weir__share *share);
 
+/*
+ * What this worker has open for `key` is retired, as by weir__carrier_retire: it takes no more
+ * leases. The key may be used again at once.
+ */
+void weir__shared_pool_retire(struct weir__shared_pool *pool, weir_str key);
+
 /* --- for the driver, on the carrier's worker -------------------------------------------------- */
 
 /*

@@ -146,6 +146,37 @@ static void test_one_that_goes_away_ends_with_its_last_lease(void **state)
     run(goes_away);
 }
 
+/* All of a key at once; the key goes on with another one. */
+static weir_err goes_with_its_key(weir_ctx *c, void *arg)
+{
+    struct peer *p = arg;
+    struct weir__share a = {.broken = NULL}, b = {.broken = NULL};
+    assert_non_null(POOL(c, p, .each = {.max_open = 2, .idle_timeout = weir_hour(1)}));
+    assert_int_equal(SHARE(c, p, "x", &a), WEIR_OK);
+    weir__share_release(&a);
+    assert_int_equal(SHARE(c, p, "y", &b), WEIR_OK);
+    weir__shared_pool_retire(p->pool, WEIR_S("x"));
+    weir__shared_pool_retire(p->pool, WEIR_S("nobody"));
+    pass(c, 1);
+    assert_int_equal(p->closed, 1);
+    assert_int_equal(carried_by(&b), 2);
+    weir__shared_pool_retire(p->pool, WEIR_S("y"));
+    assert_int_equal(SHARE(c, p, "y", &a), WEIR_OK);
+    assert_int_equal(carried_by(&a), 3);
+    weir__share_release(&a);
+    assert_int_equal(p->closed, 1); /* what runs goes on */
+    weir__share_release(&b);
+    pass(c, 1);
+    assert_int_equal(p->closed, 2);
+    return WEIR_OK;
+}
+
+static void test_all_of_a_key_can_be_retired(void **state)
+{
+    (void)state;
+    run(goes_with_its_key);
+}
+
 /* The only one goes away while others wait for it: its last lease opens the next one. */
 static weir_err goes_away_before_a_line(weir_ctx *c, void *arg)
 {
@@ -554,6 +585,7 @@ int main(void)
         cmocka_unit_test(test_a_crowd_opens_what_it_fills),
         cmocka_unit_test(test_room_shrinks_and_grows),
         cmocka_unit_test(test_one_that_goes_away_ends_with_its_last_lease),
+        cmocka_unit_test(test_all_of_a_key_can_be_retired),
         cmocka_unit_test(test_who_waits_gets_the_next_one),
         cmocka_unit_test(test_all_leases_of_a_broken_one_are_told),
         cmocka_unit_test(test_the_end_of_the_pool_cuts_leases),
