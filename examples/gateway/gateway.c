@@ -9,15 +9,15 @@
 WEIR_HANDLE(gateway, struct gateway);
 
 /* Takes "a,b,c" apart; what does not fit is a mistake of who starts it. */
-static weir_err read_targets(weir_ctx *c, const char *list, weir_http_target *out)
+static weir_err read_targets(weir_ctx *c, const struct gateway *g, weir_http_target *out)
 {
     size_t count = 0;
-    weir_str text = weir_strdup(c, weir_str_from(list));
+    weir_str text = weir_strdup(c, weir_str_from(g->upstreams));
     char *at = (char *)(uintptr_t)text.ptr, *rest = NULL;
     for (at = strtok_r(at, ",", &rest); at != NULL; at = strtok_r(NULL, ",", &rest)) {
         if (count == TARGETS_MAX)
             return weir_raise(c, WEIR_EINVALID, "more than %d upstreams", TARGETS_MAX);
-        out[count++].url = at;
+        out[count++] = (weir_http_target){.url = at, .each_address = g->each_address};
     }
     return count > 0 ? WEIR_OK : weir_raise(c, WEIR_EINVALID, "--upstreams is empty");
 }
@@ -26,7 +26,7 @@ static weir_err start(weir_ctx *c, void *arg)
 {
     struct gateway *g = arg;
     weir_http_target targets[TARGETS_MAX + 1] = {{.url = NULL}};
-    weir_err err = read_targets(c, g->upstreams, targets);
+    weir_err err = read_targets(c, g, targets);
     if (err < 0)
         return err;
     g->http = weir_http_open(c, .name = "upstreams", .targets = targets, .retries_max = 1,

@@ -9,6 +9,7 @@
 /* The gateway's. */
 struct gateway {
     const char *upstreams; /* "http://127.0.0.1:8081,http://127.0.0.1:8082" */
+    bool each_address;     /* of the upstreams' names each is one */
     weir_http *http;
 };
 

@@ -14,6 +14,7 @@ int main(int argc, char **argv)
     static struct upstream the_upstream;
     const weir_option options[] = {
         {"upstreams", "what stands behind it", .text = &the_gateway.upstreams},
+        {"each-address", "each address of their names is one", .toggle = &the_gateway.each_address},
         {"be", "be an upstream of this name instead", .text = &the_upstream.name},
         {0},
     };

@@ -79,6 +79,16 @@ typedef struct weir_http_part {
 typedef struct weir_http_target {
     const char *url;
     uint32_t weight; /* 1 to 1,000; 0 is 1 */
+    /*
+     * Each address that its name has is a target, with this weight; Host, and the name that a
+     * certificate must have, stay the name. The name is looked up again when its time to live is
+     * over, between 1 s and 5 minutes. An address that is new gets a tenth of its share at first;
+     * one that is no more among them gets nothing more: what runs there goes on, and its
+     * connections are closed as they come free. While nobody can say which addresses there are,
+     * they stay; where there are none, and before the first answer, the name itself is the target.
+     * Of 10 targets at most, and not behind a proxy; 64 addresses each, 32 of a family.
+     */
+    bool each_address;
 } weir_http_target;
 
 /** Which target of a group a call goes to. */
@@ -130,9 +140,9 @@ typedef struct weir_http_group_options {
 
 /** A group: `.targets = WEIR_HTTP_TARGETS({.url = "http://10.0.0.1:80", .weight = 2}, …)`. */
 #ifdef __cplusplus
-#define WEIR_HTTP_TARGETS(...) weir__list<weir_http_target>({__VA_ARGS__, {NULL, 0}})
+#define WEIR_HTTP_TARGETS(...) weir__list<weir_http_target>({__VA_ARGS__, weir_http_target{}})
 #else
-#define WEIR_HTTP_TARGETS(...) ((const weir_http_target[]){__VA_ARGS__, {NULL, 0}})
+#define WEIR_HTTP_TARGETS(...) ((const weir_http_target[]){__VA_ARGS__, {.url = NULL}})
 #endif
 
 /** What a client may be given; zero means the default. All of it is copied. */
@@ -254,7 +264,7 @@ WEIR_API weir_err weir_http_err(const weir_http *http) WEIR_NONNULL(1);
  *
  * c        any of the caller's
  * http     made with targets
- * url      one of them, as it was given; read during the call
+ * url      one of them, as it was given, with all of its addresses; read during the call
  * drains   false: calls go there again
  * returns  WEIR_OK; WEIR_ENOTFOUND: there is no such target; weir_http_err
  * context  fiber of any worker; does not wait

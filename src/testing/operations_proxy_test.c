@@ -1,7 +1,8 @@
 /*
  * A request that is carried on, tried everywhere: each wait cancelled, each allocation, call and
  * limit failed, in other orders. Two upstreams are in the run, of which a group of the client's
- * gives one. Whatever happens, what the client gets is whole and right, or an error, or cut.
+ * gives one; one of them is also there by each address of its name. Whatever happens, what the
+ * client gets is whole and right, or an error, or cut.
  */
 #include "testing/operations_peer.h"
 
@@ -38,10 +39,13 @@ static weir_err start(weir_ctx *c, void *arg)
     }
     if (err < 0)
         return err;
+    char named[64];
+    snprintf(named, sizeof named, "http://localhost%s", strrchr(both.of[1].base, ':'));
     both.http = weir_http_open(
         c, .name = "both", .retries_max = 1,
         .http2 = row->peers[0].is_h2 ? WEIR_HTTP2_PRIOR : WEIR_HTTP2_NEVER,
-        .targets = WEIR_HTTP_TARGETS({.url = both.of[0].base}, {.url = both.of[1].base}),
+        .targets = WEIR_HTTP_TARGETS({.url = both.of[0].base}, {.url = both.of[1].base},
+                                     {.url = named, .each_address = true}),
         .dial_timeout = weir_sec(1), .answer_timeout = weir_sec(2), .idle_timeout = weir_sec(2));
     return weir_http_err(both.http);
 }

@@ -1,4 +1,5 @@
 """Names by a real name server: asked through real sockets, slow, silent, lying, in pieces."""
+import http.server
 import ipaddress
 import socket
 import struct
@@ -228,3 +229,63 @@ def test_the_files_come_first(caller, names, echo):
     assert server.asked == []
     assert dial(service, "db", echo) == (200, "127.0.0.3 hello\n")
     assert {name for name, _ in server.asked} == {"db.test"}
+
+
+# --- all addresses of a name ----------------------------------------------------------------------
+
+class Where(http.server.BaseHTTPRequestHandler):
+    """Says which of its addresses it was asked at, and as whom."""
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        body = f"{self.connection.getsockname()[0]} {self.headers['Host']}".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+
+@pytest.fixture
+def shop():
+    """On each address of 127.0.0.0/8; its port."""
+    with Server(("0.0.0.0", 0), Where) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+def test_all_addresses_of_a_name_are_upstreams(services, names, shop, tmp_path):
+    server = names({"shop.example.org": ["127.0.0.1", "127.0.0.2"]}, ttl=1)
+    (tmp_path / "resolv.conf").write_text(f"nameserver 127.0.0.1:{server.port}\noptions timeout:1 attempts:1\n")
+    (tmp_path / "hosts").write_text("")
+    where = f"shop.example.org:{shop}"
+    gateway = services("gateway", f"--resolv-conf={tmp_path}/resolv.conf", f"--hosts={tmp_path}/hosts",
+                       f"--upstreams=http://{where}", "--each-address", "--workers=2")
+
+    def asked():
+        return {gateway.get("/", headers={"Host": "shop"}).text for _ in range(20)}
+
+    def go_to(*ips):
+        gateway.wait_until(asked, lambda seen: seen == {f"{ip} shop" for ip in ips}, f"calls go to {ips}")
+
+    go_to("127.0.0.1", "127.0.0.2")
+    assert gateway.metric("weir_client_target_up", target=f"http://{where} at 127.0.0.1") == 1
+    server.zone["shop.example.org"] = ["127.0.0.2", "127.0.0.3"]
+    go_to("127.0.0.2", "127.0.0.3")
+    server.zone["shop.example.org"] = None  # silence changes nothing
+    before = len(server.asked)
+    gateway.wait_until(lambda: len(server.asked), lambda n: n > before + 2, "it is asked again")
+    go_to("127.0.0.2", "127.0.0.3")
+    server.zone["shop.example.org"] = []
+    gateway.wait_until(lambda: gateway.get("/").status, lambda status: status == 502, "nobody is there")
+    server.zone["shop.example.org"] = ["127.0.0.4"]
+    go_to("127.0.0.4")

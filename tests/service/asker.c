@@ -188,7 +188,7 @@ static weir_http_policy policy_of(const char *name)
 static weir_err start(weir_ctx *c, void *arg)
 {
     struct asker *k = arg;
-    weir_http_target targets[9] = {{NULL, 0}};
+    weir_http_target targets[9] = {{.url = NULL}};
     if (k->targets != NULL)
         split_targets(strdupa(k->targets), targets, 8);
     const weir_tls *tls = k->ca != NULL ? weir_tls_new(c, .ca_file = k->ca) : NULL;

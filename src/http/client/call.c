@@ -40,10 +40,13 @@ static void release(struct weir__owned *o)
     weir__client_end(r);
 }
 
+static void put_origin(const weir_reply *r, weir_buf *out);
+
 static void describe(const struct weir__owned *o, weir_buf *out)
 {
     const weir_reply *r = WEIR_CONTAINER(o, weir_reply, owned);
-    weir_buf_printf(out, "from " WEIR_STR_FMT, WEIR_STR_ARG(r->target.origin));
+    weir_buf_puts(out, WEIR_S("from "));
+    put_origin(r, out);
 }
 
 /*
@@ -69,6 +72,29 @@ static weir_str path_of(const weir_reply *r)
     return query != NULL ? (weir_str){path.ptr, (size_t)(query - path.ptr)} : path;
 }
 
+static void put_address(const weir_reply *r, weir_buf *out)
+{
+    char ip[WEIR__ENDPOINT_TEXT_MAX];
+    if (r->target.address.family == 0)
+        return;
+    (void)weir__endpoint_format_ip(&r->target.address, ip);
+    weir_buf_printf(out, " at %s", ip);
+}
+
+static void put_origin(const weir_reply *r, weir_buf *out)
+{
+    weir_buf_puts(out, r->target.origin);
+    put_address(r, out);
+}
+
+void weir__client_put_url(const weir_reply *r, weir_buf *out)
+{
+    weir_str path = path_of(r);
+    weir_buf_puts(out, r->target.origin);
+    weir_buf_printf(out, "%.*s", path.len < 700 ? (int)path.len : 700, path.ptr);
+    put_address(r, out);
+}
+
 /*
  * What those below have told of it by themselves (a dial, a pool) is told in its place, with method
  * and URL.
@@ -90,7 +116,8 @@ void weir__client_end(weir_reply *r)
 
 weir_err weir__client_fail(weir_reply *r, weir_err err, const char *format, ...)
 {
-    char what[640];
+    char what[640], url_bytes[1024];
+    weir_buf url;
     va_list args;
     weir__client_give_back(r, false);
     weir__client_coded_end(r);
@@ -105,11 +132,12 @@ weir_err weir__client_fail(weir_reply *r, weir_err err, const char *format, ...)
     (void)vsnprintf(what, sizeof what, format, args);
     va_end(args);
     tell_more(r, err, what, sizeof what);
-    weir_str path = path_of(r);
+    weir_buf_init_fixed(&url, url_bytes, sizeof url_bytes);
+    weir__client_put_url(r, &url);
+    weir_str at = weir_buf_str(&url);
     (void)weir_raise_at(r->site, weir__ctx_handle(r->c), err, 0,
-                        WEIR_STR_FMT "%s" WEIR_STR_FMT WEIR_STR_FMT ": %s%s",
-                        WEIR_STR_ARG(r->method_text), r->target.origin.len > 0 ? " " : "",
-                        WEIR_STR_ARG(r->target.origin), WEIR_STR_ARG(path), what,
+                        WEIR_STR_FMT "%s" WEIR_STR_FMT ": %s%s", WEIR_STR_ARG(r->method_text),
+                        at.len > 0 ? " " : "", WEIR_STR_ARG(at), what,
                         r->tries > 1 ? " (at the second try)" : "");
     return r->err;
 }
@@ -322,6 +350,11 @@ static weir_err prepare(weir_reply *r, const char *method, const char *target,
                                  weir_strerror(r->http->err));
     if (r->method == WEIR_HTTP_CONNECT)
         return weir__client_fail(r, WEIR_EINVALID, "CONNECT is no request of a program");
+    if (r->carry != NULL && r->carry->at != NULL) {
+        r->target = *r->carry->at;
+        r->target.path = weir_str_from(target);
+        return WEIR_OK;
+    }
     weir_err err = weir__client_target_read(r->http, r->c, weir_str_from(target), &r->target, &why);
     if (err != WEIR_OK)
         return weir__client_fail(r, err, "\"%.80s\" cannot be asked for: %s", target,
@@ -414,7 +447,7 @@ static weir_reply *call(const weir_site *site, struct weir__ctx *c, weir_http *h
         return &reply_without_memory;
     }
     r->carry = carry;
-    r->is_carried = carry != NULL;
+    r->is_carried = carry != NULL && carry->at == NULL;
     if (is_streamed && carry != NULL && carry->length >= 0) {
         r->has_length = true;
         r->body_left = (uint64_t)carry->length;

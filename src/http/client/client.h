@@ -19,6 +19,7 @@
 
 #include "base/counter.h"
 #include "base/random.h"
+#include "net/endpoint.h"
 #include "net/pool_shared.h"
 #include "net/stream.h"
 #include "rt/context.h"
@@ -65,10 +66,16 @@ struct weir__client_cells {
 
 /* Where a request goes, and what it says of that. */
 struct weir__client_target {
-    weir_str origin; /* the pool's key: "http://10.0.0.5:80", "unix:/run/x" */
+    /*
+     * Of the pool: what is dialled. The origin, and before it the address where one of several is
+     * meant: "10.0.0.5 http://shop:80".
+     */
+    weir_str key;
+    weir_str origin; /* "http://10.0.0.5:80", "unix:/run/x" */
     weir_str host;   /* the field Host: without a port that is the scheme's own */
     weir_str name;   /* the host alone, for the list of trusted ones */
     weir_str path;   /* with the query, escaped; of a base: what stands before all, or empty */
+    struct weir__endpoint address; /* that of its key; without a family: none */
     bool is_https;
     bool is_ip;   /* no name, so no domain */
     bool is_base; /* the base's host */
@@ -140,6 +147,11 @@ struct weir__client_carry {
     weir_str host;    /* the field Host; absent: the target's own */
     weir_str upgrade; /* the protocols that are offered; absent: none */
     int64_t length;   /* of the body that is written piece by piece; below 0: unknown */
+    /*
+     * Where it goes, whatever the client's base is: for a probe, which is as a program's request in
+     * all else. NULL: the target tells.
+     */
+    const struct weir__client_target *at;
 };
 
 enum weir__client_state {
@@ -209,10 +221,11 @@ struct weir_reply {
     uint8_t tries;
 
     /* where it goes in a group (upstream.c) */
-    bool is_seated;      /* C12: it counts as a call that runs there */
-    uint8_t tried_count; /* targets that have failed it */
-    uint32_t seat;       /* index of the target; once there was one */
-    uint32_t tried[WEIR__CLIENT_TRIED_MAX];
+    struct weir__upstream_set *set; /* C12: of its worker; it counts as a call there. NULL: none */
+    uint32_t seat;                  /* of the target, in `set` */
+    uint8_t tried_count;            /* targets that have failed it */
+    uint64_t sits_at;               /* the target's id; once there was one */
+    uint64_t tried[WEIR__CLIENT_TRIED_MAX];
 
     /* the answer; all in the context's memory */
     uint16_t status;
@@ -356,7 +369,7 @@ weir_err weir__client_secure(weir_http *http, struct weir__ctx *c,
 /* secure.c: the version of HTTP that is spoken on a connection that stands. */
 const struct weir__client_transport *weir__client_transport_of(const struct weir__stream *s);
 
-/* hosts.c: a connection to `key`, ready for a request. `protocols`: for ALPN, best first. */
+/* hosts.c: a connection to a pool's key, ready for a request. `protocols`: for ALPN, best first. */
 weir_err weir__client_dial(weir_http *http, struct weir__ctx *c, weir_str key,
                            const char *const *protocols, weir_time until, struct weir__stream *s);
 extern const char *const weir__client_only_http1[];
@@ -401,6 +414,9 @@ void weir__client_end(weir_reply *r);
 
 /* The first error (C4), told with method, URL and the text; ends it. Returns r->err. */
 weir_err weir__client_fail(weir_reply *r, weir_err err, const char *format, ...) WEIR_PRINTF(3, 4);
+
+/* For errors: the URL without the query, and its address; at most 1,020 bytes. */
+void weir__client_put_url(const weir_reply *r, weir_buf *out);
 
 /* Tells and keeps what `err` means where it happened. */
 weir_err weir__client_fail_sending(weir_reply *r, weir_err err);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "http/client/upstream.h"
 #include "net/dial.h"
 #include "net/local.h"
 #include "wire/url.h"
@@ -28,13 +29,15 @@ static weir_str bare(weir_str host)
     return has_brackets ? (weir_str){host.ptr + 1, host.len - 2} : host;
 }
 
-static weir_err dial_host(struct weir__ctx *c, weir_str where, weir_time until,
+/* At `address`, or where it is absent at one of its own. */
+static weir_err dial_host(struct weir__ctx *c, weir_str where, weir_str address, weir_time until,
                           struct weir__stream *s)
 {
     struct weir__url_authority at;
     if (weir__url_authority_parse(where, &at) != 0)
         return weir__wait_refused(WEIR_EINVALID);
-    struct weir__dial d = {.host = bare(at.host), .port = at.port, .until = until};
+    struct weir__dial d = {
+        .host = address.len > 0 ? address : bare(at.host), .port = at.port, .until = until};
     weir_err err = weir__dial_stream(c, &d, s);
     if (err == WEIR_OK || c->reason != WEIR_REASON_NONE)
         return err;
@@ -49,23 +52,38 @@ static weir_err dial_local(struct weir__ctx *c, weir_str where, weir_time until,
     return weir__dial_address(c, &addr, len, until, s);
 }
 
-/* "host:port" of a key, which begins with its scheme. */
-static weir_str behind_scheme(weir_str key, bool *is_https)
+/*
+ * The address that a key begins with, if it does (client.h); `*key` is what follows. A local
+ * socket's has none, and may have a blank.
+ */
+static weir_str take_address(weir_str *key)
+{
+    const char *blank = memchr(key->ptr, ' ', key->len);
+    if (blank == NULL)
+        return (weir_str){NULL, 0};
+    weir_str address = {key->ptr, (size_t)(blank - key->ptr)};
+    *key = (weir_str){blank + 1, key->len - address.len - 1};
+    return address;
+}
+
+/* "host:port" of an origin, which begins with its scheme. */
+static weir_str behind_scheme(weir_str origin, bool *is_https)
 {
     const weir_str secure = WEIR_S("https://");
-    *is_https = key.len > secure.len && memcmp(key.ptr, secure.ptr, secure.len) == 0;
+    *is_https = origin.len > secure.len && memcmp(origin.ptr, secure.ptr, secure.len) == 0;
     size_t scheme = secure.len - !*is_https;
-    return (weir_str){key.ptr + scheme, key.len - scheme};
+    return (weir_str){origin.ptr + scheme, origin.len - scheme};
 }
 
 /* A plain stream to the host, through the proxy where there is one. */
 static weir_err dial_through(const weir_http *http, struct weir__ctx *c, weir_str where,
-                             weir_time until, struct weir__stream *s)
+                             weir_str address, weir_time until, struct weir__stream *s)
 {
     bool is_https;
+    const weir_str any = {NULL, 0};
     if (!http->has_proxy)
-        return dial_host(c, where, until, s);
-    weir_err err = dial_host(c, behind_scheme(http->proxy.origin, &is_https), until, s);
+        return dial_host(c, where, address, until, s);
+    weir_err err = dial_host(c, behind_scheme(http->proxy.origin, &is_https), any, until, s);
     return err == WEIR_OK ? weir__client_tunnel(http, c, where, until, s) : err;
 }
 
@@ -76,8 +94,9 @@ weir_err weir__client_dial(weir_http *http, struct weir__ctx *c, weir_str key,
     if (weir__local_is(key))
         return dial_local(c, key, until, s);
     bool is_https;
+    weir_str address = take_address(&key);
     weir_str where = behind_scheme(key, &is_https);
-    weir_err err = dial_through(http, c, where, until, s);
+    weir_err err = dial_through(http, c, where, address, until, s);
     if (err != WEIR_OK || !is_https)
         return err;
     struct weir__url_authority at;
@@ -189,7 +208,7 @@ static weir_err acquire(weir_reply *r, struct weir__ctx *c)
 {
     if (weir__client_is_shared(r))
         return weir__client_lease_share(r, c);
-    return weir__pool_group_acquire(r->http->group, c, r->target.origin, r->site, &r->owned,
+    return weir__pool_group_acquire(r->http->group, c, r->target.key, r->site, &r->owned,
                                     &r->lease);
 }
 
@@ -264,7 +283,7 @@ void weir__client_give_back(weir_reply *r, bool is_good)
         weir__client_give_back_share(r, is_good);
         return;
     }
-    if (!is_good)
+    if (!is_good || weir__upstream_is_gone(r))
         weir__lease_break(&r->lease);
     r->conn = NULL;
     weir__lease_release(&r->lease);

@@ -118,8 +118,8 @@ static void put_retries(struct weir__metric_sink *to, const weir_http *http)
 /* --- targets of groups ------------------------------------------------------------------------ */
 
 struct target_view {
-    weir_str client, url;
-    const struct weir__upstream_target *target;
+    weir_str client, name;
+    const struct weir__upstream_seat *seat;
     struct weir__ejector_view ejector;
     bool is_up;
 };
@@ -127,47 +127,53 @@ struct target_view {
 static void each_target(struct weir__metric_sink *to, const weir_http *http,
                         void (*put)(struct weir__metric_sink *, const struct target_view *))
 {
-    const struct weir__upstream *u = http->upstream;
-    for (uint32_t i = 0; u != NULL && i < u->count; i++) {
-        const struct weir__upstream_target *t = &u->targets[i];
+    struct weir__upstream *u = http->upstream;
+    if (u == NULL)
+        return;
+    struct weir__upstream_set *set = weir__upstream_hold(u);
+    for (uint32_t i = 0; i < set->count; i++) {
+        const struct weir__upstream_target *t = set->of[i].target;
         weir_time now = weir_now();
-        struct target_view v = {weir_str_from(http->name), weir_str_from(t->url), t, {0}, false};
-        weir__ejector_read(u->ejector, i, now, &v.ejector);
-        v.is_up = v.ejector.weight > 0 && !atomic_load(&t->is_draining) &&
+        struct target_view v = {
+            weir_str_from(http->name), weir_str_from(t->name), &set->of[i], {0}, false};
+        weir__ejector_read(set->ejector, i, now, &v.ejector);
+        v.is_up = v.ejector.weight > 0 && !atomic_load(&t->source->is_draining) &&
                   weir__health_share(&t->health, &u->healths, now) > 0;
         put(to, &v);
     }
+    weir__upstream_let_go(set);
 }
 
 static void put_two(struct weir__metric_sink *to, const struct weir__family *f,
                     const struct target_view *v, uint64_t ok, uint64_t failed)
 {
-    const weir_str of_ok[] = {v->client, v->url, WEIR_S("ok")};
-    const weir_str of_failed[] = {v->client, v->url, WEIR_S("failed")};
+    const weir_str of_ok[] = {v->client, v->name, WEIR_S("ok")};
+    const weir_str of_failed[] = {v->client, v->name, WEIR_S("failed")};
     to->number(to, f, of_ok, ok);
     to->number(to, f, of_failed, failed);
 }
 
 static void put_tries(struct weir__metric_sink *to, const struct target_view *v)
 {
-    put_two(to, &families[3], v, v->ejector.successes, v->ejector.failures);
+    put_two(to, &families[3], v, v->seat->before[true] + v->ejector.successes,
+            v->seat->before[false] + v->ejector.failures);
 }
 
 static void put_probes(struct weir__metric_sink *to, const struct target_view *v)
 {
-    put_two(to, &families[4], v, weir__counter_read(&v->target->probes[true]),
-            weir__counter_read(&v->target->probes[false]));
+    put_two(to, &families[4], v, weir__counter_read(&v->seat->target->probes[true]),
+            weir__counter_read(&v->seat->target->probes[false]));
 }
 
 static void put_ejections(struct weir__metric_sink *to, const struct target_view *v)
 {
-    const weir_str values[] = {v->client, v->url};
+    const weir_str values[] = {v->client, v->name};
     to->number(to, &families[5], values, v->ejector.ejections);
 }
 
 static void put_up(struct weir__metric_sink *to, const struct target_view *v)
 {
-    const weir_str values[] = {v->client, v->url};
+    const weir_str values[] = {v->client, v->name};
     to->number(to, &families[6], values, v->is_up);
 }
 

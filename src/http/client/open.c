@@ -385,7 +385,7 @@ static weir_err make(weir_http *http, struct weir__ctx *c, const weir_site *site
     if (http->group == NULL)
         return -ENOMEM;
     err = may_share(http) ? make_shared(http, c, site) : WEIR_OK;
-    return err == WEIR_OK ? weir__upstream_start(http, c, site) : err;
+    return err == WEIR_OK ? weir__upstream_start(http, site) : err;
 }
 
 weir_http *weir_http_open_at(const weir_site *site, weir_ctx *handle,

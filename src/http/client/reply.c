@@ -282,19 +282,15 @@ weir_str weir_reply_body(weir_reply *handle)
 
 /* --- models ----------------------------------------------------------------------------------- */
 
-static weir_str path_of(const weir_reply *r)
-{
-    weir_str path = r->target.path;
-    const char *query = path.len > 0 ? memchr(path.ptr, '?', path.len) : NULL;
-    return query != NULL ? (weir_str){path.ptr, (size_t)(query - path.ptr)} : path;
-}
-
 static weir_err raise_in(const weir_reply *r, const weir_site *site, weir_err err, const char *what)
 {
-    weir_str path = path_of(r);
-    return weir_raise_at(
-        site, weir__ctx_handle(r->c), err, 0, WEIR_STR_FMT " " WEIR_STR_FMT WEIR_STR_FMT ": %s",
-        WEIR_STR_ARG(r->method_text), WEIR_STR_ARG(r->target.origin), WEIR_STR_ARG(path), what);
+    char bytes[1024];
+    weir_buf url;
+    weir_buf_init_fixed(&url, bytes, sizeof bytes);
+    weir__client_put_url(r, &url);
+    weir_str at = weir_buf_str(&url);
+    return weir_raise_at(site, weir__ctx_handle(r->c), err, 0, WEIR_STR_FMT " " WEIR_STR_FMT ": %s",
+                         WEIR_STR_ARG(r->method_text), WEIR_STR_ARG(at), what);
 }
 
 static weir_err tell_json(const weir_reply *r, const weir_site *site, weir_err err,

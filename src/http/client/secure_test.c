@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "net/dns_testing.h"
 #include "net/tls_testing.h"
 
 static char ca_file[] = "/tmp/weir-ca-XXXXXX";
@@ -115,6 +116,38 @@ static void test_upgrades_go_by_http1(void **state)
     PLAY_TLS(SPEAKS(both), upgrades, {.answer = OK(2, "hi")},
              {.answer = "HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nhello"},
              {.answer = OK(2, "hi")});
+}
+
+/* The name of the certificate, whichever of its addresses is asked. */
+static void asks_each_address(weir_ctx *c, struct peer *p, const weir_tls *tls)
+{
+    char url[64];
+    files_set("nameserver 127.0.0.1:9\n",
+              "10.0.0.1 server.example other.example\n10.0.0.2 server.example\n");
+    snprintf(url, sizeof url, "https://server.example:%d", p->number);
+    weir_http *http =
+        weir_http_open(c, .name = "s", .tls = tls,
+                       .targets = WEIR_HTTP_TARGETS({.url = url, .each_address = true}));
+    assert_int_equal(weir_http_err(http), WEIR_OK);
+    assert_int_equal(weir_sleep(c, weir_ms(1)), WEIR_OK);
+    for (int i = 0; i < 4; i++)
+        assert_body(weir_http_get(c, http, "/a"), "hi");
+    assert_int_equal(p->accepted, 2);
+    assert_int_equal(p->handshakes, 2);
+    snprintf(url, sizeof url, "https://other.example:%d", p->number);
+    http = weir_http_open(c, .name = "o", .tls = tls,
+                          .targets = WEIR_HTTP_TARGETS({.url = url, .each_address = true}));
+    assert_int_equal(weir_sleep(c, weir_ms(1)), WEIR_OK);
+    assert_int_equal(weir_reply_err(weir_http_get(c, http, "/a")), WEIR_ETLS);
+    assert_told(c, WEIR_ETLS, "/a at 10.0.0.1: ");
+    (void)files_remove(NULL);
+}
+
+static void test_a_certificate_is_of_the_name_and_not_of_its_addresses(void **state)
+{
+    (void)state;
+    PLAY_TLS(USUAL, asks_each_address, {.answer = OK(2, "hi")});
+    PLAY_TLS(SPEAKS(only_h1), asks_each_address, {.answer = OK(2, "hi")});
 }
 
 static void streams(weir_ctx *c, struct peer *p, const weir_tls *tls)
@@ -415,6 +448,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_https_is_spoken),
         cmocka_unit_test(test_upgrades_go_by_http1),
+        cmocka_unit_test(test_a_certificate_is_of_the_name_and_not_of_its_addresses),
         cmocka_unit_test(test_bodies_are_streamed_over_tls),
         cmocka_unit_test(test_sessions_go_on),
         cmocka_unit_test(test_a_cut_is_no_end),

@@ -91,7 +91,7 @@ bool weir__client_is_shared(const weir_reply *r)
 weir_err weir__client_lease_share(weir_reply *r, struct weir__ctx *c)
 {
     for (uint32_t passed = 0;; passed++) {
-        weir_err err = weir__shared_pool_acquire(r->http->shared, c, r->target.origin, r->site,
+        weir_err err = weir__shared_pool_acquire(r->http->shared, c, r->target.key, r->site,
                                                  &r->owned, &r->share);
         if (err != WEIR_OK)
             return err;

@@ -80,7 +80,7 @@ static weir_err read_url(struct weir__ctx *c, weir_str text, struct weir__client
     out->is_ip = url.is_ip;
     size_t len = weir__url_target_host(&url, host);
     out->host = copied(c, (weir_str){host, len});
-    out->origin = origin_of(c, &url);
+    out->key = out->origin = origin_of(c, &url);
     out->path = path_and_query(c, &url);
     if (out->origin.ptr == NULL || out->host.ptr == NULL || out->path.ptr == NULL)
         return -ENOMEM;
@@ -101,7 +101,7 @@ static weir_err read_local(struct weir__ctx *c, weir_str text, struct weir__clie
     if (origin == NULL)
         return -ENOMEM;
     memcpy(origin, text.ptr, len);
-    out->origin = (weir_str){origin, len};
+    out->key = out->origin = (weir_str){origin, len};
     out->host = out->name = WEIR_S("localhost");
     out->is_ip = true;
     out->path = path != NULL ? (weir_str){path + 1, text.len - len - 1} : WEIR_S("");

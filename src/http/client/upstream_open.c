@@ -1,6 +1,6 @@
 /*
- * Making a group: its options, checked all at once, its targets, what is kept of them, and the
- * clients that ask them how they are.
+ * Making a group: its options, checked all at once, its sources, and the client that asks targets
+ * how they are.
  *
  * Owns all of it but texts: what a context has of memory may go before what it owns is released.
  */
@@ -94,8 +94,23 @@ static bool is_wanted(const weir_http_options *o)
            g->key_header != NULL;
 }
 
-static void check_target(struct checker *k, struct weir__ctx *c, const weir_http_target *from,
-                         struct weir__upstream_target *to)
+/* What is wrong with one; NULL: nothing. */
+static const char *mistake_of(const weir_http *http, const weir_http_target *from,
+                              const struct weir__client_target *at)
+{
+    if (at->path.len > 0)
+        return "a target has no path";
+    if (from->weight > WEIR__BALANCE_WEIGHT_MAX)
+        return "its weight is over 1,000";
+    if (from->each_address && at->is_ip)
+        return "with .each_address it has a name";
+    if (from->each_address && http->o.proxy != NULL)
+        return "with .each_address there is no proxy, which would look names up";
+    return NULL;
+}
+
+static void check_source(struct checker *k, struct weir__ctx *c, const weir_http_target *from,
+                         struct weir__upstream_source *to)
 {
     const char *why = "";
     weir_err err = weir__client_base_read(c, from->url, &to->at, &why);
@@ -105,13 +120,9 @@ static void check_target(struct checker *k, struct weir__ctx *c, const weir_http
     }
     if (err == WEIR_ENOTBUILT)
         why = "https is not spoken here";
-    if (err == WEIR_OK && to->at.path.len > 0) {
-        err = WEIR_EINVALID;
-        why = "a target has no path";
-    }
-    if (err == WEIR_OK && from->weight > WEIR__BALANCE_WEIGHT_MAX) {
-        err = WEIR_EINVALID;
-        why = "its weight is over 1,000";
+    if (err == WEIR_OK) {
+        why = mistake_of(k->http, from, &to->at);
+        err = why != NULL ? WEIR_EINVALID : WEIR_OK;
     }
     if (err == WEIR_OK)
         return;
@@ -123,14 +134,22 @@ static void check_target(struct checker *k, struct weir__ctx *c, const weir_http
     k->err = err;
 }
 
-static void check_twice(struct checker *k, const struct weir__upstream *u)
+static void check_together(struct checker *k, const struct weir__upstream *u)
 {
-    for (uint32_t i = 0; i < u->count; i++)
+    uint32_t names = 0;
+    for (uint32_t i = 0; i < u->source_count; i++) {
+        names += u->sources[i].is_each;
         for (uint32_t n = 0; n < i; n++)
-            if (weir_str_eq(u->targets[i].at.origin, u->targets[n].at.origin)) {
+            if (weir_str_eq(u->sources[i].at.origin, u->sources[n].at.origin)) {
                 begin_line(k);
-                weir_buf_printf(k->out, "its target \"%.80s\" is there twice", u->targets[i].url);
+                weir_buf_printf(k->out, "its target \"%.80s\" is there twice", u->sources[i].url);
             }
+    }
+    if (names <= WEIR__UPSTREAM_NAMES_MAX)
+        return;
+    begin_line(k);
+    weir_buf_printf(k->out, "%u of its targets have .each_address; allowed: %d", names,
+                    WEIR__UPSTREAM_NAMES_MAX);
 }
 
 /* --- making ----------------------------------------------------------------------------------- */
@@ -142,93 +161,43 @@ static char *copied(struct weir__ctx *c, const char *text)
     return copy != NULL ? memcpy(copy, text, size) : NULL;
 }
 
-static bool has_weights(const weir_http_options *o, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (o->targets[i].weight > 1)
-            return true;
-    return false;
-}
-
-static enum weir__balance_policy policy_of(const weir_http_options *o, uint32_t count)
-{
-    if (o->group.policy == WEIR_HTTP_HASH)
-        return WEIR__BALANCE_HASH;
-    if (o->group.policy == WEIR_HTTP_LEAST)
-        return WEIR__BALANCE_LEAST;
-    return has_weights(o, count) ? WEIR__BALANCE_WEIGHTED : WEIR__BALANCE_ROUND_ROBIN;
-}
-
-static weir_err make_balances(struct weir__upstream *u, const struct weir__balance_target *targets)
-{
-    const weir_http *http = u->http;
-    u->balances = weir__calloc(http->workers, sizeof(struct weir__balance *));
-    for (unsigned i = 0; u->balances != NULL && i < http->workers; i++) {
-        const struct weir__balance_options o = {
-            .policy = policy_of(&http->o, u->count),
-            .seed = http->cells[i].random.state,
-            .ejector = u->ejector,
-            .health = u->health,
-            .healths = &u->healths,
-        };
-        u->balances[i] = weir__balance_new(&o, targets, u->count);
-        if (u->balances[i] == NULL)
-            return -ENOMEM;
-    }
-    return u->balances != NULL ? WEIR_OK : -ENOMEM;
-}
-
-static weir_err make_policies(struct weir__upstream *u, struct weir__ctx *c)
+static void settle_healths(struct weir__upstream *u)
 {
     const weir_http_group_options *g = &u->http->o.group;
-    const struct weir__ejector_options eo = {.failures_in_row = g->failures_max,
-                                             .out_percent_max = g->out_percent_max,
-                                             .out_time = g->out_time,
-                                             .slow_start = g->slow_start};
-    struct weir__balance_target *names = weir__ctx_object(c, u->count * sizeof *names);
     u->healths = (struct weir__health_options){.fall = g->fall,
                                                .rise = g->rise,
                                                .interval = g->probe_interval,
                                                .slow_start = g->slow_start};
     weir__health_options_settle(&u->healths);
-    u->health = weir__calloc(u->count, sizeof(struct weir__health *));
-    u->ejector = weir__ejector_new(&eo, u->count, u->http->workers, weir__worker_now(weir__self));
-    if (names == NULL || u->health == NULL || u->ejector == NULL)
-        return -ENOMEM;
-    for (uint32_t i = 0; i < u->count; i++) {
-        weir__health_init(&u->targets[i].health, true);
-        u->health[i] = u->is_probed ? &u->targets[i].health : NULL;
-        names[i] =
-            (struct weir__balance_target){u->targets[i].at.origin, u->http->o.targets[i].weight};
-    }
-    return make_balances(u, names);
 }
 
-static weir_err read_targets(struct weir__upstream *u, struct weir__ctx *c, struct checker *k)
+static weir_err read_sources(struct weir__upstream *u, struct weir__ctx *c, struct checker *k)
 {
     const weir_http_options *o = &u->http->o;
-    u->targets = weir__calloc(u->count, sizeof *u->targets);
-    if (u->targets == NULL)
+    u->sources = weir__calloc(u->source_count, sizeof *u->sources);
+    u->here = weir__calloc(u->http->workers, sizeof(struct weir__upstream_set *));
+    if (u->sources == NULL || u->here == NULL)
         return -ENOMEM;
-    for (uint32_t i = 0; i < u->count; i++) {
-        struct weir__upstream_target *t = &u->targets[i];
-        t->upstream = u;
-        t->owner = c;
-        t->url = copied(c, o->targets[i].url);
-        if (t->url == NULL)
+    for (uint32_t i = 0; i < u->source_count; i++) {
+        struct weir__upstream_source *s = &u->sources[i];
+        s->upstream = u;
+        s->url = copied(c, o->targets[i].url);
+        if (s->url == NULL)
             return -ENOMEM;
-        check_target(k, c, &o->targets[i], t);
-        t->at.is_trusted = o->trust_base || weir__client_is_trusted(u->http, &t->at);
+        s->weight = o->targets[i].weight;
+        s->is_each = o->targets[i].each_address;
+        check_source(k, c, &o->targets[i], s);
+        s->at.is_trusted = o->trust_base || weir__client_is_trusted(u->http, &s->at);
     }
     if (k->err == WEIR_OK)
-        check_twice(k, u);
+        check_together(k, u);
     return k->err;
 }
 
 static uint32_t count_of(const weir_http_options *o)
 {
     uint32_t n = 0;
-    while (o->targets != NULL && n <= WEIR__UPSTREAM_TARGETS_MAX && o->targets[n].url != NULL)
+    while (o->targets != NULL && n <= WEIR__UPSTREAM_SOURCES_MAX && o->targets[n].url != NULL)
         n++;
     return n;
 }
@@ -260,7 +229,7 @@ weir_err weir__upstream_make(weir_http *http, struct weir__ctx *c, weir_buf *mis
     const uint32_t count = count_of(&http->o);
     if (!is_wanted(&http->o))
         return WEIR_OK;
-    if (count == 0 || count > WEIR__UPSTREAM_TARGETS_MAX || http->o.base != NULL) {
+    if (count == 0 || count > WEIR__UPSTREAM_SOURCES_MAX || http->o.base != NULL) {
         begin_line(&k);
         weir_buf_puts(mistakes, WEIR_S("a group has 1 to 100 targets, and no base"));
         return k.err;
@@ -270,16 +239,20 @@ weir_err weir__upstream_make(weir_http *http, struct weir__ctx *c, weir_buf *mis
         return -ENOMEM;
     http->upstream = u;
     u->http = http;
-    u->count = count;
+    u->owner = c;
+    u->source_count = count;
+    weir__lock_init(&u->lock);
+    weir__list_init(&u->targets);
     u->is_probed = http->o.group.probe != NULL;
     u->random.state = (uint64_t)weir__self->now.ns;
     check_numbers(&k, &http->o.group);
     check_texts(&k, &http->o.group);
-    weir_err err = read_targets(u, c, &k);
+    settle_healths(u);
+    weir_err err = read_sources(u, c, &k);
     if (err == WEIR_OK)
         err = keep_group(http, c);
     if (err == WEIR_OK)
-        err = make_policies(u, c);
+        err = weir__upstream_begin(u);
     be_base(http);
     http->o.targets = NULL; /* the caller's */
     return err;
@@ -289,48 +262,46 @@ void weir__upstream_free(struct weir__upstream *u)
 {
     if (u == NULL)
         return;
-    for (unsigned i = 0; u->balances != NULL && i < u->http->workers; i++)
-        weir__balance_free(u->balances[i]);
-    weir__free(u->balances);
-    weir__ejector_free(u->ejector);
-    weir__free(u->health);
-    weir__free(u->targets);
+    weir__upstream_end(u);
+    weir__free(u->here);
+    weir__free(u->sources);
     weir__free(u);
 }
 
-/* --- probes ----------------------------------------------------------------------------------- */
+/* --- what goes on by itself ------------------------------------------------------------------- */
 
-/* One that asks a single target: no group, no retries, one connection, numbers of its own. */
-static weir_err open_prober(struct weir__upstream_target *t, struct weir__ctx *c,
-                            const weir_site *site)
+/* One that asks a target at a time: no group, no retries, a connection to each, its own numbers. */
+static weir_err open_prober(struct weir__upstream *u, const weir_site *site)
 {
-    weir_http_options o = t->upstream->http->o;
-    o.base = t->url;
-    o.name = weir_sprintf(weir__ctx_handle(c), "%s probes", t->upstream->http->name).ptr;
+    weir_http_options o = u->http->o;
+    o.name = weir_sprintf(weir__ctx_handle(u->owner), "%s probes", u->http->name).ptr;
     if (o.name == NULL)
         return -ENOMEM;
     o.targets = NULL;
     o.group = (weir_http_group_options){.policy = WEIR_HTTP_ROUND_ROBIN};
     o.pool = (weir_pool_options){.max_open = 1};
-    o.hosts_max = o.open_max = 1;
+    o.hosts_max = o.open_max = WEIR__UPSTREAM_TARGETS_MAX;
+    o.trust_base = false; /* it has none: its targets know themselves whether they are trusted */
     o.retries_max = 0;
     o.redirects_max = WEIR_HTTP_NONE;
-    t->prober = weir_http_open_at(site, weir__ctx_handle(c), &o);
-    return weir_http_err(t->prober);
+    u->prober = weir_http_open_at(site, weir__ctx_handle(u->owner), &o);
+    return weir_http_err(u->prober);
 }
 
-weir_err weir__upstream_start(weir_http *http, struct weir__ctx *c, const weir_site *site)
+weir_err weir__upstream_start(weir_http *http, const weir_site *site)
 {
     struct weir__upstream *u = http->upstream;
-    if (u == NULL || !u->is_probed)
-        return WEIR_OK;
-    bool asks = strcmp(http->o.group.probe, "tcp") != 0;
     weir_err err = WEIR_OK;
-    for (uint32_t i = 0; i < u->count && err == WEIR_OK; i++) {
-        if (asks)
-            err = open_prober(&u->targets[i], c, site);
-        if (err == WEIR_OK)
-            err = weir__upstream_probe(u, i);
+    if (u == NULL)
+        return WEIR_OK;
+    if (u->is_probed && strcmp(http->o.group.probe, "tcp") != 0)
+        err = open_prober(u, site);
+    for (uint32_t i = 0; i < u->source_count && err == WEIR_OK; i++) {
+        struct weir__upstream_source *s = &u->sources[i];
+        if (s->is_each)
+            err = weir__upstream_look_up(s);
+        else if (u->is_probed)
+            err = weir__upstream_probe(s->self);
     }
     return err;
 }

@@ -26,7 +26,7 @@ struct group {
 /* Three peers and a client of all of them; what they play is `good` until a test says otherwise. */
 static void group_open(struct group *g, weir_ctx *c, weir_http_options *o)
 {
-    weir_http_target targets[PEERS + 1] = {{NULL, 0}};
+    weir_http_target targets[PEERS + 1] = {{.url = NULL}};
     for (int i = 0; i < PEERS; i++) {
         assert_int_equal(peer_open(c, &g->of[i], &good, 1), WEIR_OK);
         targets[i].url = g->of[i].base;
@@ -91,7 +91,7 @@ static void calls_go_round_robin(void **state)
 static weir_err weighted(weir_ctx *c, void *arg)
 {
     struct group g;
-    const weir_http_target weights[PEERS] = {{"", 5}, {"", 3}, {"", 2}};
+    const weir_http_target weights[PEERS] = {{.weight = 5}, {.weight = 3}, {.weight = 2}};
     (void)arg;
     WEIR_SCOPE(in, c);
     group_open(&g, in, &(weir_http_options){.targets = weights});
