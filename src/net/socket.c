@@ -89,9 +89,11 @@ static const char form[] = "not an address; write host:port, ip:port, [ip6]:port
                            "unix:@name";
 
 /* "every address of the machine" is for listening. */
-static bool is_any(weir_str host)
+static bool is_any(weir_str where)
 {
-    return weir_str_eq(host, WEIR_S("0.0.0.0")) || weir_str_eq(host, WEIR_S("::"));
+    static const uint8_t any[16];
+    struct weir__endpoint e;
+    return weir__endpoint_parse(where, &e) == WEIR_OK && memcmp(e.ip, any, sizeof any) == 0;
 }
 
 static weir_err dial_local(struct weir__ctx *c, weir_socket *s, weir_time until, char *why)
@@ -114,7 +116,8 @@ static weir_err dial(struct weir__ctx *c, weir_socket *s, weir_time until,
         return err;
     if (weir__local_is(weir_str_from(s->where)))
         return dial_local(c, s, until, why);
-    if (!weir__endpoint_split(weir_str_from(s->where), &d.host, &d.port) || is_any(d.host))
+    if (!weir__endpoint_split(weir_str_from(s->where), &d.host, &d.port) ||
+        is_any(weir_str_from(s->where)))
         err = weir__wait_refused(WEIR_EINVALID);
     else
         err = weir__dial_stream(c, &d, &s->stream);

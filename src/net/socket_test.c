@@ -210,7 +210,7 @@ static weir_err does_not_connect(weir_ctx *c, void *arg)
     static const char *const bad[] = {
         "",        "80",      ":80",        "exa mple.org:80", "127.0.0.1",   "127.0.0.1:0",
         "unix:",   "[::]:80", "0.0.0.0:80", "127.0.0.1:66000", "10.0.0.1:-1", "tcp:127.0.0.1:80",
-        "[::1:80", "::1:80",  "127.1:80",   "a..b:80",
+        "[::1:80", "::1:80",  "127.1:80",   "a..b:80",         "[0::0]:80",
     };
     struct echo e;
     char where[32], path[200] = "unix:/";
