@@ -511,8 +511,8 @@ WEIR_API weir_err weir_reply_json_at(const weir_site *site, weir_reply *r, const
 
 /**
  * Ends a reply before its context does: its connection is free for others, or closed when a part of
- * the body is still to come. Idempotent. What was read whole stays. The fiber that asked; does not
- * wait.
+ * the body is still to come. Idempotent. What was read whole stays; else, as of a request that was
+ * not ended, all further calls return WEIR_ECLOSED. The fiber that asked; does not wait.
  */
 WEIR_API void weir_reply_close(weir_reply *r) WEIR_NONNULL(1);
 

@@ -35,6 +35,7 @@ static weir_reply reply_without_memory = {
 static void release(struct weir__owned *o)
 {
     weir_reply *r = WEIR_CONTAINER(o, weir_reply, owned);
+    weir__client_count_left(r);
     weir__client_drop(r);
     weir__client_coded_end(r);
     weir__client_end(r);
@@ -213,6 +214,13 @@ static void count(const weir_reply *r)
 {
     struct weir__client_cells *cells = weir__client_cells(r->http);
     weir__counter_add(&cells->outcomes[r->target.is_base][outcome_of(r)], 1);
+}
+
+void weir__client_count_left(const weir_reply *r)
+{
+    struct weir__client_cells *cells = weir__client_cells(r->http);
+    if (r->state == WEIR__REPLY_ASKING && r->is_streamed)
+        weir__counter_add(&cells->outcomes[r->target.is_base][WEIR__CLIENT_CANCELLED], 1);
 }
 
 /* --- tries ------------------------------------------------------------------------------------ */

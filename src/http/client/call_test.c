@@ -106,6 +106,31 @@ static void sends_much(weir_ctx *c, weir_http *http, struct peer *p)
     assert_int_equal(p->accepted, 1);
 }
 
+/* Nobody is to take that for a request that was answered. */
+static void is_closed_half_written(weir_ctx *c, weir_http *http, struct peer *p)
+{
+    char byte;
+    weir_reply *r = weir_http_begin(c, http, "POST", "/");
+    assert_int_equal(weir_http_write(r, "x", 1), WEIR_OK);
+    weir_reply_close(r);
+    assert_int_equal(weir_http_write(r, "x", 1), WEIR_ECLOSED);
+    assert_int_equal(weir_http_finish(r), WEIR_ECLOSED);
+    assert_int_equal(weir_reply_err(r), WEIR_ECLOSED);
+    assert_int_equal(weir_reply_read(r, &byte, 1), WEIR_ECLOSED);
+    assert_nothing_left(http, p);
+    WEIR_WITH(request, c) {
+        assert_int_equal(weir_reply_err(weir_http_begin(request, http, "POST", "/")), WEIR_OK);
+    }
+    const weir_http *h = weir__token_must(http, WEIR__KIND_HTTP, "test", "the client");
+    assert_int_equal(weir__counter_read(&h->cells[0].outcomes[1][WEIR__CLIENT_CANCELLED]), 2);
+}
+
+static void test_a_request_that_is_closed_has_no_answer(void **state)
+{
+    (void)state;
+    PLAY(is_closed_half_written, HI);
+}
+
 static void test_it_sends_what_it_is_told(void **state)
 {
     (void)state;
@@ -525,6 +550,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_it_sends_what_it_is_told),
+        cmocka_unit_test(test_a_request_that_is_closed_has_no_answer),
         cmocka_unit_test(test_it_refuses_what_may_not_be_sent),
         cmocka_unit_test(test_it_waits_to_be_told_to_continue),
         cmocka_unit_test(test_it_uses_connections_again),

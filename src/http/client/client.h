@@ -409,6 +409,9 @@ bool weir__client_redirect(weir_reply *r);
 /* May a header go along to where the request is sent now? */
 bool weir__client_may_travel(const weir_reply *r, weir_str name);
 
+/* call.c: it is dropped: one whose request was not even ended counts as cancelled. */
+void weir__client_count_left(const weir_reply *r);
+
 /* It is over: nothing more comes, and it runs nowhere (C12). Idempotent. */
 void weir__client_end(weir_reply *r);
 

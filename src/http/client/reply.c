@@ -383,7 +383,9 @@ void weir_reply_close(weir_reply *handle)
     weir_reply *r = own_reply(handle, __func__);
     if (r->c == NULL || r->state == WEIR__REPLY_OVER)
         return;
-    bool was_whole = r->kind == WEIR__ANSWER_NONE && r->coded == NULL;
+    bool is_answered = r->state == WEIR__REPLY_ANSWERED;
+    bool was_whole = is_answered && r->kind == WEIR__ANSWER_NONE && r->coded == NULL;
+    weir__client_count_left(r);
     weir__client_drop(r);
     weir__client_coded_end(r);
     if (!was_whole && r->err == WEIR_OK)
