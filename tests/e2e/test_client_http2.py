@@ -1,13 +1,16 @@
 """The HTTP client over HTTP/2 against real servers: our own, nghttpd, nginx and Go's."""
 import concurrent.futures
+import json
 import pathlib
 import shutil
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
 from conftest import PATIENCE, Service
+from test_client import at, running
 from test_tls import certify, https_port
 
 BODY = bytes(range(256)) * 4000
@@ -25,7 +28,11 @@ http {{
     server {{
         listen 127.0.0.1:{clear} http2; listen 127.0.0.1:{secure} ssl http2; root {folder}/files;
     }}
+    {more}
 }}
+"""
+NGINX_BEFORE = """
+    server {{ listen 127.0.0.1:{port} http2; location / {{ proxy_pass {upstream}; }} }}
 """
 
 
@@ -45,6 +52,12 @@ def with_http2():
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as it:
         return it.getsockname()[1]
+
+
+@pytest.fixture
+def server():
+    with running() as it:
+        yield it
 
 
 @pytest.fixture
@@ -121,15 +134,60 @@ def test_nghttpd(services, started, files):
     assert ask_files(ours, f"http://127.0.0.1:{port}") == 1
 
 
-def test_nginx(services, started, files):
-    """In clear and over TLS, where HTTP/2 is agreed on; it ends each connection after fifty requests."""
+def start_nginx(started, files, more=""):
+    """Its two ports: in clear, and over TLS."""
     program = shutil.which("nginx", path=SBIN)
     assert program, "nginx is not installed: tools/install-packages test installs it"
     clear, secure = free_port(), free_port()
     certify(files, "ca")
     cert, key = certify(files, "server", by="ca")
-    (files / "nginx.conf").write_text(NGINX.format(folder=files, clear=clear, secure=secure, cert=cert, key=key))
+    (files / "nginx.conf").write_text(NGINX.format(folder=files, clear=clear, secure=secure, cert=cert, key=key,
+                                                   more=more))
     started([program, "-e", "stderr", "-c", str(files / "nginx.conf")], clear)
+    return clear, secure
+
+
+def test_what_the_client_can_do(services, started, files, server):
+    """Python's server behind nginx, which is spoken to over HTTP/2: as in test_client.py over HTTP/1.1."""
+    port = free_port()
+    start_nginx(started, files, NGINX_BEFORE.format(port=port, upstream=at(server)))
+    base = f"http://127.0.0.1:{port}"
+    ours = services("asker", f"--upstream={base}", "--workers=1", "--h2", "--retries=1")
+    assert ours.get("/count?to=/packed").json["bytes"] == len(BODY)
+    assert ours.post("/packed?to=/echo", b"text " * 1000).json["body"] == "text " * 1000
+    assert ours.get("/get?to=/lead/3").json["body"] == "left=1"
+    assert ours.get("/get?to=/busy-at-first").json["body"] == "well" and server.asked == 2
+    assert ours.get("/get?to=/later").json["body"] == "well"
+    assert server.times[1] - server.times[0] >= 1
+    told = json.loads(ours.post("/form?to=/form", b"bytes\nof it" * 5000).json["body"])
+    assert told == [["line", None, "pén"], ["file", "a %22b%22.bin", "bytes\nof it" * 5000]]
+    assert ours.post("/upload?to=/length", b"").json["body"] == "1000000"
+    assert ours.post("/item", b"").json == {"id": 42, "name": "pén"}
+    headers = ours.get("/get?to=/headers").json["body"]
+    assert "traceparent: 00-" in headers and "weir-deadline-ms: " in headers
+    for path, message in (("/loop", "a loop of redirections"), ("/bomb", "unpacked it grows"),
+                          ("/endless", "the body is over 4194304 bytes")):
+        told = ours.get(f"/get?to={path}").json["message"]
+        assert told.startswith(f"GET {base}{path}: ") and message in told
+    assert ours.metric("weir_client_connections_total", state="opened") == 1
+
+
+def test_what_is_slow_is_asked_beside(services, started, files, server):
+    port = free_port()
+    start_nginx(started, files, NGINX_BEFORE.format(port=port, upstream=at(server)))
+    server.slow = threading.Event()
+    try:
+        ours = services("asker", f"--upstream=http://127.0.0.1:{port}", "--workers=1", "--h2", "--hedge-ms=20",
+                        f"--answer-ms={PATIENCE * 1000}")
+        assert ours.get("/get?to=/slow-at-first").json["body"] == "well"
+        assert server.asked == 2
+    finally:
+        server.slow.set()
+
+
+def test_nginx(services, started, files):
+    """In clear and over TLS, where HTTP/2 is agreed on; it ends each connection after fifty requests."""
+    clear, secure = start_nginx(started, files)
     ours = services("asker", "--workers=1", "--h2")
     assert ask_files(ours, f"http://127.0.0.1:{clear}") <= 20
     over_tls = services("asker", "--workers=1", f"--ca={files / 'ca.pem'}")
