@@ -154,18 +154,19 @@ typedef struct weir_http_options {
      * target is a whole URL.
      */
     const char *base;
-    const char *name;                /* in metrics; default: the base, or "http" */
-    const weir_http_header *headers; /* sent with each request whose call has none of the name */
-    const char *user_agent;          /* default "weir/" and the version; "" sends none */
-    weir_pool_options pool;          /* of each host; default max_open 100 */
-    uint32_t hosts_max;              /* pools kept, 1 to 1,000; default 100 */
-    uint32_t open_max;               /* connections to all hosts, 1 to 10,000; default 1,000 */
-    weir_dur dial_timeout;           /* 1 ms to 10 min for a connection; default 5 s */
-    weir_dur answer_timeout;         /* 1 ms to 1 h from the request to its answer's head; 30 s */
-    weir_dur idle_timeout;           /* 1 ms to 1 h without a byte of a body; default 30 s */
-    uint32_t head_bytes_max;         /* of an answer's head, 256 to 65,535; default 32 KiB */
-    uint32_t headers_max;            /* lines of it, 1 to 100; default 100 */
-    uint64_t body_bytes_max;         /* of a body read whole, 1 to 1 GiB; default 4 MiB */
+    const char *name; /* in metrics; default: the base, or "http" */
+    /* Sent with each request whose call has none of the name; not Host, lengths and codings. */
+    const weir_http_header *headers;
+    const char *user_agent;  /* default "weir/" and the version; "" sends none */
+    weir_pool_options pool;  /* of each host; default max_open 100 */
+    uint32_t hosts_max;      /* pools kept, 1 to 1,000; default 100 */
+    uint32_t open_max;       /* connections to all hosts, 1 to 10,000; default 1,000 */
+    weir_dur dial_timeout;   /* 1 ms to 10 min for a connection; default 5 s */
+    weir_dur answer_timeout; /* 1 ms to 1 h from the request to its answer's head; 30 s */
+    weir_dur idle_timeout;   /* 1 ms to 1 h without a byte of a body; default 30 s */
+    uint32_t head_bytes_max; /* of an answer's head, 256 to 65,535; default 32 KiB */
+    uint32_t headers_max;    /* lines of it, 1 to 100; default 100 */
+    uint64_t body_bytes_max; /* of a body read whole, 1 to 1 GiB; default 4 MiB */
     /*
      * The names of hosts that are told what is left of the time (milliseconds), the trace
      * ("traceparent") and the request's id ("X-Request-Id"). Nobody else is.

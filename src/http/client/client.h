@@ -304,6 +304,9 @@ weir_err weir__client_target_read(const weir_http *http, struct weir__ctx *c, we
 /* Is its host among those that are told of time, trace and request? */
 bool weir__client_is_trusted(const weir_http *http, const struct weir__client_target *t);
 
+/* request.c: it frames a message or is of one connection, and so is the client's own to send. */
+bool weir__client_is_own_header(weir_str name);
+
 /* request.c: the head of the request. WEIR_EINVALID, raised; WEIR_ETOOLARGE: the window is full. */
 weir_err weir__client_request_write(weir_reply *r, struct weir__http1_writer *w);
 

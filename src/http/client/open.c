@@ -87,9 +87,19 @@ static void check_numbers(struct checker *k, weir_http_options *o)
     o->open_max = (uint32_t)check_range(k, "open_max", o->open_max, 1000, 1, 10000, 1, "");
 }
 
+static void check_own(struct checker *k, const char *what, weir_str name)
+{
+    if (!weir__client_is_own_header(name))
+        return;
+    begin_line(k);
+    weir_buf_printf(k->out, "the %s " WEIR_STR_FMT " is the client's own to send", what,
+                    WEIR_STR_ARG(name));
+}
+
 static void check_headers(struct checker *k, const weir_http_header *h)
 {
     for (; h != NULL && h->name != NULL; h++) {
+        check_own(k, "header", weir_str_from(h->name));
         if (weir__http_name_is_valid(weir_str_from(h->name)) && weir__http_value_is_valid(h->value))
             continue;
         begin_line(k);
@@ -117,6 +127,7 @@ static void check_texts(struct checker *k, const weir_http_options *o)
         weir_buf_puts(k->out, WEIR_S("the user_agent may not be sent as a header"));
     }
     weir_str deadline = weir_str_from(o->deadline_header);
+    check_own(k, "deadline_header", deadline);
     if (deadline.len > 0 && !weir__http_name_is_valid(deadline)) {
         begin_line(k);
         weir_buf_printf(k->out, "deadline_header \"%.60s\" is no name of a header",

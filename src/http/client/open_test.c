@@ -45,6 +45,14 @@ static weir_err checks(weir_ctx *c, void *arg)
                           .head_bytes_max = 1, .headers_max = 101, .body_bytes_max = (1u << 30) + 1,
                           .hosts_max = 1001, .open_max = 10001, .pool = {.max_open = 20000}),
            parts);
+    static const char *const framing[] = {
+        "the header Transfer-Encoding is the client's own to send",
+        "; HTTP client a: the deadline_header content-length is the client's own to send", NULL};
+    refuse(c,
+           weir_http_open(c, .base = "http://10.0.0.5", .name = "a",
+                          .headers = WEIR_HTTP_HEADERS({"Transfer-Encoding", WEIR_S("chunked")}),
+                          .deadline_header = "content-length"),
+           framing);
     static const char *const lonely[] = {"trust_base without a base", NULL};
     refuse(c, weir_http_open(c, .trust_base = true), lonely);
     static const char *const version[] = {"http2 is 7; allowed: WEIR_HTTP2_AGREED, _NEVER, _PRIOR",

@@ -225,3 +225,8 @@ weir_err weir__client_request_write(weir_reply *r, struct weir__http1_writer *w)
     weir__http1_write_end(w);
     return w->err;
 }
+
+bool weir__client_is_own_header(weir_str name)
+{
+    return is_framing(name);
+}
