@@ -313,6 +313,11 @@ typedef struct weir_http_call_options {
     weir_dur hedge_after;
     const char *pack; /* "gzip", "deflate", "br": the request's body is sent so */
     weir_str key; /* of a group by WEIR_HTTP_HASH: calls with the same one go to the same target */
+    /*
+     * Of weir_http_begin: its answer is read while its body is written (weir_http_await), and does
+     * not end the writing.
+     */
+    bool duplex;
 } weir_http_call_options;
 
 /**
@@ -414,12 +419,32 @@ WEIR_API weir_err weir_http_trailer(weir_reply *r, const char *name, weir_str va
     WEIR_NONNULL(1, 2);
 
 /**
- * Ends the body and waits for the head of the answer. Idempotent.
+ * Ends the body and waits for the head of the answer. Idempotent. Of a request with `.duplex` whose
+ * answer another fiber is about to read it ends the body alone.
  *
  * returns  WEIR_OK: there is an answer; the reply's error
  * context  the fiber that began it; waits
  */
 WEIR_API weir_err weir_http_finish(weir_reply *r) WEIR_NONNULL(1);
+
+/**
+ * Waits for the head of the answer of a request with `.duplex`, whose body goes on: status and
+ * fields are there then, and weir_reply_read may be called between and beside weir_http_write. One
+ * fiber does both by turns, or one writes and ends the body (weir_http_write, _trailer, _finish)
+ * while another one, each in the context that asked or below it, waits for the answer and reads.
+ * When the answer has been read to its end, nothing more of the body is taken: writing returns
+ * WEIR_ECLOSED.
+ *
+ * Who writes without reading stops when both sides' windows are full, and so does a peer that does
+ * the same: after idle_timeout without a byte the call that waits returns WEIR_ETIMEDOUT, which is
+ * the reply's error for both fibers then.
+ *
+ * r        made by weir_http_begin with `.duplex`
+ * returns  WEIR_OK: there is an answer; the reply's error. As long as the body is not ended the
+ *          answer has all the time of the request, then answer_timeout
+ * context  the fiber that reads it; waits, in its own context
+ */
+WEIR_API weir_err weir_http_await(weir_reply *r) WEIR_NONNULL(1);
 
 /* --- the answer ------------------------------------------------------------------------------- */
 

@@ -170,6 +170,7 @@ CALL(weir_add_trailer_at,
      number = weir_add_trailer_at(N(site, WEIR_HERE), N(c, live.c), N(name, "X-A"), WEIR_S("x")))
 CALL(weir_announce_trailer_at,
      number = weir_announce_trailer_at(N(site, WEIR_HERE), N(c, live.c), N(name, "X-A")))
+CALL(weir_http_await, number = weir_http_await(N(r, live.reply)))
 CALL(weir_http_trailer, number = weir_http_trailer(N(r, live.reply), N(name, "X-A"), WEIR_S("x")))
 CALL(weir_cookie_set_at, number = weir_cookie_set_at(N(c, live.c), N(name, "a"), WEIR_S("b"),
                                                      N(options, &options.cookie)))

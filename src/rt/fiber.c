@@ -547,6 +547,15 @@ struct weir__ctx *weir__fiber_outermost(const struct weir__fiber *f)
     return c;
 }
 
+struct weir__ctx *weir__fiber_waits_in(struct weir__ctx *owner)
+{
+    struct weir__ctx *own = weir__self->current->ctx;
+    const struct weir__ctx *c = own;
+    while (c != NULL && c != owner)
+        c = c->parent;
+    return c != NULL ? own : owner;
+}
+
 size_t weir__fiber_stack(const struct weir__fiber *f, void **pcs, size_t max)
 {
     if (f->state == WEIR__FIBER_RUNNING || f->state == WEIR__FIBER_FREE)

@@ -194,6 +194,12 @@ size_t weir__stack_capture(void **pcs, size_t max);
  */
 struct weir__ctx *weir__fiber_outermost(const struct weir__fiber *f);
 
+/*
+ * Where the running fiber waits for something of `owner`: in its own context when that lies below,
+ * so that who ends the fiber ends its wait; else in `owner`.
+ */
+struct weir__ctx *weir__fiber_waits_in(struct weir__ctx *owner);
+
 /* Those of a parked fiber, of this worker. */
 size_t weir__fiber_stack(const struct weir__fiber *f, void **pcs, size_t max);
 

@@ -31,6 +31,30 @@ static weir_err upload(weir_ctx *c, weir_http *http)
     return err < 0 ? err : must_be(r, "hello");
 }
 
+static weir_err write_pieces(weir_ctx *c, void *arg)
+{
+    weir_err lets = WEIR_OK;
+    for (int i = 0; i < 3 && lets == WEIR_OK && weir_http_write(arg, "piece", 5) == WEIR_OK; i++)
+        lets = weir_yield(c);
+    weir_err err = weir_http_finish(arg);
+    return lets < 0 ? lets : err;
+}
+
+/* One fiber writes while another one waits for the answer and reads it. */
+static weir_err talk(weir_ctx *c, weir_http *http)
+{
+    weir_reply *r = weir_http_begin(c, http, "PUT", "/in", .duplex = true);
+    WEIR_SCOPE(beside, c);
+    weir_err err = WEIR_GO(beside, write_pieces, r);
+    if (err == WEIR_OK)
+        err = weir_http_await(r);
+    if (err == WEIR_OK)
+        err = must_be(r, "hello");
+    weir_err joined = weir_join(beside);
+    (void)weir_ctx_close(beside);
+    return err < 0 ? err : joined;
+}
+
 /* Left where they are: unread, half read, half written. */
 static weir_err forget(weir_ctx *c, weir_http *http)
 {
@@ -83,6 +107,7 @@ static const struct errand gets_anew = {.peer = {.answer = CHUNKED, .closes = tr
                                         .run = get_twice};
 static const struct errand reads = {.peer = {.answer = CHUNKED}, .run = read_pieces};
 static const struct errand uploads = {.peer = {.answer = LENGTH}, .run = upload};
+static const struct errand talks = {.peer = {.answer = LENGTH}, .run = talk};
 static const struct errand forgets = {
     .peer = {.answer = "HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\nhello"}, .run = forget};
 static const struct errand shares = {.peer = {.answer = LENGTH}, .run = get_together};
@@ -94,6 +119,7 @@ static void requests_to_others_everywhere(void **state)
     ERRAND("get_anew", gets_anew, .waits = 5, .allocations = 10, .calls = 10, .refusals = 1);
     ERRAND("read_pieces", reads, .waits = 3, .allocations = 10, .calls = 10, .refusals = 1);
     ERRAND("upload", uploads, .waits = 3, .allocations = 10, .calls = 10, .refusals = 1);
+    ERRAND("talk", talks, .waits = 4, .allocations = 10, .calls = 10, .refusals = 1, .orders = 1);
     ERRAND("forget", forgets, .waits = 3, .allocations = 10, .calls = 10, .refusals = 1);
     ERRAND("be_led_around", is_led, .waits = 3, .allocations = 10, .calls = 10, .refusals = 1);
     ERRAND("get_together", shares, .waits = 6, .allocations = 10, .calls = 10, .refusals = 1,
@@ -193,6 +219,7 @@ static const struct errand gets_h2 = {H2(), .run = get_twice};
 static const struct errand gets_anew_h2 = {H2(.closes = true), .run = get_twice};
 static const struct errand reads_h2 = {H2(), .run = read_pieces};
 static const struct errand uploads_h2 = {H2(), .run = upload};
+static const struct errand talks_h2 = {H2(), .run = talk};
 static const struct errand forgets_h2 = {H2(.breaks_off = true), .run = forget};
 static const struct errand shares_h2 = {H2(), .run = get_together};
 static const struct errand packs_h2 = {H2(), .run = send_packed};
@@ -207,6 +234,8 @@ static void requests_over_http2_everywhere(void **state)
     ERRAND("get_anew_h2", gets_anew_h2, .waits = 5, .allocations = 10, .calls = 10, .refusals = 1);
     ERRAND("read_pieces_h2", reads_h2, .waits = 3, .allocations = 10, .calls = 10, .refusals = 1);
     ERRAND("upload_h2", uploads_h2, .waits = 3, .allocations = 10, .calls = 10, .refusals = 1);
+    ERRAND("talk_h2", talks_h2, .waits = 4, .allocations = 10, .calls = 10, .refusals = 1,
+           .orders = 1);
     ERRAND("forget_h2", forgets_h2, .waits = 3, .allocations = 10, .calls = 10, .refusals = 1);
     ERRAND("get_together_h2", shares_h2, .waits = 6, .allocations = 10, .calls = 10, .refusals = 1,
            .orders = 1);

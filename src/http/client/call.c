@@ -35,6 +35,7 @@ static weir_reply reply_without_memory = {
 static void release(struct weir__owned *o)
 {
     weir_reply *r = WEIR_CONTAINER(o, weir_reply, owned);
+    r->inside = 0; /* who was, and has not come out, has panicked there */
     weir__client_count_left(r);
     weir__client_drop(r);
     weir__client_coded_end(r);
@@ -121,7 +122,8 @@ weir_err weir__client_fail(weir_reply *r, weir_err err, const char *format, ...)
     weir_buf url;
     va_list args;
     weir__client_give_back(r, false);
-    weir__client_coded_end(r);
+    if (r->inside == 0) /* else who reads it ends it */
+        weir__client_coded_end(r);
     weir__client_end(r);
     if (r->is_dropped)
         return err; /* nobody asks how the rest would have been */
@@ -265,7 +267,7 @@ static void settle(weir_reply *r)
 {
     if (!weir__client_coded_begin(r) || r->kind != WEIR__ANSWER_NONE)
         return;
-    weir__client_give_back(r, r->conn->transport->close(r));
+    weir__client_release(r);
     if (r->coded != NULL)
         return;
     weir__client_end(r);
@@ -300,7 +302,8 @@ void weir__client_ask(weir_reply *r)
     }
     if (r->state != WEIR__REPLY_ASKING || r->err < 0)
         count(r);
-    if (r->state == WEIR__REPLY_ANSWERED && !r->is_streamed)
+    r->is_refused = r->is_refused || (r->is_streamed && r->state == WEIR__REPLY_ANSWERED);
+    if (r->state == WEIR__REPLY_ANSWERED && (!r->is_streamed || r->is_duplex))
         settle(r);
 }
 
@@ -424,6 +427,7 @@ static void run(weir_reply *r, const char *method, const char *target,
     } else if (prepare(r, method, target, o) == WEIR_OK &&
                make_body(r, &json, &packed) == WEIR_OK) {
         r->is_streamed = is_streamed;
+        r->is_duplex = is_streamed && o->duplex;
         r->expects = o->expect_continue && (is_streamed || r->body.len > 0 || r->form != NULL);
         weir__retry_budget_request(r->http->budget, weir__self->index);
         if (weir__client_is_hedged(r))
@@ -508,10 +512,49 @@ weir_reply *weir_http_begin_at(const weir_site *site, weir_ctx *c, weir_http *ht
 static weir_reply *streamed_of(weir_reply *handle, const char *function)
 {
     weir_reply *r = weir__token_must(handle, WEIR__KIND_REPLY, function, "the reply");
-    if (r->c != NULL && r->fiber != weir__self->current)
-        weir__misuse(function, "made at %s:%d by another fiber: a reply is one fiber's",
-                     r->site->file, r->site->line);
+    weir__client_check_fiber(r, &r->writer, function);
     return r;
+}
+
+void weir__client_check_fiber(weir_reply *r, const struct weir__fiber **side, const char *function)
+{
+    const struct weir__fiber *self = weir__self->current;
+    if (r->c == NULL || (r->fiber == self && !r->is_duplex))
+        return;
+    if (!r->is_duplex)
+        weir__misuse(function, "asked for at %s:%d by another fiber: a reply is one fiber's",
+                     r->site->file, r->site->line);
+    if (r->fiber != self && weir__fiber_waits_in(r->c) == r->c)
+        weir__misuse(function, "asked for at %s:%d: only fibers below its context work on it",
+                     r->site->file, r->site->line);
+    if (*side != NULL && *side != self)
+        weir__misuse(function, "asked for at %s:%d: one fiber at a time writes it, and one reads",
+                     r->site->file, r->site->line);
+}
+
+/* Is there somebody who takes more of its body? */
+static bool takes_more(const weir_reply *r)
+{
+    bool is_open = r->state == WEIR__REPLY_ASKING ||
+                   (r->is_duplex && r->state == WEIR__REPLY_ANSWERED && !r->is_refused);
+    return is_open && r->is_streamed;
+}
+
+/* What an error of sending leads to. */
+static weir_err stop_writing(weir_reply *r, weir_err err)
+{
+    if (r->err < 0)
+        return r->err; /* of who reads it */
+    if (weir__client_is_broken(err) || r->state == WEIR__REPLY_OVER) {
+        r->is_refused = true; /* why, the answer tells, if there is one */
+        return WEIR_ECLOSED;
+    }
+    bool is_counted = r->state != WEIR__REPLY_ASKING;
+    weir__upstream_report(r, err);
+    err = weir__client_fail_sending(r, err);
+    if (!is_counted)
+        count(r);
+    return err;
 }
 
 weir_err weir_http_write(weir_reply *handle, const void *bytes, size_t size)
@@ -521,26 +564,28 @@ weir_err weir_http_write(weir_reply *handle, const void *bytes, size_t size)
     weir_reply *r = streamed_of(handle, __func__);
     if (r->err < 0)
         return weir__later_refused(r->err);
-    if (r->state != WEIR__REPLY_ASKING)
+    if (!takes_more(r))
         return weir__later_refused(WEIR_ECLOSED);
-    weir_err err = size > 0 ? r->conn->transport->write(r, bytes, size) : WEIR_OK;
-    if (err == WEIR_OK)
+    if (size == 0)
         return WEIR_OK;
-    if (weir__client_is_broken(err)) {
-        r->is_refused = true; /* why, the answer tells, if there is one */
-        return WEIR_ECLOSED;
-    }
-    weir__upstream_report(r, err);
-    err = weir__client_fail_sending(r, err);
-    count(r);
-    return err;
+    weir__client_enter(r, &r->writer);
+    weir_err err = r->conn->transport->write(r, bytes, size);
+    weir__client_leave(r, &r->writer);
+    return err == WEIR_OK ? WEIR_OK : stop_writing(r, err);
 }
 
 weir_err weir__client_trail(weir_reply *r, weir_str name, weir_str value)
 {
-    if (!r->is_streamed || r->state != WEIR__REPLY_ASKING)
+    if (!takes_more(r))
         return WEIR_ECLOSED;
     return weir__trailers_add(&r->behind, weir__ctx_arena(r->c), name, value);
+}
+
+void weir__client_break_off(weir_reply *r, weir_err err)
+{
+    r->err = r->err < 0 ? r->err : err;
+    weir__client_give_back(r, false);
+    weir__client_end(r);
 }
 
 weir_err weir_http_trailer(weir_reply *handle, const char *name, weir_str value)
@@ -559,6 +604,74 @@ weir_err weir_http_trailer(weir_reply *handle, const char *name, weir_str value)
                          name);
 }
 
+/* The head of the answer is there, or an error: it is counted, and settled. */
+static weir_err take_answer(weir_reply *r, weir_err err)
+{
+    if (err == WEIR_OK)
+        err = weir__client_cookies_take(r);
+    if (err != WEIR_OK && r->err == WEIR_OK)
+        (void)fail_waiting(r, err);
+    weir__upstream_report(r, err);
+    count(r);
+    if (r->state == WEIR__REPLY_ANSWERED)
+        settle(r);
+    return r->err;
+}
+
+/*
+ * While the body is still written its answer has all the time that takes; from then on it has its
+ * own. Whoever writes is stopped where nothing is taken any more.
+ */
+static bool may_come_yet(const weir_reply *r)
+{
+    weir_time until = weir_time_add(r->ended_at, r->http->o.answer_timeout);
+    bool is_early = r->is_streamed || weir_time_before(weir__self->now, until);
+    bool is_gone = r->why != NULL; /* the connection has timed out, and not the wait */
+    return is_early && !is_gone && r->err == WEIR_OK &&
+           weir_time_before(weir__self->now, r->until) &&
+           weir__ctx_check(weir__client_waits_in(r)) == WEIR_OK;
+}
+
+weir_err weir_http_await(weir_reply *handle)
+{
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir_reply *r = weir__token_must(handle, WEIR__KIND_REPLY, __func__, "the reply");
+    if (r->err < 0)
+        return weir__later_refused(r->err);
+    if (r->is_streamed && !r->is_duplex)
+        weir__misuse(__func__,
+                     "asked for at %s:%d without .duplex: weir_http_finish ends the body "
+                     "and waits for the answer",
+                     r->site->file, r->site->line);
+    weir__client_check_fiber(r, &r->reader, __func__);
+    if (r->state != WEIR__REPLY_ASKING)
+        return WEIR_OK;
+    weir_err err;
+    weir__client_enter(r, &r->reader);
+    do
+        err = r->conn->transport->read_head(r);
+    while (err == WEIR_ETIMEDOUT && may_come_yet(r));
+    weir__client_leave(r, &r->reader);
+    return take_answer(r, err);
+}
+
+/* The end of a body whose answer may have come, and whoever reads it does so. */
+static weir_err end_duplex(weir_reply *r)
+{
+    weir_err err = WEIR_OK;
+    if (takes_more(r)) {
+        weir__client_enter(r, &r->writer);
+        err = r->conn->transport->end(r);
+        weir__client_leave(r, &r->writer);
+    }
+    r->is_streamed = false;
+    r->ended_at = weir__worker_now(weir__self);
+    if (err != WEIR_OK && stop_writing(r, err) != WEIR_ECLOSED)
+        return r->err;
+    return r->reader != NULL || r->err < 0 ? r->err
+                                           : weir_http_await(weir__token_handle(&r->token));
+}
+
 weir_err weir_http_finish(weir_reply *handle)
 {
     WEIR__FIBERS_ONLY(WEIR_ETHREAD);
@@ -567,20 +680,16 @@ weir_err weir_http_finish(weir_reply *handle)
         return weir__later_refused(r->err);
     if (!r->is_streamed)
         return WEIR_OK;
+    if (r->is_duplex)
+        return end_duplex(r);
     bool wants_head = r->state == WEIR__REPLY_ASKING;
     const struct weir__client_transport *t = wants_head ? r->conn->transport : NULL;
     weir_err err = wants_head && !r->is_refused ? t->end(r) : WEIR_OK;
     if (err == WEIR_OK && wants_head)
         err = t->read_head(r);
-    if (err == WEIR_OK && wants_head)
-        err = weir__client_cookies_take(r);
-    if (err != WEIR_OK && r->err == WEIR_OK)
-        (void)fail_waiting(r, err);
-    if (wants_head) {
-        weir__upstream_report(r, err);
-        count(r);
-    }
     r->is_streamed = false;
+    if (wants_head)
+        return take_answer(r, err);
     if (r->state == WEIR__REPLY_ANSWERED)
         settle(r);
     return r->err;

@@ -194,8 +194,13 @@ struct weir_reply {
     bool has_length;
     bool is_carried;  /* a proxy's: nothing of the client's own is added, or kept of its answer */
     bool is_streamed; /* its body is not ended yet */
-    bool is_dropped;  /* nobody reads it any more */
-    bool is_refused;  /* the peer takes no more of it */
+    bool is_duplex;   /* its answer is read while it is written, by a fiber each or by one */
+    bool is_due;      /* the connection is given back by who is still inside … */
+    uint8_t inside;   /* … of a call of the transport: of a duplex one alone, up to two */
+    const struct weir__fiber *writer, *reader; /* who that is; NULL: nobody */
+    weir_time ended_at;                        /* its body; of a duplex one */
+    bool is_dropped;                           /* nobody reads it any more */
+    bool is_refused;                           /* the peer takes no more of it */
     bool expects;
     bool asks_coding; /* Accept-Encoding is the client's own */
     bool has_left;    /* it was redirected to another host: secrets stay behind */
@@ -265,6 +270,8 @@ struct weir__client_transport {
     ssize_t (*read)(weir_reply *r, void *bytes, size_t size, bool waits);
     /* Breaks it off: no more of it is sent or read. Idempotent. */
     void (*abort)(weir_reply *r);
+    /* Who waits inside of it comes out, with an error. The connection stays until then. */
+    void (*interrupt)(weir_reply *r);
     /* It is over. May the connection be used again? (C2) */
     bool (*close)(weir_reply *r);
 };
@@ -348,6 +355,8 @@ weir_str weir__client_trailers(const weir_reply *r);
 /* call.c: a field behind the body that is written. WEIR_ECLOSED: too late; the rest is
  * weir__trailers_add's. */
 weir_err weir__client_trail(weir_reply *r, weir_str name, weir_str value);
+/* call.c: of a duplex one: it fails, for a reason that is told elsewhere; who waits comes out. */
+void weir__client_break_off(weir_reply *r, weir_err err);
 /* reply.c: the body, whole; an error that the reply keeps. */
 weir_err weir__client_read_whole(weir_reply *r);
 /* hedge.c: asks, and once more when that takes long; what comes first is the reply's, whole. */
@@ -393,6 +402,25 @@ weir_err weir__client_tunnel(const weir_http *http, struct weir__ctx *c, weir_st
 
 /* hosts.c: gets a connection; `is_fresh`: one that was not used before. May have raised. */
 weir_err weir__client_connect(weir_reply *r, bool is_fresh);
+
+/* Where the running fiber waits for something of it. */
+static inline struct weir__ctx *weir__client_waits_in(const weir_reply *r)
+{
+    return r->is_duplex ? weir__fiber_waits_in(r->c) : r->c;
+}
+
+/*
+ * Around calls of the transport that wait, on one of both sides: r->writer or r->reader. Who comes
+ * out last gives back what is due.
+ */
+void weir__client_enter(weir_reply *r, const struct weir__fiber **side);
+void weir__client_leave(weir_reply *r, const struct weir__fiber **side);
+
+/* Misuse where another fiber asked for it, or, of a duplex one, is at work on that side. */
+void weir__client_check_fiber(weir_reply *r, const struct weir__fiber **side, const char *function);
+
+/* Nothing more comes of it: the connection may be good for others. */
+void weir__client_release(weir_reply *r);
 
 /*
  * Gives back the connection, if there is one: to be used again, or to be closed (C1). Idempotent.

@@ -50,9 +50,9 @@ static bool has_answered(weir_reply *r)
 /* The peer takes no more: waits for room, unless it has said something already. */
 static weir_err await_room(weir_reply *r)
 {
-    if (has_answered(r))
+    if (!r->is_duplex && has_answered(r))
         return WEIR_ECLOSED;
-    return weir__stream_await_room(r->c, &r->conn->stream,
+    return weir__stream_await_room(weir__client_waits_in(r), &r->conn->stream,
                                    weir__client_within(r, r->http->o.idle_timeout));
 }
 
@@ -61,7 +61,7 @@ static weir_err send_all(weir_reply *r, struct iovec *vec, int count)
 {
     struct weir__stream *s = &r->conn->stream;
     while (count > 0 || weir__stream_has_unsent(s)) {
-        weir_err err = weir__ctx_check(r->c);
+        weir_err err = weir__ctx_check(weir__client_waits_in(r));
         if (err != WEIR_OK)
             return weir__wait_refused(err);
         ssize_t n = count > 0 ? weir__stream_try_send(s, vec, count) : weir__stream_try_flush(s);
@@ -180,7 +180,7 @@ static weir_err write_sized(weir_reply *r, const void *bytes, size_t size)
 static weir_err write_piece(weir_reply *r, const void *bytes, size_t size)
 {
     char head[WEIR_CHUNK_HEAD_MAX], tail[] = WEIR_CHUNK_TAIL;
-    if (has_answered(r))
+    if (!r->is_duplex && has_answered(r))
         return WEIR_ECLOSED;
     if (r->form != NULL) { /* whose length was told */
         struct iovec all = {(char *)(uintptr_t)bytes, size};
@@ -207,7 +207,7 @@ static weir_err end(weir_reply *r)
     vec[count++] = (struct iovec){blank, sizeof blank - 1};
     weir_err err = r->has_length || r->form != NULL ? WEIR_OK : send_all(r, vec, count);
     r->is_sent = err == WEIR_OK;
-    return err == WEIR_OK ? err : or_answer(r, err);
+    return err == WEIR_OK || r->is_duplex ? err : or_answer(r, err);
 }
 
 /* --- the answer's head ------------------------------------------------------------------------ */
@@ -239,7 +239,7 @@ ssize_t weir__client_h1_fill(weir_reply *r, weir_time until, bool waits)
     char *to = room(r, &size);
     if (to == NULL)
         return -ENOMEM;
-    ssize_t n = waits ? weir__stream_recv(r->c, &conn->stream, to, size, until)
+    ssize_t n = waits ? weir__stream_recv(weir__client_waits_in(r), &conn->stream, to, size, until)
                       : weir__stream_try_recv(&conn->stream, to, size);
     if (n > 0) {
         conn->end += (size_t)n;
@@ -270,7 +270,7 @@ static void begin_body(weir_reply *r, const struct weir__http1_response *p)
 {
     r->got = 0;
     r->left = 0;
-    r->keeps = r->keeps && p->head.keep_alive && r->is_sent;
+    r->keeps = r->keeps && p->head.keep_alive && (r->is_sent || r->is_duplex);
     if (p->status == 101) { /* what follows is the other protocol's, up to the end */
         r->kind = WEIR__ANSWER_UNTIL_END;
         r->keeps = false;
@@ -377,11 +377,16 @@ static void break_off(weir_reply *r)
     (void)r; /* the pool closes the connection: nothing more is to be said on it */
 }
 
+static void interrupt(weir_reply *r)
+{
+    weir__stream_close(&r->conn->stream);
+}
+
 static bool is_reusable(weir_reply *r)
 {
     const struct weir__client_conn *conn = r->conn;
     bool is_read = r->kind == WEIR__ANSWER_NONE && conn->at == conn->end;
-    return r->keeps && is_read;
+    return r->keeps && r->is_sent && is_read;
 }
 
 const struct weir__client_transport weir__client_h1 = {.name = "HTTP/1.1",
@@ -391,4 +396,5 @@ const struct weir__client_transport weir__client_h1 = {.name = "HTTP/1.1",
                                                        .read_head = read_head,
                                                        .read = weir__client_h1_read,
                                                        .abort = break_off,
+                                                       .interrupt = interrupt,
                                                        .close = is_reusable};

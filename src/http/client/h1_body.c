@@ -91,7 +91,8 @@ static ssize_t receive(weir_reply *r, char *to, size_t size, bool waits)
     }
     if (!waits)
         return weir__stream_try_recv(s, to, size);
-    return weir__stream_recv(r->c, s, to, size, weir__client_within(r, r->http->o.idle_timeout));
+    return weir__stream_recv(weir__client_waits_in(r), s, to, size,
+                             weir__client_within(r, r->http->o.idle_timeout));
 }
 
 static ssize_t read_length(weir_reply *r, char *to, size_t size, bool waits)

@@ -107,10 +107,11 @@ static weir_err wait_for(weir_reply *r, struct weir__client_stream *s, weir_time
 {
     static const struct weir__wait_type type = {.name = "answer"};
     struct weir__wait wait;
-    weir_err err = weir__ctx_check(r->c);
+    struct weir__ctx *c = weir__client_waits_in(r);
+    weir_err err = weir__ctx_check(c);
     if (err != WEIR_OK)
         return weir__wait_refused(err);
-    weir__wait_init(&wait, &type, r->c, r->site, s);
+    weir__wait_init(&wait, &type, c, r->site, s);
     weir__list_push_back(&s->waiters, &wait.in_object);
     err = weir__park(&wait, until);
     look(r, s);
@@ -224,7 +225,7 @@ static bool keep_piece(struct weir__client_stream *s, const void *bytes, size_t 
 static weir_err write_piece(weir_reply *r, const void *bytes, size_t size)
 {
     struct weir__client_stream *s = r->stream;
-    weir_err err = weir__ctx_check(r->c);
+    weir_err err = weir__ctx_check(weir__client_waits_in(r));
     if (err != WEIR_OK)
         return weir__wait_refused(err);
     if (is_answered_early(s))
@@ -390,6 +391,11 @@ static void leave(weir_reply *r)
     weir__client_stream_leave(s);
 }
 
+static void interrupt(weir_reply *r)
+{
+    weir__client_stream_interrupt(r->stream);
+}
+
 /* The connection goes on, whatever became of the stream. */
 static bool is_done(weir_reply *r)
 {
@@ -405,4 +411,5 @@ const struct weir__client_transport weir__client_h2 = {.name = "HTTP/2",
                                                        .read_head = read_head,
                                                        .read = read_body,
                                                        .abort = leave,
+                                                       .interrupt = interrupt,
                                                        .close = is_done};

@@ -60,7 +60,7 @@ struct weir__client_h2 {
 /* What is kept of a stream. */
 struct weir__client_stream {
     struct weir__list in_conn; /* weir__client_h2.streams */
-    struct weir__list waiters; /* weir__wait.in_object: the exchange's fiber */
+    struct weir__list waiters; /* weir__wait.in_object: the exchange's fibers, two at most */
     struct weir__client_h2 *h2;
     int32_t id;     /* 0: the stream is over */
     bool is_wanted; /* by its exchange */
@@ -126,6 +126,9 @@ struct weir__client_stream *weir__client_stream_new(struct weir__client_h2 *h);
 
 /* Its exchange wants no more of it: the peer is told, if it does not know yet. */
 void weir__client_stream_leave(struct weir__client_stream *s);
+
+/* Its exchange wants no more of it, and waits for it still: it is broken off, and told so. */
+void weir__client_stream_interrupt(struct weir__client_stream *s);
 
 /* The connection is over. May free it. */
 void weir__client_stream_cut(struct weir__client_stream *s, weir_err err, const char *why);

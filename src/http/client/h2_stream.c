@@ -23,7 +23,8 @@ static struct weir__client_h2 *h2_of(struct weir__h2_session *session)
 /* Its exchange looks at what has happened. */
 static void wake(struct weir__client_stream *s)
 {
-    (void)weir__wake_first(&s->waiters, WEIR_OK);
+    while (weir__wake_first(&s->waiters, WEIR_OK))
+        ;
 }
 
 /* --- the two ends ----------------------------------------------------------------------------- */
@@ -95,6 +96,16 @@ static void fail(struct weir__client_stream *s, weir_err err, const char *why)
         return;
     s->err = err;
     s->why = why;
+}
+
+void weir__client_stream_interrupt(struct weir__client_stream *s)
+{
+    if (s->err == WEIR_OK && s->id != 0)
+        weir__h2_session_reset(&s->h2->session, s->id, WEIR_H2_CANCEL, false);
+    fail(s, WEIR_ECANCELED, "the exchange has ended");
+    s->tail = (weir_str){NULL, 0}; /* C9 */
+    s->kept_at = s->kept_len = s->behind.len = 0;
+    wake(s);
 }
 
 /* It ended before all had come. */

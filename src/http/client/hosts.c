@@ -277,6 +277,11 @@ void weir__client_give_back(weir_reply *r, bool is_good)
 {
     if (r->conn == NULL)
         return;
+    if (r->inside > 0) {
+        r->is_due = true;
+        r->conn->transport->interrupt(r);
+        return;
+    }
     if (!is_good)
         r->conn->transport->abort(r);
     if (r->conn->is_carried) {
@@ -287,4 +292,32 @@ void weir__client_give_back(weir_reply *r, bool is_good)
         weir__lease_break(&r->lease);
     r->conn = NULL;
     weir__lease_release(&r->lease);
+}
+
+void weir__client_enter(weir_reply *r, const struct weir__fiber **side)
+{
+    if (!r->is_duplex)
+        return;
+    WEIR_ASSERT(*side == NULL && r->inside < 2, "C14: one fiber at a time is on a side");
+    *side = weir__self->current;
+    r->inside++;
+}
+
+void weir__client_leave(weir_reply *r, const struct weir__fiber **side)
+{
+    if (!r->is_duplex)
+        return;
+    WEIR_ASSERT(*side == weir__self->current && r->inside > 0, "C14: who comes out was inside");
+    *side = NULL;
+    r->inside--;
+    if (r->inside > 0 || !r->is_due)
+        return;
+    r->is_due = false;
+    weir__client_give_back(r, false);
+}
+
+void weir__client_release(weir_reply *r)
+{
+    bool is_good = r->inside == 0 && r->conn->transport->close(r);
+    weir__client_give_back(r, is_good);
 }

@@ -28,9 +28,7 @@ static weir_reply *reply_of(const weir_reply *handle, const char *function)
 static weir_reply *own_reply(const weir_reply *handle, const char *function)
 {
     weir_reply *r = reply_of(handle, function);
-    if (r->c != NULL && r->fiber != weir__self->current)
-        weir__misuse(function, "asked for at %s:%d by another fiber: a reply is one fiber's",
-                     r->site->file, r->site->line);
+    weir__client_check_fiber(r, &r->reader, function);
     return r;
 }
 
@@ -116,8 +114,8 @@ bool weir_reply_trailer_at(const weir_reply *handle, size_t i, weir_str *name, w
 /* Nothing more comes: the connection is free, and the reply is over if nothing is in a decoder. */
 static void finish(weir_reply *r)
 {
-    if (r->conn != NULL)
-        weir__client_give_back(r, r->conn->transport->close(r));
+    if (r->conn != NULL && !r->is_due)
+        weir__client_release(r);
     if (r->coded != NULL)
         return;
     weir__client_end(r);
@@ -127,7 +125,11 @@ static void finish(weir_reply *r)
 /* From the connection. */
 static ssize_t receive_raw(weir_reply *r, void *bytes, size_t size)
 {
+    if (r->err < 0) /* of who writes it */
+        return r->err;
+    weir__client_enter(r, &r->reader);
     ssize_t n = r->conn->transport->read(r, bytes, size, true);
+    weir__client_leave(r, &r->reader);
     if (n < 0)
         return weir__client_fail_reading(r, (weir_err)n);
     if (r->kind == WEIR__ANSWER_NONE)
@@ -163,7 +165,8 @@ static weir_err check_readable(const weir_reply *r)
     if (r->err < 0)
         return weir__later_refused(r->err);
     if (r->state == WEIR__REPLY_ASKING)
-        weir__misuse("weir_reply_read", "its request has not been ended: call weir_http_finish");
+        weir__misuse("weir_reply_read", "its request has not been ended: call weir_http_finish, or "
+                                        "weir_http_await of a .duplex one");
     return WEIR_OK;
 }
 
@@ -363,6 +366,10 @@ static void throw_rest_away(weir_reply *r)
 
 void weir__client_drop(weir_reply *r)
 {
+    if (r->inside > 0) {
+        weir__client_give_back(r, false);
+        return;
+    }
     if (r->conn == NULL)
         return;
     bool may_stay = r->state == WEIR__REPLY_ANSWERED && r->keeps;

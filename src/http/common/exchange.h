@@ -263,10 +263,10 @@ void weir__exchange_limit_time(struct weir__exchange *x, weir_dur timeout);
 uint32_t weir__exchange_index(const struct weir__exchange *x);
 
 /*
- * Reads the next bytes of the body: > 0 how many, 0 at its end, < 0 the error: the reason when the
- * context is cancelled, WEIR_ETIMEDOUT when it comes too slowly, WEIR_ECLIENTGONE when it is cut
- * short, WEIR_EINVALID when its chunks are malformed. May wait. The errors are also the status that
- * fits (408, 400): weir__exchange_body_status.
+ * Reads the next bytes of the body, waiting in the fiber's own context: > 0 how many, 0 at its end,
+ * < 0 the error: the reason when that is cancelled, WEIR_ETIMEDOUT when it comes too slowly,
+ * WEIR_ECLIENTGONE when it is cut short, WEIR_EINVALID when its chunks are malformed. May wait. The
+ * errors are also the status that fits (408, 400): weir__exchange_body_status.
  */
 ssize_t weir__exchange_read(struct weir__exchange *x, void *buf, size_t len);
 

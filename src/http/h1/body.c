@@ -292,7 +292,7 @@ static ssize_t read_chunked(struct weir__exchange *x, char *buf, size_t len)
     struct weir__h1_exchange *h = weir__h1_x(x);
     weir_str piece = h->piece;
     if (piece.len == 0) {
-        weir_err err = next_piece(x, x->ctx, &piece);
+        weir_err err = next_piece(x, weir__fiber_waits_in(x->ctx), &piece);
         if (err != WEIR_OK)
             return err;
     }
@@ -430,7 +430,8 @@ ssize_t weir__h1_read(struct weir__exchange *x, void *buf, size_t len)
 {
     if (WEIR_UNLIKELY(weir__h1_x(x)->is_tunnel))
         return read_tunnel(x, buf, len);
-    return has_length(x) ? read_length(x, x->ctx, buf, len) : read_chunked(x, buf, len);
+    return has_length(x) ? read_length(x, weir__fiber_waits_in(x->ctx), buf, len)
+                         : read_chunked(x, buf, len);
 }
 
 weir_err weir__h1_read_all(struct weir__exchange *x, uint64_t max, weir_str *out)

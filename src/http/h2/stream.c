@@ -188,12 +188,13 @@ weir_err weir__h2_wait(struct weir__exchange *x, struct weir__list *waiters, wei
 {
     static const struct weir__wait_type type = {.name = "stream"};
     struct weir__wait wait;
+    struct weir__ctx *c = weir__fiber_waits_in(x->ctx);
     WEIR_ASSERT(weir__h2_x(x)->is_running, "H5: who waits for a stream belongs to its fiber");
     be_the_only_one(waiters);
-    weir_err err = weir__ctx_check(x->ctx);
+    weir_err err = weir__ctx_check(c);
     if (err != WEIR_OK)
         return weir__wait_refused(err);
-    weir__wait_init(&wait, &type, x->ctx, NULL, weir__h2_x(x));
+    weir__wait_init(&wait, &type, c, NULL, weir__h2_x(x));
     weir__list_push_back(waiters, &wait.in_object);
     return weir__park(&wait, until);
 }
