@@ -271,7 +271,11 @@ class Recorder:
                     while (size := int(lines.readline() or b"0", 16)):
                         lines.read(size)
                         lines.readline()
-                    lines.readline()
+                    while (line := lines.readline()) not in (b"\r\n", b""):  # what follows a body
+                        if not re.fullmatch(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r\n", line):
+                            self.odd.append([line])
+                        if re.match(rb"(?i)(content-length|transfer-encoding|host|connection):", line):
+                            self.odd.append([line])
                 if b"GET /healthy " in head[0]:
                     self.requests.pop()
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")

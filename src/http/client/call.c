@@ -549,7 +549,7 @@ static weir_err stop_writing(weir_reply *r, weir_err err)
         r->is_refused = true; /* why, the answer tells, if there is one */
         return WEIR_ECLOSED;
     }
-    bool is_counted = r->state != WEIR__REPLY_ASKING;
+    bool is_counted = r->state != WEIR__REPLY_ASKING || r->reader != NULL; /* who waits counts it */
     weir__upstream_report(r, err);
     err = weir__client_fail_sending(r, err);
     if (!is_counted)
@@ -583,6 +583,8 @@ weir_err weir__client_trail(weir_reply *r, weir_str name, weir_str value)
 
 void weir__client_break_off(weir_reply *r, weir_err err)
 {
+    if (r->state == WEIR__REPLY_OVER)
+        return;
     r->err = r->err < 0 ? r->err : err;
     weir__client_give_back(r, false);
     weir__client_end(r);

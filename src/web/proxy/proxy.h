@@ -40,6 +40,9 @@ weir_err weir__proxy_prepare(struct weir__proxied *p);
 /* proxy.c: one clear answer for the client, the reason for the log. */
 weir_err weir__proxy_fail(struct weir__proxied *p, weir_err err);
 
+/* both.c: the rest of the request's body, and the answer, both ways at once. */
+weir_err weir__proxy_both(struct weir__proxied *p);
+
 /* answer.c: the answer that is there, to its end. */
 weir_err weir__proxy_answer(struct weir__proxied *p);
 

@@ -46,6 +46,33 @@ static weir_err head_alone(weir_ctx *c)
     return weir_stream_end(weir_stream_begin(c, 200, "application/grpc"), WEIR_OK);
 }
 
+/* Answers at once, and reads nothing; or does neither for a long time. */
+static weir_err refuse(weir_ctx *c)
+{
+    return weir_text(c, 413, "no more");
+}
+
+static weir_err sleeps(weir_ctx *c)
+{
+    weir_err err = weir_sleep(c, weir_sec(20));
+    return err < 0 ? err : weir_text(c, 200, "late");
+}
+
+/* Reads all of it before it answers. */
+static weir_err swallow(weir_ctx *c)
+{
+    char piece[4096];
+    ssize_t n;
+    while ((n = weir_body_read(c, piece, sizeof piece)) > 0)
+        ;
+    return n < 0 ? weir_fail_bind(c) : weir_text(c, 200, "all of it");
+}
+
+static weir_err pass_on_little(weir_ctx *c)
+{
+    return weir_proxy(c, back, .strip = "/little");
+}
+
 static weir_err pass_on(weir_ctx *c)
 {
     return weir_proxy(c, back, .strip = "/proxy");
@@ -54,6 +81,10 @@ static weir_err pass_on(weir_ctx *c)
 static void build(weir_group *app)
 {
     weir_post(app, "/echo", echo, .body_bytes_max = WEIR_BODY_UNLIMITED);
+    weir_post(app, "/swallow", swallow, .body_bytes_max = WEIR_BODY_UNLIMITED);
+    weir_post(app, "/little/*rest", pass_on_little, .body_bytes_max = 100000);
+    weir_post(app, "/refuse", refuse);
+    weir_post(app, "/slow", sleeps);
     weir_get(app, "/whole", whole);
     weir_get(app, "/head-alone", head_alone);
     weir_get(app, "/proxy/*rest", pass_on);
@@ -161,10 +192,191 @@ static void test_trailers_go_both_ways(void **state)
     each_way(says_more);
 }
 
+/* --- both ways at once ------------------------------------------------------------------------ */
+
+/* So many bytes, in as many pieces as they come. */
+static void read_text(weir_reply *r, const char *text)
+{
+    char got[16];
+    for (size_t at = 0, len = strlen(text); at < len;) {
+        ssize_t n = weir_reply_read(r, got, len - at);
+        if (n <= 0)
+            fail_msg("over %s: %zd after %zu bytes of \"%s\"", way, n, at, text);
+        assert_memory_equal(got, text + at, (size_t)n);
+        at += (size_t)n;
+    }
+}
+
+/* One fiber, by turns: each piece is back before the next one is sent. */
+static void talks(weir_ctx *c, const char *prefix)
+{
+    char got[10];
+    weir_reply *r = weir_http_begin(c, front, "POST", path(c, prefix, "/echo"), .duplex = true);
+    assert_int_equal(weir_http_write(r, "hello", 5), WEIR_OK);
+    assert_int_equal(weir_http_await(r), WEIR_OK);
+    assert_int_equal(weir_reply_status(r), 200);
+    read_text(r, "hello");
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(weir_sleep(c, weir_ms(500)), WEIR_OK); /* it may take its time */
+        assert_int_equal(weir_http_write(r, "piece", 5), WEIR_OK);
+        read_text(r, "piece");
+    }
+    assert_int_equal(weir_http_trailer(r, "x-in", WEIR_S("end")), WEIR_OK);
+    assert_int_equal(weir_http_finish(r), WEIR_OK);
+    assert_int_equal(weir_reply_read(r, got, sizeof got), 0);
+    assert_trailer(r, "x-sum", "end");
+    assert_int_equal(weir_http_finish(r), WEIR_OK);
+    assert_int_equal(weir_http_write(r, "late", 4), WEIR_ECLOSED);
+}
+
+enum { MUCH = 2000000, PIECE = 30000 };
+
+static char bytes[PIECE];
+
+static weir_err writes_much(weir_ctx *c, void *arg)
+{
+    weir_reply *r = arg;
+    (void)c;
+    for (int at = 0; at < MUCH; at += PIECE) {
+        int n = MUCH - at < PIECE ? MUCH - at : PIECE;
+        assert_int_equal(weir_http_write(r, bytes, (size_t)n), WEIR_OK);
+    }
+    assert_int_equal(weir_http_trailer(r, "x-in", WEIR_S("end")), WEIR_OK);
+    return weir_http_finish(r);
+}
+
+/* A fiber each way, and far more than all buffers and windows of the way hold. */
+static void sends_and_reads(weir_ctx *c, const char *prefix)
+{
+    static char got[7000];
+    ssize_t n;
+    size_t sum = 0;
+    weir_reply *r = weir_http_begin(c, front, "POST", path(c, prefix, "/echo"), .duplex = true);
+    WEIR_SCOPE(beside, c);
+    assert_int_equal(WEIR_GO(beside, writes_much, r), WEIR_OK);
+    assert_int_equal(weir_http_await(r), WEIR_OK);
+    while ((n = weir_reply_read(r, got, sizeof got)) > 0)
+        sum += (size_t)n;
+    assert_int_equal(n, 0);
+    assert_int_equal(weir_join(beside), WEIR_OK);
+    (void)weir_ctx_close(beside);
+    assert_int_equal(sum, MUCH);
+    assert_trailer(r, "x-sum", "end");
+}
+
+/* Nobody reads the answer: all that is between fills, and the time limit ends it. */
+static void only_writes(weir_ctx *c, const char *prefix)
+{
+    weir_err err = WEIR_OK;
+    size_t sent = 0;
+    weir_reply *r = weir_http_begin(c, front, "POST", path(c, prefix, "/echo"), .duplex = true);
+    while (err == WEIR_OK && sent < 100 * MUCH) {
+        err = weir_http_write(r, bytes, sizeof bytes);
+        sent += sizeof bytes;
+    }
+    assert_true(sent < 2 * MUCH);
+    if (err != WEIR_ETIMEDOUT && (prefix[0] == '\0' || err == WEIR_OK))
+        fail_msg("over %s: %d after %zu bytes", way, err, sent);
+    weir_error_clear(c);
+}
+
+/* An answer that needs no more of the body; a fiber still writes it then. */
+static weir_err writes_on(weir_ctx *c, void *arg)
+{
+    weir_reply *r = arg;
+    weir_err err = WEIR_OK;
+    while (err == WEIR_OK && weir_yield(c) == WEIR_OK)
+        err = weir_http_write(r, bytes, sizeof bytes);
+    return err;
+}
+
+static void is_answered_early(weir_ctx *c, const char *prefix)
+{
+    weir_reply *r = weir_http_begin(c, front, "POST", path(c, prefix, "/refuse"), .duplex = true);
+    assert_int_equal(weir_http_write(r, bytes, 10), WEIR_OK);
+    WEIR_SCOPE(beside, c);
+    assert_int_equal(WEIR_GO(beside, writes_on, r), WEIR_OK);
+    assert_int_equal(weir_http_await(r), WEIR_OK);
+    assert_int_equal(weir_reply_status(r), 413);
+    assert_body(r, "no more");
+    assert_int_equal(weir_join(beside), WEIR_ECLOSED);
+    (void)weir_ctx_close(beside);
+    assert_int_equal(weir_reply_err(r), WEIR_OK);
+    weir_error_clear(c);
+}
+
+/* The reader breaks off while the other one waits for room; and the other way round. */
+static void breaks_off(weir_ctx *c, const char *prefix)
+{
+    weir_reply *r = weir_http_begin(c, front, "POST", path(c, prefix, "/echo"), .duplex = true);
+    WEIR_SCOPE(beside, c);
+    assert_int_equal(WEIR_GO(beside, writes_on, r), WEIR_OK);
+    assert_int_equal(weir_http_await(r), WEIR_OK);
+    assert_int_equal(weir_sleep(c, weir_ms(100)), WEIR_OK); /* it is stuck by now */
+    weir_reply_close(r);
+    assert_int_equal(weir_join(beside), WEIR_ECLOSED);
+    (void)weir_ctx_close(beside);
+    weir_error_clear(c);
+
+    char got[100];
+    r = weir_http_begin(c, front, "POST", path(c, prefix, "/slow"), .duplex = true);
+    WEIR_SCOPE(writer, c);
+    assert_int_equal(WEIR_GO(writer, writes_on, r), WEIR_OK);
+    assert_true(weir_reply_err(r) == WEIR_OK);
+    assert_int_equal(weir_http_await(r), WEIR_ETIMEDOUT); /* the writer's: nothing is taken */
+    assert_true(weir_reply_read(r, got, sizeof got) < 0);
+    (void)!weir_join(writer);
+    (void)weir_ctx_close(writer);
+    weir_error_clear(c);
+}
+
+/* What the client does wrong ends the answer that is waited for, with its own status. */
+static void sends_too_much(weir_ctx *c, const char *prefix)
+{
+    weir_reply *r = weir_http_begin(c, front, "POST", "/little/swallow", .duplex = true);
+    weir_err err = WEIR_OK;
+    for (int i = 0; i < 10 && err == WEIR_OK && weir_sleep(c, weir_ms(10)) == WEIR_OK; i++)
+        err = weir_http_write(r, bytes, sizeof bytes);
+    assert_int_equal(weir_http_await(r), WEIR_OK);
+    if (weir_reply_status(r) != 413)
+        fail_msg("over %s: %d instead of 413", way, weir_reply_status(r));
+    weir_reply_close(r);
+    r = weir_http_begin(c, front, "POST", path(c, prefix, "/swallow"), .duplex = true);
+    for (int i = 0; i < 10 && weir_sleep(c, weir_ms(10)) == WEIR_OK; i++)
+        assert_int_equal(weir_http_write(r, bytes, sizeof bytes), WEIR_OK);
+    assert_int_equal(weir_http_finish(r), WEIR_OK);
+    assert_body(r, "all of it");
+    weir_error_clear(c);
+}
+
+static void test_both_ways_at_once(void **state)
+{
+    (void)state;
+    each_way(talks);
+    each_way(sends_and_reads);
+}
+
+static void test_nobody_waits_for_ever(void **state)
+{
+    (void)state;
+    each_way(only_writes);
+}
+
+static void test_an_end_ends_the_other_way(void **state)
+{
+    (void)state;
+    each_way(is_answered_early);
+    each_way(breaks_off);
+    each_way(sends_too_much);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_trailers_go_both_ways),
+        cmocka_unit_test(test_both_ways_at_once),
+        cmocka_unit_test(test_nobody_waits_for_ever),
+        cmocka_unit_test(test_an_end_ends_the_other_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
