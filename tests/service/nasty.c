@@ -224,6 +224,25 @@ static weir_err leaves_children(weir_ctx *c)
 }
 
 /* Reads the body to its end and says how much there was. */
+/* The body as it comes, and behind it how long it was and what was behind that. */
+static weir_err gives_back(weir_ctx *c)
+{
+    char bytes[4096];
+    ssize_t n;
+    size_t sum = 0;
+    (void)weir_announce_trailer(c, "x-sum");
+    weir_stream *out = weir_stream_begin(c, 200, "application/octet-stream");
+    while ((n = weir_body_read(c, bytes, sizeof bytes)) > 0) {
+        sum += (size_t)n;
+        weir_stream_write(out, (weir_str){bytes, (size_t)n});
+        weir_stream_flush(out);
+    }
+    (void)weir_add_trailer(c, "x-sum", weir_sprintf(c, "%zu", sum));
+    for (weir_header_iter t = {0}; weir_trailer_next(c, &t);)
+        (void)weir_add_trailer(c, "x-came", t.value);
+    return weir_stream_end(out, n < 0 ? (weir_err)n : WEIR_OK);
+}
+
 static weir_err counts(weir_ctx *c)
 {
     char bytes[4096];
@@ -367,6 +386,7 @@ int main(int argc, char **argv)
     weir_get(app, "/short", sleep_for, .timeout = weir_ms(50));
     weir_post(app, "/echo", echo, .body_bytes_max = 1024);
     weir_post(app, "/count", counts);
+    weir_post(app, "/back", gives_back, .body_bytes_max = WEIR_BODY_UNLIMITED);
     if (has_conflict) {
         weir_get(app, "/hello", hello);
         weir_get(app, "no-slash", hello);
