@@ -8,7 +8,6 @@
  */
 #include "data/sqlite.h"
 
-#include <inttypes.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/bounds.h"
 #include "os/sys.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
@@ -36,63 +36,28 @@ const struct weir__sql_driver weir__sqlite_driver;
 
 /* --- options ---------------------------------------------------------------------------------- */
 
-struct checker {
-    const char *name;
-    weir_buf *out;
-    bool is_bad;
-};
-
-static void begin_line(struct checker *k)
-{
-    if (k->out->len > 0)
-        weir_buf_puts(k->out, WEIR_S("; "));
-    weir_buf_printf(k->out, "SQLite %s: ", k->name);
-    k->is_bad = true;
-}
-
-/* In the unit of `unit` and `unit_name`, of which the bounds are multiples. */
-static int64_t check_range(struct checker *k, const char *what, int64_t value, int64_t fallback,
-                           int64_t min, int64_t max, int64_t unit, const char *unit_name)
-{
-    if (value == 0)
-        return fallback;
-    if (value >= min && value <= max)
-        return value;
-    begin_line(k);
-    weir_buf_printf(k->out, "%s is %" PRId64 " %s; allowed: %" PRId64 " to %" PRId64 " %s", what,
-                    value / unit, unit_name, min / unit, max / unit, unit_name);
-    return fallback;
-}
-
 static weir_err settle_options(weir_sqlite_options *o, const char *name, weir_buf *out)
 {
-    struct checker k = {name, out, false};
+    struct weir__bounds b = {.kind = "SQLite", .name = name, .out = out};
     if (o->path == NULL || o->path[0] == '\0') {
-        begin_line(&k);
+        weir__bounds_line(&b);
         weir_buf_puts(out, WEIR_S("there is no .path: the file is wanted"));
     } else if (strcmp(o->path, ":memory:") == 0 || strncmp(o->path, "file:", 5) == 0) {
-        begin_line(&k);
+        weir__bounds_line(&b);
         weir_buf_puts(out, WEIR_S("a database in memory would be another one for each connection; "
                                   "give the path of a file"));
     }
-    o->busy_timeout.ns =
-        check_range(&k, "busy_timeout", o->busy_timeout.ns, 5 * SEC, MS, 600 * SEC, MS, "ms");
-    o->tx_threshold.ns =
-        check_range(&k, "tx_threshold", o->tx_threshold.ns, 5 * SEC, 10 * MS, 3600 * SEC, MS, "ms");
-    o->value_bytes_max = (uint32_t)check_range(&k, "value_bytes_max", o->value_bytes_max, MIB, KIB,
-                                               GIB - 1, 1, "bytes");
-    o->cache_bytes = (uint32_t)check_range(&k, "cache_bytes", o->cache_bytes, 2 * MIB, 64 * KIB,
-                                           GIB, 1, "bytes");
-    int64_t wal = o->wal_bytes_max > INT64_MAX ? INT64_MAX : (int64_t)o->wal_bytes_max;
-    o->wal_bytes_max =
-        (uint64_t)check_range(&k, "wal_bytes_max", wal, 64 * MIB, MIB, TIB, 1, "bytes");
-    int64_t mapped = o->mmap_bytes > INT64_MAX ? INT64_MAX : (int64_t)o->mmap_bytes;
-    o->mmap_bytes = (uint64_t)check_range(&k, "mmap_bytes", mapped, 256 * MIB, 1, TIB, 1, "bytes");
+    weir__bounds_dur(&b, "busy_timeout", &o->busy_timeout, 5 * SEC, MS, 600 * SEC);
+    weir__bounds_dur(&b, "tx_threshold", &o->tx_threshold, 5 * SEC, 10 * MS, 3600 * SEC);
+    weir__bounds_count(&b, "value_bytes_max", &o->value_bytes_max, MIB, KIB, GIB - 1);
+    weir__bounds_count(&b, "cache_bytes", &o->cache_bytes, 2 * MIB, 64 * KIB, GIB);
+    weir__bounds_large(&b, "wal_bytes_max", &o->wal_bytes_max, 64 * MIB, MIB, TIB);
+    weir__bounds_large(&b, "mmap_bytes", &o->mmap_bytes, 256 * MIB, 1, TIB);
     if (o->pool.max_open == 0)
         o->pool.max_open = READERS;
     weir_pool_options readers = o->pool;
     weir_err err = weir__pool_options_settle(name, &readers, out);
-    return k.is_bad ? WEIR_EINVALID : err;
+    return b.is_bad ? WEIR_EINVALID : err;
 }
 
 /* --- making ----------------------------------------------------------------------------------- */

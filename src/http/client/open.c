@@ -6,11 +6,11 @@
  */
 #include "http/client/client.h"
 
-#include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/alloc.h"
+#include "base/bounds.h"
 #include "guard/retry_budget.h"
 #include "http/client/upstream.h"
 #include "rt/outside.h"
@@ -30,116 +30,78 @@ static weir_http http_without_memory = {
 
 /* --- options ---------------------------------------------------------------------------------- */
 
-struct checker {
-    const char *name;
-    weir_buf *out;
-    bool is_bad;
-};
-
-static void begin_line(struct checker *k)
+static void check_numbers(struct weir__bounds *b, weir_http_options *o)
 {
-    if (k->out->len > 0)
-        weir_buf_puts(k->out, WEIR_S("; "));
-    weir_buf_printf(k->out, "HTTP client %.100s: ", k->name);
-    k->is_bad = true;
-}
-
-/* In the unit of `unit` and `unit_name`, of which the bounds are multiples. */
-static int64_t check_range(struct checker *k, const char *what, int64_t value, int64_t fallback,
-                           int64_t min, int64_t max, int64_t unit, const char *unit_name)
-{
-    if (value == 0)
-        return fallback;
-    if (value >= min && value <= max)
-        return value;
-    begin_line(k);
-    weir_buf_printf(k->out, "%s is %" PRId64 "%s; allowed: %" PRId64 " to %" PRId64 "%s", what,
-                    value / unit, unit_name, min / unit, max / unit, unit_name);
-    return fallback;
-}
-
-static void check_numbers(struct checker *k, weir_http_options *o)
-{
-    const int64_t body = o->body_bytes_max > INT64_MAX ? INT64_MAX : (int64_t)o->body_bytes_max;
-    o->dial_timeout.ns =
-        check_range(k, "dial_timeout", o->dial_timeout.ns, 5 * SEC, MS, 600 * SEC, MS, " ms");
-    o->answer_timeout.ns =
-        check_range(k, "answer_timeout", o->answer_timeout.ns, 30 * SEC, MS, 3600 * SEC, MS, " ms");
-    o->idle_timeout.ns =
-        check_range(k, "idle_timeout", o->idle_timeout.ns, 30 * SEC, MS, 3600 * SEC, MS, " ms");
-    o->head_bytes_max = (uint32_t)check_range(k, "head_bytes_max", o->head_bytes_max, 32 * KIB, 256,
-                                              WEIR_HTTP_HEAD_BYTES_MAX, 1, " bytes");
-    o->headers_max = (uint32_t)check_range(k, "headers_max", o->headers_max, WEIR_HTTP_FIELDS_MAX,
-                                           1, WEIR_HTTP_FIELDS_MAX, 1, "");
-    o->body_bytes_max =
-        (uint64_t)check_range(k, "body_bytes_max", body, 4 * KIB * KIB, 1, GIB, 1, " bytes");
-    o->hosts_max = (uint32_t)check_range(k, "hosts_max", o->hosts_max, 100, 1, 1000, 1, "");
-    o->retries_max = (uint32_t)check_range(k, "retries_max", o->retries_max, 0, 1, 10, 1, "");
+    weir__bounds_dur(b, "dial_timeout", &o->dial_timeout, 5 * SEC, MS, 600 * SEC);
+    weir__bounds_dur(b, "answer_timeout", &o->answer_timeout, 30 * SEC, MS, 3600 * SEC);
+    weir__bounds_dur(b, "idle_timeout", &o->idle_timeout, 30 * SEC, MS, 3600 * SEC);
+    weir__bounds_count(b, "head_bytes_max", &o->head_bytes_max, 32 * KIB, 256,
+                       WEIR_HTTP_HEAD_BYTES_MAX);
+    weir__bounds_count(b, "headers_max", &o->headers_max, WEIR_HTTP_FIELDS_MAX, 1,
+                       WEIR_HTTP_FIELDS_MAX);
+    weir__bounds_large(b, "body_bytes_max", &o->body_bytes_max, 4 * KIB * KIB, 1, GIB);
+    weir__bounds_count(b, "hosts_max", &o->hosts_max, 100, 1, 1000);
+    weir__bounds_count(b, "retries_max", &o->retries_max, 0, 0, 10);
     if (o->redirects_max != WEIR_HTTP_NONE)
-        o->redirects_max =
-            (uint32_t)check_range(k, "redirects_max", o->redirects_max, 10, 1, 50, 1, "");
-    const int64_t unpacked =
-        o->unpacked_bytes_max > INT64_MAX ? INT64_MAX : (int64_t)o->unpacked_bytes_max;
-    o->unpacked_bytes_max =
-        (uint64_t)check_range(k, "unpacked_bytes_max", unpacked, GIB, 1, KIB * GIB, 1, " bytes");
-    o->unpacked_ratio_max =
-        (uint32_t)check_range(k, "unpacked_ratio_max", o->unpacked_ratio_max, 200, 2, 2000, 1, "");
-    o->open_max = (uint32_t)check_range(k, "open_max", o->open_max, 1000, 1, 10000, 1, "");
+        weir__bounds_count(b, "redirects_max", &o->redirects_max, 10, 1, 50);
+    weir__bounds_large(b, "unpacked_bytes_max", &o->unpacked_bytes_max, GIB, 1, KIB * GIB);
+    weir__bounds_count(b, "unpacked_ratio_max", &o->unpacked_ratio_max, 200, 2, 2000);
+    weir__bounds_count(b, "open_max", &o->open_max, 1000, 1, 10000);
 }
 
-static void check_own(struct checker *k, const char *what, weir_str name)
+static void check_own(struct weir__bounds *b, const char *what, weir_str name)
 {
     if (!weir__client_is_own_header(name))
         return;
-    begin_line(k);
-    weir_buf_printf(k->out, "the %s " WEIR_STR_FMT " is the client's own to send", what,
+    weir__bounds_line(b);
+    weir_buf_printf(b->out, "the %s " WEIR_STR_FMT " is the client's own to send", what,
                     WEIR_STR_ARG(name));
 }
 
-static void check_headers(struct checker *k, const weir_http_header *h)
+static void check_headers(struct weir__bounds *b, const weir_http_header *h)
 {
     for (; h != NULL && h->name != NULL; h++) {
-        check_own(k, "header", weir_str_from(h->name));
+        check_own(b, "header", weir_str_from(h->name));
         if (weir__http_name_is_valid(weir_str_from(h->name)) && weir__http_value_is_valid(h->value))
             continue;
-        begin_line(k);
-        weir_buf_printf(k->out,
+        weir__bounds_line(b);
+        weir_buf_printf(b->out,
                         "the header \"%.60s\" has a name that is no token, or a value with "
                         "a control character, or a blank at an end",
                         h->name);
     }
 }
 
-static void check_version(struct checker *k, const weir_http_options *o)
+static void check_version(struct weir__bounds *b, const weir_http_options *o)
 {
     if (o->http2 <= WEIR_HTTP2_PRIOR)
         return;
-    begin_line(k);
-    weir_buf_printf(k->out, "http2 is %d; allowed: WEIR_HTTP2_AGREED, _NEVER, _PRIOR",
+    weir__bounds_line(b);
+    weir_buf_printf(b->out, "http2 is %d; allowed: WEIR_HTTP2_AGREED, _NEVER, _PRIOR",
                     (int)o->http2);
 }
 
-static void check_texts(struct checker *k, const weir_http_options *o)
+static void check_texts(struct weir__bounds *b, const weir_http_options *o)
 {
-    check_headers(k, o->headers);
+    check_headers(b, o->headers);
     if (!weir__http_value_is_valid(weir_str_from(o->user_agent))) {
-        begin_line(k);
-        weir_buf_puts(k->out, WEIR_S("the user_agent may not be sent as a header"));
+        weir__bounds_line(b);
+        weir_buf_puts(b->out, WEIR_S("the user_agent may not be sent as a header"));
     }
     weir_str deadline = weir_str_from(o->deadline_header);
-    check_own(k, "deadline_header", deadline);
+    check_own(b, "deadline_header", deadline);
     if (deadline.len > 0 && !weir__http_name_is_valid(deadline)) {
-        begin_line(k);
-        weir_buf_printf(k->out, "deadline_header \"%.60s\" is no name of a header",
+        weir__bounds_line(b);
+        weir_buf_printf(b->out, "deadline_header \"%.60s\" is no name of a header",
                         o->deadline_header);
     }
     if (o->trust_base && o->base == NULL && o->targets == NULL) {
-        begin_line(k);
-        weir_buf_puts(k->out, WEIR_S("trust_base without a base"));
+        weir__bounds_line(b);
+        weir_buf_puts(b->out, WEIR_S("trust_base without a base"));
     }
 }
 
-static weir_err check_base(struct checker *k, weir_http *http, struct weir__ctx *c)
+static weir_err check_base(struct weir__bounds *b, weir_http *http, struct weir__ctx *c)
 {
     const char *why = "";
     if (http->o.base == NULL)
@@ -148,8 +110,8 @@ static weir_err check_base(struct checker *k, weir_http *http, struct weir__ctx 
     http->has_base = err == WEIR_OK;
     if (err == WEIR_OK || err == -ENOMEM)
         return err;
-    begin_line(k);
-    weir_buf_printf(k->out,
+    weir__bounds_line(b);
+    weir_buf_printf(b->out,
                     "its base cannot be used: %s; write http://host:port/path, "
                     "https:… or unix:/path",
                     why);
@@ -157,14 +119,14 @@ static weir_err check_base(struct checker *k, weir_http *http, struct weir__ctx 
 }
 
 /* Of a proxy only the host counts. */
-static weir_err check_proxy(struct checker *k, weir_http *http, struct weir__ctx *c)
+static weir_err check_proxy(struct weir__bounds *b, weir_http *http, struct weir__ctx *c)
 {
     const weir_http_options *o = &http->o;
     const char *why = "it is no http://host:port";
     if (o->proxy_authorization != NULL &&
         !weir__http_value_is_valid(weir_str_from(o->proxy_authorization))) {
-        begin_line(k);
-        weir_buf_puts(k->out, WEIR_S("proxy_authorization may not be sent as a header"));
+        weir__bounds_line(b);
+        weir_buf_puts(b->out, WEIR_S("proxy_authorization may not be sent as a header"));
     }
     if (o->proxy == NULL)
         return WEIR_OK;
@@ -174,8 +136,8 @@ static weir_err check_proxy(struct checker *k, weir_http *http, struct weir__ctx
     http->has_proxy = err == WEIR_OK;
     if (err == WEIR_OK || err == -ENOMEM)
         return err;
-    begin_line(k);
-    weir_buf_printf(k->out, "its proxy cannot be used: %s", why);
+    weir__bounds_line(b);
+    weir_buf_printf(b->out, "its proxy cannot be used: %s", why);
     return err;
 }
 
@@ -313,7 +275,7 @@ static weir_err make_cells(weir_http *http)
 }
 
 /* What TLS is made of is there from the start where it is known that it will be wanted. */
-static weir_err check_tls(struct checker *k, weir_http *http)
+static weir_err check_tls(struct weir__bounds *b, weir_http *http)
 {
     char text[320];
     weir_buf why;
@@ -323,21 +285,21 @@ static weir_err check_tls(struct checker *k, weir_http *http)
     weir_err err = weir__client_tls_open(http, &why);
     if (err == WEIR_OK)
         return err;
-    begin_line(k);
-    weir_buf_puts(k->out, weir_buf_str(&why));
+    weir__bounds_line(b);
+    weir_buf_puts(b->out, weir_buf_str(&why));
     return err;
 }
 
 /* All mistakes of the options, in one text. */
 static weir_err check(weir_http *http, struct weir__ctx *c, weir_buf *mistakes)
 {
-    struct checker k = {http->name, mistakes, false};
-    weir_err base = check_base(&k, http, c), proxy = check_proxy(&k, http, c);
-    weir_err tls = base == WEIR_OK ? check_tls(&k, http) : WEIR_OK;
-    check_texts(&k, &http->o);
+    struct weir__bounds b = {.kind = "HTTP client", .name = http->name, .out = mistakes};
+    weir_err base = check_base(&b, http, c), proxy = check_proxy(&b, http, c);
+    weir_err tls = base == WEIR_OK ? check_tls(&b, http) : WEIR_OK;
+    check_texts(&b, &http->o);
     weir_err group = weir__upstream_make(http, c, mistakes);
-    check_version(&k, &http->o);
-    check_numbers(&k, &http->o);
+    check_version(&b, &http->o);
+    check_numbers(&b, &http->o);
     weir_pool_options pool = http->o.pool; /* which the group settles again */
     weir_err err = weir__pool_options_settle(http->name, &pool, mistakes);
     if (base == WEIR_OK)
@@ -346,12 +308,12 @@ static weir_err check(weir_http *http, struct weir__ctx *c, weir_buf *mistakes)
         return base;
     if (tls != WEIR_OK)
         return tls;
-    if (http->o.http2 == WEIR_HTTP2_PRIOR && !WEIR_HTTP2 && !k.is_bad) {
-        begin_line(&k);
+    if (http->o.http2 == WEIR_HTTP2_PRIOR && !WEIR_HTTP2 && !b.is_bad) {
+        weir__bounds_line(&b);
         weir_buf_puts(mistakes, WEIR_S("this build of Weir was made without HTTP/2"));
         return WEIR_ENOTBUILT;
     }
-    return k.is_bad ? WEIR_EINVALID : err;
+    return b.is_bad ? WEIR_EINVALID : err;
 }
 
 /* May HTTP/2 be spoken to the hosts that it is made for? */

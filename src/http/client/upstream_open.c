@@ -6,10 +6,10 @@
  */
 #include "http/client/upstream.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/bounds.h"
 #include "rt/worker.h"
 #include "wire/http_field.h"
 
@@ -33,33 +33,19 @@ static void begin_line(struct checker *k)
         k->err = WEIR_EINVALID;
 }
 
-static int64_t check_range(struct checker *k, const char *what, int64_t value, int64_t fallback,
-                           int64_t min, int64_t max, int64_t unit)
-{
-    if (value == 0)
-        return fallback;
-    if (value >= min && value <= max)
-        return value;
-    begin_line(k);
-    weir_buf_printf(k->out, "group.%s is %" PRId64 "%s; allowed: %" PRId64 " to %" PRId64 "%s",
-                    what, value / unit, unit > 1 ? " ms" : "", min / unit, max / unit,
-                    unit > 1 ? " ms" : "");
-    return fallback;
-}
-
 static void check_numbers(struct checker *k, weir_http_group_options *g)
 {
-    g->probe_interval.ns =
-        check_range(k, "probe_interval", g->probe_interval.ns, 5 * SEC, 100 * MS, 3600 * SEC, MS);
-    g->probe_timeout.ns =
-        check_range(k, "probe_timeout", g->probe_timeout.ns, SEC, MS, 60 * SEC, MS);
-    g->rise = (uint32_t)check_range(k, "rise", g->rise, 2, 1, 100, 1);
-    g->fall = (uint32_t)check_range(k, "fall", g->fall, 3, 1, 100, 1);
-    g->failures_max = (uint32_t)check_range(k, "failures_max", g->failures_max, 3, 1, 1000, 1);
-    g->out_percent_max =
-        (uint32_t)check_range(k, "out_percent_max", g->out_percent_max, 50, 1, 100, 1);
-    g->out_time.ns = check_range(k, "out_time", g->out_time.ns, 30 * SEC, MS, 3600 * SEC, MS);
-    g->slow_start.ns = check_range(k, "slow_start", g->slow_start.ns, 30 * SEC, MS, 3600 * SEC, MS);
+    struct weir__bounds b = {.kind = "HTTP client", .name = k->http->name, .out = k->out};
+    weir__bounds_dur(&b, "group.probe_interval", &g->probe_interval, 5 * SEC, 100 * MS, 3600 * SEC);
+    weir__bounds_dur(&b, "group.probe_timeout", &g->probe_timeout, SEC, MS, 60 * SEC);
+    weir__bounds_count(&b, "group.rise", &g->rise, 2, 1, 100);
+    weir__bounds_count(&b, "group.fall", &g->fall, 3, 1, 100);
+    weir__bounds_count(&b, "group.failures_max", &g->failures_max, 3, 1, 1000);
+    weir__bounds_count(&b, "group.out_percent_max", &g->out_percent_max, 50, 1, 100);
+    weir__bounds_dur(&b, "group.out_time", &g->out_time, 30 * SEC, MS, 3600 * SEC);
+    weir__bounds_dur(&b, "group.slow_start", &g->slow_start, 30 * SEC, MS, 3600 * SEC);
+    if (b.is_bad && k->err == WEIR_OK)
+        k->err = WEIR_EINVALID;
 }
 
 static void check_texts(struct checker *k, const weir_http_group_options *g)

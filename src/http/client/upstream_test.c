@@ -434,7 +434,7 @@ static weir_err mistakes(weir_ctx *c, void *arg)
         c,
         weir_http_open(c, .name = "a", .targets = WEIR_HTTP_TARGETS({.url = "http://y"}),
                        .group = {.probe = "up", .rise = 101, .probe_interval = weir_ms(1)}),
-        "group.probe_interval is 1 ms; allowed: 100 to 3600000 ms; HTTP client a: "
+        "group.probe_interval is 1 ms; allowed: 100 ms to 1 h; HTTP client a: "
         "group.rise is 101; allowed: 1 to 100; HTTP client a: group.probe \"up\" is "
         "neither a path nor \"tcp\"");
     assert_mistake(c,
