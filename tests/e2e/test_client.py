@@ -4,58 +4,23 @@ import contextlib
 import email
 import email.policy
 import gzip
-import http.server
 import json
 import pathlib
 import shutil
 import socket
 import subprocess
-import sys
 import threading
 import time
 import zlib
 
+import peers
 import pytest
 from conftest import PATIENCE, run
+from peers import BODY, Talker, serving
 from test_tls import certify
 
-BODY = bytes(range(256)) * 4000
 
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def answer(self, body, status=200, **headers):
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def chunks(self):
-        self.send_response(200)
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        for at in range(0, len(BODY), 70001):
-            piece = BODY[at:at + 70001]
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-        self.wfile.write(b"0\r\nX-Sum: 7\r\n\r\n")
-
-    def body(self):
-        if self.headers.get("Transfer-Encoding") != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        data = b""
-        while size := int(self.rfile.readline(), 16):
-            data += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return data
-
+class Handler(peers.Handler):
     def packed(self):
         """All of BODY, in the coding that was asked for first."""
         asked = self.headers.get("Accept-Encoding", "").split(", ")[0]
@@ -116,7 +81,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif self.path == "/big":
             self.answer(BODY)
         elif self.path == "/chunks":
-            self.chunks()
+            self.chunks(trailer=b"X-Sum: 7\r\n")
         elif self.path == "/gone":
             self.answer(b"gone", 410)
         elif self.path == "/headers":
@@ -137,40 +102,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(body if self.path == "/echo" else b"%d" % len(body))
 
 
-class Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    connections = asked = 0
-    slow = None
-    is_down = False
-    pause = 0
-
-    def __init__(self, *args):
-        super().__init__(*args)
-        self.times, self.is_over = [], threading.Event()
-
-    def handle_error(self, *_):
-        """A client that goes in the middle of an answer is no error of this one's."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(*_)
-
-    def who(self):
-        self.asked += 1
-        self.is_over.wait(self.pause)
-
-    def get_request(self):
-        self.connections += 1
-        return super().get_request()
-
-
-@contextlib.contextmanager
 def running():
-    with Server(("127.0.0.1", 0), Handler) as it:
-        thread = threading.Thread(target=it.serve_forever, daemon=True)
-        thread.start()
-        yield it
-        it.is_over.set()
-        it.shutdown()
-        thread.join(timeout=PATIENCE)
+    return serving(Handler)
 
 
 @pytest.fixture
@@ -183,12 +116,8 @@ def asker(services, upstream, *flags):
     return services("asker", f"--upstream={upstream}", "--workers=1", *flags)
 
 
-def at(server):
-    return f"http://127.0.0.1:{server.server_address[1]}"
-
-
 def test_it_asks_and_reads(services, server):
-    ours = asker(services, at(server))
+    ours = asker(services, server.url)
     told = ours.get("/get?to=/").json
     assert (told["status"], told["body"], told["header"], told["error"]) == (200, "hello", "yes", "")
     assert ours.get("/get?to=/gone").json["status"] == 410
@@ -205,7 +134,7 @@ def test_it_asks_and_reads(services, server):
 
 def test_connections_are_used_again(services, server):
     """E12: above 0.99 under load."""
-    ours = asker(services, at(server))
+    ours = asker(services, server.url)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         assert all(answer.json["body"] == "hello"
                    for answer in pool.map(lambda _: ours.get("/get?to=/"), range(2000)))
@@ -218,7 +147,7 @@ def test_connections_are_used_again(services, server):
 
 def test_what_is_forgotten_is_given_back(services, server):
     """B7: descriptors and pool stay flat."""
-    ours = asker(services, at(server))
+    ours = asker(services, server.url)
     for path in "/", "/big", "/chunks":
         assert ours.get(f"/forget?to={path}").text == "forgotten\n"
     before = ours.fewest_fds()
@@ -241,46 +170,46 @@ def test_each_hop_has_less_time(services):
 
 
 def test_packed_bodies_are_read(services, server):
-    ours = asker(services, at(server))
+    ours = asker(services, server.url)
     assert ours.get("/count?to=/packed").json["bytes"] == len(BODY)
     assert ours.get("/get?to=/packed").json["bytes"] == len(BODY)
     assert ours.post("/packed?to=/echo", b"text " * 1000).json["body"] == "text " * 1000
 
 
 def test_brotli_is_read(services, server):
-    if "br" not in asker(services, at(server)).get("/get?to=/headers").json["body"]:
+    if "br" not in asker(services, server.url).get("/get?to=/headers").json["body"]:
         pytest.skip("built without brotli")
-    assert asker(services, at(server)).get("/get?to=/brotli").json["body"] == "hello"
+    assert asker(services, server.url).get("/get?to=/brotli").json["body"] == "hello"
 
 
 def test_secrets_and_traces_stay_with_their_host(services, server):
     with running() as other:
-        ours = asker(services, at(server))
+        ours = asker(services, server.url)
         secret = {"Authorization": "Basic eDp5"}
         there = ours.get("/get?to=/headers", headers=secret).json["body"]
         assert "Basic eDp5" in there and "traceparent: 00-" in there and "Weir-Deadline-Ms: " in there
-        away = ours.get(f"/get?to=/away/{at(other)}/headers", headers=secret).json["body"]
+        away = ours.get(f"/get?to=/away/{other.url}/headers", headers=secret).json["body"]
         assert f"Host: 127.0.0.1:{other.server_address[1]}" in away
         for part in "Basic", "traceparent", "Weir-Deadline-Ms":
             assert part not in away
 
 
 def test_redirections_are_followed_with_cookies(services, server):
-    ours = asker(services, at(server))
+    ours = asker(services, server.url)
     told = ours.get("/get?to=/lead/3").json
     assert (told["status"], told["body"]) == (200, "left=1")
     assert "more than 10 redirections" in ours.get("/get?to=/lead/11").json["message"]
 
 
 def test_what_is_busy_is_asked_again(services, server):
-    ours = asker(services, at(server), "--retries=2")
+    ours = asker(services, server.url, "--retries=2")
     told = ours.get("/get?to=/busy-at-first").json
     assert (told["status"], told["body"]) == (200, "well")
     assert server.asked == 2 and ours.metric("weir_client_retries_total", client="upstream") == 1
 
 
 def test_no_sooner_than_it_was_asked_to(services, server):
-    ours = asker(services, at(server), "--retries=1")
+    ours = asker(services, server.url, "--retries=1")
     assert ours.get("/get?to=/later").json["body"] == "well"
     assert len(server.times) == 2 and server.times[1] - server.times[0] >= 1
     server.times.clear()
@@ -290,7 +219,7 @@ def test_no_sooner_than_it_was_asked_to(services, server):
 
 def test_retries_are_a_part_of_all_requests(services, server):
     server.is_down = True
-    ours = asker(services, at(server), "--retries=1")
+    ours = asker(services, server.url, "--retries=1")
     before, calls = time.monotonic(), 400
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: ours.get("/get?to=/who").json, range(calls)))
@@ -303,7 +232,7 @@ def test_retries_are_a_part_of_all_requests(services, server):
 def test_what_is_slow_is_asked_beside(services, server):
     server.slow = threading.Event()
     try:
-        ours = asker(services, at(server), "--hedge-ms=20", f"--answer-ms={PATIENCE * 1000}")
+        ours = asker(services, server.url, "--hedge-ms=20", f"--answer-ms={PATIENCE * 1000}")
         assert ours.get("/get?to=/slow-at-first").json["body"] == "well"
         assert server.asked == 2
         ours.wait_metric("weir_pool_in_use", lambda n: n == 0)
@@ -312,36 +241,27 @@ def test_what_is_slow_is_asked_beside(services, server):
 
 
 def test_a_form_is_read_by_python(services, server):
-    ours = asker(services, at(server))
+    ours = asker(services, server.url)
     told = json.loads(ours.post("/form?to=/form", b"bytes\nof it" * 5000).json["body"])
     assert told == [["line", None, "pén"], ["file", "a %22b%22.bin", "bytes\nof it" * 5000]]
 
 
-class Peer:
+class Peer(Talker):
     """Sends the same bytes to whoever connects, when it has asked; then does as it is told."""
 
     def __init__(self, answer, then):
-        self.listener = socket.create_server(("127.0.0.1", 0))
         self.answer, self.then, self.kept = answer, then, []
-        self.thread = threading.Thread(target=self.serve, daemon=True)
-        self.thread.start()
+        super().__init__()
 
-    def serve(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            connection.recv(65536)
-            connection.sendall(self.answer)
-            if self.then == "close":
-                connection.close()
-            self.kept.append(connection)
+    def talk(self, connection):
+        connection.recv(65536)
+        connection.sendall(self.answer)
+        if self.then == "close":
+            connection.close()
+        self.kept.append(connection)
 
-    def stop(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        self.thread.join(timeout=PATIENCE)
+    def close(self):
+        super().close()
         for connection in self.kept:
             connection.close()
 
@@ -365,7 +285,7 @@ def test_each_failure_is_told_in_time(services, kind):
     answer, then, message = BAD[kind]
     peer = Peer(answer, then)
     try:
-        ours = asker(services, f"http://127.0.0.1:{peer.listener.getsockname()[1]}",
+        ours = asker(services, peer.url,
                      f"--answer-ms={300 if then == 'wait' else PATIENCE * 1000}")
         before = time.monotonic()
         told = ours.get("/get?to=/x").json
@@ -374,11 +294,11 @@ def test_each_failure_is_told_in_time(services, kind):
         assert time.monotonic() - before < PATIENCE / 2
         ours.wait_metric("weir_pool_open", lambda n: n == 0)
     finally:
-        peer.stop()
+        peer.close()
 
 
 def test_who_is_not_there_is_told(services, server):
-    ours = asker(services, at(server))
+    ours = asker(services, server.url)
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     told = ours.get(f"/get?to=http://127.0.0.1:{port}/").json
@@ -481,40 +401,26 @@ def test_a_certificate_is_refused_with_its_name(services, nginx_tls):
     assert "mismatch" in named.get("/get?to=/small.txt").json["message"]
 
 
-class Proxy:
+class Proxy(Talker):
     """CONNECT, as far as that takes: each host that is asked for is this machine."""
 
     def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
         self.asked = []
-        self.thread = threading.Thread(target=self.serve, daemon=True)
-        self.thread.start()
+        super().__init__()
 
     def pump(self, a, b):
-        try:
+        with contextlib.suppress(OSError):
             while data := a.recv(65536):
                 b.sendall(data)
             b.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
 
-    def serve(self):
-        while True:
-            try:
-                one, _ = self.listener.accept()
-            except OSError:
-                return
-            line = one.recv(65536).split(b"\r\n")[0].decode()
-            self.asked.append(line)
-            other = socket.create_connection(("127.0.0.1", int(line.split()[1].rsplit(":", 1)[1])))
-            one.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            for a, b in ((one, other), (other, one)):
-                threading.Thread(target=self.pump, args=(a, b), daemon=True).start()
-
-    def stop(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        self.thread.join(timeout=PATIENCE)
+    def talk(self, connection):
+        line = connection.recv(65536).split(b"\r\n")[0].decode()
+        self.asked.append(line)
+        other = socket.create_connection(("127.0.0.1", int(line.split()[1].rsplit(":", 1)[1])))
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        for a, b in ((connection, other), (other, connection)):
+            threading.Thread(target=self.pump, args=(a, b), daemon=True).start()
 
 
 def test_https_goes_through_a_proxy(services, nginx_tls):
@@ -522,9 +428,9 @@ def test_https_goes_through_a_proxy(services, nginx_tls):
     proxy = Proxy()
     try:
         ours = asker(services, f"https://localhost:{port}", f"--ca={folder}/ca.pem",
-                     f"--proxy=http://127.0.0.1:{proxy.listener.getsockname()[1]}")
+                     f"--proxy={proxy.url}")
         for _ in range(3):
             assert ours.get("/get?to=/small.txt").json["body"] == "hello"
         assert proxy.asked == [f"CONNECT localhost:{port} HTTP/1.1"]
     finally:
-        proxy.stop()
+        proxy.close()

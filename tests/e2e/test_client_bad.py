@@ -5,7 +5,7 @@ import time
 
 import pytest
 from conftest import IS_SANITIZED, PATIENCE
-from test_client import asker, at, running
+from test_client import asker, running
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def ask(ours, target, ms=None):
 @pytest.mark.parametrize("flag", ["", "--h2"])
 def test_a_black_hole(services, server, flag):
     with black_hole() as port:
-        ours = asker(services, at(server), "--dial-ms=200", *filter(None, [flag]))
+        ours = asker(services, server.url, "--dial-ms=200", *filter(None, [flag]))
         message, took = ask(ours, f"http://127.0.0.1:{port}/x")
         assert message.startswith(f"GET http://127.0.0.1:{port}/x: there is no connection: ")
         assert took >= 0.2
@@ -51,27 +51,27 @@ def test_a_black_hole(services, server, flag):
 
 
 def test_a_loop_of_redirections(services, server):
-    message, _ = ask(asker(services, at(server)), "/loop")
-    assert message.startswith(f"GET {at(server)}/loop: a loop of redirections: ")
+    message, _ = ask(asker(services, server.url), "/loop")
+    assert message.startswith(f"GET {server.url}/loop: a loop of redirections: ")
 
 
 def test_an_answer_that_never_ends(services, server):
     """Read whole it ends by its bytes; one that trickles ends by the call's time."""
-    ours = asker(services, at(server))
+    ours = asker(services, server.url)
     message, _ = ask(ours, "/endless")
-    assert message.startswith(f"GET {at(server)}/endless: the body is over 4194304 bytes")
+    assert message.startswith(f"GET {server.url}/endless: the body is over 4194304 bytes")
     message, took = ask(ours, "/trickle", ms=300)
-    assert message.startswith(f"GET {at(server)}/trickle: nothing more came in time, after ")
+    assert message.startswith(f"GET {server.url}/trickle: nothing more came in time, after ")
     assert took >= 0.3
     ours.wait_metric("weir_pool_open", lambda n: n == 0)
 
 
 def test_a_bomb(services, server):
     """64 MiB of zeroes in 64 KiB."""
-    ours = asker(services, at(server))
+    ours = asker(services, server.url)
     ask(ours, "/loop")
     before = ours.resident()
     message, _ = ask(ours, "/bomb")
-    assert message.startswith(f"GET {at(server)}/bomb: ") and "of the body: unpacked it grows" in message
+    assert message.startswith(f"GET {server.url}/bomb: ") and "of the body: unpacked it grows" in message
     assert IS_SANITIZED or ours.resident() < before + (20 << 20)
     ours.wait_metric("weir_pool_open", lambda n: n == 0)

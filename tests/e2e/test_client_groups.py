@@ -5,7 +5,7 @@ import time
 
 import pytest
 from conftest import PATIENCE
-from test_client import at, running
+from test_client import running
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def three():
 
 
 def group(services, servers, *flags, weights=None):
-    targets = " ".join(f"{at(s)}*{w}" for s, w in zip(servers, weights or [1] * len(servers)))
+    targets = " ".join(f"{s.url}*{w}" for s, w in zip(servers, weights or [1] * len(servers)))
     return services("asker", f"--targets={targets}", "--workers=1", *flags)
 
 
@@ -74,10 +74,10 @@ def test_probes_find_who_is_down(services, three):
     """Active: no call of the program's is needed, and none goes there."""
     three[2].is_down = True
     ours = group(services, three, "--probe=/who")
-    ours.wait_said(f"{at(three[2])} is down: the last answer was 503")
+    ours.wait_said(f"{three[2].url} is down: the last answer was 503")
     assert three[2].server_address[1] not in ask(ours, calls=20)
     three[2].is_down = False
-    ours.wait_said(f"{at(three[2])} is up again")
+    ours.wait_said(f"{three[2].url} is up again")
     wait_for(lambda: three[2].server_address[1] in ask(ours))
 
 
@@ -86,6 +86,6 @@ def test_all_out_is_one_clear_error(services, three):
         server.is_down = True
     ours = group(services, three, "--probe=/who")
     for server in three:
-        ours.wait_said(f"{at(server)} is down")
+        ours.wait_said(f"{server.url} is down")
     told = ours.get("/get?to=/who").json
     assert told["message"].startswith("GET ") and "all 3 targets" in told["message"], told

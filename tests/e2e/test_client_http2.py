@@ -10,10 +10,10 @@ import time
 
 import pytest
 from conftest import PATIENCE, Service
-from test_client import at, running
+from peers import BODY
+from test_client import running
 from test_tls import certify, https_port
 
-BODY = bytes(range(256)) * 4000
 SBIN = "/usr/sbin:/usr/bin:/usr/local/sbin"
 NGINX = """
 daemon off; master_process off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
@@ -150,7 +150,7 @@ def start_nginx(started, files, more=""):
 def test_what_the_client_can_do(services, started, files, server):
     """Python's server behind nginx, which is spoken to over HTTP/2: as in test_client.py over HTTP/1.1."""
     port = free_port()
-    start_nginx(started, files, NGINX_BEFORE.format(port=port, upstream=at(server)))
+    start_nginx(started, files, NGINX_BEFORE.format(port=port, upstream=server.url))
     base = f"http://127.0.0.1:{port}"
     ours = services("asker", f"--upstream={base}", "--workers=1", "--h2", "--retries=1")
     assert ours.get("/count?to=/packed").json["bytes"] == len(BODY)
@@ -174,7 +174,7 @@ def test_what_the_client_can_do(services, started, files, server):
 
 def test_what_is_slow_is_asked_beside(services, started, files, server):
     port = free_port()
-    start_nginx(started, files, NGINX_BEFORE.format(port=port, upstream=at(server)))
+    start_nginx(started, files, NGINX_BEFORE.format(port=port, upstream=server.url))
     server.slow = threading.Event()
     try:
         ours = services("asker", f"--upstream=http://127.0.0.1:{port}", "--workers=1", "--h2", "--hedge-ms=20",

@@ -17,6 +17,7 @@ import time
 
 import pytest
 from conftest import ADMIN, BUILD, IS_SANITIZED, LISTENS, PATIENCE, SOURCE, Service, program, read_all
+from peers import Talker
 
 WATCHES_THREADS = os.environ.get("WEIR_SANITIZE") == "thread"
 
@@ -78,24 +79,12 @@ def in_threads(count, work):
 
 # --- who is asked ---------------------------------------------------------------------------------
 
-class Talker:
-    """A service that answers whatever it is asked with more than comes with a head, and keeps connections."""
+class Keeper(Talker):
+    """Answers whatever it is asked with more than comes with a head, and keeps connections."""
 
     def __init__(self, size):
         self.answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        self.accepted = 0
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            self.accepted += 1
-            threading.Thread(target=self.talk, args=(connection,), daemon=True).start()
+        super().__init__()
 
     def talk(self, connection):
         with connection, contextlib.suppress(OSError):
@@ -109,13 +98,10 @@ class Talker:
                     head = b""
                     connection.sendall(self.answer)
 
-    def close(self):
-        self.listener.close()
-
 
 @pytest.fixture
 def talker():
-    one = Talker(256 << 10)
+    one = Keeper(256 << 10)
     yield one
     one.close()
 

@@ -2,59 +2,27 @@
 servers behind it, and a server that dies under load."""
 import concurrent.futures
 import http.client
-import http.server
 import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 
+import peers
 import pytest
 from conftest import BUILD, IS_SANITIZED, PATIENCE, SOURCE
+from peers import BODY, Talker, serving
 
 sys.path.insert(0, str(SOURCE / "tests" / "conformance"))
 from requests_grammar import all_requests  # noqa: E402
 
-BODY = bytes(range(256)) * 4000
 
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def answer(self, body, status=200, **headers):
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def body(self):
-        if self.headers.get("Transfer-Encoding") != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        data = b""
-        while size := int(self.rfile.readline(), 16):
-            data += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return data
-
+class Handler(peers.Handler):
     def do_GET(self):
         if self.path == "/chunks":
-            self.send_response(200)
-            self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
-            for at in range(0, len(BODY), 70001):
-                piece = BODY[at:at + 70001]
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-            self.wfile.write(b"0\r\n\r\n")
+            self.chunks()
         elif self.path == "/headers":
             self.answer(str(self.headers).encode())
         elif self.path == "/cut":
@@ -75,18 +43,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     do_PUT = do_POST
 
 
-class Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-
-
 @pytest.fixture
 def server():
-    with Server(("127.0.0.1", 0), Handler) as it:
-        thread = threading.Thread(target=it.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{it.server_address[1]}"
-        it.shutdown()
-        thread.join(timeout=PATIENCE)
+    with serving(Handler) as it:
+        yield it.url
 
 
 def gateway(services, *upstreams):
@@ -169,22 +129,12 @@ def test_memory_stays_flat(services, server):
 
 # --- upgrades -------------------------------------------------------------------------------------
 
-class Echo:
+class Echo(Talker):
     """Changes to a protocol in which each byte comes back, in upper case, until "q"."""
 
     def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         self.ended = 0
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.talk, args=(connection,), daemon=True).start()
+        super().__init__()
 
     def talk(self, connection):
         with connection:
@@ -228,28 +178,18 @@ def test_upgrades_go_both_ways(services):
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         list(pool.map(talk, range(40)))
     ours.wait_until(lambda: behind.ended, lambda n: n == 40, "ended conversations")
-    behind.listener.close()
+    behind.close()
     ours.wait_fds(before + 8)
 
 
 # --- one request stays one ------------------------------------------------------------------------
 
-class Recorder:
+class Recorder(Talker):
     """Takes requests as strictly as it can and counts them; what it cannot read it keeps."""
 
     def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         self.requests, self.odd = [], []
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.talk, args=(connection,), daemon=True).start()
+        super().__init__()
 
     def talk(self, connection):
         with connection, connection.makefile("rb") as lines:
@@ -293,7 +233,7 @@ def test_one_request_never_becomes_two(services):
             ours.raw(data)
         except ConnectionResetError:
             pass  # the refusal of a request of which more was to come
-    behind.listener.close()
+    behind.close()
     assert not behind.odd
     assert count / 8 < len(behind.requests) <= count
     for line in behind.requests:
