@@ -319,6 +319,7 @@ static inline void over_begin(void)
         over_make_tls();
     if (over.how != 0)
         weir__sim_put_between(&between);
+    (void)unsetenv("WEIR_OVER"); /* else the kit of web would speak it as well */
 }
 
 /* The server's one listener is of that transport. Before it starts. */

@@ -97,11 +97,11 @@ static KIT_UNUSED char *kit_raw(struct kit *k, const char *text)
 
 /* --- the same over HTTP/2 --------------------------------------------------------------------- */
 
-/* WEIR_TEST_VERSION=h2: requests of kit_ask go over HTTP/2, and look as if they had not. */
+/* WEIR_OVER=h2c: requests of kit_ask go over HTTP/2, and look as if they had not. */
 static KIT_UNUSED bool kit_is_h2(void)
 {
-    const char *version = getenv("WEIR_TEST_VERSION");
-    return WEIR_HTTP2 && version != NULL && strcmp(version, "h2") == 0;
+    const char *name = getenv("WEIR_OVER");
+    return WEIR_HTTP2 && name != NULL && strcmp(name, "h2c") == 0;
 }
 
 /* For tests of how HTTP/1 writes things. */
