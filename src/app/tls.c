@@ -94,6 +94,11 @@ void weir__app_tls_check(weir_app *app)
                       "--tls-client=%s without --tls-client-ca, which says who may "
                       "have signed their certificates",
                       s->tls_client);
+    if (!is(s->tls_client, "none") && !is(s->tls, "off") && !is_wanted(app))
+        weir__mistake(&app->mistakes,
+                      "--tls-client=%s without --tls-cert: there would be no HTTPS, and nobody "
+                      "would be asked for a certificate",
+                      s->tls_client);
     if (is_wanted(app) && !WEIR_TLS)
         weir__mistake(&app->mistakes, "--tls: this build of Weir was made without TLS");
 }

@@ -177,6 +177,7 @@ def test_mistakes_stop_the_start(authority):
                         (["--tls=maybe"], '--tls: "maybe" is not allowed; want one of auto, dev, off'),
                         (["--tls=dev", f"--tls-cert={cert}", f"--tls-key={key}"], "--tls=dev makes a certificate itself"),
                         (["--tls-client=ask"], "--tls-client=ask without --tls-client-ca"),
+                        (["--tls-client=ask", f"--tls-client-ca={cert}"], "--tls-client=ask without --tls-cert"),
                         (["--tls-min=1.1"], '--tls-min: "1.1"'),
                         ([f"--tls-cert={key}", f"--tls-key={key}"], f"certificate {key}: no certificate in it"),
                         ([f"--tls-cert={cert}", "--tls-key=/nowhere"], "key /nowhere: No such file"),
