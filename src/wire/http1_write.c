@@ -9,7 +9,6 @@
  */
 #include "wire/http1_write.h"
 #include "wire/http_field.h"
-#include "wire/scan.h"
 #include "wire/url.h"
 
 static inline bool has_room(struct weir__http1_writer *w, size_t n)
@@ -91,21 +90,9 @@ void weir__http1_write_start_custom(struct weir__http1_writer *w, int status, we
 
 /* ---- requests ---- */
 
-static bool is_target(weir_str s)
-{
-    const char *at = s.ptr, *end = s.ptr + s.len;
-    for (; end - at >= 16; at += 16)
-        if (weir__scan_not_target(weir__scan_load(at)) != 0)
-            return false;
-    unsigned shift;
-    return s.len > 0 &&
-           (at == end ||
-            weir__scan_not_target(weir__scan_at(at, end, s.ptr, &shift)) >> shift == 0);
-}
-
 void weir__http1_write_request_line(struct weir__http1_writer *w, weir_str method, weir_str target)
 {
-    if (!weir__http_name_is_valid(method) || !is_target(target)) {
+    if (!weir__http_name_is_valid(method) || !weir__http_target_is_valid(target)) {
         if (w->err == WEIR_OK)
             w->err = WEIR_EINVALID;
         return;

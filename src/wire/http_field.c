@@ -165,6 +165,18 @@ static bool is_blank(char ch)
     return ch == ' ' || ch == '\t';
 }
 
+bool weir__http_target_is_valid(weir_str s)
+{
+    const char *at = s.ptr, *end = s.ptr + s.len;
+    if (s.len == 0)
+        return false;
+    for (; end - at >= 16; at += 16)
+        if (weir__scan_not_target(weir__scan_load(at)) != 0)
+            return false;
+    unsigned shift;
+    return at == end || weir__scan_not_target(weir__scan_at(at, end, s.ptr, &shift)) >> shift == 0;
+}
+
 bool weir__http_value_is_valid(weir_str s)
 {
     const char *at = s.ptr, *end = s.ptr + s.len;

@@ -84,6 +84,9 @@ bool weir__http_name_is_valid(weir_str s);
  * and no blank at either end. Empty is valid. This is the door against response splitting. */
 bool weir__http_value_is_valid(weir_str s);
 
+/* True when `s` is not empty, and visible ASCII without a "#": what a target in a head may be. */
+bool weir__http_target_is_valid(weir_str s);
+
 /* The next element of a comma-separated list, trimmed; commas inside quoted strings do not
  * separate. Empty elements are skipped. False at the end. `rest` is advanced. */
 bool weir__http_list_next(weir_str *rest, weir_str *element);

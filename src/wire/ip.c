@@ -5,8 +5,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/num.h"
-
 static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255};
 
 static unsigned bits_of(const struct weir__ip *ip)
@@ -46,7 +44,12 @@ static size_t format_four(const uint8_t bytes[4], char *out)
 {
     char *at = out;
     for (int i = 0; i < 4; i++) {
-        at += weir__num_put_u64(at, bytes[i]);
+        unsigned n = bytes[i];
+        if (n >= 100)
+            *at++ = (char)('0' + n / 100);
+        if (n >= 10)
+            *at++ = (char)('0' + n / 10 % 10);
+        *at++ = (char)('0' + n % 10);
         *at++ = i < 3 ? '.' : '\0';
     }
     return (size_t)(at - out) - 1;
