@@ -318,6 +318,14 @@ static __attribute__((noinline)) uint32_t walk(const struct weir__router *r, uin
     }
 }
 
+/* The same for a method, of which nothing is asked when it has no route at all. */
+static inline uint32_t leaf_for(const struct weir__router *r, unsigned method,
+                                const struct split *s, struct weir__route_match *m)
+{
+    uint32_t root = r->roots[method];
+    return root != 0 ? walk(r, root, s, m) : 0;
+}
+
 /* The wildcard of `n` takes the path from `off` on as its last parameter. 0: there is none. */
 static inline uint32_t take_rest(const struct weir__router_node *n, size_t off, size_t path_len,
                                  struct weir__route_span *param, struct weir__route_match *m)
@@ -385,7 +393,7 @@ static unsigned methods_of(const struct weir__router *r, const struct split *s,
 {
     unsigned methods = 0;
     for (unsigned i = WEIR_HTTP_GET; i < WEIR__ROUTER_METHODS; i++) {
-        if (walk(r, r->roots[i], s, m) != 0)
+        if (leaf_for(r, i, s, m) != 0)
             methods |= 1U << i;
     }
     return methods;
@@ -407,8 +415,8 @@ static bool has_other_form(const struct weir__router *r, enum weir__http_method 
         s->slash[++s->count] = (uint16_t)(path.len + 1);
     else
         s->count--;
-    bool has = walk(r, r->roots[method], s, m) != 0 ||
-               (method == WEIR_HTTP_HEAD && walk(r, r->roots[WEIR_HTTP_GET], s, m) != 0);
+    bool has = leaf_for(r, method, s, m) != 0 ||
+               (method == WEIR_HTTP_HEAD && leaf_for(r, WEIR_HTTP_GET, s, m) != 0);
     s->count = count;
     return has;
 }
@@ -421,7 +429,7 @@ static __attribute__((noinline)) enum weir__route_kind not_found(const struct we
 {
     bool is_known = method > WEIR_HTTP_OTHER && method <= WEIR_HTTP_OPTIONS;
     if (method == WEIR_HTTP_HEAD) {
-        uint32_t leaf = walk(r, r->roots[WEIR_HTTP_GET], s, m);
+        uint32_t leaf = leaf_for(r, WEIR_HTTP_GET, s, m);
         if (leaf != 0)
             return found(r, leaf, m);
     }
@@ -460,7 +468,7 @@ static __attribute__((noinline)) enum weir__route_kind match_any(const struct we
     if (r->slash == WEIR__ROUTE_SLASH_IGNORE && s.is_whole && s.count > 1)
         s.count -= path.ptr[path.len - 1] == '/';
     if ((unsigned)method <= WEIR_HTTP_OPTIONS)
-        leaf = walk(r, r->roots[method], &s, m);
+        leaf = leaf_for(r, method, &s, m);
     return leaf != 0 ? found(r, leaf, m) : not_found(r, method, path, &s, m);
 }
 
