@@ -53,6 +53,17 @@ enum weir__client_outcome {
     WEIR__CLIENT_OUTCOMES
 };
 
+/*
+ * What stood in front of the path in the last whole URL that a worker was given, and what it has
+ * been read as: one host is mostly asked again and again.
+ */
+struct weir__client_known {
+    uint16_t text_len; /* "HTTP://Shop.example"; 0: none yet */
+    uint16_t origin_len, host_len, name_len;
+    bool is_https, is_ip;
+    char bytes[240]; /* the text, the origin, the host */
+};
+
 /* A worker's: it alone writes, anybody reads. */
 struct weir__client_cells {
     _Alignas(64) struct weir__counter outcomes[2][WEIR__CLIENT_OUTCOMES]; /* [is the base's host] */
@@ -60,6 +71,7 @@ struct weir__client_cells {
     struct weir__counter opened, reused, stale; /* connections that exchanges got; passed over */
     struct weir__random random;                 /* for the jitter between tries */
     struct weir__client_scratch *scratch;       /* h2_conn.c: its own; NULL: not wanted yet */
+    struct weir__client_known known;            /* target.c */
 };
 
 /* --- the client ------------------------------------------------------------------------------- */

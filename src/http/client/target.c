@@ -88,6 +88,49 @@ static weir_err read_url(struct weir__ctx *c, weir_str text, struct weir__client
     return WEIR_OK;
 }
 
+/* Keeps what is in front of the path, if that is to be seen in the text and is not too long. */
+static void remember(struct weir__client_known *k, weir_str text,
+                     const struct weir__client_target *t)
+{
+    bool is_inside = t->path.ptr > text.ptr && t->path.ptr < text.ptr + text.len;
+    size_t len = is_inside ? (size_t)(t->path.ptr - text.ptr) : 0;
+    if (len == 0 || len + t->origin.len + t->host.len > sizeof k->bytes)
+        return;
+    k->text_len = (uint16_t)len;
+    k->origin_len = (uint16_t)t->origin.len;
+    k->host_len = (uint16_t)t->host.len;
+    k->name_len = (uint16_t)t->name.len;
+    k->is_https = t->is_https;
+    k->is_ip = t->is_ip;
+    char *at = mempcpy(k->bytes, text.ptr, len);
+    at = mempcpy(at, t->origin.ptr, t->origin.len);
+    memcpy(at, t->host.ptr, t->host.len);
+}
+
+/* Reads a URL by what is known; false: it is to be read in full, which tells what is wrong too. */
+static bool recall(const struct weir__client_known *k, struct weir__ctx *c, weir_str text,
+                   struct weir__client_target *out)
+{
+    weir_str known = {k->bytes, k->text_len};
+    if (known.len == 0 || text.len <= known.len || text.ptr[known.len] != '/' ||
+        !weir_str_starts(text, known))
+        return false;
+    weir_str path = {text.ptr + known.len, text.len - known.len};
+    char *names = weir__http_target_is_valid(path)
+                      ? weir__ctx_object(c, (size_t)k->origin_len + k->host_len)
+                      : NULL;
+    if (names == NULL)
+        return false;
+    memcpy(names, k->bytes + known.len, (size_t)k->origin_len + k->host_len);
+    out->key = out->origin = (weir_str){names, k->origin_len};
+    out->host = (weir_str){names + k->origin_len, k->host_len};
+    out->name = (weir_str){out->host.ptr, k->name_len};
+    out->path = path;
+    out->is_https = k->is_https;
+    out->is_ip = k->is_ip;
+    return true;
+}
+
 /* "unix:/run/shop.sock", and ":/v1" behind it where there is a path before all. */
 static weir_err read_local(struct weir__ctx *c, weir_str text, struct weir__client_target *out,
                            const char **why)
@@ -160,11 +203,15 @@ weir_err weir__client_target_read(const weir_http *http, struct weir__ctx *c, we
     *out = (struct weir__client_target){.is_base = false};
     if (target.len == 0)
         return refuse(why, "the target is empty");
-    weir_err err;
-    if (target.ptr[0] == '/')
+    struct weir__client_known *known = &weir__client_cells(http)->known;
+    weir_err err = WEIR_OK;
+    if (target.ptr[0] == '/') {
         err = behind_base(http, c, target, out, why);
-    else
+    } else if (!recall(known, c, target, out)) {
         err = read_url(c, target, out, why);
+        if (err == WEIR_OK)
+            remember(known, target, out);
+    }
     if (err != WEIR_OK)
         return err;
     out->is_base = http->has_base && weir_str_eq(out->origin, http->base.origin);

@@ -33,14 +33,16 @@ static const struct way ways[] = {
 #endif
 };
 
+/* Each twice, with what the one worker knows by then: the second time the host is known. */
 static weir_err reads(weir_ctx *c, void *arg)
 {
     (void)arg;
     struct weir__ctx *ctx = weir__ctx_of(c);
-    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
-        const struct way *w = &ways[i];
+    struct weir__client_cells cells = {.known.text_len = 0};
+    for (size_t i = 0; i < 2 * sizeof ways / sizeof ways[0]; i++) {
+        const struct way *w = &ways[i / 2];
         const char *why = "";
-        weir_http http = {.has_base = w->base != NULL};
+        weir_http http = {.has_base = w->base != NULL, .cells = &cells};
         struct weir__client_target t;
         if (w->base != NULL)
             assert_int_equal(weir__client_base_read(ctx, w->base, &http.base, &why), WEIR_OK);
@@ -88,7 +90,8 @@ static weir_err refuses(weir_ctx *c, void *arg)
     (void)arg;
     struct weir__ctx *ctx = weir__ctx_of(c);
     struct weir__client_target t;
-    const weir_http none = {.has_base = false};
+    struct weir__client_cells cells = {.known.text_len = 0};
+    const weir_http none = {.has_base = false, .cells = &cells};
     for (size_t i = 0; i < sizeof bases / sizeof bases[0]; i++) {
         const char *why = "";
         assert_int_equal(weir__client_base_read(ctx, bases[i].text, &t, &why), WEIR_EINVALID);
@@ -114,6 +117,51 @@ static void test_what_is_no_place_is_refused(void **state)
     assert_int_equal(weir__sim_run(refuses, NULL), WEIR_OK);
 }
 
+static const struct {
+    const char *target, *origin, *path; /* NULL: it is none */
+} rows_of_known[] = {
+    {"http://Shop.example/a", "http://shop.example:80", "/a"},
+    {"http://Shop.example/b?c=/d", "http://shop.example:80", "/b?c=/d"},
+    {"http://Shop.example/b#c", "http://shop.example:80", "/b"},
+    {"http://Shop.example/b c", NULL, NULL},
+    {"http://Shop.example", "http://shop.example:80", "/"},
+    {"http://Shop.example?a", "http://shop.example:80", "/?a"},
+    {"http://Shop.example:81/a", "http://shop.example:81", "/a"},
+    {"http://Shop.example.evil/a", "http://shop.example.evil:80", "/a"},
+    {"http://Shop.example@evil/a", NULL, NULL},
+    {"http://shop.EXAMPLE/a", "http://shop.example:80", "/a"},
+};
+
+/* What is known of a host is of that text alone: each after "http://Shop.example/" was read. */
+static weir_err recalls(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    struct weir__ctx *ctx = weir__ctx_of(c);
+    for (size_t i = 0; i < sizeof rows_of_known / sizeof rows_of_known[0]; i++) {
+        const char *why = "", *origin = rows_of_known[i].origin;
+        struct weir__client_cells cells = {.known.text_len = 0};
+        const weir_http http = {.has_base = false, .cells = &cells};
+        struct weir__client_target t;
+        weir_str first = WEIR_S("http://Shop.example/"),
+                 text = weir_str_from(rows_of_known[i].target);
+        assert_int_equal(weir__client_target_read(&http, ctx, first, &t, &why), WEIR_OK);
+        assert_int_equal(cells.known.text_len, first.len - 1);
+        weir_err err = weir__client_target_read(&http, ctx, text, &t, &why);
+        assert_int_equal(err, origin != NULL ? WEIR_OK : WEIR_EINVALID);
+        if (origin == NULL)
+            continue;
+        assert_str(t.origin, origin);
+        assert_str(t.path, rows_of_known[i].path);
+    }
+    return WEIR_OK;
+}
+
+static void test_what_is_known_of_a_host_is_of_its_text(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(recalls, NULL), WEIR_OK);
+}
+
 /* D8: by name, whatever the port; a host whose name only begins like one is another one. */
 static weir_err trusts(weir_ctx *c, void *arg)
 {
@@ -131,7 +179,9 @@ static weir_err trusts(weir_ctx *c, void *arg)
                 {"http://[::1]:8080/", true},
                 {"/a", true}};
     struct weir__ctx *ctx = weir__ctx_of(c);
-    weir_http http = {.has_base = true, .o = {.trusted = trusted, .trust_base = true}};
+    struct weir__client_cells cells = {.known.text_len = 0};
+    weir_http http = {
+        .has_base = true, .cells = &cells, .o = {.trusted = trusted, .trust_base = true}};
     assert_int_equal(weir__client_base_read(ctx, "http://base", &http.base, &why), WEIR_OK);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct weir__client_target t;
@@ -153,6 +203,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_host_has_one_form),
         cmocka_unit_test(test_what_is_no_place_is_refused),
+        cmocka_unit_test(test_what_is_known_of_a_host_is_of_its_text),
         cmocka_unit_test(test_trust_is_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
