@@ -151,14 +151,22 @@ extern const struct weir__shared_ops weir__client_shared_ops;
 
 /* --- the exchange ----------------------------------------------------------------------------- */
 
+/* A header line of a message that is carried on: it was parsed, or is made of what was. */
+struct weir__client_line {
+    weir_str name, value;
+};
+
 /*
  * What a proxy asks for beyond what programs may, for a message that it carries on: nothing of the
  * client's own is added (User-Agent), redirections are the other's to follow.
  */
 struct weir__client_carry {
-    weir_str host;    /* the field Host; absent: the target's own */
-    weir_str upgrade; /* the protocols that are offered; absent: none */
-    int64_t length;   /* of the body that is written piece by piece; below 0: unknown */
+    const struct weir__client_line *lines; /* behind the call's own, as they are */
+    size_t line_count;
+    weir_str host;     /* the field Host; absent: the target's own */
+    bool is_host_read; /* it came in a head that was parsed, so it is one */
+    weir_str upgrade;  /* the protocols that are offered; absent: none */
+    int64_t length;    /* of the body that is written piece by piece; below 0: unknown */
     /*
      * Where it goes, whatever the client's base is: for a probe, which is as a program's request in
      * all else. NULL: the target tells.
@@ -325,6 +333,9 @@ bool weir__client_is_trusted(const weir_http *http, const struct weir__client_ta
 
 /* request.c: it frames a message or is of one connection, and so is the client's own to send. */
 bool weir__client_is_own_header(weir_str name);
+
+/* request.c: the value of a line of the call, or of what it carries on; absent. */
+weir_str weir__client_line_of(const weir_reply *r, weir_str name);
 
 /* request.c: the head of the request. WEIR_EINVALID, raised; WEIR_ETOOLARGE: the window is full. */
 weir_err weir__client_request_write(weir_reply *r, struct weir__http1_writer *w);

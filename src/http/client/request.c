@@ -18,15 +18,21 @@
 
 #define NS_IN_MS 1000000
 
-static const char *const framing_names[] = {
-    "host",    "content-length", "transfer-encoding", "connection", "keep-alive",
-    "upgrade", "expect",         "proxy-connection",
+static const weir_str framing_names[] = {
+    {"host", 4},
+    {"content-length", 14},
+    {"transfer-encoding", 17},
+    {"connection", 10},
+    {"upgrade", 7},
+    {"keep-alive", 10},
+    {"expect", 6},
+    {"proxy-connection", 16},
 };
 
 static bool is_framing(weir_str name)
 {
     for (size_t i = 0; i < sizeof framing_names / sizeof framing_names[0]; i++)
-        if (weir_str_ieq(name, weir_str_from(framing_names[i])))
+        if (weir_str_ieq(name, framing_names[i]))
             return true;
     return false;
 }
@@ -44,28 +50,38 @@ static bool may_be_said(const weir_reply *r, weir_str name, weir_str value)
     return !is_framing(name);
 }
 
-static bool has(const weir_http_header *list, weir_str name)
+static weir_str find(const weir_http_header *list, weir_str name)
 {
     for (; list != NULL && list->name != NULL; list++)
         if (weir_str_ieq(weir_str_from(list->name), name))
-            return true;
-    return false;
+            return list->value.ptr != NULL ? list->value : WEIR_S("");
+    return (weir_str){NULL, 0};
+}
+
+weir_str weir__client_line_of(const weir_reply *r, weir_str name)
+{
+    const struct weir__client_carry *carry = r->carry;
+    weir_str value = find(r->call->headers, name);
+    for (size_t i = 0; value.ptr == NULL && carry != NULL && i < carry->line_count; i++)
+        if (weir_str_ieq(carry->lines[i].name, name))
+            value = carry->lines[i].value;
+    return value;
 }
 
 /* In the call's own lines, or the client's. */
-static bool is_given(const weir_reply *r, const char *name)
+static bool is_given(const weir_reply *r, weir_str name)
 {
-    return has(r->call->headers, weir_str_from(name)) ||
-           has(r->http->o.headers, weir_str_from(name));
+    return weir__client_line_of(r, name).ptr != NULL || find(r->http->o.headers, name).ptr != NULL;
 }
 
-/* All lines of `list` but those of a name that is in `over`. */
+/* The lines of `list`; of the client's own those alone that the call has none of the name of. */
 static weir_err write_list(weir_reply *r, struct weir__http1_writer *w,
-                           const weir_http_header *list, const weir_http_header *over)
+                           const weir_http_header *list, bool is_calls)
 {
     for (; list != NULL && list->name != NULL; list++) {
         weir_str name = weir_str_from(list->name);
-        if (has(over, name) || !weir__client_may_travel(r, name))
+        bool is_over = !is_calls && weir__client_line_of(r, name).ptr != NULL;
+        if (is_over || !weir__client_may_travel(r, name))
             continue;
         if (!may_be_said(r, name, list->value))
             return weir__client_fail(r, WEIR_EINVALID,
@@ -82,19 +98,26 @@ static weir_err write_list(weir_reply *r, struct weir__http1_writer *w,
     return WEIR_OK;
 }
 
-static void write_number(struct weir__http1_writer *w, const char *name, uint64_t n)
+/* They were parsed, and what frames a message is not among them. */
+static void write_carried(const struct weir__client_carry *carry, struct weir__http1_writer *w)
+{
+    for (size_t i = 0; i < carry->line_count; i++)
+        weir__http1_write_field_trusted(w, carry->lines[i].name, carry->lines[i].value);
+}
+
+static void write_number(struct weir__http1_writer *w, weir_str name, uint64_t n)
 {
     char digits[20];
     size_t len = weir__http1_digits(digits, n);
-    weir__http1_write_field(w, weir_str_from(name), (weir_str){digits, len});
+    weir__http1_write_field(w, name, (weir_str){digits, len});
 }
 
 /* What is left of the time, in whole milliseconds. */
 static void write_deadline(const weir_reply *r, struct weir__http1_writer *w)
 {
-    const char *name = r->http->o.deadline_header;
+    weir_str name = weir_str_from(r->http->o.deadline_header);
     weir_time until = weir_time_min(r->until, r->c->deadline);
-    if (name[0] == '\0' || until.ns == weir_never().ns || is_given(r, name))
+    if (name.len == 0 || until.ns == weir_never().ns || is_given(r, name))
         return;
     int64_t left = weir_time_sub(until, weir__self->now).ns / NS_IN_MS;
     write_number(w, name, left > 0 ? (uint64_t)left : 0);
@@ -105,14 +128,14 @@ static void write_trace(const weir_reply *r, struct weir__http1_writer *w)
     const struct weir__origin *origin = r->c->origin;
     if (origin == NULL)
         return;
-    if (!is_given(r, "traceparent")) {
+    if (!is_given(r, WEIR_S("traceparent"))) {
         char text[WEIR_TRACEPARENT_LEN];
         struct weir__trace trace = weir__origin_trace(origin);
         weir__traceparent_write(text, &trace);
         weir__http1_write_field_trusted(w, WEIR_S("traceparent"), (weir_str){text, sizeof text});
     }
     weir_str id = origin->request_id;
-    if (id.len > 0 && !is_given(r, "x-request-id") && weir__http_value_is_valid(id))
+    if (id.len > 0 && !is_given(r, WEIR_S("x-request-id")) && weir__http_value_is_valid(id))
         weir__http1_write_field_trusted(w, WEIR_S("X-Request-Id"), id);
 }
 
@@ -152,8 +175,8 @@ static void write_accepted(weir_reply *r, struct weir__http1_writer *w)
     weir_http_encoding is = r->call->encoding;
     if (is == WEIR_HTTP_ENCODING_DEFAULT)
         is = r->http->o.encoding;
-    r->asks_coding =
-        is != WEIR_HTTP_AS_SENT && !is_given(r, "accept-encoding") && !is_given(r, "range");
+    r->asks_coding = is != WEIR_HTTP_AS_SENT && !is_given(r, WEIR_S("accept-encoding")) &&
+                     !is_given(r, WEIR_S("range"));
     if (r->asks_coding)
         weir__http1_write_field_trusted(w, WEIR_S("Accept-Encoding"), weir__coding_accepted());
 }
@@ -174,7 +197,7 @@ static weir_err write_type(weir_reply *r, struct weir__http1_writer *w)
     }
     if (type == NULL && r->call->model != NULL)
         type = "application/json";
-    if (type == NULL || r->is_bodiless || is_given(r, "content-type"))
+    if (type == NULL || r->is_bodiless || is_given(r, WEIR_S("content-type")))
         return WEIR_OK;
     weir__http1_write_field(w, WEIR_S("Content-Type"), weir_str_from(type));
     if (w->err == WEIR_EINVALID)
@@ -182,11 +205,12 @@ static weir_err write_type(weir_reply *r, struct weir__http1_writer *w)
     return WEIR_OK;
 }
 
-/* A host that is a target's own has been read as one. */
+/* A host that is a target's own has been read as one, and mostly one that is carried on. */
 static void write_start(const weir_reply *r, struct weir__http1_writer *w)
 {
     weir_str host = weir__client_host(r);
-    if (host.ptr != r->target.host.ptr) {
+    bool is_read = host.ptr == r->target.host.ptr || (r->carry != NULL && r->carry->is_host_read);
+    if (!is_read) {
         weir__http1_write_request(w, r->method_text, r->target.path, host);
         return;
     }
@@ -203,17 +227,19 @@ weir_err weir__client_request_write(weir_reply *r, struct weir__http1_writer *w)
             r, WEIR_EINVALID,
             "the method is no token, or the target has a blank, a '#', a control "
             "or a character that is to be escaped");
-    weir_err err = write_list(r, w, r->call->headers, NULL);
+    weir_err err = write_list(r, w, r->call->headers, true);
+    if (err == WEIR_OK && r->carry != NULL)
+        write_carried(r->carry, w);
     if (err == WEIR_OK)
-        err = write_list(r, w, o->headers, r->call->headers);
+        err = write_list(r, w, o->headers, false);
     if (err == WEIR_OK)
         err = write_type(r, w);
     if (err != WEIR_OK)
         return err;
-    if (!r->is_carried && o->user_agent[0] != '\0' && !is_given(r, "user-agent"))
+    if (!r->is_carried && o->user_agent[0] != '\0' && !is_given(r, WEIR_S("user-agent")))
         weir__http1_write_field(w, WEIR_S("User-Agent"), weir_str_from(o->user_agent));
     if (o->cookies && !r->is_carried &&
-        !(is_given(r, "cookie") && weir__client_may_travel(r, WEIR_S("cookie"))))
+        !(is_given(r, WEIR_S("cookie")) && weir__client_may_travel(r, WEIR_S("cookie"))))
         weir__client_cookies_write(r, w);
     write_accepted(r, w);
     write_coding(r, w);

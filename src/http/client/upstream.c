@@ -52,11 +52,10 @@ static weir_str key_of(const weir_reply *r)
     const char *name = r->http->o.group.key_header;
     if (r->call->key.ptr != NULL)
         return r->call->key;
-    const weir_http_header *h = name != NULL ? r->call->headers : NULL;
-    for (; h != NULL && h->name != NULL; h++)
-        if (weir_str_ieq(weir_str_from(h->name), weir_str_from(name)))
-            return h->value;
-    return path_of(r);
+    weir_str said = {NULL, 0};
+    if (name != NULL)
+        said = weir__client_line_of(r, weir_str_from(name));
+    return said.ptr != NULL ? said : path_of(r);
 }
 
 /* What was said on any worker holds on this one too. */

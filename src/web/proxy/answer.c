@@ -58,7 +58,8 @@ static weir_err copy_fields(struct weir__proxied *p)
     for (size_t i = 0; i < r->field_count; i++) {
         weir_str name = part(r, r->fields[i].name);
         bool is_date = weir_str_ieq(name, WEIR_S("date"));
-        if (is_date || weir__proxy_ends_here(name, connection, count))
+        if (is_date || weir__proxy_ends_here((struct weir__proxy_name){name, r->fields[i].id},
+                                             connection, count))
             continue;
         weir_err err = weir__exchange_header_add(p->x, name, part(r, r->fields[i].value));
         if (err != WEIR_OK && err != WEIR_EINVALID)

@@ -55,7 +55,7 @@ static weir_err carry(struct weir__proxied *p)
     const weir_http_call_options call = {
         .size = sizeof call,
         .timeout = p->o->timeout,
-        .headers = p->headers,
+        .headers = p->o->headers,
         .key = p->o->key,
         .encoding = WEIR_HTTP_AS_SENT,
         .expect_continue = p->x->head.expect_continue && p->has_body,
@@ -74,7 +74,8 @@ weir_err weir_proxy_at(const weir_site *site, weir_ctx *c, weir_http *http,
     WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     struct weir__ctx *ctx = weir__ctx_of_at(c, "weir_proxy");
     weir_proxy_options room;
-    (void)weir__token_must(http, WEIR__KIND_HTTP, "weir_proxy", "the HTTP client");
+    const weir_http *client =
+        weir__token_must(http, WEIR__KIND_HTTP, "weir_proxy", "the HTTP client");
     struct weir__request *r = weir__request_of_at(c, "weir_proxy");
     struct weir__proxied p = {
         .site = site,
@@ -83,6 +84,7 @@ weir_err weir_proxy_at(const weir_site *site, weir_ctx *c, weir_http *http,
         .request = r,
         .x = r->x,
         .http = http,
+        .deadline_name = weir_str_from(client->o.deadline_header),
         .o = weir__options(options, &room, sizeof room, "weir_proxy"),
     };
     if (weir__exchange_is_begun(p.x))

@@ -22,14 +22,15 @@ struct weir__proxied {
     struct weir__ctx *ctx;
     struct weir__request *request;
     struct weir__exchange *x;
-    weir_http *http; /* a handle */
+    weir_http *http;        /* a handle */
+    weir_str deadline_name; /* of the field by which that client tells a deadline */
+    bool is_trusted;        /* the peer, of whom it speaks for */
     const weir_proxy_options *o;
     weir_reply *reply; /* a handle; NULL before it is asked */
 
     /* what is sent, in the request's memory */
     const char *method, *target;
-    weir_http_header *headers;
-    size_t header_count;
+    struct weir__client_line *lines;
     struct weir__client_carry carry;
     bool has_body;
 };
@@ -49,12 +50,14 @@ weir_err weir__proxy_answer(struct weir__proxied *p);
 /* tunnel.c: both ways, until one side ends. The 101 is there. */
 weir_err weir__proxy_tunnel(struct weir__proxied *p, weir_str protocol);
 
+/* A field's name, and its enum weir__http_field_id. */
+struct weir__proxy_name {
+    weir_str text;
+    unsigned id;
+};
+
 /* Is the field of the message on its way one that ends here? `connection` are its Connections'. */
-static inline bool weir__proxy_ends_here(weir_str name, const weir_str *connection, size_t count)
-{
-    return weir_str_ieq(name, WEIR_S("content-length")) || weir_str_ieq(name, WEIR_S("trailer")) ||
-           weir__field_is_hop_by_hop(name, connection, count);
-}
+bool weir__proxy_ends_here(struct weir__proxy_name name, const weir_str *connection, size_t count);
 
 enum { WEIR__PROXY_CONNECTIONS = WEIR_HTTP_FIELDS_MAX }; /* as many as a head may have */
 

@@ -95,33 +95,38 @@ static weir_err write_target(struct weir__proxied *p)
 
 /* --- fields ----------------------------------------------------------------------------------- */
 
-static bool is_one_of(weir_str name, const char *const *names)
+#define BIT(id) (1ULL << (id))
+_Static_assert(WEIR_FIELD_COUNT <= 64, "a set of fields is a word");
+
+bool weir__proxy_ends_here(struct weir__proxy_name name, const weir_str *connection, size_t count)
 {
-    for (; *names != NULL; names++)
-        if (weir_str_ieq(name, weir_str_from(*names)))
-            return true;
-    return false;
+    const uint64_t ending = BIT(WEIR_FIELD_CONTENT_LENGTH) | BIT(WEIR_FIELD_TRANSFER_ENCODING) |
+                            BIT(WEIR_FIELD_CONNECTION) | BIT(WEIR_FIELD_UPGRADE) |
+                            BIT(WEIR_FIELD_TE) | BIT(WEIR_FIELD_TRAILER);
+    if ((ending & BIT(name.id)) != 0)
+        return true;
+    bool is_plain = name.id != WEIR_FIELD_OTHER && count == 0; /* no other known one ends here */
+    return !is_plain && weir__field_is_hop_by_hop(name.text, connection, count);
 }
 
 /* Those that are written anew. */
-static bool is_ours(const struct weir__proxied *p, weir_str name)
+static bool is_ours(const struct weir__proxied *p, struct weir__proxy_name name)
 {
-    static const char *const names[] = {"host",
-                                        "expect",
-                                        "forwarded",
-                                        "x-forwarded-for",
-                                        "x-real-ip",
-                                        "x-forwarded-by",
-                                        "x-forwarded-host",
-                                        "x-forwarded-port",
-                                        "traceparent",
-                                        "via",
-                                        "x-request-id",
-                                        "x-forwarded-proto",
-                                        NULL};
-    const weir_http *http = weir__token_must(p->http, WEIR__KIND_HTTP, "weir_proxy", "the client");
-    return is_one_of(name, names) || weir_str_ieq(name, weir_str_from(http->o.deadline_header)) ||
-           weir_str_ieq(name, WEIR_S("weir-deadline-ms"));
+    const uint64_t known = BIT(WEIR_FIELD_HOST) | BIT(WEIR_FIELD_EXPECT) |
+                           BIT(WEIR_FIELD_FORWARDED) | BIT(WEIR_FIELD_X_FORWARDED_FOR) |
+                           BIT(WEIR_FIELD_X_FORWARDED_PROTO) | BIT(WEIR_FIELD_X_REAL_IP) |
+                           BIT(WEIR_FIELD_X_REQUEST_ID) | BIT(WEIR_FIELD_TRACEPARENT);
+    static const weir_str others[] = {{"x-forwarded-by", 14},
+                                      {"x-forwarded-host", 16},
+                                      {"x-forwarded-port", 16},
+                                      {"via", 3},
+                                      {"weir-deadline-ms", 16}};
+    if ((known & BIT(name.id)) != 0)
+        return true;
+    for (size_t i = 0; name.id == WEIR_FIELD_OTHER && i < sizeof others / sizeof others[0]; i++)
+        if (weir_str_ieq(name.text, others[i]))
+            return true;
+    return weir_str_ieq(name.text, p->deadline_name);
 }
 
 static bool is_given(const struct weir__proxied *p, weir_str name)
@@ -132,10 +137,10 @@ static bool is_given(const struct weir__proxied *p, weir_str name)
     return false;
 }
 
-static void put(struct weir__proxied *p, const char *name, weir_str value)
+static void put(struct weir__proxied *p, weir_str name, weir_str value)
 {
-    if (!is_given(p, weir_str_from(name)))
-        p->headers[p->header_count++] = (weir_http_header){name, value};
+    if (!is_given(p, name))
+        p->lines[p->carry.line_count++] = (struct weir__client_line){name, value};
 }
 
 static size_t connections(const struct weir__exchange *x, weir_str out[WEIR__PROXY_CONNECTIONS])
@@ -149,22 +154,17 @@ static size_t connections(const struct weir__exchange *x, weir_str out[WEIR__PRO
     return n;
 }
 
-/* The client's own fields, with names that have an end. */
-static weir_err copy_fields(struct weir__proxied *p)
+/* The client's own fields. */
+static void copy_fields(struct weir__proxied *p)
 {
     weir_str connection[WEIR__PROXY_CONNECTIONS];
     size_t count = connections(p->x, connection);
     for (unsigned i = 0; i < weir__exchange_fields(p->x); i++) {
-        weir_str name = weir__exchange_field_name(p->x, i);
-        if (is_ours(p, name) || is_given(p, name) || weir__proxy_ends_here(name, connection, count))
-            continue;
-        weir_str copy = weir_strdup(p->c, name);
-        if (copy.ptr == NULL)
-            return no_memory(p);
-        p->headers[p->header_count++] =
-            (weir_http_header){copy.ptr, weir__exchange_field_value(p->x, i)};
+        struct weir__proxy_name name = {weir__exchange_field_name(p->x, i),
+                                        p->x->head.fields[i].id};
+        if (!is_ours(p, name) && !weir__proxy_ends_here(name, connection, count))
+            put(p, name.text, weir__exchange_field_value(p->x, i));
     }
-    return WEIR_OK;
 }
 
 /*
@@ -174,11 +174,11 @@ static weir_err copy_fields(struct weir__proxied *p)
 static void put_trailers(struct weir__proxied *p)
 {
     if (weir__exchange_wants_trailers(p->x))
-        put(p, "TE", WEIR_S("trailers"));
+        put(p, WEIR_S("TE"), WEIR_S("trailers"));
     for (unsigned i = 0; p->has_body && i < weir__exchange_fields(p->x); i++) {
-        if (!weir_str_ieq(weir__exchange_field_name(p->x, i), WEIR_S("trailer")))
+        if (p->x->head.fields[i].id != WEIR_FIELD_TRAILER)
             continue;
-        put(p, "Trailer", weir__exchange_field_value(p->x, i));
+        put(p, WEIR_S("Trailer"), weir__exchange_field_value(p->x, i));
         p->carry.length = -1;
     }
 }
@@ -230,27 +230,26 @@ static void put_forwarded(struct weir__proxied *p)
 {
     char text[WEIR__IP_TEXT_MAX];
     weir_buf value;
-    bool is_trusted = weir__peer_is_trusted(p->x->conn);
     weir_str host = weir__exchange_field(p->x, WEIR_FIELD_HOST);
     struct weir__ip ip = ip_of(weir__exchange_peer(p->x));
     weir_str address = {text, weir__ip_format(&ip, text)};
-    if (begin_value(p, WEIR_S("forwarded"), is_trusted, WEIR__FORWARDED_REST_MAX + host.len,
+    if (begin_value(p, WEIR_S("forwarded"), p->is_trusted, WEIR__FORWARDED_REST_MAX + host.len,
                     &value)) {
         weir__forwarded_write(&value, &ip, 0, host, proto_of(p));
-        put(p, "Forwarded", weir_buf_str(&value));
+        put(p, WEIR_S("Forwarded"), weir_buf_str(&value));
     }
-    if (begin_value(p, WEIR_S("x-forwarded-for"), is_trusted, address.len, &value)) {
+    if (begin_value(p, WEIR_S("x-forwarded-for"), p->is_trusted, address.len, &value)) {
         weir_buf_puts(&value, address);
-        put(p, "X-Forwarded-For", weir_buf_str(&value));
+        put(p, WEIR_S("X-Forwarded-For"), weir_buf_str(&value));
     }
 }
 
 /* What a trusted peer has said of the client stays; else it is what we see. */
-static void put_seen(struct weir__proxied *p, const char *name, weir_str seen)
+static void put_seen(struct weir__proxied *p, weir_str name, weir_str seen)
 {
     weir_str said = {NULL, 0};
-    if (weir__peer_is_trusted(p->x->conn))
-        said = weir__exchange_header(p->x, weir_str_from(name));
+    if (p->is_trusted)
+        said = weir__exchange_header(p->x, name);
     if (said.len > 0)
         seen = said;
     if (seen.len > 0)
@@ -280,7 +279,7 @@ static void put_via(struct weir__proxied *p)
     if (name.len == 0 && s.len > 0)
         s.len -= 2; /* the ", " that nothing follows */
     if (s.len > 0)
-        put(p, "Via", s);
+        put(p, WEIR_S("Via"), s);
 }
 
 /*
@@ -313,6 +312,7 @@ static void prepare_carry(struct weir__proxied *p)
     bool has_length = weir__exchange_length(x, &length);
     p->has_body = has_length ? length > 0 : x->head.body == WEIR_HTTP_BODY_UNSIZED;
     p->carry.length = has_length ? (int64_t)length : -1;
+    p->carry.is_host_read = p->o->host == NULL;
     if (p->o->host != NULL)
         p->carry.host = weir_str_from(p->o->host);
     else
@@ -321,38 +321,27 @@ static void prepare_carry(struct weir__proxied *p)
         p->carry.upgrade = weir__exchange_field(x, WEIR_FIELD_UPGRADE);
 }
 
-static size_t count_given(const weir_http_header *h)
-{
-    size_t n = 0;
-    while (h != NULL && h[n].name != NULL)
-        n++;
-    return n;
-}
-
 weir_err weir__proxy_prepare(struct weir__proxied *p)
 {
     enum { ADDED = 8 };
-    size_t given = count_given(p->o->headers);
-    size_t most = given + weir__exchange_fields(p->x) + ADDED;
-    p->headers = weir__ctx_object(p->ctx, (most + 1) * sizeof *p->headers);
-    if (p->headers == NULL)
+    size_t most = weir__exchange_fields(p->x) + ADDED;
+    p->lines = weir__ctx_object(p->ctx, most * sizeof *p->lines);
+    if (p->lines == NULL)
         return no_memory(p);
-    if (given > 0)
-        memcpy(p->headers, p->o->headers, given * sizeof *p->headers);
-    p->header_count = given;
+    p->carry.lines = p->lines;
+    p->is_trusted = weir__peer_is_trusted(p->x->conn);
     weir_err err = check_circle(p);
     if (err == WEIR_OK)
         err = write_target(p);
-    if (err == WEIR_OK)
-        err = copy_fields(p);
     if (err != WEIR_OK)
         return err;
+    copy_fields(p);
     put_forwarded(p);
-    put_seen(p, "X-Forwarded-Proto", proto_of(p));
-    put_seen(p, "X-Forwarded-Host", weir__exchange_field(p->x, WEIR_FIELD_HOST));
+    put_seen(p, WEIR_S("X-Forwarded-Proto"), proto_of(p));
+    put_seen(p, WEIR_S("X-Forwarded-Host"), weir__exchange_field(p->x, WEIR_FIELD_HOST));
     put_via(p);
     prepare_carry(p);
     put_trailers(p);
-    WEIR_ASSERT(p->header_count <= most, "P4: there is room for each line");
+    WEIR_ASSERT(p->carry.line_count <= most, "P4: there is room for each line");
     return WEIR_OK;
 }
