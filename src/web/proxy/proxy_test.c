@@ -181,6 +181,29 @@ static void paths_host_and_fields_are_rewritten(void **state)
     PROXY(asks_with_options, o, {.answer = OK_ANSWER});
 }
 
+#define TWO_BEFORE "Via: 1.0 a\r\nVia: 1.1 b\r\n"
+
+static void asks_behind_two(struct kit *k)
+{
+    kit_expect(kit_ask(k, "GET", "/", TWO_BEFORE, ""), 200, "ok");
+    assert_sent(0, "\r\nVia: 1.0 a, 1.1 b, 1.1 weir\r\n");
+}
+
+static void asks_behind_two_unseen(struct kit *k)
+{
+    kit_expect(kit_ask(k, "GET", "/", TWO_BEFORE, ""), 200, "ok");
+    assert_sent(0, "\r\nVia: 1.0 a, 1.1 b\r\n");
+}
+
+/* What they have said is one list, be there a name of ours behind it or not. */
+static void who_came_before_stays_a_list(void **state)
+{
+    (void)state;
+    const weir_proxy_options unseen = {.via = ""};
+    PROXY(asks_behind_two, NONE, {.answer = OK_ANSWER});
+    PROXY(asks_behind_two_unseen, unseen, {.answer = OK_ANSWER});
+}
+
 static void asks_for_dots(struct kit *k)
 {
     static const char *const paths[] = {"/a/../b", "/..",    "/a/./b",   "/a/%2e%2E/b",
@@ -524,6 +547,7 @@ int main(void)
         cmocka_unit_test(fields_of_one_hop_end_there),
         cmocka_unit_test(who_is_not_trusted_is_not_believed),
         cmocka_unit_test(paths_host_and_fields_are_rewritten),
+        cmocka_unit_test(who_came_before_stays_a_list),
         cmocka_unit_test(dot_segments_are_refused),
         cmocka_unit_test(a_circle_ends),
         cmocka_unit_test(bodies_go_with_their_own_framing),
