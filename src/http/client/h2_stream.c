@@ -207,10 +207,8 @@ static void field(struct weir__h2_session *session, void *of, weir_str name, wei
     struct weir__client_stream *s = of;
     struct weir__h2_fields *f = s->has_head ? &s->trailers : &s->fields;
     weir__h2_fields_add(f, name, value);
-    if (WEIR_UNLIKELY(f->counted > BOMB * f->limits->bytes_max) && !session->is_calmed) {
-        session->is_calmed = true;
-        weir__h2_session_terminate(session, WEIR_H2_ENHANCE_YOUR_CALM);
-    }
+    if (WEIR_UNLIKELY(f->counted > BOMB * f->limits->bytes_max))
+        weir__h2_session_calm(session);
 }
 
 /* What is wrong with fields, for the exchange. */

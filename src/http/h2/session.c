@@ -217,7 +217,8 @@ static int on_header(nghttp2_session *lib, const nghttp2_frame *frame, const uin
     if (of != NULL)
         s->ops->field(s, of, (weir_str){(const char *)name, name_len},
                       (weir_str){(const char *)value, value_len});
-    return 0;
+    /* The rest of a block that is too much is not even decoded. */
+    return WEIR_UNLIKELY(s->is_calmed) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
 static int on_data_chunk(nghttp2_session *lib, uint8_t flags, int32_t id, const uint8_t *bytes,
@@ -745,6 +746,8 @@ void weir__h2_session_terminate(struct weir__h2_session *s, enum weir__h2_code c
 void weir__h2_session_calm(struct weir__h2_session *s)
 {
     WEIR_ASSERT(s->lib != NULL, "H4: nothing is asked of a session that has ended");
+    if (s->is_calmed)
+        return;
     s->is_calmed = true;
     weir__h2_session_terminate(s, WEIR_H2_ENHANCE_YOUR_CALM);
 }

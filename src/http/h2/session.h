@@ -249,7 +249,10 @@ void weir__h2_session_goaway(struct weir__h2_session *s, enum weir__h2_code code
 /* The end at once: GOAWAY with `code`, then IS_OVER. */
 void weir__h2_session_terminate(struct weir__h2_session *s, enum weir__h2_code code);
 
-/* The same, with ENHANCE_YOUR_CALM, and it is remembered that the peer floods. */
+/*
+ * The same with ENHANCE_YOUR_CALM, for a peer that sends too much; the rest of what is being fed is
+ * not looked at, not even decoded. Idempotent; from call-backs too.
+ */
 void weir__h2_session_calm(struct weir__h2_session *s);
 
 /* Is there something that has not left? */

@@ -107,6 +107,12 @@ void weir__h2_session_terminate(struct weir__h2_session *s, enum weir__h2_code c
     NEVER();
 }
 
+void weir__h2_session_calm(struct weir__h2_session *s)
+{
+    (void)s;
+    NEVER();
+}
+
 void weir__h2_session_ping(struct weir__h2_session *s)
 {
     (void)s;

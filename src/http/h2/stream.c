@@ -294,8 +294,7 @@ static void field(struct weir__h2_session *session, void *of, weir_str name, wei
     struct weir__h2_stream *s = of;
     WEIR_ASSERT(s->id != 0, "H4: of a stream that is over nothing is told");
     weir__h2_fields_add(&s->fields, name, value);
-    if (WEIR_UNLIKELY(s->fields.counted > BOMB * s->fields.limits->bytes_max) &&
-        !session->is_calmed)
+    if (WEIR_UNLIKELY(s->fields.counted > BOMB * s->fields.limits->bytes_max))
         weir__h2_session_calm(session);
 }
 
