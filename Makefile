@@ -13,7 +13,7 @@ PACKAGES = @tools/install-packages --stamp $(BUILD)/.packages-$@
 FUZZED = -Db_sanitize=address,undefined -Dmalloc=system -Doptimization=1 -Dwerror=false -Db_lundef=false
 SANITIZED = -Dmalloc=system -Doptimization=1 -Dwerror=false -Db_lundef=false -Dtests=enabled
 
-.PHONY: help run run-gateway build test old-kernel check asan tsan aarch64 vet coverage mutate fuzz-smoke fuzz starts ends careless soak bench format install installed clean
+.PHONY: help run run-gateway build test old-kernel check asan tsan aarch64 vet coverage mutate fuzz-smoke fuzz starts ends careless floods soak bench format install installed clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -99,6 +99,11 @@ careless: ## handlers that make every mistake, each beside a good one (ARGS='--s
 	$(PACKAGES) build test
 	@tools/build $(BUILD) -Dtests=enabled -- tests/careless
 	@/usr/bin/python3 tests/careless/careless.py $(BUILD)/tests/careless $(ARGS)
+
+floods: ## 1,000 good clients beside 1,000 bad ones of each kind (ARGS=--sample for some, or kinds)
+	$(PACKAGES) build test
+	@tools/build $(BUILD) -Dtests=enabled -- tests/floods tests/floods-good tests/floods-bad
+	@/usr/bin/python3 tests/floods/floods.py $(BUILD)/tests/floods $(ARGS)
 
 soak: ## twenty minutes of unkind clients, and whether anything grows (ARGS='--minutes=1')
 	$(PACKAGES) build test

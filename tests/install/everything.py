@@ -5,7 +5,7 @@
 
 Installs BUILD into a folder of its own, builds the examples and the services of the tests with what
 pkg-config says and nothing else, and lets the same tests run against them: each file of tests/e2e and
-tests/conformance, and a sample of the lanes starts, ends and careless. --sample takes N of the files.
+tests/conformance, and a sample of the lanes starts, ends, careless and floods. --sample takes N of the files.
 The last line is `N passed, N failed`.
 """
 import argparse
@@ -28,6 +28,7 @@ LANES = {
     "starts": ["tests/starts/starts.py", "starter", "--sample", "12"],
     "ends": ["tests/ends/ends.py", "ends", "--sample"],
     "careless": ["tests/careless/careless.py", "careless", "--sample", "12"],
+    "floods": ["tests/floods/floods.py", "floods", "--sample", "--count", "200"],
 }
 
 
@@ -59,6 +60,10 @@ class Programs:
         yield self.compile, "tests/throws-shared", [SOURCE / "tests/service/throws.cc"], "shared", []
         yield (run, "gcc", "-O2", "-D_GNU_SOURCE", "-I", SOURCE / "src",
                SOURCE / "tests/oldkernel/refuse.c", "-o", self.folder / "tests/refuse")
+        floods = SOURCE / "tests/floods"
+        for name, files in (("good", ["good.c"]), ("bad", ["bad.c", *floods.glob("kinds_*.c")])):
+            yield (run, "gcc", "-O2", "-D_GNU_SOURCE", floods / "link.c", *(floods / f for f in files),
+                   "-o", self.folder / f"tests/floods-{name}", "-lssl", "-lcrypto", "-lnghttp2")
 
     def compile(self, name, files, link, more):
         flags = self.installed.flags(link)
