@@ -1,4 +1,7 @@
-/* Streams over HTTP/2 that are refused: they are counted, and cost whoever asks for more of them. */
+/*
+ * Streams over HTTP/2 that are refused, which are counted and cost whoever asks for more of them; and
+ * those that are reset before they have begun, which cost nothing.
+ */
 #include "http/h2/testing.h"
 #include "http/testing.h"
 
@@ -49,9 +52,40 @@ static void test_refused_streams_are_counted_and_cost(void **state)
     run_rig(refused_streams_cost, NULL);
 }
 
+/* What is reset before its fiber has begun needs none, whoever resets it. */
+static void doomed_streams_cost_no_fiber(struct rig *rig)
+{
+    struct peer *p = h2_open(rig);
+    struct frame f = {0};
+    for (uint32_t id = 1; id < 41; id += 2) {
+        put_post(p, id, "/echo");
+        put_u32(p, WINDOW_UPDATE, id, 0x7fffffff);
+    }
+    PUT_FIELDS(p, 41, 0, ":method", "POST", ":scheme", "http", ":path", "/echo", ":authority", "a",
+               "content-length", "3");
+    put_data(p, 41, END_STREAM, "four");
+    put_get(p, 43, "/hello");
+    for (uint32_t id = 1; id <= 41; id += 2) {
+        assert_true(next_of(p, RST_STREAM, &f));
+        assert_int_equal(code_of(&f),
+                         id < 41 ? WEIR_H2_FLOW_CONTROL_ERROR : WEIR_H2_PROTOCOL_ERROR);
+    }
+    wait_ms(rig, 1);
+    assert_int_equal(rig_stats(rig).requests, 1);
+    assert_int_equal(rig_stats(rig).responses[2], 1);
+    hang_up(p);
+}
+
+static void test_doomed_streams_cost_no_fiber(void **state)
+{
+    (void)state;
+    run_rig(doomed_streams_cost_no_fiber, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_doomed_streams_cost_no_fiber),
         cmocka_unit_test(test_refused_streams_are_counted_and_cost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

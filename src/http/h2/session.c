@@ -174,8 +174,11 @@ static int on_invalid_frame(nghttp2_session *lib, const nghttp2_frame *frame, in
 {
     struct weir__h2_session *s = user;
     bool is_refused = code == NGHTTP2_ERR_REFUSED_STREAM; /* before the peer knows the limit */
-    if (!is_refused && nghttp2_session_get_stream_user_data(lib, frame->hd.stream_id) == NULL)
+    void *of = nghttp2_session_get_stream_user_data(lib, frame->hd.stream_id);
+    if (!is_refused && of == NULL)
         return 0;
+    if (of != NULL && s->ops->doomed != NULL)
+        s->ops->doomed(s, of);
     s->streams_refused += is_refused;
     s->resets_provoked++;
     return spend(s, WEIR__H2_RESET_PROVOKED);

@@ -114,6 +114,8 @@ struct weir__h2_session_ops {
     void (*begun)(struct weir__h2_session *s, void *of);
     /* All of our side of the stream has been made into frames. May be NULL. */
     void (*left)(struct weir__h2_session *s, void *of);
+    /* The peer has broken the stream: it is over with the next flush. May be NULL. */
+    void (*doomed)(struct weir__h2_session *s, void *of);
     /* The stream is over, with a code; `is_reset`: by the peer's RST_STREAM. */
     void (*closed)(struct weir__h2_session *s, void *of, uint32_t code, bool is_reset);
     struct weir__h2_supply (*supply)(struct weir__h2_session *s, void *of);

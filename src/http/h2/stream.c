@@ -300,13 +300,21 @@ static void field(struct weir__h2_session *session, void *of, weir_str name, wei
 
 /* --- its fields and its body ------------------------------------------------------------------ */
 
+/* Nothing is begun for a stream that is about to be reset. */
+static void doomed(struct weir__h2_session *session, void *of)
+{
+    struct weir__h2_stream *s = of;
+    (void)session;
+    if (!s->is_running)
+        weir__list_remove(&s->in_queue);
+}
+
 /* It is reset; nobody is asked whose fiber has not started. */
 static void malformed(struct weir__h2_session *session, struct weir__h2_stream *s)
 {
     WEIR_ASSERT(s->id != 0, "H4: a stream that is over is not reset");
+    doomed(session, s);
     weir__counter_add(&weir__h2_exchange(s)->home->count.malformed, 1);
-    if (!s->is_running)
-        weir__list_remove(&s->in_queue);
     weir__h2_session_reset(session, s->id, WEIR_H2_PROTOCOL_ERROR, true);
 }
 
@@ -488,6 +496,7 @@ const struct weir__h2_session_ops weir__h2_session_ops = {
     .data_end = data_end,
     .begun = begun,
     .left = left,
+    .doomed = doomed,
     .closed = closed,
     .supply = supply,
     .take = take,
