@@ -140,6 +140,7 @@ class Round:
                             self.service.tls_port, "--ca", folder / "ca.pem", "--count", options.count)
         assert self.good.process.stdout.readline() == "ready\n", "the good clients do not come in"
         self.good.ask("look")
+        self.resident = self.service.resident()
         self.faults = []
 
     def judge(self, is_right, what):
@@ -226,11 +227,12 @@ class Round:
     def end(self):
         """The good ones leave, all of them answered, and the service stops."""
         self.faults = []
+        more = self.service.resident() - self.resident
         told = self.good.ask("stop")
         self.judge(told["wrong"] == 0 and told["dropped"] == 0, f"good clients at the end: {told}")
         wrong = self.service.end()
         self.judge(not wrong, wrong)
-        return "the end"
+        return f"the end; resident before it: {more / MIB:+.0f} MiB"
 
     def kill(self):
         self.good.end()
@@ -253,7 +255,8 @@ def choose(options):
     rng, kinds = random.Random(seed), []
     for family, some in (("h1-", 1), ("tls-", 2), ("h2-", 4)):
         kinds += rng.sample([k for k in KINDS if k.startswith(family) and k not in IDLE_KINDS], some)
-    return kinds
+    # What comes back slowly begins: idle stacks are given back by halves, every five seconds.
+    return sorted(kinds, key=lambda kind: -KINDS[kind].bytes_max)
 
 
 class Lane:
