@@ -54,14 +54,8 @@ static inline bool weir_str_eq(weir_str a, weir_str b)
 /** Byte order, as memcmp: below 0, 0, above 0; a prefix sorts first. */
 WEIR_API int weir_str_cmp(weir_str a, weir_str b);
 
-/* Are `len` bytes equal but for the case of ASCII letters? For weir_str_ieq. */
-WEIR_API bool weir__str_same_letters(const char *a, const char *b, size_t len);
-
 /** True when both are equal but for the case of ASCII letters. */
-static inline bool weir_str_ieq(weir_str a, weir_str b)
-{
-    return a.len == b.len && weir__str_same_letters(a.ptr, b.ptr, a.len);
-}
+WEIR_API bool weir_str_ieq(weir_str a, weir_str b);
 
 /** True when `s` begins with `prefix`. */
 static inline bool weir_str_starts(weir_str s, weir_str prefix)

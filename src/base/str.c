@@ -21,10 +21,12 @@ static unsigned char lower(char ch)
     return u >= 'A' && u <= 'Z' ? (unsigned char)(u | 0x20) : u;
 }
 
-bool weir__str_same_letters(const char *a, const char *b, size_t len)
+bool weir_str_ieq(weir_str a, weir_str b)
 {
-    for (size_t i = 0; i < len; i++)
-        if (a[i] != b[i] && lower(a[i]) != lower(b[i]))
+    if (a.len != b.len)
+        return false;
+    for (size_t i = 0; i < a.len; i++)
+        if (a.ptr[i] != b.ptr[i] && lower(a.ptr[i]) != lower(b.ptr[i]))
             return false;
     return true;
 }

@@ -1,6 +1,6 @@
 /*
- * Streams over HTTP/2 that are refused, which are counted and cost whoever asks for more of them; and
- * those that are reset before they have begun, which cost nothing.
+ * Streams over HTTP/2 that are refused, which are counted and cost whoever asks for more of them;
+ * and those that are reset before they have begun, which cost nothing.
  */
 #include "http/h2/testing.h"
 #include "http/testing.h"

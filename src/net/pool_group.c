@@ -366,6 +366,8 @@ void weir__pool_group_retire(struct weir__pool_group *g, weir_str key)
     struct weir__pool_member *m __attribute__((cleanup(unpin))) = pin(g, key);
     if (m == NULL)
         return;
+    WEIR_ASSERT(m->group == g && atomic_load(&m->pins) > 0,
+                "P9: a pool that is retired is still its key's");
     weir__lock_take(&m->pool->lock);
     age_idle(m->pool);
     weir__lock_give(&m->pool->lock);

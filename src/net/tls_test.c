@@ -391,7 +391,7 @@ static weir_err ends_badly(weir_ctx *c, void *arg)
     return WEIR_OK;
 }
 
-/* Who receives no more after the last byte, as it knows that nothing follows, has been cut as well. */
+/* Who receives no more after the last byte, knowing that nothing follows, has been cut as well. */
 static weir_err a_cut_is_counted(weir_ctx *c, void *arg)
 {
     bool has_farewell = *(bool *)arg;

@@ -19,14 +19,9 @@
 #define NS_IN_MS 1000000
 
 static const weir_str framing_names[] = {
-    {"host", 4},
-    {"content-length", 14},
-    {"transfer-encoding", 17},
-    {"connection", 10},
-    {"upgrade", 7},
-    {"keep-alive", 10},
-    {"expect", 6},
-    {"proxy-connection", 16},
+    {"host", 4},        {"content-length", 14},   {"transfer-encoding", 17},
+    {"connection", 10}, {"upgrade", 7},           {"keep-alive", 10},
+    {"expect", 6},      {"proxy-connection", 16},
 };
 
 static bool is_framing(weir_str name)
@@ -99,10 +94,13 @@ static weir_err write_list(weir_reply *r, struct weir__http1_writer *w,
 }
 
 /* They were parsed, and what frames a message is not among them. */
-static void write_carried(const struct weir__client_carry *carry, struct weir__http1_writer *w)
+static void write_carried(weir_reply *r, struct weir__http1_writer *w)
 {
-    for (size_t i = 0; i < carry->line_count; i++)
-        weir__http1_write_field_trusted(w, carry->lines[i].name, carry->lines[i].value);
+    for (size_t i = 0; i < r->carry->line_count; i++) {
+        const struct weir__client_line *line = &r->carry->lines[i];
+        weir__http1_write_field_trusted(w, line->name, line->value);
+        r->asks_trailers = r->asks_trailers || weir_str_ieq(line->name, WEIR_S("te"));
+    }
 }
 
 static void write_number(struct weir__http1_writer *w, weir_str name, uint64_t n)
@@ -229,7 +227,7 @@ weir_err weir__client_request_write(weir_reply *r, struct weir__http1_writer *w)
             "or a character that is to be escaped");
     weir_err err = write_list(r, w, r->call->headers, true);
     if (err == WEIR_OK && r->carry != NULL)
-        write_carried(r->carry, w);
+        write_carried(r, w);
     if (err == WEIR_OK)
         err = write_list(r, w, o->headers, false);
     if (err == WEIR_OK)

@@ -35,6 +35,8 @@ static inline weir_err prepare(struct weir__exchange *x, int status, enum weir__
 static weir_err respond_and_trail(struct weir__exchange *x, int status, weir_str type,
                                   weir_str body)
 {
+    WEIR_ASSERT(x->has_trailers && x->response == WEIR__RESPONSE_NONE,
+                "X10: a response knows before it begins that something follows");
     weir_err err = weir__exchange_begin(x, status, type, -1);
     if (err == WEIR_OK)
         err = weir__exchange_write(x, body);
