@@ -320,19 +320,35 @@ static void gather(struct weir__h2_session *s, const void *bytes, size_t len)
     g->len += (uint32_t)len;
 }
 
+/*
+ * There is more than this frame, so others have their turn before the next. Left alone the library
+ * sends one body after the other, by number (RFC 9218's default, made for pieces of one page); what
+ * is one frame is not asked about, which is most answers. Of a client nothing can be changed.
+ */
+static bool take_turns(const struct weir__h2_session *s, int32_t id)
+{
+    static const nghttp2_extpri in_turn = {NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1};
+    WEIR_ASSERT(s->lib != NULL && id > 0, "H4: nothing is asked of a stream that is over");
+    return s->is_client ||
+           nghttp2_session_change_extpri_stream_priority(s->lib, id, &in_turn, 1) == 0;
+}
+
 static ssize_t on_supply(nghttp2_session *lib, int32_t id, uint8_t *buf, size_t len,
                          uint32_t *flags, nghttp2_data_source *source, void *user)
 {
     struct weir__h2_session *s = user;
     struct weir__h2_supply has = s->ops->supply(s, source->ptr);
-    (void)lib, (void)id, (void)buf;
+    (void)lib, (void)buf;
     WEIR_ASSERT(sizeof s->gather->bytes - s->gather->len >= FRAME_ROOM,
                 "H3: a frame is made when there is room for it");
     if (has.len == 0 && !has.is_end)
         return NGHTTP2_ERR_DEFERRED;
     *flags = NGHTTP2_DATA_FLAG_NO_COPY;
     size_t n = has.len < len ? has.len : len;
-    if (n == has.len && has.is_end) {
+    bool is_last = n == has.len && has.is_end;
+    if (!is_last && !take_turns(s, id))
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    if (is_last) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
         if (has.has_trailers) {
             *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
@@ -550,18 +566,21 @@ static int make_session(struct weir__h2_session *s, const nghttp2_session_callba
                         : nghttp2_session_server_new3(&s->lib, cb, s, option, &memory);
 }
 
-/* With settings that no peer may change, and none that only one side may send. */
+/*
+ * With settings that no peer may change, and none that only one side may send. A client says
+ * nothing of priorities: with that setting the library would send one of its bodies after the
+ * other, and that can be changed in servers alone.
+ */
 static int submit_settings(struct weir__h2_session *s, const struct weir__h2_session_options *o)
 {
-    nghttp2_settings_entry all[] = {
+    const nghttp2_settings_entry all[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, o->streams_max},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, o->stream_window},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, o->fields_bytes_max},
-        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
-        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0}, /* of clients alone */
+        o->is_client ? (nghttp2_settings_entry){NGHTTP2_SETTINGS_ENABLE_PUSH, 0}
+                     : (nghttp2_settings_entry){NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };
-    size_t count = sizeof all / sizeof all[0] - (o->is_client ? 0 : 1);
-    int err = nghttp2_submit_settings(s->lib, NGHTTP2_FLAG_NONE, all, count);
+    int err = nghttp2_submit_settings(s->lib, NGHTTP2_FLAG_NONE, all, sizeof all / sizeof all[0]);
     if (err == 0)
         err = nghttp2_session_set_local_window_size(s->lib, NGHTTP2_FLAG_NONE, 0,
                                                     (int32_t)o->connection_window);

@@ -325,6 +325,73 @@ static void test_a_client_is_answered(void **state)
         SIM(client_asks, &rooms[i]);
 }
 
+/* --- in turn ---------------------------------------------------------------------------------- */
+
+#define SHARING 12u
+
+/* While all of them have something to send, none is more than two frames ahead of another. */
+static void assert_in_turn(struct peer *p)
+{
+    size_t got[SHARING] = {0};
+    struct frame f;
+    for (size_t least = 0, most = 0; most < BIG;) {
+        assert_true(next_of(p, DATA, &f));
+        assert_true(f.id % 2 == 1 && f.id / 2 < SHARING);
+        got[f.id / 2] += f.len;
+        least = most = got[0];
+        for (size_t i = 1; i < SHARING; i++) {
+            least = got[i] < least ? got[i] : least;
+            most = got[i] > most ? got[i] : most;
+        }
+        assert_in_range(most - least, 0, 2 * 16384);
+    }
+}
+
+static void open_windows(struct peer *p)
+{
+    put_setting(p, 4, 1 << 20);
+    put_u32(p, WINDOW_UPDATE, 0, 1 << 30);
+}
+
+static weir_err responses_share(weir_ctx *c, void *arg)
+{
+    struct both *b = open_talking(c, *(size_t *)arg);
+    open_windows(&b->peer);
+    for (uint32_t i = 0; i < SHARING; i++)
+        put_get(&b->peer, 1 + 2 * i, "/big");
+    assert_in_turn(&b->peer);
+    return close_both(b);
+}
+
+static weir_err requests_share(weir_ctx *c, void *arg)
+{
+    struct both *b = calloc(1, sizeof *b);
+    int ends[2];
+    assert_non_null(b);
+    weir__sim_socketpair(ends, *(size_t *)arg);
+    owner_open(&b->owner, ends[0], true);
+    peer_open(&b->peer, c, ends[1]);
+    assert_true(put_frame(&b->peer, SETTINGS, 0, 0, NULL, 0));
+    open_windows(&b->peer);
+    peer_wait(&b->peer, 1);
+    assert_true(peer_receive(&b->peer));
+    b->peer.at += strlen(PREFACE);
+    for (uint32_t i = 0; i < SHARING; i++)
+        assert_int_equal(ask(&b->owner, "/", BIG), 1 + 2 * i);
+    assert_in_turn(&b->peer);
+    return close_both(b);
+}
+
+static void test_bodies_get_on_in_turn(void **state)
+{
+    (void)state;
+    static size_t rooms[] = {10000, 1 << 20};
+    for (size_t i = 0; i < 2; i++) {
+        SIM(responses_share, &rooms[i]);
+        SIM(requests_share, &rooms[i]);
+    }
+}
+
 /* --- memory ----------------------------------------------------------------------------------- */
 
 static unsigned failed;
@@ -380,6 +447,7 @@ int main(void)
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_the_end_has_steps),
         cmocka_unit_test(test_a_client_is_answered),
+        cmocka_unit_test(test_bodies_get_on_in_turn),
         cmocka_unit_test(test_no_memory_ends_the_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
