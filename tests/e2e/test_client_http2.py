@@ -193,6 +193,8 @@ def test_nginx(services, started, files):
     over_tls = services("asker", "--workers=1", f"--ca={files / 'ca.pem'}")
     opened = ask_files(over_tls, f"https://localhost:{secure}")
     assert opened <= 20  # over HTTP/1.1 sixteen at a time would each have had their own, seven times
+    group = services("asker", "--workers=1", f"--ca={files / 'ca.pem'}", f"--targets=https://localhost:{secure}")
+    assert ask_files(group, "") <= 20
 
 
 def test_our_own_over_tls(services, files):

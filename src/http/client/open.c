@@ -316,11 +316,19 @@ static weir_err check(weir_http *http, struct weir__ctx *c, weir_buf *mistakes)
     return b.is_bad ? WEIR_EINVALID : err;
 }
 
+/* Does it ask over TLS? One without a base may: it is told with each call. */
+static bool may_secure(const weir_http *http)
+{
+    if (http->upstream != NULL)
+        return weir__upstream_is_https(http->upstream);
+    return !http->has_base || http->base.is_https;
+}
+
 /* May HTTP/2 be spoken to the hosts that it is made for? */
 static bool may_share(const weir_http *http)
 {
     const weir_http_options *o = &http->o;
-    bool may_agree = WEIR_TLS && WEIR_HTTP2 && (!http->has_base || http->base.is_https);
+    bool may_agree = WEIR_TLS && WEIR_HTTP2 && may_secure(http);
     return o->http2 == WEIR_HTTP2_PRIOR || (o->http2 == WEIR_HTTP2_AGREED && may_agree);
 }
 

@@ -19,6 +19,7 @@
 
 static char ca_file[] = "/tmp/weir-ca-XXXXXX";
 static const char *const only_h1[] = {"http/1.1", NULL}, *const only_ftp[] = {"ftp", NULL};
+static const char *const only_h2[] = {"h2", NULL};
 
 /* --- a peer and its client -------------------------------------------------------------------- */
 
@@ -148,6 +149,74 @@ static void test_a_certificate_is_of_the_name_and_not_of_its_addresses(void **st
     (void)state;
     PLAY_TLS(USUAL, asks_each_address, {.answer = OK(2, "hi")});
     PLAY_TLS(SPEAKS(only_h1), asks_each_address, {.answer = OK(2, "hi")});
+#if WEIR_HTTP2
+    PLAY_TLS(SPEAKS(only_h2), asks_each_address, {.answer = OK(2, "hi")});
+#endif
+}
+
+/* --- groups ----------------------------------------------------------------------------------- */
+
+/* Of a group too the target says whether TLS is spoken; what then goes on that is ALPN's to say. */
+static void asks_a_group(weir_ctx *c, struct peer *p, const weir_tls *tls)
+{
+    weir_http *http = weir_http_open(c, .name = "group", .tls = tls,
+                                     .targets = WEIR_HTTP_TARGETS({.url = p->base}));
+    for (int i = 0; i < 3; i++)
+        assert_body(weir_http_get(c, http, "/a"), "hi");
+    assert_int_equal(p->accepted, 1);
+    assert_int_equal(p->handshakes, 1);
+}
+
+/* A target of either scheme: HTTP/2 is spoken to whom it is agreed on with. */
+static void asks_a_mixed_group(weir_ctx *c, struct peer *p, const weir_tls *tls)
+{
+    static const struct peer_step hi[] = {{.answer = OK(2, "hi")}};
+    struct peer plain;
+    WEIR_SCOPE(around, c);
+    assert_int_equal(peer_open(around, &plain, hi, 1), WEIR_OK);
+    weir_http *http =
+        weir_http_open(c, .name = "mixed", .tls = tls,
+                       .targets = WEIR_HTTP_TARGETS({.url = plain.base}, {.url = p->base}));
+    for (int i = 0; i < 4; i++)
+        assert_body(weir_http_get(c, http, "/a"), "hi");
+    assert_int_equal(p->request_count, 2);
+    assert_int_equal(plain.request_count, 2);
+    (void)weir_ctx_close(around);
+}
+
+static void test_groups_speak_what_is_agreed_on(void **state)
+{
+    (void)state;
+    PLAY_TLS(SPEAKS(only_h1), asks_a_group, {.answer = OK(2, "hi")});
+    PLAY_TLS(SPEAKS(only_h1), asks_a_mixed_group, {.answer = OK(2, "hi")});
+#if WEIR_HTTP2
+    PLAY_TLS(SPEAKS(only_h2), asks_a_group, {.answer = OK(2, "hi")});
+    PLAY_TLS(SPEAKS(only_h2), asks_a_mixed_group, {.answer = OK(2, "hi")});
+#endif
+}
+
+/* As its target is: a location without a scheme stays, and secure cookies go along. */
+static void is_as_secure_as_its_target(weir_ctx *c, struct peer *p, const weir_tls *tls)
+{
+    weir_http *http =
+        weir_http_open(c, .name = "group", .tls = tls, .cookies = true, .redirects_secure = true,
+                       .targets = WEIR_HTTP_TARGETS({.url = p->base}));
+    assert_body(weir_http_get(c, http, "/from"), "hi");
+    assert_int_equal(p->request_count, 2);
+    assert_int_equal(strncmp(p->requests[1], "GET /to ", 8), 0);
+    assert_non_null(strcasestr(p->requests[1], "\r\nCookie: __Host-b=1; a=1\r\n"));
+}
+
+static void test_an_exchange_of_a_group_is_as_secure_as_its_target(void **state)
+{
+    (void)state;
+    static const struct peer_step moved = {
+        .answer = "HTTP/1.1 302 x\r\nLocation: /to\r\nSet-Cookie: __Host-b=1; Path=/; Secure\r\n"
+                  "Set-Cookie: a=1; Secure\r\nContent-Length: 0\r\n\r\n"};
+    PLAY_TLS(SPEAKS(only_h1), is_as_secure_as_its_target, moved, {.answer = OK(2, "hi")});
+#if WEIR_HTTP2
+    PLAY_TLS(SPEAKS(only_h2), is_as_secure_as_its_target, moved, {.answer = OK(2, "hi")});
+#endif
 }
 
 static void streams(weir_ctx *c, struct peer *p, const weir_tls *tls)
@@ -449,6 +518,8 @@ int main(void)
         cmocka_unit_test(test_https_is_spoken),
         cmocka_unit_test(test_upgrades_go_by_http1),
         cmocka_unit_test(test_a_certificate_is_of_the_name_and_not_of_its_addresses),
+        cmocka_unit_test(test_groups_speak_what_is_agreed_on),
+        cmocka_unit_test(test_an_exchange_of_a_group_is_as_secure_as_its_target),
         cmocka_unit_test(test_bodies_are_streamed_over_tls),
         cmocka_unit_test(test_sessions_go_on),
         cmocka_unit_test(test_a_cut_is_no_end),

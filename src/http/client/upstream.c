@@ -37,6 +37,14 @@ bool weir__upstream_has(const struct weir__upstream *u, weir_str origin)
     return false;
 }
 
+bool weir__upstream_is_https(const struct weir__upstream *u)
+{
+    for (uint32_t i = 0; i < u->source_count; i++)
+        if (u->sources[i].at.is_https)
+            return true;
+    return false;
+}
+
 /* --- choosing --------------------------------------------------------------------------------- */
 
 static weir_str path_of(const weir_reply *r)

@@ -143,6 +143,9 @@ void weir__upstream_end(struct weir__upstream *u);
 /* Is that origin one of the targets'? */
 bool weir__upstream_has(const struct weir__upstream *u, weir_str origin);
 
+/* Is one of them asked over TLS? */
+bool weir__upstream_is_https(const struct weir__upstream *u);
+
 /* Gives an exchange its target, and the exchange the name of it; -EHOSTUNREACH: all are out. */
 weir_err weir__upstream_choose(weir_reply *r);
 
