@@ -279,15 +279,23 @@ static void done(struct weir__exchange *x, void *arg)
 
 /* --- the rig ---------------------------------------------------------------------------------- */
 
-static inline void rig_open(struct rig *rig, weir_ctx *c,
-                            const struct weir__http_server_options *options)
+/* With a handler of the test's own. */
+static inline void rig_open_for(struct rig *rig, weir_ctx *c,
+                                const struct weir__http_server_options *options,
+                                void (*handler)(struct weir__exchange *x, void *arg))
 {
-    struct weir__http_app app = {.serve = serve, .done = done, .arg = rig};
+    struct weir__http_app app = {.serve = handler, .done = done, .arg = rig};
     *rig = (struct rig){.ctx = c, .listener = weir__sim_listen()};
     rig->server = weir__http_server_new(weir__self->runtime, options, &app);
     assert_non_null(rig->server);
     assert_int_equal(weir__http_server_adopt_listener(rig->server, rig->listener), 0);
     assert_int_equal(weir__http_server_start(rig->server, weir__ctx_of(c)), 0);
+}
+
+static inline void rig_open(struct rig *rig, weir_ctx *c,
+                            const struct weir__http_server_options *options)
+{
+    rig_open_for(rig, c, options, serve);
 }
 
 static inline void rig_close(struct rig *rig)

@@ -96,6 +96,14 @@ static bool fits_length(struct weir__h2_stream *s, size_t n)
     return x->head.body != WEIR_HTTP_BODY_LENGTH || s->body_came <= x->head.content_length;
 }
 
+static bool keep(struct weir__h2 *h, struct weir__h2_stream *s, weir_str bytes)
+{
+    uint32_t before = s->in.cap;
+    bool is_kept = weir__h2_inbox_add(&s->in, bytes);
+    h->kept += s->in.cap - before;
+    return is_kept;
+}
+
 bool weir__h2_body_add(struct weir__h2_stream *s, weir_str bytes)
 {
     struct weir__h2 *h = weir__h2_of(s);
@@ -106,7 +114,7 @@ bool weir__h2_body_add(struct weir__h2_stream *s, weir_str bytes)
         pass_over(h, s, bytes.len);
         return false;
     }
-    if (!is_read || x->is_refused || !weir__h2_inbox_add(&s->in, bytes)) {
+    if (!is_read || x->is_refused || !keep(h, s, bytes)) {
         pass_over(h, s, bytes.len);
         if (is_read && !x->is_refused)
             weir__h2_session_reset(&h->session, s->id, WEIR_H2_INTERNAL_ERROR, false);
@@ -136,8 +144,11 @@ bool weir__h2_body_end(struct weir__h2_stream *s)
 
 void weir__h2_body_drop(struct weir__h2_stream *s)
 {
+    struct weir__h2 *h = weir__h2_of(s);
     if (s->in.bytes == NULL)
         return;
+    WEIR_ASSERT(h->kept >= s->in.cap, "H8: a connection counts what its streams have");
+    h->kept -= s->in.cap;
     size_t left = weir__h2_inbox_drop(&s->in);
     if (left > 0)
         used(s, left);
@@ -230,6 +241,8 @@ ssize_t weir__h2_read(struct weir__exchange *x, void *buf, size_t len)
         took(x, n);
     }
     note_end(x);
+    if (here(s) == 0 && (s->is_body_whole || weir__h2_of(s)->kept > WEIR__H2_KEPT_MAX))
+        weir__h2_body_drop(s); /* of what is read in place it is the request's own, to its end */
     return (ssize_t)n;
 }
 

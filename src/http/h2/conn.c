@@ -47,8 +47,8 @@ void weir__h2_settle(struct weir__h2 *h)
     struct weir__http_conn *c = h->conn;
     if (h->is_busy || h->count > 0)
         return;
-    WEIR_ASSERT(h->running == 0 && h->unread == 0 && h->unsent == 0 && h->heads == 0 &&
-                    h->lingering == 0,
+    WEIR_ASSERT(h->running == 0 && h->unread == 0 && h->kept == 0 && h->unsent == 0 &&
+                    h->heads == 0 && h->lingering == 0,
                 "H8: a connection counts what its streams have");
     WEIR_ASSERT(weir__list_empty(&h->ready) && weir__list_empty(&h->due),
                 "H9: in a line there are exchanges of the connection");

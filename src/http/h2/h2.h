@@ -26,6 +26,7 @@ extern const struct weir__exchange_ops weir__h2_ops;
 #define WEIR__H2_STREAM_WINDOW 65535u      /* bytes of a body that nobody has read */
 #define WEIR__H2_CONNECTION_WINDOW 1048576 /* the same of all streams */
 #define WEIR__H2_UNREAD_MAX 1048576u       /* past so many unread ones that window stays shut */
+#define WEIR__H2_KEPT_MAX 1048576u         /* of inboxes, past which empty ones go back */
 #define WEIR__H2_PINNED_MAX (4u << 20)     /* bytes of all kinds, past which no stream is taken */
 
 /* Of a connection. */
@@ -41,6 +42,7 @@ struct weir__h2 {
     uint32_t heads;            /* of them whose fields have not all come */
     uint32_t lingering;        /* of them that are answered, and whose body has not ended */
     size_t unread;             /* bytes of bodies that wait for their readers */
+    size_t kept;               /* memory of inboxes, whether or not something is in them */
     size_t unsent;             /* bytes of responses that have not been made into frames */
     size_t owed;               /* bytes for which the connection's window is still to be opened */
     uint64_t bytes_out;        /* of the session, when it was last looked at … */
