@@ -295,7 +295,7 @@ typedef struct weir_http_call_options {
     uint64_t body_bytes_max; /* of the answer's, read whole; default the client's */
     /*
      * The body is sent when the peer has said that it wants it (RFC 9110 section 10.1.1), or has
-     * said nothing for a second.
+     * said nothing for a second. One that answers instead gets none, but over HTTP/2 with `duplex`.
      */
     bool expect_continue;
     /*

@@ -157,7 +157,10 @@ static weir_err await_taken(weir_reply *r, struct weir__client_stream *s)
     return WEIR_OK;
 }
 
-/* The body may go when the peer has said so, or something else, or nothing for a second. */
+/*
+ * The body may go when the peer has said so, or nothing for a second. One that has answered instead
+ * gets none (RFC 9110 section 10.1.1), unless both are wanted at once.
+ */
 static weir_err await_continue(weir_reply *r, struct weir__client_stream *s)
 {
     weir_time until = weir__client_within(r, weir_ns(CONTINUE_NS));
@@ -168,13 +171,15 @@ static weir_err await_continue(weir_reply *r, struct weir__client_stream *s)
                      weir_time_before(weir__self->now, r->until);
     if (err != WEIR_OK && !is_silent)
         return err;
-    s->is_held = false;
-    if (s->id != 0)
+    s->is_held = s->has_head && !s->has_continue && !r->is_duplex;
+    if (s->id != 0 && !s->is_held)
         weir__h2_session_resume(&s->h2->session, s->id);
     return WEIR_OK;
 }
 
 /* --- sending ---------------------------------------------------------------------------------- */
+
+static weir_err read_head(weir_reply *r);
 
 static weir_err begin(weir_reply *r)
 {
@@ -199,6 +204,8 @@ static weir_err begin(weir_reply *r)
     }
     if (err == WEIR_OK && r->expects)
         err = await_continue(r, s);
+    if (err == WEIR_OK && s->is_held)
+        return read_head(r); /* the body stays here */
     if (err == WEIR_OK)
         err = await_taken(r, s);
     bool is_told = err == WEIR_ECLOSED || err == WEIR_ETIMEDOUT;

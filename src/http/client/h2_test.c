@@ -162,6 +162,62 @@ static void expects(weir_ctx *c, weir_http *http, struct h2_server *s)
         "got it");
 }
 
+/* It answers instead, so nothing of the body may come: RFC 9110 section 10.1.1. */
+static void answers_instead(struct h2_server *s, struct peer *p)
+{
+    struct frame f;
+    if (!greet(p))
+        return;
+    while (await_frame(p, &f)) {
+        note_frame(s, &f);
+        assert_int_not_equal(f.type, DATA);
+        if (f.type != HEADERS)
+            continue;
+        assert_in(f.fields, "expect: 100-continue\n");
+        PUT_FIELDS(p, f.id, 0, ":status", "401");
+        peer_wait(p, 1);
+        put_data(p, f.id, END_STREAM, "who are you");
+    }
+}
+
+static void is_answered_instead(weir_ctx *c, weir_http *http, struct h2_server *s)
+{
+    const weir_str body = {large, sizeof large};
+    weir_reply *r = weir_http_do(c, http, "POST", "/", .body = body, .expect_continue = true);
+    assert_int_equal(weir_reply_status(r), 401);
+    assert_text(r, "who are you");
+    r = weir_http_begin(c, http, "POST", "/", .expect_continue = true);
+    assert_int_equal(weir_http_write(r, large, sizeof large), WEIR_ECLOSED);
+    assert_int_equal(weir_http_finish(r), WEIR_OK);
+    assert_text(r, "who are you");
+    assert_int_equal(weir_sleep(c, weir_ms(5)), WEIR_OK);
+    assert_int_equal(s->resets, 2);
+    assert_int_equal(s->code, WEIR_H2_CANCEL);
+    assert_int_equal(s->accepted, 1);
+}
+
+/* Who does both at once has begun its answer, and reads behind it. */
+static void answers_and_reads(struct h2_server *s, struct peer *p)
+{
+    struct frame f;
+    if (!greet(p) || !await_of(s, p, HEADERS, &f))
+        return;
+    PUT_FIELDS(p, f.id, 0, ":status", "200");
+    assert_true(await_of(s, p, DATA, &f));
+    assert_int_equal(f.len, 5);
+    put_data(p, f.id, END_STREAM, "read");
+    await_end(s, p);
+}
+
+static void goes_on_behind(weir_ctx *c, weir_http *http, struct h2_server *s)
+{
+    weir_reply *r = weir_http_begin(c, http, "POST", "/", .expect_continue = true, .duplex = true);
+    (void)s;
+    assert_int_equal(weir_http_write(r, "hello", 5), WEIR_OK);
+    assert_int_equal(weir_http_finish(r), WEIR_OK);
+    assert_text(r, "read");
+}
+
 /* It answers a part, and wants no more: section 8.1. */
 static void answers_early(struct h2_server *s, struct peer *p)
 {
@@ -219,6 +275,8 @@ static void test_bodies_are_sent(void **state)
     (void)state;
     PLAY_H2(count_bodies, sends);
     PLAY_H2(says_continue, expects);
+    PLAY_H2(answers_instead, is_answered_instead);
+    PLAY_H2(answers_and_reads, goes_on_behind);
     PLAY_H2(answers_early, sends_too_much);
     PLAY_H2(answers_early, streams_too_much);
     PLAY_H2(takes_nothing, is_not_taken);
