@@ -160,6 +160,23 @@ static void test_bodies(void **state)
 
 /* --- many at a time --------------------------------------------------------------------------- */
 
+/* Large answers that are on their way keep nobody from asking for more. */
+static void large_ones_on_their_way(struct rig *rig)
+{
+    struct peer *p = h2_dial(rig);
+    uint32_t id = 1;
+    put_u32(p, WINDOW_UPDATE, 0, 1 << 24); /* their own stay shut behind 64 KiB of each */
+    for (int i = 0; i < 50; i++, id += 2)
+        put_get(p, id, "/big");
+    wait_ms(rig, 1);
+    for (int i = 0; i < 3; i++, id += 2)
+        assert_string_equal(h2_ask(p, id, "/path")->body, "/path");
+    assert_int_equal(rig_stats(rig).streams_refused, 0);
+    h2_close(p);
+    wait_ms(rig, 5);
+    assert_int_equal(rig_stats(rig).streams, 0);
+}
+
 static void side_by_side(struct rig *rig)
 {
     struct peer *p = h2_dial(rig);
@@ -210,6 +227,7 @@ static void no_more_than_a_hundred(struct rig *rig)
 static void test_streams_do_not_disturb_each_other(void **state)
 {
     (void)state;
+    run_rig(large_ones_on_their_way, NULL);
     run_rig(side_by_side, NULL);
     run_rig(no_more_than_a_hundred, NULL);
 }

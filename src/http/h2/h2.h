@@ -27,7 +27,12 @@ extern const struct weir__exchange_ops weir__h2_ops;
 #define WEIR__H2_CONNECTION_WINDOW 1048576 /* the same of all streams */
 #define WEIR__H2_UNREAD_MAX 1048576u       /* past so many unread ones that window stays shut */
 #define WEIR__H2_KEPT_MAX 1048576u         /* of inboxes, past which empty ones go back */
-#define WEIR__H2_PINNED_MAX (4u << 20)     /* bytes of all kinds, past which no stream is taken */
+
+/* So what it has us keep is bounded: what its handlers send from is their requests' memory. */
+_Static_assert((WEIR__HTTP_OUT_BYTES + sizeof(struct weir__exchange)) * WEIR__H2_STREAMS_MAX +
+                       WEIR__H2_UNREAD_MAX + WEIR__H2_CONNECTION_WINDOW <=
+                   4u << 20,
+               "what is unread and what was written into buffers are 4 MiB at most");
 
 /* Of a connection. */
 struct weir__h2 {

@@ -238,19 +238,12 @@ static void count_request(struct weir__h2 *h)
         weir__h2_go(h);
 }
 
-/* Bytes that the connection has us keep. */
-static size_t pinned(const struct weir__h2 *h)
-{
-    return h->unread + h->unsent + (size_t)h->count * sizeof(struct weir__exchange);
-}
-
 static void *begin(struct weir__h2_session *session, int32_t id)
 {
     struct weir__h2 *h = h2_of(session);
     struct weir__http_worker *home = h->conn->home;
     WEIR_ASSERT(id > 0 && !h->is_over, "H4: of a session that has ended nothing is told");
-    bool is_too_much =
-        h->count >= WEIR__H2_STREAMS_MAX || pinned(h) > WEIR__H2_PINNED_MAX || session->is_calmed;
+    bool is_too_much = h->count >= WEIR__H2_STREAMS_MAX || session->is_calmed;
     struct weir__exchange *x = is_too_much ? NULL : weir__pool_exchange(home);
     if (x == NULL) {
         weir__counter_add(&home->count.streams_refused, 1);
