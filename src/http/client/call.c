@@ -243,10 +243,10 @@ static weir_err try_once(weir_reply *r, bool is_fresh, weir_err (**fail)(weir_re
         err = weir__client_form_send(r);
     if (r->form != NULL && weir__client_is_broken(err) && r->err == WEIR_OK)
         err = WEIR_OK; /* why, the answer tells, if there is one */
-    if (err != WEIR_OK || r->is_streamed)
+    if (err != WEIR_OK || (r->is_streamed && r->state == WEIR__REPLY_ASKING))
         return err;
     *fail = fail_waiting;
-    err = r->conn->transport->read_head(r);
+    err = r->conn->transport->read_head(r); /* it may have come already, instead of 100 */
     return err == WEIR_OK ? weir__client_cookies_take(r) : err;
 }
 

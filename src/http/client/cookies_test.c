@@ -235,9 +235,24 @@ static void are_set_by_a_streamed_call(weir_ctx *c, weir_http *unused, struct pe
     assert_string_equal(cookies_of(p, 1), "a=1");
 }
 
+/* The answer is there before anything of the body is. */
+static void sets_it_instead(weir_ctx *c, weir_http *unused, struct peer *p)
+{
+    (void)unused;
+    weir_http *http = keeper(c, p);
+    weir_reply *r = weir_http_begin(c, http, "POST", "/", .expect_continue = true);
+    assert_int_equal(weir_http_write(r, "x", 1), WEIR_ECLOSED);
+    assert_int_equal(weir_http_finish(r), WEIR_OK);
+    assert_int_equal(weir_reply_status(r), 401);
+    get(c, http, "/");
+    assert_string_equal(cookies_of(p, 1), "a=1");
+}
+
 static void test_a_streamed_call_sets_them(void **state)
 {
     (void)state;
+    PLAY(sets_it_instead, {.answer = "HTTP/1.1 401 x\r\nSet-Cookie: a=1\r\n" HI, .is_early = true},
+         {.answer = OK});
     PLAY(are_set_by_a_streamed_call, {.answer = SET("a=1")}, {.answer = OK});
 }
 
