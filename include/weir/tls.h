@@ -22,7 +22,7 @@ extern "C" {
 /** Whom a client trusts, and its own certificate. */
 typedef struct weir_tls weir_tls;
 
-/** What weir_tls_new may be given. Texts are kept, not copied: they live as long as the result. */
+/** What weir_tls_new may be given; zero means the default. Texts are copied. */
 typedef struct weir_tls_options {
     size_t size; /* the macro's */
     /*

@@ -26,7 +26,7 @@ enum { WEIR__TLS_NAMES_MAX = 256, WEIR__TLS_FILE_BYTES_MAX = 4 << 20 };
 
 /* --- configurations --------------------------------------------------------------------------- */
 
-/* PEM text: a file's, or bytes. Zeroed: none. Borrowed for as long as the configuration lives. */
+/* PEM text: a file's, or bytes. Zeroed: none. A server's configuration borrows it, while it is. */
 struct weir__tls_source {
     const char *file;
     weir_str bytes; /* when `file` is NULL */
@@ -92,7 +92,10 @@ struct weir__tls_client_options {
 
 struct weir__tls_client;
 
-/* As a server's. It is shared by workers, and remembers sessions, to go on with them (1.2, 1.3). */
+/*
+ * As a server's, but what is pointed to is read during the call, or copied. It is shared by
+ * workers, and remembers sessions, to go on with them (1.2, 1.3).
+ */
 weir_err weir__tls_client_new(const struct weir__tls_client_options *o,
                               struct weir__tls_client **out, weir_buf *why);
 struct weir__tls_client *weir__tls_client_ref(struct weir__tls_client *client);

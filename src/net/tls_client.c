@@ -37,6 +37,7 @@ struct slot {
 struct weir__tls_client {
     _Atomic uint64_t refs;
     struct weir__tls_client_options options;
+    const char **choice; /* what `options` says of it: see keep_choice */
     struct weir__tls_texts own;
     X509_STORE *store;
     struct weir__lock lock; /* of the sessions */
@@ -138,6 +139,7 @@ static SSL_CTX *make(struct weir__tls_client *client, weir_err *err, weir_buf *w
 {
     const struct weir__tls_client_options *o = &client->options;
     WEIR_ASSERT(client->store != NULL, "T2: who is trusted is known before a context is made");
+    WEIR_ASSERT(client->choice != NULL, "T2: what contexts are made of is the configuration's own");
     unsigned char alpn[512];
     SSL_CTX *ctx = weir__tls_context_new(&o->choice, false, err, why);
     if (ctx == NULL)
@@ -197,6 +199,53 @@ static weir_err fill_store(struct weir__tls_client *client, weir_buf *why)
     return err;
 }
 
+static size_t size_of(const char *text)
+{
+    return text != NULL ? strlen(text) + 1 : 0;
+}
+
+static const char *put(char **at, const char *text)
+{
+    size_t size = size_of(text);
+    if (size == 0)
+        return NULL;
+    const char *copy = memcpy(*at, text, size);
+    *at += size;
+    return copy;
+}
+
+/*
+ * Ciphers, suites and protocols are read whenever a worker first connects, when those that were
+ * given may be gone: they are copied, in one block. Sources have been read by then.
+ */
+static weir_err keep_choice(struct weir__tls_client *client, weir_buf *why)
+{
+    struct weir__tls_choice *o = &client->options.choice;
+    size_t count = 0, size = size_of(o->ciphers) + size_of(o->suites);
+    while (o->alpn != NULL && o->alpn[count] != NULL)
+        size += size_of(o->alpn[count++]);
+    client->choice = weir__malloc((count + 1) * sizeof *client->choice + size);
+    if (client->choice == NULL)
+        return weir__crypto_refuse(-ENOMEM, why, "TLS: out of memory");
+    char *at = (char *)(client->choice + count + 1);
+    for (size_t i = 0; i < count; i++)
+        client->choice[i] = put(&at, o->alpn[i]);
+    client->choice[count] = NULL;
+    if (o->alpn != NULL)
+        o->alpn = client->choice;
+    o->ciphers = put(&at, o->ciphers);
+    o->suites = put(&at, o->suites);
+    WEIR_ASSERT(at == (char *)(client->choice + count + 1) + size, "T2: each text has its copy");
+    return WEIR_OK;
+}
+
+/* Nothing that is the caller's is looked at any more. */
+static void forget_sources(struct weir__tls_client_options *o)
+{
+    o->ca = (struct weir__tls_source){.file = NULL};
+    o->own = (struct weir__tls_pair){.chain = {.file = NULL}};
+}
+
 /* The first context shows whether the others can be made. */
 static weir_err try_to_make(struct weir__tls_client *client, weir_buf *why)
 {
@@ -218,11 +267,14 @@ weir_err weir__tls_client_new(const struct weir__tls_client_options *o,
         return weir__crypto_refuse(-ENOMEM, why, "TLS: out of memory");
     client->refs = 1;
     client->options = *o;
-    weir_err err = weir__tls_read_pair(&o->own, &client->own, why);
+    weir_err err = keep_choice(client, why);
+    if (err == WEIR_OK)
+        err = weir__tls_read_pair(&o->own, &client->own, why);
     if (err == WEIR_OK)
         err = fill_store(client, why);
     if (err == WEIR_OK)
         err = try_to_make(client, why);
+    forget_sources(&client->options);
     weir__crypto_forget();
     if (err < 0)
         weir__tls_client_unref(client);
@@ -253,6 +305,7 @@ void weir__tls_client_unref(struct weir__tls_client *client)
         SSL_CTX_free(client->slots[i].ctx);
     X509_STORE_free(client->store);
     weir__tls_texts_fini(&client->own);
+    weir__free(client->choice);
     weir__free(client);
 }
 

@@ -228,6 +228,9 @@ static weir_err use_staple(SSL_CTX *ctx, weir_str bytes, const char *file, weir_
 weir_err weir__tls_use_pair(SSL_CTX *ctx, const struct weir__tls_pair *pair,
                             const struct weir__tls_texts *texts, weir_buf *why)
 {
+    WEIR_ASSERT(texts->chain.len <= WEIR__TLS_FILE_BYTES_MAX &&
+                    texts->key.len <= WEIR__TLS_FILE_BYTES_MAX,
+                "T10: texts are bounded, and their lengths fit an int");
     weir__crypto_forget();
     BIO *chain =
         BIO_new_mem_buf(texts->chain.ptr != NULL ? texts->chain.ptr : "", (int)texts->chain.len);

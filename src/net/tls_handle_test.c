@@ -128,6 +128,33 @@ static weir_err echoes(weir_ctx *c, void *arg)
     return WEIR_OK;
 }
 
+/* A worker's context is made when it first connects: after the call, whose texts may be gone. */
+static weir_err outlives_its_texts(weir_ctx *c, void *arg)
+{
+    struct echo e = {.is = GOOD};
+    char where[32], ca[32], min[] = "1.2", echo[] = "echo";
+    char ciphers[] = "ECDHE-ECDSA-AES128-GCM-SHA256", suites[] = "TLS_AES_256_GCM_SHA384";
+    const char *alpn[] = {echo, NULL};
+    (void)arg;
+    WEIR_SCOPE(peer, c);
+    open_echo(peer, &e, where);
+    strcpy(ca, ca_file);
+    weir_tls *tls = weir_tls_new(c, .ca_file = ca, .min = min, .ciphers = ciphers, .suites = suites,
+                                 .alpn = alpn);
+    assert_int_equal(weir_tls_err(tls), WEIR_OK);
+    memset(ca, 'x', sizeof ca - 1);
+    memset(min, 'x', sizeof min - 1);
+    memset(ciphers, 'x', sizeof ciphers - 1);
+    memset(suites, 'x', sizeof suites - 1);
+    memset(echo, 'x', sizeof echo - 1);
+    weir_socket *s = weir_dial(c, where, .tls = tls);
+    assert_int_equal(weir_socket_err(s), WEIR_OK);
+    assert_true(weir_str_eq(weir_socket_alpn(s), WEIR_S("echo")));
+    weir_socket_close(c, s);
+    close_echo(peer, &e);
+    return WEIR_OK;
+}
+
 static weir_err fails(weir_ctx *c, void *arg)
 {
     struct echo e = {.is = GOOD};
@@ -184,6 +211,7 @@ static void test_what_goes_through(void **state)
 {
     (void)state;
     SIM(echoes, NULL);
+    SIM(outlives_its_texts, NULL);
 }
 
 static void test_what_fails(void **state)
