@@ -424,8 +424,11 @@ weir_err weir__tls_handshake(struct weir__stream *s, weir_buf *why)
     int result = SSL_ERROR_NONE;
     for (bool goes_on = !l->is_done; goes_on && l->send_err == WEIR_OK;) {
         weir_err err = weir__alloc_pretend() ? -ENOMEM : enter(l);
-        if (err < 0)
+        if (err < 0) {
+            fail(l, WEIR__TLS_OTHER, err);
+            tell_why(l, why);
             return err;
+        }
         result = step(l, why);
         goes_on = result == SSL_ERROR_WANT_WRITE;
     }

@@ -2,6 +2,7 @@
  * Outgoing connections with TLS as programs have them: what goes through, the lines of those that
  * fail, and that nothing stays open whatever runs out.
  */
+#include "net/tls_inside.h"
 #include "net/tls_testing.h"
 
 #include <stdlib.h>
@@ -281,6 +282,35 @@ static void test_nothing_stays_open(void **state)
     assert_true(failed > 10);
 }
 
+/* Also where libssl is not asked: it ends the connection, and counts. */
+static weir_err lacks_memory(weir_ctx *c, void *arg)
+{
+    struct pair p;
+    struct weir__tls_server *server = server_of((struct weir__tls_server_options){.workers = 1});
+    const _Atomic uint64_t *others =
+        &weir__tls_numbers.sides[WEIR__TLS_SERVER].failures[WEIR__TLS_OTHER];
+    uint64_t before = *others;
+    (void)c, (void)arg;
+    attach_pair(&p, 65536);
+    assert_int_equal(weir__tls_accept(&p.server, server), WEIR_OK);
+    weir__alloc_fail_nth(1);
+    step_end(&p.server, &p.server_err, p.server_why, sizeof p.server_why);
+    weir__alloc_fail_nth(0);
+    assert_int_equal(p.server_err, -ENOMEM);
+    assert_string_equal(p.server_why, "the connection is broken: Cannot allocate memory");
+    assert_int_equal(weir__tls_handshake(&p.server, NULL), -ENOMEM);
+    assert_int_equal(*others, before + 1);
+    close_pair(&p);
+    weir__tls_server_free(server);
+    return WEIR_OK;
+}
+
+static void test_a_lack_of_memory_is_counted(void **state)
+{
+    (void)state;
+    SIM(lacks_memory, NULL);
+}
+
 static void write_file(char *name, const char *text)
 {
     int fd = mkstemp(name);
@@ -311,6 +341,7 @@ int main(void)
         cmocka_unit_test(test_what_goes_through),
         cmocka_unit_test(test_what_fails),
         cmocka_unit_test(test_nothing_stays_open),
+        cmocka_unit_test(test_a_lack_of_memory_is_counted),
     };
     return cmocka_run_group_tests_name("tls_handle", tests, make, unmake);
 }
