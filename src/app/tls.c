@@ -184,5 +184,6 @@ weir_err weir__app_tls_watch(weir_app *app, weir_ctx *c)
 void weir__app_tls_close(weir_app *app)
 {
     weir__tls_server_free(app->tls);
+    weir__tls_dev_fini(&app->tls_dev);
     app->tls = NULL;
 }

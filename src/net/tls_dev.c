@@ -211,6 +211,11 @@ weir_err weir__tls_dev(struct weir__tls_dev *dev, const char *folder, struct wei
     return err;
 }
 
+void weir__tls_dev_fini(struct weir__tls_dev *dev)
+{
+    weir__crypto_wipe(dev->key, sizeof dev->key);
+}
+
 #else
 
 weir_err weir__tls_dev(struct weir__tls_dev *dev, const char *folder, struct weir__tls_pair *pair,
@@ -219,6 +224,11 @@ weir_err weir__tls_dev(struct weir__tls_dev *dev, const char *folder, struct wei
     (void)dev, (void)folder, (void)pair;
     weir_buf_puts(why, WEIR_S("this build of Weir was made without TLS"));
     return WEIR_ENOTBUILT;
+}
+
+void weir__tls_dev_fini(struct weir__tls_dev *dev)
+{
+    (void)dev; /* it never had one */
 }
 
 #endif

@@ -22,4 +22,7 @@ struct weir__tls_dev {
 weir_err weir__tls_dev(struct weir__tls_dev *dev, const char *folder, struct weir__tls_pair *pair,
                        weir_buf *why);
 
+/* Wipes its key, once nobody reads the pair any more. Zeroed is allowed. */
+void weir__tls_dev_fini(struct weir__tls_dev *dev);
+
 #endif

@@ -88,6 +88,19 @@ static void test_nobody_else_is(void **state)
     free_certificate(&ca);
 }
 
+static void test_its_key_is_wiped(void **state)
+{
+    (void)state;
+    static const char nothing[sizeof((struct weir__tls_dev *)0)->key];
+    struct weir__tls_dev dev = {.key = ""};
+    struct weir__tls_pair pair;
+    weir__tls_dev_fini(&dev);
+    assert_int_equal(make_dev(&dev, &pair), WEIR_OK);
+    assert_non_null(strstr(dev.key, "PRIVATE KEY"));
+    weir__tls_dev_fini(&dev);
+    assert_memory_equal(dev.key, nothing, sizeof nothing);
+}
+
 static void test_nothing_is_written_over(void **state)
 {
     (void)state;
@@ -124,6 +137,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_localhost_is_believed),
         cmocka_unit_test(test_nobody_else_is),
+        cmocka_unit_test(test_its_key_is_wiped),
         cmocka_unit_test(test_nothing_is_written_over),
     };
     return cmocka_run_group_tests_name("tls_dev", tests, make, NULL);
