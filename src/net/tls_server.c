@@ -30,6 +30,9 @@
 
 enum { ALPN_BYTES = 512, EXPIRIES_MAX = 64, DAY_S = 86400, IV_BYTES = 16 };
 
+/* Of a client's certificates: a chain has a few of 1 to 2 KB. libssl would gather 100 KB. */
+enum { CLIENT_CHAIN_BYTES_MAX = 32 << 10 };
+
 /* What one name's certificate is good for. */
 struct expiry {
     char name[WEIR__TLS_NAMES_MAX];
@@ -276,6 +279,7 @@ static weir_err ask_clients(SSL_CTX *ctx, const struct weir__tls_server_options 
     int mode = SSL_VERIFY_PEER;
     mode |= o->clients == WEIR__TLS_REQUIRE ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
     SSL_CTX_set_verify(ctx, mode, NULL);
+    SSL_CTX_set_max_cert_list(ctx, CLIENT_CHAIN_BYTES_MAX);
     SSL_CTX_set_cert_verify_callback(ctx, check_client, NULL);
     weir_err err = weir__tls_trust(SSL_CTX_get_cert_store(ctx), &o->client_ca, pem, why);
     return err == WEIR_OK ? name_authorities(ctx, pem, why) : err;

@@ -61,6 +61,9 @@ struct row {
     }
 
 static const char zeros[17000];
+#define HELLO_ANEW                                                                                 \
+    "\x01\0\0\x04"                                                                                 \
+    "wxyz"
 #define KEY_UPDATE "\x18\0\0\x01\0"
 #define KEY_UPDATE_ASKED "\x18\0\0\x01\x01"
 
@@ -140,6 +143,14 @@ static const struct row rows[] = {
                        "0123456789abcdef0123456789abcdef"))),
     RULE("5246 6.2.1", "a record that says to be too long", ENDS_BY(RECORD_OVERFLOW, MALFORMED),
          .version = TLS1_2_VERSION, SENT(AS_IT_IS("\x17\x03\x03\x48\x01x"))),
+    RULE("5246 7.2.1", "a farewell", ENDS_BY(CLOSE_NOTIFY, WELL), .version = TLS1_2_VERSION,
+         SENT(SEAL(ALERT, "\x01\0"))),
+    RULE("9325 3.5", "a handshake anew", .goes_on = true, .alert = NO_RENEGOTIATION,
+         .version = TLS1_2_VERSION, SENT(SEAL(HANDSHAKE, HELLO_ANEW))),
+    RULE("9325 3.5", "a few times", .goes_on = true, .alert = NO_RENEGOTIATION, .times = 40,
+         .version = TLS1_2_VERSION, SENT(SEAL(HANDSHAKE, HELLO_ANEW))),
+    RULE("9325 3.5", "without end", ENDS_BY(NO_RENEGOTIATION, MALFORMED), .times = 3000,
+         .version = TLS1_2_VERSION, SENT(SEAL(HANDSHAKE, HELLO_ANEW))),
     RULE("5246 7.2.2", "an alert that no key has sealed", ENDS_BY(BAD_RECORD_MAC, MALFORMED),
          .version = TLS1_2_VERSION,
          SENT(AS_IT_IS("\x15\x03\x03\0\x20"
@@ -190,10 +201,14 @@ static void use_row(struct rig *rig)
     connect_client(rig, &neighbour, CAPACITY);
     stranger_open(&stranger, rig, &(struct manner){.version = r->version});
     uint64_t before = failures_of(WEIR__TLS_SERVER, r->counted);
+    uint64_t answered = rig_stats(rig).responses[2];
     send_row(rig, r);
+    answered = rig_stats(rig).responses[2] - answered;
     const char *heard = hear(rig, &stranger);
-    hold(stranger.alert == r->alert);
-    if (r->goes_on)
+    hold(stranger.alert == r->alert && (answered > 0) == r->goes_on);
+    if (r->goes_on && r->alert == NO_RENEGOTIATION)
+        hold(heard[0] == '\0'); /* which libssl's clients take for the end */
+    else if (r->goes_on)
         hold(!stranger.is_over && strlen(heard) > 5 &&
              strcmp(heard + strlen(heard) - 5, "hello") == 0);
     else
@@ -221,31 +236,40 @@ struct shown {
     const char *section, *name;
     int version; /* 0: 1.3 */
     const struct authority *own;
-    enum alert alert; /* SILENT: it is taken */
-    enum weir__tls_failure counted;
+    enum alert alert;
+    enum weir__tls_failure counted; /* WELL: it is taken */
+    unsigned more, times;           /* as in struct manner; all of it, 0: once */
 };
 
 static const struct shown certificates[] = {
-    {"8446 4.4.2.4", "a good one", 0, &good, SILENT, WELL},
-    {"8446 4.4.2.4", "none", 0, NULL, CERTIFICATE_REQUIRED, WEIR__TLS_NO_CERTIFICATE},
-    {"8446 4.4.2.4", "an expired one", 0, &expired, CERTIFICATE_EXPIRED, WEIR__TLS_CERTIFICATE},
-    {"8446 4.4.2.4", "another authority's", 0, &strange, UNKNOWN_CA, WEIR__TLS_CERTIFICATE},
-    {"8446 4.4.2.4", "its own authority's", 0, &alone, UNKNOWN_CA, WEIR__TLS_CERTIFICATE},
-    {"8446 4.4.2.4", "a server's", 0, &misused, UNSUPPORTED_CERTIFICATE, WEIR__TLS_CERTIFICATE},
-    {"5246 7.4.6", "a good one", TLS1_2_VERSION, &good, SILENT, WELL},
-    {"5246 7.4.6", "none", TLS1_2_VERSION, NULL, HANDSHAKE_FAILURE, WEIR__TLS_NO_CERTIFICATE},
-    {"5246 7.4.6", "an expired one", TLS1_2_VERSION, &expired, CERTIFICATE_EXPIRED,
-     WEIR__TLS_CERTIFICATE},
+    RULE("8446 4.4.2.4", "a good one", 0, &good, SILENT, WELL),
+    RULE("8446 4.4.2.4", "none", 0, NULL, CERTIFICATE_REQUIRED, WEIR__TLS_NO_CERTIFICATE),
+    RULE("8446 4.4.2.4", "an expired one", 0, &expired, CERTIFICATE_EXPIRED, WEIR__TLS_CERTIFICATE),
+    RULE("8446 4.4.2.4", "another authority's", 0, &strange, UNKNOWN_CA, WEIR__TLS_CERTIFICATE),
+    RULE("8446 4.4.2.4", "its own authority's", 0, &alone, UNKNOWN_CA, WEIR__TLS_CERTIFICATE),
+    RULE("8446 4.4.2.4", "a server's", 0, &misused, UNSUPPORTED_CERTIFICATE, WEIR__TLS_CERTIFICATE),
+    RULE("8446 4.4.2", "a good one with ten behind it", 0, &good, SILENT, WELL, .more = 10),
+    /* Refused by the length that they say to have: what is on its way resets the connection. */
+    RULE("8446 4.4.2", "with more than anybody has", 0, &good, SILENT, MALFORMED, .more = 150),
+    RULE("8446 4.4.2.4", "none, again and again", 0, NULL, CERTIFICATE_REQUIRED,
+         WEIR__TLS_NO_CERTIFICATE, .times = 50),
+    RULE("5246 7.4.6", "a good one", TLS1_2_VERSION, &good, SILENT, WELL),
+    RULE("5246 7.4.6", "with more than anybody has", TLS1_2_VERSION, &good, SILENT, MALFORMED,
+         .more = 150),
+    RULE("5246 7.4.6", "none", TLS1_2_VERSION, NULL, HANDSHAKE_FAILURE, WEIR__TLS_NO_CERTIFICATE),
+    RULE("5246 7.4.6", "none, again and again", TLS1_2_VERSION, NULL, HANDSHAKE_FAILURE,
+         WEIR__TLS_NO_CERTIFICATE, .times = 50),
+    RULE("5246 7.4.6", "an expired one", TLS1_2_VERSION, &expired, CERTIFICATE_EXPIRED,
+         WEIR__TLS_CERTIFICATE),
 };
 static const struct shown *shown;
 
-static void shows(struct rig *rig)
+static void show_once(struct rig *rig)
 {
-    bool is_taken = shown->alert == SILENT;
-    print_message("  %s: %s\n", shown->section, shown->name);
-    connect_client(rig, &neighbour, CAPACITY);
+    bool is_taken = shown->counted == WELL;
     uint64_t before = failures_of(WEIR__TLS_SERVER, shown->counted);
-    stranger_open(&stranger, rig, &(struct manner){.version = shown->version, .own = shown->own});
+    const struct manner m = {.version = shown->version, .own = shown->own, .more = shown->more};
+    stranger_open(&stranger, rig, &m);
     assert_int_equal(stranger.alert, shown->alert);
     assert_int_equal(stranger.is_over, !is_taken);
     if (is_taken) {
@@ -257,6 +281,14 @@ static void shows(struct rig *rig)
     stranger_close(&stranger);
     wait_ms(rig, 1);
     assert_int_equal(rig_stats(rig).open, 1);
+}
+
+static void shows(struct rig *rig)
+{
+    print_message("  %s: %s\n", shown->section, shown->name);
+    connect_client(rig, &neighbour, CAPACITY);
+    for (unsigned i = 0; i < (shown->times > 0 ? shown->times : 1); i++)
+        show_once(rig);
     assert_string_equal(body_of(ask_tls(rig, &neighbour, HELLO, NULL)), "hello");
     weir__stream_close(&neighbour);
 }

@@ -17,6 +17,7 @@ struct manner {
     int version; /* 0: 1.3 */
     const char *name;
     const struct authority *own; /* the certificate that it shows */
+    unsigned more;               /* so often once more, as if it vouched for itself */
     SSL_SESSION *session;        /* to go on with */
 };
 
@@ -26,7 +27,7 @@ struct stranger {
     SSL *ssl;
     BIO *in, *out;            /* libssl's ends */
     unsigned char secret[32]; /* of 1.3: what its records are sealed by */
-    uint64_t sealed;          /* records by that secret */
+    uint64_t sealed;          /* records by that secret; of 1.2, by hand */
     unsigned alert;           /* that has come; SILENT: none */
     bool is_over;             /* the server's end of the connection */
     SSL_SESSION *given;       /* the last; NULL: none */
@@ -107,9 +108,64 @@ static inline void seal_inner(struct stranger *s, weir_str inner, struct wire *w
     wire_put(w, tag, sizeof tag);
 }
 
+/* The keys of 1.2 (RFC 5246 section 6.3): of both ends, then the fixed parts of the nonces. */
+static inline void expand_12(const struct stranger *s, unsigned char keys[40])
+{
+    static const unsigned char label[] = "key expansion";
+    unsigned char master[48], ours[32], theirs[32];
+    size_t len = 40;
+    assert_int_equal(SSL_SESSION_get_master_key(SSL_get_session(s->ssl), master, sizeof master),
+                     sizeof master);
+    (void)SSL_get_client_random(s->ssl, ours, sizeof ours);
+    (void)SSL_get_server_random(s->ssl, theirs, sizeof theirs);
+    EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_id(EVP_PKEY_TLS1_PRF, NULL);
+    assert_true(EVP_PKEY_derive_init(c) == 1 &&
+                EVP_PKEY_CTX_set_tls1_prf_md(c, EVP_sha256()) == 1 &&
+                EVP_PKEY_CTX_set1_tls1_prf_secret(c, master, sizeof master) == 1 &&
+                EVP_PKEY_CTX_add1_tls1_prf_seed(c, label, sizeof label - 1) == 1 &&
+                EVP_PKEY_CTX_add1_tls1_prf_seed(c, theirs, sizeof theirs) == 1 &&
+                EVP_PKEY_CTX_add1_tls1_prf_seed(c, ours, sizeof ours) == 1 &&
+                EVP_PKEY_derive(c, keys, &len) == 1);
+    EVP_PKEY_CTX_free(c);
+}
+
+/* Appends a record of 1.2, by AES-128-GCM (RFC 5288); libssl itself has sealed one. */
+static inline void seal_12(struct stranger *s, unsigned type, weir_str content, struct wire *w)
+{
+    unsigned char keys[40], nonce[12], tag[16];
+    static struct wire ad, body;
+    int n;
+    ad.len = body.len = 0;
+    expand_12(s, keys);
+    s->sealed++;
+    memcpy(nonce, keys + 32, 4);
+    for (unsigned i = 0; i < 8; i++)
+        nonce[11 - i] = (unsigned char)(s->sealed >> 8 * i);
+    wire_put(&ad, nonce + 4, 8); /* the number of the record */
+    wire_number(&ad, 1, type);
+    wire_number(&ad, 2, 0x0303);
+    wire_number(&ad, 2, content.len);
+    wire_put(&body, nonce + 4, 8);
+    wire_puts(&body, content);
+    unsigned char *sealed = body.bytes + 8;
+    EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
+    assert_true(EVP_EncryptInit_ex(c, EVP_aes_128_gcm(), NULL, keys, nonce) == 1 &&
+                EVP_EncryptUpdate(c, NULL, &n, ad.bytes, (int)ad.len) == 1 &&
+                EVP_EncryptUpdate(c, sealed, &n, sealed, (int)content.len) == 1 &&
+                EVP_EncryptFinal_ex(c, sealed, &n) == 1 &&
+                EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_GET_TAG, sizeof tag, tag) == 1);
+    EVP_CIPHER_CTX_free(c);
+    wire_put(&body, tag, sizeof tag);
+    wire_record(w, type, 0x0303, body.len, (weir_str){(char *)body.bytes, body.len});
+}
+
 static inline void seal(struct stranger *s, unsigned type, weir_str content, struct wire *w)
 {
     static struct wire inner;
+    if (SSL_version(s->ssl) == TLS1_2_VERSION) {
+        seal_12(s, type, content, w);
+        return;
+    }
     inner.len = 0;
     wire_puts(&inner, content);
     wire_number(&inner, 1, type);
@@ -190,6 +246,7 @@ static inline void stranger_open(struct stranger *s, struct rig *rig, const stru
     SSL_CTX_set_min_proto_version(s->ctx, version);
     SSL_CTX_set_max_proto_version(s->ctx, version);
     SSL_CTX_set_ciphersuites(s->ctx, "TLS_AES_128_GCM_SHA256");
+    SSL_CTX_set_cipher_list(s->ctx, "ECDHE+AESGCM+AES128");
     SSL_CTX_set_keylog_callback(s->ctx, note_key);
     SSL_CTX_set_info_callback(s->ctx, note_alert);
     SSL_CTX_set_session_cache_mode(s->ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
@@ -197,6 +254,8 @@ static inline void stranger_open(struct stranger *s, struct rig *rig, const stru
     if (m->own != NULL) {
         assert_int_equal(SSL_CTX_use_certificate(s->ctx, m->own->certificate), 1);
         assert_int_equal(SSL_CTX_use_PrivateKey(s->ctx, m->own->key), 1);
+        for (unsigned i = 0; i < m->more; i++)
+            assert_int_equal(SSL_CTX_add1_chain_cert(s->ctx, m->own->certificate), 1);
     }
     s->ssl = SSL_new(s->ctx);
     s->in = BIO_new(BIO_s_mem());
