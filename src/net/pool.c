@@ -276,13 +276,14 @@ weir_err weir__pool_acquire(struct weir__pool *pool, struct weir__ctx *c, const 
     if (WEIR_UNLIKELY(weir__is_refused("a pool's line")))
         return weir__pool_refuse(pool, c, site);
     slot = take_now(pool);
-    bool wants_kick = weir__pool_wants_kick(pool);
-    if (WEIR_LIKELY(slot != NULL))
+    if (WEIR_LIKELY(slot != NULL)) {
+        bool wants_kick = weir__pool_wants_kick(pool);
         weir__lock_give(&pool->lock);
-    else
+        if (WEIR_UNLIKELY(wants_kick))
+            weir__pool_kick(pool);
+    } else {
         err = weir__pool_wait_in_line(pool, c, site, &slot);
-    if (WEIR_UNLIKELY(wants_kick))
-        weir__pool_kick(pool);
+    }
     if (WEIR_UNLIKELY(err != WEIR_OK))
         return err;
     WEIR_ASSERT(slot->fiber == weir__self->current, "P3: who goes on has what it was given");

@@ -7,7 +7,7 @@
  * with both places. While it stands there the search of a whole context
  * (watch/deadlock_search.c) asks the same again, for what has come about since.
  *
- * Owns nothing: a waiter stands on its fiber's stack. Context: fibers.
+ * Owns the table of places that were told; a waiter stands on its fiber's stack. Context: fibers.
  */
 #include "net/pool_inside.h"
 
@@ -17,6 +17,7 @@
 #include "os/symbol.h"
 #include "rt/deadlock.h"
 #include "rt/fiber.h"
+#include "rt/places.h"
 #include <weir/log.h>
 
 static struct weir__pool_waiter *waiter_of(struct weir__list *in_object)
@@ -193,13 +194,19 @@ static void add_stack(weir_buf *out, void *const *pcs, size_t n)
     }
 }
 
-weir_err weir__pool_refuse_deadlock(const char *name, uint32_t max_open, struct weir__ctx *c,
-                                    const weir_site *site, const weir_site *held,
-                                    void *const *held_stack)
+static struct weir__places told;
+
+/* With both stacks: they say what the error has no room for. */
+static void tell_deadlock(const char *name, uint32_t max_open, struct weir__ctx *c,
+                          const weir_site *site, const weir_site *held, void *const *held_stack)
 {
+    struct weir__untold untold = {0};
     char bytes[3000];
     void *pcs[WEIR__STACK_DEPTH];
     weir_buf text;
+    WEIR_ASSERT(max_open > 0 && held != NULL, "P18: who would wait for ever is held up by a lease");
+    if (!weir__places_count(&told, "pool deadlock", site, NULL, &untold))
+        return;
     weir_buf_init_fixed(&text, bytes, sizeof bytes);
     weir_buf_printf(&text,
                     "pool %s: all %u are held by fibers that wait for this one, so it would never "
@@ -210,8 +217,17 @@ weir_err weir__pool_refuse_deadlock(const char *name, uint32_t max_open, struct 
     size_t depth = weir__stack_capture(pcs, WEIR__STACK_DEPTH);
     add_stack(&text, pcs, depth);
     weir_buf_puts(&text, WEIR_S(")"));
+    if (untold.here > 0)
+        weir_buf_printf(&text, "; %llu more like this", (unsigned long long)untold.here);
     weir_str s = weir_buf_str(&text);
     weir_log_at(site, weir__ctx_handle(c), WEIR_LOG_ERROR, WEIR_STR_FMT, WEIR_STR_ARG(s));
+}
+
+weir_err weir__pool_refuse_deadlock(const char *name, uint32_t max_open, struct weir__ctx *c,
+                                    const weir_site *site, const weir_site *held,
+                                    void *const *held_stack)
+{
+    tell_deadlock(name, max_open, c, site, held, held_stack);
     return weir_raise_at(
         site, weir__ctx_handle(c), -EDEADLK, 500,
         "pool %s: held since %s:%d, wanted again at %s:%d: it would wait for itself", name,
@@ -299,8 +315,9 @@ weir_err weir__pool_wait_in_line(struct weir__pool *pool, struct weir__ctx *c,
     weir__list_push_back(&pool->waiters, &w.wait.in_object);
     pool->stats.waiting++;
     pool->stats.waits++;
+    bool wants_kick = weir__pool_wants_kick(pool);
     weir__lock_give(&pool->lock);
-    if (weir__pool_is_wanted(pool))
+    if (wants_kick || weir__pool_is_wanted(pool))
         weir__pool_kick(pool); /* for room in the group, perhaps its own */
     weir_err err = stand_in_line(pool, c, &w);
     *slot = w.slot;

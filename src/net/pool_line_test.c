@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "net/pool_inside.h"
 #include "rt/log.h"
@@ -299,11 +300,39 @@ static weir_err wants_it_twice(weir_ctx *c, void *arg)
     return WEIR_OK;
 }
 
+/* Returned each time, and told as often as a log may be for one mistake. */
+static weir_err wants_it_for_ever(weir_ctx *c, void *arg)
+{
+    static char bytes[256 << 10];
+    struct weir__pool *pool = FAKE_POOL(c, arg, .max_open = 1);
+    struct weir__lease a, b;
+    struct timespec before, after;
+    weir_buf log;
+    weir_buf_init_fixed(&log, bytes, sizeof bytes - 1);
+    assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
+    weir__log_capture(&log);
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    for (int i = 0; i < 500; i++)
+        assert_int_equal(ACQUIRE(c, pool, &b), -EDEADLK);
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    weir__log_capture(NULL);
+    bytes[log.len] = '\0';
+    int lines = 0;
+    for (const char *at = bytes; (at = strstr(at, "wanted again at")) != NULL; at++)
+        lines++;
+    assert_in_range(lines, 1, 1 + 10 * (after.tv_sec - before.tv_sec + 1));
+    assert_int_equal(stats_of(pool).deadlocks, 500);
+    weir_error_clear(c);
+    weir__lease_release(&a);
+    return WEIR_OK;
+}
+
 static void test_a_second_lease_of_an_exhausted_pool(void **state)
 {
     (void)state;
     struct fake f = {0};
     assert_int_equal(weir__sim_run(wants_it_twice, &f), WEIR_OK);
+    assert_int_equal(weir__sim_run(wants_it_for_ever, &f), WEIR_OK);
 }
 
 /* The HikariCP case: each of two fibers holds one of two and wants another. */
