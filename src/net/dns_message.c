@@ -139,7 +139,7 @@ static void take(struct weir__dns_answer *a, const void *ip, size_t size, int tt
 {
     uint32_t s = ttl > 0 ? (uint32_t)ttl : 0;
     WEIR_ASSERT(a->count < WEIR__DNS_IPS_MAX && size <= sizeof a->ips[0],
-                "N7: of a family at most eight addresses are kept");
+                "N7: no more addresses of a family are kept than there is room for");
     memcpy(a->ips[a->count], ip, size);
     a->ttl_s = a->count++ == 0 || s < a->ttl_s ? s : a->ttl_s;
 }
