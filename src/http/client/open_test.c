@@ -1,8 +1,18 @@
 /* Making clients: options and all their mistakes at once, copies, limits, numbers. */
 #include "http/client/testing.h"
 
+#include <errno.h>
+
+#include "base/alloc.h"
 #include "base/metric.h"
 #include "base/metric_testing.h"
+
+#define HI "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+
+static const weir_http *inside(const weir_http *handle)
+{
+    return weir__token_must(handle, WEIR__KIND_HTTP, "the test", "the HTTP client");
+}
 
 static void refuse(weir_ctx *c, weir_http *http, const char *const *parts)
 {
@@ -69,26 +79,90 @@ static void test_all_mistakes_are_told_at_once(void **state)
     assert_int_equal(weir__sim_run(checks, NULL), WEIR_OK);
 }
 
+/* Nothing of what a text was is left. */
+#define FORGET(text) memset((text), '\n', sizeof(text) - 1)
+
 static void is_copied(weir_ctx *c, weir_http *unused, struct peer *p)
 {
-    char base[64], name[] = "X-Key", value[] = "key", host[] = "127.0.0.1";
+    char base[64], name[] = "X-Key", value[] = "key", host[] = "127.0.0.1", called[] = "shop";
+    char agent[] = "agent/1", deadline[] = "X-Left";
     (void)unused;
     memcpy(base, p->base, sizeof base);
-    weir_http *http = weir_http_open(c, .base = base, .trusted = WEIR_HTTP_HOSTS(host),
+    weir_http *http = weir_http_open(c, .base = base, .name = called, .user_agent = agent,
+                                     .deadline_header = deadline, .trusted = WEIR_HTTP_HOSTS(host),
                                      .headers = WEIR_HTTP_HEADERS({name, weir_str_from(value)}));
-    memset(base, 'x', sizeof base);
-    memset(name, '\n', sizeof name);
-    memset(value, '\n', sizeof value);
-    memset(host, '\n', sizeof host);
+    FORGET(base), FORGET(name), FORGET(value), FORGET(host);
+    FORGET(called), FORGET(agent), FORGET(deadline);
     assert_body(weir_http_get(c, http, "/", .timeout = weir_sec(1)), "hi");
     assert_non_null(strstr(p->requests[0], "\r\nX-Key: key\r\n"));
-    assert_non_null(strstr(p->requests[0], "\r\nWeir-Deadline-Ms: "));
+    assert_non_null(strstr(p->requests[0], "\r\nUser-Agent: agent/1\r\n"));
+    assert_non_null(strstr(p->requests[0], "\r\nX-Left: "));
+    assert_string_equal(inside(http)->name, "shop");
+}
+
+static void group_is_copied(weir_ctx *c, weir_http *unused, struct peer *p)
+{
+    char url[64], header[] = "X-Shard", probe[] = "/well", called[] = "shards";
+    (void)unused;
+    memcpy(url, p->base, sizeof url);
+    weir_http *http = weir_http_open(c, .name = called, .targets = WEIR_HTTP_TARGETS({.url = url}),
+                                     .group = {.policy = WEIR_HTTP_HASH,
+                                               .key_header = header,
+                                               .probe = probe,
+                                               .probe_interval = weir_ms(100)});
+    assert_int_equal(weir_http_err(http), WEIR_OK);
+    FORGET(url), FORGET(header), FORGET(probe), FORGET(called);
+    assert_int_equal(weir_sleep(c, weir_ms(200)), WEIR_OK);
+    assert_int_equal(strncmp(p->requests[0], "GET /well HTTP/1.1\r\n", 20), 0);
+    assert_body(weir_http_get(c, http, "/"), "hi");
+    assert_string_equal(inside(http)->o.group.key_header, "X-Shard");
+}
+
+static void proxy_is_copied(weir_ctx *c, weir_http *unused, struct peer *p)
+{
+    char proxy[64], said[] = "Basic eDp5";
+    (void)unused;
+    memcpy(proxy, p->base, sizeof proxy);
+    weir_http *http = weir_http_open(c, .base = "http://shop.internal:81", .proxy = proxy,
+                                     .proxy_authorization = said);
+    FORGET(proxy), FORGET(said);
+    assert_body(weir_http_get(c, http, "/a"), "hi");
+    assert_non_null(strstr(p->requests[0], "\r\nProxy-Authorization: Basic eDp5\r\n"));
+}
+
+/*
+ * Without memory for one of them there is no client, and none that does something else. The name is
+ * so long that its copy is an allocation of its own.
+ */
+static weir_err lacks_memory(weir_ctx *c, void *arg)
+{
+    static char header[40000];
+    unsigned failed = 0;
+    (void)arg;
+    memset(header, 'k', sizeof header - 1);
+    for (uint64_t nth = 1; nth < 60; nth++) {
+        weir_ctx *step = weir_ctx_open(c);
+        weir__alloc_fail_nth(nth);
+        weir_http *http =
+            weir_http_open(step, .targets = WEIR_HTTP_TARGETS({.url = "http://10.0.0.1:80"}),
+                           .group = {.policy = WEIR_HTTP_HASH, .key_header = header});
+        weir__alloc_fail_nth(0);
+        failed += weir_http_err(http) == -ENOMEM;
+        assert_true(weir_http_err(http) < 0 || inside(http)->o.group.key_header != NULL);
+        (void)weir_ctx_close(step);
+    }
+    assert_in_range(failed, 3, 58);
+    return WEIR_OK;
 }
 
 static void test_options_are_copied(void **state)
 {
     (void)state;
-    PLAY(is_copied, {.answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"});
+    PLAY(is_copied, {.answer = HI});
+    PLAY(group_is_copied, {.answer = HI});
+    if (!peer_is_h2())
+        PLAY(proxy_is_copied, {.answer = "HTTP/1.1 200 OK\r\n\r\n"}, {.answer = HI});
+    assert_int_equal(weir__sim_run(lacks_memory, NULL), WEIR_OK);
 }
 
 static weir_err ask_once(weir_ctx *c, void *arg)

@@ -188,14 +188,18 @@ static uint32_t count_of(const weir_http_options *o)
     return n;
 }
 
+static weir_err keep_text(struct weir__ctx *c, const char **text)
+{
+    if (*text == NULL)
+        return WEIR_OK;
+    *text = copied(c, *text);
+    return *text != NULL ? WEIR_OK : -ENOMEM;
+}
+
 static weir_err keep_group(weir_http *http, struct weir__ctx *c)
 {
-    weir_http_group_options *g = &http->o.group;
-    if (g->probe != NULL)
-        g->probe = copied(c, g->probe);
-    if (g->key_header != NULL)
-        g->key_header = copied(c, g->key_header);
-    return g->probe == NULL && http->upstream->is_probed ? -ENOMEM : WEIR_OK;
+    weir_err err = keep_text(c, &http->o.group.probe);
+    return err == WEIR_OK ? keep_text(c, &http->o.group.key_header) : err;
 }
 
 /* Calls that begin with '/' go to the group, which stands where a base would. */
