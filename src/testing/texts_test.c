@@ -164,6 +164,14 @@ static weir_err refuse(weir_ctx *c)
     return err;
 }
 
+static weir_err count(weir_ctx *c)
+{
+    int64_t n = 0;
+    weir_err err = weir_query_param_i64(c, give("count"), &n);
+    take_back();
+    return err < 0 ? weir_fail_bind(c) : weir_no_content(c);
+}
+
 static void test_what_is_said(void **state)
 {
     (void)state;
@@ -172,6 +180,7 @@ static void test_what_is_said(void **state)
     weir_group *group = weir_group_new(app, give("/group"));
     weir_get(group, give("/greet/:name"), greet);
     weir_get(app, give("/refuse"), refuse);
+    weir_get(app, give("/count"), count);
     take_back();
     weir_test *t = weir_test_open(app);
     weir_test_reply r = weir_test_request(t, "GET", "/group/greet/Ada");
@@ -182,6 +191,9 @@ static void test_what_is_said(void **state)
     r = weir_test_request(t, "GET", "/refuse");
     assert_int_equal(r.status, 409);
     assert_non_null(strstr(r.body.ptr, "out of it"));
+    r = weir_test_request(t, "GET", "/count?count=many");
+    assert_int_equal(r.status, 400);
+    assert_non_null(strstr(r.body.ptr, "/count"));
     assert_string_equal(weir_test_close(t), "");
 }
 

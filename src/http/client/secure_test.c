@@ -82,12 +82,33 @@ static void never_by_http2(weir_ctx *c, struct peer *p, const weir_tls *tls)
     assert_null(in->shared);
 }
 
+/* Its context, and the memory of its texts, end before any worker has connected. */
+static void outlives_its_tls(weir_ctx *c, struct peer *p, const weir_tls *unused)
+{
+    weir_http *http;
+    (void)unused;
+    WEIR_WITH(start, c) {
+        char ciphers[] = "ECDHE+AESGCM";
+        const char **alpn = weir_alloc(start, 2 * sizeof *alpn);
+        alpn[0] = weir_sprintf(start, "http/1.1").ptr;
+        alpn[1] = NULL;
+        const weir_tls *tls =
+            weir_tls_new(start, .ca_file = ca_file, .ciphers = ciphers, .alpn = alpn);
+        http = weir_http_open(c, .base = p->base, .tls = tls);
+        memset(ciphers, 'x', sizeof ciphers - 1);
+        alpn[0] = "";
+    }
+    assert_body(weir_http_get(c, http, "/a"), "hi");
+    assert_int_equal(p->handshakes, 1);
+}
+
 static void test_https_is_spoken(void **state)
 {
     (void)state;
     PLAY_TLS(USUAL, asks, {.answer = OK(2, "hi")});
     PLAY_TLS(SPEAKS(only_h1), asks, {.answer = OK(2, "hi")});
     PLAY_TLS(USUAL, never_by_http2, {.answer = OK(2, "hi")});
+    PLAY_TLS(USUAL, outlives_its_tls, {.answer = OK(2, "hi")});
     PLAY_TLS(SPEAKS(only_h1), asks, {.answer = OK(2, "hi"), .in_bytes = true});
 }
 
