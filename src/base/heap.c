@@ -48,3 +48,10 @@ int64_t weir__heap_of_thread(void)
     uint64_t given = jemalloc_number("thread.deallocated");
     return (int64_t)(taken - given) + (int64_t)of_the_system().uordblks;
 }
+
+void weir__heap_decay(void)
+{
+    /* 4096: of all arenas (MALLCTL_ARENAS_ALL); by its own clock, so as early as it would have. */
+    if (mallctl != NULL)
+        (void)mallctl("arena.4096.decay", NULL, NULL, NULL, 0);
+}

@@ -21,4 +21,11 @@ uint64_t weir__heap_allocated(void);
  */
 int64_t weir__heap_of_thread(void);
 
+/*
+ * What was freed a while ago goes back to the kernel: jemalloc looks for that as somebody takes or
+ * frees, and a process that has become quiet does neither. To be called about once a second, from a
+ * thread that may spend some milliseconds; takes no lock for long. Other allocators: nothing.
+ */
+void weir__heap_decay(void);
+
 #endif

@@ -14,6 +14,8 @@
  * number, and a handler that comes late finds that nobody waits for its number any more, and writes
  * nothing.
  *
+ * As it is awake anyway, it has the heap look once a second for what can go back to the kernel.
+ *
  * D1: `answer` is written by the handler that has changed its state from ASKED to ANSWERING, by
  * nobody else. Limits: one question at a time a process; a thread that does not take signals (in
  * the kernel, or held by a debugger or by a sanitizer) gives no stack; it is reported without.
@@ -26,6 +28,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "base/heap.h"
 #include "os/arch.h"
 #include "os/task_state.h"
 #include "os/thread.h"
@@ -38,6 +41,7 @@
 #define DEPTH_MAX 32
 #define STACK_BYTES (1u << 20) /* names for the stack are looked up on it */
 #define ANSWER_PATIENCE_NS 200000000
+#define DECAY_NS 1000000000 /* between two looks of the heap */
 
 /* --- asking a worker for its stack -------------------------------------------------------- */
 
@@ -191,7 +195,8 @@ struct weir__watchdog {
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t stop;
-    bool is_stopping; /* under the mutex */
+    bool is_stopping;   /* under the mutex */
+    weir_time decay_at; /* its own */
     struct sight sights[WEIR__WORKERS_MAX];
 };
 
@@ -264,6 +269,15 @@ static void look_at(struct weir__watchdog *dog, unsigned index)
     report(w, switches, now - s->since_ns);
 }
 
+static void let_heap_decay(struct weir__watchdog *dog)
+{
+    weir_time now = weir__clock();
+    if (now.ns < dog->decay_at.ns)
+        return;
+    weir__heap_decay();
+    dog->decay_at = weir_time_add(now, weir_ns(DECAY_NS));
+}
+
 static void *watch(void *arg)
 {
     struct weir__watchdog *dog = arg;
@@ -277,6 +291,7 @@ static void *watch(void *arg)
         pthread_mutex_unlock(&dog->mutex);
         for (unsigned i = 0; i < dog->runtime->worker_count; i++)
             look_at(dog, i);
+        let_heap_decay(dog);
         pthread_mutex_lock(&dog->mutex);
     }
     pthread_mutex_unlock(&dog->mutex);

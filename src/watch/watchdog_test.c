@@ -8,8 +8,12 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "os/symbol.h"
 #include "rt/log.h"
@@ -245,6 +249,62 @@ static void test_questions_and_late_answers(void **state)
     run_for_real(2, weir_ns(-1), asks_often);
 }
 
+/* --- memory that nobody uses ---------------------------------------------------------------- */
+
+int mallctl(const char *name, void *old, size_t *old_len, void *new, size_t new_len)
+    __attribute__((weak));
+
+enum { BLOCK = 256 << 10, BLOCKS = 512, MUCH = BLOCK * BLOCKS };
+
+static size_t resident(void)
+{
+    char text[128];
+    size_t pages = 0;
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t n = read(fd, text, sizeof text - 1);
+    assert_true(n > 0);
+    (void)close(fd);
+    text[n] = '\0';
+    assert_int_equal(sscanf(text, "%*u %zu", &pages), 1);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Takes much, frees it, and then takes nothing: nothing makes the heap look by itself. */
+static weir_err has_a_burst(weir_ctx *app, void *arg)
+{
+    static void *blocks[BLOCKS];
+    ssize_t decay_ms = 10;
+    unsigned arena = 0;
+    size_t size = sizeof arena;
+    char name[64];
+    (void)arg;
+    assert_int_equal(mallctl("thread.arena", &arena, &size, NULL, 0), 0);
+    (void)snprintf(name, sizeof name, "arena.%u.dirty_decay_ms", arena);
+    assert_int_equal(mallctl(name, NULL, NULL, &decay_ms, sizeof decay_ms), 0);
+    size_t before = resident();
+    for (int i = 0; i < BLOCKS; i++) {
+        blocks[i] = malloc(BLOCK);
+        assert_non_null(blocks[i]);
+        memset(blocks[i], i | 1, BLOCK);
+    }
+    assert_true(resident() >= before + MUCH);
+    for (int i = 0; i < BLOCKS; i++)
+        free(blocks[i]);
+    time_t start = start_time();
+    while (resident() > before + MUCH / 8 && !is_over(start))
+        assert_int_equal(weir_sleep(app, weir_ms(20)), WEIR_OK);
+    assert_true(resident() <= before + MUCH / 8);
+    return WEIR_OK;
+}
+
+static void test_what_was_freed_goes_back_while_nothing_is_done(void **state)
+{
+    (void)state;
+    if (mallctl == NULL)
+        skip(); /* another allocator, which has a way of its own */
+    run_for_real(1, weir_ms(10), has_a_burst);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +313,7 @@ int main(void)
         cmocka_unit_test(test_a_stall_obeys_the_log_level),
         cmocka_unit_test(test_a_running_stack_is_seen_from_outside),
         cmocka_unit_test(test_questions_and_late_answers),
+        cmocka_unit_test(test_what_was_freed_goes_back_while_nothing_is_done),
     };
     weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
