@@ -1,6 +1,7 @@
 /*
  * Fiber stacks. Slabs are never unmapped: a process that once had many fibers keeps address space,
- * not memory.
+ * not memory. What is noted of a free slot stands in a page behind its slab, so that the slot
+ * itself keeps none.
  *
  * The guard, best first: MADV_GUARD_INSTALL (Linux 6.13), which costs no mapping; mprotect, which
  * costs two mappings a stack and is therefore capped at a quarter of vm.max_map_count; a canary,
@@ -35,19 +36,24 @@
 
 #define CANARY 0x57454952535441ULL
 
+#define NOTES_BYTES 4096u /* the page behind a slab */
+
 /* A quarter of a cache line, for the mark between the warm part of a stack and the rest. */
 typedef uint64_t quarter __attribute__((vector_size(16), may_alias));
 
 enum guard { GUARD_REGION, GUARD_MPROTECT, GUARD_CANARY };
 
-/* A free slot, linked through its topmost bytes. */
-struct slot {
-    struct slot *next;
-    uint64_t has_canary;
+struct weir__stack_slot {
+    struct weir__stack_slot *next; /* of the free ones */
+    char *base;
+    bool has_canary;
 };
 
+_Static_assert(WEIR__STACK_SLAB_SLOTS * sizeof(struct weir__stack_slot) <= NOTES_BYTES,
+               "a page has the notes of a slab");
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct slot *free_slots;
+static struct weir__stack_slot *free_slots;
 static enum guard guard_kind = GUARD_REGION;
 static uint64_t mprotect_left;
 static uint64_t slot_count, unguarded_count;
@@ -97,11 +103,6 @@ static uint64_t *word_at(const char *p)
     return (uint64_t *)(uintptr_t)p;
 }
 
-static struct slot *slot_of(char *base)
-{
-    return (struct slot *)(void *)(base + WEIR__STACK_SLOT - sizeof(struct slot));
-}
-
 static void note_slab(char *base, size_t slots)
 {
     size_t n = atomic_load_explicit(&slab_count, memory_order_relaxed);
@@ -132,18 +133,18 @@ static _Atomic(void *) *owner_place(const void *addr)
 static bool add_slab(void)
 {
     for (size_t slots = WEIR__STACK_SLAB_SLOTS; slots > 0; slots /= 2) {
-        char *base = weir__sys_mmap(slots * WEIR__STACK_SLOT, PROT_READ | PROT_WRITE,
+        size_t bytes = slots * WEIR__STACK_SLOT;
+        char *base = weir__sys_mmap(bytes + NOTES_BYTES, PROT_READ | PROT_WRITE,
                                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK);
         if (base == NULL)
             continue;
-        (void)weir__sys_madvise(base, slots * WEIR__STACK_SLOT, MADV_NOHUGEPAGE);
+        (void)weir__sys_madvise(base, bytes, MADV_NOHUGEPAGE);
+        struct weir__stack_slot *notes = (struct weir__stack_slot *)(void *)(base + bytes);
         for (size_t i = slots; i-- > 0;) {
-            struct slot *s = slot_of(base + i * WEIR__STACK_SLOT);
-            s->has_canary = !guard_slot(base + i * WEIR__STACK_SLOT);
-            s->next = free_slots;
-            free_slots = s;
-            weir__sanitizer_stack((char *)(s + 1) - WEIR__STACK_SLOT + WEIR__STACK_GUARD,
-                                  (char *)(s + 1));
+            char *at = base + i * WEIR__STACK_SLOT;
+            notes[i] = (struct weir__stack_slot){free_slots, at, !guard_slot(at)};
+            free_slots = &notes[i];
+            weir__sanitizer_stack(at + WEIR__STACK_GUARD, at + WEIR__STACK_SLOT);
         }
         slot_count += slots;
         note_slab(base, slots);
@@ -155,31 +156,50 @@ static bool add_slab(void)
 bool weir__stack_take(struct weir__stack *s)
 {
     pthread_mutex_lock(&lock);
-    struct slot *slot = free_slots != NULL || add_slab() ? free_slots : NULL;
+    struct weir__stack_slot *slot = free_slots != NULL || add_slab() ? free_slots : NULL;
     if (slot != NULL)
         free_slots = slot->next;
     pthread_mutex_unlock(&lock);
     if (slot == NULL)
         return false;
-    s->hi = (char *)(slot + 1);
-    s->lo = s->hi - WEIR__STACK_SLOT + WEIR__STACK_GUARD;
-    s->has_canary = slot->has_canary != 0;
+    *s = (struct weir__stack){.lo = slot->base + WEIR__STACK_GUARD,
+                              .hi = slot->base + WEIR__STACK_SLOT,
+                              .has_canary = slot->has_canary,
+                              .slot = slot};
     if (s->has_canary)
         *word_at(s->lo) = CANARY;
     return true;
 }
 
-void weir__stack_give(struct weir__stack *s)
+/* By address; those that lived together mostly stand so already. */
+static void sort(struct weir__stack *s, size_t n)
 {
-    char *base = s->hi - WEIR__STACK_SLOT;
-    (void)weir__sys_madvise(s->lo, (size_t)(s->hi - s->lo), MADV_DONTNEED);
-    struct slot *slot = slot_of(base);
-    slot->has_canary = s->has_canary;
+    for (size_t i = 1; i < n; i++) {
+        struct weir__stack moving = s[i];
+        size_t at = i;
+        for (; at > 0 && s[at - 1].lo > moving.lo; at--)
+            s[at] = s[at - 1];
+        s[at] = moving;
+    }
+}
+
+void weir__stack_give(struct weir__stack *s, size_t n)
+{
+    WEIR_ASSERT(n <= WEIR__STACK_SLAB_SLOTS, "so many stacks are given back at once");
+    sort(s, n);
+    /* One call for those that lie side by side: guards in between stay what they are. */
+    for (size_t i = 0, end; i < n; i = end) {
+        for (end = i + 1; end < n && s[end].lo - s[end - 1].lo == WEIR__STACK_SLOT; end++)
+            ;
+        (void)weir__sys_madvise(s[i].lo, (size_t)(s[end - 1].hi - s[i].lo), MADV_DONTNEED);
+    }
     pthread_mutex_lock(&lock);
-    slot->next = free_slots;
-    free_slots = slot;
+    for (size_t i = n; i-- > 0;) { /* the lowest is the next one: neighbours stay neighbours */
+        s[i].slot->next = free_slots;
+        free_slots = s[i].slot;
+        s[i] = (struct weir__stack){0};
+    }
     pthread_mutex_unlock(&lock);
-    s->lo = s->hi = NULL;
 }
 
 /*

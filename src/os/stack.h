@@ -15,16 +15,22 @@
 #define WEIR__STACK_SLAB_SLOTS 64      /* 24 MiB of address space at a time */
 #define WEIR__STACK_WARM (16u << 10) /* bytes at the top whose pages a slot keeps between fibers */
 
+struct weir__stack_slot;
+
 struct weir__stack {
     char *lo, *hi;   /* usable bytes */
     bool has_canary; /* no guard was to be had: what lies at `lo` tells of an overflow */
+    struct weir__stack_slot *slot;
 };
 
 /* Takes a slot; false: the machine refuses address space. */
 bool weir__stack_take(struct weir__stack *s);
 
-/* Gives a slot back; its pages return to the machine. */
-void weir__stack_give(struct weir__stack *s);
+/*
+ * Gives up to WEIR__STACK_SLAB_SLOTS slots back; their pages return to the machine, those of
+ * neighbours with one system call. `s` is put in order, and empty afterwards.
+ */
+void weir__stack_give(struct weir__stack *s, size_t n);
 
 /*
  * Gives the pages below the warm part back if they were touched since the last call. Returns the

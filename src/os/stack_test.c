@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "os/stack.h"
 #include "os/sys.h"
@@ -44,8 +45,12 @@ static int with_canary(const struct weir__stack *s)
 
 static void give_slab(struct weir__stack *s)
 {
-    for (int i = OF_A_SLAB; i-- > 0;)
-        weir__stack_give(&s[i]);
+    uint64_t before = weir__sys_count();
+    struct weir__stack odd = s[0];
+    s[0] = s[OF_A_SLAB - 1];
+    s[OF_A_SLAB - 1] = odd; /* in whatever order they come */
+    weir__stack_give(s, OF_A_SLAB);
+    assert_int_equal(weir__sys_count() - before, 1); /* side by side: one call */
 }
 
 static void each_keeps_the_guard_that_it_was_given(void **state)
@@ -99,12 +104,43 @@ static void an_overflow_is_seen_where_there_is_no_guard(void **state)
     assert_int_equal(seen, 2 * OF_A_SLAB - GUARDED);
 }
 
+/* Pages of a stack that lie in memory. */
+static int resident_pages(const struct weir__stack *s)
+{
+    unsigned char are[(WEIR__STACK_SLOT - WEIR__STACK_GUARD) / 4096];
+    int n = 0;
+    assert_int_equal(mincore(s->lo, sizeof are * 4096, are), 0);
+    for (size_t i = 0; i < sizeof are; i++)
+        n += are[i] & 1;
+    return n;
+}
+
+/* Those that lie apart are given back too, and of none a page stays behind. */
+static void a_free_slot_has_no_pages(void **state)
+{
+    struct weir__stack mine[OF_A_SLAB], given[OF_A_SLAB / 2], rest[OF_A_SLAB / 2], seen[OF_A_SLAB];
+    (void)state;
+    for (int i = 0; i < OF_A_SLAB; i++) {
+        assert_true(weir__stack_take(&mine[i]));
+        memset(mine[i].hi - 8192, 1, 8192);
+        seen[i] = mine[i];
+        *(i % 2 == 0 ? &given[i / 2] : &rest[i / 2]) = mine[i];
+    }
+    weir__stack_give(given, OF_A_SLAB / 2);
+    for (int i = 0; i < OF_A_SLAB; i++)
+        assert_int_equal(resident_pages(&seen[i]), i % 2 == 0 ? 0 : 2 + seen[i].has_canary);
+    weir__stack_give(rest, OF_A_SLAB / 2);
+    for (int i = 0; i < OF_A_SLAB; i++)
+        assert_int_equal(resident_pages(&seen[i]), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_keeps_the_guard_that_it_was_given),
         cmocka_unit_test(what_comes_back_is_what_it_was),
         cmocka_unit_test(an_overflow_is_seen_where_there_is_no_guard),
+        cmocka_unit_test(a_free_slot_has_no_pages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,7 +22,9 @@
 #include "rt/switch.h"
 #include "rt/try.h"
 
-#define FREE_KEEP 128 /* idle fibers a worker keeps for ever: at most 2 MiB of warm pages */
+#define TRIM_BATCH 64        /* that go back in one turn: some 50 µs */
+#define TRIM_STEP_NS 1000000 /* until the next ones do */
+#define FREE_KEEP 128        /* idle fibers a worker keeps for ever: at most 2 MiB of warm pages */
 #define TRIM_SECONDS 5
 #define SLAB_BYTES (64u << 10)
 #define COLORS 16 /* where stacks begin in their slots: else all would share a few cache sets */
@@ -71,7 +73,8 @@ struct weir__stack weir__fiber_slot(const struct weir__fiber *f)
 {
     struct weir__stack s = {.lo = f->stack_lo,
                             .hi = f->stack_lo + (WEIR__STACK_SLOT - WEIR__STACK_GUARD),
-                            .has_canary = f->has_canary};
+                            .has_canary = f->has_canary,
+                            .slot = f->slot};
     return s;
 }
 
@@ -87,8 +90,11 @@ static struct weir__fiber *create(struct weir__worker *w)
         return NULL;
     }
     size_t color = w->next_color++ % COLORS * COLOR_BYTES;
-    *f = (struct weir__fiber){
-        .worker = w, .stack_lo = s.lo, .stack_hi = s.hi - color, .has_canary = s.has_canary};
+    *f = (struct weir__fiber){.worker = w,
+                              .stack_lo = s.lo,
+                              .stack_hi = s.hi - color,
+                              .has_canary = s.has_canary,
+                              .slot = s.slot};
     weir__list_init(&f->in_run);
     weir__list_init(&f->in_all);
     weir__list_init(&f->opened);
@@ -99,7 +105,8 @@ static struct weir__fiber *create(struct weir__worker *w)
     return f;
 }
 
-static void destroy(struct weir__fiber *f)
+/* The struct goes; returns the stack, which the caller gives back. */
+static struct weir__stack destroy(struct weir__fiber *f)
 {
     WEIR_ASSERT(f->state == WEIR__FIBER_FREE && f->frozen == NULL,
                 "F1: only a free fiber's stack goes back");
@@ -108,8 +115,8 @@ static void destroy(struct weir__fiber *f)
     if (weir__has_asan())
         __asan_unpoison_memory_region(f->stack_lo, (size_t)(f->stack_hi - f->stack_lo));
     struct weir__stack s = weir__fiber_slot(f);
-    weir__stack_give(&s);
     give_struct(f);
+    return s;
 }
 
 uint64_t weir__fiber_total(const struct weir__runtime *rt)
@@ -323,16 +330,31 @@ void weir__fiber_enter(void)
     }
 }
 
-/* Gives back what many fibers once needed. On the worker's own stack. */
-void weir__fiber_trim(struct weir__worker *w, size_t keep)
+/* The oldest of the idle ones, at most TRIM_BATCH. On the worker's own stack. */
+static void give_oldest(struct weir__worker *w, size_t n)
 {
-    while (w->free_fiber_count > keep) {
+    struct weir__stack stacks[TRIM_BATCH];
+    WEIR_ASSERT(n <= TRIM_BATCH && n <= w->free_fiber_count,
+                "F1: as many are on the free list as are counted");
+    for (size_t i = 0; i < n; i++) {
         struct weir__list *oldest = w->free_fibers.prev;
-        WEIR_ASSERT(oldest != &w->free_fibers, "F1: as many are on the free list as are counted");
+        WEIR_ASSERT(oldest != &w->free_fibers, "F1: who is counted is on the free list");
         weir__list_remove(oldest);
-        w->free_fiber_count--;
-        destroy(WEIR_CONTAINER(oldest, struct weir__fiber, in_run));
+        stacks[i] = destroy(WEIR_CONTAINER(oldest, struct weir__fiber, in_run));
     }
+    w->free_fiber_count -= n;
+    weir__stack_give(stacks, n);
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+void weir__fiber_trim(struct weir__worker *w)
+{
+    while (w->free_fiber_count > 0)
+        give_oldest(w, least(w->free_fiber_count, TRIM_BATCH));
 }
 
 void weir__fiber_cool(struct weir__fiber *f)
@@ -348,6 +370,11 @@ void weir__fiber_cool(struct weir__fiber *f)
         f->stack_used_max = (uint32_t)used;
 }
 
+static void arm_trim(struct weir__worker *w, weir_dur after)
+{
+    weir__timer_arm(&w->wheel, &w->trim, weir_time_add(w->now, after));
+}
+
 static void after_run(struct weir__worker *w, struct weir__fiber *f)
 {
     if (f->state != WEIR__FIBER_FREE)
@@ -355,23 +382,32 @@ static void after_run(struct weir__worker *w, struct weir__fiber *f)
     WEIR_ASSERT(f->frozen == NULL, "H1: who has ended does not hibernate");
     weir__fiber_cool(f);
     if (WEIR_UNLIKELY(w->free_fiber_count > FREE_KEEP && !weir__timer_armed(&w->trim)))
-        weir__timer_arm(&w->wheel, &w->trim, weir_time_add(w->now, weir_sec(TRIM_SECONDS)));
+        arm_trim(w, weir_sec(TRIM_SECONDS));
 }
 
 /*
  * Once in a while half of the fibers that nobody has needed since the last time go back, so that a
- * burst is served from warm stacks and its memory returns some seconds after it.
+ * burst is served from warm stacks and its memory returns some seconds after it. Some in one turn:
+ * the pages of many cost time, and others are waiting for theirs.
  */
 void weir__fiber_on_trim(struct weir__timer *t)
 {
     struct weir__worker *w = WEIR_CONTAINER(t, struct weir__worker, trim);
-    size_t unneeded = w->free_fiber_low;
-    WEIR_ASSERT(unneeded <= w->free_fiber_count, "F1: the fewest that were free are no more");
-    if (unneeded > FREE_KEEP / 2)
-        weir__fiber_trim(w, w->free_fiber_count - unneeded / 2);
+    WEIR_ASSERT(w->free_fiber_low <= w->free_fiber_count,
+                "F1: the fewest that were free are no more");
+    if (w->trim_left == 0 && w->free_fiber_low > FREE_KEEP / 2)
+        w->trim_left = w->free_fiber_low / 2;
+    size_t n = least(least(w->trim_left, TRIM_BATCH), w->free_fiber_low);
+    give_oldest(w, n);
+    w->free_fiber_low -= n;
+    w->trim_left = n == TRIM_BATCH ? w->trim_left - n : 0;
+    if (w->trim_left > 0) {
+        arm_trim(w, weir_ns(TRIM_STEP_NS));
+        return;
+    }
     w->free_fiber_low = w->free_fiber_count;
     if (w->free_fiber_count > FREE_KEEP)
-        weir__timer_arm(&w->wheel, t, weir_time_add(w->now, weir_sec(TRIM_SECONDS)));
+        arm_trim(w, weir_sec(TRIM_SECONDS));
 }
 
 bool weir__fiber_keep_last(struct weir__worker *w)
@@ -383,8 +419,10 @@ bool weir__fiber_keep_last(struct weir__worker *w)
 
 void weir__fiber_drop_last(struct weir__worker *w)
 {
-    if (w->last_fiber != NULL)
-        destroy(w->last_fiber);
+    if (w->last_fiber != NULL) {
+        struct weir__stack s = destroy(w->last_fiber);
+        weir__stack_give(&s, 1);
+    }
     w->last_fiber = NULL;
 }
 

@@ -83,6 +83,7 @@ struct weir__fiber {
     uint32_t refused;         /* failed at once since it last waited, weighed (wait.h) */
     uint64_t id;
     char *stack_lo, *stack_hi; /* usable bytes, without the guard */
+    struct weir__stack_slot *slot;
     /*
      * Called before the fiber gives its worker away, on its own stack; must not wait. For what the
      * fiber holds back (responses gathered for one send) and must not hold back while it waits. May
@@ -174,8 +175,8 @@ struct weir__stack weir__fiber_slot(const struct weir__fiber *f);
 /* Pages that a deep fiber has touched go back; how deep it went is kept for the dump. */
 void weir__fiber_cool(struct weir__fiber *f);
 
-/* Frees idle fibers beyond `keep`. On the worker's own stack. */
-void weir__fiber_trim(struct weir__worker *w, size_t keep);
+/* Frees all idle fibers, for the worker ends. On the worker's own stack. */
+void weir__fiber_trim(struct weir__worker *w);
 
 /*
  * Return addresses from frame pointer `fp` on, as far as they lie in the stack of `f`. Signal-safe.

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "os/stack.h"
+#include "os/sys.h"
 #include "rt/panic.h"
 #include "rt/sim.h"
 #include "rt/try.h"
@@ -548,6 +549,46 @@ static void test_stacks_come_back_after_a_burst(void **state)
     free(slots);
 }
 
+/* What many fibers have left does not keep the worker: some of it goes back in a turn. */
+struct returns {
+    size_t begun_with, most_at_once; /* idle fibers */
+    uint64_t calls_most;             /* to the kernel, in one turn */
+};
+
+static weir_err sees_stacks_return(weir_ctx *c, void *arg)
+{
+    struct returns *seen = arg;
+    struct weir__worker *w = weir__self;
+    int sum = 0;
+    WEIR_SCOPE(group, c);
+    for (int i = 0; i < 4000; i++)
+        assert_int_equal(WEIR_GO(group, add_one, &sum), WEIR_OK);
+    assert_int_equal(weir_join(group), WEIR_OK);
+    size_t before = seen->begun_with = w->free_fiber_count;
+    uint64_t calls = weir__sys_count();
+    for (int ms = 0; ms < 60 * 1000 && before > 200; ms++) {
+        assert_int_equal(weir_sleep(c, weir_ms(1)), WEIR_OK);
+        size_t went = before - w->free_fiber_count;
+        uint64_t made = weir__sys_count() - calls;
+        seen->most_at_once = went > seen->most_at_once ? went : seen->most_at_once;
+        seen->calls_most = made > seen->calls_most ? made : seen->calls_most;
+        before -= went;
+        calls += made;
+    }
+    assert_true(before <= 200);
+    return WEIR_OK;
+}
+
+static void test_stacks_come_back_some_in_a_turn(void **state)
+{
+    struct returns seen = {0};
+    (void)state;
+    assert_int_equal(weir__sim_run(sees_stacks_return, &seen), WEIR_OK);
+    assert_true(seen.begun_with >= 4000);
+    assert_in_range(seen.most_at_once, 1, 128);
+    assert_in_range(seen.calls_most, 1, 16); /* most of them stood side by side */
+}
+
 /* --- limits of what is asked for ------------------------------------------------------------ */
 
 static weir_err detaches_a_lot(weir_ctx *c, void *arg)
@@ -630,6 +671,7 @@ int main(void)
         cmocka_unit_test(test_a_fan_out_ends_wherever_it_is_cancelled),
         cmocka_unit_test(test_a_planned_cancellation_respects_a_shield),
         cmocka_unit_test(test_stacks_come_back_after_a_burst),
+        cmocka_unit_test(test_stacks_come_back_some_in_a_turn),
         cmocka_unit_test(test_limits_are_misuse_past_them),
         cmocka_unit_test(test_the_depth_of_stacks_is_noted),
     };

@@ -48,7 +48,7 @@ static inline bool can_hibernate(void)
 {
     struct weir__stack s;
     if (weir__stack_take(&s)) /* what the kernel can is known by the first */
-        weir__stack_give(&s);
+        weir__stack_give(&s, 1);
     if (weir__hibernate_obstacle() == NULL)
         return true;
     print_message("skipped: %s\n", weir__hibernate_obstacle());

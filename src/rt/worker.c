@@ -280,7 +280,7 @@ void weir__worker_leave(struct weir__worker *w)
     weir__timer_disarm(&w->trim);
     weir__timer_disarm(&w->sweep);
     weir__timer_disarm(&w->deadlock);
-    weir__fiber_trim(w, 0);
+    weir__fiber_trim(w);
     weir__ctx_drain_free(w);
     weir__alarms_free(w);
     weir__arena_trim();

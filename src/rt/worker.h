@@ -80,6 +80,7 @@ struct weir__worker {
     struct weir__fiber *last_fiber; /* kept for the end of the worker, which must not need memory */
     struct weir__task end;          /* the message that its root context is to end */
     size_t free_fiber_low;          /* fewest idle ones since the last trim */
+    size_t trim_left;               /* of a trim that has begun: so many more go back */
     struct weir__timer trim;        /* armed while there are many idle ones */
     struct weir__timer sweep;       /* looks for fibers that may hibernate (hibernate.h) */
     struct weir__list *sweep_at;    /* where it goes on in `fibers`; NULL: at the beginning */
