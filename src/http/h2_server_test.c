@@ -4,6 +4,7 @@
  * How streams, connections and servers end is in h2_ends_test.c.
  */
 #include "http/h2_testing.h"
+#include "rt/hibernate_testing.h"
 
 #if WEIR_HTTP2
 
@@ -230,6 +231,59 @@ static void test_streams_do_not_disturb_each_other(void **state)
     run_rig(large_ones_on_their_way, NULL);
     run_rig(side_by_side, NULL);
     run_rig(no_more_than_a_hundred, NULL);
+}
+
+/* --- a body that does not come for long ------------------------------------------------------- */
+
+/* Who reads one hibernates, and wakes for what comes, a reset, and the end of the connection. */
+static void readers_hibernate(struct rig *rig)
+{
+    struct peer *p = h2_dial(rig);
+    if (!can_hibernate())
+        return h2_close(p);
+    put_post(p, 1, "/echo");
+    put_post(p, 3, "/trailers");
+    put_data(p, 3, 0, "one ");
+    put_post(p, 5, "/echo");
+    put_post(p, 7, "/echo");
+    pass_time(rig->ctx);
+    assert_int_equal(hibernating(), 4);
+    put_data(p, 1, 0, "late ");
+    wait_ms(rig, 1);
+    assert_int_equal(hibernating(), 3);
+    pass_time(rig->ctx); /* and once more */
+    assert_int_equal(hibernating(), 4);
+    put_data(p, 1, END_STREAM, "body");
+    assert_string_equal(h2_get(p, 1)->body, "late body");
+    put_data(p, 3, END_STREAM, "two");
+    assert_string_equal(h2_get(p, 3)->body, "one two");
+    put_u32(p, RST_STREAM, 5, WEIR_H2_CANCEL);
+    wait_ms(rig, 1);
+    assert_int_equal(hibernating(), 1);
+    assert_int_equal(rig->last_err, WEIR_ECLIENTGONE);
+    h2_close(p);
+    wait_ms(rig, 1);
+    assert_int_equal(hibernating(), 0);
+    assert_int_equal(rig_stats(rig).streams, 0);
+}
+
+/* Nor does it miss its time-out. */
+static void readers_time_out(struct rig *rig)
+{
+    struct peer *p = h2_dial(rig);
+    put_post(p, 1, "/echo");
+    pass_time(rig->ctx);
+    assert_in(h2_get(p, 1)->fields, ":status: 408\n");
+    h2_close(p);
+}
+
+static void test_who_reads_a_body_hibernates(void **state)
+{
+    (void)state;
+    run_rig(readers_hibernate,
+            &(struct weir__http_server_options){.body_timeout = weir_sec(600),
+                                                .handler_timeout = weir_sec(600)});
+    run_rig(readers_time_out, &(struct weir__http_server_options){.body_timeout = weir_sec(20)});
 }
 
 /* --- the client goes -------------------------------------------------------------------------- */
@@ -526,6 +580,7 @@ int main(void)
         cmocka_unit_test(test_requests_are_answered),
         cmocka_unit_test(test_bodies),
         cmocka_unit_test(test_streams_do_not_disturb_each_other),
+        cmocka_unit_test(test_who_reads_a_body_hibernates),
         cmocka_unit_test(test_a_reset_is_a_client_that_is_gone),
         cmocka_unit_test(test_handlers_that_do_not_end_well),
         cmocka_unit_test(test_an_answer_may_come_early),

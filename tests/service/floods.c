@@ -29,6 +29,15 @@ static weir_err echo(weir_ctx *c)
     return weir_bytes(c, 200, "application/octet-stream", (weir_str){bytes, len});
 }
 
+/* As most handlers do: whoever waits here has nothing of its own on its stack. */
+static weir_err body(weir_ctx *c)
+{
+    weir_str bytes;
+    if (weir_body(c, ECHO_BYTES_MAX, &bytes) < 0)
+        return weir_fail_bind(c);
+    return weir_bytes(c, 200, "application/octet-stream", bytes);
+}
+
 static weir_err large(weir_ctx *c)
 {
     return weir_bytes(c, 200, "application/octet-stream", (weir_str){large_bytes, LARGE_BYTES});
@@ -40,6 +49,7 @@ int main(int argc, char **argv)
     weir_app *app = weir_app_new(argc, argv, .name = "floods");
     weir_get(app, "/hello/:name", hello);
     weir_post(app, "/echo", echo);
+    weir_post(app, "/body", body);
     weir_get(app, "/large", large);
     return weir_app_run(app);
 }

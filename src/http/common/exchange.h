@@ -24,7 +24,7 @@ struct weir__http_worker;
 
 #define WEIR__EXTRA_BYTES 512   /* response header lines that need no memory of the arena */
 #define WEIR__USER_SPACE 512    /* what the room web keeps of a request; never cleared here */
-#define WEIR__VERSION_SPACE 272 /* what the version keeps of an exchange; never cleared here */
+#define WEIR__VERSION_SPACE 264 /* what the version keeps of an exchange; never cleared here */
 
 /* How far a response is. It never goes back, but by `retract`. */
 enum weir__response {
@@ -140,6 +140,8 @@ struct weir__exchange {
     _Alignas(16) char version_space[WEIR__VERSION_SPACE];
     struct weir__exchange *next_free;
 };
+_Static_assert(sizeof(struct weir__exchange) <= 2560,
+               "it fits a size of jemalloc's: the next one is 512 bytes more for each stream");
 
 /* --- the request ----------------------------------------------------------------------------- */
 

@@ -184,9 +184,18 @@ static void be_the_only_one(const struct weir__list *waiters)
                                   "body, and one writes its response");
 }
 
+/* It waits as before, elsewhere. */
+static void moved(struct weir__wait *w, struct weir__wait *from)
+{
+    WEIR_ASSERT(!weir__list_empty(&from->in_object), "H5: who moves was the one that waits");
+    weir__list_replace(&from->in_object, &w->in_object);
+}
+
 weir_err weir__h2_wait(struct weir__exchange *x, struct weir__list *waiters, weir_time until)
 {
-    static const struct weir__wait_type type = {.name = "stream"};
+    /* Of who writes, the session takes memory while that waits: it stays where it is (H7). */
+    static const struct weir__wait_type reads = {.name = "stream", .moved = moved},
+                                        writes = {.name = "stream"};
     struct weir__wait wait;
     struct weir__ctx *c = weir__fiber_waits_in(x->ctx);
     WEIR_ASSERT(weir__h2_x(x)->is_running, "H5: who waits for a stream belongs to its fiber");
@@ -194,7 +203,8 @@ weir_err weir__h2_wait(struct weir__exchange *x, struct weir__list *waiters, wei
     weir_err err = weir__ctx_check(c);
     if (err != WEIR_OK)
         return weir__wait_refused(err);
-    weir__wait_init(&wait, &type, c, NULL, weir__h2_x(x));
+    weir__wait_init(&wait, waiters == &weir__h2_x(x)->readers ? &reads : &writes, c, NULL,
+                    weir__h2_x(x));
     weir__list_push_back(waiters, &wait.in_object);
     return weir__park(&wait, until);
 }
