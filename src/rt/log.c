@@ -11,13 +11,15 @@
  * without an end, which it does when it found the ring empty twice; in between it naps for 10 ms
  * and gathers lines. And a sink that takes nothing (a full pipe, a disk that stalls) holds the
  * writer in the kernel, where nobody can reach it: whoever waits for the writer does so for a time,
- * and then leaves it there, with what is in the ring.
+ * and then leaves it there, with what is in the ring. A writer that has merely not had a processor
+ * is not left: it has the last lines.
  */
 #include "rt/log.h"
 
 #include <poll.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,6 +49,7 @@ static struct {
     void (*see)(weir_str line, void *arg); /* weir_log_watch's */
     void *see_arg;
     bool is_held;
+    bool is_in_sink; /* the writer has gone to the kernel with lines, and is not back */
     enum writer_state state;
     pthread_t thread;
     atomic_int fd;
@@ -111,6 +114,7 @@ static bool write_some(void)
     weir__lock_take(&all.lock);
     uint64_t head = all.head;
     size_t n = all.is_held ? 0 : (size_t)(all.tail - head);
+    all.is_in_sink = n > 0;
     weir__lock_give(&all.lock);
     size_t at = head % RING;
     if (n > RING - at)
@@ -125,6 +129,7 @@ static bool write_some(void)
     all.head += n;
     WEIR_ASSERT(all.head <= all.tail, "D1: what is written was put");
     all.dropped += lost;
+    all.is_in_sink = false;
     weir__lock_give(&all.lock);
     return true;
 }
@@ -367,9 +372,33 @@ bool weir__log_flush(weir_dur patience)
     return true;
 }
 
+/* A pipe says whether it has room; a file says so always, be its disk stalled or not. */
+static bool is_pipe_with_room(void)
+{
+    struct stat st;
+    struct pollfd p = {.fd = atomic_load_explicit(&all.fd, memory_order_relaxed),
+                       .events = POLLOUT};
+    bool is_pipe = fstat(p.fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+    return is_pipe && poll(&p, 1, 0) > 0 && (p.revents & POLLOUT) != 0;
+}
+
+/*
+ * What a writer waits for that has not written: its sink, or a processor. On a busy machine the
+ * second one takes as long as the first may, and who has not had it loses nothing.
+ */
+static bool is_held_by_sink(void)
+{
+    weir__lock_take(&all.lock);
+    bool is_in_sink = all.is_in_sink;
+    weir__lock_give(&all.lock);
+    return is_in_sink && !is_pipe_with_room();
+}
+
 bool weir__log_stop(weir_dur patience)
 {
     bool is_written = weir__log_flush(patience);
+    while (!is_written && !is_held_by_sink())
+        is_written = weir__log_flush(patience);
     weir__lock_take(&all.lock);
     bool is_running = all.state == RUNNING;
     if (is_running)

@@ -73,7 +73,8 @@ weir_err weir__log_start(void);
 /*
  * Flushes, and ends the writer; lines after that are written by who logs them. False: the sink did
  * not take everything within `patience`; the writer is left where it is, in the kernel, and lines
- * after that are dropped.
+ * after that are dropped. A writer that waits for a processor, and not for its sink, is waited for
+ * as long as that takes.
  */
 bool weir__log_stop(weir_dur patience);
 

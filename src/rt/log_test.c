@@ -8,6 +8,10 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <glob.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -300,6 +304,113 @@ static void test_a_slow_sink_does_not_hold_up(void **state)
     assert_int_equal(close(ends[1]), 0);
 }
 
+/* A pipe whose reader is slow takes nothing. */
+static void fill(int fd)
+{
+    static const char page[4096];
+    int flags = fcntl(fd, F_GETFL);
+    assert_int_equal(fcntl(fd, F_SETFL, flags | O_NONBLOCK), 0);
+    while (write(fd, page, sizeof page) > 0)
+        ;
+    assert_int_equal(fcntl(fd, F_SETFL, flags), 0);
+}
+
+static bool has_text(const char *path, const char *text)
+{
+    char is[20] = "";
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, is, sizeof is - 1) : -1;
+    if (fd >= 0)
+        (void)close(fd);
+    return n > 0 && strcmp(is, text) == 0;
+}
+
+/* The thread of the log's writer, which names itself when it first runs. */
+static pid_t writer_thread(void)
+{
+    static const char folder[] = "/proc/self/task/";
+    pid_t found = 0;
+    while (found == 0 && sched_yield() == 0) {
+        glob_t names;
+        assert_int_equal(glob("/proc/self/task/*/comm", 0, NULL, &names), 0);
+        for (size_t i = 0; i < names.gl_pathc; i++)
+            if (has_text(names.gl_pathv[i], "weir-log\n"))
+                found = atoi(names.gl_pathv[i] + strlen(folder));
+        globfree(&names);
+    }
+    return found;
+}
+
+static sem_t is_off;
+
+/* Of the writer, which has no processor then, wherever it was. */
+static void goes_without(int number)
+{
+    static const struct timespec nap = {.tv_nsec = 50000000};
+    (void)number;
+    (void)sem_post(&is_off);
+    (void)nanosleep(&nap, NULL);
+}
+
+static void take_its_processor(void)
+{
+    /* A thread of ours takes no signal but faults. */
+    const struct sigaction action = {.sa_handler = goes_without, .sa_flags = SA_RESTART};
+    assert_int_equal(sem_init(&is_off, 0, 0), 0);
+    assert_int_equal(sigaction(SIGFPE, &action, NULL), 0);
+    assert_int_equal(tgkill(getpid(), writer_thread(), SIGFPE), 0);
+    while (sem_wait(&is_off) != 0)
+        ;
+}
+
+/* How often the text is in what has come up to now. */
+static uint64_t came(int fd, const char *what)
+{
+    static char text[1 << 17];
+    size_t len = 0;
+    ssize_t n;
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    while ((n = read(fd, text + len, sizeof text - 1 - len)) > 0)
+        len += (size_t)n;
+    for (size_t i = 0; i < len; i++)
+        text[i] = text[i] != '\0' ? text[i] : ' ';
+    text[len] = '\0';
+    return count(text, what);
+}
+
+/* The end finds a writer that has not run since the line was put, between two lines. */
+static int stops_a_writer_without_a_processor(void)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0 || weir__log_start() != WEIR_OK)
+        return 1;
+    weir__log_set_fd(ends[1]);
+    take_its_processor();
+    weir_log(NULL, WEIR_LOG_INFO, "the last line");
+    if (!weir__log_stop(weir_ms(0)))
+        return 2;
+    return came(ends[0], "the last line") == 1 ? 0 : 3;
+}
+
+/* As above, but it has not come back from a write that is over. */
+static int stops_a_writer_on_its_way_back(void)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0 || weir__log_start() != WEIR_OK)
+        return 1;
+    weir__log_set_fd(ends[1]);
+    fill(ends[1]);
+    weir_log(NULL, WEIR_LOG_INFO, "the line before");
+    (void)weir__log_flush(weir_ms(20)); /* it is in the kernel by now, or will be without room */
+    take_its_processor();
+    if (came(ends[0], "line") != 0)
+        return 2;
+    weir_log(NULL, WEIR_LOG_INFO, "the last line");
+    if (!weir__log_stop(weir_ms(0)))
+        return 3;
+    return came(ends[0], " line") == 2 ? 0 : 4;
+}
+
 /* In a process of its own, since the writer is left behind. 0: it did as it should. */
 static int stops_with_a_stuck_sink(void)
 {
@@ -321,17 +432,30 @@ static int stops_with_a_stuck_sink(void)
     return 0;
 }
 
+static void in_a_process(int (*body)(void))
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(body());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 /* Were it waited for the test would not end. */
 static void test_a_stuck_sink_does_not_hold_the_end_up(void **state)
 {
     (void)state;
-    int status = 0;
-    pid_t child = fork();
-    if (child == 0)
-        _exit(stops_with_a_stuck_sink());
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
+    in_a_process(stops_with_a_stuck_sink);
+}
+
+/* On a machine with more to do than it can: whoever does not run has not failed. */
+static void test_a_busy_machine_loses_no_last_line(void **state)
+{
+    (void)state;
+    in_a_process(stops_a_writer_without_a_processor);
+    in_a_process(stops_a_writer_on_its_way_back);
 }
 
 /* Must be last: after the stop who logs writes. */
@@ -383,6 +507,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_stuck_sink_does_not_hold_the_end_up), /* before there is a writer */
+        cmocka_unit_test(test_a_busy_machine_loses_no_last_line),
         TEST(test_a_line_is_an_object),
         TEST(test_dates_are_those_of_the_calendar),
         TEST(test_levels),
