@@ -29,7 +29,10 @@ typedef struct weir_proxy_options {
     size_t size;        /* the macro's */
     const char *strip;  /* taken off the path's front where it is there: "/shop"; begins with '/' */
     const char *prefix; /* put before the path then: "/v1"; begins with '/', escaped already */
-    /* Host; default: what the client has asked for; "": the target's own. */
+    /*
+     * Host; default: whom the client has asked for, which the target of a request says where it is
+     * a whole URL, and Host where not (RFC 9112 section 3.2.2); "": the target's own.
+     */
     const char *host;
     const weir_http_header *headers; /* sent in place of the client's of the same names */
     /*

@@ -29,6 +29,21 @@ weir_str weir__exchange_header(const struct weir__exchange *x, weir_str name)
     return i >= 0 ? weir__exchange_field_value(x, (unsigned)i) : (weir_str){NULL, 0};
 }
 
+weir_str weir__exchange_authority(const struct weir__exchange *x)
+{
+    const struct weir__http_head *h = &x->head;
+    if (h->form != WEIR_HTTP_ABSOLUTE)
+        return weir__exchange_field(x, WEIR_FIELD_HOST);
+    const char *host = x->bytes + h->host.off, *at = host + h->host.len;
+    const char *end = x->bytes + h->target.off + h->target.len;
+    WEIR_ASSERT(h->host.len > 0 && at <= end, "X3: a target's host lies in the target");
+    if (h->has_port)
+        at++; /* the ':', and the digits behind it */
+    while (h->has_port && at < end && *at >= '0' && *at <= '9')
+        at++;
+    return (weir_str){host, (size_t)(at - host)};
+}
+
 const struct weir__endpoint *weir__exchange_peer(const struct weir__exchange *x)
 {
     return &x->conn->peer;

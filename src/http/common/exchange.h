@@ -239,6 +239,12 @@ static inline weir_str weir__exchange_field(const struct weir__exchange *x,
 }
 weir_str weir__exchange_header(const struct weir__exchange *x, weir_str name);
 
+/*
+ * Who is asked, as host and port: the target's where it names one, which a Host beside it does not
+ * change (RFC 9112 section 3.2.2), else Host's. Absent: HTTP/1.0 that says neither.
+ */
+weir_str weir__exchange_authority(const struct weir__exchange *x);
+
 /* Who is at the other end of the connection; family 0 when unknown. */
 const struct weir__endpoint *weir__exchange_peer(const struct weir__exchange *x);
 

@@ -181,6 +181,29 @@ static void paths_host_and_fields_are_rewritten(void **state)
     PROXY(asks_with_options, o, {.answer = OK_ANSWER});
 }
 
+static void asks_absolutely(struct kit *k)
+{
+    kit_expect(kit_raw(k, "GET http://a.example:8080/x?y HTTP/1.1\r\nHost: b\r\n"
+                          "Connection: close\r\n\r\n"),
+               200, "ok");
+    assert_sent(0, "GET /x?y HTTP/1.1\r\nHost: a.example:8080\r\n");
+    assert_sent(0, ";host=\"a.example:8080\";");
+    assert_sent(0, "X-Forwarded-Host: a.example:8080\r\n");
+    assert_not_sent(0, "host: b\r\n");
+    kit_expect(kit_raw(k, "GET http://[::1]: HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n"),
+               200, "ok");
+    assert_sent(1, "GET / HTTP/1.1\r\nHost: [::1]\r\n");
+    kit_expect(kit_raw(k, "GET http://a?q HTTP/1.0\r\n\r\n"), 200, "ok");
+    assert_sent(2, "GET /?q HTTP/1.1\r\nHost: a\r\n");
+}
+
+/* RFC 9112 section 3.2.2: the Host field is ignored where the target says whom it is for. */
+static void an_absolute_target_says_who_is_asked(void **state)
+{
+    (void)state;
+    PROXY(asks_absolutely, NONE, {.answer = OK_ANSWER});
+}
+
 #define TWO_BEFORE "Via: 1.0 a\r\nVia: 1.1 b\r\n"
 
 static void asks_behind_two(struct kit *k)
@@ -547,6 +570,7 @@ int main(void)
         cmocka_unit_test(fields_of_one_hop_end_there),
         cmocka_unit_test(who_is_not_trusted_is_not_believed),
         cmocka_unit_test(paths_host_and_fields_are_rewritten),
+        cmocka_unit_test(an_absolute_target_says_who_is_asked),
         cmocka_unit_test(who_came_before_stays_a_list),
         cmocka_unit_test(dot_segments_are_refused),
         cmocka_unit_test(a_circle_ends),

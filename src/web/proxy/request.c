@@ -230,7 +230,7 @@ static void put_forwarded(struct weir__proxied *p)
 {
     char text[WEIR__IP_TEXT_MAX];
     weir_buf value;
-    weir_str host = weir__exchange_field(p->x, WEIR_FIELD_HOST);
+    weir_str host = weir__exchange_authority(p->x);
     struct weir__ip ip = ip_of(weir__exchange_peer(p->x));
     weir_str address = {text, weir__ip_format(&ip, text)};
     if (begin_value(p, WEIR_S("forwarded"), p->is_trusted, WEIR__FORWARDED_REST_MAX + host.len,
@@ -316,7 +316,7 @@ static void prepare_carry(struct weir__proxied *p)
     if (p->o->host != NULL)
         p->carry.host = weir_str_from(p->o->host);
     else
-        p->carry.host = weir__exchange_field(x, WEIR_FIELD_HOST);
+        p->carry.host = weir__exchange_authority(x);
     if (x->head.upgrade && !p->o->no_upgrade)
         p->carry.upgrade = weir__exchange_field(x, WEIR_FIELD_UPGRADE);
 }
@@ -338,7 +338,7 @@ weir_err weir__proxy_prepare(struct weir__proxied *p)
     copy_fields(p);
     put_forwarded(p);
     put_seen(p, WEIR_S("X-Forwarded-Proto"), proto_of(p));
-    put_seen(p, WEIR_S("X-Forwarded-Host"), weir__exchange_field(p->x, WEIR_FIELD_HOST));
+    put_seen(p, WEIR_S("X-Forwarded-Host"), weir__exchange_authority(p->x));
     put_via(p);
     prepare_carry(p);
     put_trailers(p);
