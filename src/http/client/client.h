@@ -254,7 +254,8 @@ struct weir_reply {
 
     /* the answer; all in the context's memory */
     uint16_t status;
-    uint8_t kind; /* enum weir__answer_body */
+    uint8_t major, minor; /* the version of HTTP by which it came */
+    uint8_t kind;         /* enum weir__answer_body */
     uint8_t field_count;
     const char *head; /* what the fields' offsets are of */
     const struct weir__http_line *fields;

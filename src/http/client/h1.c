@@ -263,6 +263,8 @@ static weir_err keep_head(weir_reply *r, const struct weir__http1_response *p, c
     r->field_count = p->head.nfields;
     r->head = head;
     r->status = p->status;
+    r->major = 1;
+    r->minor = p->head.minor;
     return WEIR_OK;
 }
 

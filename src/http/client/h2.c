@@ -280,6 +280,8 @@ static weir_err keep_head(weir_reply *r, struct weir__client_stream *s)
     r->field_count = s->head.nfields;
     r->head = head;
     r->status = f->status;
+    r->major = 2;
+    r->minor = 0;
     weir__h2_fields_fini(&s->fields);
     return WEIR_OK;
 }

@@ -82,6 +82,8 @@ static weir_err hand_over(weir_reply *to, const weir_reply *from)
     to->trailers = (char *)(uintptr_t)trailers.ptr;
     to->trailers_len = trailers.len;
     to->status = from->status;
+    to->major = from->major;
+    to->minor = from->minor;
     return WEIR_OK;
 }
 

@@ -49,6 +49,20 @@ static void announce(struct weir__proxied *p)
             (void)weir__exchange_trailer_announce(p->x, element); /* what may not is left out */
 }
 
+/* By which version it came (RFC 9110 section 7.6.3), and who hands it on. */
+static weir_err add_via(struct weir__proxied *p)
+{
+    const weir_reply *r = inside(p);
+    const char *via = p->o->via != NULL ? p->o->via : "weir";
+    char text[] = {(char)('0' + r->major), '.', (char)('0' + r->minor), ' ', [4 + VIA_MAX] = '\0'};
+    size_t len = strnlen(via, VIA_MAX);
+    if (len == 0)
+        return WEIR_OK;
+    memcpy(text + 4, via, len);
+    weir_err err = weir__exchange_header_add(p->x, WEIR_S("Via"), (weir_str){text, 4 + len});
+    return err == -EMSGSIZE ? fail_fields(p, err) : WEIR_OK;
+}
+
 /* A line that our own server would not send is not handed on either: its value has controls. */
 static weir_err copy_fields(struct weir__proxied *p)
 {
@@ -66,14 +80,7 @@ static weir_err copy_fields(struct weir__proxied *p)
             return err == -EMSGSIZE ? fail_fields(p, err) : weir__proxy_fail(p, err);
     }
     announce(p);
-    const char *via = p->o->via != NULL ? p->o->via : "weir";
-    char text[4 + VIA_MAX] = "1.1 ";
-    size_t len = strnlen(via, VIA_MAX);
-    if (len == 0)
-        return WEIR_OK;
-    memcpy(text + 4, via, len);
-    weir_err err = weir__exchange_header_add(p->x, WEIR_S("Via"), (weir_str){text, 4 + len});
-    return err == -EMSGSIZE ? fail_fields(p, err) : WEIR_OK;
+    return add_via(p);
 }
 
 /* What came behind the body; what may not be there is not handed on. */

@@ -204,6 +204,26 @@ static void an_absolute_target_says_who_is_asked(void **state)
     PROXY(asks_absolutely, NONE, {.answer = OK_ANSWER});
 }
 
+static void asks_in_old_ways(struct kit *k)
+{
+    const char *a = kit_raw(k, "GET / HTTP/1.0\r\nHost: t\r\n\r\n");
+    kit_expect(a, 200, "ok");
+    assert_sent(0, "Via: 1.0 weir\r\n");
+    assert_true(kit_has_header(a, "Via: 1.1 weir"));
+    a = kit_raw(k, "GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+    kit_expect(a, 200, "ok");
+    assert_sent(1, "Via: 1.1 weir\r\n");
+    assert_true(kit_has_header(a, "Via: 1.0 weir"));
+}
+
+/* RFC 9110 section 7.6.3: by which version a message was received, and not by which it goes on. */
+static void via_says_how_it_came(void **state)
+{
+    (void)state;
+    PROXY(asks_in_old_ways, NONE, {.answer = OK_ANSWER},
+          {.answer = "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"});
+}
+
 #define TWO_BEFORE "Via: 1.0 a\r\nVia: 1.1 b\r\n"
 
 static void asks_behind_two(struct kit *k)
@@ -571,6 +591,7 @@ int main(void)
         cmocka_unit_test(who_is_not_trusted_is_not_believed),
         cmocka_unit_test(paths_host_and_fields_are_rewritten),
         cmocka_unit_test(an_absolute_target_says_who_is_asked),
+        cmocka_unit_test(via_says_how_it_came),
         cmocka_unit_test(who_came_before_stays_a_list),
         cmocka_unit_test(dot_segments_are_refused),
         cmocka_unit_test(a_circle_ends),

@@ -46,6 +46,13 @@ static weir_err head_alone(weir_ctx *c)
     return weir_stream_end(weir_stream_begin(c, 200, "application/grpc"), WEIR_OK);
 }
 
+/* Which versions the proxies before it were asked by. */
+static weir_err tells_via(weir_ctx *c)
+{
+    weir_str via = weir_header(c, "via");
+    return weir_text(c, 200, via.ptr != NULL ? weir_strdup(c, via).ptr : "none");
+}
+
 /* Answers at once, and reads nothing; or does neither for a long time. */
 static weir_err refuse(weir_ctx *c)
 {
@@ -86,6 +93,7 @@ static void build(weir_group *app)
     weir_post(app, "/refuse", refuse);
     weir_post(app, "/slow", sleeps);
     weir_get(app, "/whole", whole);
+    weir_get(app, "/via", tells_via);
     weir_get(app, "/head-alone", head_alone);
     weir_get(app, "/proxy/*rest", pass_on);
     weir_post(app, "/proxy/*rest", pass_on, .body_bytes_max = WEIR_BODY_UNLIMITED);
@@ -190,6 +198,29 @@ static void test_trailers_go_both_ways(void **state)
 {
     (void)state;
     each_way(says_more);
+}
+
+/* --- how it came ------------------------------------------------------------------------------ */
+
+/* RFC 9110 section 7.6.3: of each message the version by which the proxy has received it. */
+static void asks_for_via(weir_ctx *c, const char *prefix)
+{
+    static const char *const of[] = {"1.1 weir", "2.0 weir"};
+    weir_reply *r = weir_http_get(c, front, path(c, prefix, "/via"));
+    weir_str via = weir_reply_header(r, "via");
+    if (prefix[0] == '\0') {
+        assert_body(r, "none");
+        return;
+    }
+    assert_body(r, of[versions & 1]);
+    if (!weir_str_eq(via, weir_str_from(of[versions >> 1])))
+        fail_msg("over %s: the answer's Via is \"" WEIR_STR_FMT "\"", way, WEIR_STR_ARG(via));
+}
+
+static void test_via_says_how_each_message_came(void **state)
+{
+    (void)state;
+    each_way(asks_for_via);
 }
 
 /* --- both ways at once ------------------------------------------------------------------------ */
@@ -374,6 +405,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_trailers_go_both_ways),
+        cmocka_unit_test(test_via_says_how_each_message_came),
         cmocka_unit_test(test_both_ways_at_once),
         cmocka_unit_test(test_nobody_waits_for_ever),
         cmocka_unit_test(test_an_end_ends_the_other_way),
