@@ -90,6 +90,9 @@ static weir_err two_responses(weir_ctx *c)
     weir_err second = weir_text(c, 500, "second");
     assert_int_equal(first, WEIR_OK);
     assert_int_equal(second, WEIR_ECLOSED);
+    assert_true(weir_str_eq(weir_last_error(c)->message,
+                            WEIR_S("a second response is refused: the request has one of status "
+                                   "200 already")));
     assert_int_equal(weir_set_header(c, "X-Late", WEIR_S("1")), WEIR_ECLOSED);
     return first;
 }

@@ -61,9 +61,12 @@ static void log_unfinished(struct weir__request *r, weir_err err, const char *wh
                     WEIR_STR_ARG(r->route->handler_name), what);
     else if (err != WEIR_ECLIENTGONE && err != WEIR_EPANIC)
         weir_log_at(site, c, WEIR_LOG_ERROR,
-                    "failed after its response had begun: %s%s" WEIR_STR_FMT "; %s",
+                    "failed after its response had begun: %s%s" WEIR_STR_FMT "%s" WEIR_STR_FMT
+                    "; %s",
                     weir_strerror(err), e != NULL ? ": " : "",
-                    WEIR_STR_ARG(e != NULL ? e->message : WEIR_S("")), what);
+                    WEIR_STR_ARG(e != NULL ? e->message : WEIR_S("")),
+                    e != NULL && e->cause.len > 0 ? ": " : "",
+                    WEIR_STR_ARG(e != NULL ? e->cause : WEIR_S("")), what);
 }
 
 /*

@@ -78,7 +78,7 @@ static weir_stream *open_stream(weir_ctx *c, int status, weir_str type, const ch
     s->status = status;
     s->type = type;
     if (is_second)
-        s->err = WEIR_ECLOSED;
+        s->err = weir__exchange_refuse_second(r->x);
     else if (!weir__http_value_is_valid(type))
         s->err = WEIR_EINVALID;
     return s;

@@ -560,7 +560,7 @@ static weir_err stop_writing(weir_reply *r, weir_err err)
 weir_err weir_http_write(weir_reply *handle, const void *bytes, size_t size)
 {
     WEIR__FIBERS_ONLY(WEIR_ETHREAD);
-    weir__given_some(bytes, size, "the bytes");
+    weir__given_some(bytes, size, "the data");
     weir_reply *r = streamed_of(handle, __func__);
     if (r->err < 0)
         return weir__later_refused(r->err);

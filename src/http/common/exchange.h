@@ -367,6 +367,12 @@ weir_err weir__exchange_trailer_add(struct weir__exchange *x, weir_str name, wei
 weir_err weir__exchange_respond(struct weir__exchange *x, int status, weir_str type, weir_str body);
 
 /*
+ * X1, for who knows of a second response before it gets here: counts it, and raises WEIR_ECLOSED,
+ * which says so.
+ */
+weir_err weir__exchange_refuse_second(struct weir__exchange *x);
+
+/*
  * Begins a response whose body follows by write, window or sendfile, and then `end`.
  *
  * length   of the body; -1: unknown (chunked, or up to the connection's end for HTTP/1.0)

@@ -10,17 +10,22 @@
 
 /* --- beginning -------------------------------------------------------------------------------- */
 
-static weir_err second_response(struct weir__exchange *x)
+weir_err weir__exchange_refuse_second(struct weir__exchange *x)
 {
     weir__counter_add(&x->home->count.second_refused, 1);
-    return WEIR_ECLOSED;
+    if (x->status == 0) /* nothing of it was written yet */
+        return weir_raise_at(NULL, weir__ctx_handle(x->ctx), WEIR_ECLOSED, 0,
+                             "a second response is refused: a stream is the request's already");
+    return weir_raise_at(NULL, weir__ctx_handle(x->ctx), WEIR_ECLOSED, 0,
+                         "a second response is refused: the request has one of status %d already",
+                         x->status);
 }
 
 /* X1, and what follows from status and method; a body that is sent is `kind`. */
 static inline weir_err prepare(struct weir__exchange *x, int status, enum weir__response_body kind)
 {
     if (WEIR_UNLIKELY(x->response != WEIR__RESPONSE_NONE))
-        return second_response(x);
+        return weir__exchange_refuse_second(x);
     if (WEIR_UNLIKELY(status < 200 || status > 599))
         return WEIR_EINVALID;
     if (WEIR_UNLIKELY(!weir__http_status_has_body(status)))
@@ -233,7 +238,7 @@ bool weir__exchange_retract(struct weir__exchange *x)
 weir_err weir__exchange_upgrade(struct weir__exchange *x, weir_str protocol)
 {
     if (x->response != WEIR__RESPONSE_NONE)
-        return second_response(x);
+        return weir__exchange_refuse_second(x);
     x->response_body = WEIR__RESPONSE_UNSIZED;
     weir_err err = x->ops->upgrade(x, protocol);
     WEIR_ASSERT(err != WEIR_OK || weir__exchange_is_begun(x), "X1: its status is decided");
