@@ -58,7 +58,8 @@ typedef struct weir_proxy_options {
  * of HTTP/1.1 that go in chunks, as one does whose field Trailer has announced it.
  *
  * c        of a request that has no response yet
- * http     of the application; a call to it begins with '/': it has a base or targets
+ * http     of the application; a call to it begins with '/': it has a base or targets, and one that
+ *          has neither is the program's mistake, which costs the request
  * ...      members of weir_proxy_options
  * returns  WEIR_OK: the answer, whatever its status, has been handed on; an error is to be returned
  *          by the handler: the client gets 502 (no connection, cut, no HTTP), 503 (all targets are

@@ -68,6 +68,14 @@ static weir_err carry(struct weir__proxied *p)
     return p->has_body ? weir__proxy_both(p) : weir__proxy_answer(p);
 }
 
+/* One that was not opened well has an error of its own, which its calls tell. */
+static void check_client(const weir_http *http)
+{
+    if (http->err == WEIR_OK && !http->has_base && http->upstream == NULL)
+        weir__misuse("weir_proxy", "the HTTP client has no base and no targets, so nothing says "
+                                   "where a request goes on to");
+}
+
 weir_err weir_proxy_at(const weir_site *site, weir_ctx *c, weir_http *http,
                        const weir_proxy_options *options)
 {
@@ -87,8 +95,9 @@ weir_err weir_proxy_at(const weir_site *site, weir_ctx *c, weir_http *http,
         .deadline_name = weir_str_from(client->o.deadline_header),
         .o = weir__options(options, &room, sizeof room, "weir_proxy"),
     };
+    check_client(client);
     if (weir__exchange_is_begun(p.x))
-        return WEIR_ECLOSED;
+        return weir__exchange_refuse_second(p.x);
     weir_err err = weir__proxy_prepare(&p);
     if (err == WEIR_OK)
         err = carry(&p);
