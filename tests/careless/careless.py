@@ -28,6 +28,8 @@ from child import takes_signals  # noqa: E402
 PATIENCE = 30
 SPINS = "sleep yield checkpoint send recv try-send select lock sem once group join go offload file socket".split()
 
+CUT = "an answer that is cut"
+
 # path, status that the client gets, what a line of the log says (with a line of careless.c in it)
 ROWS = [
     ("/local-to-fiber", 500, "WEIR_GO: the argument is a local variable"),
@@ -65,7 +67,16 @@ ROWS = [
     ("/time-without-unit", 200, ".timeout is 300 ns, less than a millisecond"),
     ("/proxy-circle", 508, "they go in a circle"),
     ("/proxy-null", 500, "weir_proxy: the HTTP client is NULL"),
-    ("/proxy-twice", (200, 301, 404), "failed after its response had begun"),
+    ("/proxy-twice", (200, 301, 404), "closed: a second response is refused"),
+    ("/proxy-nowhere", 500, "weir_proxy: the HTTP client has no base and no targets"),
+    ("/proxy-cut", CUT, "the upstream has failed: GET http://"),
+    ("/write-null", 500, "weir_http_write: the data is NULL"),
+    ("/write-half", 503, None),
+    ("/reply-stored", 500, "weir_reply_body: the reply is none, or the context that it was made in has ended"),
+    ("/ask-by-timer", 200, "panic in ask_stored: weir_http_do: the HTTP client is none"),
+    ("/respond-twice", 200, "closed: a second response is refused"),
+    ("/stream-twice", 200, "closed: a second response is refused"),
+    ("/upgrade-by-hand", 500, "weir_text: status 101; a response has one from 200 to 599"),
 ]
 
 
@@ -106,6 +117,8 @@ class Service:
             answer = connection.getresponse()
             answer.read()
             return answer.status
+        except http.client.IncompleteRead:
+            return CUT
         except (OSError, http.client.HTTPException) as e:
             return f"no answer: {e!r}"
         finally:

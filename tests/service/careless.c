@@ -464,6 +464,100 @@ static weir_err proxy_twice(weir_ctx *c)
     return err < 0 ? err : weir_proxy(c, http);
 }
 
+static weir_err proxy_nowhere(weir_ctx *c) /* to a client that has no base */
+{
+    return weir_proxy(c, kept(c)->http);
+}
+
+static weir_err half(weir_ctx *c)
+{
+    weir_stream *s = weir_stream_begin(c, 200, "text/plain");
+    weir_stream_write(s, WEIR_S("one half\n"));
+    weir_stream_flush(s);
+    return weir_stream_end(s, WEIR_EFAIL);
+}
+
+static weir_err proxy_cut(weir_ctx *c)
+{
+    return weir_proxy(c, to_itself(c), .strip = "/proxy-cut", .prefix = "/half");
+}
+
+static weir_err write_null(weir_ctx *c)
+{
+    weir_reply *r = weir_http_begin(c, kept(c)->http, "POST", own_url(c, "/ok"));
+    weir_err err = weir_http_write(r, none, 5);
+    return err < 0 ? err : weir_text(c, 200, "written\n");
+}
+
+/* Half a body, and then it leaves with what kept it from the rest. */
+static weir_err write_half(weir_ctx *c)
+{
+    weir_reply *r = weir_http_begin(c, kept(c)->http, "POST", own_url(c, "/ok"));
+    weir_err err = weir_http_write(r, "half", 4);
+    return err < 0 ? err : weir_fail(c, 503, "the other half is not there");
+}
+
+/* --- what a request leaves in a variable -------------------------------------------------- */
+
+static weir_reply *stored_reply;
+static weir_http *stored_http;
+
+static weir_err store(weir_ctx *c)
+{
+    stored_http = weir_http_open(c);
+    stored_reply = weir_http_get(c, stored_http, own_url(c, "/large"));
+    return weir_text(c, 200, "stored\n");
+}
+
+/* The other request stores what is its own, and has ended. */
+static weir_err have_stored(weir_ctx *c)
+{
+    weir_reply *r = weir_http_get(c, kept(c)->http, own_url(c, "/store"));
+    weir_str body = weir_reply_body(r);
+    return body.ptr != NULL ? weir_sleep(c, weir_ms(20)) : weir_reply_err(r);
+}
+
+static weir_err reply_stored(weir_ctx *c)
+{
+    weir_err err = have_stored(c);
+    return err < 0 ? err
+                   : weir_bytes(c, 200, "application/octet-stream", weir_reply_body(stored_reply));
+}
+
+static weir_err ask_stored(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    return weir_reply_err(weir_http_get(c, stored_http, "http://127.0.0.1:1/"));
+}
+
+static weir_err ask_by_timer(weir_ctx *c)
+{
+    weir_err err = have_stored(c);
+    if (err == WEIR_OK)
+        err = weir_timer_after(kept(c)->app, weir_ms(1), ask_stored, NULL, NULL);
+    return err < 0 ? err : weir_text(c, 200, "started\n");
+}
+
+/* --- responses ---------------------------------------------------------------------------- */
+
+static weir_err respond_twice(weir_ctx *c)
+{
+    weir_err err = weir_text(c, 200, "first\n");
+    return err < 0 ? err : weir_text(c, 404, "second\n");
+}
+
+static weir_err stream_twice(weir_ctx *c)
+{
+    weir_err err = weir_stream_end(weir_stream_begin(c, 200, "text/plain"), WEIR_OK);
+    return err < 0 ? err : weir_stream_end(weir_stream_begin(c, 200, "text/plain"), WEIR_OK);
+}
+
+static weir_err upgrade_by_hand(weir_ctx *c)
+{
+    weir_err err = weir_add_header(c, "X-Protocol", WEIR_S("mine"));
+    return err < 0 ? err : weir_text(c, 101, "");
+}
+
 static weir_err open_kept(weir_ctx *app, void *arg)
 {
     struct kept *k = arg;
@@ -535,5 +629,16 @@ int main(int argc, char **argv)
     weir_get(app, "/proxy-circle", proxy_circle);
     weir_get(app, "/proxy-null", proxy_null);
     weir_get(app, "/proxy-twice", proxy_twice);
+    weir_get(app, "/proxy-nowhere", proxy_nowhere);
+    weir_get(app, "/half/", half);
+    weir_get(app, "/proxy-cut", proxy_cut);
+    weir_get(app, "/write-null", write_null);
+    weir_get(app, "/write-half", write_half);
+    weir_get(app, "/store", store);
+    weir_get(app, "/reply-stored", reply_stored);
+    weir_get(app, "/ask-by-timer", ask_by_timer);
+    weir_get(app, "/respond-twice", respond_twice);
+    weir_get(app, "/stream-twice", stream_twice);
+    weir_get(app, "/upgrade-by-hand", upgrade_by_hand);
     return weir_app_run(app);
 }
