@@ -36,6 +36,7 @@
 #define NAMES 2048                 /* places for names that were found; a power of two */
 #define NAMES_BYTES (192u << 10)   /* and all that they may take */
 #define NAME_MAX_BYTES 512
+#define PROGRAM "/proc/self/exe"
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static Dwfl *view;
@@ -112,9 +113,23 @@ static int open_elf(const char *name, char **file_name)
     return -1;
 }
 
+/*
+ * The program itself: its link leads to what runs also when that file has been replaced, as in an
+ * upgrade whose old process still drains. Then the name ends in " (deleted)", and so does this one.
+ */
+static bool is_program(const char *name)
+{
+    char path[4096];
+    ssize_t n = weir__sys_readlink(PROGRAM, path, sizeof path - 1);
+    path[n > 0 ? n : 0] = '\0';
+    return strcmp(name, path) == 0;
+}
+
 static int find_elf(Dwfl_Module *module, void **userdata, const char *name, Dwarf_Addr base,
                     char **file_name, Elf **elf)
 {
+    if (is_program(name))
+        return hold(open_elf(PROGRAM, file_name));
     if (name[0] == '/')
         return hold(open_elf(name, file_name));
     return hold(dwfl_linux_proc_find_elf(module, userdata, name, base, file_name, elf));
