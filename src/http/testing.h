@@ -143,13 +143,16 @@ static void serve_cut(struct weir__exchange *x, bool has_left)
         (void)weir__exchange_flush(x);
 }
 
+#define ROW 6000
+#define ROWS_BYTES ((uint64_t)26 * ROW)
+
 /* In a fiber of its own, more than a client takes at once. */
 static weir_err write_rows(weir_ctx *c, void *arg)
 {
     struct weir__exchange *x = arg;
-    char row[6000];
+    char row[ROW];
     (void)c;
-    for (char ch = 'a'; ch <= 'z'; ch++) {
+    for (int ch = 'a'; ch <= 'z'; ch++) {
         memset(row, ch, sizeof row);
         weir_err err = weir__exchange_write(x, (weir_str){row, sizeof row});
         if (err != WEIR_OK)
@@ -165,7 +168,7 @@ static void serve_by_children(struct weir__exchange *x, struct rig *rig, int cou
     (void)weir__exchange_begin(x, 200, WEIR_S("text/plain"), -1);
     for (int i = 0; i < count; i++)
         assert_int_equal(WEIR_GO(c, write_rows, x), 0);
-    while (x->bytes_out < 26 * 6000 && x->ctx->reason == WEIR_REASON_NONE)
+    while (x->bytes_out < ROWS_BYTES && x->ctx->reason == WEIR_REASON_NONE)
         (void)!weir_sleep(c, weir_ms(3));
     rig->last_err = weir_join(c);
     if (rig->last_err == WEIR_OK)
@@ -207,11 +210,35 @@ static void serve_tunnel(struct weir__exchange *x, struct rig *rig, bool is_apar
         (void)weir__exchange_end(x);
 }
 
+#define AT(literal) weir_str_eq(weir__exchange_path(x), WEIR_S(literal))
+
+/* What no handler should do. */
+static void serve_badly(struct weir__exchange *x, struct rig *rig)
+{
+    if (AT("/empty"))
+        (void)say(x, 204, WEIR_S("must not be sent"));
+    else if (AT("/reset"))
+        (void)say(x, 205, WEIR_S("must not be sent"));
+    else if (AT("/reset-stream")) {
+        (void)weir__exchange_begin(x, 205, WEIR_S("text/plain"), -1);
+        (void)weir__exchange_write(x, WEIR_S("must not be sent"));
+        (void)weir__exchange_end(x);
+    } else if (AT("/panic"))
+        weir_panic("as asked");
+    else if (AT("/cut"))
+        serve_cut(x, true);
+    else if (AT("/kept"))
+        serve_cut(x, false);
+    else if (AT("/twice")) {
+        (void)say(x, 200, WEIR_S("first"));
+        rig->last_err = say(x, 500, WEIR_S("second"));
+    } else if (!AT("/silence"))
+        (void)say(x, 404, WEIR_S("no such path"));
+}
+
 static void serve(struct weir__exchange *x, void *arg)
 {
     struct rig *rig = arg;
-    weir_str path = weir__exchange_path(x);
-#define AT(literal) weir_str_eq(path, WEIR_S(literal))
     if (AT("/hello"))
         (void)say(x, 200, WEIR_S("hello"));
     else if (AT("/path"))
@@ -248,27 +275,11 @@ static void serve(struct weir__exchange *x, void *arg)
         serve_tunnel(x, rig, true);
     else if (AT("/client"))
         serve_client(x);
-    else if (AT("/empty"))
-        (void)say(x, 204, WEIR_S("must not be sent"));
-    else if (AT("/reset"))
-        (void)say(x, 205, WEIR_S("must not be sent"));
-    else if (AT("/reset-stream")) {
-        (void)weir__exchange_begin(x, 205, WEIR_S("text/plain"), -1);
-        (void)weir__exchange_write(x, WEIR_S("must not be sent"));
-        (void)weir__exchange_end(x);
-    } else if (AT("/panic"))
-        weir_panic("as asked");
-    else if (AT("/cut"))
-        serve_cut(x, true);
-    else if (AT("/kept"))
-        serve_cut(x, false);
-    else if (AT("/twice")) {
-        (void)say(x, 200, WEIR_S("first"));
-        rig->last_err = say(x, 500, WEIR_S("second"));
-    } else if (!AT("/silence"))
-        (void)say(x, 404, WEIR_S("no such path"));
-#undef AT
+    else
+        serve_badly(x, rig);
 }
+
+#undef AT
 
 static void done(struct weir__exchange *x, void *arg)
 {

@@ -36,7 +36,7 @@ static struct {
         char what[96];
         uint64_t count;
     } outcomes[OUTCOMES_MAX];
-} it = {.count = 1000, .pace = 500000000};
+} it = {.kind = kinds_h1, .count = 1000, .pace = 500000000};
 
 /* --- what came of it -------------------------------------------------------------------------- */
 
@@ -52,15 +52,16 @@ void bad_note(struct bad *b, const char *what, int number)
         snprintf(word, sizeof word, " %s%s%d.", what, what[0] != '\0' ? " " : "", number);
     else
         snprintf(word, sizeof word, " %s.", what);
-    if (!bad_was_told(b, word) && strlen(b->outcome) + strlen(word) < sizeof b->outcome)
-        strcat(b->outcome, word);
+    const size_t len = strlen(b->outcome), more = strlen(word);
+    if (!bad_was_told(b, word) && len + more < sizeof b->outcome)
+        memcpy(b->outcome + len, word, more + 1);
 }
 
 static void count_outcome(const char *what)
 {
     for (int i = 0; i < OUTCOMES_MAX; i++) {
         if (it.outcomes[i].count == 0)
-            strcpy(it.outcomes[i].what, what);
+            snprintf(it.outcomes[i].what, sizeof it.outcomes[i].what, "%s", what);
         if (i == OUTCOMES_MAX - 1 || strcmp(it.outcomes[i].what, what) == 0) {
             it.outcomes[i].count++;
             return;
@@ -79,7 +80,7 @@ static void end(struct bad *b, const char *how, bool is_reset)
     if (b->fields != NULL)
         nghttp2_hd_inflate_del(b->fields);
     link_close(&b->link, is_reset);
-    *b = (struct bad){.link.fd = -1, .reopen_at = now_ns() + it.pace / 2 + rand() % it.pace};
+    *b = (struct bad){.link.fd = -1, .reopen_at = now_ns() + it.pace / 2 + random() % it.pace};
 }
 
 void bad_leave(struct bad *b, bool is_reset)
