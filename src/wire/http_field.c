@@ -173,8 +173,11 @@ bool weir__http_target_is_valid(weir_str s)
     for (; end - at >= 16; at += 16)
         if (weir__scan_not_target(weir__scan_load(at)) != 0)
             return false;
+    if (at == end)
+        return true;
     unsigned shift;
-    return at == end || weir__scan_not_target(weir__scan_at(at, end, s.ptr, &shift)) >> shift == 0;
+    const __m128i rest = weir__scan_at(at, end, s.ptr, &shift);
+    return weir__scan_not_target(rest) >> shift == 0;
 }
 
 bool weir__http_value_is_valid(weir_str s)
@@ -187,6 +190,9 @@ bool weir__http_value_is_valid(weir_str s)
     for (; end - at >= 16; at += 16)
         if (weir__scan_control(weir__scan_load(at)) != 0)
             return false;
+    if (at == end)
+        return true;
     unsigned shift;
-    return at == end || weir__scan_control(weir__scan_at(at, end, s.ptr, &shift)) >> shift == 0;
+    const __m128i rest = weir__scan_at(at, end, s.ptr, &shift);
+    return weir__scan_control(rest) >> shift == 0;
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -98,6 +99,25 @@ static void judges_names_and_values(void **state)
     assert_false(weir__http_value_is_valid(WEIR_S("a\0b")));
 }
 
+/* Wherever it stands: text is looked at 16 bytes at a time, and its rest with those before it. */
+static void one_bad_byte_is_found_at_any_place(void **state)
+{
+    (void)state;
+    char bytes[70];
+    for (size_t len = 1; len <= sizeof bytes; len++) {
+        memset(bytes, 'a', sizeof bytes);
+        const weir_str text = {bytes, len};
+        assert_true(weir__http_value_is_valid(text));
+        assert_true(weir__http_target_is_valid(text));
+        for (size_t at = 0; at < len; at++) {
+            bytes[at] = '\n';
+            assert_false(weir__http_value_is_valid(text));
+            assert_false(weir__http_target_is_valid(text));
+            bytes[at] = 'a';
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -105,6 +125,7 @@ int main(void)
         cmocka_unit_test(finds_every_known_name_in_any_case),
         cmocka_unit_test(knows_names_exactly),
         cmocka_unit_test(judges_names_and_values),
+        cmocka_unit_test(one_bad_byte_is_found_at_any_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
