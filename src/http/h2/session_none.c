@@ -133,10 +133,4 @@ size_t weir__h2_session_window(const struct weir__h2_session *s, int32_t id)
     return 0;
 }
 
-void weir__h2_session_calm(struct weir__h2_session *s)
-{
-    (void)s;
-    NEVER();
-}
-
 #endif
