@@ -141,12 +141,53 @@ static void test_two_children_send(void **state)
     run_rig(two_children_send, NULL);
 }
 
+/* --- in turns --------------------------------------------------------------------------------- */
+
+/* All that is there of it. */
+static size_t take(int client)
+{
+    static char bytes[65536];
+    size_t sum = 0;
+    ssize_t n;
+    while ((n = weir__sim_read(client, bytes, sizeof bytes)) > 0)
+        sum += (size_t)n;
+    return sum;
+}
+
+/* A socket that takes all of a large answer has it while others are waiting, and not before. */
+static void others_have_their_turn(struct rig *rig)
+{
+    enum { LARGE = 3000000 };
+    int large = weir__sim_connect(rig->listener, 2 * LARGE), small = dial(rig);
+    put(large, "GET /big?3000000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    put(small, HELLO);
+    for (int turns = 0; take(small) == 0; turns++) {
+        assert_true(turns < 1000);
+        assert_int_equal(weir_yield(rig->ctx), WEIR_OK);
+    }
+    size_t got = take(large);
+    assert_in_range(got, 1, LARGE / 4);
+    wait_ms(rig, 1);
+    got += take(large);
+    assert_in_range(got, LARGE, LARGE + 200);
+    assert_int_equal(rig->last_err, WEIR_OK);
+    weir__sim_close(large);
+    weir__sim_close(small);
+}
+
+static void test_a_large_answer_leaves_in_turns(void **state)
+{
+    (void)state;
+    run_rig(others_have_their_turn, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refusals_change_nothing),
         cmocka_unit_test(test_a_child_sends),
         cmocka_unit_test(test_two_children_send),
+        cmocka_unit_test(test_a_large_answer_leaves_in_turns),
     };
     weir__watch_install();
     return cmocka_run_group_tests(tests, NULL, NULL);

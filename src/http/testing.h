@@ -92,10 +92,13 @@ static void serve_trailers(struct weir__exchange *x)
 
 static void serve_big(struct weir__exchange *x, struct rig *rig)
 {
-    enum { SIZE = 200000 };
-    char *bytes = weir__ctx_alloc(x->ctx, SIZE);
-    memset(bytes, 'b', SIZE);
-    rig->last_err = say(x, 200, (weir_str){bytes, SIZE});
+    int64_t size = 200000;
+    if (weir_str_i64(weir__exchange_query(x), &size) < 0)
+        size = 200000;
+    char *bytes = weir__ctx_alloc(x->ctx, (size_t)size);
+    assert_non_null(bytes);
+    memset(bytes, 'b', (size_t)size);
+    rig->last_err = say(x, 200, (weir_str){bytes, (size_t)size});
 }
 
 static void serve_rows(struct weir__exchange *x, struct rig *rig)

@@ -166,6 +166,15 @@ weir_err weir__stream_await_room(struct weir__ctx *c, struct weir__stream *s, we
     return err;
 }
 
+void weir__stream_give_way(struct weir__stream *s)
+{
+    WEIR_ASSERT(s->sender == NULL, "S1: one fiber at a time sends");
+    s->sender = weir__self->current;
+    weir__fiber_yield();
+    WEIR_ASSERT(s->sender == weir__self->current, "S1: who gives way stays the sender");
+    s->sender = NULL;
+}
+
 weir_err weir__stream_send(struct weir__ctx *c, struct weir__stream *s, const void *buf, size_t len,
                            size_t *sent, weir_time until)
 {

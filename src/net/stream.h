@@ -190,6 +190,12 @@ static inline weir_err weir__stream_try_flush(struct weir__stream *s)
 weir_err weir__stream_await_room(struct weir__ctx *c, struct weir__stream *s, weir_time until);
 
 /*
+ * It might take more, but others are waiting: they have their turn, and no second one sends
+ * meanwhile. Fiber only; the stream may have been closed afterwards.
+ */
+void weir__stream_give_way(struct weir__stream *s);
+
+/*
  * All of `len` bytes, out of a layer too. `*sent`: how many were taken. Fiber only; not while there
  * is a sender.
  */

@@ -113,6 +113,7 @@ weir_err weir__out_reserve(struct weir__http_conn *c, struct weir__ctx *ctx, siz
 struct weir__sending {
     weir_time from; /* when it last got on by so much; 0: it has not had to wait */
     uint64_t bytes; /* taken by the client since then */
+    size_t in_turn; /* bytes since others had theirs */
 };
 
 /* The client has taken `n` bytes more. */
@@ -125,6 +126,13 @@ void weir__sending_gets_on(struct weir__sending *s, size_t n);
  */
 weir_err weir__out_wait(struct weir__http_conn *c, struct weir__ctx *ctx, struct weir__sending *s,
                         bool is_resumable);
+
+/*
+ * `n` more bytes were taken, and there are more to send: after WEIR__TURN_BYTES others have their
+ * turn, with this fiber as the connection's sender. False: the connection was broken meanwhile.
+ */
+#define WEIR__TURN_BYTES (128u << 10) /* some 30 µs of the kernel's copying */
+bool weir__out_take_turns(struct weir__http_conn *c, struct weir__sending *s, size_t n);
 
 /* The client took `n` bytes that did not lie in the output buffer. */
 void weir__out_taken(struct weir__http_conn *c, size_t n);

@@ -10,6 +10,9 @@
  * And the socket may take again what it has just refused, at any time. So who sends never waits
  * with bytes in hand: it waits until the socket is writable, as the connection's sender (N5), and
  * looks again at what there is to send. While there is a sender nobody else sends or adds.
+ *
+ * A socket may take megabytes at once, which the kernel copies meanwhile: so after
+ * WEIR__TURN_BYTES others have their turn.
  */
 #include "base/assert.h"
 #include "http/h1/h1.h"
@@ -232,14 +235,25 @@ static ssize_t send_some(struct weir__http_conn *c, weir_str tail)
     int n = 0;
     if (out != NULL && out->at < out->len)
         vec[n++] = (struct iovec){out->bytes + out->at, out->len - out->at};
-    if (tail.len > 0)
-        vec[n++] = (struct iovec){(void *)(uintptr_t)tail.ptr, tail.len};
+    size_t len = tail.len < WEIR__TURN_BYTES ? tail.len : WEIR__TURN_BYTES;
+    if (len > 0)
+        vec[n++] = (struct iovec){(void *)(uintptr_t)tail.ptr, len};
     return n > 0 ? weir__stream_try_send(&c->stream, vec, n) : weir__stream_try_flush(&c->stream);
 }
 
 static size_t left_in(const struct weir__http_out *out)
 {
     return out != NULL ? out->len - out->at : 0;
+}
+
+bool weir__out_take_turns(struct weir__http_conn *c, struct weir__sending *s, size_t n)
+{
+    s->in_turn += n;
+    if (s->in_turn < WEIR__TURN_BYTES)
+        return true;
+    s->in_turn = 0;
+    weir__stream_give_way(&c->stream);
+    return !c->is_broken;
 }
 
 weir_err weir__out_flush(struct weir__http_conn *c, struct weir__ctx *ctx, weir_str tail)
@@ -268,6 +282,8 @@ weir_err weir__out_flush(struct weir__http_conn *c, struct weir__ctx *ctx, weir_
             WEIR_ASSERT(of_tail <= tail.len, "O4: no more was taken than there was");
             tail = (weir_str){tail.ptr + of_tail, tail.len - of_tail};
         }
+        if (tail.len > 0 && !weir__out_take_turns(c, &sending, (size_t)n))
+            return WEIR_ECLIENTGONE;
     }
     c->stream.fd.tells_room = false;
     rewind_empty(c);

@@ -226,7 +226,7 @@ static weir_err splice_file(struct weir__exchange *x, int file, uint64_t at, uin
     off_t offset = (off_t)at;
     WEIR_ASSERT(err != WEIR_OK || out->at == out->len, "O4: what was before it has left");
     while (err == WEIR_OK && *left > 0) {
-        size_t len = *left < 1u << 20 ? (size_t)*left : 1u << 20;
+        size_t len = *left < WEIR__TURN_BYTES ? (size_t)*left : WEIR__TURN_BYTES;
         ssize_t n = weir__stream_try_sendfile(&c->stream, file, &offset, len);
         if (n == -EAGAIN) {
             err = weir__out_wait(c, x->ctx, &sending, false);
@@ -238,6 +238,8 @@ static weir_err splice_file(struct weir__exchange *x, int file, uint64_t at, uin
         *left -= (uint64_t)n;
         weir__sending_gets_on(&sending, (size_t)n);
         weir__out_taken(c, (size_t)n);
+        if (*left > 0 && !weir__out_take_turns(c, &sending, (size_t)n))
+            err = WEIR_ECLIENTGONE;
     }
     return err;
 }
