@@ -16,12 +16,15 @@
 #include "rt/sim.h"
 #include <weir/weir.h>
 
+enum { PEER_ROOM = 2048 }; /* bytes of a request of HTTP/1.1; a longer body is read, and not kept */
+
 struct peer {
     struct weir__fd listener;
     int number;
     char base[48];
     const char *answer;
     size_t size;       /* of the answer; 0: it is text */
+    size_t hears;      /* so much of a long body, and answers then; 0: all */
     const char *first; /* the answer to the first request of all; NULL: as to any other */
     weir_dur after;    /* that one comes so late */
     unsigned requests;
@@ -52,6 +55,17 @@ static inline bool peer_is_whole(const char *bytes, size_t len)
     return (size_t)(bytes + len - (head + 4)) >= left;
 }
 
+/* How much of a body with a length is to come yet, behind a head that is here. */
+static inline size_t peer_missing(const char *bytes, size_t len)
+{
+    static const char length[] = "Content-Length: ";
+    const char *head = memmem(bytes, len, "\r\n\r\n", 4);
+    const char *said = head != NULL ? memmem(bytes, len, length, sizeof length - 1) : NULL;
+    size_t has = head != NULL ? (size_t)(bytes + len - (head + 4)) : 0;
+    size_t all = said != NULL && said < head ? strtoul(said + sizeof length - 1, NULL, 10) : 0;
+    return all > has ? all - has : 0;
+}
+
 static inline weir_err peer_say(weir_ctx *c, struct weir__stream *s, const char *bytes, size_t len)
 {
     size_t sent;
@@ -64,6 +78,19 @@ static inline ssize_t peer_take(weir_ctx *c, struct weir__stream *s, char *bytes
 {
     ssize_t n = weir__stream_recv(weir__ctx_of(c), s, bytes + len, size - len, weir_never());
     return n == 0 ? WEIR_ECLOSED : n;
+}
+
+/* Takes so many bytes, and keeps none. */
+static inline weir_err peer_skip(weir_ctx *c, struct weir__stream *s, size_t left)
+{
+    char bytes[1024];
+    while (left > 0) {
+        ssize_t n = peer_take(c, s, bytes, 0, left < sizeof bytes ? left : sizeof bytes);
+        if (n < 0)
+            return (weir_err)n;
+        left -= (size_t)n;
+    }
+    return WEIR_OK;
 }
 
 static inline weir_err peer_secure(weir_ctx *c, const struct peer *p, struct weir__stream *s)
@@ -84,16 +111,19 @@ static inline weir_err peer_answer_stream(weir_ctx *c, const struct peer *p, str
     return err == WEIR_OK && p->closes ? WEIR_ECLOSED : err;
 }
 
-/* Takes the frames that are whole, and answers those that end a request. */
+/*
+ * Takes the frames that are whole, and answers those that end a request. Of DATA the head is
+ * enough: what is still to come of it is in `taken` too.
+ */
 static inline weir_err peer_take_frames(weir_ctx *c, const struct peer *p, struct weir__stream *s,
                                         const char *bytes, size_t len, size_t *taken)
 {
     enum { DATA, HEADERS, END_STREAM = 1 };
     weir_err err = WEIR_OK;
-    for (*taken = 0; err == WEIR_OK && len - *taken >= 9;) {
+    for (*taken = 0; err == WEIR_OK && *taken + 9 <= len;) {
         const unsigned char *head = (const unsigned char *)bytes + *taken;
         size_t size = 9 + ((size_t)head[1] << 8 | head[2]);
-        if (len - *taken < size)
+        if (len - *taken < size && head[3] != DATA)
             break;
         *taken += size;
         if ((head[3] == DATA || head[3] == HEADERS) && (head[4] & END_STREAM) != 0)
@@ -119,8 +149,12 @@ static inline weir_err peer_talk_h2(weir_ctx *c, const struct peer *p, struct we
         size_t skipped = has_begun ? 0 : preface;
         has_begun = true;
         err = peer_take_frames(c, p, s, bytes + skipped, len - skipped, &taken);
-        len -= skipped + taken;
-        memmove(bytes, bytes + skipped + taken, len);
+        taken += skipped;
+        if (err == WEIR_OK && taken > len)
+            err = peer_skip(c, s, taken - len);
+        len -= taken < len ? taken : len;
+        if (len > 0)
+            memmove(bytes, bytes + taken, len);
     }
     return err;
 }
@@ -156,19 +190,31 @@ static inline weir_err peer_answer(weir_ctx *c, struct peer *p, struct weir__str
     return err == WEIR_OK && p->closes ? WEIR_ECLOSED : err;
 }
 
+/* What the peer does with what has come: it waits for more, or answers. */
+static inline weir_err peer_heed(weir_ctx *c, struct peer *p, struct weir__stream *s,
+                                 const char *bytes, size_t *len)
+{
+    size_t missing = peer_missing(bytes, *len);
+    weir_err err = WEIR_OK;
+    if (missing > PEER_ROOM - *len) /* more than there is room for */
+        err = peer_skip(c, s, p->hears > 0 && p->hears < missing ? p->hears : missing);
+    else if (!peer_is_whole(bytes, *len))
+        return WEIR_OK;
+    *len = 0;
+    return err == WEIR_OK ? peer_answer(c, p, s, bytes) : err;
+}
+
 static inline weir_err peer_talk(weir_ctx *c, struct peer *p, struct weir__stream *s)
 {
-    char bytes[2048];
+    char bytes[PEER_ROOM];
     size_t len = 0;
     weir_err err = WEIR_OK;
     while (err == WEIR_OK) {
         ssize_t n = peer_take(c, s, bytes, len, sizeof bytes);
         err = n < 0 ? (weir_err)n : WEIR_OK;
         len += n > 0 ? (size_t)n : 0;
-        if (err == WEIR_OK && peer_is_whole(bytes, len)) {
-            err = peer_answer(c, p, s, bytes);
-            len = 0;
-        }
+        if (err == WEIR_OK)
+            err = peer_heed(c, p, s, bytes, &len);
     }
     return err;
 }

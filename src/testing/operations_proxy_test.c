@@ -13,6 +13,10 @@
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\nX: y\r\n\r\n"
 #define BUSY "HTTP/1.1 503 x\r\nContent-Length: 4\r\n\r\nbusy"
 
+/* A body that is still coming when the first of it goes on: it gets a fiber of its own. */
+enum { MUCH = 50000 };
+static char much[MUCH];
+
 /* A request, and what the two upstreams are. */
 struct row {
     const char *name, *method, *headers;
@@ -104,6 +108,20 @@ static const struct row rows[] = {
      {{.answer = LENGTH}, {.answer = CHUNKED}},
      200,
      {3, 10, 40, 0, 0}},
+    {"a PUT that is still coming",
+     "PUT",
+     NULL,
+     {much, MUCH},
+     {{.answer = LENGTH}, {.answer = CHUNKED}},
+     200,
+     {8, 10, 40, 1, 6}},
+    {"a PUT that is answered early",
+     "PUT",
+     NULL,
+     {much, MUCH},
+     {{.answer = LENGTH, .hears = 20000}, {.answer = CHUNKED, .hears = 20000}},
+     200,
+     {5, 10, 40, 1, 3}},
     {"a busy upstream",
      "GET",
      NULL,
@@ -133,11 +151,19 @@ static const struct row rows[] = {
      BOTH(.is_h2 = true),
      200,
      {3, 10, 40, 0, 0}},
+    {"a PUT still coming by HTTP/2",
+     "PUT",
+     NULL,
+     {much, MUCH},
+     BOTH(.is_h2 = true),
+     200,
+     {10, 10, 40, 1, 6}},
 };
 
 static void requests_that_are_carried_on_everywhere(void **state)
 {
     (void)state;
+    memset(much, 'x', sizeof much);
     for (row = rows; row < rows + sizeof rows / sizeof rows[0]; row++) {
         if (row->peers[0].is_h2 && !WEIR_HTTP2)
             continue;
