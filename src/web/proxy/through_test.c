@@ -301,11 +301,11 @@ static void only_writes(weir_ctx *c, const char *prefix)
     weir_err err = WEIR_OK;
     size_t sent = 0;
     weir_reply *r = weir_http_begin(c, front, "POST", path(c, prefix, "/echo"), .duplex = true);
-    while (err == WEIR_OK && sent < 100 * MUCH) {
+    while (err == WEIR_OK && sent < (size_t)100 * MUCH) {
         err = weir_http_write(r, bytes, sizeof bytes);
         sent += sizeof bytes;
     }
-    assert_true(sent < 2 * MUCH);
+    assert_true(sent < (size_t)2 * MUCH);
     if (err != WEIR_ETIMEDOUT && (prefix[0] == '\0' || err == WEIR_OK))
         fail_msg("over %s: %d after %zu bytes", way, err, sent);
     weir_error_clear(c);
