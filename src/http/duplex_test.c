@@ -6,6 +6,8 @@
 #include "http/h2/testing.h"
 #include "http/testing.h"
 
+#include <stdlib.h>
+
 #define POST_PIECES "POST /pieces HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 /* Takes the data out of the chunks of a response that has no end yet; how many bytes they are. */
