@@ -43,7 +43,7 @@ old-kernel: ## all tests, refused what kernels before 6.13 lack (ARGS=--sample: 
 	@tools/build $(BUILD) -Dtests=enabled -- all meson-test-prereq
 	@tools/old-kernel $(BUILD) $(ARGS)
 
-check: ## formatting, rooms, documented headers, both compilers
+check: ## formatting, rooms, documented headers, both compilers, no optional part
 	$(PACKAGES) build test check
 	@tools/check $(BUILD)
 
@@ -136,4 +136,4 @@ install: ## headers, libraries, weir.pc (PREFIX=/usr/local, DESTDIR=)
 	@meson install -C $(BUILD) --no-rebuild --quiet $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
 
 clean: ## removes what was built
-	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-clang $(BUILD)-coverage $(BUILD)-fuzz $(BUILD)-fuzz-afl $(BUILD)-mutate
+	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-clang $(BUILD)-bare $(BUILD)-coverage $(BUILD)-fuzz $(BUILD)-fuzz-afl $(BUILD)-mutate

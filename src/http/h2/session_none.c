@@ -95,6 +95,13 @@ void weir__h2_session_notice(struct weir__h2_session *s)
     NEVER();
 }
 
+bool weir__h2_session_end_turn(struct weir__h2_session *s)
+{
+    (void)s;
+    NEVER();
+    return false;
+}
+
 void weir__h2_session_goaway(struct weir__h2_session *s, enum weir__h2_code code)
 {
     (void)s, (void)code;
