@@ -19,6 +19,8 @@ from conftest import PATIENCE, run
 from peers import BODY, Talker, serving
 from test_tls import certify
 
+BOMB = gzip.compress(bytes(64 << 20))  # before anybody waits for it
+
 
 class Handler(peers.Handler):
     def packed(self):
@@ -56,7 +58,7 @@ class Handler(peers.Handler):
         elif self.path == "/brotli":
             self.answer(b"\x0b\x02\x80hello\x03", Content_Encoding="br")
         elif self.path == "/bomb":
-            self.answer(gzip.compress(bytes(64 << 20)), Content_Encoding="gzip")
+            self.answer(BOMB, Content_Encoding="gzip")
         elif self.path == "/loop":
             self.answer(b"", 302, Location="/loop")
         elif self.path.startswith("/away/"):
