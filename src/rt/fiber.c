@@ -372,6 +372,7 @@ void weir__fiber_cool(struct weir__fiber *f)
 
 static void arm_trim(struct weir__worker *w, weir_dur after)
 {
+    WEIR_ASSERT(!weir__timer_armed(&w->trim), "T3: a timer that fires is not armed any more");
     weir__timer_arm(&w->wheel, &w->trim, weir_time_add(w->now, after));
 }
 

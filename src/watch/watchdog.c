@@ -282,6 +282,8 @@ static void *watch(void *arg)
 {
     struct weir__watchdog *dog = arg;
     weir_dur step = {dog->runtime->options.stall.ns / 2 + 1};
+    /* A thread that jemalloc first hears of when there is no memory at all ends by a fault. */
+    let_heap_decay(dog);
     pthread_mutex_lock(&dog->mutex);
     while (!dog->is_stopping) {
         struct timespec until = from_now(step);
