@@ -42,13 +42,16 @@ WEIR_API weir_err weir_reply_at(weir_ctx *c, const weir_model *model,
                                 const void *object) WEIR_MUST_USE WEIR_NONNULL(1, 2, 3);
 
 /**
- * Responds with text/plain; `text` is a weir_str or a C string, and not kept. Returns as weir_json.
+ * Responds with text/plain; the last argument, `text`, is a weir_str or a C string, and not kept.
+ * Returns as weir_json.
  */
 #ifndef __cplusplus
-#define weir_text(c, status, text)                                                                 \
-    _Generic((text), weir_str : weir_text_str, default : weir_text_z)((c), (status), (text))
+#define weir_text(c, status, ...)                                                                  \
+    _Generic((__VA_ARGS__), weir_str                                                               \
+             : weir_text_str, default                                                              \
+             : weir_text_z)((c), (status), (__VA_ARGS__))
 #else
-#define weir_text(c, status, text) weir__text((c), (status), (text))
+#define weir_text(c, status, ...) weir__text((c), (status), (__VA_ARGS__))
 #endif
 /** The functions behind weir_text; `text` is not kept. */
 WEIR_API weir_err weir_text_str(weir_ctx *c, int status, weir_str text) WEIR_MUST_USE
@@ -246,7 +249,7 @@ WEIR_API weir_err weir_stream_end(weir_stream *stream, weir_err err) WEIR_MUST_U
  * owner    the request
  * context  fiber; does not wait
  */
-#define weir_add_trailer(c, name, value) weir_add_trailer_at(WEIR_HERE, (c), (name), (value))
+#define weir_add_trailer(c, name, ...) weir_add_trailer_at(WEIR_HERE, (c), (name), (__VA_ARGS__))
 /** The function behind weir_add_trailer; `name` and `value` are copied. */
 WEIR_API weir_err weir_add_trailer_at(const weir_site *site, weir_ctx *c, const char *name,
                                       weir_str value) WEIR_NONNULL(2, 3);

@@ -86,7 +86,7 @@ static weir_err silent(weir_ctx *c)
 
 static weir_err two_responses(weir_ctx *c)
 {
-    weir_err first = weir_text(c, 200, "first");
+    weir_err first = weir_text(c, 200, (weir_str){"first", 5});
     weir_err second = weir_text(c, 500, "second");
     assert_int_equal(first, WEIR_OK);
     assert_int_equal(second, WEIR_ECLOSED);
