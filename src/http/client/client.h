@@ -163,10 +163,11 @@ struct weir__client_line {
 struct weir__client_carry {
     const struct weir__client_line *lines; /* behind the call's own, as they are */
     size_t line_count;
-    weir_str host;     /* the field Host; absent: the target's own */
-    bool is_host_read; /* it came in a head that was parsed, so it is one */
-    weir_str upgrade;  /* the protocols that are offered; absent: none */
-    int64_t length;    /* of the body that is written piece by piece; below 0: unknown */
+    weir_str host;      /* the field Host; absent: the target's own */
+    bool is_host_read;  /* it came in a head that was parsed, so it is one */
+    bool asks_trailers; /* `lines` say "TE: trailers" */
+    weir_str upgrade;   /* the protocols that are offered; absent: none */
+    int64_t length;     /* of the body that is written piece by piece; below 0: unknown */
     /*
      * Where it goes, whatever the client's base is: for a probe, which is as a program's request in
      * all else. NULL: the target tells.
@@ -376,8 +377,7 @@ void weir__client_ask(weir_reply *r);
 weir_reply *weir__client_same(const weir_reply *r, struct weir__ctx *c);
 /* reply.c: the fields behind a body that has been read to its end; empty: none. */
 weir_str weir__client_trailers(const weir_reply *r);
-/* call.c: a field behind the body that is written. WEIR_ECLOSED: too late; the rest is
- * weir__trailers_add's. */
+/* call.c: a field behind the body that is written. As weir__trailers_add, or WEIR_ECLOSED. */
 weir_err weir__client_trail(weir_reply *r, weir_str name, weir_str value);
 /* call.c: of a duplex one: it fails, for a reason that is told elsewhere; who waits comes out. */
 void weir__client_break_off(weir_reply *r, weir_err err);

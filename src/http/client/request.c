@@ -24,7 +24,7 @@ static const weir_str framing_names[] = {
     {"expect", 6},      {"proxy-connection", 16},
 };
 
-static bool is_framing(weir_str name)
+bool weir__client_is_own_header(weir_str name)
 {
     for (size_t i = 0; i < sizeof framing_names / sizeof framing_names[0]; i++)
         if (weir_str_ieq(name, framing_names[i]))
@@ -42,7 +42,7 @@ static bool may_be_said(const weir_reply *r, weir_str name, weir_str value)
         return weir_str_ieq(value, WEIR_S("trailers"));
     if (weir_str_ieq(name, WEIR_S("trailer")))
         return r->is_streamed && !r->has_length;
-    return !is_framing(name);
+    return !weir__client_is_own_header(name);
 }
 
 static weir_str find(const weir_http_header *list, weir_str name)
@@ -96,11 +96,10 @@ static weir_err write_list(weir_reply *r, struct weir__http1_writer *w,
 /* They were parsed, and what frames a message is not among them. */
 static void write_carried(weir_reply *r, struct weir__http1_writer *w)
 {
-    for (size_t i = 0; i < r->carry->line_count; i++) {
-        const struct weir__client_line *line = &r->carry->lines[i];
-        weir__http1_write_field_trusted(w, line->name, line->value);
-        r->asks_trailers = r->asks_trailers || weir_str_ieq(line->name, WEIR_S("te"));
-    }
+    const struct weir__client_carry *carry = r->carry;
+    for (size_t i = 0; i < carry->line_count; i++)
+        weir__http1_write_field_trusted(w, carry->lines[i].name, carry->lines[i].value);
+    r->asks_trailers = r->asks_trailers || carry->asks_trailers;
 }
 
 static void write_number(struct weir__http1_writer *w, weir_str name, uint64_t n)
@@ -248,9 +247,4 @@ weir_err weir__client_request_write(weir_reply *r, struct weir__http1_writer *w)
     }
     weir__http1_write_end(w);
     return w->err;
-}
-
-bool weir__client_is_own_header(weir_str name)
-{
-    return is_framing(name);
 }

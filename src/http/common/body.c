@@ -56,9 +56,10 @@ int weir__exchange_body_status(weir_err err)
 
 bool weir__exchange_wants_trailers(const struct weir__exchange *x)
 {
-    for (unsigned i = 0; i < weir__exchange_fields(x); i++)
-        if (weir_str_ieq(weir__exchange_field_name(x, i), WEIR_S("te")) &&
-            weir__http_list_has(weir__exchange_field_value(x, i), WEIR_S("trailers")))
+    const unsigned count = weir__exchange_fields(x);
+    for (unsigned i = weir__exchange_find(x, WEIR_FIELD_TE, 0); i < count;
+         i = weir__exchange_find(x, WEIR_FIELD_TE, i + 1))
+        if (weir__http_list_has(weir__exchange_field_value(x, i), WEIR_S("trailers")))
             return true;
     return false;
 }

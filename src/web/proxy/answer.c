@@ -43,10 +43,12 @@ static weir_err fail_fields(struct weir__proxied *p, weir_err err)
 /* What the upstream says will follow its body follows ours. */
 static void announce(struct weir__proxied *p)
 {
-    weir_str name, value, element;
-    for (size_t i = 0; weir_reply_header_at(p->reply, i, &name, &value); i++)
-        while (weir_str_ieq(name, WEIR_S("trailer")) && weir__http_list_next(&value, &element))
+    const weir_reply *r = inside(p);
+    for (size_t i = 0; i < r->field_count; i++) {
+        weir_str element, rest = part(r, r->fields[i].value);
+        while (r->fields[i].id == WEIR_FIELD_TRAILER && weir__http_list_next(&rest, &element))
             (void)weir__exchange_trailer_announce(p->x, element); /* what may not is left out */
+    }
 }
 
 /* By which version it came (RFC 9110 section 7.6.3), and who hands it on. */

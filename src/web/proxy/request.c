@@ -173,11 +173,13 @@ static void copy_fields(struct weir__proxied *p)
  */
 static void put_trailers(struct weir__proxied *p)
 {
-    if (weir__exchange_wants_trailers(p->x))
+    const enum weir__http_field_id id = WEIR_FIELD_TRAILER;
+    const unsigned count = p->has_body ? weir__exchange_fields(p->x) : 0;
+    p->carry.asks_trailers = weir__exchange_wants_trailers(p->x);
+    if (p->carry.asks_trailers)
         put(p, WEIR_S("TE"), WEIR_S("trailers"));
-    for (unsigned i = 0; p->has_body && i < weir__exchange_fields(p->x); i++) {
-        if (p->x->head.fields[i].id != WEIR_FIELD_TRAILER)
-            continue;
+    for (unsigned i = weir__exchange_find(p->x, id, 0); i < count;
+         i = weir__exchange_find(p->x, id, i + 1)) {
         put(p, WEIR_S("Trailer"), weir__exchange_field_value(p->x, i));
         p->carry.length = -1;
     }
