@@ -13,7 +13,6 @@
 #if WEIR_TLS
 
 #include <string.h>
-#include <strings.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
@@ -50,8 +49,7 @@ struct weir__tls_client {
 
 static bool is_of(const struct session *s, struct weir__tls_peer of)
 {
-    return s->name != NULL && s->port == of.port && strlen(s->name) == of.name.len &&
-           strncasecmp(s->name, of.name.ptr, of.name.len) == 0;
+    return s->name != NULL && s->port == of.port && weir_str_ieq(weir_str_from(s->name), of.name);
 }
 
 static void forget(struct session *s)

@@ -15,7 +15,6 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 #include <weir/value.h>
 
@@ -181,10 +180,7 @@ static SSL_TICKET_RETURN see_ticket(SSL *ssl, SSL_SESSION *session, const unsign
         return SSL_TICKET_RETURN_IGNORE_RENEW;
     const char *of = SSL_SESSION_get0_hostname(session);
     weir_str name = hello_name(ssl);
-    bool is_same = name.ptr != NULL ? of != NULL && strlen(of) == name.len &&
-                                          strncasecmp(of, name.ptr, name.len) == 0
-                                    : of == NULL;
-    if (!is_same)
+    if ((of == NULL) != (name.ptr == NULL) || !weir_str_ieq(weir_str_from(of), name))
         return SSL_TICKET_RETURN_IGNORE_RENEW;
     return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
 }
