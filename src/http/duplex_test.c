@@ -3,8 +3,7 @@
  * client while it waits for more, however little the sockets hold; a client that sends and does not
  * read stops, and what becomes of it is a matter of time limits.
  */
-#include "http/h2/testing.h"
-#include "http/testing.h"
+#include "http/h2_testing.h"
 
 #include <stdlib.h>
 
@@ -160,24 +159,6 @@ static void test_who_does_not_read_is_stopped(void **state)
 /* --- HTTP/2 ----------------------------------------------------------------------------------- */
 
 #if WEIR_HTTP2
-
-static struct peer *h2_dial(struct rig *rig)
-{
-    struct peer *p = calloc(1, sizeof *p);
-    struct frame f;
-    assert_non_null(p);
-    peer_open(p, rig->ctx, weir__sim_connect(rig->listener, 1 << 20));
-    put_preface(p);
-    assert_true(next_of(p, SETTINGS, &f) && f.flags == 0);
-    put_frame(p, SETTINGS, ACK, 0, NULL, 0);
-    return p;
-}
-
-static void h2_close(struct peer *p)
-{
-    peer_close(p);
-    free(p);
-}
 
 /* The bytes of DATA that come for stream 1, whose windows open if `opens`. */
 static size_t h2_data(struct peer *p, bool opens)

@@ -2,11 +2,11 @@
  * Streams over HTTP/2 that are refused, which are counted and cost whoever asks for more of them;
  * and those that are reset before they have begun, which cost nothing.
  */
-#include "http/h2/testing.h"
-#include "http/testing.h"
+#include "http/h2_testing.h"
 
 #if WEIR_HTTP2
 
+/* Who has not said that it knows of our settings. */
 static struct peer *h2_open(struct rig *rig)
 {
     struct peer *p = calloc(1, sizeof *p);
@@ -14,12 +14,6 @@ static struct peer *h2_open(struct rig *rig)
     peer_open(p, rig->ctx, weir__sim_connect(rig->listener, 1 << 20));
     put_preface(p);
     return p;
-}
-
-static void hang_up(struct peer *p)
-{
-    peer_close(p);
-    free(p);
 }
 
 /*
@@ -43,7 +37,7 @@ static void refused_streams_cost(struct rig *rig)
     assert_true(next_of(p, GOAWAY, &f));
     assert_int_equal(code_of(&f), WEIR_H2_ENHANCE_YOUR_CALM);
     assert_int_equal(rig_stats(rig).floods, 1);
-    hang_up(p);
+    h2_close(p);
 }
 
 static void test_refused_streams_are_counted_and_cost(void **state)
@@ -73,7 +67,7 @@ static void doomed_streams_cost_no_fiber(struct rig *rig)
     wait_ms(rig, 1);
     assert_int_equal(rig_stats(rig).requests, 1);
     assert_int_equal(rig_stats(rig).responses[2], 1);
-    hang_up(p);
+    h2_close(p);
 }
 
 static void test_doomed_streams_cost_no_fiber(void **state)

@@ -3,8 +3,7 @@
  * HTTP/2 in a block of their own, however much of the body is still to go before them. What
  * handlers and their clients see of them over every transport is rows of tests/conformance.
  */
-#include "http/h2/testing.h"
-#include "http/testing.h"
+#include "http/h2_testing.h"
 
 static size_t count_of(const char *text, const char *what)
 {
@@ -43,24 +42,6 @@ static void test_they_follow_the_last_chunk(void **state)
 }
 
 #if WEIR_HTTP2
-
-static struct peer *h2_dial(struct rig *rig)
-{
-    struct peer *p = calloc(1, sizeof *p);
-    struct frame f;
-    assert_non_null(p);
-    peer_open(p, rig->ctx, weir__sim_connect(rig->listener, 1 << 20));
-    put_preface(p);
-    assert_true(next_of(p, SETTINGS, &f) && f.flags == 0);
-    put_frame(p, SETTINGS, ACK, 0, NULL, 0);
-    return p;
-}
-
-static void h2_close(struct peer *p)
-{
-    peer_close(p);
-    free(p);
-}
 
 /* Frames of a stream up to its end: a head, `want` bytes that do not end it, and what follows. */
 static void check_frames(struct peer *p, uint32_t id, size_t want)

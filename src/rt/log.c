@@ -396,9 +396,10 @@ static bool is_held_by_sink(void)
 
 bool weir__log_stop(weir_dur patience)
 {
-    bool is_written = weir__log_flush(patience);
-    while (!is_written && !is_held_by_sink())
+    bool is_written;
+    do
         is_written = weir__log_flush(patience);
+    while (!is_written && !is_held_by_sink());
     weir__lock_take(&all.lock);
     bool is_running = all.state == RUNNING;
     if (is_running)

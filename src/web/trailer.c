@@ -49,15 +49,8 @@ static weir_err tell(const weir_site *site, weir_ctx *c, const char *name, weir_
 {
     if (err != WEIR_EINVALID)
         return err;
-    if (!weir__field_may_trail(weir_str_from(name)))
-        return weir_raise_at(site, c, err, 0,
-                             "%.60s may not follow a body: it must be known before that (RFC 9110 "
-                             "section 6.5.1)",
-                             name);
-    return weir_raise_at(site, c, err, 0,
-                         "the trailer \"%.60s\" has a name that is no token, or a value with a "
-                         "control character, or a blank at an end",
-                         name);
+    return weir_raise_at(site, c, err, 0, "the trailer \"%.60s\" %s", name,
+                         weir__trailer_mistake(weir_str_from(name)));
 }
 
 weir_err weir_add_trailer_at(const weir_site *site, weir_ctx *c, const char *name, weir_str value)

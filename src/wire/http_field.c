@@ -165,34 +165,28 @@ static bool is_blank(char ch)
     return ch == ' ' || ch == '\t';
 }
 
-bool weir__http_target_is_valid(weir_str s)
+/* Does `scan` find nothing in it, 16 bytes at a time? */
+static inline bool is_clean(weir_str s, unsigned (*scan)(__m128i))
 {
     const char *at = s.ptr, *end = s.ptr + s.len;
-    if (s.len == 0)
-        return false;
     for (; end - at >= 16; at += 16)
-        if (weir__scan_not_target(weir__scan_load(at)) != 0)
+        if (scan(weir__scan_load(at)) != 0)
             return false;
     if (at == end)
         return true;
     unsigned shift;
     const __m128i rest = weir__scan_at(at, end, s.ptr, &shift);
-    return weir__scan_not_target(rest) >> shift == 0;
+    return scan(rest) >> shift == 0;
+}
+
+bool weir__http_target_is_valid(weir_str s)
+{
+    return s.len > 0 && is_clean(s, weir__scan_not_target);
 }
 
 bool weir__http_value_is_valid(weir_str s)
 {
-    const char *at = s.ptr, *end = s.ptr + s.len;
     if (s.len == 0)
         return true;
-    if (is_blank(s.ptr[0]) || is_blank(end[-1]))
-        return false;
-    for (; end - at >= 16; at += 16)
-        if (weir__scan_control(weir__scan_load(at)) != 0)
-            return false;
-    if (at == end)
-        return true;
-    unsigned shift;
-    const __m128i rest = weir__scan_at(at, end, s.ptr, &shift);
-    return weir__scan_control(rest) >> shift == 0;
+    return !is_blank(s.ptr[0]) && !is_blank(s.ptr[s.len - 1]) && is_clean(s, weir__scan_control);
 }

@@ -44,6 +44,13 @@ weir_err weir__trailer_check(weir_str name, weir_str value)
     return is_good ? WEIR_OK : WEIR_EINVALID;
 }
 
+const char *weir__trailer_mistake(weir_str name)
+{
+    if (!weir__field_may_trail(name))
+        return "must be known before the body (RFC 9110 section 6.5.1)";
+    return "has a name that is no token, or a value with a control character, or a blank at an end";
+}
+
 /* --- lines ------------------------------------------------------------------------------------ */
 
 /* Are there as many as there may be, or would they be too long with `n` bytes more? */

@@ -26,6 +26,9 @@ bool weir__field_may_trail(weir_str name);
 /* WEIR_EINVALID: a name that is no token, or may not trail; a value that no field may have. */
 weir_err weir__trailer_check(weir_str name, weir_str value);
 
+/* For people: why that refused one of this name. Behind "the trailer X ". */
+const char *weir__trailer_mistake(weir_str name);
+
 /* Lines "name: value" and CRLF. Zeroed there are none. */
 struct weir__trailers {
     char *bytes; /* in an arena */

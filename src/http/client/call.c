@@ -42,7 +42,20 @@ static void release(struct weir__owned *o)
     weir__client_end(r);
 }
 
-static void put_origin(const weir_reply *r, weir_buf *out);
+static void put_address(const weir_reply *r, weir_buf *out)
+{
+    char ip[WEIR__ENDPOINT_TEXT_MAX];
+    if (r->target.address.family == 0)
+        return;
+    (void)weir__endpoint_format_ip(&r->target.address, ip);
+    weir_buf_printf(out, " at %s", ip);
+}
+
+static void put_origin(const weir_reply *r, weir_buf *out)
+{
+    weir_buf_puts(out, r->target.origin);
+    put_address(r, out);
+}
 
 static void describe(const struct weir__owned *o, weir_buf *out)
 {
@@ -72,21 +85,6 @@ static weir_str path_of(const weir_reply *r)
     weir_str path = r->target.path;
     const char *query = path.len > 0 ? memchr(path.ptr, '?', path.len) : NULL;
     return query != NULL ? (weir_str){path.ptr, (size_t)(query - path.ptr)} : path;
-}
-
-static void put_address(const weir_reply *r, weir_buf *out)
-{
-    char ip[WEIR__ENDPOINT_TEXT_MAX];
-    if (r->target.address.family == 0)
-        return;
-    (void)weir__endpoint_format_ip(&r->target.address, ip);
-    weir_buf_printf(out, " at %s", ip);
-}
-
-static void put_origin(const weir_reply *r, weir_buf *out)
-{
-    weir_buf_puts(out, r->target.origin);
-    put_address(r, out);
 }
 
 void weir__client_put_url(const weir_reply *r, weir_buf *out)
@@ -600,10 +598,8 @@ weir_err weir_http_trailer(weir_reply *handle, const char *name, weir_str value)
     weir_err err = weir__client_trail(r, weir_str_from(name), value);
     if (err != WEIR_EINVALID)
         return err;
-    return weir_raise_at(r->site, weir__ctx_handle(r->c), err, 0,
-                         "\"%.60s\" may not follow a body (RFC 9110 section 6.5.1), or its name is "
-                         "no token, or its value has a control character, or a blank at an end",
-                         name);
+    return weir_raise_at(r->site, weir__ctx_handle(r->c), err, 0, "the trailer \"%.60s\" %s", name,
+                         weir__trailer_mistake(weir_str_from(name)));
 }
 
 /* The head of the answer is there, or an error: it is counted, and settled. */

@@ -20,31 +20,29 @@
 
 struct checker {
     const weir_http *http;
-    weir_buf *out;
+    struct weir__bounds b;
     weir_err err;
 };
 
 static void begin_line(struct checker *k)
 {
-    if (k->out->len > 0)
-        weir_buf_puts(k->out, WEIR_S("; "));
-    weir_buf_printf(k->out, "HTTP client %.100s: ", k->http->name);
+    weir__bounds_line(&k->b);
     if (k->err == WEIR_OK)
         k->err = WEIR_EINVALID;
 }
 
 static void check_numbers(struct checker *k, weir_http_group_options *g)
 {
-    struct weir__bounds b = {.kind = "HTTP client", .name = k->http->name, .out = k->out};
-    weir__bounds_dur(&b, "group.probe_interval", &g->probe_interval, 5 * SEC, 100 * MS, 3600 * SEC);
-    weir__bounds_dur(&b, "group.probe_timeout", &g->probe_timeout, SEC, MS, 60 * SEC);
-    weir__bounds_count(&b, "group.rise", &g->rise, 2, 1, 100);
-    weir__bounds_count(&b, "group.fall", &g->fall, 3, 1, 100);
-    weir__bounds_count(&b, "group.failures_max", &g->failures_max, 3, 1, 1000);
-    weir__bounds_count(&b, "group.out_percent_max", &g->out_percent_max, 50, 1, 100);
-    weir__bounds_dur(&b, "group.out_time", &g->out_time, 30 * SEC, MS, 3600 * SEC);
-    weir__bounds_dur(&b, "group.slow_start", &g->slow_start, 30 * SEC, MS, 3600 * SEC);
-    if (b.is_bad && k->err == WEIR_OK)
+    struct weir__bounds *b = &k->b;
+    weir__bounds_dur(b, "group.probe_interval", &g->probe_interval, 5 * SEC, 100 * MS, 3600 * SEC);
+    weir__bounds_dur(b, "group.probe_timeout", &g->probe_timeout, SEC, MS, 60 * SEC);
+    weir__bounds_count(b, "group.rise", &g->rise, 2, 1, 100);
+    weir__bounds_count(b, "group.fall", &g->fall, 3, 1, 100);
+    weir__bounds_count(b, "group.failures_max", &g->failures_max, 3, 1, 1000);
+    weir__bounds_count(b, "group.out_percent_max", &g->out_percent_max, 50, 1, 100);
+    weir__bounds_dur(b, "group.out_time", &g->out_time, 30 * SEC, MS, 3600 * SEC);
+    weir__bounds_dur(b, "group.slow_start", &g->slow_start, 30 * SEC, MS, 3600 * SEC);
+    if (b->is_bad && k->err == WEIR_OK)
         k->err = WEIR_EINVALID;
 }
 
@@ -52,7 +50,7 @@ static void check_texts(struct checker *k, const weir_http_group_options *g)
 {
     if (g->policy > WEIR_HTTP_HASH) {
         begin_line(k);
-        weir_buf_printf(k->out,
+        weir_buf_printf(k->b.out,
                         "group.policy is %d; allowed: WEIR_HTTP_ROUND_ROBIN, "
                         "WEIR_HTTP_LEAST, WEIR_HTTP_HASH",
                         (int)g->policy);
@@ -60,7 +58,7 @@ static void check_texts(struct checker *k, const weir_http_group_options *g)
     if (g->key_header != NULL &&
         (g->policy != WEIR_HTTP_HASH || !weir__http_name_is_valid(weir_str_from(g->key_header)))) {
         begin_line(k);
-        weir_buf_printf(k->out,
+        weir_buf_printf(k->b.out,
                         "group.key_header \"%.60s\" is no name of a header, or the policy "
                         "is not WEIR_HTTP_HASH",
                         g->key_header);
@@ -68,7 +66,7 @@ static void check_texts(struct checker *k, const weir_http_group_options *g)
     bool is_probe = g->probe == NULL || strcmp(g->probe, "tcp") == 0 || g->probe[0] == '/';
     if (!is_probe) {
         begin_line(k);
-        weir_buf_printf(k->out, "group.probe \"%.60s\" is neither a path nor \"tcp\"", g->probe);
+        weir_buf_printf(k->b.out, "group.probe \"%.60s\" is neither a path nor \"tcp\"", g->probe);
     }
 }
 
@@ -113,7 +111,7 @@ static void check_source(struct checker *k, struct weir__ctx *c, const weir_http
     if (err == WEIR_OK)
         return;
     begin_line(k);
-    weir_buf_printf(k->out,
+    weir_buf_printf(k->b.out,
                     "its target \"%.80s\" cannot be used: %s; write http://host:port or "
                     "unix:/path",
                     from->url, why);
@@ -128,13 +126,13 @@ static void check_together(struct checker *k, const struct weir__upstream *u)
         for (uint32_t n = 0; n < i; n++)
             if (weir_str_eq(u->sources[i].at.origin, u->sources[n].at.origin)) {
                 begin_line(k);
-                weir_buf_printf(k->out, "its target \"%.80s\" is there twice", u->sources[i].url);
+                weir_buf_printf(k->b.out, "its target \"%.80s\" is there twice", u->sources[i].url);
             }
     }
     if (names <= WEIR__UPSTREAM_NAMES_MAX)
         return;
     begin_line(k);
-    weir_buf_printf(k->out, "%u of its targets have .each_address; allowed: %d", names,
+    weir_buf_printf(k->b.out, "%u of its targets have .each_address; allowed: %d", names,
                     WEIR__UPSTREAM_NAMES_MAX);
 }
 
@@ -215,7 +213,8 @@ static void be_base(weir_http *http)
 
 weir_err weir__upstream_make(weir_http *http, struct weir__ctx *c, weir_buf *mistakes)
 {
-    struct checker k = {http, mistakes, WEIR_OK};
+    struct checker k = {
+        http, {.kind = "HTTP client", .name = http->name, .out = mistakes}, WEIR_OK};
     const uint32_t count = count_of(&http->o);
     if (!is_wanted(&http->o))
         return WEIR_OK;

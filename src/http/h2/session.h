@@ -109,8 +109,10 @@ struct weir__h2_session_ops {
     void (*data)(struct weir__h2_session *s, void *of, weir_str bytes);
     /* The body has ended, without trailers. */
     void (*data_end)(struct weir__h2_session *s, void *of);
-    /* The fields of a client's request, or of a server's response (not of 1xx), have been made into
-       a frame. May be NULL. */
+    /*
+     * The fields of a client's request, or of a server's response (not of 1xx), have been made into
+     * a frame. May be NULL.
+     */
     void (*begun)(struct weir__h2_session *s, void *of);
     /* All of our side of the stream has been made into frames. May be NULL. */
     void (*left)(struct weir__h2_session *s, void *of);
