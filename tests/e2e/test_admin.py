@@ -68,6 +68,14 @@ def test_metrics_are_well_formed_and_true(nasty):
     assert 10_000 < allocated < 64 << 20
 
 
+def test_a_told_stack_does_not_look_like_a_leak(services):
+    """Tests of memory ask this way: a stall's report in between must not add what its names take."""
+    service = services("nasty", "--workers=1")
+    before = service.resident()
+    assert "waiting for" in service.admin("/debug/fibers").text
+    assert service.resident() < before + (1 << 20)
+
+
 def test_metrics_stay_well_formed_under_load(nasty):
     stop = threading.Event()
 
