@@ -8,7 +8,7 @@
  */
 #include "app/app.h"
 
-#include "data/sqlite.h"
+#include "data/sqlite/sqlite.h"
 #include "http/client/client.h"
 #include "net/pool.h"
 #include "net/resolve.h"

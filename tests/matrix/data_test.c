@@ -1,5 +1,5 @@
 /* The matrix: leases of a pool, and SQLite on a file of its own. */
-#include "data/sqlite.h"
+#include "data/sqlite/sqlite.h"
 #include "matrix.h"
 #include <unistd.h>
 #include <weir/sqlite.h>

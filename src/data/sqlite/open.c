@@ -6,7 +6,7 @@
  * known at the start. It is kept open all the time: while it is, the WAL stays, and opening one
  * that reads is cheap.
  */
-#include "data/sqlite.h"
+#include "data/sqlite/sqlite.h"
 
 #include <limits.h>
 #include <pthread.h>

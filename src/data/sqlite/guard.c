@@ -8,7 +8,7 @@
  * its settings) and what SQLite prepares within a statement that runs (VACUUM attaches a file) is
  * not.
  */
-#include "data/sqlite.h"
+#include "data/sqlite/sqlite.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  * As wide as it may be: 256 values, and a model of 128 members from as many columns; one more is
  * told.
  */
-#include "data/sqlite_testing.h"
+#include "data/sqlite/testing.h"
 
 typedef struct {
     int a0, a1, a2, a3, a4, a5, a6, a7, b0, b1, b2, b3, b4, b5, b6, b7;

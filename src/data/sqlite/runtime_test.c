@@ -2,7 +2,7 @@
  * On real workers and threads: readers beside a writer, long queries that stall nobody and end when
  * told to, flat memory.
  */
-#include "data/sqlite_testing.h"
+#include "data/sqlite/testing.h"
 
 #include <stdatomic.h>
 

@@ -9,7 +9,7 @@
  * The hard thing is the schema: SQLite may prepare a statement anew in its first step because a
  * table has changed, so the plan remembers how often that was.
  */
-#include "data/sqlite.h"
+#include "data/sqlite/sqlite.h"
 
 #include <stdio.h>
 #include <string.h>

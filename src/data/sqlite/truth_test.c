@@ -3,13 +3,13 @@
  * a transaction ends where it is told to and nowhere else, what is written is written into the file
  * that bears the name, and the log of writes stays within its bound.
  */
-#include "data/sqlite_testing.h"
+#include "data/sqlite/testing.h"
 
 #include <math.h>
 #include <sys/stat.h>
 
 #include "base/metric_testing.h"
-#include "data/sqlite.h"
+#include "data/sqlite/sqlite.h"
 #include "rt/log.h"
 
 /* --- what a statement may not leave behind ---------------------------------------------------- */
@@ -413,7 +413,7 @@ static weir_err bounds_the_wal(weir_ctx *c, void *arg)
     weir__log_capture(NULL);
     weir_buf_add(&log, "", 1);
     assert_non_null(strstr(bytes, "the WAL of a database grows"));
-    assert_non_null(strstr(bytes, "sqlite_truth_test.c"));
+    assert_non_null(strstr(bytes, "sqlite/truth_test.c"));
     assert_null(strstr(strstr(bytes, "the WAL of a database grows") + 1, "the WAL of a database"));
     /* It has ended: the next commit finds nobody in its way. */
     (void)weir_ctx_close(group);

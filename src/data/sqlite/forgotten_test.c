@@ -2,7 +2,7 @@
  * Ten ways to forget what was acquired, each beside a twin that forgets nothing. All ten are
  * repaired and reported with their own line; of the twins nothing is said.
  */
-#include "data/sqlite_testing.h"
+#include "data/sqlite/testing.h"
 
 #include "rt/log.h"
 #include "rt/owned.h"

@@ -6,7 +6,7 @@
  * literal; the text is compared all the same, since a buffer may hold another one by now. Then by
  * the text's hash, for texts that are built.
  */
-#include "data/sqlite.h"
+#include "data/sqlite/sqlite.h"
 
 #include <math.h>
 #include <stdio.h>

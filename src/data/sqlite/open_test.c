@@ -2,7 +2,7 @@
  * Opening: what is wrong with a file or with options is said in one line that names it; other
  * processes' locks.
  */
-#include "data/sqlite_testing.h"
+#include "data/sqlite/testing.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,6 +1,6 @@
 /* The numbers of SQLite databases that their pools do not have, as families. */
 #include "base/metric.h"
-#include "data/sqlite.h"
+#include "data/sqlite/sqlite.h"
 
 static const struct weir__family wal = {.name = "weir_sqlite_wal_bytes",
                                         .help = "Size of the log of writes after the last commit.",

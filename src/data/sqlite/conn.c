@@ -11,7 +11,7 @@
  * SQLite holds none of its global locks in either of them, so another fiber may use another
  * connection meanwhile.
  */
-#include "data/sqlite.h"
+#include "data/sqlite/sqlite.h"
 
 #include <fcntl.h>
 #include <stdio.h>

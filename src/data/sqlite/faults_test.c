@@ -3,7 +3,7 @@
  * failing: afterwards everything is back where it was, what it wrote is there as a whole or not at
  * all, and the next request works.
  */
-#include "data/sqlite_testing.h"
+#include "data/sqlite/testing.h"
 
 #include "base/alloc.h"
 #include "rt/context.h"

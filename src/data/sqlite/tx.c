@@ -8,7 +8,7 @@
  * cancelled at any point; so the end looks at the connection, not at what was asked for, works
  * under a shield, and where even that fails the connection is closed, which rolls back too.
  */
-#include "data/sqlite.h"
+#include "data/sqlite/sqlite.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -9,7 +9,7 @@
  * The record in the context comes before the connection: whatever happens in between, the end finds
  * it.
  */
-#include "data/sql.h"
+#include "data/sql/sql.h"
 
 #include "base/given.h"
 #include "base/sized.h"

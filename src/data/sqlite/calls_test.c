@@ -1,8 +1,8 @@
 /* Reading and writing: rows into structs, values by type, transactions, what is forgotten. */
-#include "data/sqlite_testing.h"
+#include "data/sqlite/testing.h"
 
 #include "base/alloc.h"
-#include "data/sqlite.h"
+#include "data/sqlite/sqlite.h"
 #include "net/pool_inside.h"
 #include "rt/context.h"
 #include "rt/owned.h"

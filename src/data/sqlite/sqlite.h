@@ -16,7 +16,7 @@
 #include <stdatomic.h>
 
 #include "base/model.h"
-#include "data/sql.h"
+#include "data/sql/sql.h"
 #include "rt/offload.h"
 #include <weir/sqlite.h>
 
@@ -42,7 +42,7 @@ struct weir__sqlite {
     _Atomic int64_t look_at_ns;        /* when those that read look at the file again */
     _Atomic uint64_t wal_bytes;        /* after the last commit */
     int64_t tell_at_ns;           /* of the writer: when the next line about its size may come */
-    struct weir__list registered; /* in sqlite.c's list of all */
+    struct weir__list registered; /* in open.c's list of all */
     struct weir__pool *readers, *writer;
     struct weir__offload_pool *thread;
     struct weir__owned owned;
@@ -107,11 +107,11 @@ extern const struct weir__sql_driver weir__sqlite_driver;
 /* Tells of each open database how large its WAL is. Any thread. */
 void weir__sqlite_each(void (*fn)(const char *name, uint64_t wal_bytes, void *arg), void *arg);
 
-/* sqlite_metrics.c: adds the numbers of all databases to a registry. */
+/* metrics.c: adds the numbers of all databases to a registry. */
 struct weir__metrics;
 void weir__sqlite_metrics(struct weir__metrics *to);
 
-/* --- sqlite_conn.c: connections --------------------------------------------------------------- */
+/* --- conn.c: connections ---------------------------------------------------------------------- */
 
 /*
  * Opens one. On failure the code, with a line about it in `message`. May run on the writer's
@@ -141,7 +141,7 @@ weir_err weir__sqlite_raise(struct weir__sqlite_conn *conn, struct weir__ctx *c,
 
 extern const struct weir__pool_ops weir__sqlite_reader_ops;
 
-/* --- sqlite_guard.c: what a statement may not leave behind ------------------------------------ */
+/* --- guard.c: what a statement may not leave behind ------------------------------------------- */
 
 /* From now on weir__sqlite_compile refuses that. */
 int weir__sqlite_guard(struct weir__sqlite_conn *conn);
@@ -149,7 +149,7 @@ int weir__sqlite_guard(struct weir__sqlite_conn *conn);
 int weir__sqlite_compile(struct weir__sqlite_conn *conn, const char *sql, unsigned flags,
                          sqlite3_stmt **out, const char **tail);
 
-/* --- sqlite_file.c: the files from the outside ------------------------------------------------ */
+/* --- file.c: the files from the outside ------------------------------------------------------- */
 
 /* Remembers which files there are; when one that writes has been opened, and the WAL is there. */
 void weir__sqlite_file_note(struct weir__sqlite *db);
@@ -167,7 +167,7 @@ void weir__sqlite_watch_wal(struct weir__sqlite_conn *conn, int page_bytes);
 /* After a commit: holds back the writer while the WAL is too large. */
 void weir__sqlite_bound_wal(struct weir__sqlite_conn *conn);
 
-/* --- sqlite_stmt.c: statements ---------------------------------------------------------------- */
+/* --- stmt.c: statements ----------------------------------------------------------------------- */
 
 /* A prepared statement, busy from now on. SQLITE_OK, or an error in words of `message`. */
 weir_err weir__sqlite_prepare(struct weir__sqlite_conn *conn, const char *sql,
@@ -182,13 +182,13 @@ void weir__sqlite_put(struct weir__sqlite_conn *conn, struct weir__sqlite_stmt *
 /* Before a connection is closed. */
 void weir__sqlite_drop_all(struct weir__sqlite_conn *conn);
 
-/* --- sqlite_rows.c ---------------------------------------------------------------------------- */
+/* --- rows.c ----------------------------------------------------------------------------------- */
 
 weir_err weir__sqlite_query(weir_rows *r, const char *sql, const weir_arg *args, size_t count);
 int weir__sqlite_next(weir_rows *r, const weir_model *model, void *out);
 void weir__sqlite_close_rows(weir_rows *r);
 
-/* --- sqlite_tx.c: the writer ------------------------------------------------------------------ */
+/* --- tx.c: the writer ------------------------------------------------------------------------- */
 
 extern const struct weir__pool_ops weir__sqlite_writer_ops;
 

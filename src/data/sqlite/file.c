@@ -12,7 +12,7 @@
  * each commit waits a little for the readers, with new writers behind it: that holds them back, and
  * is a line of the log with the oldest reader's place.
  */
-#include "data/sqlite.h"
+#include "data/sqlite/sqlite.h"
 
 #include <inttypes.h>
 #include <stdio.h>
