@@ -7,6 +7,7 @@
 #define WEIR_ERR_H
 
 #include <errno.h>
+#include <stdbool.h>
 #include <weir/api.h>
 
 #ifdef __cplusplus
@@ -41,15 +42,35 @@ enum weir_errors {
     WEIR_EPANIC = -5009,      /* a fiber panicked; its context's error record says where */
     WEIR_EDB = -5010,         /* the database refused; the error record has its message */
     WEIR_EDBTYPE = -5011,     /* a column cannot be put into the member of its name */
-    WEIR_ECONSTRAINT = -5012, /* the database refused a write for one of its constraints */
+    WEIR_ECONSTRAINT = -5012, /* the database refused a write for a constraint that is none of those
+                                 below (weir_is_constraint asks for all of them) */
     WEIR_EBUSY = -5013,       /* a resource was busy up to the time limit */
     WEIR_EFAIL = -5014,       /* a handler has failed; status and message are in the record */
     WEIR_ETHREAD = -5015,     /* it is for fibers, and was called on a thread that runs none */
     WEIR_ENOTBUILT = -5016,   /* it belongs to a part that this build of Weir was made without */
     WEIR_ETLS = -5017,        /* TLS was refused or has failed; the error record says by whom */
     WEIR_ENOHOST = -5018,     /* a name has no address, or nobody could say; the record has both */
-    WEIR_EPROTO = -5019       /* the other end does not keep to its protocol; the record says how */
+    WEIR_EPROTO = -5019,      /* the other end does not keep to its protocol; the record says how */
+
+    /* Why a database refused a write; the record names the constraint. */
+    WEIR_EUNIQUE = -5020,     /* there is a row with that key already */
+    WEIR_EFOREIGNKEY = -5021, /* a row refers to one that is not there */
+    WEIR_ENOTNULL = -5022,    /* a column that must have a value would have none */
+    WEIR_ECHECK = -5023,      /* a condition of the table or the column does not hold */
+
+    /* What of a database may go well another time. */
+    WEIR_ESERIALIZATION = -5024, /* others changed what the transaction stands on: begin it again */
+    WEIR_EDBDEADLOCK = -5025,    /* transactions waited for each other, this one had to give way */
+    WEIR_EREADONLY = -5026,      /* it, or the transaction, takes no writes */
+    WEIR_ETOOMANY = -5027,       /* it has no connection left for us */
+    WEIR_EGONE = -5028           /* the connection broke; what had been sent may have been done */
 };
+
+/** True for the errors with which a database refuses a write for one of its constraints. */
+static inline bool weir_is_constraint(weir_err err)
+{
+    return err == WEIR_ECONSTRAINT || (err <= WEIR_EUNIQUE && err >= WEIR_ECHECK);
+}
 
 /**
  * Describes an error code in a few words, for logs and messages.

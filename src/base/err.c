@@ -47,6 +47,24 @@ static const char *weir_error_text(weir_err err)
         return "host not found";
     case WEIR_EPROTO:
         return "protocol violated";
+    case WEIR_EUNIQUE:
+        return "there already";
+    case WEIR_EFOREIGNKEY:
+        return "refers to what is not there";
+    case WEIR_ENOTNULL:
+        return "value missing";
+    case WEIR_ECHECK:
+        return "condition violated";
+    case WEIR_ESERIALIZATION:
+        return "transaction overtaken by others";
+    case WEIR_EDBDEADLOCK:
+        return "transactions waited for each other";
+    case WEIR_EREADONLY:
+        return "read only";
+    case WEIR_ETOOMANY:
+        return "database has no connection left";
+    case WEIR_EGONE:
+        return "connection broke";
     }
     return "unknown error";
 }

@@ -149,7 +149,11 @@ static const struct {
     {-ENOMEM, 503, "no_memory"},        {WEIR_ESHUTDOWN, 503, "shutdown"},
     {WEIR_ETOOLARGE, 413, "too_large"}, {WEIR_EINVALID, 400, "invalid_input"},
     {WEIR_ENOTFOUND, 404, "not_found"}, {WEIR_ECONSTRAINT, 409, "conflict"},
-    {WEIR_EDEADLK, 500, "deadlock"},
+    {WEIR_EUNIQUE, 409, "conflict"},    {WEIR_EFOREIGNKEY, 409, "conflict"},
+    {WEIR_ENOTNULL, 409, "conflict"},   {WEIR_ECHECK, 409, "conflict"},
+    {WEIR_ESERIALIZATION, 503, "busy"}, {WEIR_EDBDEADLOCK, 503, "busy"},
+    {WEIR_EREADONLY, 503, "read_only"}, {WEIR_ETOOMANY, 503, "overloaded"},
+    {WEIR_EGONE, 503, "unavailable"},   {WEIR_EDEADLK, 500, "deadlock"},
 };
 
 static const struct {

@@ -156,7 +156,11 @@ static void use_statuses(struct kit *k)
         {WEIR_ENOTFOUND, 404, "not_found"},   {WEIR_EINVALID, 400, "invalid_input"},
         {WEIR_EDB, 500, "internal"},          {-EIO, 500, "internal"},
         {WEIR_ECONSTRAINT, 409, "conflict"},  {WEIR_ESHUTDOWN, 503, "shutdown"},
-        {WEIR_DOMAIN(77), 500, "internal"},
+        {WEIR_EUNIQUE, 409, "conflict"},      {WEIR_EFOREIGNKEY, 409, "conflict"},
+        {WEIR_ENOTNULL, 409, "conflict"},     {WEIR_ECHECK, 409, "conflict"},
+        {WEIR_ESERIALIZATION, 503, "busy"},   {WEIR_EDBDEADLOCK, 503, "busy"},
+        {WEIR_EREADONLY, 503, "read_only"},   {WEIR_ETOOMANY, 503, "overloaded"},
+        {WEIR_EGONE, 503, "unavailable"},     {WEIR_DOMAIN(77), 500, "internal"},
     };
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
         a = kit_get(k, weir_sprintf(k->c, "/code?code=%d", codes[i].code).ptr);
