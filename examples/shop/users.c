@@ -27,7 +27,7 @@ static weir_err create_user(weir_ctx *c)
     weir_err err =
         weir_db_exec(c, shop(c)->db, &made, "INSERT INTO users(name, email, age) VALUES (?, ?, ?)",
                      in.name, in.email, in.age);
-    if (err == WEIR_ECONSTRAINT)
+    if (err == WEIR_EUNIQUE)
         return weir_fail(c, 409, "there is a user with this e-mail address");
     if (err < 0)
         return err;
@@ -85,7 +85,7 @@ static weir_err delete_user(weir_ctx *c)
         return weir_fail_bind(c);
     weir_result done;
     weir_err err = weir_db_exec(c, shop(c)->db, &done, "DELETE FROM users WHERE id = ?", id);
-    if (err == WEIR_ECONSTRAINT)
+    if (err == WEIR_EFOREIGNKEY)
         return weir_fail(c, 409, "the user has orders");
     if (err < 0)
         return err;

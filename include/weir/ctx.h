@@ -333,6 +333,8 @@ typedef struct weir_error {
     weir_str message;      /* for the client, or for the log where status is 0 */
     const weir_site *site; /* who raised it */
     weir_str cause;        /* detail for the log only, may be absent */
+    weir_str constraint;   /* the constraint that a database named, or table and columns where it
+                              names those; absent: none */
 } weir_error;
 
 /**

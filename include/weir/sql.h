@@ -66,7 +66,8 @@ typedef enum weir_arg_kind {
     WEIR_ARG_DOUBLE,
     WEIR_ARG_TEXT,
     WEIR_ARG_BYTES,
-    WEIR_ARG_TOO_LARGE, /* an unsigned integer over INT64_MAX: refused with -ERANGE */
+    WEIR_ARG_TOO_LARGE, /* an unsigned integer over INT64_MAX, its bits in `i`: refused with -ERANGE
+                           where the database has no type for it */
     WEIR_ARG_WALL,
     WEIR_ARG_UUID,
     WEIR_ARG_DECIMAL,
@@ -318,18 +319,57 @@ WEIR_API weir_err weir_query_one_at(const weir_site *site, weir_ctx *c, weir_sou
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
+/** How far transactions are kept from seeing each other, as SQL names it. */
+typedef enum weir_isolation {
+    WEIR_ISOLATION_DEFAULT, /* as the database is set */
+    WEIR_READ_UNCOMMITTED,
+    WEIR_READ_COMMITTED,
+    WEIR_REPEATABLE_READ,
+    WEIR_SERIALIZABLE
+} weir_isolation;
+
 /**
- * Begins a transaction that writes. There is one at a time; others wait in line.
+ * What a transaction may be given; zero means the default. A database that has not what is asked
+ * for gives a stronger isolation, or refuses with WEIR_EINVALID; SQLite's are always serializable.
+ */
+typedef struct weir_tx_options {
+    size_t size; /* the macro's */
+    weir_isolation isolation;
+    bool read_only;  /* it writes nothing: a statement that would gets WEIR_EREADONLY. SQLite: one
+                        snapshot, beside the one that writes */
+    bool deferrable; /* with .isolation = WEIR_SERIALIZABLE, .read_only = true: it may wait at its
+                        start for a snapshot that nothing can overtake (PostgreSQL) */
+} weir_tx_options;
+
+/**
+ * Begins a transaction, or one within another.
  *
+ *     weir_tx *tx = weir_begin(c, db);
+ *     weir_tx *tx = weir_begin(c, db, .isolation = WEIR_SERIALIZABLE, .read_only = true);
+ *     weir_tx *part = weir_begin(c, tx);
+ *
+ * One within another is a save point: weir_commit keeps what it did as part of the outer one,
+ * weir_rollback undoes that alone. An error in it is its own; the outer one goes on, unless the
+ * database has given up the whole (a dead-lock, a broken connection). While it is open the outer
+ * one takes no statements (WEIR_EINVALID).
+ *
+ * from     a weir_db *, or the weir_tx * of a transaction of this fiber. SQLite has one that writes
+ *          at a time; others wait in line
+ * ...      members of weir_tx_options; none for one within another
  * returns  the transaction; never NULL: where it failed, one that does nothing and keeps the error
+ * errors   as of weir_query; WEIR_EINVALID (an option that the database has not), WEIR_EREADONLY,
+ *          WEIR_ELIMIT (more than 32 in each other)
  * owner    the context: rolled back at its end unless committed, and reported when the context ends
  *          well and it was neither committed nor rolled back, or when it is held for too long
  * context  fiber, may wait
  */
-#define weir_begin(c, db) weir_begin_at(WEIR_HERE, (c), (db))
-/** The function behind weir_begin. */
-WEIR_API weir_tx *weir_begin_at(const weir_site *site, weir_ctx *c,
-                                weir_db *db) WEIR_MUST_USE WEIR_NEVER_NULL WEIR_NONNULL(2, 3);
+#define weir_begin(...) WEIR__BEGIN(__VA_ARGS__, )
+#define WEIR__BEGIN(c, from, ...)                                                                  \
+    WEIR__CALL(weir_begin_at, (WEIR_HERE, (c), weir_source_of(from)), weir_tx_options, __VA_ARGS__)
+/** The function behind weir_begin; `options` are read during the call. */
+WEIR_API weir_tx *weir_begin_at(const weir_site *site, weir_ctx *c, weir_source from,
+                                const weir_tx_options *options) WEIR_MUST_USE WEIR_NEVER_NULL
+    WEIR_NONNULL(2, 4);
 
 /**
  * Runs a statement in a transaction. After an error further ones do nothing.
@@ -338,7 +378,9 @@ WEIR_API weir_tx *weir_begin_at(const weir_site *site, weir_ctx *c,
  *
  * ...      as for weir_query; texts and bytes are read during the call, and not kept
  * returns  WEIR_OK, or the transaction's first error (weir_commit returns it too, so it need not be
- *          looked at here): WEIR_ECONSTRAINT, WEIR_EBUSY, WEIR_EDB, WEIR_EINVALID, the reason …
+ *          looked at here): WEIR_EUNIQUE and the others of weir_is_constraint (the record has the
+ *          constraint's name, weir_last_error(c)->constraint), WEIR_EBUSY, WEIR_EDB,
+ *          WEIR_EINVALID, the reason …
  * context  the fiber that began it; waits
  */
 #define weir_exec(tx, ...) weir_exec_at(WEIR_HERE, (tx), WEIR__SQL(__VA_ARGS__))
@@ -355,9 +397,10 @@ WEIR_API weir_err weir_tx_err(const weir_tx *tx) WEIR_NONNULL(1);
 
 /**
  * Commits, unless there was an error: then it rolls back and returns that. Rows of the transaction
- * are closed.
+ * are closed. One within another becomes part of that.
  *
- * returns  WEIR_OK when all of it is in the database; otherwise nothing of it is
+ * returns  WEIR_OK when all of it is in the database; otherwise nothing of it is, but for
+ *          WEIR_EGONE and time-outs of the commit itself, of which nobody knows
  * context  the fiber that began it; waits
  */
 #define weir_commit(tx) weir_commit_at(WEIR_HERE, (tx))

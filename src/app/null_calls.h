@@ -229,7 +229,8 @@ CALL(weir_query_one_at,
      number = weir_query_one_at(N(site, WEIR_HERE), N(c, live.c), weir_source_of(N(from, a_tx())),
                                 N(model, &weir_model_number_of_x), N(out, &thing),
                                 N(sql, "SELECT ? AS x"), N(args, &an_arg), 1))
-CALL(weir_begin_at, use(weir_begin_at(N(site, WEIR_HERE), N(c, live.c), N(db, live.db))))
+CALL(weir_begin_at, use(weir_begin_at(N(site, WEIR_HERE), N(c, live.c),
+                                      weir_source_of(N(from, live.db)), N(options, &options.tx))))
 CALL(weir_exec_at, number = weir_exec_at(N(site, WEIR_HERE), N(tx, a_tx()), N(sql, "SELECT ?"),
                                          N(args, &an_arg), 1))
 CALL(weir_changes, big = weir_changes(N(tx, a_tx())))

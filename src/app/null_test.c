@@ -57,6 +57,7 @@ static struct {
     weir_route_options route;
     weir_app_options app;
     weir_sqlite_options sqlite;
+    weir_tx_options tx;
     weir_file_open_options open;
     weir_file_temp_options temp;
     weir_dial_options dial;
@@ -78,6 +79,7 @@ static struct {
     .route.size = sizeof(weir_route_options),
     .app.size = sizeof(weir_app_options),
     .sqlite = {.size = sizeof(weir_sqlite_options), .path = ":memory:"},
+    .tx = {.size = sizeof(weir_tx_options)},
     .open.size = sizeof(weir_file_open_options),
     .temp.size = sizeof(weir_file_temp_options),
     .dial.size = sizeof(weir_dial_options),

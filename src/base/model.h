@@ -192,10 +192,16 @@ static inline weir_presence weir__member_presence(const struct weir__member *m, 
  * member.
  */
 WEIR_MUST_USE weir_err weir__field_set_int(const struct weir__member *m, void *object, int64_t v);
+WEIR_MUST_USE weir_err weir__field_set_uint(const struct weir__member *m, void *object, uint64_t v);
+WEIR_MUST_USE weir_err weir__field_set_wall(const struct weir__member *m, void *object,
+                                            weir_wall v);
 WEIR_MUST_USE weir_err weir__field_set_double(const struct weir__member *m, void *object, double v);
 WEIR_MUST_USE weir_err weir__field_set_text(const struct weir__member *m, void *object, weir_str v);
 WEIR_MUST_USE weir_err weir__field_set_bytes(const struct weir__member *m, void *object,
                                              weir_str v);
+/* A decimal number in digits, which is also a text, and any number that it fits without loss. */
+WEIR_MUST_USE weir_err weir__field_set_number(const struct weir__member *m, void *object,
+                                              weir_str v);
 void weir__field_set_null(const struct weir__member *m, void *object);
 
 #endif

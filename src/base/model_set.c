@@ -217,6 +217,77 @@ weir_err weir__field_set_bytes(const struct weir__member *m, void *object, weir_
     return WEIR_OK;
 }
 
+weir_err weir__field_set_uint(const struct weir__member *m, void *object, uint64_t v)
+{
+    char text[WEIR__INT_TEXT_MAX];
+    if (v <= INT64_MAX)
+        return weir__field_set_int(m, object, (int64_t)v);
+    if (m->kind == WEIR_KIND_DECIMAL)
+        return weir__field_set_text(m, object, (weir_str){text, weir__num_put_u64(text, v)});
+    if (m->kind == WEIR_KIND_FLOAT) {
+        double d = m->size == sizeof(float) ? (double)(float)v : (double)v;
+        bool is_same = d < 2 * INT64_END && (uint64_t)d == v;
+        return is_same ? put_float(m, object, d) : -ERANGE;
+    }
+    if (m->kind != WEIR_KIND_UINT || m->size != sizeof(uint64_t))
+        return m->kind == WEIR_KIND_UINT || m->kind == WEIR_KIND_INT ? -ERANGE : WEIR_EINVALID;
+    weir__member_put_int(m, object, v);
+    weir__member_mark(m, object, true);
+    return WEIR_OK;
+}
+
+weir_err weir__field_set_wall(const struct weir__member *m, void *object, weir_wall v)
+{
+    if (m->kind != WEIR_KIND_WALL)
+        return WEIR_EINVALID;
+    if (v.us < WEIR_WALL_MIN || v.us > WEIR_WALL_MAX)
+        return -ERANGE;
+    *(weir_wall *)at(m, object) = v;
+    weir__member_mark(m, object, true);
+    return WEIR_OK;
+}
+
+/* The digits before the point, where those behind it are zeros. */
+static weir_err set_whole(const struct weir__member *m, void *object, weir_str v)
+{
+    bool is_negative = v.len > 0 && v.ptr[0] == '-';
+    uint64_t n;
+    size_t len = 0;
+    while (len < v.len && v.ptr[len] != '.')
+        len++;
+    for (size_t i = len + 1; i < v.len; i++) {
+        if (v.ptr[i] != '0')
+            return WEIR_EINVALID;
+    }
+    weir_err err = weir__num_text_u64((weir_str){v.ptr + is_negative, len - is_negative}, &n);
+    if (err != WEIR_OK)
+        return err;
+    if (!is_negative)
+        return weir__field_set_uint(m, object, n);
+    if (n > (uint64_t)INT64_MAX + 1)
+        return -ERANGE;
+    return weir__field_set_int(m, object, (int64_t)(0 - n));
+}
+
+weir_err weir__field_set_number(const struct weir__member *m, void *object, weir_str v)
+{
+    double d;
+    weir_err err;
+    switch (m->kind) {
+    case WEIR_KIND_STR:
+    case WEIR_KIND_DECIMAL:
+        return weir__field_set_text(m, object, v);
+    case WEIR_KIND_INT:
+    case WEIR_KIND_UINT:
+        return set_whole(m, object, v);
+    case WEIR_KIND_FLOAT: /* the nearest: what is asked for in binary is meant so */
+        err = weir__num_text_double(v, &d);
+        return err == WEIR_OK ? put_float(m, object, d) : err;
+    default:
+        return WEIR_EINVALID;
+    }
+}
+
 void weir__field_set_null(const struct weir__member *m, void *object)
 {
     memset(at(m, object), 0, m->size);

@@ -313,7 +313,18 @@ void weir__ctx_hand_up_error(const struct weir__ctx *from, struct weir__ctx *to)
     *e = *from->error;
     e->message = copy_into(to, e->message);
     e->cause = copy_into(to, e->cause);
+    e->constraint = copy_into(to, e->constraint);
     to->error = e;
+}
+
+void weir__ctx_error_constraint(struct weir__ctx *c, weir_str constraint)
+{
+    weir_error *e = c->error != NULL ? weir__ctx_object(c, sizeof *e) : NULL;
+    if (e == NULL)
+        return;
+    *e = *c->error;
+    e->constraint = copy_into(c, constraint);
+    c->error = e;
 }
 
 const weir_error *weir_last_error(weir_ctx *handle)

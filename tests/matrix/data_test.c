@@ -107,7 +107,7 @@ static const weir_rows *rows_inside(const struct cell *cell)
 
 static const struct weir__sqlite_stmt *statement(const struct cell *cell)
 {
-    return rows_inside(cell)->stmt;
+    return (const struct weir__sqlite_stmt *)rows_inside(cell)->stmt;
 }
 
 /* In the middle: SQLite holds a cursor, and a snapshot of the file. */
@@ -128,7 +128,7 @@ static weir_err take_statement(weir_ctx *c, struct cell *cell)
 static bool is_statement_busy(weir_ctx *c, struct cell *cell)
 {
     (void)c;
-    return is_reading(cell) && statement(cell)->is_busy &&
+    return is_reading(cell) && statement(cell)->head.is_busy &&
            sqlite3_stmt_busy(statement(cell)->s) == 0;
 }
 

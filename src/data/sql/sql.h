@@ -1,7 +1,6 @@
 /*
- * SQL databases from the inside: what the calls of <weir/sql.h> share, and the table that a driver
- * fills in. sql.c owns the handles (whose context, whose fiber, which error first); a driver does
- * the work.
+ * SQL databases from the inside: the handles behind <weir/sql.h>, and what the files of this room
+ * share. driver.h is the table that a driver fills in.
  */
 #ifndef WEIR_DATA_SQL_H
 #define WEIR_DATA_SQL_H
@@ -12,10 +11,14 @@
 #include <weir/sql.h>
 
 struct weir__sql_driver;
+struct weir__sql_conn;
+struct weir__sql_fault;
+struct weir__sql_plan;
+struct weir__sql_stmt;
 
 /*
  * Outside, a weir_db *, weir_rows * or weir_tx * is a handle (rt/token.h); in here, and for
- * drivers, it is the address. sql.c translates.
+ * drivers, it is the address. The public calls translate.
  */
 
 /* Begins each driver's database. A zeroed one with `err` is one that could not be opened. */
@@ -24,12 +27,10 @@ struct weir_db {
     const struct weir__sql_driver *driver;
     const char *name;
     weir_err err;
+    uint64_t rows_max; /* cap of a query without one of its own; 0: none */
 };
 
-/*
- * Rows, with the driver's place in them. Without a driver: made without memory, shared, never
- * written to.
- */
+/* Rows. Without a driver: made without memory, shared, never written to. */
 struct weir_rows {
     struct weir__token token;
     const struct weir__sql_driver *driver;
@@ -45,14 +46,13 @@ struct weir_rows {
     bool is_err_read;         /* by weir_rows_err */
     bool copies_args;         /* values outlive the call only as copies */
     bool copies_texts;        /* of the row into the context's memory */
-    bool is_kept;             /* the row that is read next has been stepped to already */
     uint64_t count, max;      /* rows read; the cap */
     struct weir__lease lease; /* outside of a transaction */
-    void *conn, *stmt;        /* the driver's */
+    struct weir__sql_conn *conn;
+    struct weir__sql_stmt *stmt; /* busy; NULL: none */
 };
 
-enum weir__tx_state { WEIR__TX_OPEN, WEIR__TX_BEGUN, WEIR__TX_ENDED };
-
+/* A transaction, or one within another (a save point), which has no lease of its own. */
 struct weir_tx {
     struct weir__token token;
     const struct weir__sql_driver *driver;
@@ -60,41 +60,81 @@ struct weir_tx {
     struct weir__ctx *c;
     const weir_site *site;
     const struct weir__fiber *fiber;
+    weir_tx *outer, *inner;   /* NULL: none; none that is open */
+    int depth;                /* 0: it is in none */
     struct weir__list rows;   /* weir_rows.in_tx, open ones */
     struct weir__owned owned; /* until it has ended */
     weir_err err;             /* the first one */
-    uint8_t state;
-    bool is_auto; /* a single statement: it commits itself */
+    bool is_ended;
+    bool is_auto;   /* a single statement: it commits itself */
+    bool has_begun; /* there is something to end */
+    bool is_lost;   /* the database, or the connection's end, has rolled it back */
+    bool is_commit_unknown;
     int64_t changes, last_id;
     struct weir__lease lease;
-    void *conn; /* the driver's; NULL: not begun */
+    struct weir__sql_conn *conn;
 };
 
+/* --- db.c: what is behind a handle ------------------------------------------------------------ */
+
+weir_db *weir__sql_db_of(const weir_db *handle, const char *function);
+weir_tx *weir__sql_tx_of(const weir_tx *handle, const char *function);
+weir_source weir__sql_source_of(weir_source from, const char *function);
+
+static inline weir_db *weir__sql_db_behind(weir_source from)
+{
+    return from.tx != NULL ? from.tx->db : from.db;
+}
+
+/* Misuse when it is another fiber's. */
+void weir__sql_check_fiber(const struct weir__fiber *owner, const weir_site *site,
+                           const char *function);
+
+/* --- fault.c ---------------------------------------------------------------------------------- */
+
 /*
- * What a driver does. All in the fiber of the rows or the transaction; errors are raised by it,
- * kept by sql.c.
+ * An operation has returned `err`, and `f` with it. Raises that in the name of `site` and keeps
+ * what it means for `lease` and the transaction (NULL: none); `sql` may be NULL. Returns the code
+ * that the program gets, never WEIR_OK.
  */
-struct weir__sql_driver {
-    const char *name;
-    /* Finds a connection for `r` (its transaction's, or a lease), binds the values. */
-    weir_err (*query)(weir_rows *r, const char *sql, const weir_arg *args, size_t count);
-    /* 1: a row, put into `out`; 0: the end; below 0: an error. */
-    int (*next)(weir_rows *r, const weir_model *model, void *out);
-    /*
-     * Gives back what the rows hold. Idempotent, also after a failed query. May be called in a
-     * shield by another fiber.
-     */
-    void (*close_rows)(weir_rows *r);
-    /* Gets the connection that writes; `tx->owned` holds its lease. */
-    weir_err (*begin)(weir_tx *tx);
-    weir_err (*exec)(weir_tx *tx, const weir_site *site, const char *sql, const weir_arg *args,
-                     size_t count);
-    weir_err (*script)(weir_tx *tx, const weir_site *site, const char *sql);
-    /*
-     * Commits or rolls back what has begun, gives the connection back in either case. Idempotent.
-     */
-    weir_err (*end)(weir_tx *tx, const weir_site *site, bool commits);
-    void (*stats)(weir_db *db, weir_pool_stats *readers, weir_pool_stats *writer);
-};
+weir_err weir__sql_fail(const weir_db *db, struct weir__ctx *c, const weir_site *site, weir_tx *tx,
+                        struct weir__lease *lease, const char *sql, weir_err err,
+                        const struct weir__sql_fault *f);
+
+/* The fault of a statement that has a meaning in a transaction alone, outside of one. */
+weir_err weir__sql_fault_wants_tx(struct weir__sql_fault *fault);
+
+/* --- statements.c ----------------------------------------------------------------------------- */
+
+/* The prepared statement of a text, busy from now on. */
+weir_err weir__sql_stmt_get(struct weir__sql_conn *conn, const char *sql,
+                            struct weir__sql_stmt **out, struct weir__sql_fault *fault);
+/* Ends its rows; not busy any more. */
+void weir__sql_stmt_put(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt);
+
+/* Whether a statement may be run so, with these values. */
+weir_err weir__sql_check_values(const struct weir__sql_driver *driver,
+                                const struct weir__sql_stmt *stmt, const weir_arg *args,
+                                size_t count, struct weir__sql_fault *fault);
+
+/* --- plan.c ----------------------------------------------------------------------------------- */
+
+/* The cells of `stmt` into `out`. */
+weir_err weir__sql_put_row(weir_rows *r, const weir_model *model, void *out,
+                           struct weir__sql_fault *fault);
+/* Before a statement is thrown away. */
+void weir__sql_plan_free(struct weir__sql_plan *plan);
+
+/* --- rows.c ----------------------------------------------------------------------------------- */
+
+/* Finishes the rows of a transaction that ends. */
+void weir__sql_close_rows_of(weir_tx *tx);
+
+/* --- tx.c ------------------------------------------------------------------------------------- */
+
+/* Why a statement cannot run in it now, raised and kept; or its first error. */
+weir_err weir__sql_check_tx(weir_tx *tx, const weir_site *site, const char *function);
+/* WEIR_EBUSY where rows are open on its connection and nothing may run beside them. */
+weir_err weir__sql_check_alone(const weir_tx *tx, struct weir__sql_fault *fault);
 
 #endif

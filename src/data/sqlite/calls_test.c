@@ -303,7 +303,7 @@ static weir_err keeps_statements(weir_ctx *c, void *arg)
         ((struct weir__sqlite *)weir__token_object(db, WEIR__KIND_DB))->readers;
     for (uint32_t i = 0; i < readers->o.max_open; i++) {
         const struct weir__sqlite_conn *conn = readers->slots[i].resource;
-        assert_true(conn == NULL || conn->cached_count == WEIR__SQLITE_STATEMENTS);
+        assert_true(conn == NULL || conn->head.cached_count == WEIR__SQL_STATEMENTS);
     }
     user u;
     static const char all[] = "SELECT * FROM users WHERE id = 1";
@@ -384,10 +384,11 @@ static weir_err keeps_first_error(weir_ctx *c, void *arg)
     weir_tx *tx = weir_begin(c, db);
     weir_exec(tx, "INSERT INTO users(name) VALUES ('Dora')");
     weir_exec(tx, "INSERT INTO users(name, email) VALUES ('Eve', 'ada@example.com')");
-    assert_int_equal(weir_tx_err(tx), WEIR_ECONSTRAINT);
-    assert_int_equal(weir_exec(tx, "INSERT INTO users(name) VALUES ('Fay')"), WEIR_ECONSTRAINT);
-    assert_int_equal(weir_commit(tx), WEIR_ECONSTRAINT);
-    assert_error(c, WEIR_ECONSTRAINT, "UNIQUE constraint failed: users.email");
+    assert_int_equal(weir_tx_err(tx), WEIR_EUNIQUE);
+    assert_int_equal(weir_exec(tx, "INSERT INTO users(name) VALUES ('Fay')"), WEIR_EUNIQUE);
+    assert_int_equal(weir_commit(tx), WEIR_EUNIQUE);
+    assert_string_equal(weir_last_error(c)->constraint.ptr, "users.email");
+    assert_error(c, WEIR_EUNIQUE, "UNIQUE constraint failed: users.email");
     assert_int_equal(count_users(c, db), 3);
     assert_nothing_out(db);
     return WEIR_OK;
@@ -407,8 +408,8 @@ static weir_err writes_once(weir_ctx *c, void *arg)
     assert_int_equal(weir_db_exec(c, db, &done, "DELETE FROM users WHERE id = 77"), WEIR_OK);
     assert_int_equal(done.changes, 0);
     assert_int_equal(done.last_id, 0);
-    assert_int_equal(weir_db_exec(c, db, NULL, "UPDATE users SET age = -1"), WEIR_ECONSTRAINT);
-    assert_error(c, WEIR_ECONSTRAINT, "CHECK constraint");
+    assert_int_equal(weir_db_exec(c, db, NULL, "UPDATE users SET age = -1"), WEIR_ECHECK);
+    assert_error(c, WEIR_ECHECK, "CHECK constraint");
     weir_tx *tx = weir_begin(c, db);
     assert_int_equal(
         weir_query_one(c, tx, int64_t, &id, "INSERT INTO users(name) VALUES ('Hal') RETURNING id"),

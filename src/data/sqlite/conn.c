@@ -41,7 +41,7 @@ static int on_progress(void *arg)
     struct weir__sqlite_conn *conn = arg;
     if (weir__fiber_self() == NULL)
         return atomic_load_explicit(&conn->is_cancelled, memory_order_relaxed);
-    conn->stopped = weir_checkpoint(weir__ctx_handle(conn->c));
+    conn->stopped = weir_checkpoint(weir__ctx_handle(conn->head.c));
     return conn->stopped != WEIR_OK;
 }
 
@@ -56,7 +56,7 @@ static bool nap_as_fiber(struct weir__sqlite_conn *conn, int64_t ns)
     int64_t left = conn->busy_until.ns - weir__worker_now(weir__self).ns;
     if (left <= 0)
         return false;
-    conn->stopped = weir_sleep(weir__ctx_handle(conn->c), weir_ns(left < ns ? left : ns));
+    conn->stopped = weir_sleep(weir__ctx_handle(conn->head.c), weir_ns(left < ns ? left : ns));
     return conn->stopped == WEIR_OK;
 }
 
@@ -78,9 +78,9 @@ static int on_busy(void *arg, int nth)
     return weir__fiber_self() != NULL ? nap_as_fiber(conn, ns) : nap_as_thread(conn, ns);
 }
 
-void weir__sqlite_begin_work(struct weir__sqlite_conn *conn, struct weir__ctx *c)
+void weir__sqlite_begin_work(struct weir__sqlite_conn *conn)
 {
-    conn->c = c;
+    const struct weir__ctx *c = conn->head.c;
     conn->stopped = WEIR_OK;
     weir_time limit = weir_time_add(weir__self->now, conn->owner->o.busy_timeout);
     conn->busy_until = c->is_shielded ? limit : weir_time_min(limit, c->deadline);
@@ -89,16 +89,40 @@ void weir__sqlite_begin_work(struct weir__sqlite_conn *conn, struct weir__ctx *c
 
 /* --- errors ----------------------------------------------------------------------------------- */
 
-static weir_err code_of(int rc)
+static weir_err code_of_constraint(int rc, const char *what)
+{
+    /* ON DELETE RESTRICT is a trigger to SQLite. */
+    if (rc == SQLITE_CONSTRAINT_TRIGGER && strncmp(what, "FOREIGN KEY", 11) == 0)
+        return WEIR_EFOREIGNKEY;
+    switch (rc) {
+    case SQLITE_CONSTRAINT_UNIQUE:
+    case SQLITE_CONSTRAINT_PRIMARYKEY:
+    case SQLITE_CONSTRAINT_ROWID:
+        return WEIR_EUNIQUE;
+    case SQLITE_CONSTRAINT_FOREIGNKEY:
+        return WEIR_EFOREIGNKEY;
+    case SQLITE_CONSTRAINT_NOTNULL:
+        return WEIR_ENOTNULL;
+    case SQLITE_CONSTRAINT_CHECK:
+        return WEIR_ECHECK;
+    default:
+        return WEIR_ECONSTRAINT;
+    }
+}
+
+static weir_err code_of(int rc, const char *what)
 {
     switch (rc & 0xff) {
     case SQLITE_OK:
         return WEIR_OK;
     case SQLITE_BUSY:
+        return rc == SQLITE_BUSY_SNAPSHOT ? WEIR_ESERIALIZATION : WEIR_EBUSY;
     case SQLITE_LOCKED:
         return WEIR_EBUSY;
     case SQLITE_CONSTRAINT:
-        return WEIR_ECONSTRAINT;
+        return code_of_constraint(rc, what);
+    case SQLITE_READONLY:
+        return WEIR_EREADONLY;
     case SQLITE_INTERRUPT:
         return WEIR_ECANCELED;
     case SQLITE_NOMEM:
@@ -114,32 +138,48 @@ static weir_err code_of(int rc)
     }
 }
 
-weir_err weir__sqlite_error(struct weir__sqlite_conn *conn, int rc, const char *sql, char *message)
+/* "UNIQUE constraint failed: users.email": what stands behind the colon is all that it names. */
+static void note_constraint(const char *what, struct weir__sql_fault *fault)
+{
+    const char *name = strstr(what, "constraint failed: ");
+    if (name != NULL)
+        snprintf(fault->constraint, sizeof fault->constraint, "%s", strchr(name, ':') + 2);
+}
+
+weir_err weir__sqlite_error(struct weir__sqlite_conn *conn, int rc, struct weir__sql_fault *fault)
 {
     const char *what = conn->db != NULL ? sqlite3_errmsg(conn->db) : sqlite3_errstr(rc);
-    if ((rc & 0xff) == SQLITE_BUSY)
+    if ((rc & 0xff) == SQLITE_BUSY && rc != SQLITE_BUSY_SNAPSHOT)
         what = "another process holds it locked";
     else if (rc == SQLITE_AUTH && conn->refused[0] != '\0')
         what = conn->refused;
-    int n = snprintf(message, WEIR__SQLITE_MESSAGE, "%s: %s", conn->owner->name, what);
-    if (sql != NULL && n > 0 && n < WEIR__SQLITE_MESSAGE)
-        snprintf(message + n, (size_t)(WEIR__SQLITE_MESSAGE - n), " in: %.160s", sql);
-    return code_of(rc);
+    weir_err err = weir__sql_fault(fault, code_of(rc, what), "%s", what);
+    fault->number = rc;
+    if ((rc & 0xff) == SQLITE_CONSTRAINT)
+        note_constraint(what, fault);
+    return err;
 }
 
-weir_err weir__sqlite_raise(struct weir__sqlite_conn *conn, struct weir__ctx *c,
-                            const weir_site *site, weir_err err, const char *message)
+weir_err weir__sqlite_told(struct weir__sqlite_conn *conn, weir_err err,
+                           struct weir__sql_fault *fault)
 {
-    weir_err reason = conn->stopped != WEIR_OK ? conn->stopped : weir__ctx_check(c);
-    if (reason != WEIR_OK && (err == WEIR_ECANCELED || err == WEIR_EBUSY || err == reason))
-        return reason;
-    return weir_raise_at(site, weir__ctx_handle(c), err, 0, "%s", message);
+    if (WEIR_LIKELY(err == WEIR_OK))
+        return err;
+    if (conn->is_in_tx && sqlite3_get_autocommit(conn->db)) {
+        conn->is_in_tx = false; /* SQLite has rolled back by itself */
+        fault->fate = WEIR__TX_LOST;
+    }
+    if (conn->stopped == WEIR_OK ||
+        (err != WEIR_ECANCELED && err != WEIR_EBUSY && err != conn->stopped))
+        return err;
+    fault->err = WEIR_OK;
+    return conn->stopped;
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
 /* Why the file could not be opened, as plainly as can be found out. */
-static weir_err explain_open(const struct weir__sqlite *db, int rc, char *message)
+static weir_err explain_open(const struct weir__sqlite *db, int rc, struct weir__sql_fault *fault)
 {
     char folder[256];
     const char *slash = strrchr(db->path, '/');
@@ -147,23 +187,22 @@ static weir_err explain_open(const struct weir__sqlite *db, int rc, char *messag
     snprintf(folder, sizeof folder, "%.*s", (int)n, slash == NULL ? "." : db->path);
     int fd = weir__sys_open(folder, O_PATH | O_DIRECTORY, 0);
     if (fd < 0) {
-        snprintf(message, WEIR__SQLITE_MESSAGE, "cannot open %s: the directory %s: %s", db->path,
-                 folder, weir_strerror(fd));
-        return fd == -ENOENT ? WEIR_ENOTFOUND : fd;
+        return weir__sql_fault(fault, fd == -ENOENT ? WEIR_ENOTFOUND : fd,
+                               "cannot open %s: the directory %s: %s", db->path, folder,
+                               weir_strerror(fd));
     }
     weir__sys_close(fd);
     fd = weir__sys_open(db->path, O_RDWR, 0);
     if (fd >= 0) {
         weir__sys_close(fd);
-        snprintf(message, WEIR__SQLITE_MESSAGE, "cannot open %s: %s", db->path, sqlite3_errstr(rc));
-        return WEIR_EDB;
+        return weir__sql_fault(fault, WEIR_EDB, "cannot open %s: %s", db->path, sqlite3_errstr(rc));
     }
     bool is_missing = fd == -ENOENT;
-    snprintf(message, WEIR__SQLITE_MESSAGE, "cannot open %s: %s", db->path,
-             is_missing && !db->o.create ? "there is no such file (.create = true makes one)"
-             : is_missing                ? "it cannot be made in that directory"
-                                         : weir_strerror(fd));
-    return is_missing ? WEIR_ENOTFOUND : fd;
+    return weir__sql_fault(fault, is_missing ? WEIR_ENOTFOUND : fd, "cannot open %s: %s", db->path,
+                           is_missing && !db->o.create
+                               ? "there is no such file (.create = true makes one)"
+                           : is_missing ? "it cannot be made in that directory"
+                                        : weir_strerror(fd));
 }
 
 static int run_pragma(sqlite3 *db, const char *format, long long value)
@@ -188,32 +227,31 @@ static int ask(sqlite3 *db, const char *sql, char *out, size_t size)
     return rc == SQLITE_ROW ? SQLITE_OK : end;
 }
 
-static weir_err refuse(const struct weir__sqlite *db, char *message, weir_err err, const char *why,
-                       const char *value)
+static weir_err refuse(const struct weir__sqlite *db, struct weir__sql_fault *fault, weir_err err,
+                       const char *why, const char *value)
 {
-    snprintf(message, WEIR__SQLITE_MESSAGE, "cannot open %s: %s%s", db->path, why, value);
-    return err;
+    return weir__sql_fault(fault, err, "cannot open %s: %s%s", db->path, why, value);
 }
 
-static weir_err refuse_code(struct weir__sqlite_conn *conn, int rc, char *message)
+static weir_err refuse_code(struct weir__sqlite_conn *conn, int rc, struct weir__sql_fault *fault)
 {
     const struct weir__sqlite *db = conn->owner;
     switch (rc & 0xff) {
     case SQLITE_NOTADB:
-        return refuse(db, message, WEIR_EDB, "it is not an SQLite database", "");
+        return refuse(db, fault, WEIR_EDB, "it is not an SQLite database", "");
     case SQLITE_BUSY:
-        return refuse(db, message, WEIR_EBUSY, "another process holds it locked", "");
+        return refuse(db, fault, WEIR_EBUSY, "another process holds it locked", "");
     case SQLITE_CANTOPEN:
-        return explain_open(db, rc, message);
+        return explain_open(db, rc, fault);
     case SQLITE_READONLY:
-        return refuse(db, message, -EACCES, "it cannot be written", "");
+        return refuse(db, fault, -EACCES, "it cannot be written", "");
     default:
-        return refuse(db, message, code_of(rc), sqlite3_errmsg(conn->db), "");
+        return refuse(db, fault, code_of(rc, ""), sqlite3_errmsg(conn->db), "");
     }
 }
 
 /* Only the writer can change a file's mode, and only it must know that the file is writable. */
-static weir_err set_up_writer(struct weir__sqlite_conn *conn, char *message)
+static weir_err set_up_writer(struct weir__sqlite_conn *conn, struct weir__sql_fault *fault)
 {
     char mode[32] = "", encoding[32] = "", page[32] = "";
     int rc = ask(conn->db, "PRAGMA journal_mode=WAL", mode, sizeof mode);
@@ -222,21 +260,21 @@ static weir_err set_up_writer(struct weir__sqlite_conn *conn, char *message)
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(conn->db, "BEGIN IMMEDIATE; ROLLBACK", NULL, NULL, NULL);
     if (rc != SQLITE_OK)
-        return refuse_code(conn, rc, message);
+        return refuse_code(conn, rc, fault);
     if (strcmp(mode, "wal") != 0)
-        return refuse(conn->owner, message, WEIR_EDB,
+        return refuse(conn->owner, fault, WEIR_EDB,
                       "its file system does not allow WAL mode, it stays in mode ", mode);
     if (strcmp(encoding, "UTF-8") != 0)
-        return refuse(conn->owner, message, WEIR_EDB, "its texts are not UTF-8 but ", encoding);
+        return refuse(conn->owner, fault, WEIR_EDB, "its texts are not UTF-8 but ", encoding);
     rc = ask(conn->db, "PRAGMA page_size", page, sizeof page);
     if (rc != SQLITE_OK)
-        return refuse_code(conn, rc, message);
+        return refuse_code(conn, rc, fault);
     weir__sqlite_watch_wal(conn, atoi(page));
     weir__sqlite_file_note(conn->owner);
     return WEIR_OK;
 }
 
-static weir_err set_up(struct weir__sqlite_conn *conn, char *message)
+static weir_err set_up(struct weir__sqlite_conn *conn, struct weir__sql_fault *fault)
 {
     const weir_sqlite_options *o = &conn->owner->o;
     sqlite3_extended_result_codes(conn->db, 1);
@@ -247,7 +285,7 @@ static weir_err set_up(struct weir__sqlite_conn *conn, char *message)
     sqlite3_limit(conn->db, SQLITE_LIMIT_LENGTH, (int)o->value_bytes_max);
     sqlite3_limit(conn->db, SQLITE_LIMIT_SQL_LENGTH, (int)o->value_bytes_max);
     if (conn->is_writer) {
-        weir_err err = set_up_writer(conn, message);
+        weir_err err = set_up_writer(conn, fault);
         if (err != WEIR_OK)
             return err;
     }
@@ -259,16 +297,15 @@ static weir_err set_up(struct weir__sqlite_conn *conn, char *message)
                         o->sync_full ? SYNC_FULL : SYNC_NORMAL);
     if (rc == SQLITE_OK)
         rc = weir__sqlite_guard(conn);
-    return rc == SQLITE_OK ? WEIR_OK : refuse_code(conn, rc, message);
+    return rc == SQLITE_OK ? WEIR_OK : refuse_code(conn, rc, fault);
 }
 
 weir_err weir__sqlite_connect(struct weir__sqlite *db, bool is_writer,
-                              struct weir__sqlite_conn **out, char *message)
+                              struct weir__sqlite_conn *conn, struct weir__sql_fault *fault)
 {
-    struct weir__sqlite_conn *conn = *out;
     bool is_first = db->file.ino == 0;
     if (!is_first) {
-        weir_err gone = weir__sqlite_file_check(db, message);
+        weir_err gone = weir__sqlite_file_check(db, fault);
         if (gone != WEIR_OK)
             return gone;
     }
@@ -277,9 +314,8 @@ weir_err weir__sqlite_connect(struct weir__sqlite *db, bool is_writer,
     flags |= is_writer && is_first && db->o.create ? SQLITE_OPEN_CREATE : 0;
     conn->owner = db;
     conn->is_writer = is_writer;
-    weir__list_init(&conn->cached);
     int rc = sqlite3_open_v2(db->path, &conn->db, flags, NULL);
-    weir_err err = rc == SQLITE_OK ? set_up(conn, message) : refuse_code(conn, rc, message);
+    weir_err err = rc == SQLITE_OK ? set_up(conn, fault) : refuse_code(conn, rc, fault);
     if (err == WEIR_OK)
         return WEIR_OK;
     sqlite3_close(conn->db);
@@ -289,7 +325,7 @@ weir_err weir__sqlite_connect(struct weir__sqlite *db, bool is_writer,
 
 void weir__sqlite_disconnect(struct weir__sqlite_conn *conn)
 {
-    weir__sqlite_drop_all(conn);
+    weir__sql_forget_all(&conn->head);
     /* The WAL must not be folded into, nor taken along with, a file that only bears the name. */
     if (weir__sqlite_file_is_there(conn->owner)) {
         if (conn->is_writer)
@@ -305,16 +341,20 @@ void weir__sqlite_disconnect(struct weir__sqlite_conn *conn)
 
 static weir_err open_reader(void *driver, struct weir__ctx *c, void **resource)
 {
-    char message[WEIR__SQLITE_MESSAGE];
+    struct weir__sql_fault fault;
     struct weir__sqlite *db = driver;
     struct weir__sqlite_conn *conn = weir__calloc(1, sizeof *conn);
     if (conn == NULL)
         return -ENOMEM;
+    weir__sql_fault_init(&fault);
+    weir__sql_conn_init(&conn->head, &db->db);
+    conn->head.c = c;
     conn->owner = db;
-    weir__sqlite_begin_work(conn, c);
-    weir_err err = weir__sqlite_connect(db, false, &conn, message);
+    weir__sqlite_begin_work(conn);
+    weir_err err = weir__sqlite_connect(db, false, conn, &fault);
+    err = weir__sqlite_told(conn, err, &fault);
     if (err != WEIR_OK) {
-        err = weir__sqlite_raise(conn, c, WEIR_HERE, err, message);
+        err = weir__sql_fail(&db->db, c, WEIR_HERE, NULL, NULL, NULL, err, &fault);
         weir__free(conn);
         return err;
     }
@@ -324,10 +364,12 @@ static weir_err open_reader(void *driver, struct weir__ctx *c, void **resource)
 
 static void close_reader(void *driver, struct weir__ctx *c, void *resource)
 {
+    struct weir__sqlite_conn *conn = resource;
     (void)driver;
-    weir__sqlite_begin_work(resource, c);
-    weir__sqlite_disconnect(resource);
-    weir__free(resource);
+    conn->head.c = c;
+    weir__sqlite_begin_work(conn);
+    weir__sqlite_disconnect(conn);
+    weir__free(conn);
 }
 
 static bool is_dirty(void *driver, void *resource)

@@ -71,25 +71,24 @@ bool weir__sqlite_file_is_there(const struct weir__sqlite *db)
                                         atomic_load_explicit(&db->wal_ino, memory_order_relaxed));
 }
 
-weir_err weir__sqlite_file_check(const struct weir__sqlite *db, char *message)
+weir_err weir__sqlite_file_check(const struct weir__sqlite *db, struct weir__sql_fault *fault)
 {
     if (WEIR_LIKELY(weir__sqlite_file_is_there(db)))
         return WEIR_OK;
     const char *path = is_file_there(db) ? db->wal_path : db->path;
-    snprintf(
-        message, WEIR__SQLITE_MESSAGE,
-        "%s: %s is not the file that was opened: it was deleted or replaced meanwhile. What is "
-        "written now would be lost, so nothing is; put it back, or start the service again",
-        db->name, path);
-    return WEIR_EDB;
+    return weir__sql_fault(
+        fault, WEIR_EDB,
+        "%s is not the file that was opened: it was deleted or replaced meanwhile. What is written "
+        "now would be lost, so nothing is; put it back, or start the service again",
+        path);
 }
 
-weir_err weir__sqlite_file_look(struct weir__sqlite *db, char *message)
+weir_err weir__sqlite_file_look(struct weir__sqlite *db, struct weir__sql_fault *fault)
 {
     int64_t now = weir__self->now.ns;
     if (WEIR_LIKELY(now < atomic_load_explicit(&db->look_at_ns, memory_order_relaxed)))
         return WEIR_OK;
-    weir_err err = weir__sqlite_file_check(db, message);
+    weir_err err = weir__sqlite_file_check(db, fault);
     if (err == WEIR_OK) /* while it is not there each use looks */
         atomic_store_explicit(&db->look_at_ns, now + LOOK_NS, memory_order_relaxed);
     return err;

@@ -247,6 +247,7 @@ weir_db *weir_sqlite_open_at(const weir_site *site, weir_ctx *handle,
                                                         "weir_sqlite_open");
     db->db.driver = &weir__sqlite_driver;
     db->db.name = "(no name)";
+    db->db.rows_max = db->o.rows_max;
     db->db.err = open_db(db, c, site);
     return weir__token_handle(&db->db.token);
 }
@@ -262,14 +263,36 @@ static void stats(weir_db *handle, weir_pool_stats *readers, weir_pool_stats *wr
         weir__pool_stats(db->writer, writer);
 }
 
+static weir_err take(weir_db *handle, struct weir__ctx *c, const weir_site *site,
+                     enum weir__sql_purpose purpose, struct weir__owned *holder,
+                     struct weir__lease *lease, struct weir__sql_conn **out,
+                     struct weir__sql_fault *fault)
+{
+    struct weir__sqlite *db = (struct weir__sqlite *)handle;
+    bool reads = purpose == WEIR__SQL_READ;
+    weir_err err = weir__pool_acquire(reads ? db->readers : db->writer, c, site, holder, lease);
+    if (WEIR_UNLIKELY(err != WEIR_OK))
+        return err;
+    struct weir__sqlite_conn *conn =
+        weir__lease_resource(lease, reads ? "weir_query" : "weir_begin");
+    conn->owes_begin = conn->is_in_tx = false;
+    *out = &conn->head;
+    return reads ? weir__sqlite_file_look(db, fault) : WEIR_OK;
+}
+
 const struct weir__sql_driver weir__sqlite_driver = {
-    .name = "sqlite",
-    .query = weir__sqlite_query,
-    .next = weir__sqlite_next,
-    .close_rows = weir__sqlite_close_rows,
+    .name = "SQLite",
+    .stmt_bytes = sizeof(struct weir__sqlite_stmt),
+    .take = take,
+    .prepare = weir__sqlite_prepare,
+    .forget = weir__sqlite_forget,
+    .column = weir__sqlite_column,
+    .execute = weir__sqlite_execute,
+    .fetch = weir__sqlite_fetch,
+    .finish = weir__sqlite_finish,
     .begin = weir__sqlite_begin,
-    .exec = weir__sqlite_exec,
-    .script = weir__sqlite_script,
     .end = weir__sqlite_end,
+    .control = weir__sqlite_control,
+    .script = weir__sqlite_script,
     .stats = stats,
 };

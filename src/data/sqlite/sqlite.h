@@ -3,9 +3,7 @@
  *
  * S1: a connection is used by the holder of its lease alone, on the holder's worker or, for the one
  *     that writes, on the writer's thread while the holder waits for it.
- * S2: a statement is BUSY from its look-up to its reset; only one that is not is evicted.
- * S3: a lease goes back with no statement busy and, if it was of the writer, outside of a
- *     transaction.
+ * S3: a lease goes back with no statement busy and outside of a transaction.
  * S4: a statement of the program's is prepared by weir__sqlite_compile, one at a time, and only
  *     then is it asked what it is about to do.
  */
@@ -14,17 +12,11 @@
 
 #include <sqlite3.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
-#include "base/model.h"
-#include "data/sql/sql.h"
+#include "data/sql/driver.h"
 #include "rt/offload.h"
 #include <weir/sqlite.h>
-
-enum {
-    WEIR__SQLITE_STATEMENTS = 64, /* prepared and kept, a connection */
-    WEIR__SQLITE_PLACES = 128,    /* of the table by the statement's address */
-    WEIR__SQLITE_MESSAGE = 400
-};
 
 /* Which file a path has led to; `ino` 0: not known. */
 struct weir__sqlite_identity {
@@ -48,58 +40,27 @@ struct weir__sqlite {
     struct weir__owned owned;
 };
 
-/* How a column gets into its member; the usual ones directly, the rest by weir__field_set_*. */
-enum weir__sqlite_op {
-    WEIR__OP_OTHER,
-    WEIR__OP_INT64,
-    WEIR__OP_INT32,
-    WEIR__OP_DOUBLE,
-    WEIR__OP_STR
-};
-
-struct weir__sqlite_column {
-    const struct weir__member *member;
-    uint32_t offset;
-    uint8_t op;
-};
-
-/*
- * From the columns of a statement to the members of a model: made for its first row, kept with it.
- */
-struct weir__sqlite_plan {
-    const weir_model *model; /* NULL: none yet */
-    int reprepares; /* of the statement when it was made: the schema may have changed since */
-    int count, room;
-    struct weir__sqlite_column *columns; /* of `room`; the statement's */
-};
-
 struct weir__sqlite_stmt {
+    struct weir__sql_stmt head; /* first */
     sqlite3_stmt *s;
-    const char *from;           /* the address that it was asked for by last */
-    uint64_t hash;              /* of the text */
-    struct weir__list in_cache; /* weir__sqlite_conn.cached, last used first; else not kept */
-    bool is_busy, is_kept, reads_only;
-    bool wants_tx; /* has a meaning within a transaction alone */
-    int params;
-    struct weir__sqlite_plan plan;
-    char text[];
+    int reprepares; /* how often when its shape was told: the schema may have changed since */
+    bool has_stepped, has_row, has_ended; /* since it was executed */
 };
 
 struct weir__sqlite_conn {
+    struct weir__sql_conn head; /* first */
     struct weir__sqlite *owner;
     sqlite3 *db;
     bool is_writer;
+    bool owes_begin;   /* the transaction has begun, SQLite does not know yet */
+    bool is_in_tx;     /* it does */
     bool is_preparing; /* S4 */
     bool wants_tx;     /* found by what is being prepared */
     char refused[200]; /* why it was refused; "": it was not */
     int page_bytes;
-    struct weir__ctx *c; /* for which it works now */
     weir_err stopped; /* why the progress or the busy handler has given up; WEIR_OK: it has not */
     weir_time busy_until;
     atomic_bool is_cancelled; /* told to the writer's thread */
-    struct weir__list cached; /* weir__sqlite_stmt.in_cache */
-    size_t cached_count;
-    struct weir__sqlite_stmt *places[WEIR__SQLITE_PLACES];
 };
 
 extern const struct weir__sql_driver weir__sqlite_driver;
@@ -113,31 +74,25 @@ void weir__sqlite_metrics(struct weir__metrics *to);
 
 /* --- conn.c: connections ---------------------------------------------------------------------- */
 
-/*
- * Opens one. On failure the code, with a line about it in `message`. May run on the writer's
- * thread.
- */
+/* Opens one; without the name in the fault's text. May run on the writer's thread. */
 weir_err weir__sqlite_connect(struct weir__sqlite *db, bool is_writer,
-                              struct weir__sqlite_conn **out, char *message);
+                              struct weir__sqlite_conn *conn, struct weir__sql_fault *fault);
 void weir__sqlite_disconnect(struct weir__sqlite_conn *conn);
 
 /*
- * Tells a connection for whom it works from now on, and until when it may wait for other processes.
+ * It works for conn->head.c from now on, and waits for other processes up to that one's deadline.
  */
-void weir__sqlite_begin_work(struct weir__sqlite_conn *conn, struct weir__ctx *c);
+void weir__sqlite_begin_work(struct weir__sqlite_conn *conn);
+
+/* What a result code means. On any thread. */
+weir_err weir__sqlite_error(struct weir__sqlite_conn *conn, int rc, struct weir__sql_fault *fault);
 
 /*
- * What a result code means; `message` (WEIR__SQLITE_MESSAGE bytes) is what to tell people, `sql`
- * may be NULL.
+ * The last word about an operation that returns `err`, on the worker: the reason where that is why
+ * it failed, and what has become of the transaction.
  */
-weir_err weir__sqlite_error(struct weir__sqlite_conn *conn, int rc, const char *sql, char *message);
-
-/*
- * Raises an error with such a message in the name of `site`; a cancelled context's reason comes
- * first.
- */
-weir_err weir__sqlite_raise(struct weir__sqlite_conn *conn, struct weir__ctx *c,
-                            const weir_site *site, weir_err err, const char *message);
+weir_err weir__sqlite_told(struct weir__sqlite_conn *conn, weir_err err,
+                           struct weir__sql_fault *fault);
 
 extern const struct weir__pool_ops weir__sqlite_reader_ops;
 
@@ -157,10 +112,10 @@ void weir__sqlite_file_note(struct weir__sqlite *db);
 void weir__sqlite_file_forget_wal(struct weir__sqlite *db);
 /* Whether they still are. Any thread. */
 bool weir__sqlite_file_is_there(const struct weir__sqlite *db);
-/* WEIR_EDB with a line in `message` when they are not. */
-weir_err weir__sqlite_file_check(const struct weir__sqlite *db, char *message);
+/* WEIR_EDB when they are not. */
+weir_err weir__sqlite_file_check(const struct weir__sqlite *db, struct weir__sql_fault *fault);
 /* The same, at most once a second, by who reads: on a worker. */
-weir_err weir__sqlite_file_look(struct weir__sqlite *db, char *message);
+weir_err weir__sqlite_file_look(struct weir__sqlite *db, struct weir__sql_fault *fault);
 
 /* Checkpoints of the connection that writes are made here from now on. */
 void weir__sqlite_watch_wal(struct weir__sqlite_conn *conn, int page_bytes);
@@ -169,42 +124,29 @@ void weir__sqlite_bound_wal(struct weir__sqlite_conn *conn);
 
 /* --- stmt.c: statements ----------------------------------------------------------------------- */
 
-/* A prepared statement, busy from now on. SQLITE_OK, or an error in words of `message`. */
-weir_err weir__sqlite_prepare(struct weir__sqlite_conn *conn, const char *sql,
-                              struct weir__sqlite_stmt **out, char *message);
+weir_err weir__sqlite_prepare(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt,
+                              struct weir__sql_fault *fault);
+void weir__sqlite_forget(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt);
+void weir__sqlite_column(struct weir__sql_stmt *stmt, int i, struct weir__sql_fact *out);
 weir_err weir__sqlite_bind(struct weir__sqlite_conn *conn, struct weir__sqlite_stmt *stmt,
-                           const weir_arg *args, size_t count, bool copies, char *message);
-/* WEIR_EDB for a savepoint and its like outside of a transaction. */
-weir_err weir__sqlite_check_use(struct weir__sqlite_conn *conn,
-                                const struct weir__sqlite_stmt *stmt, bool is_in_tx, char *message);
-/* Not busy any more; NULL is allowed. */
-void weir__sqlite_put(struct weir__sqlite_conn *conn, struct weir__sqlite_stmt *stmt);
-/* Before a connection is closed. */
-void weir__sqlite_drop_all(struct weir__sqlite_conn *conn);
+                           const struct weir__sql_values *values, struct weir__sql_fault *fault);
+int weir__sqlite_fetch(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt,
+                       struct weir__sql_fault *fault);
+void weir__sqlite_finish(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt);
 
-/* --- rows.c ----------------------------------------------------------------------------------- */
-
-weir_err weir__sqlite_query(weir_rows *r, const char *sql, const weir_arg *args, size_t count);
-int weir__sqlite_next(weir_rows *r, const weir_model *model, void *out);
-void weir__sqlite_close_rows(weir_rows *r);
-
-/* --- tx.c: the writer ------------------------------------------------------------------------- */
+/* --- tx.c: running, and the writer ------------------------------------------------------------ */
 
 extern const struct weir__pool_ops weir__sqlite_writer_ops;
 
-weir_err weir__sqlite_begin(weir_tx *tx);
-weir_err weir__sqlite_exec(weir_tx *tx, const weir_site *site, const char *sql,
-                           const weir_arg *args, size_t count);
-weir_err weir__sqlite_script(weir_tx *tx, const weir_site *site, const char *sql);
-weir_err weir__sqlite_end(weir_tx *tx, const weir_site *site, bool commits);
-
-/* Sends the BEGIN of a transaction that has none yet. */
-weir_err weir__sqlite_begin_now(weir_tx *tx, const weir_site *site);
-
-/*
- * The first step of a statement of rows that writes (INSERT … RETURNING), on the writer's thread;
- * the row is kept.
- */
-weir_err weir__sqlite_first_step(weir_rows *r);
+weir_err weir__sqlite_execute(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt,
+                              const struct weir__sql_values *values, bool for_rows,
+                              struct weir__sql_outcome *out, struct weir__sql_fault *fault);
+weir_err weir__sqlite_begin(struct weir__sql_conn *conn, const weir_tx_options *options,
+                            struct weir__sql_fault *fault);
+weir_err weir__sqlite_end(struct weir__sql_conn *conn, bool commits, struct weir__sql_fault *fault);
+weir_err weir__sqlite_control(struct weir__sql_conn *conn, const char *text,
+                              struct weir__sql_fault *fault);
+weir_err weir__sqlite_script(struct weir__sql_conn *conn, const char *text,
+                             struct weir__sql_fault *fault);
 
 #endif

@@ -1,35 +1,31 @@
 /*
- * The connection that writes. It is lent to one transaction at a time, and whatever it does that
- * may wait for the disk is done on the writer's thread: one hop a statement. The BEGIN goes with
- * the first statement, and what only reads runs on the worker, on the same connection, which the
- * lease keeps for this fiber alone.
+ * Running statements, transactions, and the connection that writes. It is lent to one transaction
+ * at a time, and whatever it does that may wait for the disk is done on the writer's thread: one
+ * hop a statement. The BEGIN goes with the first statement, and what only reads runs on the worker,
+ * on the same connection, which the lease keeps for this fiber alone.
+ *
+ * A transaction that is to read only has one of the connections that read, all on the worker.
  *
  * The hard thing is the end. SQLite rolls back by itself after some errors, and a context may be
- * cancelled at any point; so the end looks at the connection, not at what was asked for, works
- * under a shield, and where even that fails the connection is closed, which rolls back too.
+ * cancelled at any point; so the end looks at the connection, not at what was asked for.
  */
 #include "data/sqlite/sqlite.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "rt/fiber.h"
 #include "rt/worker.h"
 
-#define END_NS 1000000000
-
 /* A call on the writer's thread; lives on the fiber's stack. */
 struct job {
     struct weir__sqlite *db;
     struct weir__sqlite_conn *conn;
-    weir_tx *tx;
+    struct weir__sqlite_stmt *stmt;
     const char *sql;
-    const weir_arg *args;
-    size_t count;
-    weir_rows *rows;
-    bool begins;
-    char message[WEIR__SQLITE_MESSAGE];
+    bool for_rows;
+    struct weir__sql_outcome *out;
+    struct weir__sql_fault *fault;
 };
 
 /* On any thread: stops what runs, and the nap of the busy handler. */
@@ -41,63 +37,60 @@ static void interrupt(void *arg)
         sqlite3_interrupt(j->conn->db);
 }
 
-static weir_err run(struct job *j, struct weir__ctx *c, const weir_site *site,
-                    weir_err (*fn)(void *arg))
+/* Here for a connection that reads, on its thread for the one that writes. */
+static weir_err run(struct job *j, weir_err (*fn)(void *arg))
 {
-    weir__sqlite_begin_work(j->conn, c);
-    j->message[0] = '\0';
-    weir_err err = weir__offload_on(j->db->thread, c, site, fn, j, interrupt);
-    if (err == WEIR_OK)
-        return WEIR_OK;
-    if (j->message[0] == '\0')
-        snprintf(j->message, sizeof j->message, "%s: %s", j->db->name, weir_strerror(err));
-    return weir__sqlite_raise(j->conn, c, site, err, j->message);
+    struct weir__sqlite_conn *conn = j->conn;
+    weir_err err;
+    weir__sqlite_begin_work(conn);
+    if (!conn->is_writer) {
+        err = fn(j);
+    } else {
+        err = weir__offload_on(j->db->thread, conn->head.c, conn->head.site, fn, j, interrupt);
+        if (err != WEIR_OK && j->fault->err == WEIR_OK)
+            (void)weir__sql_fault(j->fault, err, "%s", weir_strerror(err));
+    }
+    return weir__sqlite_told(conn, err, j->fault);
 }
 
-static struct job job_of(weir_tx *tx)
+static struct job job_of(struct weir__sql_conn *head, struct weir__sql_fault *fault)
 {
-    return (struct job){
-        .db = (struct weir__sqlite *)tx->db, .conn = tx->conn, .tx = tx, .begins = false};
+    struct weir__sqlite_conn *conn = WEIR_CONTAINER(head, struct weir__sqlite_conn, head);
+    return (struct job){.db = conn->owner, .conn = conn, .fault = fault};
 }
 
-/* --- on the writer's thread ------------------------------------------------------------------- */
+/* --- where it runs ---------------------------------------------------------------------------- */
 
 static weir_err step_all(struct job *j, const char *sql)
 {
     int rc = sqlite3_exec(j->conn->db, sql, NULL, NULL, NULL);
-    return rc == SQLITE_OK ? WEIR_OK : weir__sqlite_error(j->conn, rc, sql, j->message);
+    return rc == SQLITE_OK ? WEIR_OK : weir__sqlite_error(j->conn, rc, j->fault);
 }
 
+/*
+ * The transaction's BEGIN, if that is owed. Without one the transaction cannot go on, whatever the
+ * statement was.
+ */
 static weir_err begin_first(struct job *j)
 {
-    if (!j->begins)
+    if (!j->conn->owes_begin)
         return WEIR_OK;
-    weir_err err = weir__sqlite_file_check(j->db, j->message);
+    weir_err err = weir__sqlite_file_check(j->db, j->fault);
     if (err == WEIR_OK)
-        err = step_all(j, "BEGIN IMMEDIATE");
-    if (err == WEIR_OK)
-        j->tx->state = WEIR__TX_BEGUN;
-    return err;
+        err = step_all(j, j->conn->is_writer ? "BEGIN IMMEDIATE" : "BEGIN");
+    if (err != WEIR_OK) {
+        j->fault->fate = WEIR__TX_FAILED;
+        return err;
+    }
+    sqlite3_set_last_insert_rowid(j->conn->db, 0);
+    j->conn->owes_begin = false;
+    j->conn->is_in_tx = true;
+    return WEIR_OK;
 }
 
 static weir_err do_begin(void *arg)
 {
     return begin_first(arg);
-}
-
-static weir_err step_to_end(struct job *j, struct weir__sqlite_stmt *stmt)
-{
-    int rc;
-    int64_t before = sqlite3_total_changes64(j->conn->db);
-    do
-        rc = sqlite3_step(stmt->s);
-    while (rc == SQLITE_ROW);
-    if (rc != SQLITE_DONE)
-        return weir__sqlite_error(j->conn, rc, stmt->text, j->message);
-    if (sqlite3_total_changes64(j->conn->db) != before)
-        j->tx->changes = sqlite3_changes64(j->conn->db);
-    j->tx->last_id = sqlite3_last_insert_rowid(j->conn->db);
-    return WEIR_OK;
 }
 
 /*
@@ -106,31 +99,60 @@ static weir_err step_to_end(struct job *j, struct weir__sqlite_stmt *stmt)
  */
 static weir_err after_commit(struct job *j)
 {
-    weir_err err = weir__sqlite_file_check(j->db, j->message);
+    if (!j->conn->is_writer)
+        return WEIR_OK;
+    weir_err err = weir__sqlite_file_check(j->db, j->fault);
     if (err == WEIR_OK)
         weir__sqlite_bound_wal(j->conn);
     return err;
 }
 
-static weir_err do_exec(void *arg)
+static weir_err step_to_end(struct job *j)
+{
+    sqlite3 *db = j->conn->db;
+    int rc;
+    int64_t before = sqlite3_total_changes64(db);
+    do
+        rc = sqlite3_step(j->stmt->s);
+    while (rc == SQLITE_ROW);
+    if (rc != SQLITE_DONE)
+        return weir__sqlite_error(j->conn, rc, j->fault);
+    if (sqlite3_total_changes64(db) != before)
+        j->out->changes = sqlite3_changes64(db);
+    j->out->last_id = sqlite3_last_insert_rowid(db);
+    return WEIR_OK;
+}
+
+/* A statement of rows that writes does all of it in its first step; the row is kept. */
+static weir_err step_first(struct job *j)
+{
+    int rc = sqlite3_step(j->stmt->s);
+    j->stmt->has_row = rc == SQLITE_ROW;
+    j->stmt->has_ended = rc != SQLITE_ROW;
+    if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+        return WEIR_OK;
+    return weir__sqlite_error(j->conn, rc, j->fault);
+}
+
+static weir_err do_execute(void *arg)
 {
     struct job *j = arg;
-    struct weir__sqlite_stmt *stmt = NULL;
-    if (j->tx->state == WEIR__TX_OPEN)
-        sqlite3_set_last_insert_rowid(j->conn->db, 0);
+    bool is_alone = !j->conn->owes_begin && !j->conn->is_in_tx;
     weir_err err = begin_first(j);
-    if (err == WEIR_OK && j->tx->is_auto)
-        err = weir__sqlite_file_check(j->db, j->message);
+    if (is_alone) {
+        sqlite3_set_last_insert_rowid(j->conn->db, 0);
+        err = weir__sqlite_file_check(j->db, j->fault);
+    }
     if (err == WEIR_OK)
-        err = weir__sqlite_prepare(j->conn, j->sql, &stmt, j->message);
-    if (err == WEIR_OK)
-        err = weir__sqlite_check_use(j->conn, stmt, !j->tx->is_auto, j->message);
-    if (err == WEIR_OK)
-        err = weir__sqlite_bind(j->conn, stmt, j->args, j->count, false, j->message);
-    if (err == WEIR_OK)
-        err = step_to_end(j, stmt);
-    weir__sqlite_put(j->conn, stmt);
-    return err == WEIR_OK && j->tx->is_auto ? after_commit(j) : err;
+        err = j->for_rows ? step_first(j) : step_to_end(j);
+    return err == WEIR_OK && is_alone ? after_commit(j) : err;
+}
+
+static weir_err do_control(void *arg)
+{
+    struct job *j = arg;
+    weir_err err = begin_first(j);
+    return err == WEIR_OK ? step_all(j, j->sql) : err;
 }
 
 static weir_err do_script(void *arg)
@@ -146,23 +168,14 @@ static weir_err do_script(void *arg)
             do
                 rc = sqlite3_step(s);
             while (rc == SQLITE_ROW);
-        if (rc != SQLITE_OK && rc != SQLITE_DONE)
-            err = weir__sqlite_error(j->conn, rc, sql + strspn(sql, " \t\r\n"), j->message);
+        if (rc != SQLITE_OK && rc != SQLITE_DONE) {
+            err = weir__sqlite_error(j->conn, rc, j->fault);
+            j->fault->at = sql + strspn(sql, " \t\r\n");
+        }
         sqlite3_finalize(s);
         sql = tail;
     }
     return err;
-}
-
-static weir_err do_first_step(void *arg)
-{
-    struct job *j = arg;
-    struct weir__sqlite_stmt *stmt = j->rows->stmt;
-    int rc = sqlite3_step(stmt->s);
-    j->rows->is_kept = rc == SQLITE_ROW;
-    if (rc == SQLITE_ROW || rc == SQLITE_DONE)
-        return WEIR_OK;
-    return weir__sqlite_error(j->conn, rc, stmt->text, j->message);
 }
 
 static weir_err do_rollback(void *arg)
@@ -175,15 +188,77 @@ static weir_err do_commit(void *arg)
 {
     struct job *j = arg;
     weir_err err = step_all(j, "COMMIT");
-    if (err != WEIR_OK && !sqlite3_get_autocommit(j->conn->db))
-        (void)sqlite3_exec(j->conn->db, "ROLLBACK", NULL, NULL, NULL);
     return err == WEIR_OK ? after_commit(j) : err;
 }
+
+/* --- for the core ----------------------------------------------------------------------------- */
+
+weir_err weir__sqlite_execute(struct weir__sql_conn *head, struct weir__sql_stmt *text,
+                              const struct weir__sql_values *values, bool for_rows,
+                              struct weir__sql_outcome *out, struct weir__sql_fault *fault)
+{
+    struct job j = job_of(head, fault);
+    weir_err err = WEIR_OK;
+    j.stmt = WEIR_CONTAINER(text, struct weir__sqlite_stmt, head);
+    j.stmt->has_stepped = j.stmt->has_row = j.stmt->has_ended = false;
+    j.for_rows = for_rows;
+    j.out = out;
+    bool reads_only = for_rows && text->reads_only;
+    if (reads_only && WEIR_UNLIKELY(j.conn->owes_begin))
+        err = run(&j, do_begin);
+    else
+        weir__sqlite_begin_work(j.conn);
+    if (WEIR_LIKELY(err == WEIR_OK))
+        err = weir__sqlite_bind(j.conn, j.stmt, values, fault);
+    if (WEIR_UNLIKELY(err != WEIR_OK))
+        return weir__sqlite_told(j.conn, err, fault);
+    return WEIR_LIKELY(reads_only) ? err : run(&j, do_execute);
+}
+
+/* All transactions are serializable, and one that reads has its snapshot from its first read on. */
+weir_err weir__sqlite_begin(struct weir__sql_conn *head, const weir_tx_options *options,
+                            struct weir__sql_fault *fault)
+{
+    struct job j = job_of(head, fault);
+    (void)options;
+    j.conn->owes_begin = true;
+    return WEIR_OK;
+}
+
+weir_err weir__sqlite_end(struct weir__sql_conn *head, bool commits, struct weir__sql_fault *fault)
+{
+    struct job j = job_of(head, fault);
+    j.conn->owes_begin = false;
+    if (!j.conn->is_in_tx)
+        return WEIR_OK;
+    weir_err err = run(&j, commits ? do_commit : do_rollback);
+    if (sqlite3_get_autocommit(j.conn->db))
+        j.conn->is_in_tx = false;
+    return err;
+}
+
+weir_err weir__sqlite_control(struct weir__sql_conn *head, const char *text,
+                              struct weir__sql_fault *fault)
+{
+    struct job j = job_of(head, fault);
+    j.sql = text;
+    return run(&j, do_control);
+}
+
+weir_err weir__sqlite_script(struct weir__sql_conn *head, const char *text,
+                             struct weir__sql_fault *fault)
+{
+    struct job j = job_of(head, fault);
+    j.sql = text;
+    return run(&j, do_script);
+}
+
+/* --- the writer, for its pool ----------------------------------------------------------------- */
 
 static weir_err do_connect(void *arg)
 {
     struct job *j = arg;
-    return weir__sqlite_connect(j->db, true, &j->conn, j->message);
+    return weir__sqlite_connect(j->db, true, j->conn, j->fault);
 }
 
 static weir_err do_disconnect(void *arg)
@@ -193,19 +268,25 @@ static weir_err do_disconnect(void *arg)
     return WEIR_OK;
 }
 
-/* --- the writer, for its pool ----------------------------------------------------------------- */
-
 static weir_err open_writer(void *driver, struct weir__ctx *c, void **resource)
 {
-    struct job j = {.db = driver, .conn = weir__calloc(1, sizeof *j.conn)};
+    struct weir__sql_fault fault;
+    struct job j = {.db = driver, .conn = weir__calloc(1, sizeof *j.conn), .fault = &fault};
     if (j.conn == NULL)
         return -ENOMEM;
+    weir__sql_fault_init(&fault);
+    weir__sql_conn_init(&j.conn->head, &j.db->db);
+    j.conn->head.c = c;
+    j.conn->head.site = WEIR_HERE;
     j.conn->owner = driver;
-    weir_err err = run(&j, c, WEIR_HERE, do_connect);
-    if (err == WEIR_OK)
+    j.conn->is_writer = true;
+    weir_err err = run(&j, do_connect);
+    if (err == WEIR_OK) {
         *resource = j.conn;
-    else
-        weir__free(j.conn);
+        return WEIR_OK;
+    }
+    err = weir__sql_fail(&j.db->db, c, WEIR_HERE, NULL, NULL, NULL, err, &fault);
+    weir__free(j.conn);
     return err;
 }
 
@@ -216,7 +297,8 @@ static weir_err open_writer(void *driver, struct weir__ctx *c, void **resource)
 static void close_writer(void *driver, struct weir__ctx *c, void *resource)
 {
     struct job j = {.db = driver, .conn = resource};
-    weir__sqlite_begin_work(j.conn, c);
+    j.conn->head.c = c;
+    weir__sqlite_begin_work(j.conn);
     if (weir__offload_on(j.db->thread, c, WEIR_HERE, do_disconnect, &j, NULL) != WEIR_OK)
         weir__sqlite_disconnect(j.conn);
     weir__free(j.conn);
@@ -231,96 +313,3 @@ static bool is_dirty(void *driver, void *resource)
 
 const struct weir__pool_ops weir__sqlite_writer_ops = {
     .open = open_writer, .close = close_writer, .is_dirty = is_dirty};
-
-/* --- transactions ----------------------------------------------------------------------------- */
-
-weir_err weir__sqlite_begin(weir_tx *tx)
-{
-    struct weir__sqlite *db = (struct weir__sqlite *)tx->db;
-    weir_err err = weir__pool_acquire(db->writer, tx->c, tx->site, &tx->owned, &tx->lease);
-    if (err == WEIR_OK)
-        tx->conn = weir__lease_resource(&tx->lease, "weir_begin");
-    return err;
-}
-
-weir_err weir__sqlite_begin_now(weir_tx *tx, const weir_site *site)
-{
-    struct job j = job_of(tx);
-    if (tx->state != WEIR__TX_OPEN)
-        return WEIR_OK;
-    j.begins = true;
-    return tx->err = run(&j, tx->c, site, do_begin);
-}
-
-weir_err weir__sqlite_exec(weir_tx *tx, const weir_site *site, const char *sql,
-                           const weir_arg *args, size_t count)
-{
-    struct job j = job_of(tx);
-    j.begins = tx->state == WEIR__TX_OPEN && !tx->is_auto;
-    j.sql = sql;
-    j.args = args;
-    j.count = count;
-    return run(&j, tx->c, site, do_exec);
-}
-
-weir_err weir__sqlite_script(weir_tx *tx, const weir_site *site, const char *sql)
-{
-    struct job j = job_of(tx);
-    j.begins = true;
-    j.sql = sql;
-    return run(&j, tx->c, site, do_script);
-}
-
-weir_err weir__sqlite_first_step(weir_rows *r)
-{
-    struct job j = job_of(r->tx);
-    j.rows = r;
-    weir_err err = run(&j, r->c, r->site, do_first_step);
-    if (err != WEIR_OK)
-        r->tx->err = err;
-    return err;
-}
-
-/* Its rows end before it does: a statement in progress would keep the connection busy. */
-static void close_all_rows(weir_tx *tx)
-{
-    while (!weir__list_empty(&tx->rows)) {
-        weir_rows *r = WEIR_CONTAINER(tx->rows.next, weir_rows, in_tx);
-        weir__sqlite_close_rows(r);
-        r->is_finished = true;
-        if (r->err == WEIR_OK)
-            r->err = WEIR_ECLOSED;
-    }
-}
-
-static weir_err roll_back(weir_tx *tx, const weir_site *site)
-{
-    struct job j = job_of(tx);
-    struct weir__ctx *c = weir__ctx_local(tx->c);
-    bool is_mine = !c->is_shielded;
-    if (is_mine)
-        weir_shield(weir__ctx_handle(c), weir_ns(END_NS));
-    weir__sqlite_begin_work(j.conn, c);
-    weir_err err = weir__offload_on(j.db->thread, c, site, do_rollback, &j, NULL);
-    if (err != WEIR_OK)
-        weir__lease_break(&tx->lease);
-    if (is_mine)
-        weir_unshield(weir__ctx_handle(c));
-    return err;
-}
-
-weir_err weir__sqlite_end(weir_tx *tx, const weir_site *site, bool commits)
-{
-    weir_err err = WEIR_OK;
-    close_all_rows(tx);
-    if (tx->conn != NULL && tx->state == WEIR__TX_BEGUN) {
-        struct job j = job_of(tx);
-        if (commits)
-            err = run(&j, tx->c, site, do_commit);
-        if (!commits || err != WEIR_OK)
-            (void)roll_back(tx, site);
-    }
-    tx->conn = NULL;
-    weir__lease_release(&tx->lease);
-    return err;
-}

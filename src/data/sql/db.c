@@ -1,0 +1,59 @@
+/* What is behind the handles of databases, rows and transactions; what a database is asked. */
+#include "base/sized.h"
+#include "data/sql/driver.h"
+#include "rt/fiber.h"
+#include "rt/outside.h"
+#include "rt/panic.h"
+#include "rt/worker.h"
+
+weir_db *weir__sql_db_of(const weir_db *handle, const char *function)
+{
+    return weir__token_must(handle, WEIR__KIND_DB, function, "the database");
+}
+
+weir_tx *weir__sql_tx_of(const weir_tx *handle, const char *function)
+{
+    return weir__token_must(handle, WEIR__KIND_TX, function, "the transaction");
+}
+
+weir_source weir__sql_source_of(weir_source from, const char *function)
+{
+    if (from.tx != NULL)
+        return (weir_source){.tx = weir__sql_tx_of(from.tx, function)};
+    return (weir_source){.db = weir__sql_db_of(from.db, function)};
+}
+
+void weir__sql_check_fiber(const struct weir__fiber *owner, const weir_site *site,
+                           const char *function)
+{
+    if (WEIR_LIKELY(owner == weir__self->current))
+        return;
+    weir__misuse(function, "made at %s:%d by another fiber: two fibers never share a connection",
+                 site->file, site->line);
+}
+
+weir_err weir_db_err(const weir_db *db)
+{
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    return weir__sql_db_of(db, __func__)->err;
+}
+
+const char *weir_db_name(const weir_db *db)
+{
+    WEIR__FIBERS_ONLY("(no name)");
+    return weir__sql_db_of(db, __func__)->name;
+}
+
+void weir_db_stats_at(weir_db *db, weir_pool_stats *readers, weir_pool_stats *writer,
+                      size_t stats_size)
+{
+    WEIR__FIBERS_ONLY();
+    db = weir__sql_db_of(db, "weir_db_stats");
+    weir_pool_stats reads = {.name = db->name}, writes = {.name = db->name};
+    if (db->err == WEIR_OK && db->driver->stats != NULL)
+        db->driver->stats(db, readers != NULL ? &reads : NULL, writer != NULL ? &writes : NULL);
+    if (readers != NULL)
+        weir__sized_fill(readers, stats_size, &reads, sizeof reads);
+    if (writer != NULL)
+        weir__sized_fill(writer, stats_size, &writes, sizeof writes);
+}

@@ -1,0 +1,236 @@
+/*
+ * Prepared statements of a connection: kept for the next time, at most 64, the one used longest ago
+ * goes.
+ *
+ * Look-up is by the address of the statement's text first, because it is nearly always the same
+ * literal; the text is compared all the same, since a buffer may hold another one by now. Then by
+ * the text's hash, for texts that are built.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/json_decode.h"
+#include "base/map.h"
+#include "base/value.h"
+#include "data/sql/driver.h"
+
+static struct weir__sql_stmt **place_of(struct weir__sql_conn *conn, const char *sql)
+{
+    uint64_t h = (uint64_t)(uintptr_t)sql * 0x9e3779b97f4a7c15ULL;
+    return &conn->places[h >> 57];
+}
+
+static struct weir__sql_stmt *stmt_of(struct weir__list *in_cache)
+{
+    return WEIR_CONTAINER(in_cache, struct weir__sql_stmt, in_cache);
+}
+
+void weir__sql_conn_init(struct weir__sql_conn *conn, weir_db *db)
+{
+    conn->db = db;
+    weir__list_init(&conn->cached);
+}
+
+/* --- throwing away ---------------------------------------------------------------------------- */
+
+static void free_stmt(struct weir__sql_stmt *stmt)
+{
+    weir__sql_plan_free(stmt->plan);
+    weir__free(stmt->cells);
+    weir__free(stmt);
+}
+
+/* It is found no more. */
+static void take_out(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt)
+{
+    for (int i = 0; i < WEIR__SQL_PLACES; i++) {
+        if (conn->places[i] == stmt)
+            conn->places[i] = NULL;
+    }
+    weir__list_remove(&stmt->in_cache);
+    conn->cached_count--;
+    stmt->is_kept = false;
+}
+
+static void drop(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt)
+{
+    WEIR_ASSERT(!stmt->is_busy, "D2: only a statement that is not busy is forgotten");
+    if (stmt->is_kept)
+        take_out(conn, stmt);
+    conn->db->driver->forget(conn, stmt);
+    free_stmt(stmt);
+}
+
+static void drop_oldest(struct weir__sql_conn *conn)
+{
+    for (struct weir__list *n = conn->cached.prev; n != &conn->cached; n = n->prev) {
+        if (!stmt_of(n)->is_busy) {
+            drop(conn, stmt_of(n));
+            return;
+        }
+    }
+}
+
+void weir__sql_forget_all(struct weir__sql_conn *conn)
+{
+    while (!weir__list_empty(&conn->cached))
+        drop(conn, stmt_of(conn->cached.next));
+}
+
+/* --- making ----------------------------------------------------------------------------------- */
+
+static struct weir__sql_stmt *find_text(struct weir__sql_conn *conn, const char *sql, uint64_t hash)
+{
+    for (struct weir__list *n = conn->cached.next; n != &conn->cached; n = n->next) {
+        struct weir__sql_stmt *stmt = stmt_of(n);
+        if (stmt->hash == hash && !stmt->is_busy && strcmp(stmt->text, sql) == 0)
+            return stmt;
+    }
+    return NULL;
+}
+
+/* A text whose twin is busy is not kept: there would be two of it. */
+static bool has_twin(struct weir__sql_conn *conn, uint64_t hash)
+{
+    for (struct weir__list *n = conn->cached.next; n != &conn->cached; n = n->next) {
+        if (stmt_of(n)->hash == hash)
+            return true;
+    }
+    return false;
+}
+
+static void keep(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt)
+{
+    if (conn->cached_count >= WEIR__SQL_STATEMENTS)
+        drop_oldest(conn);
+    weir__list_push_front(&conn->cached, &stmt->in_cache);
+    conn->cached_count++;
+    stmt->is_kept = true;
+}
+
+static weir_err make(struct weir__sql_conn *conn, const char *sql, uint64_t hash,
+                     struct weir__sql_stmt **out, struct weir__sql_fault *fault)
+{
+    const struct weir__sql_driver *driver = conn->db->driver;
+    size_t len = strlen(sql);
+    struct weir__sql_stmt *stmt = weir__calloc(1, driver->stmt_bytes + len + 1);
+    if (stmt == NULL)
+        return weir__sql_fault(fault, -ENOMEM, "out of memory");
+    stmt->text = memcpy((char *)stmt + driver->stmt_bytes, sql, len + 1);
+    stmt->text_len = len;
+    stmt->hash = hash;
+    weir__list_init(&stmt->in_cache);
+    weir_err err = driver->prepare(conn, stmt, fault);
+    if (err != WEIR_OK) {
+        free_stmt(stmt);
+        return err;
+    }
+    if (!has_twin(conn, hash))
+        keep(conn, stmt);
+    *out = stmt;
+    return WEIR_OK;
+}
+
+static weir_err find_or_make(struct weir__sql_conn *conn, const char *sql,
+                             struct weir__sql_stmt **out, struct weir__sql_fault *fault)
+{
+    uint64_t hash = weir__str_hash(weir_str_from(sql));
+    struct weir__sql_stmt *stmt = find_text(conn, sql, hash);
+    if (stmt == NULL) {
+        weir_err err = make(conn, sql, hash, &stmt, fault);
+        if (err != WEIR_OK)
+            return err;
+    }
+    if (stmt->is_kept) {
+        stmt->from = sql;
+        *place_of(conn, sql) = stmt;
+    }
+    *out = stmt;
+    return WEIR_OK;
+}
+
+weir_err weir__sql_stmt_get(struct weir__sql_conn *conn, const char *sql,
+                            struct weir__sql_stmt **out, struct weir__sql_fault *fault)
+{
+    struct weir__sql_stmt *stmt = *place_of(conn, sql);
+    if (WEIR_UNLIKELY(stmt == NULL || stmt->from != sql || stmt->is_busy ||
+                      strcmp(stmt->text, sql) != 0)) {
+        weir_err err = find_or_make(conn, sql, &stmt, fault);
+        if (err != WEIR_OK)
+            return err;
+    }
+    if (stmt->is_kept && conn->cached.next != &stmt->in_cache) {
+        weir__list_remove(&stmt->in_cache);
+        weir__list_push_front(&conn->cached, &stmt->in_cache);
+    }
+    stmt->is_busy = true;
+    *out = stmt;
+    return WEIR_OK;
+}
+
+void weir__sql_stmt_put(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt)
+{
+    conn->db->driver->finish(conn, stmt);
+    stmt->is_busy = false;
+    if (WEIR_UNLIKELY(!stmt->is_kept || stmt->is_void))
+        drop(conn, stmt);
+}
+
+weir_err weir__sql_shape(struct weir__sql_stmt *stmt, int columns)
+{
+    if (columns > stmt->room) {
+        struct weir__sql_cell *cells = weir__malloc((size_t)columns * sizeof *cells);
+        if (cells == NULL)
+            return -ENOMEM;
+        weir__free(stmt->cells);
+        stmt->cells = cells;
+        stmt->room = columns;
+    }
+    stmt->columns = columns;
+    stmt->shape++;
+    return WEIR_OK;
+}
+
+/* --- values ----------------------------------------------------------------------------------- */
+
+/* What no column can hold as it is; NULL when the value is fine. */
+static const char *refusal(const struct weir__sql_driver *driver, const weir_arg *a)
+{
+    switch (a->kind) {
+    case WEIR_ARG_TOO_LARGE:
+        return driver->takes_uint ? NULL : "over 2^63 - 1";
+    case WEIR_ARG_WALL:
+        if (a->u.wall.us < WEIR_WALL_MIN || a->u.wall.us > WEIR_WALL_MAX)
+            return "outside of the years 1 to 9999";
+        return NULL;
+    case WEIR_ARG_JSON:
+        return weir__json_is_value(a->u.s) ? NULL : "not JSON";
+    default:
+        return NULL;
+    }
+}
+
+weir_err weir__sql_check_values(const struct weir__sql_driver *driver,
+                                const struct weir__sql_stmt *stmt, const weir_arg *args,
+                                size_t count, struct weir__sql_fault *fault)
+{
+    if (WEIR_UNLIKELY((size_t)stmt->params != count))
+        return weir__sql_fault(fault, WEIR_EINVALID, "%d parameters, %zu values", stmt->params,
+                               count);
+    for (size_t i = 0; i < count; i++) {
+        const char *wrong;
+        if (WEIR_UNLIKELY(args[i].kind >= WEIR_ARG_TOO_LARGE) &&
+            (wrong = refusal(driver, &args[i])) != NULL)
+            return weir__sql_fault(fault, args[i].kind == WEIR_ARG_JSON ? WEIR_EINVALID : -ERANGE,
+                                   "value %zu is %s", i + 1, wrong);
+        if (WEIR_UNLIKELY(args[i].kind == WEIR_ARG_DOUBLE && isnan(args[i].u.d)) &&
+            !driver->takes_nan)
+            return weir__sql_fault(fault, -EDOM,
+                                   "value %zu is not a number (NaN), which would be stored as "
+                                   "NULL: give WEIR_NULL if that is meant",
+                                   i + 1);
+    }
+    return WEIR_OK;
+}
