@@ -112,14 +112,23 @@ static void init_tx(weir_tx *tx, const weir_site *site, struct weir__ctx *c, wei
     weir__own(c, &tx->owned, &tx_type, site);
 }
 
+static weir_err check_options(const weir_tx_options *o, struct weir__sql_fault *fault)
+{
+    if (WEIR_LIKELY((unsigned)o->isolation <= WEIR_SERIALIZABLE))
+        return WEIR_OK;
+    return weir__sql_fault(fault, WEIR_EINVALID, "there is no isolation %d", (int)o->isolation);
+}
+
 /* A connection of its own, and unless it `is_auto` a transaction on it. */
 static weir_err begin(weir_tx *tx, const weir_tx_options *o)
 {
     struct weir__sql_fault fault;
     weir__sql_fault_init(&fault);
     enum weir__sql_purpose purpose = o->read_only ? WEIR__SQL_READ : WEIR__SQL_WRITE;
-    weir_err err = tx->driver->take(tx->db, tx->c, tx->site, purpose, &tx->owned, &tx->lease,
-                                    &tx->conn, &fault);
+    weir_err err = check_options(o, &fault);
+    if (WEIR_LIKELY(err == WEIR_OK))
+        err = tx->driver->take(tx->db, tx->c, tx->site, purpose, &tx->owned, &tx->lease, &tx->conn,
+                               &fault);
     if (err == WEIR_OK && !tx->is_auto) {
         err = tx->driver->begin(conn_of(tx, tx->site), o, &fault);
         tx->has_begun = err == WEIR_OK;
