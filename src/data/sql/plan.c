@@ -177,6 +177,11 @@ static weir_err refuse_value(weir_rows *r, int i, weir_err why, struct weir__sql
         how = " out of range";
     else if (m->kind > WEIR_KIND_ARRAY && kind == WEIR__CELL_TEXT)
         how = " that is none";
+    if (p->model->is_scalar)
+        return weir__sql_fault(fault, WEIR_EDBTYPE,
+                               "column " WEIR_STR_FMT " is %s%s, asked for as %s: %s of %u bytes%s",
+                               WEIR_STR_ARG(name), cell_name(kind), how, p->model->name,
+                               member_name(m), m->size, hint);
     return weir__sql_fault(fault, WEIR_EDBTYPE,
                            "column " WEIR_STR_FMT " is %s%s, member " WEIR_STR_FMT
                            " of %s is %s of %u bytes%s",

@@ -167,6 +167,8 @@ static weir_err begin_inner(weir_tx *tx, const weir_tx_options *o)
         err = weir__sql_fault(&fault, WEIR_ELIMIT, "more than %d transactions in each other",
                               DEPTH_MAX);
     else
+        err = weir__sql_check_alone(tx, &fault);
+    if (err == WEIR_OK)
         err = control(tx, tx->site, "SAVEPOINT", &fault);
     if (err != WEIR_OK)
         return fail(tx, tx->site, NULL, err, &fault);
