@@ -1,0 +1,1 @@
+CREATE FUNCTION f() RETURNS int AS $f$ SELECT '; $$?$$ $f$ LANGUAGE sql; SELECT $1, $2, a$1

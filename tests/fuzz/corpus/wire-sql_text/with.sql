@@ -1,0 +1,1 @@
+WITH x AS (DELETE FROM t WHERE a = ? RETURNING a) SELECT set_config('a', ?, true), pg_advisory_lock(1) FROM x FOR UPDATE
