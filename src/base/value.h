@@ -40,6 +40,16 @@ size_t weir__value_put(const struct weir__member *m, const void *object, char *o
 bool weir__decimal_bound(long double v, weir_decimal *out);
 
 /*
+ * A point of time by the calendar and the clock, UTC. Two ways: false outside of the years 1 to
+ * 9999, and for what no calendar and no clock has; nothing is written then.
+ */
+struct weir__moment {
+    int year, month, day, hour, minute, second, us;
+};
+bool weir__moment_of(weir_wall t, struct weir__moment *out);
+bool weir__moment_wall(const struct weir__moment *m, weir_wall *out);
+
+/*
  * A point of time as databases write it, "2024-02-29 11:30:00.250000" in UTC, which sorts as time
  * does, also among those without a fraction. The length; 0 outside of the years 1 to 9999.
  */

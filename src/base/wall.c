@@ -52,30 +52,45 @@ static char *put_digits(char *out, int v, int count)
     return out + count;
 }
 
+bool weir__moment_of(weir_wall t, struct weir__moment *out)
+{
+    if (t.us < WEIR_WALL_MIN || t.us > WEIR_WALL_MAX)
+        return false;
+    int64_t us = t.us - WEIR_WALL_MIN; /* from a day's start, and not below 0 */
+    int64_t seconds = us / 1000000;
+    int of_day = (int)(seconds % DAY_SECONDS);
+    struct day d = day_of(seconds / DAY_SECONDS + WEIR_WALL_MIN / 1000000 / DAY_SECONDS);
+    *out = (struct weir__moment){.year = d.year,
+                                 .month = d.month,
+                                 .day = d.day,
+                                 .hour = of_day / 3600,
+                                 .minute = of_day / 60 % 60,
+                                 .second = of_day % 60,
+                                 .us = (int)(us % 1000000)};
+    return true;
+}
+
 /* Without zone and NUL; the end, or NULL outside of the years 1 to 9999. */
 static char *put(weir_wall t, char between, char *out)
 {
-    if (t.us < WEIR_WALL_MIN || t.us > WEIR_WALL_MAX)
+    struct weir__moment m;
+    if (!weir__moment_of(t, &m))
         return NULL;
-    int64_t us = t.us - WEIR_WALL_MIN; /* from a day's start, and not below 0 */
-    int64_t seconds = us / 1000000;
-    int fraction = (int)(us % 1000000), of_day = (int)(seconds % DAY_SECONDS);
-    struct day d = day_of(seconds / DAY_SECONDS + WEIR_WALL_MIN / 1000000 / DAY_SECONDS);
-    out = put_digits(out, d.year, 4);
+    out = put_digits(out, m.year, 4);
     *out++ = '-';
-    out = put_digits(out, d.month, 2);
+    out = put_digits(out, m.month, 2);
     *out++ = '-';
-    out = put_digits(out, d.day, 2);
+    out = put_digits(out, m.day, 2);
     *out++ = between;
-    out = put_digits(out, of_day / 3600, 2);
+    out = put_digits(out, m.hour, 2);
     *out++ = ':';
-    out = put_digits(out, of_day / 60 % 60, 2);
+    out = put_digits(out, m.minute, 2);
     *out++ = ':';
-    out = put_digits(out, of_day % 60, 2);
-    if (fraction == 0)
+    out = put_digits(out, m.second, 2);
+    if (m.us == 0)
         return out;
     *out++ = '.';
-    return put_digits(out, fraction, 6);
+    return put_digits(out, m.us, 6);
 }
 
 size_t weir_wall_text(weir_wall t, char *out)
@@ -97,6 +112,24 @@ size_t weir__wall_put_sql(weir_wall t, char out[WEIR__WALL_SQL_MAX])
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
+
+static bool is_within(int v, int low, int high)
+{
+    return v >= low && v <= high;
+}
+
+bool weir__moment_wall(const struct weir__moment *m, weir_wall *out)
+{
+    if (!is_within(m->year, 1, 9999) || !is_within(m->month, 1, 12) ||
+        !is_within(m->day, 1, month_days(m->year, m->month)) || !is_within(m->hour, 0, 23) ||
+        !is_within(m->minute, 0, 59) || !is_within(m->second, 0, 59) ||
+        !is_within(m->us, 0, 999999))
+        return false;
+    int64_t seconds = days_of(m->year, m->month, m->day) * DAY_SECONDS + m->hour * INT64_C(3600) +
+                      m->minute * INT64_C(60) + m->second;
+    out->us = seconds * 1000000 + m->us;
+    return true;
+}
 
 struct reader {
     const char *at, *end;

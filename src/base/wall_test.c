@@ -159,6 +159,29 @@ static void sums_are_held_at_the_ends(void **state)
     assert_true(weir_wall_of(INT64_MAX).us == INT64_MAX);
 }
 
+static void moments_are_their_days_and_back(void **state)
+{
+    struct weir__moment m;
+    weir_wall t;
+    (void)state;
+    assert_true(weir__moment_of((weir_wall){1709209805123456}, &m));
+    assert_true(m.year == 2024 && m.month == 2 && m.day == 29 && m.hour == 12 && m.minute == 30 &&
+                m.second == 5 && m.us == 123456);
+    assert_true(weir__moment_wall(&m, &t));
+    assert_int_equal(t.us, 1709209805123456);
+    m.year = 2023; /* has no 29th of February */
+    assert_false(weir__moment_wall(&m, &t));
+    assert_false(weir__moment_of((weir_wall){WEIR_WALL_MAX + 1}, &m));
+    assert_false(weir__moment_wall(&(struct weir__moment){.year = 2024, .month = 1}, &t));
+    assert_false(weir__moment_wall(
+        &(struct weir__moment){.year = 2024, .month = 1, .day = 1, .second = 60}, &t));
+    int64_t step = 86399999999 * 40;
+    for (int64_t us = WEIR_WALL_MIN; us < WEIR_WALL_MAX - step; us += step) {
+        assert_true(weir__moment_of((weir_wall){us}, &m) && weir__moment_wall(&m, &t));
+        assert_int_equal(t.us, us);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +191,7 @@ int main(void)
         cmocka_unit_test(what_is_no_time_is_refused),
         cmocka_unit_test(databases_write_it_so),
         cmocka_unit_test(sums_are_held_at_the_ends),
+        cmocka_unit_test(moments_are_their_days_and_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
