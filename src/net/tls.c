@@ -705,8 +705,13 @@ static bool set_name(struct tls *l)
     WEIR_ASSERT(l->client != NULL && l->name_len > 0,
                 "T8: a client looks for a name in the certificate");
     X509_VERIFY_PARAM *param = SSL_get0_param(l->ssl);
-    if (X509_VERIFY_PARAM_set1_ip_asc(param, l->name) == 1)
+    if (X509_VERIFY_PARAM_set1_ip_asc(param, l->name) == 1) {
+        if (weir__tls_client_takes_any_name(l->client))
+            (void)X509_VERIFY_PARAM_set1_ip(param, NULL, 0);
         return true;
+    }
+    if (weir__tls_client_takes_any_name(l->client))
+        return SSL_set_tlsext_host_name(l->ssl, l->name) == 1;
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
                                                X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     weir__crypto_forget();
@@ -787,6 +792,24 @@ void weir__tls_peer_subject(const struct weir__stream *s, weir_buf *out)
         weir_buf_add(out, bytes, (size_t)len);
     BIO_free(text);
     weir__crypto_forget();
+}
+
+size_t weir__tls_end_point(const struct weir__stream *s, unsigned char out[WEIR__TLS_END_POINT_MAX])
+{
+    const X509 *certificate = SSL_get0_peer_certificate(asked(s)->ssl);
+    int hash;
+    unsigned n = 0;
+    if (certificate == NULL)
+        return 0;
+    bool has_hash = X509_get_signature_info((X509 *)certificate, &hash, NULL, NULL, NULL) == 1 &&
+                    hash != NID_undef;
+    if (has_hash && (hash == NID_md5 || hash == NID_sha1))
+        hash = NID_sha256;
+    const EVP_MD *md = has_hash ? EVP_get_digestbynid(hash) : NULL;
+    bool is_made = md != NULL && EVP_MD_get_size(md) <= WEIR__TLS_END_POINT_MAX &&
+                   X509_digest(certificate, md, out, &n) == 1;
+    weir__crypto_forget();
+    return is_made ? n : 0;
 }
 
 #endif

@@ -86,6 +86,7 @@ weir_err weir__tls_server_watch(struct weir__tls_server *server, weir_ctx *c);
 struct weir__tls_client_options {
     struct weir__tls_choice choice;
     bool is_unverified;         /* whoever answers is believed: for tests of others */
+    bool takes_any_name;        /* of a certificate that is trusted: PostgreSQL's "verify-ca" */
     struct weir__tls_source ca; /* whom it trusts; zeroed: the system's store */
     struct weir__tls_pair own;  /* its certificate, for servers that ask; zeroed: none */
 };
@@ -166,6 +167,15 @@ void weir__tls_facts(const struct weir__stream *s, struct weir__tls_facts *out);
 
 /* Appends whose certificate the peer has shown, as RFC 2253 writes it; nothing when it has none. */
 void weir__tls_peer_subject(const struct weir__stream *s, weir_buf *out);
+
+/*
+ * What a client binds its authentication to (RFC 5929 section 4, tls-server-end-point): the digest
+ * of the server's certificate, by the hash that it is signed with, SHA-256 for the two that are
+ * broken. Its bytes, in `out`; 0: there is none (no certificate, a signature without a hash).
+ */
+enum { WEIR__TLS_END_POINT_MAX = 64 };
+size_t weir__tls_end_point(const struct weir__stream *s,
+                           unsigned char out[WEIR__TLS_END_POINT_MAX]);
 
 /* Gives back the buffers of a connection at rest; they come again with the next byte. */
 void weir__tls_rest(struct weir__stream *s);

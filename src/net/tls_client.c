@@ -173,6 +173,11 @@ SSL_CTX *weir__tls_client_context(struct weir__tls_client *client)
     return ctx;
 }
 
+bool weir__tls_client_takes_any_name(const struct weir__tls_client *client)
+{
+    return client->options.takes_any_name;
+}
+
 /* --- its life --------------------------------------------------------------------------------- */
 
 static weir_err fill_store(struct weir__tls_client *client, weir_buf *why)

@@ -66,6 +66,7 @@ void weir__tls_names_of(const X509 *certificate, void (*see)(weir_str name, void
 /* The running worker's; a reference more on it. NULL: no memory. */
 SSL_CTX *weir__tls_server_context(struct weir__tls_server *server);
 SSL_CTX *weir__tls_client_context(struct weir__tls_client *client);
+bool weir__tls_client_takes_any_name(const struct weir__tls_client *client);
 
 /* For tls_metrics.c: calls `see` with each certificate's name and the days that it has left. */
 void weir__tls_each_certificate(void (*see)(const char *name, int64_t days, void *arg), void *arg);

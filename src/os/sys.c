@@ -205,6 +205,11 @@ int weir__sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
     ONCE(GETSOCKNAME, int, getsockname(fd, addr, len));
 }
 
+int weir__sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
+{
+    ONCE(GETPEERNAME, int, getpeername(fd, addr, len));
+}
+
 int weir__sys_shutdown(int fd, int how)
 {
     ONCE(SHUTDOWN, int, shutdown(fd, how));
@@ -496,6 +501,7 @@ static const struct {
     [WEIR__SYS_SETSOCKOPT] = {"setsockopt", {ENOPROTOOPT, ENOMEM}},
     [WEIR__SYS_GETSOCKOPT] = {"getsockopt", {ENOPROTOOPT}},
     [WEIR__SYS_GETSOCKNAME] = {"getsockname", {ENOBUFS}},
+    [WEIR__SYS_GETPEERNAME] = {"getpeername", {ENOBUFS, ENOTCONN}},
     [WEIR__SYS_SHUTDOWN] = {"shutdown", {ENOTCONN}},
     [WEIR__SYS_RECV] = {"recv", {ECONNRESET, ETIMEDOUT, ENOMEM, ENOBUFS, EIO}},
     [WEIR__SYS_SEND] = {"send", {ECONNRESET, EPIPE, ETIMEDOUT, ENOBUFS, ENOMEM, EHOSTUNREACH}},

@@ -27,6 +27,7 @@ int weir__sys_connect(int fd, const struct sockaddr *addr, socklen_t len);
 int weir__sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
 int weir__sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
 int weir__sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
+int weir__sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len);
 int weir__sys_shutdown(int fd, int how);
 int weir__sys_unsent(int fd); /* bytes that the peer of a TCP socket has not acknowledged */
 ssize_t weir__sys_recv(int fd, void *buf, size_t len, int flags);
@@ -112,6 +113,7 @@ enum weir__sys_call {
     WEIR__SYS_SETSOCKOPT,
     WEIR__SYS_GETSOCKOPT,
     WEIR__SYS_GETSOCKNAME,
+    WEIR__SYS_GETPEERNAME,
     WEIR__SYS_SHUTDOWN,
     WEIR__SYS_RECV,
     WEIR__SYS_SEND,
