@@ -13,7 +13,7 @@ PACKAGES = @tools/install-packages --stamp $(BUILD)/.packages-$@
 FUZZED = -Db_sanitize=address,undefined -Dmalloc=system -Doptimization=1 -Dwerror=false -Db_lundef=false
 SANITIZED = -Dmalloc=system -Doptimization=1 -Dwerror=false -Db_lundef=false -Dtests=enabled
 
-.PHONY: help run run-gateway build test old-kernel check asan tsan aarch64 vet coverage mutate fuzz-smoke fuzz starts ends careless floods soak bench format install installed clean
+.PHONY: help run run-gateway build test test-servers old-kernel check asan tsan aarch64 vet coverage mutate fuzz-smoke fuzz starts ends careless floods soak bench format install installed clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -37,6 +37,11 @@ test: ## all tests, or TESTS='base-str e2e-shop'
 	$(PACKAGES) build test
 	@tools/build $(BUILD) -Dtests=enabled -- all meson-test-prereq
 	@tools/run-tests $(BUILD) $(TESTS)
+
+test-servers: ## against real PostgreSQL, MariaDB and Redis, started in folders of their own
+	$(PACKAGES) build test servers
+	@tools/build $(BUILD) -Dtests=enabled -- all meson-test-prereq
+	@tools/run-tests $(BUILD) --suite servers $(TESTS)
 
 old-kernel: ## all tests, refused what kernels before 6.13 lack (ARGS=--sample: some)
 	$(PACKAGES) build test
