@@ -63,7 +63,9 @@ enum weir_errors {
     WEIR_EDBDEADLOCK = -5025,    /* transactions waited for each other, this one had to give way */
     WEIR_EREADONLY = -5026,      /* it, or the transaction, takes no writes */
     WEIR_ETOOMANY = -5027,       /* it has no connection left for us */
-    WEIR_EGONE = -5028           /* the connection broke; what had been sent may have been done */
+    WEIR_EGONE = -5028,          /* the connection broke; what had been sent may have been done */
+    WEIR_EUNREACHABLE = -5029    /* nobody could be reached when it was last tried; the record has
+                                 since when, and its cause why */
 };
 
 /** True for the errors with which a database refuses a write for one of its constraints. */

@@ -36,6 +36,7 @@ typedef enum weir_pool_closed {
     WEIR_POOL_CLOSED_IDLE,     /* unused for idle_timeout, or more than max_idle unused */
     WEIR_POOL_CLOSED_BROKEN,   /* its check failed, it came back dirty, or its user said so */
     WEIR_POOL_CLOSED_SHUTDOWN, /* the pool was closed */
+    WEIR_POOL_CLOSED_RETIRED,  /* everything opened before a failover was given up */
     WEIR_POOL_CLOSED_REASONS
 } weir_pool_closed;
 
@@ -58,6 +59,12 @@ typedef struct weir_pool_stats {
     uint64_t opened;         /* opened so far */
     uint64_t open_errors;    /* that could not be opened */
     uint64_t closed[WEIR_POOL_CLOSED_REASONS];
+    uint64_t dialing;     /* being opened now by the pool itself, for whoever is in line */
+    uint64_t unreachable; /* acquisitions that failed because nobody could be reached */
+    uint64_t pinged;      /* unused ones that were asked whether they are still alive */
+    uint64_t held_waits;  /* leases that were held while their fiber waited long for other things */
+    uint64_t is_down;     /* 1 while nobody can be reached: acquiring fails at once */
+    uint64_t is_suspended; /* 1 while nothing is lent by order: who acquires waits in line */
 } weir_pool_stats;
 
 /** The name of a reason, such as "lifetime"; a constant string. */

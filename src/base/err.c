@@ -65,6 +65,8 @@ static const char *weir_error_text(weir_err err)
         return "database has no connection left";
     case WEIR_EGONE:
         return "connection broke";
+    case WEIR_EUNREACHABLE:
+        return "unreachable";
     }
     return "unknown error";
 }

@@ -63,6 +63,7 @@ void weir__pool_close_resource(struct weir__pool_slot *slot, struct weir__ctx *c
     weir__lock_take(&pool->lock);
     pool->stats.closed[why]++;
     slot->at = NULL;
+    slot->generation = pool->generation;
     weir__lock_give(&pool->lock);
 }
 
@@ -103,12 +104,13 @@ weir_err weir__pool_open_resource(struct weir__pool_slot *slot, struct weir__ctx
         weir__pool_sit(pool);
     weir_err err = call_open(pool, c, &resource);
     weir__lock_take(&pool->lock);
-    WEIR_ASSERT(pool->stats.open <= pool->o.max_open, "P5: never more than may be open");
+    WEIR_ASSERT(pool->stats.open <= pool->slot_count, "P5: never more than may be open");
     if (err == WEIR_OK) {
         WEIR_ASSERT(resource != NULL, "P1: what is open is something");
         slot->expires = weir__pool_end_of_life(pool, pool->o.max_lifetime, pool->stats.opened++);
         slot->resource = resource;
         slot->is_broken = false;
+        slot->pinged = weir__self->now;
         slot->at = pool->moves ? weir__self : NULL;
     } else {
         pool->stats.open_errors++;
@@ -140,14 +142,8 @@ static struct weir__pool_slot *pick_idle(struct weir__pool *pool)
     return WEIR_CONTAINER(first, struct weir__pool_slot, link);
 }
 
-/*
- * A slot without waiting: idle, or room for a new one. NULL: none, or others are in line. Under the
- * lock.
- */
-static struct weir__pool_slot *take_now(struct weir__pool *pool)
+struct weir__pool_slot *weir__pool_take_free(struct weir__pool *pool)
 {
-    if (!weir__list_empty(&pool->waiters))
-        return NULL;
     struct weir__pool_slot *slot = pick_idle(pool);
     if (WEIR_LIKELY(slot != NULL)) {
         WEIR_ASSERT(slot->state == WEIR__SLOT_IDLE && slot->resource != NULL, "P1: idle");
@@ -155,14 +151,25 @@ static struct weir__pool_slot *take_now(struct weir__pool *pool)
         pool->stats.idle--;
     } else {
         struct weir__list *node = pool->empty.next;
-        if (node == &pool->empty || (pool->is_member && !weir__pool_take_room(pool, true)))
+        if (pool->dials || pool->stats.open >= pool->o.max_open ||
+            (pool->is_member && !weir__pool_take_room(pool, true)))
             return NULL;
         weir__list_remove(node);
         slot = WEIR_CONTAINER(node, struct weir__pool_slot, link);
         WEIR_ASSERT(slot->state == WEIR__SLOT_EMPTY && slot->resource == NULL, "P1: empty");
         pool->stats.open++;
     }
-    weir__pool_lend(slot, weir__self->current, weir__self);
+    return slot;
+}
+
+/* A slot without waiting. NULL: there is none, or others are in line. Under the lock. */
+static struct weir__pool_slot *take_now(struct weir__pool *pool)
+{
+    if (!weir__list_empty(&pool->waiters))
+        return NULL;
+    struct weir__pool_slot *slot = weir__pool_take_free(pool);
+    if (WEIR_LIKELY(slot != NULL))
+        weir__pool_lend(slot, weir__self->current, weir__self);
     return slot;
 }
 
@@ -208,9 +215,9 @@ static bool has_left(const struct weir__pool_slot *slot)
     return slot->pool->moves && slot->resource != NULL && slot->at == NULL;
 }
 
-/* One that has left another worker comes to this one. */
-static weir_err enter(struct weir__pool *pool, struct weir__pool_slot *slot, struct weir__ctx *c)
+weir_err weir__pool_enter(struct weir__pool_slot *slot, struct weir__ctx *c)
 {
+    struct weir__pool *pool = slot->pool;
     WEIR_ASSERT(slot->at == NULL && slot->resource != NULL, "P7: what enters has left");
     weir__pool_sit(pool);
     weir__pool_set_place(slot, weir__self);
@@ -226,18 +233,30 @@ static bool is_fresh(const struct weir__pool *pool, const struct weir__pool_slot
            slot->expires.ns > now && (!pool->moves || slot->at == weir__self);
 }
 
-/* Looks at one that lay idle, opens another in its place where it is no good. */
+static void close_old(struct weir__pool *pool, struct weir__pool_slot *slot, struct weir__ctx *c)
+{
+    WEIR_ASSERT(slot->state == WEIR__SLOT_LEASED, "P5: what is closed for its age has its slot");
+    weir__lock_take(&pool->lock);
+    weir_pool_closed why = weir__pool_why_old(slot);
+    weir__lock_give(&pool->lock);
+    weir__pool_close_resource(slot, c, why);
+}
+
+/*
+ * Looks at one that lay idle, opens another in its place where it is no good; a pool that dials
+ * leaves that to who takes the next.
+ */
 static weir_err make_ready(struct weir__pool *pool, struct weir__pool_slot *slot,
                            struct weir__ctx *c)
 {
     WEIR_ASSERT(slot->state == WEIR__SLOT_LEASED, "P5: what is made ready has its slot");
     if (slot->resource != NULL && is_expired(slot))
-        weir__pool_close_resource(slot, c, WEIR_POOL_CLOSED_LIFETIME);
+        close_old(pool, slot, c);
     if (has_left(slot)) {
         weir_err reason = weir__ctx_check(c);
         if (reason != WEIR_OK)
             return reason; /* it is as good for the next one */
-        if (enter(pool, slot, c) != WEIR_OK)
+        if (weir__pool_enter(slot, c) != WEIR_OK)
             weir__pool_close_resource(slot, c, WEIR_POOL_CLOSED_BROKEN);
     }
     if (is_fresh(pool, slot))
@@ -245,7 +264,7 @@ static weir_err make_ready(struct weir__pool *pool, struct weir__pool_slot *slot
     if (slot->resource != NULL && pool->ops->check != NULL &&
         pool->ops->check(pool->driver, weir__ctx_local(c), slot->resource) != WEIR_OK)
         weir__pool_close_resource(slot, c, WEIR_POOL_CLOSED_BROKEN);
-    return slot->resource != NULL ? WEIR_OK : weir__pool_open_resource(slot, c);
+    return slot->resource != NULL || pool->dials ? WEIR_OK : weir__pool_open_resource(slot, c);
 }
 
 /* A request's pool is for its own worker and for contexts that end before it does. */
@@ -258,56 +277,121 @@ static void check_place(const struct weir__pool *pool, const struct weir__ctx *c
                      pool->stats.name, pool->site->file, pool->site->line);
 }
 
-weir_err weir__pool_acquire(struct weir__pool *pool, struct weir__ctx *c, const weir_site *site,
-                            struct weir__owned *holder, struct weir__lease *lease)
+/* It is closed or down: says so. The lock is held at the call, and given in it. */
+static weir_err turn_away(struct weir__pool *pool, struct weir__ctx *c, const weir_site *site)
 {
-    struct weir__pool_slot *slot;
-    lease->slot = NULL;
-    weir_err err = weir__may_wait(c);
-    if (WEIR_UNLIKELY(err != WEIR_OK))
-        return err;
-    if (WEIR_UNLIKELY(!pool->is_shared))
-        check_place(pool, c);
+    weir_err err = pool->is_closing ? WEIR_ECLOSED : WEIR_EUNREACHABLE;
+    WEIR_ASSERT(pool->is_closing || (pool->stats.in_use == 0 && pool->stats.idle == 0),
+                "P21: what is down has nothing that could be lent");
+    if (!pool->is_closing)
+        pool->stats.unreachable++;
+    weir__lock_give(&pool->lock);
+    return weir__wait_refused(weir__pool_blame(pool, c, site, err, weir_ns(0)));
+}
+
+/* Of a pool that dials: what was taken was no good, and there may be others. */
+static bool is_for_another(const struct weir__pool *pool, const struct weir__pool_slot *slot)
+{
+    return pool->dials && slot->resource == NULL;
+}
+
+/* A slot that is lent to this fiber, at once or in line. */
+static weir_err take(struct weir__pool *pool, struct weir__ctx *c, const weir_site *site,
+                     struct weir__pool_slot **out)
+{
+    struct weir__pool_slot *slot = NULL;
+    weir_err err = WEIR_OK;
     weir__lock_take(&pool->lock);
-    if (WEIR_UNLIKELY(pool->is_closing)) {
-        weir__lock_give(&pool->lock);
-        return weir__wait_refused(WEIR_ECLOSED);
-    }
+    if (WEIR_UNLIKELY(pool->is_barred) && (pool->is_closing || pool->stats.is_down))
+        return turn_away(pool, c, site);
     if (WEIR_UNLIKELY(weir__is_refused("a pool's line")))
         return weir__pool_refuse(pool, c, site);
-    slot = take_now(pool);
+    if (WEIR_LIKELY(!pool->is_barred))
+        slot = take_now(pool);
     if (WEIR_LIKELY(slot != NULL)) {
         bool wants_kick = weir__pool_wants_kick(pool);
         weir__lock_give(&pool->lock);
         if (WEIR_UNLIKELY(wants_kick))
             weir__pool_kick(pool);
     } else {
-        err = weir__pool_wait_in_line(pool, c, site, &slot);
+        err = weir__pool_wait_in_line(pool, c, site, false, &slot);
     }
+    *out = slot;
+    return err;
+}
+
+/* It was no good, and is closed: it does not count, and others may be better. */
+static weir_err put_aside(struct weir__pool *pool, struct weir__ctx *c, struct weir__lease *lease)
+{
+    weir__lease_release(lease);
+    weir__lock_take(&pool->lock);
+    WEIR_ASSERT(pool->stats.acquired > 0, "P1: what was lent was counted");
+    pool->stats.acquired--;
+    weir__lock_give(&pool->lock);
+    return weir__ctx_check(c);
+}
+
+/* As weir__pool_acquire; true with WEIR_OK: what was taken was no good, and another is to be. */
+static bool acquire(struct weir__pool *pool, struct weir__ctx *c, const weir_site *site,
+                    struct weir__owned *holder, struct weir__lease *lease, weir_err *result)
+{
+    struct weir__pool_slot *slot = NULL;
+    weir_err err = take(pool, c, site, &slot);
+    *result = err;
     if (WEIR_UNLIKELY(err != WEIR_OK))
-        return err;
-    WEIR_ASSERT(slot->fiber == weir__self->current, "P3: who goes on has what it was given");
+        return false;
+    WEIR_ASSERT(slot != NULL && slot->fiber == weir__self->current,
+                "P3: who goes on has what it was given");
     bool is_ready = is_fresh(pool, slot);
-    if (WEIR_UNLIKELY(!is_ready) && weir__pool_is_away(slot))
-        err = weir__pool_fetch(slot, c, site);
-    if (WEIR_UNLIKELY(err != WEIR_OK))
-        return err;
+    if (WEIR_UNLIKELY(!is_ready) && weir__pool_is_away(slot)) {
+        *result = weir__pool_fetch(slot, c, site);
+        if (*result != WEIR_OK)
+            return false;
+    }
     bind_lease(slot, c, site, holder, lease);
     if (WEIR_LIKELY(is_ready))
-        return WEIR_OK;
-    err = make_ready(pool, slot, c);
-    if (err != WEIR_OK)
+        return false;
+    *result = make_ready(pool, slot, c);
+    if (*result != WEIR_OK)
         weir__lease_release(lease);
+    else if (is_for_another(pool, slot))
+        *result = put_aside(pool, c, lease);
+    else
+        return false;
+    return *result == WEIR_OK;
+}
+
+weir_err weir__pool_acquire(struct weir__pool *pool, struct weir__ctx *c, const weir_site *site,
+                            struct weir__owned *holder, struct weir__lease *lease)
+{
+    lease->slot = NULL;
+    weir_err err = weir__may_wait(c);
+    if (WEIR_UNLIKELY(err != WEIR_OK))
+        return err;
+    if (WEIR_UNLIKELY(!pool->is_shared))
+        check_place(pool, c);
+    while (acquire(pool, c, site, holder, lease, &err))
+        ; /* each turn has closed one that was idle */
     return err;
 }
 
 /* --- giving back ------------------------------------------------------------------------------ */
 
+/* It would be of use to who is in line. */
+static bool may_be_lent(const struct weir__pool *pool, const struct weir__pool_slot *slot)
+{
+    if (WEIR_UNLIKELY(pool->is_barred) && (pool->is_closing || pool->stats.is_suspended))
+        return false;
+    return slot->resource != NULL || (!pool->dials && pool->stats.open <= pool->o.max_open);
+}
+
 struct weir__wait *weir__pool_settle(struct weir__pool_slot *slot)
 {
     struct weir__pool *pool = slot->pool;
     WEIR_ASSERT(slot->state == WEIR__SLOT_BUSY, "P1: nobody uses a slot that is settled");
-    struct weir__pool_waiter *w = pool->is_closing ? NULL : weir__pool_first_in_line(pool);
+    struct weir__pool_waiter *w = NULL;
+    if (may_be_lent(pool, slot))
+        w = weir__pool_first_in_line(pool);
     if (w != NULL) {
         weir__pool_lend(slot, w->wait.fiber, w->worker);
         w->slot = slot;
@@ -323,6 +407,8 @@ struct weir__wait *weir__pool_settle(struct weir__pool_slot *slot)
         pool->stats.open--;
         if (pool->is_member)
             weir__pool_give_room(pool);
+        if (pool->dials)
+            weir__pool_judge(pool);
     }
     WEIR_ASSERT(pool->stats.idle + pool->stats.in_use <= pool->stats.open,
                 "P1: what is idle or lent is open");
@@ -332,18 +418,48 @@ struct weir__wait *weir__pool_settle(struct weir__pool_slot *slot)
     return drainer;
 }
 
-/* Whether it may be lent again, or why it must be closed. Under the lock. */
-static bool may_stay(const struct weir__pool_slot *slot, weir_pool_closed *why)
+/* Nobody uses it any more; what that makes possible for others. */
+static void follow(struct weir__pool *pool, struct weir__wait *next, bool is_gone)
+{
+    if (next != NULL)
+        weir__pool_serve(next);
+    if (WEIR_LIKELY(!is_gone))
+        return;
+    if (weir__pool_is_wanted(pool))
+        weir__pool_feed(pool->member->group);
+    if (pool->dials) {
+        weir__pool_send_home(pool);
+        weir__pool_dial(pool);
+    }
+}
+
+void weir__pool_hand_on(struct weir__pool_slot *slot)
+{
+    struct weir__pool *pool = slot->pool;
+    bool is_gone = slot->resource == NULL;
+    weir__lock_take(&pool->lock);
+    struct weir__wait *next = weir__pool_settle(slot);
+    weir__lock_give(&pool->lock);
+    follow(pool, next, is_gone || weir__pool_is_wanted(pool));
+}
+
+/* Nobody would use it, and enough lie idle. */
+static bool is_unwanted(const struct weir__pool *pool)
+{
+    return (pool->stats.idle >= pool->o.max_idle || weir__pool_is_wanted(pool)) &&
+           weir__list_empty(&pool->waiters);
+}
+
+bool weir__pool_may_stay(const struct weir__pool_slot *slot, weir_pool_closed *why)
 {
     const struct weir__pool *pool = slot->pool;
     if (slot->is_broken)
         *why = WEIR_POOL_CLOSED_BROKEN;
     else if (pool->is_closing)
         *why = WEIR_POOL_CLOSED_SHUTDOWN;
-    else if (is_expired(slot))
-        *why = WEIR_POOL_CLOSED_LIFETIME;
-    else if ((pool->stats.idle >= pool->o.max_idle || weir__pool_is_wanted(pool)) &&
-             weir__list_empty(&pool->waiters))
+    else if (slot->generation != pool->generation || is_expired(slot))
+        *why = weir__pool_why_old(slot);
+    else if (pool->stats.open > pool->o.max_open || is_unwanted(pool))
         *why = WEIR_POOL_CLOSED_IDLE;
     else
         return true;
@@ -389,7 +505,7 @@ static void give_back(struct weir__pool_slot *slot)
     weir__pool_end_lease(slot);
     slot->idle_since = weir__self->now;
     bool is_gone = slot->resource == NULL;
-    if (!is_gone && WEIR_UNLIKELY(!may_stay(slot, &why))) {
+    if (!is_gone && WEIR_UNLIKELY(!weir__pool_may_stay(slot, &why))) {
         weir__lock_give(&pool->lock);
         weir__pool_close_resource(slot, c, why);
         weir__lock_take(&pool->lock);
@@ -398,10 +514,7 @@ static void give_back(struct weir__pool_slot *slot)
     struct weir__wait *next = weir__pool_settle(slot);
     bool wants_kick = weir__pool_wants_kick(pool);
     weir__lock_give(&pool->lock);
-    if (next != NULL)
-        weir__pool_serve(next);
-    if (WEIR_UNLIKELY(is_gone) && weir__pool_is_wanted(pool))
-        weir__pool_feed(pool->member->group);
+    follow(pool, next, is_gone);
     if (WEIR_UNLIKELY(wants_kick))
         weir__pool_kick(pool);
 }
@@ -517,34 +630,18 @@ static void close_idle(struct weir__pool *pool, struct weir__ctx *c)
         pool->stats.idle--;
         weir__lock_give(&pool->lock);
         weir__pool_close_resource(slot, c, WEIR_POOL_CLOSED_SHUTDOWN);
-        weir__lock_take(&pool->lock);
-        struct weir__wait *next = weir__pool_settle(slot);
-        weir__lock_give(&pool->lock);
-        if (next != NULL)
-            weir__pool_serve(next);
-        if (weir__pool_is_wanted(pool))
-            weir__pool_feed(pool->member->group);
+        weir__pool_hand_on(slot);
     }
     weir__lock_give(&pool->lock);
 }
 
-/* Sends all home who are in line. */
-static void empty_line(struct weir__pool *pool)
-{
-    for (;;) {
-        weir__lock_take(&pool->lock);
-        pool->is_closing = true;
-        struct weir__pool_waiter *w = weir__pool_first_in_line(pool);
-        weir__lock_give(&pool->lock);
-        if (w == NULL)
-            return;
-        weir__wake(&w->wait, WEIR_ECLOSED);
-    }
-}
-
 weir_err weir__pool_close(struct weir__pool *pool, struct weir__ctx *c, weir_time until)
 {
-    empty_line(pool);
+    weir__lock_take(&pool->lock);
+    pool->is_closing = true;
+    weir__pool_set_bar(pool);
+    weir__lock_give(&pool->lock);
+    weir__pool_send_home(pool);
     close_idle(pool, c);
     weir_err err = wait_for_leases(pool, c, until);
     close_idle(pool, c);
@@ -560,31 +657,44 @@ void weir__pool_unmake(struct weir__pool *pool)
                 "P17: a pool is closed, and waited for by nobody, before it ends");
     WEIR_ASSERT(weir__list_empty(&pool->waiters), "P3: nobody is in line at a pool that ends");
     WEIR_ASSERT(!pool->keeper->is_posted, "P6: nothing is on its way to a pool that ends");
+    WEIR_ASSERT(pool->stats.dialing == 0, "P21: a dial is over before its pool ends");
     weir__pool_unregister(pool);
+}
+
+/* The first worker, which has no seat, still looks at what it was asked for. */
+static bool is_looked_at(struct weir__pool *pool)
+{
+    weir__lock_take(&pool->lock);
+    bool is_looking = pool->moves && pool->seats[0].is_looking;
+    weir__lock_give(&pool->lock);
+    return is_looking;
 }
 
 static void release_pool(struct weir__owned *o)
 {
     struct weir__pool *pool = WEIR_CONTAINER(o, struct weir__pool, owned);
     (void)weir__pool_close(pool, pool->ctx, weir_never());
+    while (is_looked_at(pool))
+        weir__fiber_yield();
     weir__pool_unmake(pool);
 }
 
 /* --- making ----------------------------------------------------------------------------------- */
 
-static void init_slots(struct weir__pool *pool)
+void weir__pool_add_slots(struct weir__pool *pool, struct weir__pool_slot *slots, uint32_t count)
 {
-    weir__list_init(&pool->idle);
-    weir__list_init(&pool->empty);
-    weir__list_init(&pool->waiters);
-    for (uint32_t i = 0; i < pool->o.max_open; i++) {
-        struct weir__pool_slot *slot = &pool->slots[i];
+    WEIR_ASSERT(count > 0, "P1: what is added is something");
+    for (uint32_t i = 0; i < count; i++) {
+        struct weir__pool_slot *slot = &slots[i];
         slot->pool = pool;
         atomic_init(&slot->turn, 1);
         weir__list_init(&slot->owned.link);
         weir__list_init(&slot->link);
         weir__list_push_back(&pool->empty, &slot->link);
+        slot->next = i + 1 < count ? &slots[i + 1] : pool->first;
     }
+    pool->first = slots;
+    pool->slot_count += count;
 }
 
 struct weir__pool *weir__pool_make(struct weir__ctx *c, const char *name,
@@ -610,8 +720,13 @@ struct weir__pool *weir__pool_make(struct weir__ctx *c, const char *name,
     pool->is_shared = weir__ctx_is_shared(c);
     pool->moves = moves;
     pool->seats = (struct weir__pool_seat *)&pool->slots[o->max_open];
+    for (size_t i = 0; i < seats; i++)
+        pool->seats[i].pool = pool;
     weir__lock_init(&pool->lock);
-    init_slots(pool);
+    weir__list_init(&pool->idle);
+    weir__list_init(&pool->empty);
+    weir__list_init(&pool->waiters);
+    weir__pool_add_slots(pool, pool->slots, o->max_open);
     return pool;
 }
 
@@ -623,12 +738,36 @@ weir_ctx *weir__pool_record_of(struct weir__ctx *c)
     return weir__ctx_handle(is_others ? own : c);
 }
 
+struct weir__pool *weir__pool_found(struct weir__ctx *c, const char *name,
+                                    const weir_pool_options *o,
+                                    const struct weir__dialling_options *d,
+                                    const struct weir__pool_ops *ops, void *driver,
+                                    const weir_site *site)
+{
+    static const struct weir__owned_type type = {.name = "pool", .release = release_pool};
+    struct weir__pool *pool = weir__pool_make(c, name, o, ops, driver, site, weir__ctx_object);
+    struct weir__pool_keeper *keeper = pool != NULL ? weir__pool_keeper_new(c, site) : NULL;
+    if (keeper == NULL) {
+        (void)weir_raise_at(site, weir__pool_record_of(c), -ENOMEM, 0, "no memory for pool %s",
+                            name);
+        return NULL;
+    }
+    pool->dials = d != NULL;
+    if (d != NULL)
+        pool->d = *d;
+    weir__pool_keep(keeper, pool);
+    weir__own(c, &pool->owned, &type, site);
+    weir__pool_register(pool);
+    if (o->min_idle > 0)
+        weir__pool_kick(pool);
+    return pool;
+}
+
 struct weir__pool *weir__pool_new(struct weir__ctx *c, const char *name,
                                   const weir_pool_options *options,
                                   const struct weir__pool_ops *ops, void *driver,
                                   const weir_site *site)
 {
-    static const struct weir__owned_type type = {.name = "pool", .release = release_pool};
     char bytes[1500];
     weir_buf mistakes;
     weir_pool_options o = *options;
@@ -639,16 +778,5 @@ struct weir__pool *weir__pool_new(struct weir__ctx *c, const char *name,
         (void)weir_raise_at(site, record, WEIR_EINVALID, 0, WEIR_STR_FMT, WEIR_STR_ARG(s));
         return NULL;
     }
-    struct weir__pool *pool = weir__pool_make(c, name, &o, ops, driver, site, weir__ctx_object);
-    struct weir__pool_keeper *keeper = pool != NULL ? weir__pool_keeper_new(c, site) : NULL;
-    if (keeper == NULL) {
-        (void)weir_raise_at(site, record, -ENOMEM, 0, "no memory for pool %s", name);
-        return NULL;
-    }
-    weir__pool_keep(keeper, pool);
-    weir__own(c, &pool->owned, &type, site);
-    weir__pool_register(pool);
-    if (o.min_idle > 0)
-        weir__pool_kick(pool);
-    return pool;
+    return weir__pool_found(c, name, &o, NULL, ops, driver, site);
 }

@@ -15,10 +15,11 @@
 
 struct weir__pool;
 struct weir__pool_slot;
+struct weir__wait;
 
 /*
- * How a kind of resource is opened and closed. All but is_dirty and leave run in a fiber and may
- * wait, up to what `c` allows.
+ * How a kind of resource is opened and closed. All but is_dirty, leave and owns run in a fiber and
+ * may wait, up to what `c` allows.
  */
 struct weir__pool_ops {
     weir_err (*open)(void *driver, struct weir__ctx *c, void **resource);
@@ -38,6 +39,17 @@ struct weir__pool_ops {
      */
     void (*leave)(void *driver, void *resource);
     weir_err (*enter)(void *driver, struct weir__ctx *c, void *resource); /* not without `leave` */
+    /*
+     * Asks the other side and waits for its answer, 5 s at the most: of what lay unused for
+     * keep_alive, by the keeper. An error: it is closed. NULL: `check`.
+     */
+    weir_err (*ping)(void *driver, struct weir__ctx *c, void *resource);
+    /*
+     * Does a fiber that waits so wait for the resource itself? For the report of leases that are
+     * held while their fiber waits for other things. On the fiber's worker, under the pool's lock:
+     * takes no lock and changes nothing. NULL: nothing is reported.
+     */
+    bool (*owns)(const void *driver, const void *resource, const struct weir__wait *wait);
 };
 
 /*
@@ -55,6 +67,26 @@ struct weir__lease {
  */
 WEIR_MUST_USE weir_err weir__pool_options_settle(const char *name, weir_pool_options *o,
                                                  weir_buf *mistakes);
+
+/*
+ * Beside weir_pool_options, which programs have by value: what a pool knows of which the other side
+ * is a server that may be down. 0 is the default in each.
+ */
+struct weir__dialling_options {
+    weir_dur dial_max;  /* 10 ms to 10 min for `open`: names, TLS and log-in too; default 10 s */
+    uint32_t dials_max; /* 1 to 10,000 opened at the same time; default 16 */
+    weir_dur
+        start_max; /* 1 ms to 10 min: making the pool waits for the first; default: it does not */
+    weir_dur keep_alive; /* 1 s to 24 h unused: asked whether it is alive; default 2 min */
+    weir_dur retry_base; /* 1 ms to 1 min before the next try, doubled with each; default 50 ms */
+    weir_dur retry_cap;  /* 1 ms to 10 min, the most of that; default 1 s */
+    weir_dur held_wait_max; /* 10 ms to 1 h: a lease's fiber waits for other things; default 5 s */
+};
+
+/* As weir__pool_options_settle, which it calls too. */
+WEIR_MUST_USE weir_err weir__dialling_options_settle(const char *name, weir_pool_options *o,
+                                                     struct weir__dialling_options *d,
+                                                     weir_buf *mistakes);
 
 /* The lease that is out for the longest time. */
 struct weir__pool_oldest {
@@ -77,15 +109,40 @@ struct weir__pool *weir__pool_new(struct weir__ctx *c, const char *name,
                                   const weir_site *site);
 
 /*
+ * As weir__pool_new, of a pool that opens by itself (it dials): who finds nothing idle stands in
+ * line, and gets what comes back or what has been opened, whichever is first. So no deadline cuts a
+ * dial but dial_max, and one that ends late is there for the next. No more than dials_max run at a
+ * time, one alone after a failure, and the next not before a time that grows with each.
+ *
+ * When one has failed, nothing is open and nothing else is being opened, the pool is down: who is
+ * in line and who comes fails at once with WEIR_EUNREACHABLE, while the tries go on. The first that
+ * succeeds ends that.
+ *
+ * With start_max it waits until one has been opened, trying again and again; NULL when there is
+ * none after that time: WEIR_EUNREACHABLE, its cause the last failure. Fiber, waits then.
+ */
+struct weir__pool *weir__pool_new_dialling(struct weir__ctx *c, const char *name,
+                                           const weir_pool_options *options,
+                                           const struct weir__dialling_options *dialling,
+                                           const struct weir__pool_ops *ops, void *driver,
+                                           const weir_site *site);
+
+/*
  * Lends a resource: one that is idle, a new one, or in line up to the deadline of `c` and wait_max.
  *
  * `holder` is the record in `c` that will give the lease back at the end (that of the rows, the
  * transaction); NULL: the lease is its own. `*lease` is filled in before anything waits but the
  * line, so the holder's release may always give it back.
  *
- * WEIR_ELIMIT: the line is full; WEIR_ETIMEDOUT; both raised with status 503. -EDEADLK: every lease
- * is held by fibers that wait for this one or for the pool. WEIR_ECLOSED. The reason of `c`. What
- * `open` returned.
+ * Errors, raised with status 503; the cause, which is for the log, has who holds what for how long
+ * and since where, or the last failure to open one and its age:
+ *   WEIR_ELIMIT        the line is full
+ *   WEIR_ETIMEDOUT     waited for wait_max, or up to the deadline: all are in use, or it is
+ *                      suspended, or none could be opened so far
+ *   WEIR_EUNREACHABLE  of a pool that dials: it is down
+ *   WEIR_ECLOSED       it is closed, or being closed
+ * -EDEADLK: every lease is held by fibers that wait for this one or for the pool. The reason of
+ * `c`. What `open` returned, of a pool that does not dial.
  */
 WEIR_MUST_USE weir_err weir__pool_acquire(struct weir__pool *pool, struct weir__ctx *c,
                                           const weir_site *site, struct weir__owned *holder,
@@ -118,6 +175,32 @@ void weir__lease_release(struct weir__lease *lease);
  * Idempotent. Fiber.
  */
 weir_err weir__pool_close(struct weir__pool *pool, struct weir__ctx *c, weir_time until);
+
+/* --- while it runs ---------------------------------------------------------------------------- */
+
+/*
+ * All that is open, or being opened now, is of an old generation: what is idle is closed, what is
+ * lent is closed when it comes back, and none of it is lent again. For who has been told of a
+ * failover, a new password, another address. Any worker; does not wait.
+ */
+void weir__pool_retire_all(struct weir__pool *pool);
+
+/*
+ * From now on nothing is lent: who acquires stands in line, up to its deadline and wait_max, until
+ * it is resumed. What is lent goes on. Idempotent. Any worker; do not wait.
+ */
+void weir__pool_suspend(struct weir__pool *pool);
+void weir__pool_resume(struct weir__pool *pool);
+
+/*
+ * So many may be open from now on, 1 to 10,000; max_idle goes along where it was max_open. What is
+ * open beyond is closed as it is idle or comes back. WEIR_EINVALID, also for a pool of a group;
+ * -ENOMEM. On a worker that may use the pool; does not wait.
+ */
+WEIR_MUST_USE weir_err weir__pool_resize(struct weir__pool *pool, uint32_t max_open);
+
+/* True while it is down (weir__pool_new_dialling), and since when. Any thread. */
+bool weir__pool_is_down(struct weir__pool *pool, weir_time *since);
 
 /* --- pools by key ----------------------------------------------------------------------------- */
 

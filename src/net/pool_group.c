@@ -229,13 +229,6 @@ static struct weir__pool_member *next_oldest(struct weir__pool_group *g)
     return found;
 }
 
-/* Whoever takes one closes it, and the keeper the rest. Under the pool's lock. */
-static void age_idle(struct weir__pool *pool)
-{
-    WEIR_LIST_EACH(node, &pool->idle)
-        WEIR_CONTAINER(node, struct weir__pool_slot, link)->expires = (weir_time){0};
-}
-
 /* Its idle ones are of the old key, and too old. False: it is in use. */
 static bool give_key(struct weir__pool_member *m, weir_str key)
 {
@@ -246,7 +239,7 @@ static bool give_key(struct weir__pool_member *m, weir_str key)
     weir_pool_stats *s = &pool->stats;
     bool is_free = s->in_use == 0 && s->waiting == 0 && s->open == s->idle;
     if (is_free) {
-        age_idle(pool);
+        weir__pool_age_idle(pool);
         *s = (weir_pool_stats){
             .name = s->name, .max_open = s->max_open, .open = s->open, .idle = s->idle};
         set_key(m, key);
@@ -369,7 +362,7 @@ void weir__pool_group_retire(struct weir__pool_group *g, weir_str key)
     WEIR_ASSERT(m->group == g && atomic_load(&m->pins) > 0,
                 "P9: a pool that is retired is still its key's");
     weir__lock_take(&m->pool->lock);
-    age_idle(m->pool);
+    weir__pool_age_idle(m->pool);
     weir__lock_give(&m->pool->lock);
     weir__pool_kick(m->pool);
 }

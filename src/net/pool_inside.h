@@ -6,7 +6,7 @@
  *     with being opened or closed by the keeper or by who gives it back. `open` counts all that are
  *     not EMPTY, `in_use` the LEASED.
  * P2: while somebody is in line, nothing is IDLE and `open` is max_open, or the group has no room
- *     (P8): what comes free goes to the first in line.
+ *     (P8), or the pool is suspended, or it dials (P21): what comes free goes to the first in line.
  * P3: a waiter is in line, or whoever took it off wakes it.
  * P4: a lease's holder lives while the slot is LEASED: it is cleared under the lock before the
  *     holder goes.
@@ -22,12 +22,17 @@
  *     it free feeds the hungry, first come first.
  * P9: a key's pool gets another key only while nobody has it pinned, is in line or has a lease, and
  *     nothing is BUSY.
+ * P21: of a pool that dials: each dial has a BUSY slot and is counted in `dialing`; while somebody
+ *     is in line as many run as may (dials_max; after a failure one, not before `retry_at`). It is
+ *     down from when a dial has failed and nothing is open or being opened, until the next success.
+ * P22: what is of an older generation than the pool is not lent.
  */
 #ifndef WEIR_NET_POOL_INSIDE_H
 #define WEIR_NET_POOL_INSIDE_H
 
 #include "base/assert.h"
 #include "base/map.h"
+#include "base/random.h"
 #include "net/pool.h"
 #include "os/lock.h"
 #include "rt/fiber.h"
@@ -44,8 +49,9 @@ enum weir__pool_slot_state {
 struct weir__pool_slot {
     struct weir__list link; /* weir__pool.idle or .empty */
     struct weir__pool *pool;
-    void *resource;        /* NULL: not opened yet */
-    _Atomic uint64_t turn; /* of the present lease, or of the next one */
+    struct weir__pool_slot *next; /* of the same pool, each for good (WEIR__EACH_SLOT) */
+    void *resource;               /* NULL: not opened yet */
+    _Atomic uint64_t turn;        /* of the present lease, or of the next one */
     struct weir__fiber *fiber;
     uint64_t fiber_id;
     struct weir__worker *worker; /* where it is or was used last: its memory is warm there */
@@ -54,6 +60,9 @@ struct weir__pool_slot {
     const weir_site *site;
     _Atomic(struct weir__owned *) holder; /* NULL: not bound yet */
     weir_time leased, idle_since, expires;
+    weir_time pinged;    /* the last time that it was found alive while it was idle */
+    weir_time held_wait; /* the beginning of the wait that was reported last */
+    uint32_t generation; /* of the pool, when it was begun to be opened */
     uint8_t state;
     bool is_broken, is_reported;
     struct weir__owned owned;
@@ -74,6 +83,7 @@ struct weir__pool_waiter {
     struct weir__wait wait; /* in_object: weir__pool.waiters */
     struct weir__worker *worker;
     struct weir__pool_slot *slot; /* what it was given */
+    bool is_patient;              /* waits on where the pool is down, and past wait_max */
     struct weir__pool_stuck stuck;
 };
 
@@ -101,10 +111,23 @@ struct weir__pool_keeper {
     struct weir__task kick;
 };
 
-/* A worker that resources of a pool are `at`: in its root, whose end has them leave. */
+/*
+ * A worker that resources of a pool are `at`: in its root, whose end has them leave. `look` asks it
+ * what the fibers with leases wait for: posted under the pool's lock for one that is lent there,
+ * and awaited by the seat's end, as by the pool's for the first worker, which has none.
+ */
 struct weir__pool_seat {
     struct weir__pool *pool;
     struct weir__owned owned;
+    struct weir__task look;
+    bool is_looking;
+};
+
+/* Why the last try to open one has failed. */
+struct weir__pool_failure {
+    weir_err err;
+    weir_time at;
+    char text[256];
 };
 
 struct weir__pool {
@@ -112,14 +135,24 @@ struct weir__pool {
     struct weir__list idle;    /* weir__pool_slot.link, last used first */
     struct weir__list empty;   /* weir__pool_slot.link */
     struct weir__list waiters; /* weir__pool_waiter.wait.in_object, first come first */
+    bool is_barred; /* is_closing, or it is down or suspended: who acquires looks closer */
     bool is_closing;
     bool is_shared;
     bool is_member;             /* of a group */
+    bool dials;                 /* opens by itself, for whoever is in line */
     bool moves;                 /* the driver wants to know when a worker changes */
     bool is_kicked;             /* the keeper was asked to look, and has not yet */
     bool is_asleep;             /* the keeper does not come by itself: nothing is open */
     struct weir__wait *drainer; /* waits for in_use to become 0 */
-    weir_time retry_at;         /* before that the keeper opens nothing: the last attempt failed */
+    weir_time retry_at;         /* before that nothing is opened ahead: the last attempt failed */
+    uint32_t generation;        /* P22 */
+    uint32_t slot_count;        /* of slots; they only become more */
+    uint32_t failures;          /* to open one, in a row */
+    uint32_t pinging;           /* BUSY with being asked whether they are alive */
+    weir_time down_since, suspended_since;
+    struct weir__pool_failure failure; /* the last one; `err` is 0 before there was any */
+    struct weir__dialling_options d;   /* zeroes, of a pool that does not dial */
+    struct weir__pool_slot *first;
     weir_pool_options o;
     weir_pool_stats stats;
     const struct weir__pool_ops *ops;
@@ -192,6 +225,47 @@ struct weir__wait *weir__pool_settle(struct weir__pool_slot *slot);
 /* Up to a tenth before `life` is over, so that what was opened together is not closed together. */
 weir_time weir__pool_end_of_life(const void *pool, weir_dur life, uint64_t nth);
 
+/* Every slot of a pool: under the lock, since more may come. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): `node` is a name that is declared, no expression. */
+#define WEIR__EACH_SLOT(node, pool)                                                                \
+    for (struct weir__pool_slot *node = (pool)->first; node != NULL; node = node->next)
+/* NOLINTEND(bugprone-macro-parentheses) */
+
+/*
+ * An idle one or, of a pool that does not dial, room for one, lent to nobody yet; NULL: there is
+ * none. Under the lock.
+ */
+struct weir__pool_slot *weir__pool_take_free(struct weir__pool *pool);
+
+/* Whether what comes back, or was opened, may be lent; or why it must be closed. Under the lock. */
+bool weir__pool_may_stay(const struct weir__pool_slot *slot, weir_pool_closed *why);
+
+/* One that has left another worker comes to this one; an error: it is to be closed. */
+weir_err weir__pool_enter(struct weir__pool_slot *slot, struct weir__ctx *c);
+
+/* Gives on a slot that is BUSY, and whatever that makes possible. Without the lock. */
+void weir__pool_hand_on(struct weir__pool_slot *slot);
+
+/* What is idle is closed by whoever takes it, and by the keeper. Under the lock. */
+static inline void weir__pool_age_idle(struct weir__pool *pool)
+{
+    WEIR_LIST_EACH(node, &pool->idle)
+        WEIR_CONTAINER(node, struct weir__pool_slot, link)->expires = (weir_time){0};
+}
+
+/* Of one that is over its time: its own, or that of its generation. Under the lock. */
+static inline weir_pool_closed weir__pool_why_old(const struct weir__pool_slot *slot)
+{
+    return slot->generation != slot->pool->generation ? WEIR_POOL_CLOSED_RETIRED
+                                                      : WEIR_POOL_CLOSED_LIFETIME;
+}
+
+/* After a change of what bars the way. Under the lock. */
+static inline void weir__pool_set_bar(struct weir__pool *pool)
+{
+    pool->is_barred = pool->is_closing || pool->stats.is_down || pool->stats.is_suspended;
+}
+
 /* Makes a slot that is on no list a lease. Under the lock. */
 static inline void weir__pool_lend(struct weir__pool_slot *slot, struct weir__fiber *f,
                                    struct weir__worker *w)
@@ -204,6 +278,8 @@ static inline void weir__pool_lend(struct weir__pool_slot *slot, struct weir__fi
     slot->worker = w;
     slot->leased = weir__self->now;
     slot->is_reported = false;
+    if (slot->resource == NULL)
+        slot->generation = pool->generation;
     pool->stats.in_use++;
     pool->stats.acquired++;
 }
@@ -236,18 +312,84 @@ static inline void weir__pool_end_lease(struct weir__pool_slot *slot)
         slot->pool->stats.leaks_returned++;
 }
 
+/*
+ * Makes a pool with its keeper, known to all; with `d`, which is settled as `o` is, one that dials.
+ * NULL: -ENOMEM is raised.
+ */
+struct weir__pool *weir__pool_found(struct weir__ctx *c, const char *name,
+                                    const weir_pool_options *o,
+                                    const struct weir__dialling_options *d,
+                                    const struct weir__pool_ops *ops, void *driver,
+                                    const weir_site *site);
+
+/* Slots that nobody uses yet, of memory that has been zeroed; behind those that there are. */
+void weir__pool_add_slots(struct weir__pool *pool, struct weir__pool_slot *slots, uint32_t count);
+
+/* --- pool_dial.c ------------------------------------------------------------------------------ */
+
+/*
+ * Starts as many dials as are wanted and may run; nothing, of a pool that does not dial. On a
+ * worker that may use the pool, from its own stack or a fiber. Without the lock.
+ */
+void weir__pool_dial(struct weir__pool *pool);
+
+/* Is one wanted now? Under the lock. */
+bool weir__pool_wants_dial(const struct weir__pool *pool);
+
+/*
+ * Something is not open any more: with a failure behind it the pool may be down now. Under the
+ * lock; then weir__pool_send_home after it.
+ */
+void weir__pool_judge(struct weir__pool *pool);
+
+/* Those in line at a pool that is down or closing, but who is patient, are told. */
+void weir__pool_send_home(struct weir__pool *pool);
+
+/* --- pool_steer.c ----------------------------------------------------------------------------- */
+
+/* What is free goes to those in line, as far as it goes. Without the lock. */
+void weir__pool_serve_line(struct weir__pool *pool);
+
+/* --- pool_blame.c ----------------------------------------------------------------------------- */
+
+/*
+ * Raises why an acquisition has failed, and who is to blame: WEIR_ELIMIT, WEIR_ETIMEDOUT,
+ * WEIR_EUNREACHABLE or WEIR_ECLOSED. Without the lock.
+ */
+weir_err weir__pool_blame(struct weir__pool *pool, struct weir__ctx *c, const weir_site *site,
+                          weir_err err, weir_dur waited);
+
+/* "300 ms", "4.1 s" */
+void weir__pool_put_age(weir_buf *out, weir_dur d);
+
+/* --- pool_holder.c ---------------------------------------------------------------------------- */
+
+/*
+ * When the fiber of a lease may have waited for other things for too long: looked at now, where it
+ * is of this worker; else its worker is asked to look. Under the lock.
+ */
+weir_time weir__pool_watch_holder(struct weir__pool *pool, struct weir__pool_slot *slot);
+
+/* Tells of those that this worker has found. Without the lock. */
+void weir__pool_tell_holders(struct weir__pool *pool);
+
 /* --- pool_line.c ------------------------------------------------------------------------------ */
 
 /*
  * Waits in line for a slot that is lent to this fiber, and stores it in `slot`. The lock is held at
  * the call, and given in it. Errors, raised: WEIR_ELIMIT (too many wait), -EDEADLK (it would wait
- * for itself), WEIR_ETIMEDOUT; WEIR_ECLOSED, and what cancels the context. Waits.
+ * for itself), WEIR_ETIMEDOUT, WEIR_EUNREACHABLE, WEIR_ECLOSED; and what cancels the context. Who
+ * is patient waits up to the deadline, whatever the pool is meanwhile. Waits.
  */
 weir_err weir__pool_wait_in_line(struct weir__pool *pool, struct weir__ctx *c,
-                                 const weir_site *site, struct weir__pool_slot **slot);
+                                 const weir_site *site, bool is_patient,
+                                 struct weir__pool_slot **slot);
 
 /* The line is full: says so, raised. The lock is held at the call, and given in it. */
 weir_err weir__pool_refuse(struct weir__pool *pool, struct weir__ctx *c, const weir_site *site);
+
+/* Takes one out of the line, for the caller to wake. Under the lock. */
+void weir__pool_leave_line(struct weir__pool *pool, struct weir__pool_waiter *w);
 
 /* Takes the first out of the line, for the caller to wake; NULL: nobody waits. Under the lock. */
 struct weir__pool_waiter *weir__pool_first_in_line(struct weir__pool *pool);
@@ -347,8 +489,8 @@ void weir__pool_kick(struct weir__pool *pool);
  */
 static inline bool weir__pool_wants_kick(struct weir__pool *pool)
 {
-    bool is_short = pool->stats.idle < pool->o.min_idle && pool->stats.open < pool->o.max_open &&
-                    weir__self->now.ns >= pool->retry_at.ns;
+    bool is_short = pool->stats.idle + pool->pinging < pool->o.min_idle &&
+                    pool->stats.open < pool->o.max_open && weir__self->now.ns >= pool->retry_at.ns;
     if (WEIR_LIKELY(!is_short && !pool->is_asleep))
         return false;
     if (!pool->is_asleep && !weir__pool_has_room(pool))

@@ -22,6 +22,7 @@
 
 #define REPORTS_MAX 4
 #define RETRY_NS 1000000000 /* after a failure to open ahead */
+#define PING_NS 5000000000  /* how long one may take to say that it is alive */
 
 /* --- reports ---------------------------------------------------------------------------------- */
 
@@ -93,17 +94,30 @@ static bool is_idle_too_long(const struct weir__pool *pool, const struct weir__p
     bool is_old = slot->expires.ns <= now;
     bool is_unused = slot->idle_since.ns + pool->o.idle_timeout.ns <= now;
     bool is_spare = is_unused && pool->stats.idle > pool->o.min_idle;
-    return is_old || is_spare || weir__pool_is_wanted(pool);
+    bool is_beyond = pool->stats.open > pool->o.max_open;
+    return is_old || is_spare || is_beyond || weir__pool_is_wanted(pool);
+}
+
+/* When one that is idle is to be asked whether it is alive. */
+static weir_time next_ping(const struct weir__pool *pool, const struct weir__pool_slot *slot)
+{
+    if (pool->d.keep_alive.ns == 0)
+        return weir_never();
+    WEIR_ASSERT(pool->dials, "P21: what does not dial asks nobody");
+    bool was_pinged = slot->pinged.ns > slot->idle_since.ns;
+    return weir_time_add(was_pinged ? slot->pinged : slot->idle_since, pool->d.keep_alive);
 }
 
 static void look_at_idle(struct weir__pool *pool, const struct weir__pool_slot *slot,
                          struct look *l)
 {
-    if (is_idle_too_long(pool, slot)) {
+    weir_time ping = next_ping(pool, slot);
+    if (is_idle_too_long(pool, slot) || ping.ns <= weir__self->now.ns) {
         l->has_work = true;
         return;
     }
     l->next = weir_time_min(l->next, slot->expires);
+    l->next = weir_time_min(l->next, ping);
     weir_time unused = weir_time_add(slot->idle_since, pool->o.idle_timeout);
     if (pool->stats.idle > pool->o.min_idle)
         l->next = weir_time_min(l->next, unused);
@@ -113,6 +127,8 @@ static void look_at_lease(struct weir__pool *pool, struct weir__pool_slot *slot,
 {
     struct weir__owned *holder = atomic_load_explicit(&slot->holder, memory_order_acquire);
     weir_time due = weir_time_add(slot->leased, pool->o.leak_threshold);
+    if (pool->d.held_wait_max.ns > 0)
+        l->next = weir_time_min(l->next, weir__pool_watch_holder(pool, slot));
     if (slot->is_reported)
         return;
     if (due.ns > weir__self->now.ns || holder == NULL || l->reports == REPORTS_MAX) {
@@ -129,7 +145,7 @@ static void look_at_lease(struct weir__pool *pool, struct weir__pool_slot *slot,
  */
 static bool is_short(const struct weir__pool *pool)
 {
-    return !pool->is_closing && pool->stats.idle < pool->o.min_idle &&
+    return !pool->dials && !pool->is_closing && pool->stats.idle < pool->o.min_idle &&
            pool->stats.open < pool->o.max_open && weir__self->now.ns >= pool->retry_at.ns &&
            weir__pool_has_room(pool);
 }
@@ -142,14 +158,14 @@ static void look(struct weir__pool *pool, struct look *l)
     l->next = weir_time_min(l->next, weir_time_add(now, weir_ns(pool->o.max_lifetime.ns / 10 * 9)));
     l->has_work = is_short(pool);
     l->reports = 0;
-    for (uint32_t i = 0; i < pool->o.max_open; i++) {
-        struct weir__pool_slot *slot = &pool->slots[i];
+    WEIR__EACH_SLOT(slot, pool) {
         if (slot->state == WEIR__SLOT_IDLE)
             look_at_idle(pool, slot, l);
         else if (slot->state == WEIR__SLOT_LEASED)
             look_at_lease(pool, slot, l);
     }
-    if (pool->stats.idle < pool->o.min_idle && pool->retry_at.ns > weir__self->now.ns)
+    bool wants_more = pool->stats.idle < pool->o.min_idle || pool->dials;
+    if (wants_more && pool->retry_at.ns > weir__self->now.ns)
         l->next = weir_time_min(l->next, pool->retry_at);
 }
 
@@ -183,6 +199,9 @@ static void look_after(const struct weir__pool_keeper *k, struct weir__pool *poo
     weir__lock_give(&pool->lock);
     for (size_t i = 0; i < l->reports; i++)
         weir__pool_report(pool->stats.name, pool->o.leak_threshold, &l->report[i]);
+    if (pool->d.held_wait_max.ns > 0)
+        weir__pool_tell_holders(pool);
+    weir__pool_dial(pool);
 }
 
 static struct weir__pool *first_kept(struct weir__pool_keeper *k)
@@ -203,12 +222,12 @@ static void on_timer(struct weir__timer *t)
         has_work = has_work || l.has_work;
         next = weir_time_min(next, l.next);
     }
-    if (k->is_keeping || k->ctx == NULL)
+    if (k->ctx == NULL)
         return;
-    if (has_work)
+    if (next.ns != INT64_MAX)
+        weir__timer_arm(&k->home->wheel, &k->timer, next); /* also while its fiber is at it */
+    if (has_work && !k->is_keeping)
         start_keeper(k);
-    else if (next.ns != INT64_MAX)
-        weir__timer_arm(&k->home->wheel, &k->timer, next);
 }
 
 /* On the home worker: a look at the next tick. */
@@ -246,32 +265,27 @@ void weir__pool_kick(struct weir__pool *pool)
 
 /* --- the keeper's fiber ----------------------------------------------------------------------- */
 
+static void take_from_idle(struct weir__pool *pool, struct weir__pool_slot *slot)
+{
+    WEIR_ASSERT(slot->state == WEIR__SLOT_IDLE, "P1: who is on `idle` is idle");
+    weir__list_remove(&slot->link);
+    pool->stats.idle--;
+    slot->state = WEIR__SLOT_BUSY;
+}
+
 static struct weir__pool_slot *take_old(struct weir__pool *pool, weir_pool_closed *why)
 {
     for (struct weir__list *node = pool->idle.prev; node != &pool->idle; node = node->prev) {
         struct weir__pool_slot *slot = WEIR_CONTAINER(node, struct weir__pool_slot, link);
         WEIR_ASSERT(slot->state == WEIR__SLOT_IDLE, "P1: who is on `idle` is idle");
         if (is_idle_too_long(pool, slot)) {
-            *why = slot->expires.ns <= weir__self->now.ns ? WEIR_POOL_CLOSED_LIFETIME
+            *why = slot->expires.ns <= weir__self->now.ns ? weir__pool_why_old(slot)
                                                           : WEIR_POOL_CLOSED_IDLE;
-            weir__list_remove(node);
-            pool->stats.idle--;
-            slot->state = WEIR__SLOT_BUSY;
+            take_from_idle(pool, slot);
             return slot;
         }
     }
     return NULL;
-}
-
-static void settle(struct weir__pool *pool, struct weir__pool_slot *slot)
-{
-    weir__lock_take(&pool->lock);
-    struct weir__wait *next = weir__pool_settle(slot);
-    weir__lock_give(&pool->lock);
-    if (next != NULL)
-        weir__pool_serve(next);
-    if (weir__pool_is_wanted(pool))
-        weir__pool_feed(pool->member->group);
 }
 
 static bool close_old(struct weir__pool *pool, struct weir__ctx *c)
@@ -283,7 +297,93 @@ static bool close_old(struct weir__pool *pool, struct weir__ctx *c)
     if (slot == NULL)
         return false;
     weir__pool_close_resource(slot, c, why);
-    settle(pool, slot);
+    weir__pool_hand_on(slot);
+    return true;
+}
+
+static struct weir__pool_slot *take_silent(struct weir__pool *pool)
+{
+    for (struct weir__list *node = pool->idle.prev; node != &pool->idle; node = node->prev) {
+        struct weir__pool_slot *slot = WEIR_CONTAINER(node, struct weir__pool_slot, link);
+        if (next_ping(pool, slot).ns <= weir__self->now.ns) {
+            WEIR_ASSERT(pool->pinging < pool->slot_count, "P5: what is asked has its slot");
+            take_from_idle(pool, slot);
+            pool->pinging++;
+            return slot;
+        }
+    }
+    return NULL;
+}
+
+/* On this worker, within its time. */
+static weir_err call_ping(struct weir__pool *pool, struct weir__pool_slot *slot,
+                          struct weir__ctx *c)
+{
+    const struct weir__pool_ops *ops = pool->ops;
+    weir_err (*ping)(void *, struct weir__ctx *, void *) =
+        ops->ping != NULL ? ops->ping : ops->check;
+    return ping != NULL ? ping(pool->driver, c, slot->resource) : WEIR_OK;
+}
+
+static weir_err ask_here(struct weir__pool *pool, struct weir__pool_slot *slot, struct weir__ctx *c)
+{
+    weir_err err = WEIR_OK;
+    WEIR_ASSERT(slot->state == WEIR__SLOT_BUSY, "P5: what is asked has its slot");
+    if (weir__pool_is_away(slot))
+        weir__pool_fetch_to_close(slot, c);
+    if (pool->moves && slot->at == NULL)
+        err = weir__pool_enter(slot, c);
+    if (err != WEIR_OK)
+        return err;
+    weir_time until = weir_time_add(weir__worker_now(weir__self), weir_ns(PING_NS));
+    struct weir__ctx *timed = weir__ctx_new(c, until, 0, pool->site);
+    if (timed == NULL)
+        return WEIR_OK; /* the next time */
+    err = call_ping(pool, slot, timed);
+    weir__ctx_end(timed);
+    return err;
+}
+
+/* It goes to the back: who takes one wants that which was used last. */
+static void yield_place(struct weir__pool *pool, struct weir__pool_slot *slot)
+{
+    weir__lock_take(&pool->lock);
+    if (slot->state == WEIR__SLOT_IDLE) {
+        weir__list_remove(&slot->link);
+        weir__list_push_back(&pool->idle, &slot->link);
+    }
+    weir__lock_give(&pool->lock);
+}
+
+/*
+ * Asks one that lay unused for long. No answer in time is what a failover without a word looks
+ * like: the others of its generation are not believed either.
+ */
+static bool ping_one(struct weir__pool *pool, struct weir__ctx *c)
+{
+    weir_pool_closed why;
+    weir__lock_take(&pool->lock);
+    struct weir__pool_slot *slot = take_silent(pool);
+    weir__lock_give(&pool->lock);
+    if (slot == NULL)
+        return false;
+    weir_err err = ask_here(pool, slot, c);
+    bool is_ours = weir__ctx_check(c) == WEIR_OK; /* else the keeper ends, and it proves nothing */
+    weir__lock_take(&pool->lock);
+    WEIR_ASSERT(pool->pinging > 0, "P5: what was asked was counted");
+    slot->pinged = weir__self->now;
+    pool->pinging--;
+    pool->stats.pinged++;
+    slot->is_broken = err != WEIR_OK && is_ours;
+    bool may_stay = weir__pool_may_stay(slot, &why);
+    weir__lock_give(&pool->lock);
+    if (err == WEIR_ETIMEDOUT && is_ours)
+        weir__pool_retire_all(pool);
+    if (!may_stay)
+        weir__pool_close_resource(slot, c, why);
+    weir__pool_hand_on(slot);
+    if (may_stay)
+        yield_place(pool, slot);
     return true;
 }
 
@@ -317,7 +417,7 @@ static bool open_ahead(struct weir__pool *pool, struct weir__ctx *c)
     weir__lock_give(&pool->lock);
     if (is_late)
         weir__pool_close_resource(slot, c, WEIR_POOL_CLOSED_SHUTDOWN);
-    settle(pool, slot);
+    weir__pool_hand_on(slot);
     return err == WEIR_OK;
 }
 
@@ -327,7 +427,8 @@ static weir_err keep(weir_ctx *handle, void *arg)
     struct weir__ctx *c = weir__ctx_of(handle);
     WEIR_ASSERT(k->is_keeping, "P15: a keeper's fiber was started");
     for (struct weir__pool *pool = first_kept(k); pool != NULL; pool = pool->next_kept) {
-        while (weir__ctx_check(c) == WEIR_OK && (close_old(pool, c) || open_ahead(pool, c)))
+        while (weir__ctx_check(c) == WEIR_OK &&
+               (close_old(pool, c) || ping_one(pool, c) || open_ahead(pool, c)))
             ;
     }
     c->error = NULL;

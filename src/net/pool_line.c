@@ -26,14 +26,20 @@ static struct weir__pool_waiter *waiter_of(struct weir__list *in_object)
     return WEIR_CONTAINER(w, struct weir__pool_waiter, wait);
 }
 
+void weir__pool_leave_line(struct weir__pool *pool, struct weir__pool_waiter *w)
+{
+    WEIR_ASSERT(pool->stats.waiting > 0, "P3: who is in line is counted");
+    weir__list_remove(&w->wait.in_object);
+    pool->stats.waiting--;
+}
+
 struct weir__pool_waiter *weir__pool_first_in_line(struct weir__pool *pool)
 {
-    struct weir__list *first = weir__list_pop_front(&pool->waiters);
-    if (first == NULL)
+    if (weir__list_empty(&pool->waiters))
         return NULL;
-    WEIR_ASSERT(pool->stats.waiting > 0, "P3: who is in line is counted");
-    pool->stats.waiting--;
-    return waiter_of(first);
+    struct weir__pool_waiter *first = waiter_of(pool->waiters.next);
+    weir__pool_leave_line(pool, first);
+    return first;
 }
 
 static bool leave_line(struct weir__wait *w)
@@ -41,11 +47,8 @@ static bool leave_line(struct weir__wait *w)
     struct weir__pool *pool = w->object;
     weir__lock_take(&pool->lock);
     bool is_mine = !weir__list_empty(&w->in_object);
-    if (is_mine) {
-        WEIR_ASSERT(pool->stats.waiting > 0, "P3: who is in line is counted");
-        weir__list_remove(&w->in_object);
-        pool->stats.waiting--;
-    }
+    if (is_mine)
+        weir__pool_leave_line(pool, WEIR_CONTAINER(w, struct weir__pool_waiter, wait));
     weir__lock_give(&pool->lock);
     return is_mine;
 }
@@ -87,14 +90,20 @@ static bool is_lent_to(const struct weir__pool_slot *slot, const struct weir__ct
            weir__deadlock_is_in(slot->fiber, top);
 }
 
+/* Nothing will come but what comes back. Under the lock. */
+static bool is_all_lent(const struct weir__pool *pool)
+{
+    return pool->stats.in_use == pool->stats.open && pool->stats.open >= pool->o.max_open;
+}
+
 /* Everything is lent to fibers of the tree, and not to this one, whose wake is on its way. */
 static bool is_stuck(const struct weir__wait *w, const struct weir__ctx *top)
 {
     struct weir__pool *pool = w->object;
     weir__lock_take(&pool->lock);
-    bool is_all = !weir__list_empty(&w->in_object);
-    for (uint32_t i = 0; i < pool->o.max_open && is_all; i++)
-        is_all = is_lent_to(&pool->slots[i], top);
+    bool is_all = !weir__list_empty(&w->in_object) && is_all_lent(pool) && !pool->is_barred;
+    WEIR__EACH_SLOT(slot, pool)
+        is_all = is_all && (slot->state == WEIR__SLOT_EMPTY || is_lent_to(slot, top));
     weir__lock_give(&pool->lock);
     return is_all;
 }
@@ -172,14 +181,17 @@ static struct weir__pool_slot *find_deadlock(struct weir__pool *pool,
                                              const struct weir__pool_waiter *w)
 {
     struct weir__pool_slot *mine = NULL;
-    for (uint32_t i = 0; i < pool->o.max_open; i++) {
-        if (pool->slots[i].state != WEIR__SLOT_LEASED)
-            return NULL;
-        if (mine == NULL && holds(w, &pool->slots[i]))
-            mine = &pool->slots[i];
+    if (!is_all_lent(pool))
+        return NULL;
+    WEIR__EACH_SLOT(slot, pool) {
+        if (slot->state == WEIR__SLOT_LEASED && holds(w, slot))
+            mine = slot;
     }
-    for (uint32_t i = 0; mine != NULL && i < pool->o.max_open; i++) {
-        if (!holds(w, &pool->slots[i]) && !is_held_in_line(pool, &pool->slots[i]))
+    if (mine == NULL)
+        return NULL;
+    WEIR__EACH_SLOT(slot, pool) {
+        bool is_lent = slot->state == WEIR__SLOT_LEASED;
+        if (is_lent && !holds(w, slot) && !is_held_in_line(pool, slot))
             return NULL;
     }
     return mine;
@@ -252,37 +264,25 @@ static void copy_deadlock(struct deadlock *d, const struct weir__pool_slot *slot
 
 /* --- waiting ---------------------------------------------------------------------------------- */
 
-static weir_err refuse_full(struct weir__pool *pool, struct weir__ctx *c, const weir_site *site)
-{
-    return weir_raise_at(site, weir__ctx_handle(c), WEIR_ELIMIT, 503,
-                         "pool %s: all %u are in use and %u wait for one", pool->stats.name,
-                         pool->o.max_open, pool->o.waiters_max);
-}
-
-static weir_err tell_timeout(struct weir__pool *pool, struct weir__ctx *c, const weir_site *site,
-                             weir_dur waited)
-{
-    return weir_raise_at(site, weir__ctx_handle(c), WEIR_ETIMEDOUT, 503,
-                         "pool %s: none of %u came free in %lld ms", pool->stats.name,
-                         pool->o.max_open, (long long)(waited.ns / 1000000));
-}
-
 /* Parks in line; counts how it ended. */
 static weir_err stand_in_line(struct weir__pool *pool, struct weir__ctx *c,
                               struct weir__pool_waiter *w)
 {
     weir_time since = weir__self->now;
-    weir_err err = weir__park(&w->wait, weir_time_add(since, pool->o.wait_max));
+    weir_time until = w->is_patient ? weir_never() : weir_time_add(since, pool->o.wait_max);
+    weir_err err = weir__park(&w->wait, until);
     WEIR_ASSERT(weir__list_empty(&w->wait.in_object), "P3: who goes on is in line no more");
     weir_dur waited = weir_time_sub(weir__self->now, since);
     WEIR_ASSERT(err != WEIR_OK || w->slot != NULL, "P3: who was woken so has a slot");
     weir__lock_take(&pool->lock);
     pool->stats.wait_ns += (uint64_t)waited.ns;
-    if (err != WEIR_OK && err != WEIR_ECLOSED)
+    if (err == WEIR_EUNREACHABLE)
+        pool->stats.unreachable++;
+    else if (err != WEIR_OK && err != WEIR_ECLOSED)
         pool->stats.timeouts++;
     weir__lock_give(&pool->lock);
-    if (err == WEIR_ETIMEDOUT)
-        return tell_timeout(pool, c, w->wait.site, waited);
+    if (err == WEIR_ETIMEDOUT || err == WEIR_EUNREACHABLE || err == WEIR_ECLOSED)
+        return weir__pool_blame(pool, c, w->wait.site, err, waited);
     return err;
 }
 
@@ -290,13 +290,14 @@ weir_err weir__pool_refuse(struct weir__pool *pool, struct weir__ctx *c, const w
 {
     pool->stats.refused++;
     weir__lock_give(&pool->lock);
-    return weir__wait_refused(refuse_full(pool, c, site));
+    return weir__wait_refused(weir__pool_blame(pool, c, site, WEIR_ELIMIT, weir_ns(0)));
 }
 
 weir_err weir__pool_wait_in_line(struct weir__pool *pool, struct weir__ctx *c,
-                                 const weir_site *site, struct weir__pool_slot **slot)
+                                 const weir_site *site, bool is_patient,
+                                 struct weir__pool_slot **slot)
 {
-    struct weir__pool_waiter w = {.worker = weir__self};
+    struct weir__pool_waiter w = {.worker = weir__self, .is_patient = is_patient};
     if (pool->stats.waiting >= pool->o.waiters_max)
         return weir__pool_refuse(pool, c, site);
     weir__pool_find_stuck(&w.stuck, c);
@@ -310,7 +311,8 @@ weir_err weir__pool_wait_in_line(struct weir__pool *pool, struct weir__ctx *c,
         return weir__wait_refused(weir__pool_refuse_deadlock(pool->stats.name, pool->o.max_open, c,
                                                              site, d.site, d.stack));
     }
-    WEIR_ASSERT(weir__list_empty(&pool->idle), "P2: nothing is idle before who is in line");
+    WEIR_ASSERT(weir__list_empty(&pool->idle) || pool->stats.is_suspended,
+                "P2: nothing is idle before who is in line");
     weir__wait_init(&w.wait, &wait_type, c, site, pool);
     weir__list_push_back(&pool->waiters, &w.wait.in_object);
     pool->stats.waiting++;
@@ -319,6 +321,8 @@ weir_err weir__pool_wait_in_line(struct weir__pool *pool, struct weir__ctx *c,
     weir__lock_give(&pool->lock);
     if (wants_kick || weir__pool_is_wanted(pool))
         weir__pool_kick(pool); /* for room in the group, perhaps its own */
+    if (pool->dials)
+        weir__pool_dial(pool);
     weir_err err = stand_in_line(pool, c, &w);
     *slot = w.slot;
     return err;

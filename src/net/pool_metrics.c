@@ -73,7 +73,19 @@ static const struct weir__family families[] = {
      WEIR__ROWS({"lifetime", CLOSED(WEIR_POOL_CLOSED_LIFETIME)},
                 {"idle", CLOSED(WEIR_POOL_CLOSED_IDLE)},
                 {"broken", CLOSED(WEIR_POOL_CLOSED_BROKEN)},
-                {"shutdown", CLOSED(WEIR_POOL_CLOSED_SHUTDOWN)})},
+                {"shutdown", CLOSED(WEIR_POOL_CLOSED_SHUTDOWN)},
+                {"retired", CLOSED(WEIR_POOL_CLOSED_RETIRED)})},
+    STAT("weir_pool_dialing", "Being opened now by the pool itself.", WEIR_METRIC_GAUGE, dialing),
+    STAT("weir_pool_unreachable", "1 while nobody can be reached, and acquiring fails at once.",
+         WEIR_METRIC_GAUGE, is_down),
+    STAT("weir_pool_suspended", "1 while nothing is lent by order.", WEIR_METRIC_GAUGE,
+         is_suspended),
+    STAT("weir_pool_unreachable_total", "Acquisitions that failed because nobody was reached.",
+         WEIR_METRIC_COUNTER, unreachable),
+    STAT("weir_pool_pinged_total", "Unused ones asked whether they are alive.", WEIR_METRIC_COUNTER,
+         pinged),
+    STAT("weir_pool_held_waits_total", "Leases held while their fiber waited for other things.",
+         WEIR_METRIC_COUNTER, held_waits),
 };
 
 struct shared_pools {

@@ -128,8 +128,7 @@ void weir__pool_fetch_to_close(struct weir__pool_slot *slot, struct weir__ctx *c
 static struct weir__pool_slot *take_mine(struct weir__pool *pool, bool *is_awaited)
 {
     *is_awaited = false;
-    for (uint32_t i = 0; i < pool->o.max_open; i++) {
-        struct weir__pool_slot *slot = &pool->slots[i];
+    WEIR__EACH_SLOT(slot, pool) {
         if (slot->at != weir__self)
             continue;
         if (slot->state == WEIR__SLOT_IDLE) {
@@ -163,11 +162,13 @@ static void leave_for_good(struct weir__pool *pool, struct weir__pool_slot *slot
 
 static void end_seat(struct weir__owned *o)
 {
-    struct weir__pool *pool = WEIR_CONTAINER(o, struct weir__pool_seat, owned)->pool;
+    const struct weir__pool_seat *seat = WEIR_CONTAINER(o, struct weir__pool_seat, owned);
+    struct weir__pool *pool = seat->pool;
     bool is_awaited = true;
     while (is_awaited) {
         weir__lock_take(&pool->lock);
         struct weir__pool_slot *slot = take_mine(pool, &is_awaited);
+        is_awaited = is_awaited || seat->is_looking;
         weir__lock_give(&pool->lock);
         is_awaited = is_awaited || slot != NULL;
         if (slot != NULL)
@@ -185,6 +186,5 @@ void weir__pool_sit(struct weir__pool *pool)
     struct weir__pool_seat *seat = &pool->seats[weir__self->index];
     if (weir__self->index == 0 || weir__is_owned(&seat->owned))
         return;
-    seat->pool = pool;
     weir__own(weir__self->root, &seat->owned, &type, pool->site);
 }

@@ -30,6 +30,21 @@ weir_err weir__pool_options_settle(const char *name, weir_pool_options *o, weir_
     return b.is_bad ? WEIR_EINVALID : WEIR_OK;
 }
 
+weir_err weir__dialling_options_settle(const char *name, weir_pool_options *o,
+                                       struct weir__dialling_options *d, weir_buf *mistakes)
+{
+    struct weir__bounds b = {.kind = "pool", .name = name, .out = mistakes};
+    weir__bounds_dur(&b, "dial_max", &d->dial_max, 10 * SEC, 10 * MS, 10 * MIN);
+    weir__bounds_count(&b, "dials_max", &d->dials_max, 16, 1, 10000);
+    weir__bounds_dur(&b, "start_max", &d->start_max, 0, 0, 10 * MIN);
+    weir__bounds_dur(&b, "keep_alive", &d->keep_alive, 2 * MIN, SEC, 24 * HOUR);
+    weir__bounds_dur(&b, "retry_base", &d->retry_base, 50 * MS, MS, MIN);
+    weir__bounds_dur(&b, "retry_cap", &d->retry_cap, SEC, MS, 10 * MIN);
+    weir__bounds_dur(&b, "held_wait_max", &d->held_wait_max, 5 * SEC, 10 * MS, HOUR);
+    weir_err err = weir__pool_options_settle(name, o, mistakes);
+    return b.is_bad ? WEIR_EINVALID : err;
+}
+
 weir_err weir__pool_group_options_settle(const char *name, struct weir__pool_group_options *o,
                                          weir_buf *mistakes)
 {

@@ -53,8 +53,7 @@ bool weir__pool_oldest(struct weir__pool *pool, weir_time now, struct weir__pool
 {
     const struct weir__pool_slot *oldest = NULL;
     weir__lock_take(&pool->lock);
-    for (uint32_t i = 0; i < pool->o.max_open; i++) {
-        const struct weir__pool_slot *slot = &pool->slots[i];
+    WEIR__EACH_SLOT(slot, pool) {
         if (slot->state == WEIR__SLOT_LEASED &&
             (oldest == NULL || slot->leased.ns < oldest->leased.ns))
             oldest = slot;
@@ -90,6 +89,6 @@ void weir__pool_each(void (*fn)(const weir_pool_stats *stats, void *arg), void *
 
 const char *weir_pool_closed_name(weir_pool_closed reason)
 {
-    static const char *const names[] = {"lifetime", "idle", "broken", "shutdown"};
+    static const char *const names[] = {"lifetime", "idle", "broken", "shutdown", "retired"};
     return (unsigned)reason < sizeof names / sizeof names[0] ? names[reason] : "unknown";
 }

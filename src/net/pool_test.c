@@ -373,7 +373,8 @@ static weir_err shows_pools(weir_ctx *c, void *arg)
     assert_true(metric_lines_has(&m, "\nweir_pool_acquired_total pool=orders 1 pool=orders#2 0\n"));
     assert_true(metric_lines_has(&m, "\nweir_pool_closed_total pool=orders reason=lifetime 0 "
                                      "pool=orders reason=idle 0 pool=orders reason=broken 0 "
-                                     "pool=orders reason=shutdown 0 pool=orders#2"));
+                                     "pool=orders reason=shutdown 0 pool=orders reason=retired 0 "
+                                     "pool=orders#2"));
     return WEIR_OK;
 }
 

@@ -16,10 +16,13 @@
 #include <weir/fiber.h>
 
 struct fake {
-    int live, live_max, opened, closed, checked, reset;
+    int live, live_max, opened, closed, checked, reset, pinged, tries;
+    int dialing, dialing_max;
+    int dead_upto; /* connections up to this number are found dead when they are looked at */
     weir_err open_err, check_err, reset_err;
     bool is_dirty;
-    weir_dur open_takes, close_takes, reset_takes;
+    bool is_waited_for; /* what fibers wait for now is the server */
+    weir_dur open_takes, close_takes, reset_takes, ping_takes;
 };
 
 /* As long as the context lets it. */
@@ -32,11 +35,15 @@ static inline void take_time(weir_ctx *c, weir_dur time)
 static inline weir_err fake_open(void *driver, struct weir__ctx *c, void **resource)
 {
     struct fake *f = driver;
-    if (f->open_takes.ns > 0) {
-        weir_err err = weir_sleep(weir__ctx_handle(c), f->open_takes);
-        if (err != WEIR_OK)
-            return err;
-    }
+    weir_err err = WEIR_OK;
+    f->tries++;
+    if (++f->dialing > f->dialing_max)
+        f->dialing_max = f->dialing;
+    if (f->open_takes.ns > 0)
+        err = weir_sleep(weir__ctx_handle(c), f->open_takes);
+    f->dialing--;
+    if (err != WEIR_OK)
+        return err;
     if (f->open_err != WEIR_OK)
         return weir_raise(weir__ctx_handle(c), f->open_err, "nobody answers at port %d", 5432);
     if (++f->live > f->live_max)
@@ -58,9 +65,26 @@ static inline void fake_close(void *driver, struct weir__ctx *c, void *resource)
 static inline weir_err fake_check(void *driver, struct weir__ctx *c, void *resource)
 {
     struct fake *f = driver;
-    (void)c, (void)resource;
+    (void)c;
     f->checked++;
-    return f->check_err;
+    return (int)(uintptr_t)resource <= f->dead_upto ? -EPIPE : f->check_err;
+}
+
+static inline weir_err fake_ping(void *driver, struct weir__ctx *c, void *resource)
+{
+    struct fake *f = driver;
+    f->pinged++;
+    weir_err err = f->ping_takes.ns > 0 ? weir_sleep(weir__ctx_handle(c), f->ping_takes) : WEIR_OK;
+    return (int)(uintptr_t)resource <= f->dead_upto ? -EPIPE : err;
+}
+
+static inline bool fake_owns(const void *driver, const void *resource,
+                             const struct weir__wait *wait)
+{
+    const struct fake *f = driver;
+    assert_non_null(resource);
+    assert_non_null(wait);
+    return f->is_waited_for;
 }
 
 static inline bool fake_is_dirty(void *driver, void *resource)
@@ -84,11 +108,19 @@ static const struct weir__pool_ops fake_ops = {.open = fake_open,
                                                .close = fake_close,
                                                .check = fake_check,
                                                .is_dirty = fake_is_dirty,
-                                               .reset = fake_reset};
+                                               .reset = fake_reset,
+                                               .ping = fake_ping,
+                                               .owns = fake_owns};
 
 #define FAKE_POOL(c, f, ...)                                                                       \
     weir__pool_new(weir__ctx_of(c), "orders", &(weir_pool_options){__VA_ARGS__}, &fake_ops, (f),   \
                    WEIR_HERE)
+
+/* One that dials. */
+#define FAKE_DIALLING(c, f, dialling, ...)                                                         \
+    weir__pool_new_dialling(weir__ctx_of(c), "orders", &(weir_pool_options){__VA_ARGS__},          \
+                            (dialling), &fake_ops, (f), WEIR_HERE)
+#define DIAL(...) (&(struct weir__dialling_options){__VA_ARGS__})
 
 #define ACQUIRE(c, pool, lease)                                                                    \
     weir__pool_acquire((pool), weir__ctx_of(c), WEIR_HERE, NULL, (lease))

@@ -144,16 +144,27 @@ static const struct {
     int status;
     const char *name;
 } known_errors[] = {
-    {WEIR_ETIMEDOUT, 504, "timeout"},   {WEIR_ELIMIT, 503, "overloaded"},
-    {WEIR_EBUSY, 503, "busy"},          {WEIR_EBUDGET, 503, "memory_budget"},
-    {-ENOMEM, 503, "no_memory"},        {WEIR_ESHUTDOWN, 503, "shutdown"},
-    {WEIR_ETOOLARGE, 413, "too_large"}, {WEIR_EINVALID, 400, "invalid_input"},
-    {WEIR_ENOTFOUND, 404, "not_found"}, {WEIR_ECONSTRAINT, 409, "conflict"},
-    {WEIR_EUNIQUE, 409, "conflict"},    {WEIR_EFOREIGNKEY, 409, "conflict"},
-    {WEIR_ENOTNULL, 409, "conflict"},   {WEIR_ECHECK, 409, "conflict"},
-    {WEIR_ESERIALIZATION, 503, "busy"}, {WEIR_EDBDEADLOCK, 503, "busy"},
-    {WEIR_EREADONLY, 503, "read_only"}, {WEIR_ETOOMANY, 503, "overloaded"},
-    {WEIR_EGONE, 503, "unavailable"},   {WEIR_EDEADLK, 500, "deadlock"},
+    {WEIR_ETIMEDOUT, 504, "timeout"},
+    {WEIR_ELIMIT, 503, "overloaded"},
+    {WEIR_EBUSY, 503, "busy"},
+    {WEIR_EBUDGET, 503, "memory_budget"},
+    {-ENOMEM, 503, "no_memory"},
+    {WEIR_ESHUTDOWN, 503, "shutdown"},
+    {WEIR_ETOOLARGE, 413, "too_large"},
+    {WEIR_EINVALID, 400, "invalid_input"},
+    {WEIR_ENOTFOUND, 404, "not_found"},
+    {WEIR_ECONSTRAINT, 409, "conflict"},
+    {WEIR_EUNIQUE, 409, "conflict"},
+    {WEIR_EFOREIGNKEY, 409, "conflict"},
+    {WEIR_ENOTNULL, 409, "conflict"},
+    {WEIR_ECHECK, 409, "conflict"},
+    {WEIR_ESERIALIZATION, 503, "busy"},
+    {WEIR_EDBDEADLOCK, 503, "busy"},
+    {WEIR_EREADONLY, 503, "read_only"},
+    {WEIR_ETOOMANY, 503, "overloaded"},
+    {WEIR_EGONE, 503, "unavailable"},
+    {WEIR_EDEADLK, 500, "deadlock"},
+    {WEIR_EUNREACHABLE, 503, "unavailable"},
 };
 
 static const struct {

@@ -28,7 +28,7 @@ OLDER = {
     "conf.h": {"weir_option": ["one_of", "check"]},
     "process.h": {"weir_spawn_options": ["grace"]},
     "response.h": {"weir_static_options": ["dot_files"]},
-    "pool.h": {"weir_pool_stats": ["closed"]},
+    "pool.h": {"weir_pool_stats": ["is_suspended"]},
     "sql.h": {"weir_result": ["last_id"]},
 }
 NEWER = {"ctx.h": {"weir_ctx_options": "uint64_t from_later;"},

@@ -1,0 +1,114 @@
+/*
+ * What is changed of a pool while it runs: its generation, whether it lends, how many may be open.
+ *
+ * Each is a word under the lock, which those who lend and give back look at; what follows from it
+ * (closing what is too old or too many, serving who is in line) is done here as far as it goes
+ * without waiting, and by the keeper and whoever gives something back. Context: fibers.
+ */
+#include "net/pool_inside.h"
+
+#include "base/assert.h"
+
+void weir__pool_retire_all(struct weir__pool *pool)
+{
+    weir__lock_take(&pool->lock);
+    pool->generation++;
+    WEIR_ASSERT(pool->generation != 0, "P22: generations are told apart");
+    weir__pool_age_idle(pool);
+    weir__lock_give(&pool->lock);
+    weir__pool_kick(pool);
+}
+
+/* The first in line with what it was given; NULL: nobody is, or nothing is free. Under the lock. */
+static struct weir__pool_waiter *serve_first(struct weir__pool *pool)
+{
+    if (pool->is_barred || weir__list_empty(&pool->waiters))
+        return NULL;
+    struct weir__pool_slot *slot = weir__pool_take_free(pool);
+    if (slot == NULL)
+        return NULL;
+    struct weir__pool_waiter *w = weir__pool_first_in_line(pool);
+    WEIR_ASSERT(w != NULL, "P3: somebody is in line, under the lock");
+    weir__pool_lend(slot, w->wait.fiber, w->worker);
+    w->slot = slot;
+    return w;
+}
+
+void weir__pool_serve_line(struct weir__pool *pool)
+{
+    struct weir__pool_waiter *w;
+    do {
+        weir__lock_take(&pool->lock);
+        w = serve_first(pool);
+        weir__lock_give(&pool->lock);
+        if (w != NULL)
+            weir__pool_serve(&w->wait);
+    } while (w != NULL);
+    weir__pool_dial(pool);
+}
+
+void weir__pool_suspend(struct weir__pool *pool)
+{
+    weir__lock_take(&pool->lock);
+    if (!pool->stats.is_suspended)
+        pool->suspended_since = weir__self->now;
+    pool->stats.is_suspended = 1;
+    weir__pool_set_bar(pool);
+    WEIR_ASSERT(pool->is_barred, "P2: a suspended pool lends nothing");
+    weir__lock_give(&pool->lock);
+}
+
+void weir__pool_resume(struct weir__pool *pool)
+{
+    weir__lock_take(&pool->lock);
+    pool->stats.is_suspended = 0;
+    weir__pool_set_bar(pool);
+    weir__lock_give(&pool->lock);
+    weir__pool_serve_line(pool);
+}
+
+/* Under the lock. */
+static void set_bounds(struct weir__pool *pool, uint32_t max_open)
+{
+    weir_pool_options *o = &pool->o;
+    if (o->max_idle == o->max_open || o->max_idle > max_open)
+        o->max_idle = max_open;
+    if (o->min_idle > o->max_idle)
+        o->min_idle = o->max_idle;
+    o->max_open = max_open;
+    pool->stats.max_open = max_open;
+    WEIR_ASSERT(o->min_idle <= o->max_idle && o->max_idle <= o->max_open,
+                "P16: no more is kept idle than may be open");
+}
+
+weir_err weir__pool_resize(struct weir__pool *pool, uint32_t max_open)
+{
+    struct weir__pool_slot *slots = NULL;
+    if (max_open < 1 || max_open > 10000 || pool->is_member)
+        return WEIR_EINVALID;
+    weir__lock_take(&pool->lock);
+    uint32_t has = pool->slot_count;
+    weir__lock_give(&pool->lock);
+    if (max_open > has)
+        slots = weir__ctx_object(pool->ctx, (max_open - has) * sizeof *slots);
+    if (max_open > has && slots == NULL)
+        return -ENOMEM;
+    weir__lock_take(&pool->lock);
+    if (max_open > pool->slot_count) /* somebody may have made it larger meanwhile */
+        weir__pool_add_slots(pool, slots, max_open - pool->slot_count);
+    set_bounds(pool, max_open);
+    weir__lock_give(&pool->lock);
+    weir__pool_serve_line(pool);
+    weir__pool_kick(pool);
+    return WEIR_OK;
+}
+
+bool weir__pool_is_down(struct weir__pool *pool, weir_time *since)
+{
+    weir__lock_take(&pool->lock);
+    bool is_down = pool->stats.is_down;
+    *since = pool->down_since;
+    WEIR_ASSERT(!is_down || pool->dials, "P21: only what dials is down");
+    weir__lock_give(&pool->lock);
+    return is_down;
+}
