@@ -13,9 +13,10 @@
 #include "net/pool_inside.h"
 
 #include "base/assert.h"
+#include "os/symbol.h"
 #include "rt/log.h"
 
-enum { PAIRS_MAX = 64 };
+enum { PAIRS_MAX = 64, STACK_DEPTH = 10 };
 
 /* --- what was told ---------------------------------------------------------------------------- */
 
@@ -82,6 +83,8 @@ struct found {
     const char *kind;
     weir_dur age;
     struct weir__origin_copy origin;
+    void *stack[STACK_DEPTH]; /* of the fiber, as it waits */
+    size_t depth;
 };
 
 /* One that is to be told, counted; false: there is none left. */
@@ -99,6 +102,7 @@ static bool find(struct weir__pool *pool, struct found *out)
         *out = (struct found){.lease = slot->site, .wait = w->site, .kind = w->type->name};
         out->age = weir_time_sub(weir__self->now, w->since);
         weir__origin_keep(&out->origin, slot->ctx->origin);
+        out->depth = weir__fiber_stack(slot->fiber, out->stack, STACK_DEPTH);
         is_found = true;
         break;
     }
@@ -108,7 +112,7 @@ static bool find(struct weir__pool *pool, struct found *out)
 
 static void tell(const struct weir__pool *pool, struct found *f)
 {
-    char bytes[600];
+    char bytes[2500];
     weir_buf text;
     WEIR_ASSERT(f->age.ns >= pool->d.held_wait_max.ns, "P20: nothing is reported before its time");
     if (!is_new(f->lease, f->wait != NULL ? (const void *)f->wait : f->kind))
@@ -120,8 +124,13 @@ static void tell(const struct weir__pool *pool, struct found *f)
                     pool->stats.name, f->lease->file, f->lease->line, f->kind);
     if (f->wait != NULL)
         weir_buf_printf(&text, " at %s:%d", f->wait->file, f->wait->line);
-    weir_buf_printf(&text, ") for %lld ms: give it back before, so that others may use it",
+    weir_buf_printf(&text, ") for %lld ms: give it back before, so that others may use it; in ",
                     (long long)(f->age.ns / 1000000));
+    for (size_t i = 0; i < f->depth; i++) {
+        if (i > 0)
+            weir_buf_puts(&text, WEIR_S(" < "));
+        weir__symbolise(f->stack[i], &text);
+    }
     struct weir__log_line line;
     weir__log_begin(&line, WEIR_LOG_WARN, weir_buf_str(&text), f->lease, NULL);
     weir__log_origin(&line, weir__origin_kept(&f->origin));

@@ -345,11 +345,6 @@ void weir__pool_judge(struct weir__pool *pool);
 /* Those in line at a pool that is down or closing, but who is patient, are told. */
 void weir__pool_send_home(struct weir__pool *pool);
 
-/* --- pool_steer.c ----------------------------------------------------------------------------- */
-
-/* What is free goes to those in line, as far as it goes. Without the lock. */
-void weir__pool_serve_line(struct weir__pool *pool);
-
 /* --- pool_blame.c ----------------------------------------------------------------------------- */
 
 /*

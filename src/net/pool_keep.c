@@ -156,6 +156,10 @@ static void look(struct weir__pool *pool, struct look *l)
     l->next = weir_time_add(now, pool->o.leak_threshold);
     l->next = weir_time_min(l->next, weir_time_add(now, pool->o.idle_timeout));
     l->next = weir_time_min(l->next, weir_time_add(now, weir_ns(pool->o.max_lifetime.ns / 10 * 9)));
+    if (pool->d.held_wait_max.ns > 0 && pool->ops->owns != NULL)
+        l->next = weir_time_min(l->next, weir_time_add(now, pool->d.held_wait_max));
+    if (pool->d.keep_alive.ns > 0)
+        l->next = weir_time_min(l->next, weir_time_add(now, pool->d.keep_alive));
     l->has_work = is_short(pool);
     l->reports = 0;
     WEIR__EACH_SLOT(slot, pool) {

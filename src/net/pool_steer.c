@@ -19,10 +19,12 @@ void weir__pool_retire_all(struct weir__pool *pool)
     weir__pool_kick(pool);
 }
 
-/* The first in line with what it was given; NULL: nobody is, or nothing is free. Under the lock. */
+/*
+ * The first in line with what it was given; NULL: nobody is, or nothing is free. Under the lock.
+ */
 static struct weir__pool_waiter *serve_first(struct weir__pool *pool)
 {
-    if (pool->is_barred || weir__list_empty(&pool->waiters))
+    if (pool->is_closing || pool->stats.is_down || weir__list_empty(&pool->waiters))
         return NULL;
     struct weir__pool_slot *slot = weir__pool_take_free(pool);
     if (slot == NULL)
@@ -34,12 +36,20 @@ static struct weir__pool_waiter *serve_first(struct weir__pool *pool)
     return w;
 }
 
-void weir__pool_serve_line(struct weir__pool *pool)
+/*
+ * Until nobody is in line, or nothing is free. With `resumes` it is suspended no more, but only
+ * then: beside a line things are idle by order alone (P2).
+ */
+static void serve_line(struct weir__pool *pool, bool resumes)
 {
     struct weir__pool_waiter *w;
     do {
         weir__lock_take(&pool->lock);
-        w = serve_first(pool);
+        w = resumes || !pool->stats.is_suspended ? serve_first(pool) : NULL;
+        if (w == NULL && resumes) {
+            pool->stats.is_suspended = 0;
+            weir__pool_set_bar(pool);
+        }
         weir__lock_give(&pool->lock);
         if (w != NULL)
             weir__pool_serve(&w->wait);
@@ -60,11 +70,7 @@ void weir__pool_suspend(struct weir__pool *pool)
 
 void weir__pool_resume(struct weir__pool *pool)
 {
-    weir__lock_take(&pool->lock);
-    pool->stats.is_suspended = 0;
-    weir__pool_set_bar(pool);
-    weir__lock_give(&pool->lock);
-    weir__pool_serve_line(pool);
+    serve_line(pool, true);
 }
 
 /* Under the lock. */
@@ -98,7 +104,7 @@ weir_err weir__pool_resize(struct weir__pool *pool, uint32_t max_open)
         weir__pool_add_slots(pool, slots, max_open - pool->slot_count);
     set_bounds(pool, max_open);
     weir__lock_give(&pool->lock);
-    weir__pool_serve_line(pool);
+    serve_line(pool, false); /* there may be room for them */
     weir__pool_kick(pool);
     return WEIR_OK;
 }
