@@ -16,6 +16,7 @@
 #include "obs/fibers.h"
 #include "obs/foreign.h"
 #include "obs/metrics.h"
+#include "obs/pools.h"
 #include "obs/process.h"
 
 enum {
@@ -46,6 +47,9 @@ static weir_err show_index(weir_ctx *c)
                                "<li><a href=/metrics>/metrics</a> numbers, for Prometheus\n"
                                "<li><a href=/debug/fibers>/debug/fibers</a> every fiber; also as "
                                "<a href=\"/debug/fibers?format=json\">JSON</a>\n"
+                               "<li><a href=/debug/pools>/debug/pools</a> every pool, and who "
+                               "holds what; also as "
+                               "<a href=\"/debug/pools?format=json\">JSON</a>\n"
                                "<li><a href=/debug/descriptors>/debug/descriptors</a> what was "
                                "opened behind the runtime's back\n</ul>\n";
     return weir_bytes(c, 200, "text/html; charset=utf-8", weir_str_from(page));
@@ -129,6 +133,24 @@ static weir_err show_fibers(weir_ctx *c)
     return err;
 }
 
+static weir_err show_pools(weir_ctx *c)
+{
+    struct weir__pools pools;
+    weir_buf page;
+    weir_buf_init(&page, PAGE_BYTES_MAX);
+    bool is_json = weir_str_eq(weir_query_param(c, "format"), WEIR_S("json"));
+    weir_err err = weir__pools_collect(weir__ctx_of(c), weir_ms(PATIENCE_MS), &pools);
+    if (err == WEIR_OK && is_json)
+        weir__pools_json(&pools, &page);
+    else if (err == WEIR_OK)
+        weir__pools_text(&pools, &page);
+    weir__pools_fini(&pools);
+    if (err == WEIR_OK)
+        return respond(c, 200, is_json ? "application/json" : "text/plain; charset=utf-8", &page);
+    weir_buf_fini(&page);
+    return err;
+}
+
 static weir_err show_descriptors(weir_ctx *c)
 {
     weir_buf page;
@@ -145,6 +167,7 @@ void weir__app_admin_routes(weir_app *app)
     weir_get(root, "/readyz", show_ready);
     weir_get(root, "/metrics", show_metrics);
     weir_get(root, "/debug/fibers", show_fibers);
+    weir_get(root, "/debug/pools", show_pools);
     weir_get(root, "/debug/descriptors", show_descriptors);
 }
 

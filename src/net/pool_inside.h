@@ -512,6 +512,9 @@ void weir__pool_unregister(struct weir__pool *pool);
 void weir__pool_list_take(void);
 void weir__pool_list_give(void);
 
+/* Calls `fn` with every pool that is listed, with the list held. */
+void weir__pool_visit(void (*fn)(struct weir__pool *pool, void *arg), void *arg);
+
 /* With the list held. */
 void weir__pool_register_held(struct weir__pool *pool);
 

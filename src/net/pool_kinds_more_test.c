@@ -301,7 +301,8 @@ static weir_err kind_13(weir_ctx *c, void *arg)
     assert_int_equal(s.idle, s.open);
     assert_int_equal(s.idle, (uint64_t)f->live);
     assert_true(s.idle >= 1 && s.idle <= 4);
-    assert_true(x.served > 100 && x.failed > 100);
+    assert_in_range(x.served, 30, 720); /* most of the time it is down or suspended */
+    assert_in_range(x.failed, 60, 720);
     assert_int_equal(s.acquired, (uint64_t)x.served);
     open_some(c, x.pool, 4);
     return WEIR_OK;

@@ -64,6 +64,14 @@ bool weir__pool_oldest(struct weir__pool *pool, weir_time now, struct weir__pool
     return oldest != NULL;
 }
 
+void weir__pool_visit(void (*fn)(struct weir__pool *pool, void *arg), void *arg)
+{
+    weir__pool_list_take();
+    WEIR_LIST_EACH(node, &list)
+        fn(WEIR_CONTAINER(node, struct weir__pool, registered), arg);
+    weir__pool_list_give();
+}
+
 struct visit {
     void (*fn)(const weir_pool_stats *stats, void *arg);
     void *arg;

@@ -207,6 +207,22 @@ def test_a_lease_that_is_out_for_too_long_is_told_and_so_is_its_return(crowded):
     crowded.wait_said(f"that was reported .{site}. is back after")
 
 
+def test_who_holds_what_is_shown(crowded):
+    """Each lease with its route, its request, its place, its stack and what its fiber waits for."""
+    site = f"tests/service/nasty.c:{line_of('SELECT i FROM t ORDER BY i')}"
+    text = crowded.admin("/debug/pools").text
+    assert "pool nasty.db: 2 of 2 open, 2 lent, 0 idle, 0 being opened, 1 in line" in text, text
+    pools = crowded.admin("/debug/pools?format=json").json["pools"]
+    leases = [lease for p in pools if p["name"] == "nasty.db" for lease in p["leases"]]
+    assert sorted(lease["request_id"] for lease in leases) == ["number-0", "number-1"]
+    for i, lease in enumerate(sorted(leases, key=lambda lease: lease["request_id"])):
+        assert lease["kind"] == "rows" and lease["route"] == "GET /keeps-rows", lease
+        assert lease["site"] == site and lease["answers"] and lease["age_ms"] >= 0, lease
+        assert lease["waits_for"].startswith("sleep"), lease
+        assert any("keeps_rows at" in frame for frame in lease["stack"]), lease
+        assert f"rows of GET /keeps-rows [number-{i}] for " in text, text
+
+
 @pytest.mark.parametrize("how, ms, call", [
     ("sleep", 1000, "clock_nanosleep"), ("usleep", 300, "clock_nanosleep"),
     ("nanosleep", 300, "clock_nanosleep"), ("poll", 300, "poll"), ("read", 300, "read")])
