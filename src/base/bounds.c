@@ -57,7 +57,8 @@ static void put_dur(weir_buf *out, int64_t ns)
 void weir__bounds_dur(struct weir__bounds *b, const char *what, weir_dur *value, int64_t fallback,
                       int64_t min, int64_t max)
 {
-    WEIR_ASSERT(min <= fallback && fallback <= max, "what an option is by default is allowed");
+    WEIR_ASSERT(fallback == 0 || (min <= fallback && fallback <= max),
+                "what an option is by default is allowed");
     if (value->ns == 0)
         value->ns = fallback;
     if (value->ns >= min && value->ns <= max)

@@ -28,7 +28,10 @@ void weir__bounds_count(struct weir__bounds *b, const char *what, uint32_t *valu
 void weir__bounds_large(struct weir__bounds *b, const char *what, uint64_t *value,
                         uint64_t fallback, uint64_t min, uint64_t max);
 
-/* The same of a time, in nanoseconds; told in the largest units that say it exactly. */
+/*
+ * The same of a time, in nanoseconds; told in the largest units that say it exactly. With a
+ * fallback of 0, which is not allowed, it must be given.
+ */
 void weir__bounds_dur(struct weir__bounds *b, const char *what, weir_dur *value, int64_t fallback,
                       int64_t min, int64_t max);
 

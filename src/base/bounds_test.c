@@ -70,7 +70,7 @@ static void test_all_mistakes_stand_behind_one_another(void **state)
     struct kit k;
     uint32_t none = 0, many = 11;
     uint64_t large = UINT64_MAX;
-    weir_dur odd = weir_ns(1500), below = weir_ms(-1), above = weir_hour(25);
+    weir_dur missing = {0}, odd = weir_ns(1500), below = weir_ms(-1), above = weir_hour(25);
     kit_init(&k);
     weir__bounds_count(&k.b, "none", &none, 0, 1, 10);
     weir__bounds_count(&k.b, "many", &many, 1, 1, 10);
@@ -82,9 +82,11 @@ static void test_all_mistakes_stand_behind_one_another(void **state)
     weir__bounds_dur(&k.b, "odd", &odd, 1000000, 1000000, 60000000000);
     weir__bounds_dur(&k.b, "below", &below, 1000, 1000, 1000000000);
     weir__bounds_dur(&k.b, "above", &above, 1000, 0, 3600000000000);
+    weir__bounds_dur(&k.b, "missing", &missing, 0, 1000, 2000);
     assert_string_equal(told(&k), "pool a: odd is 1500 ns; allowed: 1 ms to 1 min; pool a: below "
                                   "is -1 ms; allowed: 1 us to 1 s; pool a: above is 25 h; "
-                                  "allowed: 0 ns to 1 h");
+                                  "allowed: 0 ns to 1 h; pool a: missing is 0 ns; allowed: 1 us "
+                                  "to 2 us");
     weir__bounds_line(&k.b);
     weir_buf_puts(&k.out, WEIR_S("x"));
     assert_true(k.out.len > 0 && k.b.is_bad);
