@@ -8,6 +8,7 @@
 #include <weir/api.h>
 #include <weir/app.h>
 #include <weir/buf.h>
+#include <weir/cache.h>
 #include <weir/chan.h>
 #include <weir/client.h>
 #include <weir/conf.h>

@@ -8,6 +8,7 @@
  */
 #include "app/app.h"
 
+#include "data/cache/list.h"
 #include "data/sqlite/sqlite.h"
 #include "http/client/client.h"
 #include "net/pool.h"
@@ -50,6 +51,8 @@ static weir_err show_index(weir_ctx *c)
                                "<li><a href=/debug/pools>/debug/pools</a> every pool, and who "
                                "holds what; also as "
                                "<a href=\"/debug/pools?format=json\">JSON</a>\n"
+                               "<li><a href=/debug/caches>/debug/caches</a> every cache; also as "
+                               "<a href=\"/debug/caches?format=json\">JSON</a>\n"
                                "<li><a href=/debug/descriptors>/debug/descriptors</a> what was "
                                "opened behind the runtime's back\n</ul>\n";
     return weir_bytes(c, 200, "text/html; charset=utf-8", weir_str_from(page));
@@ -151,6 +154,18 @@ static weir_err show_pools(weir_ctx *c)
     return err;
 }
 
+static weir_err show_caches(weir_ctx *c)
+{
+    weir_buf page;
+    weir_buf_init(&page, PAGE_BYTES_MAX);
+    bool is_json = weir_str_eq(weir_query_param(c, "format"), WEIR_S("json"));
+    if (is_json)
+        weir__caches_json(&page);
+    else
+        weir__caches_text(&page);
+    return respond(c, 200, is_json ? "application/json" : "text/plain; charset=utf-8", &page);
+}
+
 static weir_err show_descriptors(weir_ctx *c)
 {
     weir_buf page;
@@ -168,6 +183,7 @@ void weir__app_admin_routes(weir_app *app)
     weir_get(root, "/metrics", show_metrics);
     weir_get(root, "/debug/fibers", show_fibers);
     weir_get(root, "/debug/pools", show_pools);
+    weir_get(root, "/debug/caches", show_caches);
     weir_get(root, "/debug/descriptors", show_descriptors);
 }
 
@@ -180,6 +196,7 @@ static void add_metrics(weir_app *app)
     weir__resolve_metrics(&app->metrics);
     weir__tls_metrics(&app->metrics); /* of both ends: clients have it without a server */
     weir__sqlite_metrics(&app->metrics);
+    weir__cache_metrics(&app->metrics);
     weir__client_metrics(&app->metrics);
     weir__foreign_metrics(&app->foreign, &app->metrics);
     weir__process_metrics(&app->metrics);

@@ -298,6 +298,33 @@ CALL(weir_timer_every_at, context,
      number = weir_timer_every(dead.c, weir_sec(1), nothing, NULL, NULL))
 CALL(weir_timer_stop, context, truth = weir_timer_stop(dead.c, (weir_timer){0}))
 
+/* --- cache.h --- */
+CALL(weir_cache_new_at, context,
+     use(weir_cache_new(dead.c, .name = "x", .entries_max = 1, .bytes_max = 32 << 10,
+                        .ttl = weir_sec(1))))
+CALL(weir_cache_err, cache, number = weir_cache_err(dead.cache))
+CALL(weir_cache_get_at, context,
+     number = weir_cache_get(dead.c, live.cache, a_value, int64_t, &big, NULL, NULL))
+CALL(weir_cache_get_at, cache,
+     number = weir_cache_get(live.c, dead.cache, a_value, int64_t, &big, NULL, NULL))
+CALL(weir_cache_pin_at, context,
+     number = weir_cache_pin(dead.c, live.cache, a_value, int64_t, &pinned, NULL, NULL))
+CALL(weir_cache_pin_at, cache,
+     number = weir_cache_pin(live.c, dead.cache, a_value, int64_t, &pinned, NULL, NULL))
+CALL(weir_cache_unpin, context, weir_cache_unpin(dead.c, NULL))
+CALL(weir_cache_put_at, context,
+     number = weir_cache_put(dead.c, live.cache, a_value, int64_t, &big))
+CALL(weir_cache_put_at, cache, number = weir_cache_put(live.c, dead.cache, a_value, int64_t, &big))
+CALL(weir_cache_remove, context, number = weir_cache_remove(dead.c, live.cache, a_value))
+CALL(weir_cache_remove, cache, number = weir_cache_remove(live.c, dead.cache, a_value))
+CALL(weir_cache_clear, context, weir_cache_clear(dead.c, live.cache))
+CALL(weir_cache_clear, cache, weir_cache_clear(live.c, dead.cache))
+CALL(weir_cache_guard_add, context, weir_cache_guard_add(dead.c, live.cache, a_value))
+CALL(weir_cache_guard_add, cache, weir_cache_guard_add(live.c, dead.cache, a_value))
+CALL(weir_cache_guard_ready, context, weir_cache_guard_ready(dead.c, live.cache))
+CALL(weir_cache_guard_ready, cache, weir_cache_guard_ready(live.c, dead.cache))
+CALL(weir_cache_numbers_at, cache, weir_cache_numbers(dead.cache, &cache_numbers))
+
 /* --- topic.h --- */
 CALL(weir_topic_new_at, context, use(weir_topic_new(dead.c, int)))
 CALL(weir_subscribe_at, context, use(weir_subscribe(dead.c, live.topic)))

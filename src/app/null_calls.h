@@ -352,6 +352,33 @@ MAY(weir_timer_every_at, name, "only shown")
 MAY(weir_timer_every_at, arg, "handed on")
 MAY(weir_timer_every_at, out, "not asked for")
 
+/* --- cache.h --- */
+CALL(weir_cache_new_at,
+     use(weir_cache_new_at(N(site, WEIR_HERE), N(app, the_app()), N(options, &options.cache))))
+CALL(weir_cache_err, number = weir_cache_err(N(cache, live.cache)))
+CALL(weir_cache_get_at,
+     number = weir_cache_get_at(N(site, WEIR_HERE), N(c, live.c), N(cache, live.cache), a_value,
+                                N(model, &weir_model_int64_t), N(out, &big), N(load, load_nothing),
+                                N(arg, &number)))
+CALL(weir_cache_pin_at,
+     number = weir_cache_pin_at(N(site, WEIR_HERE), N(c, live.c), N(cache, live.cache), a_value,
+                                N(model, &weir_model_int64_t), N(out, (const void **)&pinned),
+                                N(load, load_nothing), N(arg, &number)))
+CALL(weir_cache_unpin, weir_cache_unpin(N(c, live.c), N(value, pinned_here())))
+CALL(weir_cache_put_at, number = weir_cache_put_at(N(c, live.c), N(cache, live.cache), a_value,
+                                                   N(model, &weir_model_int64_t), N(value, &big)))
+CALL(weir_cache_remove, number = weir_cache_remove(N(c, live.c), N(cache, live.cache), a_value))
+CALL(weir_cache_clear, weir_cache_clear(N(c, live.c), N(cache, live.cache)))
+CALL(weir_cache_guard_add, weir_cache_guard_add(N(c, live.c), N(cache, live.cache), a_value))
+CALL(weir_cache_guard_ready, weir_cache_guard_ready(N(c, live.c), N(cache, live.cache)))
+CALL(weir_cache_numbers_at,
+     weir_cache_numbers_at(N(cache, live.cache), N(out, &cache_numbers), sizeof cache_numbers))
+MAY(weir_cache_get_at, load, "what is not there stays away")
+MAY(weir_cache_get_at, arg, "handed on")
+MAY(weir_cache_pin_at, load, "what is not there stays away")
+MAY(weir_cache_pin_at, arg, "handed on")
+MAY(weir_cache_unpin, value, "does nothing")
+
 /* --- topic.h --- */
 CALL(weir_topic_new_at,
      use(weir_topic_new_at(N(site, WEIR_HERE), N(c, live.c), 4, N(options, &options.topic))))

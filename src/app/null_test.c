@@ -44,6 +44,7 @@ static struct {
     weir_process *process;
     weir_topic *topic;
     weir_subscription *subscription;
+    weir_cache *cache;
 } live;
 
 static struct {
@@ -68,6 +69,7 @@ static struct {
     weir_spawn_options spawn;
     weir_topic_options topic;
     weir_subscription_options sub;
+    weir_cache_options cache;
 } options = {
     .ctx.size = sizeof(weir_ctx_options),
     .detach.size = sizeof(weir_detach_options),
@@ -90,6 +92,12 @@ static struct {
     .spawn.size = sizeof(weir_spawn_options),
     .topic.size = sizeof(weir_topic_options),
     .sub.size = sizeof(weir_subscription_options),
+    .cache = {.size = sizeof(weir_cache_options),
+              .name = "calls",
+              .entries_max = 10,
+              .bytes_max = 32 << 10,
+              .ttl = {INT64_C(1000000000)},
+              .guard_keys = 10},
 };
 
 static char *an_argv[] = {(char[]){"null"}, NULL};
@@ -127,6 +135,24 @@ static const weir_select_case *one_arm(void)
     static weir_select_case arm;
     arm = (weir_select_case){.chan = live.chan, .recv = &number};
     return &arm;
+}
+
+static weir_ctx *the_app(void)
+{
+    return weir__ctx_handle(weir__self->runtime->app);
+}
+
+static weir_err load_nothing(weir_ctx *c, weir_str key, void *out, void *arg)
+{
+    (void)c, (void)key, (void)out, (void)arg;
+    return WEIR_OK;
+}
+
+static const int64_t *pinned_here(void)
+{
+    assert_int_equal(
+        weir_cache_pin(live.c, live.cache, a_value, int64_t, &pinned, load_nothing, NULL), WEIR_OK);
+    return pinned;
 }
 
 static weir_mutex *locked(void)
@@ -173,7 +199,7 @@ static void make_things(weir_ctx *c)
     live.c = c;
     live.chan = weir_chan_new(c, int, 4);
     assert_int_equal(weir_chan_send(c, live.chan, &number), WEIR_OK);
-    shared = weir_chan_new(weir__ctx_handle(weir__self->runtime->app), int, 4);
+    shared = weir_chan_new(the_app(), int, 4);
     live.mutex = weir_mutex_new(c);
     live.sem = weir_sem_new(c, 4);
     live.cond = weir_cond_new(c);
@@ -190,6 +216,8 @@ static void make_things(weir_ctx *c)
     live.process = weir_spawn(c, no_program);
     live.topic = weir_topic_new(c, int);
     live.subscription = weir_subscribe(c, live.topic);
+    live.cache = weir_cache_new_at(WEIR_HERE, the_app(), &options.cache);
+    assert_int_equal(weir_cache_err(live.cache), WEIR_OK);
     number = 1;
     assert_int_equal(weir_publish(c, live.topic, &number), WEIR_OK);
     weir_error_clear(c);

@@ -29,8 +29,14 @@ static struct things {
     weir_process *process;
     weir_topic *topic;
     weir_subscription *subscription;
+    weir_cache *cache; /* of the application; a dead one is what was there before */
     weir_chan *shared; /* of the application; set by who wants it */
 } live, dead;
+
+static weir_ctx *the_app(void)
+{
+    return weir__ctx_handle(weir__self->runtime->app);
+}
 
 static int select_one(weir_ctx *c, weir_chan *ch)
 {
@@ -60,6 +66,11 @@ static void make_things(struct things *t, weir_ctx *c, const char *db_name)
     t->process = weir_spawn(c, no_program);
     t->topic = weir_topic_new(c, int);
     t->subscription = weir_subscribe(c, t->topic);
+    t->cache = weir_cache_new(the_app(), .name = "calls", .entries_max = 10, .bytes_max = 32 << 10,
+                              .ttl = weir_sec(1), .guard_keys = 10);
+    assert_int_equal(weir_cache_err(t->cache), WEIR_OK);
+    if (t == &dead)
+        t->cache = (weir_cache *)((uintptr_t)t->cache ^ (uintptr_t)1 << 48);
     weir_error_clear(c);
     t->tx = weir_begin(c, t->db);
     assert_int_equal(weir_exec(t->tx, "CREATE TABLE IF NOT EXISTS t(i INTEGER)"), WEIR_OK);

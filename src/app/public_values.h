@@ -15,6 +15,8 @@ static int number;
 static int64_t big;
 static double real;
 static bool truth;
+static const int64_t *pinned;
+static weir_cache_stats cache_numbers;
 static weir_str text;
 static const char *const no_program[] = {"/no program", NULL};
 static char folder[] = "/tmp/weir-calls-XXXXXX";

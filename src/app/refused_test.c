@@ -18,6 +18,7 @@ static weir_ctx *c;
 static weir_stream *bytes, *array;
 static weir_db *db, *no_db;
 static weir_tx *dead, *ended;
+static weir_cache *no_cache;
 static weir_rows *rows;
 static weir_socket *gone;
 static weir_http *http;
@@ -40,6 +41,8 @@ static char byte;
     KIND(body_read, 1000, (void)!weir_body_read(c, &byte, 1))                                      \
     KIND(body_end, 1000, (void)!weir_body_read(c, &byte, 1))                                       \
     KIND(pool_line, 1000, (void)!weir_db_exec(c, db, NULL, "SELECT 1"))                            \
+    KIND(cache_get, 1000, (void)!weir_cache_get(c, no_cache, text, int64_t, &big, NULL, NULL))     \
+    KIND(cache_put, 1000, (void)!weir_cache_put(c, no_cache, text, int64_t, &big))                 \
     KIND(dial, 1000, gone = weir_dial(c, "no address"))                                            \
     KIND(http_do, 1000, asked = weir_http_get(c, http, "no target"))                               \
     KIND(http_write, 100000, (void)!weir_http_write(reply, "x", 1))                                \
@@ -77,6 +80,7 @@ static void make_things(const struct kind *k)
     db = weir_sqlite_open(c, .path = path, .create = true,
                           .pool = {.max_open = 1, .waiters_max = 1});
     no_db = weir_sqlite_open(c, .path = "/no folder/db");
+    no_cache = weir_cache_new(weir__ctx_handle(weir__self->runtime->app), .name = "no bounds");
     dead = weir_begin(c, db);
     weir_exec(dead, "no statement");
     ended = dead;

@@ -45,6 +45,7 @@ struct weir__token {
 #define WEIR__KIND_HTTP 0x70747468u
 #define WEIR__KIND_REPLY 0x796c7072u
 #define WEIR__KIND_TLS 0x00736c74u
+#define WEIR__KIND_CACHE 0x68636163u
 
 /* For an object that is no context's: what is given out when there is no memory. Lives for ever. */
 #define WEIR__TOKEN_STATIC(kind)                                                                   \

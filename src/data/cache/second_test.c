@@ -1,0 +1,380 @@
+/*
+ * The second level, played by a table in memory that fails, hangs and lies as it is told: what it
+ * has is not loaded, what it does not have is written to it, and whatever is wrong with it the
+ * value comes from the load function, once for all who ask.
+ */
+#include "data/cache/cache_testing.h"
+
+#include "data/cache/second.h"
+
+/* --- a store of a few keys -------------------------------------------------------------------- */
+
+struct store {
+    int count, gets, sets, removes;
+    struct {
+        char key[16], bytes[256];
+        weir_dur ttl;
+    } records[8];
+    weir_err fails;
+    bool hangs, panics;
+};
+
+static int place_of(struct store *s, weir_str key)
+{
+    for (int i = 0; i < s->count; i++) {
+        if (weir_str_eq(weir_str_from(s->records[i].key), key))
+            return i;
+    }
+    return -1;
+}
+
+static weir_err behave(struct store *s, weir_ctx *c)
+{
+    if (s->panics)
+        weir_panic("the driver panics");
+    if (s->hangs)
+        return weir_sleep(c, weir_min(10));
+    return s->fails;
+}
+
+static weir_err store_get(void *driver, struct weir__ctx *c, weir_str key, weir_buf *out)
+{
+    struct store *s = driver;
+    s->gets++;
+    weir_err err = behave(s, weir__ctx_handle(c));
+    int i = place_of(s, key);
+    if (err < 0 || i < 0)
+        return err < 0 ? err : WEIR_ENOTFOUND;
+    weir_buf_puts(out, weir_str_from(s->records[i].bytes));
+    return WEIR_OK;
+}
+
+static weir_err store_set(void *driver, struct weir__ctx *c, weir_str key, weir_str bytes,
+                          weir_dur ttl)
+{
+    struct store *s = driver;
+    s->sets++;
+    weir_err err = behave(s, weir__ctx_handle(c));
+    if (err < 0)
+        return err;
+    int i = place_of(s, key);
+    i = i >= 0 ? i : s->count++;
+    assert_true(i < 8 && bytes.len < 256 && key.len < 16);
+    memcpy(s->records[i].key, key.ptr, key.len);
+    s->records[i].key[key.len] = '\0';
+    memcpy(s->records[i].bytes, bytes.ptr, bytes.len);
+    s->records[i].bytes[bytes.len] = '\0';
+    s->records[i].ttl = ttl;
+    return WEIR_OK;
+}
+
+static weir_err store_remove(void *driver, struct weir__ctx *c, weir_str key)
+{
+    struct store *s = driver;
+    s->removes++;
+    weir_err err = behave(s, weir__ctx_handle(c));
+    int i = place_of(s, key);
+    if (err == WEIR_OK && i >= 0)
+        s->records[i].key[0] = '\1';
+    return err;
+}
+
+static const struct weir__cache_second_ops ops = {store_get, store_set, store_remove};
+static struct store store;
+
+/* A cache as another process would have one over the same store. */
+static weir_cache *new_over(struct store *s)
+{
+    weir_cache *cache = NEW_CACHE();
+    OK(weir__cache_join_second(cache, &ops, s, &(struct weir__cache_second_options){0}));
+    return cache;
+}
+
+static weir_err run(weir_fiber_fn fn)
+{
+    store = (struct store){0};
+    return weir__sim_run(fn, NULL);
+}
+
+/* --- in order --------------------------------------------------------------------------------- */
+
+static weir_err shares(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    struct loading l = {0};
+    weir_cache *here = new_over(&store), *there = new_over(&store);
+    user u;
+    OK(weir_cache_get(c, here, WEIR_S("7"), user, &u, load_user, &l));
+    OK(weir_cache_get(c, there, WEIR_S("7"), user, &u, load_user, &l));
+    assert_int_equal(l.calls, 1);
+    assert_int_equal(u.id, 1);
+    assert_true(weir_str_eq(u.name, WEIR_S("user 7")));
+    assert_int_equal(store.records[0].ttl.ns, weir_min(5).ns);
+    l.fails = WEIR_ENOTFOUND;
+    assert_int_equal(weir_cache_get(c, here, WEIR_S("no"), user, &u, load_user, &l),
+                     WEIR_ENOTFOUND);
+    assert_int_equal(weir_cache_get(c, there, WEIR_S("no"), user, &u, load_user, &l),
+                     WEIR_ENOTFOUND);
+    assert_int_equal(l.calls, 2);
+    assert_int_equal(store.records[1].ttl.ns, weir_sec(30).ns);
+    weir_cache_stats s = numbers_of(there);
+    assert_int_equal(s.second_hits, 2);
+    assert_int_equal(s.loads, 0);
+    /* Writing goes through, and the other is told from outside. */
+    user mine = {.id = 100, .name = WEIR_S("mine \"quoted\"")};
+    OK(weir_cache_put(c, here, WEIR_S("7"), user, &mine));
+    weir__cache_told_changed(there, WEIR_S("7"));
+    OK(weir_cache_get(c, there, WEIR_S("7"), user, &u, load_user, &l));
+    assert_int_equal(u.id, 100);
+    assert_true(weir_str_eq(u.name, mine.name));
+    OK(weir_cache_remove(c, here, WEIR_S("7")));
+    weir__cache_told_lost(there);
+    assert_int_equal(numbers_of(there).entries, 0);
+    l.fails = WEIR_OK;
+    OK(weir_cache_get(c, there, WEIR_S("7"), user, &u, load_user, &l));
+    assert_int_equal(u.id, 3);
+    return WEIR_OK;
+}
+
+static void test_what_another_has_loaded_is_not_loaded(void **state)
+{
+    (void)state;
+    OK(run(shares));
+}
+
+static weir_err never_loads(weir_ctx *c, weir_str key, void *out, void *arg)
+{
+    (void)c;
+    (void)key;
+    (void)out;
+    (void)arg;
+    return WEIR_EFAIL;
+}
+
+static weir_err bare_values_travel(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    weir_cache *here = new_over(&store), *there = new_over(&store);
+    weir_str text = WEIR_S("a page"), got;
+    OK(weir_cache_put(c, here, WEIR_S("/"), weir_str, &text));
+    assert_int_equal(weir_cache_get(c, there, WEIR_S("/"), weir_str, &got, NULL, NULL),
+                     WEIR_ENOTFOUND); /* who does not load does not ask it either */
+    OK(weir_cache_get(c, there, WEIR_S("/"), weir_str, &got, never_loads, NULL));
+    assert_true(weir_str_eq(got, text));
+    return WEIR_OK;
+}
+
+static void test_bare_values_travel(void **state)
+{
+    (void)state;
+    OK(run(bare_values_travel));
+}
+
+/* --- age -------------------------------------------------------------------------------------- */
+
+/* A record that was loaded so long ago, by the machine's clock. */
+static void put_record(const char *mark, int64_t age_ms, const char *rest)
+{
+    store.count = 1;
+    (void)snprintf(store.records[0].key, sizeof store.records[0].key, "7");
+    (void)snprintf(store.records[0].bytes, sizeof store.records[0].bytes, "%s %lld %s", mark,
+                   (long long)(weir_wall_now().us / 1000 - age_ms), rest);
+}
+
+static weir_err ages(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    struct loading l = {0};
+    weir_cache *cache = new_over(&store);
+    user u;
+    put_record("weir1", INT64_C(4) * 60000, "v\n{\"id\":55,\"name\":\"old\"}");
+    OK(weir_cache_get(c, cache, WEIR_S("7"), user, &u, load_user, &l));
+    assert_int_equal(u.id, 55);
+    OK(weir_sleep(c, weir_sec(50)));
+    OK(weir_cache_get(c, cache, WEIR_S("7"), user, &u, load_user, &l));
+    assert_int_equal(l.calls, 0);
+    OK(weir_sleep(c, weir_sec(11))); /* five minutes old, though here for one only */
+    put_record("weir1", INT64_C(5) * 60000 + 1, "v\n{\"id\":55,\"name\":\"old\"}");
+    OK(weir_cache_get(c, cache, WEIR_S("7"), user, &u, load_user, &l));
+    assert_int_equal(u.id, 1);
+    /* A clock that is ahead makes nothing live longer than it could here. */
+    weir_cache_clear(c, cache);
+    put_record("weir1", -3600000, "v\n{\"id\":55}");
+    OK(weir_cache_get(c, cache, WEIR_S("7"), user, &u, load_user, &l));
+    assert_int_equal(u.id, 55);
+    OK(weir_sleep(c, weir_min(5)));
+    put_record("weir1", INT64_C(5) * 60000 + 1, "v\n{\"id\":55}");
+    OK(weir_cache_get(c, cache, WEIR_S("7"), user, &u, load_user, &l));
+    assert_int_equal(l.calls, 2);
+    return WEIR_OK;
+}
+
+static void test_nothing_gets_older_than_it_may(void **state)
+{
+    (void)state;
+    OK(run(ages));
+}
+
+/* --- what is wrong with it -------------------------------------------------------------------- */
+
+static weir_err lies(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    static const char *const rest[] = {
+        "v\nnot json", "v\n{\"id\":\"a text\"}", "v\n", "x\n{}", "v", "\n", ""};
+    struct loading l = {0};
+    weir_cache *cache = new_over(&store);
+    user u;
+    for (size_t i = 0; i < sizeof rest / sizeof rest[0]; i++) {
+        put_record("weir1", 0, rest[i]);
+        weir_cache_clear(c, cache);
+        OK(weir_cache_get(c, cache, WEIR_S("7"), user, &u, load_user, &l));
+        assert_int_equal(u.id, i + 1);
+        assert_true(weir_str_eq(u.name, WEIR_S("user 7")));
+    }
+    put_record("weir2", 0, "v\n{\"id\":55}");
+    weir_cache_clear(c, cache);
+    OK(weir_cache_get(c, cache, WEIR_S("7"), user, &u, load_user, &l));
+    assert_int_equal(l.calls, 8);
+    assert_int_equal(numbers_of(cache).second_misses, 8);
+    assert_null(weir_last_error(c));
+    return WEIR_OK;
+}
+
+static void test_what_it_has_may_be_nonsense(void **state)
+{
+    (void)state;
+    OK(run(lies));
+}
+
+/* A hundred keys, ten ask for each at a time; what the second level costs them is bounded. */
+static weir_err stampede(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    static struct asker askers[1000];
+    static char keys[100][8];
+    struct loading l = {.takes = weir_ms(1)};
+    weir_cache *cache = new_over(&store);
+    WEIR_SCOPE(g, c);
+    for (int i = 0; i < 1000; i++) {
+        (void)snprintf(keys[i % 100], sizeof keys[0], "%d", i % 100);
+        askers[i] = (struct asker){
+            .cache = cache, .key = keys[i % 100], .loading = &l, .after = weir_us(100 * i)};
+        OK(WEIR_GO(g, ask, &askers[i]));
+    }
+    OK(weir_join(g));
+    for (int i = 0; i < 1000; i++)
+        OK(askers[i].err);
+    assert_int_equal(l.calls, 100); /* single flight stays */
+    return WEIR_OK;
+}
+
+static weir_err fails_then_recovers(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    struct loading l = {0};
+    user u;
+    weir_time before = weir_now();
+    OK(stampede(c, NULL));
+    assert_true(store.gets >= 1);
+    /* Those that asked before it was known to hang waited for its time-out, no longer. */
+    assert_true(weir_time_sub(weir_now(), before).ns < weir_ms(350).ns);
+    int asked = store.gets;
+    weir_cache *cache = new_over(&store);
+    OK(weir_cache_get(c, cache, WEIR_S("a"), user, &u, load_user, &l));
+    int after_one = store.gets + store.sets;
+    OK(weir_cache_get(c, cache, WEIR_S("b"), user, &u, load_user, &l));
+    assert_int_equal(store.gets + store.sets, after_one); /* it is left out */
+    assert_true(numbers_of(cache).second_errors >= 1);
+    assert_int_equal(weir_cache_remove(c, cache, WEIR_S("a")), WEIR_EBUSY);
+    store.hangs = false;
+    store.fails = WEIR_OK;
+    OK(weir_sleep(c, weir_sec(3)));
+    OK(weir_cache_get(c, cache, WEIR_S("c"), user, &u, load_user, &l));
+    assert_true(store.gets > asked + 1); /* and is asked again */
+    assert_int_equal(store.count, 1);
+    OK(weir_cache_remove(c, cache, WEIR_S("c")));
+    return WEIR_OK;
+}
+
+static void test_one_that_hangs_is_left_out(void **state)
+{
+    (void)state;
+    store = (struct store){.hangs = true};
+    OK(weir__sim_run(fails_then_recovers, NULL));
+}
+
+static void test_one_that_fails_is_left_out(void **state)
+{
+    (void)state;
+    store = (struct store){.fails = WEIR_ECLOSED};
+    OK(weir__sim_run(fails_then_recovers, NULL));
+}
+
+static weir_err asks_and_panics(weir_ctx *c, void *arg)
+{
+    user u;
+    return weir_cache_get(c, (weir_cache *)arg, WEIR_S("7"), user, &u, never_loads, NULL);
+}
+
+static weir_err panics(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    struct loading l = {0};
+    user u;
+    store.panics = true;
+    weir_cache *cache = new_over(&store);
+    assert_int_equal(weir_protect(c, asks_and_panics, cache), WEIR_EPANIC);
+    OK(weir_cache_get(c, cache, WEIR_S("7"), user, &u, load_user, &l));
+    assert_int_equal(store.gets, 1);
+    return WEIR_OK;
+}
+
+static void test_one_that_panics_is_left_out(void **state)
+{
+    (void)state;
+    weir_buf log;
+    char bytes[8192];
+    weir_buf_init_fixed(&log, bytes, sizeof bytes);
+    weir__log_capture(&log);
+    OK(run(panics));
+    weir__log_capture(NULL);
+}
+
+/* Who is cancelled while it hangs says nothing of it: the next one asks it again. */
+static weir_err cancelled_meanwhile(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    struct loading l = {0};
+    user u;
+    store.hangs = true;
+    weir_cache *cache = new_over(&store);
+    WEIR_WITH(hasty, c, .timeout = weir_ms(5))
+        assert_int_equal(weir_cache_get(hasty, cache, WEIR_S("7"), user, &u, load_user, &l),
+                         WEIR_ETIMEDOUT);
+    store.hangs = false;
+    OK(weir_cache_get(c, cache, WEIR_S("7"), user, &u, load_user, &l));
+    assert_int_equal(store.gets, 2);
+    return WEIR_OK;
+}
+
+static void test_a_cancelled_caller_says_nothing_of_it(void **state)
+{
+    (void)state;
+    OK(run(cancelled_meanwhile));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_another_has_loaded_is_not_loaded),
+        cmocka_unit_test(test_bare_values_travel),
+        cmocka_unit_test(test_nothing_gets_older_than_it_may),
+        cmocka_unit_test(test_what_it_has_may_be_nonsense),
+        cmocka_unit_test(test_one_that_hangs_is_left_out),
+        cmocka_unit_test(test_one_that_fails_is_left_out),
+        cmocka_unit_test(test_one_that_panics_is_left_out),
+        cmocka_unit_test(test_a_cancelled_caller_says_nothing_of_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
