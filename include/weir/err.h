@@ -64,8 +64,17 @@ enum weir_errors {
     WEIR_EREADONLY = -5026,      /* it, or the transaction, takes no writes */
     WEIR_ETOOMANY = -5027,       /* it has no connection left for us */
     WEIR_EGONE = -5028,          /* the connection broke; what had been sent may have been done */
-    WEIR_EUNREACHABLE = -5029    /* nobody could be reached when it was last tried; the record has
+    WEIR_EUNREACHABLE = -5029,   /* nobody could be reached when it was last tried; the record has
                                  since when, and its cause why */
+
+    /* What Redis says. */
+    WEIR_EWRONGTYPE = -5040, /* the key holds another kind of value */
+    WEIR_ENOSCRIPT = -5041,  /* the server does not know the script */
+    WEIR_ELOADING = -5042,   /* the server still reads its data, or runs a script */
+    WEIR_EDENIED = -5043,    /* the user may not, or the password is wrong */
+    WEIR_EFULL = -5044,      /* the server has no memory left */
+    WEIR_ECLUSTER = -5045,   /* the key lies on another node, and clusters are not spoken */
+    WEIR_ECHANGED = -5046    /* what was watched has changed; nothing was done */
 };
 
 /** True for the errors with which a database refuses a write for one of its constraints. */

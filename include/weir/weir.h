@@ -28,6 +28,7 @@
 #include <weir/pool.h>
 #include <weir/process.h>
 #include <weir/proxy.h>
+#include <weir/redis.h>
 #include <weir/redis_value.h>
 #include <weir/request.h>
 #include <weir/response.h>

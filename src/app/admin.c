@@ -9,6 +9,7 @@
 #include "app/app.h"
 
 #include "data/cache/list.h"
+#include "data/redis/redis.h"
 #include "data/sqlite/sqlite.h"
 #include "http/client/client.h"
 #include "net/pool.h"
@@ -198,6 +199,7 @@ static void add_metrics(weir_app *app)
     weir__sqlite_metrics(&app->metrics);
     weir__cache_metrics(&app->metrics);
     weir__client_metrics(&app->metrics);
+    weir__redis_metrics(&app->metrics);
     weir__foreign_metrics(&app->foreign, &app->metrics);
     weir__process_metrics(&app->metrics);
 }

@@ -402,3 +402,73 @@ NONE(weir_histogram_record, "the process's own")
 NONE(weir_histogram_record_time, "the process's own")
 NONE(weir_histogram_of_at, "the process's own")
 NONE(weir_histogram_count, "the process's own")
+
+/* --- redis.h --- */
+NONE(weir_redis_map_get, "a value")
+CALL(weir_redis_open_at, context, use(weir_redis_open(dead.c, .url = "unix:/no socket")))
+CALL(weir_redis_err, Redis client, number = weir_redis_err(dead.redis))
+CALL(weir_redis_name, Redis client, use(weir_redis_name(dead.redis)))
+CALL(weir_redis_stats_at, Redis client,
+     weir_redis_stats_at(dead.redis, &redis_stats, sizeof redis_stats))
+CALL(weir_redis_cmd_at, context, number = weir_redis_cmd(dead.c, live.redis, NULL, "PING"))
+CALL(weir_redis_cmd_at, Redis client, number = weir_redis_cmd(live.c, dead.redis, NULL, "PING"))
+CALL(weir_redis_get_at, context, number = weir_redis_get(dead.c, live.redis, "k", &text))
+CALL(weir_redis_get_at, Redis client, number = weir_redis_get(live.c, dead.redis, "k", &text))
+CALL(weir_redis_get_into_at, context,
+     number = weir_redis_get_into(dead.c, live.redis, "k", &redis_buf))
+CALL(weir_redis_get_into_at, Redis client,
+     number = weir_redis_get_into(live.c, dead.redis, "k", &redis_buf))
+CALL(weir_redis_set_at, context, number = weir_redis_set(dead.c, live.redis, "k", "v"))
+CALL(weir_redis_set_at, Redis client, number = weir_redis_set(live.c, dead.redis, "k", "v"))
+CALL(weir_redis_incr_at, context, number = weir_redis_incr(dead.c, live.redis, "k", 1, NULL))
+CALL(weir_redis_incr_at, Redis client, number = weir_redis_incr(live.c, dead.redis, "k", 1, NULL))
+CALL(weir_redis_del_at, context, number = weir_redis_del(dead.c, live.redis, "k", NULL))
+CALL(weir_redis_del_at, Redis client, number = weir_redis_del(live.c, dead.redis, "k", NULL))
+CALL(weir_redis_expire_at, context,
+     number = weir_redis_expire(dead.c, live.redis, "k", weir_sec(1), NULL))
+CALL(weir_redis_expire_at, Redis client,
+     number = weir_redis_expire(live.c, dead.redis, "k", weir_sec(1), NULL))
+CALL(weir_redis_mget_at, context, number = weir_redis_mget(dead.c, live.redis, &text, 1, &text))
+CALL(weir_redis_mget_at, Redis client,
+     number = weir_redis_mget(live.c, dead.redis, &text, 1, &text))
+CALL(weir_redis_hget_model_at, context,
+     number = weir_redis_hget_model_at(WEIR_HERE, dead.c, live.redis, &weir_model_int64_t, &big,
+                                       weir_arg_int(1)))
+CALL(weir_redis_hget_model_at, Redis client,
+     number = weir_redis_hget_model_at(WEIR_HERE, live.c, dead.redis, &weir_model_int64_t, &big,
+                                       weir_arg_int(1)))
+CALL(weir_redis_hset_model_at, context,
+     number = weir_redis_hset_model_at(WEIR_HERE, dead.c, live.redis, &weir_model_int64_t, &big,
+                                       weir_arg_int(1)))
+CALL(weir_redis_hset_model_at, Redis client,
+     number = weir_redis_hset_model_at(WEIR_HERE, live.c, dead.redis, &weir_model_int64_t, &big,
+                                       weir_arg_int(1)))
+CALL(weir_redis_eval_at, context,
+     number = weir_redis_eval(dead.c, live.redis, NULL, "return 1", 0, 1))
+CALL(weir_redis_eval_at, Redis client,
+     number = weir_redis_eval(live.c, dead.redis, NULL, "return 1", 0, 1))
+CALL(weir_redis_pipe_new_at, context, use(weir_redis_pipe_new(dead.c, live.redis)))
+CALL(weir_redis_pipe_new_at, Redis client, use(weir_redis_pipe_new(live.c, dead.redis)))
+CALL(weir_redis_watch_at, pipe, number = weir_redis_watch(dead.redis_pipe, "k"))
+CALL(weir_redis_look_at, pipe, number = weir_redis_look(dead.redis_pipe, NULL, "PING"))
+CALL(weir_redis_add_at, pipe, number = weir_redis_add(dead.redis_pipe, "PING"))
+CALL(weir_redis_run_at, pipe, number = weir_redis_run(dead.redis_pipe))
+CALL(weir_redis_next, pipe, use(weir_redis_next(dead.redis_pipe)))
+CALL(weir_redis_drop, pipe, weir_redis_drop(dead.redis_pipe))
+CALL(weir_redis_subscribe_at, context, use(weir_redis_subscribe(dead.c, live.redis, "x")))
+CALL(weir_redis_subscribe_at, Redis client, use(weir_redis_subscribe(live.c, dead.redis, "x")))
+CALL(weir_redis_recv_at, context,
+     number = weir_redis_recv_at(dead.c, live.redis_subscription, &redis_message,
+                                 sizeof redis_message))
+CALL(weir_redis_recv_at, subscription,
+     number = weir_redis_recv_at(live.c, dead.redis_subscription, &redis_message,
+                                 sizeof redis_message))
+CALL(weir_redis_unsubscribe, context, weir_redis_unsubscribe(dead.c, live.redis_subscription))
+CALL(weir_redis_unsubscribe, subscription, weir_redis_unsubscribe(live.c, dead.redis_subscription))
+CALL(weir_redis_consume_at, context,
+     use(weir_redis_consume(dead.c, live.redis, "x", .group = "g", .consumer = "c")))
+CALL(weir_redis_consume_at, Redis client,
+     use(weir_redis_consume(live.c, dead.redis, "x", .group = "g", .consumer = "c")))
+CALL(weir_redis_consumer_next_at, consumer,
+     number = weir_redis_consumer_next_at(dead.consumer, &redis_entry, sizeof redis_entry))
+CALL(weir_redis_ack, consumer, number = weir_redis_ack(dead.consumer, WEIR_S("1-1")))

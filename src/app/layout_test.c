@@ -31,7 +31,7 @@ static void frozen_structs_have_their_size(void **state)
         ROW(weir_handle, 16),      ROW(weir_select_case, 24), ROW(weir_arg, 48),
         ROW(weir_source, 16),      ROW(weir_header_iter, 56), ROW(weir_json_error, 40),
         ROW(weir_json_limits, 16), ROW(weir_model_link, 24),  ROW(weir_pool_options, 56),
-        ROW(weir_metric_link, 32), ROW(weir_http_header, 24),
+        ROW(weir_metric_link, 32), ROW(weir_http_header, 24), ROW(weir_redis_value, 32),
     };
     int wrong = 0;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -63,6 +63,10 @@ static void options_begin_with_their_size(void **state)
     SIZE_IS_FIRST(weir_http_options);
     SIZE_IS_FIRST(weir_metric);
     SIZE_IS_FIRST(weir_offload_options);
+    SIZE_IS_FIRST(weir_redis_consume_options);
+    SIZE_IS_FIRST(weir_redis_options);
+    SIZE_IS_FIRST(weir_redis_set_options);
+    SIZE_IS_FIRST(weir_redis_subscribe_options);
     SIZE_IS_FIRST(weir_route_options);
     SIZE_IS_FIRST(weir_spawn_options);
     SIZE_IS_FIRST(weir_sqlite_options);

@@ -441,3 +441,79 @@ NONE(weir_test_advance, "a test's own")
 NONE(weir_test_leaks, "a test's own")
 NONE(weir_test_log, "a test's own")
 NONE(weir_test_everywhere_at, "a test's own")
+
+/* --- redis.h --- */
+CALL(weir_redis_map_get, use(weir_redis_map_get(N(map, &a_value_of_redis), WEIR_S("x"))))
+CALL(weir_redis_open_at,
+     use(weir_redis_open_at(N(site, WEIR_HERE), N(c, live.c), N(options, &options.redis))))
+CALL(weir_redis_err, number = weir_redis_err(N(redis, live.redis)))
+CALL(weir_redis_name, use(weir_redis_name(N(redis, live.redis))))
+CALL(weir_redis_stats_at,
+     weir_redis_stats_at(N(redis, live.redis), N(stats, &redis_stats), sizeof redis_stats))
+CALL(weir_redis_cmd_at,
+     number = weir_redis_cmd_at(N(site, WEIR_HERE), N(c, live.c), N(redis, live.redis),
+                                N(reply, &a_value_of_redis), N(command, "GET"), N(args, &an_arg),
+                                1))
+CALL(weir_redis_get_at, number = weir_redis_get_at(N(site, WEIR_HERE), N(c, live.c),
+                                                   N(redis, live.redis), an_arg, N(out, &text)))
+CALL(weir_redis_get_into_at,
+     number = weir_redis_get_into_at(N(site, WEIR_HERE), N(c, live.c), N(redis, live.redis), an_arg,
+                                     N(out, &buf)))
+CALL(weir_redis_set_at,
+     number = weir_redis_set_at(N(site, WEIR_HERE), N(c, live.c), N(redis, live.redis), an_arg,
+                                an_arg, N(options, &options.redis_set)))
+CALL(weir_redis_incr_at, number = weir_redis_incr_at(N(site, WEIR_HERE), N(c, live.c),
+                                                     N(redis, live.redis), an_arg, 1, N(out, &big)))
+CALL(weir_redis_del_at, number = weir_redis_del_at(N(site, WEIR_HERE), N(c, live.c),
+                                                   N(redis, live.redis), an_arg, N(out, &truth)))
+CALL(weir_redis_expire_at,
+     number = weir_redis_expire_at(N(site, WEIR_HERE), N(c, live.c), N(redis, live.redis), an_arg,
+                                   weir_sec(1), N(out, &truth)))
+CALL(weir_redis_mget_at,
+     number = weir_redis_mget_at(N(site, WEIR_HERE), N(c, live.c), N(redis, live.redis),
+                                 N(keys, &a_value), 1, N(out, &text)))
+CALL(weir_redis_hget_model_at,
+     number = weir_redis_hget_model_at(N(site, WEIR_HERE), N(c, live.c), N(redis, live.redis),
+                                       N(model, &weir_model_number_of_x), N(out, &thing), an_arg))
+CALL(weir_redis_hset_model_at,
+     number = weir_redis_hset_model_at(N(site, WEIR_HERE), N(c, live.c), N(redis, live.redis),
+                                       N(model, &weir_model_number_of_x), N(object, &thing),
+                                       an_arg))
+CALL(weir_redis_eval_at,
+     number = weir_redis_eval_at(N(site, WEIR_HERE), N(c, live.c), N(redis, live.redis),
+                                 N(reply, &a_value_of_redis), 0, N(script, "return 1"),
+                                 N(args, &an_arg), 1))
+CALL(weir_redis_pipe_new_at,
+     use(weir_redis_pipe_new_at(N(site, WEIR_HERE), N(c, live.c), N(redis, live.redis), false)))
+CALL(weir_redis_watch_at,
+     number = weir_redis_watch_at(N(site, WEIR_HERE), N(pipe, live.redis_pipe), an_arg))
+CALL(weir_redis_look_at, number = weir_redis_look_at(N(site, WEIR_HERE), N(pipe, live.redis_pipe),
+                                                     N(reply, &a_value_of_redis), N(command, "GET"),
+                                                     N(args, &an_arg), 1))
+CALL(weir_redis_add_at, number = weir_redis_add_at(N(site, WEIR_HERE), N(pipe, live.redis_pipe),
+                                                   N(command, "GET"), N(args, &an_arg), 1))
+CALL(weir_redis_run_at, number = weir_redis_run_at(N(site, WEIR_HERE), N(pipe, live.redis_pipe)))
+CALL(weir_redis_next, use(weir_redis_next(N(pipe, live.redis_pipe))))
+CALL(weir_redis_drop, weir_redis_drop(N(pipe, live.redis_pipe)))
+CALL(weir_redis_subscribe_at,
+     use(weir_redis_subscribe_at(N(site, WEIR_HERE), N(c, live.c), N(redis, live.redis),
+                                 N(channel, "x"), N(options, &options.redis_sub))))
+CALL(weir_redis_recv_at,
+     number = weir_redis_recv_at(N(c, live.c), N(subscription, live.redis_subscription),
+                                 N(out, &redis_message), sizeof redis_message))
+CALL(weir_redis_unsubscribe,
+     weir_redis_unsubscribe(N(c, live.c), N(subscription, live.redis_subscription)))
+CALL(weir_redis_consume_at,
+     use(weir_redis_consume_at(N(site, WEIR_HERE), N(c, live.c), N(redis, live.redis),
+                               N(stream, "x"), N(options, &options.consume))))
+CALL(weir_redis_consumer_next_at,
+     number = weir_redis_consumer_next_at(N(consumer, live.consumer), N(out, &redis_entry),
+                                          sizeof redis_entry))
+CALL(weir_redis_ack, number = weir_redis_ack(N(consumer, live.consumer), WEIR_S("1-1")))
+MAY(weir_redis_map_get, map, "has no keys")
+MAY(weir_redis_cmd_at, reply, "not asked for")
+MAY(weir_redis_incr_at, out, "not asked for")
+MAY(weir_redis_del_at, out, "not asked for")
+MAY(weir_redis_expire_at, out, "not asked for")
+MAY(weir_redis_eval_at, reply, "not asked for")
+MAY(weir_redis_look_at, reply, "not asked for")

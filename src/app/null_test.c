@@ -45,6 +45,10 @@ static struct {
     weir_topic *topic;
     weir_subscription *subscription;
     weir_cache *cache;
+    weir_redis *redis;
+    weir_redis_pipe *redis_pipe;
+    weir_redis_subscription *redis_subscription;
+    weir_redis_consumer *consumer;
 } live;
 
 static struct {
@@ -70,6 +74,10 @@ static struct {
     weir_topic_options topic;
     weir_subscription_options sub;
     weir_cache_options cache;
+    weir_redis_options redis;
+    weir_redis_set_options redis_set;
+    weir_redis_subscribe_options redis_sub;
+    weir_redis_consume_options consume;
 } options = {
     .ctx.size = sizeof(weir_ctx_options),
     .detach.size = sizeof(weir_detach_options),
@@ -98,11 +106,16 @@ static struct {
               .bytes_max = 32 << 10,
               .ttl = {INT64_C(1000000000)},
               .guard_keys = 10},
+    .redis = {.size = sizeof(weir_redis_options), .url = "unix:/no socket"},
+    .redis_set.size = sizeof(weir_redis_set_options),
+    .redis_sub.size = sizeof(weir_redis_subscribe_options),
+    .consume = {.size = sizeof(weir_redis_consume_options), .group = "g", .consumer = "c"},
 };
 
 static char *an_argv[] = {(char[]){"null"}, NULL};
 static const weir_error_entry an_entry = {.code = WEIR_DOMAIN(1), .status = 409, .name = "taken"};
 static weir_arg an_arg;
+static weir_redis_value a_value_of_redis;
 static char bytes[128];
 static number_of_x thing;
 static weir_header_iter iter;
@@ -218,6 +231,10 @@ static void make_things(weir_ctx *c)
     live.subscription = weir_subscribe(c, live.topic);
     live.cache = weir_cache_new_at(WEIR_HERE, the_app(), &options.cache);
     assert_int_equal(weir_cache_err(live.cache), WEIR_OK);
+    live.redis = weir_redis_open(c, .url = "unix:/no socket");
+    live.redis_pipe = weir_redis_pipe_new(c, live.redis);
+    live.redis_subscription = weir_redis_subscribe(c, live.redis, "channel");
+    live.consumer = weir_redis_consume(c, live.redis, "stream", .group = "g", .consumer = "c");
     number = 1;
     assert_int_equal(weir_publish(c, live.topic, &number), WEIR_OK);
     weir_error_clear(c);

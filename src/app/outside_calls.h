@@ -88,3 +88,6 @@ SKIP(weir_test_leaks, "the test's thread is the worker")
 SKIP(weir_test_log, "the test's thread is the worker")
 SKIP(weir_test_everywhere_at, "the test's thread is the worker")
 SKIP(weir_test_fault, "the test's thread is the worker")
+
+/* --- redis_value.h --- */
+ANY(weir_redis_map_get, use(weir_redis_map_get(NULL, WEIR_S("x"))))

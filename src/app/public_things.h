@@ -30,6 +30,10 @@ static struct things {
     weir_topic *topic;
     weir_subscription *subscription;
     weir_cache *cache; /* of the application; a dead one is what was there before */
+    weir_redis *redis;
+    weir_redis_pipe *redis_pipe;
+    weir_redis_subscription *redis_subscription;
+    weir_redis_consumer *consumer;
     weir_chan *shared; /* of the application; set by who wants it */
 } live, dead;
 
@@ -37,6 +41,8 @@ static weir_ctx *the_app(void)
 {
     return weir__ctx_handle(weir__self->runtime->app);
 }
+
+static weir_buf redis_buf;
 
 static int select_one(weir_ctx *c, weir_chan *ch)
 {
@@ -71,6 +77,10 @@ static void make_things(struct things *t, weir_ctx *c, const char *db_name)
     assert_int_equal(weir_cache_err(t->cache), WEIR_OK);
     if (t == &dead)
         t->cache = (weir_cache *)((uintptr_t)t->cache ^ (uintptr_t)1 << 48);
+    t->redis = weir_redis_open(c, .url = "unix:/no socket");
+    t->redis_pipe = weir_redis_pipe_new(c, t->redis);
+    t->redis_subscription = weir_redis_subscribe(c, t->redis, "channel");
+    t->consumer = weir_redis_consume(c, t->redis, "stream", .group = "g", .consumer = "c");
     weir_error_clear(c);
     t->tx = weir_begin(c, t->db);
     assert_int_equal(weir_exec(t->tx, "CREATE TABLE IF NOT EXISTS t(i INTEGER)"), WEIR_OK);

@@ -22,6 +22,9 @@ static const char *const no_program[] = {"/no program", NULL};
 static char folder[] = "/tmp/weir-calls-XXXXXX";
 
 static const weir_str a_value = WEIR_S("x");
+static weir_redis_stats redis_stats;
+static weir_redis_message redis_message;
+static weir_redis_entry redis_entry;
 static WEIR_COUNTER(a_counter, "calls_total", "Calls.");
 static WEIR_COUNTER(counters, "calls_by_value_total", "Calls.", .labels = {"value"});
 static WEIR_GAUGE(a_gauge, "depth", "Depth.");

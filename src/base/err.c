@@ -67,6 +67,20 @@ static const char *weir_error_text(weir_err err)
         return "connection broke";
     case WEIR_EUNREACHABLE:
         return "unreachable";
+    case WEIR_EWRONGTYPE:
+        return "wrong type of key";
+    case WEIR_ENOSCRIPT:
+        return "script not known";
+    case WEIR_ELOADING:
+        return "server not ready";
+    case WEIR_EDENIED:
+        return "permission denied by the server";
+    case WEIR_EFULL:
+        return "server out of memory";
+    case WEIR_ECLUSTER:
+        return "key on another node of a cluster";
+    case WEIR_ECHANGED:
+        return "changed meanwhile";
     }
     return "unknown error";
 }

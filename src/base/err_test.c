@@ -16,12 +16,15 @@ static void every_code_has_a_text(void **state)
     assert_string_equal(weir_strerror(-ENOENT), "No such file or directory");
     for (int err = WEIR_ECLIENTGONE; err >= WEIR_EUNREACHABLE; err--)
         assert_string_not_equal(weir_strerror(err), "unknown error");
+    for (int err = WEIR_EWRONGTYPE; err >= WEIR_ECHANGED; err--)
+        assert_string_not_equal(weir_strerror(err), "unknown error");
 }
 
 static void unknown_codes_are_said_to_be_unknown(void **state)
 {
     (void)state;
-    static const int unknown[] = {1, -4000, -5000, WEIR_EUNREACHABLE - 1, INT_MIN, INT_MAX};
+    static const int unknown[] = {1,       -4000,  -5000, WEIR_EUNREACHABLE - 1, WEIR_ECHANGED - 1,
+                                  INT_MIN, INT_MAX};
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
         assert_string_equal(weir_strerror(unknown[i]), "unknown error");
 }

@@ -46,6 +46,10 @@ struct weir__token {
 #define WEIR__KIND_REPLY 0x796c7072u
 #define WEIR__KIND_TLS 0x00736c74u
 #define WEIR__KIND_CACHE 0x68636163u
+#define WEIR__KIND_REDIS 0x69646572u
+#define WEIR__KIND_REDIS_PIPE 0x70706472u
+#define WEIR__KIND_REDIS_SUBSCRIPTION 0x62736472u
+#define WEIR__KIND_REDIS_CONSUMER 0x6e6f6372u
 
 /* For an object that is no context's: what is given out when there is no memory. Lives for ever. */
 #define WEIR__TOKEN_STATIC(kind)                                                                   \
