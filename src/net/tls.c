@@ -806,6 +806,7 @@ size_t weir__tls_end_point(const struct weir__stream *s, unsigned char out[WEIR_
     if (has_hash && (hash == NID_md5 || hash == NID_sha1))
         hash = NID_sha256;
     const EVP_MD *md = has_hash ? EVP_get_digestbynid(hash) : NULL;
+    WEIR_ASSERT(n == 0, "T7: a digest is of what has a hash");
     bool is_made = md != NULL && EVP_MD_get_size(md) <= WEIR__TLS_END_POINT_MAX &&
                    X509_digest(certificate, md, out, &n) == 1;
     weir__crypto_forget();

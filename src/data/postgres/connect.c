@@ -1,0 +1,181 @@
+/*
+ * A new connection: the name, TCP or a Unix socket, TLS as the URL wants it, the log-in; all of it
+ * under one time-out. What fails is one line that names where, and never the password.
+ */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "data/postgres/postgres.h"
+#include "net/local.h"
+#include "rt/worker.h"
+
+enum { SETTLED_BYTES = 5, BODIES_MIN = 256 << 10 };
+
+/* --- dialling --------------------------------------------------------------------------------- */
+
+static weir_err dial(struct weir__postgres *db, struct weir__ctx *c, struct weir__stream *s,
+                     weir_time until, struct weir__sql_fault *f)
+{
+    struct sockaddr_storage address;
+    struct weir__dial d = {.port = db->url.port, .until = until};
+    weir_err err;
+    if (db->url.socket != NULL) {
+        socklen_t len = weir__local_address(weir_str_from(db->url.socket), &address);
+        err = weir__dial_address(c, &address, len, until, s);
+        return err < 0 ? weir__sql_fault(f, err, "cannot connect to %s: %s", db->where,
+                                         weir_strerror(err))
+                       : WEIR_OK;
+    }
+    d.host = weir_str_from(db->url.host);
+    err = weir__dial_stream(c, &d, s);
+    return err < 0 ? weir__sql_fault(f, err, "cannot connect to %s: %s", db->where,
+                                     d.why[0] != '\0' ? d.why : weir_strerror(err))
+                   : WEIR_OK;
+}
+
+/* --- TLS -------------------------------------------------------------------------------------- */
+
+static weir_err tls_failed(const struct weir__postgres *db, weir_err err, const char *why,
+                           struct weir__sql_fault *f)
+{
+    return weir__sql_fault(f, err, "cannot speak TLS with %s: %s", db->where, why);
+}
+
+/* The answer is one byte, and no more is received: what came behind it is not from TLS. */
+static weir_err ask_for_tls(struct weir__postgres *db, struct weir__ctx *c, struct weir__stream *s,
+                            weir_time until, bool *is_there, struct weir__sql_fault *f)
+{
+    char room[16], answer = 0;
+    weir_buf b;
+    size_t sent;
+    weir_buf_init_fixed(&b, room, sizeof room);
+    weir__pg_put_ssl_request(&b);
+    weir_err err = weir__stream_send(c, s, b.ptr, b.len, &sent, until);
+    ssize_t n = err < 0 ? err : weir__stream_recv(c, s, &answer, 1, until);
+    if (n < 0)
+        return tls_failed(db, (weir_err)n, weir_strerror((weir_err)n), f);
+    if (n == 0)
+        return tls_failed(db, WEIR_EGONE, "the server has closed the connection", f);
+    *is_there = answer == 'S';
+    if (answer != 'S' && answer != 'N')
+        return weir__sql_fault(f, WEIR_EPROTO, "%s: there is no PostgreSQL server", db->where);
+    return WEIR_OK;
+}
+
+static weir_err shake_hands(struct weir__postgres *db, struct weir__ctx *c, struct weir__stream *s,
+                            weir_time until, struct weir__sql_fault *f)
+{
+    char room[300];
+    weir_buf why;
+    weir_buf_init_fixed(&why, room, sizeof room - 1);
+    weir_err err = weir__tls_connect(s, db->tls, weir_str_from(db->url.host), db->url.port);
+    if (err == WEIR_OK)
+        err = weir__tls_await_handshake(c, s, until, &why);
+    room[why.len] = '\0';
+    return err < 0 ? tls_failed(db, err, why.len > 0 ? room : weir_strerror(err), f) : WEIR_OK;
+}
+
+weir_err weir__pg_secure(struct weir__postgres *db, struct weir__ctx *c, struct weir__stream *s,
+                         bool must, weir_time until, struct weir__sql_fault *f)
+{
+    bool is_there = false;
+    weir_err err = ask_for_tls(db, c, s, until, &is_there, f);
+    if (err < 0)
+        return err;
+    if (is_there)
+        return shake_hands(db, c, s, until, f);
+    return must ? tls_failed(db, WEIR_ETLS, "the server has none", f) : WEIR_OK;
+}
+
+/* --- its life --------------------------------------------------------------------------------- */
+
+static struct weir__pg_conn *make_conn(struct weir__postgres *db, struct weir__ctx *c)
+{
+    struct weir__pg_conn *conn = weir__calloc(1, sizeof *conn);
+    if (conn == NULL)
+        return NULL;
+    size_t most = db->o.value_bytes_max > BODIES_MIN ? db->o.value_bytes_max : BODIES_MIN;
+    weir__sql_conn_init(&conn->sql, &db->db);
+    conn->sql.c = c;
+    conn->owner = db;
+    conn->stream.fd.num = -1;
+    conn->until = weir_time_add(weir__worker_now(weir__self), db->o.connect_timeout);
+    conn->window = WEIR__PG_WINDOW_MIN;
+    conn->server_stops = weir_never();
+    weir_buf_init(&conn->in, most + WEIR__PG_WINDOW_MAX);
+    weir_buf_init(&conn->out, most + WEIR__PG_WINDOW_MAX);
+    weir_buf_init(&conn->closes, WEIR__PG_WINDOW_MAX);
+    return conn;
+}
+
+static void free_conn(struct weir__pg_conn *conn)
+{
+    conn->is_broken = true; /* nothing is told the server any more */
+    weir__sql_forget_all(&conn->sql);
+    weir_buf_fini(&conn->in);
+    weir_buf_fini(&conn->out);
+    weir_buf_fini(&conn->closes);
+    weir__free(conn);
+}
+
+/* Told farewell, as far as that takes no wait; the server sees an end and not a reset. */
+void weir__pg_disconnect(struct weir__pg_conn *conn, struct weir__ctx *c)
+{
+    (void)c;
+    if (weir__stream_is_open(&conn->stream)) {
+        char room[8];
+        weir_buf b;
+        weir_buf_init_fixed(&b, room, sizeof room);
+        weir__pg_put_terminate(&b);
+        struct iovec vec = {b.ptr, b.len};
+        if (!conn->is_broken && !weir__stream_has_sender(&conn->stream))
+            (void)weir__stream_try_send(&conn->stream, &vec, 1);
+        weir__stream_close(&conn->stream);
+    } else if (conn->is_detached) {
+        weir__detached_close(conn->detached);
+    }
+    free_conn(conn);
+}
+
+/* What a server says that refuses a connection without TLS, or with it (pg_hba.conf). */
+static bool is_refused(const struct weir__sql_fault *f)
+{
+    return strcmp(f->state, "28000") == 0;
+}
+
+static weir_err try_once(struct weir__postgres *db, struct weir__ctx *c, bool wants_tls,
+                         weir_time until, struct weir__pg_conn **out, struct weir__sql_fault *f)
+{
+    struct weir__pg_conn *conn = make_conn(db, c);
+    f->state[0] = '\0';
+    if (conn == NULL)
+        return weir__sql_fault(f, -ENOMEM, "no memory for a connection to %s", db->where);
+    conn->until = until;
+    weir_err err = dial(db, c, &conn->stream, until, f);
+    if (err == WEIR_OK && wants_tls)
+        err = weir__pg_secure(db, c, &conn->stream, db->url.sslmode >= WEIR__PG_SSL_REQUIRE, until,
+                              f);
+    if (err == WEIR_OK)
+        err = weir__pg_log_in(conn, c, f);
+    if (err < 0) {
+        conn->is_broken = true;
+        weir__pg_disconnect(conn, c);
+        return err;
+    }
+    conn->until = weir_never();
+    *out = conn;
+    return WEIR_OK;
+}
+
+weir_err weir__pg_connect(struct weir__postgres *db, struct weir__ctx *c,
+                          struct weir__pg_conn **out, struct weir__sql_fault *f)
+{
+    weir_time until = weir_time_add(weir__worker_now(weir__self), db->o.connect_timeout);
+    uint8_t mode = db->url.sslmode;
+    bool is_choosy = mode == WEIR__PG_SSL_ALLOW || mode == WEIR__PG_SSL_PREFER;
+    bool wants_tls = mode >= WEIR__PG_SSL_PREFER;
+    weir_err err = try_once(db, c, wants_tls, until, out, f);
+    if (err < 0 && is_choosy && is_refused(f))
+        err = try_once(db, c, !wants_tls, until, out, f);
+    return err;
+}

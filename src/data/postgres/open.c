@@ -1,0 +1,216 @@
+/*
+ * Opening a PostgreSQL database: the options, TLS, its pool. Nothing is dialled before all options
+ * are known to be right; then one connection is made, so that a wrong password shows at the start.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bounds.h"
+#include "crypto/pbkdf2.h"
+#include "crypto/secret.h"
+#include "data/postgres/postgres.h"
+#include "rt/outside.h"
+#include "rt/sized.h"
+#include "rt/worker.h"
+
+#define KIB INT64_C(1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+#define MS INT64_C(1000000)
+#define SEC (1000 * MS)
+
+enum { CONNECTIONS = 10, MISTAKES_BYTES = 1500 };
+
+/* --- options ---------------------------------------------------------------------------------- */
+
+static weir_err settle_options(struct weir__postgres *db, weir_buf *out)
+{
+    weir_postgres_options *o = &db->o;
+    struct weir__bounds b = {.kind = "PostgreSQL", .name = db->name, .out = out};
+    if (o->connect_timeout.ns == 0 && db->url.connect_seconds > 0)
+        o->connect_timeout = weir_sec(db->url.connect_seconds);
+    weir__bounds_dur(&b, "connect_timeout", &o->connect_timeout, 5 * SEC, 10 * MS, 600 * SEC);
+    weir__bounds_dur(&b, "tx_threshold", &o->tx_threshold, 5 * SEC, 10 * MS, 3600 * SEC);
+    weir__bounds_count(&b, "value_bytes_max", &o->value_bytes_max, MIB, KIB, GIB - 1);
+    weir__bounds_count(&b, "scram_iterations_max", &o->scram_iterations_max, 100000, 4096, 1000000);
+    if (o->pool.max_open == 0)
+        o->pool.max_open = CONNECTIONS;
+    if (o->application_name == NULL)
+        o->application_name = db->url.application;
+    if (o->application_name == NULL)
+        o->application_name = program_invocation_short_name;
+    weir_pool_options pool = o->pool;
+    weir_err err = weir__pool_options_settle(db->name, &pool, out);
+    return b.is_bad ? WEIR_EINVALID : err;
+}
+
+static const char *copied(struct weir__ctx *c, const char *text)
+{
+    size_t size = text != NULL ? strlen(text) + 1 : 0;
+    char *copy = size > 0 ? weir__ctx_object(c, size) : NULL;
+    return copy != NULL ? memcpy(copy, text, size) : NULL;
+}
+
+static void name_place(struct weir__postgres *db)
+{
+    const struct weir__pg_url *u = &db->url;
+    if (u->socket != NULL)
+        (void)snprintf(db->where, sizeof db->where, "%s", u->socket);
+    else
+        (void)snprintf(db->where, sizeof db->where,
+                       strchr(u->host, ':') != NULL ? "[%s]:%u" : "%s:%u", u->host, u->port);
+}
+
+/* All that is wrong, in one line; the first thing that names it is the URL's database. */
+static weir_err read_options(struct weir__postgres *db, struct weir__ctx *c, const weir_site *site)
+{
+    char bytes[MISTAKES_BYTES];
+    weir_buf mistakes;
+    weir_buf_init_fixed(&mistakes, bytes, sizeof bytes);
+    const char *name = db->o.name != NULL ? db->o.name : "(no name)";
+    struct weir__bounds b = {.kind = "PostgreSQL", .name = name, .out = &mistakes};
+    weir__pg_url_read(db->o.url, &db->url, &b);
+    if (db->o.name == NULL && db->url.database != NULL)
+        name = db->url.database;
+    db->name = copied(c, name);
+    if (db->name == NULL)
+        return -ENOMEM;
+    db->db.name = db->name;
+    weir_err err = settle_options(db, &mistakes);
+    db->o.url = NULL;
+    db->o.application_name = copied(c, db->o.application_name);
+    if (b.is_bad || err < 0) {
+        weir_str s = weir_buf_str(&mistakes);
+        return weir_raise_at(site, weir__ctx_handle(c), WEIR_EINVALID, 0, WEIR_STR_FMT,
+                             WEIR_STR_ARG(s));
+    }
+    name_place(db);
+    return db->o.application_name == NULL ? -ENOMEM : WEIR_OK;
+}
+
+/* --- making ----------------------------------------------------------------------------------- */
+
+static void release_db(struct weir__owned *o)
+{
+    struct weir__postgres *db = WEIR_CONTAINER(o, struct weir__postgres, owned);
+    weir__tls_client_unref(db->tls);
+    db->tls = NULL;
+    weir__crypto_wipe(db->url.bytes, sizeof db->url.bytes);
+    if (db->db.err == WEIR_OK)
+        db->db.err = WEIR_ECLOSED;
+}
+
+static weir_err make_tls(struct weir__postgres *db, struct weir__ctx *c, const weir_site *site)
+{
+    const struct weir__pg_url *u = &db->url;
+    struct weir__tls_client_options o = {
+        .is_unverified = u->sslmode < WEIR__PG_SSL_VERIFY_CA,
+        .takes_any_name = u->sslmode == WEIR__PG_SSL_VERIFY_CA,
+        .ca.file = u->root,
+        .own = {.chain.file = u->certificate, .key.file = u->key},
+    };
+    char room[300];
+    weir_buf why;
+    if (u->sslmode == WEIR__PG_SSL_DISABLE)
+        return WEIR_OK;
+    weir_buf_init_fixed(&why, room, sizeof room - 1);
+    weir_err err = weir__tls_client_new(&o, &db->tls, &why);
+    room[why.len] = '\0';
+    if (err == WEIR_ENOTBUILT && u->sslmode <= WEIR__PG_SSL_PREFER) {
+        db->url.sslmode = WEIR__PG_SSL_DISABLE;
+        return WEIR_OK;
+    }
+    return err < 0 ? weir_raise_at(site, weir__ctx_handle(c), err, 0, "PostgreSQL %s: TLS: %s",
+                                   db->name, why.len > 0 ? room : weir_strerror(err))
+                   : WEIR_OK;
+}
+
+/* Opens the first connection, and gives it back. */
+static weir_err try_one(struct weir__postgres *db, struct weir__ctx *c, const weir_site *site)
+{
+    struct weir__lease lease;
+    weir_err err = weir__pool_acquire(db->pool, c, site, NULL, &lease);
+    if (err == WEIR_OK)
+        weir__lease_release(&lease);
+    return err;
+}
+
+static weir_err open_db(struct weir__postgres *db, struct weir__ctx *c, const weir_site *site)
+{
+    static const struct weir__owned_type type = {.name = "database", .release = release_db};
+    weir_err err = read_options(db, c, site);
+    if (err < 0)
+        return err;
+    weir__own(c, &db->owned, &type, site);
+    err = weir__crypto_pbkdf2_require(NULL);
+    if (err == WEIR_OK)
+        err = make_tls(db, c, site);
+    if (err < 0)
+        return err;
+    db->db.rows_max = db->o.rows_max;
+    db->pool = weir__pool_new(c, db->name, &db->o.pool, &weir__pg_pool_ops, db, site);
+    if (db->pool == NULL)
+        return -ENOMEM;
+    err = db->o.lazy ? WEIR_OK : try_one(db, c, site);
+    if (err < 0)
+        (void)weir__pool_close(db->pool, c, weir__self->now); /* it is not tried again */
+    return err;
+}
+
+static struct weir__postgres db_without_memory = {.db = {.token = WEIR__TOKEN_STATIC(WEIR__KIND_DB),
+                                                         .driver = &weir__postgres_driver,
+                                                         .name = "(no memory)",
+                                                         .err = -ENOMEM}};
+
+weir_db *weir_postgres_open_at(const weir_site *site, weir_ctx *handle,
+                               const weir_postgres_options *options)
+{
+    WEIR__FIBERS_ONLY(weir__outside_nothing());
+    weir_postgres_options room;
+    struct weir__ctx *c = weir__ctx_of_at(handle, "weir_postgres_open");
+    struct weir__postgres *db = weir__ctx_object(c, sizeof *db);
+    if (db == NULL)
+        return &db_without_memory.db;
+    weir__token_open(&db->db.token, c, WEIR__KIND_DB);
+    db->o = *(const weir_postgres_options *)weir__options(options, &room, sizeof room,
+                                                          "weir_postgres_open");
+    db->db.driver = &weir__postgres_driver;
+    db->db.name = "(no name)";
+    db->db.err = open_db(db, c, site);
+    return weir__token_handle(&db->db.token);
+}
+
+/* --- the driver ------------------------------------------------------------------------------- */
+
+static void stats(weir_db *handle, weir_pool_stats *readers, weir_pool_stats *writer)
+{
+    struct weir__postgres *db = (struct weir__postgres *)handle;
+    if (readers != NULL)
+        weir__pool_stats(db->pool, readers);
+    if (writer != NULL)
+        weir__pool_stats(db->pool, writer);
+}
+
+const struct weir__sql_driver weir__postgres_driver = {
+    .name = "postgres",
+    .stmt_bytes = sizeof(struct weir__pg_stmt),
+    .takes_uint = true,
+    .takes_nan = true,
+    .is_one_at_a_time = true,
+    .take = weir__pg_take,
+    .prepare = weir__pg_prepare,
+    .forget = weir__pg_forget,
+    .column = weir__pg_column,
+    .execute = weir__pg_execute,
+    .fetch = weir__pg_fetch,
+    .finish = weir__pg_finish,
+    .begin = weir__pg_tx_begin,
+    .end = weir__pg_tx_end,
+    .control = weir__pg_control,
+    .script = weir__pg_script,
+    .many = weir__pg_many,
+    .param = weir__pg_param,
+    .stats = stats,
+};

@@ -1,0 +1,200 @@
+/*
+ * Between two leases: a connection that comes back in the middle of something is cancelled, read to
+ * the end, rolled back and given its settings again, under the pool's shield; one with which that
+ * does not succeed is closed. So nobody is ever lent what another has left (P2).
+ *
+ * Before one is lent it is looked at, which costs no system call while nothing has come: a server
+ * that has closed it, or said that it will, is found out before anything is sent.
+ */
+#include <string.h>
+
+#include "data/postgres/postgres.h"
+#include "rt/worker.h"
+
+enum {
+    RESET_SEC = 5,
+    SOON_MS = 100, /* the server ends it by itself before a CancelRequest would be there */
+    LOOKS_MAX = 100
+};
+
+static weir_err open_conn(void *driver, struct weir__ctx *c, void **resource)
+{
+    struct weir__postgres *db = driver;
+    struct weir__pg_conn *conn = NULL;
+    struct weir__sql_fault f;
+    weir__sql_fault_init(&f);
+    weir_err err = weir__pg_connect(db, c, &conn, &f);
+    if (err < 0) {
+        weir_err reason = weir__ctx_check(c);
+        return f.err == WEIR_OK || reason < 0
+                   ? (reason < 0 ? reason : err)
+                   : weir_raise_at(WEIR_HERE, weir__ctx_handle(c), f.err, 0, "%s", f.text);
+    }
+    *resource = conn;
+    return WEIR_OK;
+}
+
+static void close_conn(void *driver, struct weir__ctx *c, void *resource)
+{
+    (void)driver;
+    weir__pg_disconnect(resource, c);
+}
+
+/* --- is it alive? ----------------------------------------------------------------------------- */
+
+/*
+ * What has come unasked: settings and notices are read, and all else is the connection's end.
+ */
+static weir_err look(struct weir__pg_conn *conn, struct weir__ctx *c)
+{
+    struct weir__pg_message m;
+    struct weir__sql_fault f;
+    conn->sql.c = c;
+    weir__sql_fault_init(&f);
+    if (conn->is_broken)
+        return WEIR_EGONE;
+    if (conn->in_at == conn->in.len && !weir__stream_has_more(&conn->stream) &&
+        !weir__stream_is_over(&conn->stream))
+        return WEIR_OK;
+    weir_err err = weir__pg_try_next(conn, &m, &f);
+    if (err == -EAGAIN)
+        return WEIR_OK;
+    conn->is_broken = true;
+    return WEIR_EGONE;
+}
+
+static weir_err check(void *driver, struct weir__ctx *c, void *resource)
+{
+    (void)driver;
+    return look(resource, c);
+}
+
+/* --- is it clean? ----------------------------------------------------------------------------- */
+
+static bool is_dirty(void *driver, void *resource)
+{
+    const struct weir__pg_conn *conn = resource;
+    (void)driver;
+    return conn->is_broken || conn->syncs > 0 || conn->status != 'I' ||
+           conn->tx != WEIR__PG_TX_NONE || conn->is_session_changed;
+}
+
+/* Ends what runs, and reads its answer. */
+static weir_err end_statement(struct weir__pg_conn *conn, struct weir__ctx *c,
+                              struct weir__sql_fault *f)
+{
+    weir_time soon = weir_time_add(weir__worker_now(weir__self), weir_ms(SOON_MS));
+    weir_err err = WEIR_OK;
+    bool was_asked = false;
+    if (conn->server_stops.ns > soon.ns) {
+        err = weir__pg_cancel(conn, c);
+        was_asked = err == WEIR_OK;
+    }
+    if (err < 0)
+        return err;
+    (void)weir__pg_settle(conn, NULL, f); /* its error is what was wanted */
+    if (conn->is_broken || conn->syncs > 0)
+        return WEIR_EGONE;
+    if (!was_asked)
+        return WEIR_OK;
+    /* A signal that is late hits this. */
+    weir__pg_put_sync(&conn->out);
+    err = weir__pg_flush(conn, 1, f);
+    if (err == WEIR_OK)
+        (void)weir__pg_settle(conn, NULL, f);
+    return conn->is_broken || conn->syncs > 0 ? WEIR_EGONE : WEIR_OK;
+}
+
+static weir_err clean(struct weir__pg_conn *conn, struct weir__ctx *c, struct weir__sql_fault *f)
+{
+    weir_err err = conn->is_broken ? WEIR_EGONE : WEIR_OK;
+    if (err == WEIR_OK && conn->syncs > 0)
+        err = end_statement(conn, c, f);
+    if (err == WEIR_OK && (conn->tx == WEIR__PG_TX_BEGUN || conn->status != 'I'))
+        err = weir__pg_simple(conn, WEIR_S("ROLLBACK"), NULL, f);
+    conn->tx = WEIR__PG_TX_NONE;
+    if (err == WEIR_OK && conn->is_session_changed) {
+        err = weir__pg_simple(conn, WEIR_S("DISCARD ALL"), NULL, f);
+        weir__sql_forget_all(&conn->sql);
+        weir_buf_reset(&conn->closes); /* they are gone */
+    }
+    return err;
+}
+
+static weir_err reset(void *driver, struct weir__ctx *c, void *resource)
+{
+    struct weir__pg_conn *conn = resource;
+    struct weir__sql_fault f;
+    (void)driver;
+    weir__sql_fault_init(&f);
+    conn->sql.c = c;
+    conn->until = weir_time_add(weir__worker_now(weir__self), weir_sec(RESET_SEC));
+    weir_err err = clean(conn, c, &f);
+    conn->until = conn->server_stops = weir_never();
+    conn->is_session_changed = false;
+    return err == WEIR_OK && conn->status != 'I' ? WEIR_EGONE : err;
+}
+
+/* --- from worker to worker -------------------------------------------------------------------- */
+
+static void leave(void *driver, void *resource)
+{
+    struct weir__pg_conn *conn = resource;
+    (void)driver;
+    if (!weir__stream_is_open(&conn->stream))
+        return;
+    conn->detached = weir__stream_detach(&conn->stream);
+    conn->is_detached = true;
+}
+
+static weir_err enter(void *driver, struct weir__ctx *c, void *resource)
+{
+    struct weir__pg_conn *conn = resource;
+    (void)driver;
+    if (!conn->is_detached)
+        return WEIR_EGONE;
+    conn->is_detached = false;
+    weir_err err = weir__stream_attach(&conn->stream, conn->detached, NULL);
+    if (err < 0) {
+        weir__detached_close(conn->detached);
+        conn->stream.fd.num = -1;
+        conn->is_broken = true;
+        return err;
+    }
+    return look(conn, c);
+}
+
+const struct weir__pool_ops weir__pg_pool_ops = {
+    .open = open_conn,
+    .close = close_conn,
+    .check = check,
+    .is_dirty = is_dirty,
+    .reset = reset,
+    .leave = leave,
+    .enter = enter,
+};
+
+/* --- lending ---------------------------------------------------------------------------------- */
+
+weir_err weir__pg_take(weir_db *handle, struct weir__ctx *c, const weir_site *site,
+                       enum weir__sql_purpose purpose, struct weir__owned *holder,
+                       struct weir__lease *lease, struct weir__sql_conn **out,
+                       struct weir__sql_fault *f)
+{
+    struct weir__postgres *db = (struct weir__postgres *)handle;
+    (void)purpose;
+    weir__sql_fault_init(f);
+    for (int i = 0; i < LOOKS_MAX; i++) {
+        weir_err err = weir__pool_acquire(db->pool, c, site, holder, lease);
+        if (err < 0)
+            return err; /* raised */
+        struct weir__pg_conn *conn = weir__lease_resource(lease, __func__);
+        if (look(conn, c) == WEIR_OK) {
+            *out = &conn->sql;
+            return WEIR_OK;
+        }
+        weir__lease_break(lease);
+        weir__lease_release(lease);
+    }
+    return weir__sql_fault(f, WEIR_EGONE, "each connection of the pool has ended before its use");
+}

@@ -1,0 +1,46 @@
+/*
+ * What an URL says of a PostgreSQL server. All mistakes are told at once, and no text of them has
+ * anything of the password: they quote names of parts, never the URL.
+ */
+#ifndef WEIR_DATA_POSTGRES_URL_H
+#define WEIR_DATA_POSTGRES_URL_H
+
+#include <stdint.h>
+
+#include "base/bounds.h"
+
+enum {
+    WEIR__PG_URL_MAX = 2048, /* bytes of an URL */
+    WEIR__PG_PORT = 5432
+};
+
+/* In the order of what they demand. */
+enum weir__pg_sslmode {
+    WEIR__PG_SSL_DISABLE,
+    WEIR__PG_SSL_ALLOW,     /* plain; TLS when the server refuses that */
+    WEIR__PG_SSL_PREFER,    /* TLS if the server has it; whoever answers is believed */
+    WEIR__PG_SSL_REQUIRE,   /* … it must have it; with sslrootcert as verify-ca, as libpq does */
+    WEIR__PG_SSL_VERIFY_CA, /* its certificate is trusted */
+    WEIR__PG_SSL_VERIFY_FULL, /* and names the host */
+    WEIR__PG_SSL_DEFAULT
+};
+
+enum weir__pg_binding { WEIR__PG_BINDING_PREFER, WEIR__PG_BINDING_NEVER, WEIR__PG_BINDING_ALWAYS };
+
+struct weir__pg_url {
+    /* NUL-terminated, in `bytes`; NULL: not given, but for those that have a default. */
+    const char *user, *password, *host, *database;
+    const char *socket; /* "unix:/var/run/postgresql/.s.PGSQL.5432"; else NULL */
+    const char *root, *certificate, *key, *application, *options;
+    uint16_t port;
+    uint8_t sslmode, binding;
+    bool is_near;            /* on this machine: nobody is between */
+    int64_t connect_seconds; /* 0: not said */
+    char bytes[2 * WEIR__PG_URL_MAX + 256];
+    size_t used;
+};
+
+/* Reads `text`; NULL is a mistake as well. Mistakes are lines of `b`. */
+void weir__pg_url_read(const char *text, struct weir__pg_url *out, struct weir__bounds *b);
+
+#endif
