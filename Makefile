@@ -121,10 +121,11 @@ ends: ## every kind of trouble x every way to be told to end (ARGS=--sample for 
 	@/usr/bin/python3 tests/ends/ends.py $(BUILD)/tests/ends $(ARGS)
 
 bench: ## our numbers beside those of Gin, nginx and others, as ratios
-	$(PACKAGES) build test bench
+	$(PACKAGES) build test bench servers
 	@tools/build $(BUILD)
 	@bench/run $(BUILD) $(ARGS)
 	@bench/protocols $(BUILD) $(ARGS)
+	@bench/databases $(BUILD) $(ARGS)
 
 format: ## lets clang-format rewrite all files
 	$(PACKAGES) check

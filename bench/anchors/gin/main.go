@@ -1,8 +1,9 @@
 // The service of bench/server.c as one would write it with Gin, net/http and database/sql: the same routes, the same
 // answers, recovery as the only middleware. Built from Debian's packages alone.
 //
-//	gin -port P [-db FILE] [-tls-port P2 -tls-cert FILE -tls-key FILE]
+//	gin -port P [-db URL] [-redis URL] [-tls-port P2 -tls-cert FILE -tls-key FILE]
 //
+// The database is postgres://… (lib/pq), mysql://… (go-sql-driver) or a SQLite file, over 32 connections.
 // With a port for TLS there is h2 beside HTTP/1.1 on it, and h2c with prior knowledge on P.
 package main
 
@@ -14,14 +15,22 @@ import (
 	"log"
 	"math/rand"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
+	_ "github.com/go-sql-driver/mysql"
+	"github.com/gomodule/redigo/redis"
+	_ "github.com/lib/pq"
 	_ "github.com/mattn/go-sqlite3"
 )
 
-const worlds = 10000
+const (
+	worlds      = 10000
+	connections = 32
+)
 
 type user struct {
 	ID    string `json:"id"`
@@ -131,14 +140,31 @@ func (d *database) rows(c *gin.Context) {
 	c.JSON(http.StatusOK, ws)
 }
 
-func addDatabase(r *gin.Engine, file string) {
-	db, err := sql.Open("sqlite3", fmt.Sprintf("file:%s?_journal_mode=WAL", file))
+// driverOf tells the driver of a database, how it is to be told where, and how it writes its first parameter.
+func driverOf(where string) (driver, source, first string) {
+	switch {
+	case strings.HasPrefix(where, "postgres://"):
+		return "postgres", where, "$1"
+	case strings.HasPrefix(where, "mysql://"):
+		u, err := url.Parse(where)
+		if err != nil {
+			log.Fatal(err)
+		}
+		secret, _ := u.User.Password()
+		return "mysql", fmt.Sprintf("%s:%s@tcp(%s)%s", u.User.Username(), secret, u.Host, u.Path), "?"
+	}
+	return "sqlite3", fmt.Sprintf("file:%s?_journal_mode=WAL", where), "?"
+}
+
+func addDatabase(r *gin.Engine, where string) {
+	driver, source, first := driverOf(where)
+	db, err := sql.Open(driver, source)
 	if err != nil {
 		log.Fatal(err)
 	}
-	db.SetMaxOpenConns(32)
-	db.SetMaxIdleConns(32)
-	one, err := db.Prepare("SELECT id, randomnumber FROM world WHERE id = ?")
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	one, err := db.Prepare("SELECT id, randomnumber FROM world WHERE id = " + first)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -146,11 +172,42 @@ func addDatabase(r *gin.Engine, file string) {
 	r.GET("/db", d.get)
 	r.GET("/queries", d.queries)
 	r.GET("/rows", d.rows)
+	r.GET("/write", d.write)
+}
+
+// write is what a database in recovery refuses: the table is there, and no row is changed.
+func (d *database) write(c *gin.Context) {
+	if _, err := d.db.ExecContext(c.Request.Context(), "UPDATE world SET randomnumber = 1 WHERE id = 0"); err != nil {
+		failed(c, err)
+		return
+	}
+	c.String(http.StatusOK, "written\n")
+}
+
+func addRedis(r *gin.Engine, where string) {
+	pool := &redis.Pool{MaxIdle: connections, MaxActive: connections, Wait: true,
+		Dial: func() (redis.Conn, error) { return redis.DialURL(where) }}
+	ask := func(c *gin.Context, command string, words ...interface{}) {
+		connection := pool.Get()
+		defer connection.Close()
+		value, err := redis.String(connection.Do(command, words...))
+		switch {
+		case err == redis.ErrNil:
+			c.Status(http.StatusNotFound)
+		case err != nil:
+			failed(c, err)
+		default:
+			c.String(http.StatusOK, value)
+		}
+	}
+	r.GET("/redis/:key", func(c *gin.Context) { ask(c, "GET", c.Param("key")) })
+	r.GET("/redis-write", func(c *gin.Context) { ask(c, "SET", "written", "1") })
 }
 
 func main() {
 	port := flag.Int("port", 0, "port on 127.0.0.1")
-	file := flag.String("db", "", "SQLite file; empty for no database routes")
+	where := flag.String("db", "", "postgres://…, mysql://… or a SQLite file; empty for no database routes")
+	redisAt := flag.String("redis", "", "redis://…; empty for no route of it")
 	tlsPort := flag.Int("tls-port", 0, "port on 127.0.0.1 with TLS; 0 for none")
 	cert := flag.String("tls-cert", "", "certificate, PEM")
 	key := flag.String("tls-key", "", "its private key, PEM")
@@ -164,8 +221,11 @@ func main() {
 	r.GET("/users/:id", getUser)
 	r.POST("/echo", echo)
 	r.GET("/sleep", sleep)
-	if *file != "" {
-		addDatabase(r, *file)
+	if *where != "" {
+		addDatabase(r, *where)
+	}
+	if *redisAt != "" {
+		addRedis(r, *redisAt)
 	}
 	if *tlsPort != 0 {
 		r.UseH2C = true
