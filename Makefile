@@ -126,6 +126,7 @@ bench: ## our numbers beside those of Gin, nginx and others, as ratios
 	@bench/run $(BUILD) $(ARGS)
 	@bench/protocols $(BUILD) $(ARGS)
 	@bench/databases $(BUILD) $(ARGS)
+	@bench/recovery $(BUILD) $(ARGS)
 
 format: ## lets clang-format rewrite all files
 	$(PACKAGES) check

@@ -309,6 +309,12 @@ class Chaos:
                 with contextlib.suppress(OSError, AttributeError):
                     end.shutdown(socket.SHUT_RDWR)
 
+    def freeze_all(self):
+        """All connections that there are: nothing more is said, and nothing is closed."""
+        with self.lock:
+            for link in self.links:
+                link.is_frozen = True
+
     def wait_links(self, count, patience=20):
         """Until there are so many connections."""
         with self.lock:
