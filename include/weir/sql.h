@@ -317,6 +317,35 @@ WEIR_API weir_err weir_query_one_at(const weir_site *site, weir_ctx *c, weir_sou
                                     const weir_arg *args, size_t count) WEIR_MUST_USE
     WEIR_NONNULL(2, 4, 5, 6);
 
+/**
+ * Reads all rows of a query into an array in the context's memory.
+ *
+ *     WEIR_ARRAY(user) users;
+ *     weir_err err = weir_query_all(c, db, user, &users, 1000, "SELECT name, email FROM users");
+ *     for (size_t i = 0; i < users.len; i++)
+ *         … users.ptr[i] …
+ *
+ * T         as in weir_rows_next
+ * out       a pointer to a WEIR_ARRAY of T; filled on success, empty after an error. Members
+ *           without a column are zero
+ * rows_max  1 at the least: there is no default, because each row is memory of the context's
+ * returns   WEIR_OK, also when there are no rows; WEIR_ELIMIT past `rows_max`; else as weir_query
+ *           and weir_rows_next
+ * owner     the array, and texts, bytes and raw JSON in it, are in the context's memory
+ * context   fiber, may wait
+ */
+#define weir_query_all(c, from, T, out, rows_max, ...)                                             \
+    weir_query_all_at(WEIR_HERE, (c), weir_source_of(from), &weir_model_##T,                       \
+                      (1 ? &(out)->ptr : (T **)0), (rows_max), WEIR__SQL(__VA_ARGS__))
+/**
+ * The function behind weir_query_all: `out` is filled, a pointer to the items and a size_t behind
+ * it, how many they are. `sql` and `args` are read during the call, and not kept.
+ */
+WEIR_API weir_err weir_query_all_at(const weir_site *site, weir_ctx *c, weir_source from,
+                                    const weir_model *model, void *out, uint64_t rows_max,
+                                    const char *sql, const weir_arg *args,
+                                    size_t count) WEIR_MUST_USE WEIR_NONNULL(2, 4, 5, 7);
+
 /* --- writing ---------------------------------------------------------------------------------- */
 
 /** How far transactions are kept from seeing each other, as SQL names it. */
@@ -412,6 +441,83 @@ WEIR_API weir_err weir_commit_at(const weir_site *site, weir_tx *tx) WEIR_MUST_U
  * commit.
  */
 WEIR_API void weir_rollback(weir_tx *tx) WEIR_NONNULL(1);
+
+/** What weir_insert may be given; zero means the default. Strings are read during the call. */
+typedef struct weir_insert_options {
+    size_t size;         /* the macro's */
+    const char *columns; /* names of members, parted by commas: these alone */
+    const char *without; /* all but these; not together with `columns` */
+} weir_insert_options;
+
+/**
+ * Inserts structs as rows: the members' names are those of the columns.
+ *
+ *     weir_insert(tx, "orders", order, orders, count, .without = "id");
+ *
+ * Many rows go in few messages, by what the database has for that.
+ *
+ * tx       as for weir_exec, and so are the errors: the first one stays, further calls do nothing
+ * table    letters, digits and '_', with its schema's name before a '.' if need be; read during the
+ *          call
+ * T        a struct with a model; a member that is absent by its `.present`, and an absent text,
+ *          bytes or raw JSON, are NULL
+ * items    an array of T, read during the call; may be NULL when `count` is 0
+ * ...      members of weir_insert_options. What a database makes itself, as a key that it counts,
+ *          is left out
+ * returns  WEIR_OK or the transaction's first error: WEIR_EINVALID (no such member, or a struct, an
+ *          array or a map, which no column holds), else as weir_exec
+ * context  the fiber that began it; waits. weir_changes says how many rows there are more
+ */
+#define weir_insert(...) WEIR__INSERT(__VA_ARGS__, )
+#define WEIR__INSERT(tx, table, T, items, count, ...)                                              \
+    WEIR__CALL(weir_insert_at,                                                                     \
+               (WEIR_HERE, (tx), (table), &weir_model_##T, (1 ? (items) : (const T *)0), (count)), \
+               weir_insert_options, __VA_ARGS__)
+/** The function behind weir_insert. `table`, `items` and `options` are read during the call. */
+WEIR_API weir_err weir_insert_at(const weir_site *site, weir_tx *tx, const char *table,
+                                 const weir_model *model, const void *items, size_t count,
+                                 const weir_insert_options *options) WEIR_NONNULL(2, 3, 4, 7);
+
+/**
+ * What weir_tx_retry runs in a transaction. `c` is of this try alone: what is made in it is gone
+ * after it, and what is to stay goes to where `arg` points. It may run several times, so it does
+ * nothing but read, write `tx` and that.
+ */
+typedef weir_err (*weir_tx_fn)(weir_ctx *c, weir_tx *tx, void *arg);
+
+/** What weir_tx_retry may be given; zero means the default. */
+typedef struct weir_tx_retry_options {
+    size_t size;              /* the macro's */
+    uint32_t tries;           /* 1 to 100, the first one included; default 5 */
+    weir_dur backoff;         /* before the second try up to so long, each time drawn anew and twice
+                                 as much, up to 1 s; 1 ms to 1 s, default 10 ms */
+    weir_isolation isolation; /* as of weir_tx_options, and so are those below */
+    bool read_only;
+    bool deferrable;
+} weir_tx_retry_options;
+
+/**
+ * Runs a function in a transaction and commits; all of it again when the database says that others
+ * were in the way (WEIR_ESERIALIZATION, WEIR_EDBDEADLOCK), and for nothing else. A commit of which
+ * nobody knows whether it was done is never repeated.
+ *
+ *     weir_err err = weir_tx_retry(c, db, move_money, &order, .isolation = WEIR_SERIALIZABLE);
+ *
+ * fn       an error of its own rolls back and is returned
+ * arg      handed to it; the caller's
+ * ...      members of weir_tx_retry_options
+ * returns  WEIR_OK once it is committed; else the last try's error, with its record: also when
+ *          another try would begin after the context's deadline
+ * context  fiber; waits
+ */
+#define weir_tx_retry(...) WEIR__TX_RETRY(__VA_ARGS__, )
+#define WEIR__TX_RETRY(c, db, fn, arg, ...)                                                        \
+    WEIR__CALL(weir_tx_retry_at, (WEIR_HERE, (c), (db), (fn), (arg)), weir_tx_retry_options,       \
+               __VA_ARGS__)
+/** The function behind weir_tx_retry. `arg` outlives the call, `options` are read during it. */
+WEIR_API weir_err weir_tx_retry_at(const weir_site *site, weir_ctx *c, weir_db *db, weir_tx_fn fn,
+                                   void *arg, const weir_tx_retry_options *options) WEIR_MUST_USE
+    WEIR_NONNULL(2, 3, 4, 6);
 
 /** What a single statement did. */
 typedef struct weir_result {

@@ -186,8 +186,18 @@ CALL(weir_query_one_at, database,
      number = weir_query_one(live.c, dead.db, int64_t, &big, "SELECT 1"))
 CALL(weir_query_one_at, transaction,
      number = weir_query_one(live.c, dead.tx, int64_t, &big, "SELECT 1"))
+CALL(weir_query_all_at, context,
+     number = weir_query_all(dead.c, live.db, int64_t, &many, 1, "SELECT 1"))
+CALL(weir_query_all_at, database,
+     number = weir_query_all(live.c, dead.db, int64_t, &many, 1, "SELECT 1"))
+CALL(weir_query_all_at, transaction,
+     number = weir_query_all(live.c, dead.tx, int64_t, &many, 1, "SELECT 1"))
+CALL(weir_insert_at, transaction, number = weir_insert(dead.tx, "t", int64_t, &big, 1))
+CALL(weir_tx_retry_at, context, number = weir_tx_retry(dead.c, live.db, nothing_in_tx, NULL))
+CALL(weir_tx_retry_at, database, number = weir_tx_retry(live.c, dead.db, nothing_in_tx, NULL))
 CALL(weir_begin_at, context, use(weir_begin(dead.c, live.db)))
 CALL(weir_begin_at, database, use(weir_begin(live.c, dead.db)))
+CALL(weir_begin_at, transaction, use(weir_begin(live.c, dead.tx)))
 CALL(weir_exec_at, transaction, number = weir_exec(dead.tx, "SELECT 1"))
 CALL(weir_changes, transaction, big = weir_changes(dead.tx))
 CALL(weir_last_insert_id, transaction, big = weir_last_insert_id(dead.tx))

@@ -71,6 +71,8 @@ static void options_begin_with_their_size(void **state)
     SIZE_IS_FIRST(weir_spawn_options);
     SIZE_IS_FIRST(weir_sqlite_options);
     SIZE_IS_FIRST(weir_tx_options);
+    SIZE_IS_FIRST(weir_tx_retry_options);
+    SIZE_IS_FIRST(weir_insert_options);
     SIZE_IS_FIRST(weir_static_options);
     SIZE_IS_FIRST(weir_subscription_options);
     SIZE_IS_FIRST(weir_tls_options);

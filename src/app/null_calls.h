@@ -229,6 +229,16 @@ CALL(weir_query_one_at,
      number = weir_query_one_at(N(site, WEIR_HERE), N(c, live.c), weir_source_of(N(from, a_tx())),
                                 N(model, &weir_model_number_of_x), N(out, &thing),
                                 N(sql, "SELECT ? AS x"), N(args, &an_arg), 1))
+CALL(weir_query_all_at,
+     number = weir_query_all_at(N(site, WEIR_HERE), N(c, live.c), weir_source_of(N(from, a_tx())),
+                                N(model, &weir_model_number_of_x), N(out, &many), 1,
+                                N(sql, "SELECT ? AS x"), N(args, &an_arg), 1))
+CALL(weir_insert_at, number = weir_insert_at(N(site, WEIR_HERE), N(tx, a_tx()), N(table, "x"),
+                                             N(model, &weir_model_number_of_x), N(items, &thing), 1,
+                                             N(options, &options.insert)))
+CALL(weir_tx_retry_at,
+     number = weir_tx_retry_at(N(site, WEIR_HERE), N(c, live.c), N(db, live.db),
+                               N(fn, nothing_in_tx), N(arg, &number), N(options, &options.retry)))
 CALL(weir_begin_at, use(weir_begin_at(N(site, WEIR_HERE), N(c, live.c),
                                       weir_source_of(N(from, live.db)), N(options, &options.tx))))
 CALL(weir_exec_at, number = weir_exec_at(N(site, WEIR_HERE), N(tx, a_tx()), N(sql, "SELECT ?"),
@@ -247,6 +257,7 @@ CALL(weir_db_err, number = weir_db_err(N(db, live.db)))
 CALL(weir_db_name, use(weir_db_name(N(db, live.db))))
 CALL(weir_db_stats_at,
      weir_db_stats_at(N(db, live.db), N(readers, &stats), N(writer, &stats), sizeof stats))
+MAY(weir_tx_retry_at, arg, "handed on")
 MAY(weir_rows_next_at, rows, "there are none")
 MAY(weir_rows_err, rows, "there are none")
 MAY(weir_rows_close, rows, "there are none")

@@ -63,6 +63,8 @@ static struct {
     weir_app_options app;
     weir_sqlite_options sqlite;
     weir_tx_options tx;
+    weir_tx_retry_options retry;
+    weir_insert_options insert;
     weir_file_open_options open;
     weir_file_temp_options temp;
     weir_dial_options dial;
@@ -89,7 +91,9 @@ static struct {
     .route.size = sizeof(weir_route_options),
     .app.size = sizeof(weir_app_options),
     .sqlite = {.size = sizeof(weir_sqlite_options), .path = ":memory:"},
-    .tx = {.size = sizeof(weir_tx_options)},
+    .tx.size = sizeof(weir_tx_options),
+    .retry.size = sizeof(weir_tx_retry_options),
+    .insert.size = sizeof(weir_insert_options),
     .open.size = sizeof(weir_file_open_options),
     .temp.size = sizeof(weir_file_temp_options),
     .dial.size = sizeof(weir_dial_options),

@@ -13,6 +13,7 @@
 static const weir_key number_key = {"number", sizeof(int)};
 static int number;
 static int64_t big;
+static WEIR_ARRAY(int64_t) many;
 static double real;
 static bool truth;
 static const int64_t *pinned;
@@ -41,6 +42,12 @@ static void use(const void *p)
 static weir_err nothing(weir_ctx *c, void *arg)
 {
     (void)c, (void)arg;
+    return WEIR_OK;
+}
+
+static weir_err nothing_in_tx(weir_ctx *c, weir_tx *tx, void *arg)
+{
+    (void)c, (void)tx, (void)arg;
     return WEIR_OK;
 }
 

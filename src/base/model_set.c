@@ -219,7 +219,7 @@ weir_err weir__field_set_bytes(const struct weir__member *m, void *object, weir_
 
 weir_err weir__field_set_uint(const struct weir__member *m, void *object, uint64_t v)
 {
-    char text[WEIR__INT_TEXT_MAX];
+    char text[WEIR__INT_TEXT_MAX] = {0};
     if (v <= INT64_MAX)
         return weir__field_set_int(m, object, (int64_t)v);
     if (m->kind == WEIR_KIND_DECIMAL)

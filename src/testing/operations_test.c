@@ -479,6 +479,34 @@ static weir_err roll_back_and_write(weir_ctx *c, weir_db *db)
     return err;
 }
 
+typedef struct {
+    int64_t n;
+} t_row;
+WEIR_MODEL(t_row, (n));
+
+/* A part is kept, another one undone; then all that is there. */
+static weir_err write_parts(weir_ctx *c, weir_tx *tx, void *arg)
+{
+    static const t_row two[] = {{1}, {2}};
+    WEIR_ARRAY(t_row) all;
+    (void)arg;
+    weir_tx *part = weir_begin(c, tx);
+    weir_insert(part, "t", t_row, two, 2);
+    weir_err err = weir_commit(part);
+    part = weir_begin(c, tx);
+    weir_exec(part, "DELETE FROM t");
+    weir_rollback(part);
+    if (err == WEIR_OK)
+        err = weir_query_all(c, tx, t_row, &all, 10, "SELECT n FROM t");
+    MUST(err < 0 || all.len == 2);
+    return err;
+}
+
+static weir_err retry_parts(weir_ctx *c, weir_db *db)
+{
+    return weir_tx_retry(c, db, write_parts, NULL);
+}
+
 /* From opening to closing, with nothing warm. */
 static weir_err open_and(weir_ctx *c, weir_err (*use)(weir_ctx *c, weir_db *db))
 {
@@ -501,6 +529,12 @@ static weir_err begin_and_roll_back(weir_ctx *c, void *arg)
 {
     (void)arg;
     return open_and(c, roll_back_and_write);
+}
+
+static weir_err begin_within(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    return open_and(c, retry_parts);
 }
 
 static weir_err start_anew(weir_ctx *c, void *arg)
@@ -538,6 +572,7 @@ static void transactions_everywhere(void **state)
         const char *name;
         weir_fiber_fn run;
     } plans[] = {{"begin_and_commit", begin_and_commit},
+                 {"begin_within", begin_within},
                  {"begin_and_roll_back", begin_and_roll_back}};
     for (size_t i = 0; i < sizeof plans / sizeof plans[0]; i++) {
         weir_test_report r = weir_test_everywhere(.name = plans[i].name, .run = plans[i].run,

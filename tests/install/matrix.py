@@ -183,6 +183,7 @@ def works(service):
         expect(201, f'"id":{i}', "POST", "/v1/users", f'{{"name":"Ada {i}","age":{30 + i}}}', json)
     expect(400, "name", "POST", "/v1/users", "{}", json)
     expect(200, '"name":"Ada 3"', "GET", "/v1/users?limit=5")
+    expect(200, "96", "GET", "/v1/ages")
     expect(413, "", "POST", "/v1/users", '{"name":"' + "x" * 5000 + '"}', json)
     for _ in range(3):
         expect(200, "79800", "GET", "/v1/sum")

@@ -49,9 +49,12 @@ weir_err create_user(weir_ctx *c)
     user in;
     if (weir_bind_json(c, user, &in) < 0)
         return weir_fail_bind(c);
-    weir_tx *tx = weir_begin(c, the(c)->db);
-    weir_exec(tx, "INSERT INTO users(name, email, age) VALUES (?, ?, ?)", in.name, in.email, in.age);
-    in.id = weir_last_insert_id(tx);
+    weir_tx *tx = weir_begin(c, the(c)->db, .isolation = WEIR_SERIALIZABLE);
+    weir_tx *part = weir_begin(c, tx);
+    weir_insert(part, "users", user, &in, 1, .without = "id");
+    in.id = weir_last_insert_id(part);
+    if (weir_commit(part) < 0)
+        return weir_fail_last(c, 500);
     if (weir_commit(tx) < 0)
         return weir_fail_last(c, 500);
     return weir_json(c, 201, user, &in);
@@ -67,6 +70,23 @@ weir_err list_users(weir_ctx *c)
     for (user u{}; weir_rows_next(rows, user, &u);)
         weir_stream_put(out, user, &u);
     return weir_stream_end(out, weir_rows_err(rows));
+}
+
+// A snapshot of all, in a transaction that is tried again when others are in its way.
+weir_err sum_ages(weir_ctx *c, weir_tx *tx, void *arg)
+{
+    WEIR_ARRAY(user) users;
+    weir_err err = weir_query_all(c, tx, user, &users, 1000, "SELECT * FROM users WHERE id > ?", 0);
+    for (std::size_t i = 0; i < users.len; i++)
+        *static_cast<std::int64_t *>(arg) += users.ptr[i].age;
+    return err;
+}
+
+weir_err ages(weir_ctx *c)
+{
+    std::int64_t n = 0;
+    weir_err err = weir_tx_retry(c, the(c)->db, sum_ages, &n, .tries = 3, .read_only = true);
+    return err < 0 ? err : weir_textf(c, 200, "%lld\n", static_cast<long long>(n));
 }
 
 struct part {
@@ -164,6 +184,7 @@ int main(int argc, char **argv)
     weir_needs(v1, the);
     weir_post(v1, "/users", create_user, .body_bytes_max = 4096);
     weir_get(v1, "/users", list_users, look, .timeout = weir_sec(20));
+    weir_get(v1, "/ages", ages);
     weir_get(v1, "/sum", sum);
     weir_get(v1, "/visit", visit);
     weir_post(v1, "/detach", detach);

@@ -139,6 +139,15 @@ static weir_err take_tx(weir_ctx *c, struct cell *cell)
     return weir_exec(tx, "INSERT INTO users VALUES ('Mallory')");
 }
 
+static weir_err take_tx_within(weir_ctx *c, struct cell *cell)
+{
+    weir_tx *tx = weir_begin(c, db(cell));
+    weir_err err = weir_exec(tx, "INSERT INTO users VALUES ('Mallory')");
+    weir_tx *part = weir_begin(c, tx);
+    cell->held = part;
+    return err == WEIR_OK ? weir_exec(part, "INSERT INTO users VALUES ('Eve')") : err;
+}
+
 static bool is_writing(weir_ctx *c, struct cell *cell)
 {
     (void)c;
@@ -167,6 +176,8 @@ static const struct resource resources[] = {
     RESOURCE("statement", take_statement, .prepare = prepare_db, .is_held = is_statement_busy,
              .is_back = is_as_it_was, .clean = remove_db),
     RESOURCE("transaction", take_tx, .prepare = prepare_db, .is_held = is_writing,
+             .is_back = is_as_it_was, .clean = remove_db),
+    RESOURCE("transaction within", take_tx_within, .prepare = prepare_db, .is_held = is_writing,
              .is_back = is_as_it_was, .clean = remove_db),
 };
 

@@ -3,224 +3,7 @@
  * what becomes of a transaction and a connection after each kind of fault, which operations are
  * called, and in which order.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <string.h>
-
-#include "data/sql/driver.h"
-#include "rt/sim.h"
-
-/* --- a driver by the book --------------------------------------------------------------------- */
-
-struct stmt {
-    struct weir__sql_stmt head;
-    int left; /* rows */
-};
-
-static struct {
-    weir_db db;
-    struct weir__sql_conn conn;
-    char calls[1000];
-    const char *failing; /* the operation that fails, as in `calls` */
-    struct weir__sql_fault fault;
-    weir_err bare; /* and nothing in the fault */
-    const struct weir__sql_cell *cells;
-    int columns, rows;
-    bool makes_void;
-    struct weir__sql_driver driver;
-} it;
-
-static bool called(const char *what, weir_err *err, struct weir__sql_fault *f)
-{
-    size_t n = strlen(it.calls);
-    snprintf(it.calls + n, sizeof it.calls - n, "%s;", what);
-    *err = WEIR_OK;
-    if (it.failing == NULL || strcmp(it.failing, what) != 0)
-        return true;
-    *err = it.bare;
-    if (it.bare == WEIR_OK) {
-        *f = it.fault;
-        *err = f->err;
-    }
-    return false;
-}
-
-static weir_err take(weir_db *db, struct weir__ctx *c, const weir_site *site,
-                     enum weir__sql_purpose purpose, struct weir__owned *holder,
-                     struct weir__lease *lease, struct weir__sql_conn **out,
-                     struct weir__sql_fault *f)
-{
-    weir_err err;
-    (void)db, (void)c, (void)site, (void)holder, (void)lease;
-    *out = &it.conn;
-    (void)called(purpose == WEIR__SQL_READ ? "take r" : "take w", &err, f);
-    return err;
-}
-
-static weir_err prepare(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt,
-                        struct weir__sql_fault *f)
-{
-    weir_err err;
-    (void)conn;
-    if (!called("prepare", &err, f))
-        return err;
-    stmt->reads_only = strncmp(stmt->text, "SELECT", 6) == 0;
-    stmt->params = strchr(stmt->text, '?') != NULL;
-    return WEIR_OK;
-}
-
-static void forget(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt)
-{
-    weir_err err;
-    (void)conn, (void)stmt;
-    (void)called("forget", &err, &it.fault);
-}
-
-static void column(struct weir__sql_stmt *stmt, int i, struct weir__sql_fact *out)
-{
-    static const char *const names[] = {"a", "b", "c"};
-    (void)stmt;
-    out->name = weir_str_from(names[i]);
-}
-
-/* Its columns are known when it runs, not before. */
-static weir_err execute(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt,
-                        const struct weir__sql_values *values, bool for_rows,
-                        struct weir__sql_outcome *out, struct weir__sql_fault *f)
-{
-    weir_err err;
-    (void)conn, (void)values;
-    ((struct stmt *)stmt)->left = it.rows;
-    stmt->is_void = it.makes_void;
-    if (!called(for_rows ? "rows" : "run", &err, f))
-        return err;
-    *out = (struct weir__sql_outcome){.changes = 7, .last_id = 9};
-    return for_rows ? weir__sql_shape(stmt, it.columns) : WEIR_OK;
-}
-
-static int fetch(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt,
-                 struct weir__sql_fault *f)
-{
-    weir_err err;
-    (void)conn;
-    if (!called("fetch", &err, f))
-        return err;
-    if (((struct stmt *)stmt)->left-- <= 0)
-        return 0;
-    memcpy(stmt->cells, it.cells, (size_t)stmt->columns * sizeof *it.cells);
-    return 1;
-}
-
-static void finish(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt)
-{
-    weir_err err;
-    (void)conn, (void)stmt;
-    (void)called("finish", &err, &it.fault);
-}
-
-static weir_err begin(struct weir__sql_conn *conn, const weir_tx_options *o,
-                      struct weir__sql_fault *f)
-{
-    weir_err err;
-    (void)conn, (void)o;
-    (void)called("begin", &err, f);
-    return err;
-}
-
-static weir_err end(struct weir__sql_conn *conn, bool commits, struct weir__sql_fault *f)
-{
-    weir_err err;
-    (void)conn;
-    (void)called(commits ? "commit" : "rollback", &err, f);
-    return err;
-}
-
-static weir_err control(struct weir__sql_conn *conn, const char *text, struct weir__sql_fault *f)
-{
-    weir_err err;
-    (void)conn;
-    (void)called(text, &err, f);
-    return err;
-}
-
-static weir_err script(struct weir__sql_conn *conn, const char *text, struct weir__sql_fault *f)
-{
-    weir_err err;
-    (void)conn;
-    if (called("script", &err, f))
-        return WEIR_OK;
-    f->at = strchr(text, ';') + 1;
-    return err;
-}
-
-static const struct weir__sql_driver driver = {
-    .name = "Fake",
-    .stmt_bytes = sizeof(struct stmt),
-    .take = take,
-    .prepare = prepare,
-    .forget = forget,
-    .column = column,
-    .execute = execute,
-    .fetch = fetch,
-    .finish = finish,
-    .begin = begin,
-    .end = end,
-    .control = control,
-    .script = script,
-};
-
-static weir_db *open_db(weir_ctx *c)
-{
-    memset(&it, 0, sizeof it);
-    it.driver = driver;
-    weir__token_open(&it.db.token, weir__ctx_of(c), WEIR__KIND_DB);
-    it.db.driver = &it.driver;
-    it.db.name = "orders";
-    weir__sql_conn_init(&it.conn, &it.db);
-    return weir__token_handle(&it.db.token);
-}
-
-static void close_db(void)
-{
-    weir__sql_forget_all(&it.conn);
-}
-
-/* From now on `what` fails so; what was called so far is forgotten. */
-static void plan(const char *what, weir_err err)
-{
-    it.calls[0] = '\0';
-    it.failing = what;
-    it.bare = WEIR_OK;
-    if (err != WEIR_OK)
-        (void)weir__sql_fault(&it.fault, err, "the server's words");
-}
-
-static void assert_calls(const char *expected)
-{
-    assert_string_equal(it.calls, expected);
-    it.calls[0] = '\0';
-}
-
-static void assert_record(weir_ctx *c, weir_err code, const char *message)
-{
-    const weir_error *e = weir_last_error(c);
-    assert_non_null(e);
-    assert_int_equal(e->code, code);
-    assert_string_equal(e->message.ptr, message);
-    weir_error_clear(c);
-}
-
-#define SIM_TEST(name)                                                                             \
-    static void test_##name(void **state)                                                          \
-    {                                                                                              \
-        assert_int_equal(weir__sim_run(name, *state), WEIR_OK);                                    \
-        close_db();                                                                                \
-    }
+#include "data/sql/testing.h"
 
 /* --- the order of calls ----------------------------------------------------------------------- */
 
@@ -297,7 +80,7 @@ static weir_err one_statement_at_a_time(weir_ctx *c, void *arg)
     weir_error_clear(c);
     weir_rows_close(rows);
     assert_int_equal(weir_exec(tx, "UPDATE"), WEIR_OK);
-    rows = weir_query(c, tx, "SELECT 1");
+    assert_non_null(weir_query(c, tx, "SELECT 1"));
     assert_int_equal(weir_exec(tx, "UPDATE"), WEIR_EBUSY);
     assert_non_null(strstr(weir_last_error(c)->message.ptr, "core_test.c"));
     assert_int_equal(weir_commit(tx), WEIR_EBUSY); /* closes them first */
@@ -385,11 +168,11 @@ static weir_err knows_what_is_left(weir_ctx *c, void *arg)
         weir_error_clear(c);
     }
     /* A query that fails in a transaction leaves it be, unless the database says otherwise. */
-    for (uint8_t fate = WEIR__TX_GOES_ON; fate <= WEIR__TX_LOST; fate++) {
+    for (int fate = WEIR__TX_GOES_ON; fate <= WEIR__TX_LOST; fate++) {
         plan(NULL, WEIR_OK);
         weir_tx *tx = weir_begin(c, db);
         plan("rows", WEIR_EDB);
-        it.fault.fate = fate;
+        it.fault.fate = (uint8_t)fate;
         weir_rows *rows = weir_query(c, tx, "SELECT 1");
         assert_int_equal(weir_rows_err(rows), WEIR_EDB);
         it.calls[0] = '\0';
@@ -446,13 +229,10 @@ typedef struct {
 } numbers;
 WEIR_MODEL(numbers, (a), (b), (c));
 
-#define DECIMAL(text)                                                                              \
-    {                                                                                              \
-        WEIR__CELL_DECIMAL,                                                                        \
-        {                                                                                          \
-            .s = { text, sizeof text - 1 }                                                         \
-        }                                                                                          \
-    }
+static struct weir__sql_cell decimal(const char *text)
+{
+    return (struct weir__sql_cell){WEIR__CELL_DECIMAL, {.s = weir_str_from(text)}};
+}
 
 static weir_err read_one(weir_ctx *c, weir_db *db, const struct weir__sql_cell *cells, int columns,
                          const weir_model *model, void *out)
@@ -478,22 +258,22 @@ static weir_err fills_every_kind(weir_ctx *c, void *arg)
     };
     assert_int_equal(read_one(c, db, some_texts, 3, &weir_model_texts, &t), WEIR_OK);
     assert_true(weir_str_eq(t.a, WEIR_S("{}")) && t.b.bytes[2] == 3 && t.c.us == 5);
-    static const struct weir__sql_cell some_numbers[] = {
-        {WEIR__CELL_BOOL, {.i = 1}}, {WEIR__CELL_UINT, {.u = UINT64_MAX}}, DECIMAL("-12.50")};
+    const struct weir__sql_cell some_numbers[] = {
+        {WEIR__CELL_BOOL, {.i = 1}}, {WEIR__CELL_UINT, {.u = UINT64_MAX}}, decimal("-12.50")};
     assert_int_equal(read_one(c, db, some_numbers, 3, &weir_model_numbers, &n), WEIR_OK);
     assert_true(n.a && n.b == UINT64_MAX && n.c == -12.5);
 
-    static const struct {
+    const struct {
         struct weir__sql_cell cell;
         weir_err err;
         int64_t value;
     } cases[] = {
-        {DECIMAL("12.00"), WEIR_OK, 12},
-        {DECIMAL("-9223372036854775808"), WEIR_OK, INT64_MIN},
-        {DECIMAL("-9223372036854775809"), WEIR_EDBTYPE, 0},
-        {DECIMAL("9223372036854775808"), WEIR_EDBTYPE, 0},
-        {DECIMAL("12.01"), WEIR_EDBTYPE, 0},
-        {DECIMAL("-"), WEIR_EDBTYPE, 0},
+        {decimal("12.00"), WEIR_OK, 12},
+        {decimal("-9223372036854775808"), WEIR_OK, INT64_MIN},
+        {decimal("-9223372036854775809"), WEIR_EDBTYPE, 0},
+        {decimal("9223372036854775808"), WEIR_EDBTYPE, 0},
+        {decimal("12.01"), WEIR_EDBTYPE, 0},
+        {decimal("-"), WEIR_EDBTYPE, 0},
         {{WEIR__CELL_UINT, {.u = INT64_MAX}}, WEIR_OK, INT64_MAX},
         {{WEIR__CELL_UINT, {.u = UINT64_MAX}}, WEIR_EDBTYPE, 0},
         {{WEIR__CELL_WALL, {.wall = {5}}}, WEIR_EDBTYPE, 0},
@@ -528,7 +308,8 @@ static weir_err says_what_does_not_fit(weir_ctx *c, void *arg)
     static const struct weir__sql_cell uuid = {WEIR__CELL_UUID, {.uuid = {{1}}}};
     (void)arg;
     assert_int_equal(read_one(c, db, &uuid, 1, &weir_model_weir_str, &s), WEIR_EDBTYPE);
-    assert_non_null(strstr(weir_last_error(c)->message.ptr, "column a is a UUID, asked for as weir_str"));
+    assert_non_null(
+        strstr(weir_last_error(c)->message.ptr, "column a is a UUID, asked for as weir_str"));
     weir_error_clear(c);
     return WEIR_OK;
 }

@@ -170,20 +170,25 @@ struct weir__sql_outcome {
 };
 
 /*
- * A row for `many`: fills `out`, an argument for each column, of row `index`; what these point to
- * lives as long as the call of `many`.
+ * Rows to be inserted. `row` puts that of number `index` into `out`, a value for each column, which
+ * may be of any kind: the driver checks them with weir__sql_check_value. What they point to lives
+ * as long as the call.
  */
 struct weir__sql_many {
-    weir_str table;
+    weir_str table; /* letters, digits, '_', and dots between schema and name */
     const weir_str *columns;
     size_t column_count, row_count;
     void (*row)(const struct weir__sql_many *many, size_t index, weir_arg *out);
-    const void *arg;
 };
+
+/* Whether the driver takes it; `nth` from 1 on is its number in the message. */
+weir_err weir__sql_check_value(const struct weir__sql_driver *driver, const weir_arg *value,
+                               size_t nth, struct weir__sql_fault *fault);
 
 struct weir__sql_driver {
     const char *name;
     size_t stmt_bytes; /* of its statement, weir__sql_stmt included */
+    char quote;        /* around names, as '"' or '`' */
     bool takes_uint;   /* WEIR_ARG_TOO_LARGE is a value: its bits are those of a uint64_t */
     bool takes_nan;
     /* While rows of a connection are open nothing else runs on it: the core refuses that. */
@@ -243,7 +248,7 @@ struct weir__sql_driver {
 
     /* What follows may be NULL. */
 
-    /* Inserts many rows in one message; else the core runs a statement for each. May wait. */
+    /* Inserts many rows in one message; else the core does, by INSERTs of several. May wait. */
     weir_err (*many)(struct weir__sql_conn *conn, const struct weir__sql_many *many,
                      struct weir__sql_outcome *out, struct weir__sql_fault *fault);
     /* Parameter `i` below stmt->params, for the check of statements. */

@@ -9,12 +9,17 @@
  * The record in the context comes before the connection: whatever happens in between, the end finds
  * it.
  */
+#include <string.h>
+
 #include "base/given.h"
+#include "base/model.h"
 #include "data/sql/driver.h"
 #include "rt/fiber.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
 #include "rt/worker.h"
+
+#define ROWS_AT_FIRST 16 /* room of weir_query_all */
 
 static weir_rows rows_without_memory = {
     .token = WEIR__TOKEN_STATIC(WEIR__KIND_ROWS), .err = -ENOMEM, .is_finished = true};
@@ -293,5 +298,65 @@ weir_err weir_query_one_at(const weir_site *site, weir_ctx *handle, weir_source 
     if (!next(&r, model, out))
         err = r.err != WEIR_OK ? r.err : WEIR_ENOTFOUND;
     r.is_err_read = true;
+    return err;
+}
+
+/* --- all of them ------------------------------------------------------------------------------ */
+
+/* Room for one row more; the old place is the context's until its end. */
+static void *room_for(weir_rows *r, const weir_model *model, struct weir__array *rows, size_t *cap)
+{
+    if (rows->len == *cap) {
+        size_t wanted = *cap == 0 ? ROWS_AT_FIRST : *cap * 2;
+        if (wanted > r->max)
+            wanted = r->max > *cap ? r->max : *cap + 1; /* one past it is read, and refused */
+        void *made = weir__ctx_object(r->c, wanted * model->size);
+        if (made == NULL)
+            return NULL;
+        if (rows->len > 0)
+            memcpy(made, rows->ptr, rows->len * model->size);
+        rows->ptr = made;
+        *cap = wanted;
+    }
+    return (char *)rows->ptr + rows->len * model->size;
+}
+
+static weir_err read_all(weir_rows *r, const weir_model *model, struct weir__array *rows)
+{
+    size_t cap = 0;
+    for (;;) {
+        void *row = r->is_finished ? NULL : room_for(r, model, rows, &cap);
+        if (row == NULL)
+            return r->err != WEIR_OK ? r->err : r->is_finished ? WEIR_OK : -ENOMEM;
+        if (next(r, model, row))
+            rows->len++;
+    }
+}
+
+weir_err weir_query_all_at(const weir_site *site, weir_ctx *handle, weir_source from,
+                           const weir_model *model, void *out, uint64_t rows_max, const char *sql,
+                           const weir_arg *args, size_t count)
+{
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(model, "the model");
+    weir__given(out, "the array");
+    weir__given(sql, "the statement");
+    weir__given_some(args, count, "the array of values");
+    struct weir__ctx *c = weir__ctx_of_at(handle, "weir_query_all");
+    from = weir__sql_source_of(from, "weir_query_all");
+    if (rows_max == 0)
+        weir__misuse("weir_query_all",
+                     "rows_max is 0: each row is memory, so say how many at most");
+    struct weir__array *array = out;
+    *array = (struct weir__array){NULL, 0};
+    if (weir__sql_db_behind(from) == NULL)
+        return -ENOMEM;
+    struct weir__array all = {NULL, 0};
+    weir_rows r __attribute__((cleanup(leave_rows))) = {.copies_texts = true, .max = rows_max};
+    open_rows(&r, site, c, from, sql, args, count);
+    weir_err err = read_all(&r, model, &all);
+    r.is_err_read = true;
+    if (err == WEIR_OK)
+        *array = all;
     return err;
 }

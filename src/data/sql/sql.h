@@ -134,6 +134,14 @@ void weir__sql_close_rows_of(weir_tx *tx);
 
 /* Why a statement cannot run in it now, raised and kept; or its first error. */
 weir_err weir__sql_check_tx(weir_tx *tx, const weir_site *site, const char *function);
+/* Its connection, which works for it from now on. */
+struct weir__sql_conn *weir__sql_conn_of(weir_tx *tx, const weir_site *site);
+/* What an operation in it said: weir__sql_fail. */
+weir_err weir__sql_fail_tx(weir_tx *tx, const weir_site *site, const char *sql, weir_err err,
+                           const struct weir__sql_fault *f);
+/* A statement to its end, in one that may be used; what it changed is in `tx`. */
+weir_err weir__sql_run(weir_tx *tx, const weir_site *site, const char *sql, const weir_arg *args,
+                       size_t count);
 /* WEIR_EBUSY where rows are open on its connection and nothing may run beside them. */
 weir_err weir__sql_check_alone(const weir_tx *tx, struct weir__sql_fault *fault);
 

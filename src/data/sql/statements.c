@@ -116,8 +116,10 @@ static weir_err make(struct weir__sql_conn *conn, const char *sql, uint64_t hash
     const struct weir__sql_driver *driver = conn->db->driver;
     size_t len = strlen(sql);
     struct weir__sql_stmt *stmt = weir__calloc(1, driver->stmt_bytes + len + 1);
-    if (stmt == NULL)
-        return weir__sql_fault(fault, -ENOMEM, "out of memory");
+    if (stmt == NULL) {
+        (void)weir__sql_fault(fault, -ENOMEM, "out of memory");
+        return -ENOMEM;
+    }
     stmt->text = memcpy((char *)stmt + driver->stmt_bytes, sql, len + 1);
     stmt->text_len = len;
     stmt->hash = hash;
@@ -212,6 +214,21 @@ static const char *refusal(const struct weir__sql_driver *driver, const weir_arg
     }
 }
 
+weir_err weir__sql_check_value(const struct weir__sql_driver *driver, const weir_arg *a, size_t nth,
+                               struct weir__sql_fault *fault)
+{
+    const char *wrong;
+    if (WEIR_UNLIKELY(a->kind >= WEIR_ARG_TOO_LARGE) && (wrong = refusal(driver, a)) != NULL)
+        return weir__sql_fault(fault, a->kind == WEIR_ARG_JSON ? WEIR_EINVALID : -ERANGE,
+                               "value %zu is %s", nth, wrong);
+    if (WEIR_UNLIKELY(a->kind == WEIR_ARG_DOUBLE && isnan(a->u.d)) && !driver->takes_nan)
+        return weir__sql_fault(fault, -EDOM,
+                               "value %zu is not a number (NaN), which would be stored as NULL: "
+                               "give WEIR_NULL if that is meant",
+                               nth);
+    return WEIR_OK;
+}
+
 weir_err weir__sql_check_values(const struct weir__sql_driver *driver,
                                 const struct weir__sql_stmt *stmt, const weir_arg *args,
                                 size_t count, struct weir__sql_fault *fault)
@@ -220,17 +237,9 @@ weir_err weir__sql_check_values(const struct weir__sql_driver *driver,
         return weir__sql_fault(fault, WEIR_EINVALID, "%d parameters, %zu values", stmt->params,
                                count);
     for (size_t i = 0; i < count; i++) {
-        const char *wrong;
-        if (WEIR_UNLIKELY(args[i].kind >= WEIR_ARG_TOO_LARGE) &&
-            (wrong = refusal(driver, &args[i])) != NULL)
-            return weir__sql_fault(fault, args[i].kind == WEIR_ARG_JSON ? WEIR_EINVALID : -ERANGE,
-                                   "value %zu is %s", i + 1, wrong);
-        if (WEIR_UNLIKELY(args[i].kind == WEIR_ARG_DOUBLE && isnan(args[i].u.d)) &&
-            !driver->takes_nan)
-            return weir__sql_fault(fault, -EDOM,
-                                   "value %zu is not a number (NaN), which would be stored as "
-                                   "NULL: give WEIR_NULL if that is meant",
-                                   i + 1);
+        weir_err err = weir__sql_check_value(driver, &args[i], i + 1, fault);
+        if (WEIR_UNLIKELY(err != WEIR_OK))
+            return err;
     }
     return WEIR_OK;
 }

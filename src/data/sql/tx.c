@@ -30,15 +30,13 @@ static weir_tx *outermost(weir_tx *tx)
     return tx;
 }
 
-/* What an operation said. */
-static weir_err fail(weir_tx *tx, const weir_site *site, const char *sql, weir_err err,
-                     const struct weir__sql_fault *f)
+weir_err weir__sql_fail_tx(weir_tx *tx, const weir_site *site, const char *sql, weir_err err,
+                           const struct weir__sql_fault *f)
 {
     return weir__sql_fail(tx->db, tx->c, site, tx, &outermost(tx)->lease, sql, err, f);
 }
 
-/* The connection works for this transaction from now on. */
-static struct weir__sql_conn *conn_of(weir_tx *tx, const weir_site *site)
+struct weir__sql_conn *weir__sql_conn_of(weir_tx *tx, const weir_site *site)
 {
     tx->conn->c = tx->c;
     tx->conn->site = site;
@@ -130,10 +128,10 @@ static weir_err begin(weir_tx *tx, const weir_tx_options *o)
         err = tx->driver->take(tx->db, tx->c, tx->site, purpose, &tx->owned, &tx->lease, &tx->conn,
                                &fault);
     if (err == WEIR_OK && !tx->is_auto) {
-        err = tx->driver->begin(conn_of(tx, tx->site), o, &fault);
+        err = tx->driver->begin(weir__sql_conn_of(tx, tx->site), o, &fault);
         tx->has_begun = err == WEIR_OK;
     }
-    return WEIR_LIKELY(err == WEIR_OK) ? err : fail(tx, tx->site, NULL, err, &fault);
+    return WEIR_LIKELY(err == WEIR_OK) ? err : weir__sql_fail_tx(tx, tx->site, NULL, err, &fault);
 }
 
 static void open_tx(weir_tx *tx, const weir_site *site, struct weir__ctx *c, weir_db *db,
@@ -150,7 +148,7 @@ static weir_err control(weir_tx *tx, const weir_site *site, const char *what,
     char text[48];
     weir__sql_fault_init(fault);
     (void)snprintf(text, sizeof text, "%s weir_%d", what, tx->depth);
-    return tx->driver->control(conn_of(tx, site), text, fault);
+    return tx->driver->control(weir__sql_conn_of(tx, site), text, fault);
 }
 
 static weir_err begin_inner(weir_tx *tx, const weir_tx_options *o)
@@ -171,7 +169,7 @@ static weir_err begin_inner(weir_tx *tx, const weir_tx_options *o)
     if (err == WEIR_OK)
         err = control(tx, tx->site, "SAVEPOINT", &fault);
     if (err != WEIR_OK)
-        return fail(tx, tx->site, NULL, err, &fault);
+        return weir__sql_fail_tx(tx, tx->site, NULL, err, &fault);
     tx->has_begun = true;
     tx->outer->inner = tx;
     return WEIR_OK;
@@ -258,13 +256,13 @@ static weir_err commit(weir_tx *tx, const weir_site *site)
     weir__sql_fault_init(&fault);
     if (tx->outer != NULL) {
         weir_err err = control(tx, site, "RELEASE", &fault);
-        return err == WEIR_OK ? err : fail(tx, site, "RELEASE", err, &fault);
+        return err == WEIR_OK ? err : weir__sql_fail_tx(tx, site, "RELEASE", err, &fault);
     }
-    weir_err err = tx->driver->end(conn_of(tx, site), true, &fault);
+    weir_err err = tx->driver->end(weir__sql_conn_of(tx, site), true, &fault);
     if (err == WEIR_OK)
         return err;
     tx->is_commit_unknown = fault.may_have_run;
-    return fail(tx, site, "COMMIT", err, &fault);
+    return weir__sql_fail_tx(tx, site, "COMMIT", err, &fault);
 }
 
 /* Those within it are undone with it; an open one keeps a commit from being one. */
@@ -363,13 +361,13 @@ weir_err weir__sql_check_alone(const weir_tx *tx, struct weir__sql_fault *fault)
                            r->site->file, r->site->line, tx->driver->name);
 }
 
-static weir_err run(weir_tx *tx, const weir_site *site, const char *sql, const weir_arg *args,
-                    size_t count)
+weir_err weir__sql_run(weir_tx *tx, const weir_site *site, const char *sql, const weir_arg *args,
+                       size_t count)
 {
     struct weir__sql_fault fault;
     weir__sql_fault_init(&fault);
     struct weir__sql_outcome outcome = {0};
-    struct weir__sql_conn *conn = conn_of(tx, site);
+    struct weir__sql_conn *conn = weir__sql_conn_of(tx, site);
     struct weir__sql_stmt *stmt = NULL;
     weir_err err = weir__sql_check_alone(tx, &fault);
     if (WEIR_LIKELY(err == WEIR_OK))
@@ -385,7 +383,7 @@ static weir_err run(weir_tx *tx, const weir_site *site, const char *sql, const w
     if (stmt != NULL)
         weir__sql_stmt_put(conn, stmt);
     if (WEIR_UNLIKELY(err != WEIR_OK))
-        return fail(tx, site, sql, err, &fault);
+        return weir__sql_fail_tx(tx, site, sql, err, &fault);
     tx->changes = outcome.changes;
     if (outcome.last_id != 0)
         tx->last_id = outcome.last_id;
@@ -404,7 +402,7 @@ weir_err weir_exec_at(const weir_site *site, weir_tx *tx, const char *sql, const
     weir_err err = weir__sql_check_tx(tx, site, "weir_exec");
     if (err != WEIR_OK)
         return weir__later_refused(err);
-    return tx->err = run(tx, site, sql, args, count);
+    return tx->err = weir__sql_run(tx, site, sql, args, count);
 }
 
 int64_t weir_changes(const weir_tx *tx)
@@ -436,7 +434,7 @@ weir_err weir_db_exec_at(const weir_site *site, weir_ctx *handle, weir_db *db, w
     weir_tx tx __attribute__((cleanup(leave_tx))) = {.is_auto = true};
     open_tx(&tx, site, c, db, &(weir_tx_options){0});
     if (tx.err == WEIR_OK)
-        tx.err = run(&tx, site, sql, args, count);
+        tx.err = weir__sql_run(&tx, site, sql, args, count);
     weir_err err = end_tx(&tx, site, true);
     if (err == WEIR_OK && result != NULL)
         weir__sized_fill(result, result_size, &(weir_result){tx.changes, tx.last_id},
@@ -455,9 +453,9 @@ weir_err weir_exec_script_at(const weir_site *site, weir_ctx *handle, weir_db *d
     open_tx(&tx, site, c, db, &(weir_tx_options){0});
     if (tx.err == WEIR_OK) {
         weir__sql_fault_init(&fault);
-        tx.err = tx.driver->script(conn_of(&tx, site), sql, &fault);
+        tx.err = tx.driver->script(weir__sql_conn_of(&tx, site), sql, &fault);
         if (tx.err != WEIR_OK)
-            tx.err = fail(&tx, site, sql, tx.err, &fault);
+            tx.err = weir__sql_fail_tx(&tx, site, sql, tx.err, &fault);
     }
     return end_tx(&tx, site, true);
 }

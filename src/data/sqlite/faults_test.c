@@ -36,6 +36,36 @@ static weir_err request(weir_ctx *c, void *arg)
     return err == WEIR_OK ? weir_commit(tx) : err;
 }
 
+static weir_err move_a_year(weir_ctx *c, weir_tx *tx, void *arg)
+{
+    WEIR_ARRAY(user) all;
+    const user born = {.name = WEIR_S("Nobody"), .age = 1};
+    (void)arg;
+    weir_tx *part = weir_begin(c, tx);
+    weir_insert(part, "users", user, &born, 1, .without = "id, email");
+    weir_exec(part, "DELETE FROM users WHERE name = 'Nobody'");
+    weir_err err = weir_commit(part);
+    if (err == WEIR_OK)
+        err = weir_query_all(c, tx, user, &all, 10, "SELECT id, age FROM users");
+    part = weir_begin(c, tx);
+    weir_exec(part, "UPDATE users SET age = 0");
+    weir_rollback(part);
+    weir_exec(tx, "UPDATE users SET age = age - 1 WHERE id = 1");
+    weir_exec(tx, "UPDATE users SET age = age + 1 WHERE id = 2");
+    return err;
+}
+
+/* The same by transactions within a transaction that may be tried again. */
+static weir_err request_in_parts(weir_ctx *c, void *arg)
+{
+    weir_db *db = arg;
+    int64_t n = 0;
+    weir_tx *tx = weir_begin(c, db, .read_only = true);
+    weir_err err = weir_query_one(c, tx, int64_t, &n, "SELECT count(*) FROM users");
+    weir_rollback(tx);
+    return err == WEIR_OK ? weir_tx_retry(c, db, move_a_year, NULL) : err;
+}
+
 static void assert_as_before(weir_ctx *c, weir_db *db)
 {
     int64_t sum = 0;
@@ -48,6 +78,7 @@ static void assert_as_before(weir_ctx *c, weir_db *db)
 struct plan {
     weir_db *db;
     uint64_t fail_alloc, cancel_wait;
+    weir_fiber_fn request;
 };
 
 static weir_err run_plan(weir_ctx *c, void *arg)
@@ -55,7 +86,7 @@ static weir_err run_plan(weir_ctx *c, void *arg)
     const struct plan *p = arg;
     weir__alloc_fail_nth(p->fail_alloc);
     weir__wait_cancel_nth(p->cancel_wait);
-    weir_err err = request(c, p->db);
+    weir_err err = p->request(c, p->db);
     weir__alloc_fail_nth(0);
     weir__wait_cancel_nth(0);
     return err;
@@ -88,18 +119,23 @@ static weir_err run(weir_ctx *c, struct plan p)
     return err;
 }
 
+static const weir_fiber_fn requests[] = {request, request_in_parts};
+#define REQUESTS (sizeof requests / sizeof requests[0])
+
 static weir_err is_cancelled_everywhere(weir_ctx *c, void *arg)
 {
     weir_db *db = open_users(c, arg);
     uint64_t leaks = weir__leak_total();
-    uint64_t n = 1;
-    for (; run(c, (struct plan){db, 0, n}) != WEIR_OK; n++) {
-        assert_true(n < NTH_MAX);
+    for (size_t i = 0; i < REQUESTS; i++) {
+        uint64_t n = 1;
+        for (; run(c, (struct plan){db, 0, n, requests[i]}) != WEIR_OK; n++) {
+            assert_true(n < NTH_MAX);
+            assert_as_before(c, db);
+        }
+        assert_true(n > 4);
         assert_as_before(c, db);
+        assert_int_equal(weir__leak_total(), leaks);
     }
-    assert_true(n > 4);
-    assert_as_before(c, db);
-    assert_int_equal(weir__leak_total(), leaks);
     return WEIR_OK;
 }
 SIM_TEST(is_cancelled_everywhere)
@@ -107,13 +143,15 @@ SIM_TEST(is_cancelled_everywhere)
 static weir_err runs_out_of_memory_everywhere(weir_ctx *c, void *arg)
 {
     weir_db *db = open_users(c, arg);
-    uint64_t n = 1;
-    for (; run(c, (struct plan){db, n, 0}) != WEIR_OK; n++) {
-        assert_true(n < NTH_MAX);
+    for (size_t i = 0; i < REQUESTS; i++) {
+        uint64_t n = 1;
+        for (; run(c, (struct plan){db, n, 0, requests[i]}) != WEIR_OK; n++) {
+            assert_true(n < NTH_MAX);
+            assert_as_before(c, db);
+        }
+        assert_true(n > 1);
         assert_as_before(c, db);
     }
-    assert_true(n > 1);
-    assert_as_before(c, db);
     return WEIR_OK;
 }
 SIM_TEST(runs_out_of_memory_everywhere)
