@@ -20,6 +20,7 @@
 
 #include "base/list.h"
 #include "data/sql/sql.h"
+#include "wire/sql_text.h"
 
 enum {
     WEIR__SQL_STATEMENTS = 64, /* prepared and kept, a connection */
@@ -113,6 +114,7 @@ struct weir__sql_plan; /* plan.c's */
 struct weir__sql_stmt {
     const char *text; /* the program's, a copy; NUL-terminated, `text_len` bytes before it */
     size_t text_len;
+    weir_str sent;              /* as the server wants it: with $1 for ? …; a NUL behind it */
     const char *from;           /* the address that it was asked for by last */
     uint64_t hash;              /* of the text */
     struct weir__list in_cache; /* weir__sql_conn.cached, last used first; else not kept */
@@ -120,6 +122,7 @@ struct weir__sql_stmt {
     /* What `prepare` says, or `execute` at the latest where so marked. */
     bool reads_only;              /* it changes nothing */
     bool wants_tx;                /* it has a meaning within a transaction alone */
+    bool ends_tx;                 /* it commits the transaction that it runs in */
     bool is_void;                 /* (any time) not to be used again: the server has forgotten it */
     int params;                   /* values that it wants */
     int columns;                  /* (execute) of its rows; set by weir__sql_shape alone */
@@ -188,8 +191,14 @@ weir_err weir__sql_check_value(const struct weir__sql_driver *driver, const weir
 struct weir__sql_driver {
     const char *name;
     size_t stmt_bytes; /* of its statement, weir__sql_stmt included */
-    char quote;        /* around names, as '"' or '`' */
-    bool takes_uint;   /* WEIR_ARG_TOO_LARGE is a value: its bits are those of a uint64_t */
+    char quote;        /* around names; 0: '"' */
+    /*
+     * Texts are read by the core, before `prepare`: it sets `sent`, `params`, `reads_only`,
+     * `wants_tx`, `ends_tx` of a statement, and refuses what would outlive it.
+     */
+    bool has_dialect;
+    enum weir__sql_dialect dialect;
+    bool takes_uint; /* WEIR_ARG_TOO_LARGE is a value: its bits are those of a uint64_t */
     bool takes_nan;
     /* While rows of a connection are open nothing else runs on it: the core refuses that. */
     bool is_one_at_a_time;
@@ -239,15 +248,18 @@ struct weir__sql_driver {
      * core calls it again to roll back, under a shield, unless the connection is broken. May wait.
      */
     weir_err (*end)(struct weir__sql_conn *conn, bool commits, struct weir__sql_fault *fault);
-    /* A statement of the core's without values and rows: SAVEPOINT, ROLLBACK TO … . May wait. */
+    /* A statement without values, whose rows are thrown away: SAVEPOINT, ROLLBACK TO … . May wait. */
     weir_err (*control)(struct weir__sql_conn *conn, const char *text,
                         struct weir__sql_fault *fault);
-    /* Several statements of the program's, parted by semicolons, in a transaction. May wait. */
-    weir_err (*script)(struct weir__sql_conn *conn, const char *text,
-                       struct weir__sql_fault *fault);
 
     /* What follows may be NULL. */
 
+    /*
+     * Several statements of the program's, parted by semicolons, in a transaction; rows are thrown
+     * away. Else the core parts them by the dialect, and runs each by `control`. May wait.
+     */
+    weir_err (*script)(struct weir__sql_conn *conn, const char *text,
+                       struct weir__sql_fault *fault);
     /* Inserts many rows in one message; else the core does, by INSERTs of several. May wait. */
     weir_err (*many)(struct weir__sql_conn *conn, const struct weir__sql_many *many,
                      struct weir__sql_outcome *out, struct weir__sql_fault *fault);

@@ -23,11 +23,18 @@ weir_err weir__sql_fault(struct weir__sql_fault *f, weir_err err, const char *fo
     return err;
 }
 
-weir_err weir__sql_fault_wants_tx(struct weir__sql_fault *fault)
+weir_err weir__sql_check_use(const struct weir__sql_stmt *stmt, bool is_in_tx,
+                             struct weir__sql_fault *fault)
 {
-    return weir__sql_fault(fault, WEIR_EDB,
-                           "that belongs into a transaction (weir_begin), and would be its next "
-                           "user's outside of one");
+    if (WEIR_UNLIKELY(stmt->wants_tx && !is_in_tx))
+        return weir__sql_fault(fault, WEIR_EDB,
+                               "that belongs into a transaction (weir_begin), and would be its "
+                               "next user's outside of one");
+    if (WEIR_UNLIKELY(stmt->ends_tx && is_in_tx))
+        return weir__sql_fault(fault, WEIR_EDB,
+                               "that would commit the transaction it runs in: run it by itself "
+                               "(weir_db_exec, weir_exec_script)");
+    return WEIR_OK;
 }
 
 /* The reason of the context, where that is why the operation has failed. */

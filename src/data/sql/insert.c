@@ -241,6 +241,7 @@ static weir_err run_batches(weir_tx *tx, const weir_site *site, const struct wei
     struct room room __attribute__((cleanup(free_room))) = {.args = NULL};
     int64_t changes = 0;
     size_t made_for = 0;
+    char quote = tx->driver->quote != 0 ? tx->driver->quote : '"';
     weir_buf_init(&room.sql, SQL_MAX);
     room.args =
         weir__malloc(batch_of(many, many->row_count) * many->column_count * sizeof *room.args);
@@ -249,7 +250,7 @@ static weir_err run_batches(weir_tx *tx, const weir_site *site, const struct wei
     for (size_t done = 0, n; done < many->row_count; done += n) {
         n = batch_of(many, many->row_count - done);
         if (n != made_for)
-            put_statement(&room.sql, many, n, tx->driver->quote);
+            put_statement(&room.sql, many, n, quote);
         made_for = n;
         if (room.sql.err != WEIR_OK)
             return room.sql.err;

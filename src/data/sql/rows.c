@@ -112,10 +112,9 @@ static weir_err get_conn(weir_rows *r, struct weir__sql_fault *fault)
 /* Whether a statement is one for weir_query, here. */
 static weir_err check_use(const weir_rows *r, struct weir__sql_fault *fault)
 {
-    if (WEIR_LIKELY(r->tx != NULL))
-        return WEIR_OK;
-    if (WEIR_UNLIKELY(r->stmt->wants_tx))
-        return weir__sql_fault_wants_tx(fault);
+    weir_err err = weir__sql_check_use(r->stmt, r->tx != NULL, fault);
+    if (WEIR_UNLIKELY(err != WEIR_OK) || r->tx != NULL)
+        return err;
     if (WEIR_UNLIKELY(!r->stmt->reads_only))
         return weir__sql_fault(fault, WEIR_EDB,
                                "weir_query on the database only reads; this writes, and wants "

@@ -12,6 +12,7 @@
 
 struct weir__sql_driver;
 struct weir__sql_conn;
+struct weir__sql_facts;
 struct weir__sql_fault;
 struct weir__sql_plan;
 struct weir__sql_stmt;
@@ -101,8 +102,9 @@ weir_err weir__sql_fail(const weir_db *db, struct weir__ctx *c, const weir_site 
                         struct weir__lease *lease, const char *sql, weir_err err,
                         const struct weir__sql_fault *f);
 
-/* The fault of a statement that has a meaning in a transaction alone, outside of one. */
-weir_err weir__sql_fault_wants_tx(struct weir__sql_fault *fault);
+/* Whether a statement belongs where it is: into a transaction, or outside of one. */
+weir_err weir__sql_check_use(const struct weir__sql_stmt *stmt, bool is_in_tx,
+                             struct weir__sql_fault *fault);
 
 /* --- statements.c ----------------------------------------------------------------------------- */
 
@@ -116,6 +118,15 @@ void weir__sql_stmt_put(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt
 weir_err weir__sql_check_values(const struct weir__sql_driver *driver,
                                 const struct weir__sql_stmt *stmt, const weir_arg *args,
                                 size_t count, struct weir__sql_fault *fault);
+
+/* --- text.c ----------------------------------------------------------------------------------- */
+
+/* Reads a text by the driver's dialect: WEIR_EDB unless it is one statement that leaves nothing. */
+weir_err weir__sql_text_check(const struct weir__sql_driver *driver, weir_str sql,
+                              struct weir__sql_facts *facts, struct weir__sql_fault *fault);
+/* A script, in a transaction; read by the dialect first, where there is one. */
+weir_err weir__sql_run_script(struct weir__sql_conn *conn, const char *text,
+                              struct weir__sql_fault *fault);
 
 /* --- plan.c ----------------------------------------------------------------------------------- */
 

@@ -110,21 +110,48 @@ static void keep(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt)
     stmt->is_kept = true;
 }
 
+/* A new one, with its text, and as the server wants it where that differs. */
+static struct weir__sql_stmt *new_stmt(const struct weir__sql_driver *driver, weir_str sql,
+                                       const struct weir__sql_facts *facts)
+{
+    size_t sent = facts->is_verbatim ? 0 : weir__sql_text_write(driver->dialect, sql, NULL, 0);
+    struct weir__sql_stmt *stmt = weir__calloc(1, driver->stmt_bytes + sql.len + 1 + sent + 1);
+    if (stmt == NULL)
+        return NULL;
+    char *text = memcpy((char *)stmt + driver->stmt_bytes, sql.ptr, sql.len);
+    stmt->text = text;
+    stmt->text_len = sql.len;
+    stmt->sent = sql;
+    stmt->sent.ptr = text;
+    if (!facts->is_verbatim) {
+        (void)weir__sql_text_write(driver->dialect, sql, text + sql.len + 1, sent);
+        stmt->sent = (weir_str){text + sql.len + 1, sent};
+    }
+    stmt->params = (int)facts->param_count;
+    stmt->reads_only = facts->reads_only;
+    stmt->wants_tx = facts->wants_tx;
+    stmt->ends_tx = facts->commits;
+    weir__list_init(&stmt->in_cache);
+    return stmt;
+}
+
 static weir_err make(struct weir__sql_conn *conn, const char *sql, uint64_t hash,
                      struct weir__sql_stmt **out, struct weir__sql_fault *fault)
 {
     const struct weir__sql_driver *driver = conn->db->driver;
-    size_t len = strlen(sql);
-    struct weir__sql_stmt *stmt = weir__calloc(1, driver->stmt_bytes + len + 1);
+    struct weir__sql_facts facts = {.is_verbatim = true};
+    weir_str text = weir_str_from(sql);
+    weir_err err =
+        driver->has_dialect ? weir__sql_text_check(driver, text, &facts, fault) : WEIR_OK;
+    if (err != WEIR_OK)
+        return err;
+    struct weir__sql_stmt *stmt = new_stmt(driver, text, &facts);
     if (stmt == NULL) {
         (void)weir__sql_fault(fault, -ENOMEM, "out of memory");
         return -ENOMEM;
     }
-    stmt->text = memcpy((char *)stmt + driver->stmt_bytes, sql, len + 1);
-    stmt->text_len = len;
     stmt->hash = hash;
-    weir__list_init(&stmt->in_cache);
-    weir_err err = driver->prepare(conn, stmt, fault);
+    err = driver->prepare(conn, stmt, fault);
     if (err != WEIR_OK) {
         free_stmt(stmt);
         return err;

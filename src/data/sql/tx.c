@@ -372,8 +372,8 @@ weir_err weir__sql_run(weir_tx *tx, const weir_site *site, const char *sql, cons
     weir_err err = weir__sql_check_alone(tx, &fault);
     if (WEIR_LIKELY(err == WEIR_OK))
         err = weir__sql_stmt_get(conn, sql, &stmt, &fault);
-    if (err == WEIR_OK && WEIR_UNLIKELY(tx->is_auto && stmt->wants_tx))
-        err = weir__sql_fault_wants_tx(&fault);
+    if (WEIR_LIKELY(err == WEIR_OK))
+        err = weir__sql_check_use(stmt, !tx->is_auto, &fault);
     if (WEIR_LIKELY(err == WEIR_OK))
         err = weir__sql_check_values(tx->driver, stmt, args, count, &fault);
     if (WEIR_LIKELY(err == WEIR_OK)) {
@@ -453,7 +453,7 @@ weir_err weir_exec_script_at(const weir_site *site, weir_ctx *handle, weir_db *d
     open_tx(&tx, site, c, db, &(weir_tx_options){0});
     if (tx.err == WEIR_OK) {
         weir__sql_fault_init(&fault);
-        tx.err = tx.driver->script(weir__sql_conn_of(&tx, site), sql, &fault);
+        tx.err = weir__sql_run_script(weir__sql_conn_of(&tx, site), sql, &fault);
         if (tx.err != WEIR_OK)
             tx.err = weir__sql_fail_tx(&tx, site, sql, tx.err, &fault);
     }

@@ -283,7 +283,6 @@ static weir_err take(weir_db *handle, struct weir__ctx *c, const weir_site *site
 const struct weir__sql_driver weir__sqlite_driver = {
     .name = "SQLite",
     .stmt_bytes = sizeof(struct weir__sqlite_stmt),
-    .quote = '"',
     .take = take,
     .prepare = weir__sqlite_prepare,
     .forget = weir__sqlite_forget,
