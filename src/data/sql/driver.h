@@ -248,7 +248,7 @@ struct weir__sql_driver {
      * core calls it again to roll back, under a shield, unless the connection is broken. May wait.
      */
     weir_err (*end)(struct weir__sql_conn *conn, bool commits, struct weir__sql_fault *fault);
-    /* A statement without values, whose rows are thrown away: SAVEPOINT, ROLLBACK TO … . May wait. */
+    /* A statement without values, whose rows are thrown away: SAVEPOINT, … . May wait. */
     weir_err (*control)(struct weir__sql_conn *conn, const char *text,
                         struct weir__sql_fault *fault);
 

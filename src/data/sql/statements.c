@@ -111,21 +111,21 @@ static void keep(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt)
 }
 
 /* A new one, with its text, and as the server wants it where that differs. */
-static struct weir__sql_stmt *new_stmt(const struct weir__sql_driver *driver, weir_str sql,
+static struct weir__sql_stmt *new_stmt(const struct weir__sql_driver *driver, const char *text,
                                        const struct weir__sql_facts *facts)
 {
+    weir_str sql = weir_str_from(text);
     size_t sent = facts->is_verbatim ? 0 : weir__sql_text_write(driver->dialect, sql, NULL, 0);
     struct weir__sql_stmt *stmt = weir__calloc(1, driver->stmt_bytes + sql.len + 1 + sent + 1);
     if (stmt == NULL)
         return NULL;
-    char *text = memcpy((char *)stmt + driver->stmt_bytes, sql.ptr, sql.len);
-    stmt->text = text;
+    char *copy = memcpy((char *)stmt + driver->stmt_bytes, text, sql.len + 1);
+    stmt->text = copy;
     stmt->text_len = sql.len;
-    stmt->sent = sql;
-    stmt->sent.ptr = text;
+    stmt->sent = (weir_str){copy, sql.len};
     if (!facts->is_verbatim) {
-        (void)weir__sql_text_write(driver->dialect, sql, text + sql.len + 1, sent);
-        stmt->sent = (weir_str){text + sql.len + 1, sent};
+        (void)weir__sql_text_write(driver->dialect, sql, copy + sql.len + 1, sent);
+        stmt->sent = (weir_str){copy + sql.len + 1, sent};
     }
     stmt->params = (int)facts->param_count;
     stmt->reads_only = facts->reads_only;
@@ -140,12 +140,12 @@ static weir_err make(struct weir__sql_conn *conn, const char *sql, uint64_t hash
 {
     const struct weir__sql_driver *driver = conn->db->driver;
     struct weir__sql_facts facts = {.is_verbatim = true};
-    weir_str text = weir_str_from(sql);
-    weir_err err =
-        driver->has_dialect ? weir__sql_text_check(driver, text, &facts, fault) : WEIR_OK;
+    weir_err err = WEIR_OK;
+    if (driver->has_dialect)
+        err = weir__sql_text_check(driver, weir_str_from(sql), &facts, fault);
     if (err != WEIR_OK)
         return err;
-    struct weir__sql_stmt *stmt = new_stmt(driver, text, &facts);
+    struct weir__sql_stmt *stmt = new_stmt(driver, sql, &facts);
     if (stmt == NULL) {
         (void)weir__sql_fault(fault, -ENOMEM, "out of memory");
         return -ENOMEM;
