@@ -158,6 +158,7 @@ struct weir__pool_slot *weir__pool_take_free(struct weir__pool *pool)
         slot = WEIR_CONTAINER(node, struct weir__pool_slot, link);
         WEIR_ASSERT(slot->state == WEIR__SLOT_EMPTY && slot->resource == NULL, "P1: empty");
         pool->stats.open++;
+        slot->generation = pool->generation;
     }
     return slot;
 }
@@ -390,9 +391,11 @@ struct weir__wait *weir__pool_settle(struct weir__pool_slot *slot)
     struct weir__pool *pool = slot->pool;
     WEIR_ASSERT(slot->state == WEIR__SLOT_BUSY, "P1: nobody uses a slot that is settled");
     struct weir__pool_waiter *w = NULL;
-    if (may_be_lent(pool, slot))
+    if (!weir__list_empty(&pool->waiters) && may_be_lent(pool, slot))
         w = weir__pool_first_in_line(pool);
     if (w != NULL) {
+        if (slot->resource == NULL)
+            slot->generation = pool->generation;
         weir__pool_lend(slot, w->wait.fiber, w->worker);
         w->slot = slot;
         return &w->wait;
@@ -418,13 +421,9 @@ struct weir__wait *weir__pool_settle(struct weir__pool_slot *slot)
     return drainer;
 }
 
-/* Nobody uses it any more; what that makes possible for others. */
-static void follow(struct weir__pool *pool, struct weir__wait *next, bool is_gone)
+/* What it makes possible for others that something is not open any more. */
+static void follow_end(struct weir__pool *pool)
 {
-    if (next != NULL)
-        weir__pool_serve(next);
-    if (WEIR_LIKELY(!is_gone))
-        return;
     if (weir__pool_is_wanted(pool))
         weir__pool_feed(pool->member->group);
     if (pool->dials) {
@@ -440,7 +439,10 @@ void weir__pool_hand_on(struct weir__pool_slot *slot)
     weir__lock_take(&pool->lock);
     struct weir__wait *next = weir__pool_settle(slot);
     weir__lock_give(&pool->lock);
-    follow(pool, next, is_gone || weir__pool_is_wanted(pool));
+    if (next != NULL)
+        weir__pool_serve(next);
+    if (is_gone || weir__pool_is_wanted(pool))
+        follow_end(pool);
 }
 
 /* Nobody would use it, and enough lie idle. */
@@ -450,7 +452,7 @@ static bool is_unwanted(const struct weir__pool *pool)
            weir__list_empty(&pool->waiters);
 }
 
-bool weir__pool_may_stay(const struct weir__pool_slot *slot, weir_pool_closed *why)
+static inline bool may_stay(const struct weir__pool_slot *slot, weir_pool_closed *why)
 {
     const struct weir__pool *pool = slot->pool;
     if (slot->is_broken)
@@ -464,6 +466,11 @@ bool weir__pool_may_stay(const struct weir__pool_slot *slot, weir_pool_closed *w
     else
         return true;
     return false;
+}
+
+bool weir__pool_may_stay(const struct weir__pool_slot *slot, weir_pool_closed *why)
+{
+    return may_stay(slot, why);
 }
 
 /* Left in the middle of something: made clean, or marked as broken. */
@@ -505,7 +512,7 @@ static void give_back(struct weir__pool_slot *slot)
     weir__pool_end_lease(slot);
     slot->idle_since = weir__self->now;
     bool is_gone = slot->resource == NULL;
-    if (!is_gone && WEIR_UNLIKELY(!weir__pool_may_stay(slot, &why))) {
+    if (!is_gone && WEIR_UNLIKELY(!may_stay(slot, &why))) {
         weir__lock_give(&pool->lock);
         weir__pool_close_resource(slot, c, why);
         weir__lock_take(&pool->lock);
@@ -514,7 +521,10 @@ static void give_back(struct weir__pool_slot *slot)
     struct weir__wait *next = weir__pool_settle(slot);
     bool wants_kick = weir__pool_wants_kick(pool);
     weir__lock_give(&pool->lock);
-    follow(pool, next, is_gone);
+    if (next != NULL)
+        weir__pool_serve(next);
+    if (WEIR_UNLIKELY(is_gone))
+        follow_end(pool);
     if (WEIR_UNLIKELY(wants_kick))
         weir__pool_kick(pool);
 }

@@ -98,6 +98,7 @@ static struct weir__pool_waiter *lend_room(struct weir__pool *pool)
     weir__list_remove(node);
     w->slot = WEIR_CONTAINER(node, struct weir__pool_slot, link);
     WEIR_ASSERT(w->slot->state == WEIR__SLOT_EMPTY, "P1: who is on `empty` is empty");
+    w->slot->generation = pool->generation;
     pool->stats.open++;
     weir__pool_lend(w->slot, w->wait.fiber, w->worker);
     if (!weir__list_empty(&pool->waiters) && !weir__list_empty(&pool->empty)) {

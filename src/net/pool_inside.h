@@ -49,9 +49,8 @@ enum weir__pool_slot_state {
 struct weir__pool_slot {
     struct weir__list link; /* weir__pool.idle or .empty */
     struct weir__pool *pool;
-    struct weir__pool_slot *next; /* of the same pool, each for good (WEIR__EACH_SLOT) */
-    void *resource;               /* NULL: not opened yet */
-    _Atomic uint64_t turn;        /* of the present lease, or of the next one */
+    void *resource;        /* NULL: not opened yet */
+    _Atomic uint64_t turn; /* of the present lease, or of the next one */
     struct weir__fiber *fiber;
     uint64_t fiber_id;
     struct weir__worker *worker; /* where it is or was used last: its memory is warm there */
@@ -60,14 +59,15 @@ struct weir__pool_slot {
     const weir_site *site;
     _Atomic(struct weir__owned *) holder; /* NULL: not bound yet */
     weir_time leased, idle_since, expires;
-    weir_time pinged;    /* the last time that it was found alive while it was idle */
-    weir_time held_wait; /* the beginning of the wait that was reported last */
     uint32_t generation; /* of the pool, when it was begun to be opened */
     uint8_t state;
     bool is_broken, is_reported;
     struct weir__owned owned;
-    struct weir__wait *mover;    /* waits until it has left; NULL: nobody does (any more) */
-    struct weir__task departure; /* the message that it is to leave */
+    struct weir__wait *mover;     /* waits until it has left; NULL: nobody does (any more) */
+    struct weir__task departure;  /* the message that it is to leave */
+    struct weir__pool_slot *next; /* of the same pool, each for good (WEIR__EACH_SLOT) */
+    weir_time pinged;             /* the last time that it was found alive while it was idle */
+    weir_time held_wait;          /* the beginning of the wait that was reported last */
 };
 
 enum { WEIR__POOL_STUCK_MAX = 8 };
@@ -135,6 +135,7 @@ struct weir__pool {
     struct weir__list idle;    /* weir__pool_slot.link, last used first */
     struct weir__list empty;   /* weir__pool_slot.link */
     struct weir__list waiters; /* weir__pool_waiter.wait.in_object, first come first */
+    uint32_t generation;       /* P22 */
     bool is_barred; /* is_closing, or it is down or suspended: who acquires looks closer */
     bool is_closing;
     bool is_shared;
@@ -145,14 +146,6 @@ struct weir__pool {
     bool is_asleep;             /* the keeper does not come by itself: nothing is open */
     struct weir__wait *drainer; /* waits for in_use to become 0 */
     weir_time retry_at;         /* before that nothing is opened ahead: the last attempt failed */
-    uint32_t generation;        /* P22 */
-    uint32_t slot_count;        /* of slots; they only become more */
-    uint32_t failures;          /* to open one, in a row */
-    uint32_t pinging;           /* BUSY with being asked whether they are alive */
-    weir_time down_since, suspended_since;
-    struct weir__pool_failure failure; /* the last one; `err` is 0 before there was any */
-    struct weir__dialling_options d;   /* zeroes, of a pool that does not dial */
-    struct weir__pool_slot *first;
     weir_pool_options o;
     weir_pool_stats stats;
     const struct weir__pool_ops *ops;
@@ -165,6 +158,13 @@ struct weir__pool {
     struct weir__pool *next_kept;  /* of the same keeper */
     struct weir__list registered;  /* in pool_stats.c's list of all */
     struct weir__pool_seat *seats; /* one a worker, if it moves; behind the slots */
+    uint32_t slot_count;           /* of slots; they only become more */
+    uint32_t failures;             /* to open one, in a row */
+    uint32_t pinging;              /* BUSY with being asked whether they are alive */
+    weir_time down_since, suspended_since;
+    struct weir__pool_failure failure; /* the last one; `err` is 0 before there was any */
+    struct weir__dialling_options d;   /* zeroes, of a pool that does not dial */
+    struct weir__pool_slot *first;
     struct weir__pool_slot slots[];
 };
 
@@ -278,8 +278,6 @@ static inline void weir__pool_lend(struct weir__pool_slot *slot, struct weir__fi
     slot->worker = w;
     slot->leased = weir__self->now;
     slot->is_reported = false;
-    if (slot->resource == NULL)
-        slot->generation = pool->generation;
     pool->stats.in_use++;
     pool->stats.acquired++;
 }
@@ -484,7 +482,8 @@ void weir__pool_kick(struct weir__pool *pool);
  */
 static inline bool weir__pool_wants_kick(struct weir__pool *pool)
 {
-    bool is_short = pool->stats.idle + pool->pinging < pool->o.min_idle &&
+    bool is_short = pool->stats.idle < pool->o.min_idle &&
+                    pool->stats.idle + pool->pinging < pool->o.min_idle &&
                     pool->stats.open < pool->o.max_open && weir__self->now.ns >= pool->retry_at.ns;
     if (WEIR_LIKELY(!is_short && !pool->is_asleep))
         return false;

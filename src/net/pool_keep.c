@@ -401,6 +401,7 @@ static struct weir__pool_slot *take_empty(struct weir__pool *pool)
     WEIR_ASSERT(slot->state == WEIR__SLOT_EMPTY && slot->resource == NULL, "P1: empty");
     slot->state = WEIR__SLOT_BUSY;
     slot->worker = weir__self;
+    slot->generation = pool->generation;
     pool->stats.open++;
     return slot;
 }
