@@ -1,5 +1,5 @@
 /*
- * The generic resource pool: lending, giving back, closing. Who finds nothing free waits in
+ * The generic resource pool: lending and giving back. Who finds nothing free waits in
  * pool_line.c.
  *
  * Owns its slots (one for each resource that may be open) and what is in them. A lease is a slot
@@ -445,11 +445,19 @@ void weir__pool_hand_on(struct weir__pool_slot *slot)
         follow_end(pool);
 }
 
-/* Nobody would use it, and enough lie idle. */
-static bool is_unwanted(const struct weir__pool *pool)
+/* It may not be lent again because of what was changed of the pool, or was opened too late. */
+static bool is_steered_out(const struct weir__pool_slot *slot, weir_pool_closed *why)
 {
-    return (pool->stats.idle >= pool->o.max_idle || weir__pool_is_wanted(pool)) &&
-           weir__list_empty(&pool->waiters);
+    const struct weir__pool *pool = slot->pool;
+    if (pool->is_closing)
+        *why = WEIR_POOL_CLOSED_SHUTDOWN;
+    else if (slot->generation != pool->generation)
+        *why = WEIR_POOL_CLOSED_RETIRED;
+    else if (pool->stats.open > pool->o.max_open)
+        *why = WEIR_POOL_CLOSED_IDLE;
+    else
+        return false;
+    return true;
 }
 
 static inline bool may_stay(const struct weir__pool_slot *slot, weir_pool_closed *why)
@@ -457,11 +465,12 @@ static inline bool may_stay(const struct weir__pool_slot *slot, weir_pool_closed
     const struct weir__pool *pool = slot->pool;
     if (slot->is_broken)
         *why = WEIR_POOL_CLOSED_BROKEN;
-    else if (pool->is_closing)
-        *why = WEIR_POOL_CLOSED_SHUTDOWN;
-    else if (slot->generation != pool->generation || is_expired(slot))
+    else if (WEIR_UNLIKELY(pool->is_steered) && is_steered_out(slot, why))
+        return false;
+    else if (is_expired(slot))
         *why = weir__pool_why_old(slot);
-    else if (pool->stats.open > pool->o.max_open || is_unwanted(pool))
+    else if ((pool->stats.idle >= pool->o.max_idle || weir__pool_is_wanted(pool)) &&
+             weir__list_empty(&pool->waiters))
         *why = WEIR_POOL_CLOSED_IDLE;
     else
         return true;
@@ -585,78 +594,7 @@ void weir__lease_release(struct weir__lease *lease)
     give_back(slot);
 }
 
-/* --- closing ---------------------------------------------------------------------------------- */
-
-static bool leave_drain(struct weir__wait *w)
-{
-    struct weir__pool *pool = w->object;
-    weir__lock_take(&pool->lock);
-    bool is_mine = pool->drainer == w;
-    if (is_mine)
-        pool->drainer = NULL;
-    weir__lock_give(&pool->lock);
-    return is_mine;
-}
-
-static void describe_drain(const struct weir__wait *w, weir_buf *out)
-{
-    struct weir__pool *pool = w->object;
-    weir_pool_stats s;
-    weir__pool_stats(pool, &s);
-    weir_buf_printf(out, "%s, %llu out", s.name, (unsigned long long)s.in_use);
-}
-
-static const struct weir__wait_type drain_type = {
-    .name = "leases to return", .abandon = leave_drain, .describe = describe_drain};
-
-static weir_err wait_for_leases(struct weir__pool *pool, struct weir__ctx *c, weir_time until)
-{
-    struct weir__wait wait;
-    weir__lock_take(&pool->lock);
-    WEIR_ASSERT(pool->is_closing, "P17: who waits for all leases gives no more of them");
-    if (pool->stats.in_use == 0) {
-        weir__lock_give(&pool->lock);
-        return WEIR_OK;
-    }
-    weir_err err = pool->drainer != NULL ? WEIR_EBUSY : weir__ctx_check(c);
-    if (err == WEIR_OK) {
-        weir__wait_init(&wait, &drain_type, c, NULL, pool);
-        pool->drainer = &wait;
-    }
-    weir__lock_give(&pool->lock);
-    return err == WEIR_OK ? weir__park(&wait, until) : err;
-}
-
-static void close_idle(struct weir__pool *pool, struct weir__ctx *c)
-{
-    for (;;) {
-        weir__lock_take(&pool->lock);
-        struct weir__list *node = weir__list_pop_front(&pool->idle);
-        if (node == NULL)
-            break;
-        struct weir__pool_slot *slot = WEIR_CONTAINER(node, struct weir__pool_slot, link);
-        WEIR_ASSERT(slot->state == WEIR__SLOT_IDLE, "P1: who is on `idle` is idle");
-        slot->state = WEIR__SLOT_BUSY;
-        pool->stats.idle--;
-        weir__lock_give(&pool->lock);
-        weir__pool_close_resource(slot, c, WEIR_POOL_CLOSED_SHUTDOWN);
-        weir__pool_hand_on(slot);
-    }
-    weir__lock_give(&pool->lock);
-}
-
-weir_err weir__pool_close(struct weir__pool *pool, struct weir__ctx *c, weir_time until)
-{
-    weir__lock_take(&pool->lock);
-    pool->is_closing = true;
-    weir__pool_set_bar(pool);
-    weir__lock_give(&pool->lock);
-    weir__pool_send_home(pool);
-    close_idle(pool, c);
-    weir_err err = wait_for_leases(pool, c, until);
-    close_idle(pool, c);
-    return err;
-}
+/* --- the end ---------------------------------------------------------------------------------- */
 
 void weir__pool_unmake(struct weir__pool *pool)
 {

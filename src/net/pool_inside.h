@@ -136,7 +136,8 @@ struct weir__pool {
     struct weir__list empty;   /* weir__pool_slot.link */
     struct weir__list waiters; /* weir__pool_waiter.wait.in_object, first come first */
     uint32_t generation;       /* P22 */
-    bool is_barred; /* is_closing, or it is down or suspended: who acquires looks closer */
+    bool is_barred;  /* is_closing, or it is down or suspended: who acquires looks closer */
+    bool is_steered; /* it closes, or was retired or resized: what comes back is looked at closer */
     bool is_closing;
     bool is_shared;
     bool is_member;             /* of a group */

@@ -1,5 +1,6 @@
 /*
- * What is changed of a pool while it runs: its generation, whether it lends, how many may be open.
+ * What is changed of a pool while it runs: its generation, whether it lends, how many may be open;
+ * and closing it.
  *
  * Each is a word under the lock, which those who lend and give back look at; what follows from it
  * (closing what is too old or too many, serving who is in line) is done here as far as it goes
@@ -8,11 +9,13 @@
 #include "net/pool_inside.h"
 
 #include "base/assert.h"
+#include "rt/worker.h"
 
 void weir__pool_retire_all(struct weir__pool *pool)
 {
     weir__lock_take(&pool->lock);
     pool->generation++;
+    pool->is_steered = true;
     WEIR_ASSERT(pool->generation != 0, "P22: generations are told apart");
     weir__pool_age_idle(pool);
     weir__lock_give(&pool->lock);
@@ -82,6 +85,7 @@ static void set_bounds(struct weir__pool *pool, uint32_t max_open)
     if (o->min_idle > o->max_idle)
         o->min_idle = o->max_idle;
     o->max_open = max_open;
+    pool->is_steered = true;
     pool->stats.max_open = max_open;
     WEIR_ASSERT(o->min_idle <= o->max_idle && o->max_idle <= o->max_open,
                 "P16: no more is kept idle than may be open");
@@ -117,4 +121,77 @@ bool weir__pool_is_down(struct weir__pool *pool, weir_time *since)
     WEIR_ASSERT(!is_down || pool->dials, "P21: only what dials is down");
     weir__lock_give(&pool->lock);
     return is_down;
+}
+
+/* --- closing ---------------------------------------------------------------------------------- */
+
+static bool leave_drain(struct weir__wait *w)
+{
+    struct weir__pool *pool = w->object;
+    weir__lock_take(&pool->lock);
+    bool is_mine = pool->drainer == w;
+    if (is_mine)
+        pool->drainer = NULL;
+    weir__lock_give(&pool->lock);
+    return is_mine;
+}
+
+static void describe_drain(const struct weir__wait *w, weir_buf *out)
+{
+    struct weir__pool *pool = w->object;
+    weir_pool_stats s;
+    weir__pool_stats(pool, &s);
+    weir_buf_printf(out, "%s, %llu out", s.name, (unsigned long long)s.in_use);
+}
+
+static const struct weir__wait_type drain_type = {
+    .name = "leases to return", .abandon = leave_drain, .describe = describe_drain};
+
+static weir_err wait_for_leases(struct weir__pool *pool, struct weir__ctx *c, weir_time until)
+{
+    struct weir__wait wait;
+    weir__lock_take(&pool->lock);
+    WEIR_ASSERT(pool->is_closing, "P17: who waits for all leases gives no more of them");
+    if (pool->stats.in_use == 0) {
+        weir__lock_give(&pool->lock);
+        return WEIR_OK;
+    }
+    weir_err err = pool->drainer != NULL ? WEIR_EBUSY : weir__ctx_check(c);
+    if (err == WEIR_OK) {
+        weir__wait_init(&wait, &drain_type, c, NULL, pool);
+        pool->drainer = &wait;
+    }
+    weir__lock_give(&pool->lock);
+    return err == WEIR_OK ? weir__park(&wait, until) : err;
+}
+
+static void close_idle(struct weir__pool *pool, struct weir__ctx *c)
+{
+    for (;;) {
+        weir__lock_take(&pool->lock);
+        struct weir__list *node = weir__list_pop_front(&pool->idle);
+        if (node == NULL)
+            break;
+        struct weir__pool_slot *slot = WEIR_CONTAINER(node, struct weir__pool_slot, link);
+        WEIR_ASSERT(slot->state == WEIR__SLOT_IDLE, "P1: who is on `idle` is idle");
+        slot->state = WEIR__SLOT_BUSY;
+        pool->stats.idle--;
+        weir__lock_give(&pool->lock);
+        weir__pool_close_resource(slot, c, WEIR_POOL_CLOSED_SHUTDOWN);
+        weir__pool_hand_on(slot);
+    }
+    weir__lock_give(&pool->lock);
+}
+
+weir_err weir__pool_close(struct weir__pool *pool, struct weir__ctx *c, weir_time until)
+{
+    weir__lock_take(&pool->lock);
+    pool->is_closing = pool->is_steered = true;
+    weir__pool_set_bar(pool);
+    weir__lock_give(&pool->lock);
+    weir__pool_send_home(pool);
+    close_idle(pool, c);
+    weir_err err = wait_for_leases(pool, c, until);
+    close_idle(pool, c);
+    return err;
 }
