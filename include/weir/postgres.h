@@ -75,6 +75,62 @@ WEIR_API weir_db *weir_postgres_open_at(const weir_site *site, weir_ctx *c,
                                         const weir_postgres_options *options)
     WEIR_MUST_USE WEIR_NEVER_NULL WEIR_NONNULL(2, 3);
 
+/* --- notifications ---------------------------------------------------------------------------- */
+
+/** A subscription to what NOTIFY sends. Belongs to the fiber that made it. */
+typedef struct weir_listener weir_listener;
+
+/** What has come; its texts are borrowed from the listener, until the next call. */
+typedef struct weir_notification {
+    weir_str channel, payload; /* the payload is at most 8,000 bytes, and may be empty */
+    uint32_t process;          /* of the server, that has sent it */
+    /*
+     * Nothing has come, but the connection was lost, and is there again: what was sent in between
+     * is not known. Whatever the notifications stand for is to be looked at anew. Channel and
+     * payload are absent.
+     */
+    bool is_gap;
+} weir_notification;
+
+/**
+ * Listens for notifications, on a connection of its own beside the pool's, which is made again
+ * whenever it is lost.
+ *
+ *     weir_listener *l = weir_postgres_listen(c, db, "jobs");
+ *     for (weir_notification n; weir_listener_next(c, l, &n) == WEIR_OK;)
+ *         n.is_gap ? look_for_all(c) : look_for(c, n.payload);
+ *
+ * db        of weir_postgres_open; any other is WEIR_EINVALID
+ * channels  names, parted by commas: "jobs, users"; small letters unless in double quotes, as in
+ *           LISTEN; copied
+ * returns   the listener; never NULL: where it failed, one whose every use returns the error, which
+ *           is in the record of `c`: as of weir_postgres_open, and WEIR_EINVALID for names
+ * owner     the context, whose end closes the connection
+ * context   fiber; waits
+ */
+#define weir_postgres_listen(c, db, channels)                                                      \
+    weir_postgres_listen_at(WEIR_HERE, (c), (db), (channels))
+/** The function behind weir_postgres_listen. */
+WEIR_API weir_listener *weir_postgres_listen_at(const weir_site *site, weir_ctx *c, weir_db *db,
+                                                const char *channels) WEIR_MUST_USE WEIR_NEVER_NULL
+    WEIR_NONNULL(2, 3, 4);
+
+/**
+ * Waits for the next notification. While nobody does, they are kept by the server, for all who
+ * listen and in a queue that is bounded: who listens is quick.
+ *
+ * c        up to whose deadline it waits, and while whose connection is made again
+ * out      filled on success; its texts are borrowed until the next call
+ * returns  WEIR_OK; the reason when `c` is cancelled or out of time: nothing is lost by that;
+ *          WEIR_ECLOSED; WEIR_EDB and others for which the server does not let us listen any more
+ * context  the fiber that made it; waits
+ */
+WEIR_API weir_err weir_listener_next(weir_ctx *c, weir_listener *l,
+                                     weir_notification *out) WEIR_MUST_USE WEIR_NONNULL(1, 2, 3);
+
+/** Ends it, early. Idempotent. The fiber that made it; does not wait. */
+WEIR_API void weir_listener_close(weir_ctx *c, weir_listener *l) WEIR_NONNULL(1, 2);
+
 #ifdef __cplusplus
 }
 #endif

@@ -50,6 +50,7 @@ struct weir__token {
 #define WEIR__KIND_REDIS_PIPE 0x70706472u
 #define WEIR__KIND_REDIS_SUBSCRIPTION 0x62736472u
 #define WEIR__KIND_REDIS_CONSUMER 0x6e6f6372u
+#define WEIR__KIND_LISTENER 0x6e73696cu
 
 /* For an object that is no context's: what is given out when there is no memory. Lives for ever. */
 #define WEIR__TOKEN_STATIC(kind)                                                                   \

@@ -15,7 +15,7 @@ enum { CHUNK = WEIR__PG_WINDOW_MAX - (8 << 10) };
  * A name as the program writes it in a statement: one in quotes stays, all else is folded as the
  * server would, and quoted, so that a keyword may be one. A dot parts a schema from its table.
  */
-static bool put_name(weir_buf *b, weir_str name)
+bool weir__pg_put_name(weir_buf *b, weir_str name, bool has_parts)
 {
     bool is_quoted = name.len > 0 && name.ptr[0] == '"';
     if (name.len == 0 || memchr(name.ptr, 0, name.len) != NULL)
@@ -30,7 +30,7 @@ static bool put_name(weir_buf *b, weir_str name)
     weir_buf_putc(b, '"');
     for (size_t i = 0; i < name.len; i++) {
         char c = name.ptr[i];
-        if (c == '.')
+        if (c == '.' && has_parts)
             weir_buf_puts(b, WEIR_S("\".\""));
         else if (c == '"')
             return false;
@@ -44,10 +44,10 @@ static bool put_name(weir_buf *b, weir_str name)
 static weir_err put_copy(weir_buf *b, const struct weir__sql_many *many, struct weir__sql_fault *f)
 {
     weir_buf_puts(b, WEIR_S("COPY "));
-    bool is_good = put_name(b, many->table);
+    bool is_good = weir__pg_put_name(b, many->table, true);
     for (size_t i = 0; i < many->column_count; i++) {
         weir_buf_puts(b, i == 0 ? WEIR_S(" (") : WEIR_S(", "));
-        is_good = put_name(b, many->columns[i]) && is_good;
+        is_good = weir__pg_put_name(b, many->columns[i], false) && is_good;
     }
     weir_buf_puts(b, WEIR_S(") FROM STDIN"));
     return is_good ? WEIR_OK

@@ -200,7 +200,9 @@ static bool is_aside(struct weir__pg_conn *conn, const struct weir__pg_message *
     case WEIR__PG_PARAMETER_STATUS:
         *is_bad = !weir__pg_read_parameter(m->body, &name, &value);
         return true;
-    case WEIR__PG_NOTIFICATION: /* of a LISTEN in a session that is reset soon */
+    case WEIR__PG_NOTIFICATION: /* else of a LISTEN in a session that is reset soon */
+        if (conn->is_listening)
+            return false;
         *is_bad = !weir__pg_read_notification(m->body, &process, &name, &value);
         return true;
     default:
@@ -409,6 +411,7 @@ weir_err weir__pg_take_answer(struct weir__pg_conn *conn, const struct weir__pg_
     case WEIR__PG_DATA_ROW:
     case WEIR__PG_COPY_DATA:
     case WEIR__PG_COPY_DONE:
+    case WEIR__PG_NOTIFICATION:
         return WEIR_OK;
     case WEIR__PG_COPY_IN:
     case WEIR__PG_COPY_OUT:

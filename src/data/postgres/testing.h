@@ -7,6 +7,7 @@
  *     SELECT n FROM rows(K)   so many rows        SLEEP             until it is cancelled
  *     INSERT                  one row changed     FAIL 23505        an error with that SQLSTATE
  *     COPY                    takes all           DIE               57P01, and the end
+ *     LISTEN                  pg_notify reaches it
  */
 #ifndef WEIR_DATA_POSTGRES_TESTING_H
 #define WEIR_DATA_POSTGRES_TESTING_H
@@ -38,7 +39,7 @@ struct pg_visit {
     struct weir__fd fd;
     int num;
     uint32_t process;
-    bool is_there, has_started, is_cancelled, is_dead, is_copying, skips, is_in_copy_error;
+    bool is_there, has_started, listens, is_cancelled, is_dead, is_copying, skips, is_in_copy_error;
     char status; /* of the transaction */
     int scram_step;
     char scram[512]; /* the messages so far that are signed */
@@ -280,6 +281,9 @@ static inline void pg_run(struct weir__ctx *c, struct pg_visit *v, const char *s
     } else if (pg_is(sql, "DIE")) {
         pg_error(v, "FATAL", "57P01", "terminating connection due to administrator command");
         v->is_dead = true;
+    } else if (pg_is(sql, "LISTEN")) {
+        v->listens = true;
+        pg_complete(v, "LISTEN");
     } else if (pg_is(sql, "COPY")) {
         pg_say(v, 'G', "\0\0\0", 3);
         v->is_copying = true;
@@ -556,6 +560,23 @@ static inline weir_err pg_serve(weir_ctx *c, void *arg)
     (void)weir_ctx_close(visits);
     weir__fd_close(&s->listener);
     return WEIR_OK;
+}
+
+/* To all who listen. */
+static inline void pg_notify(struct pg_server *s, const char *channel, const char *payload)
+{
+    for (int i = 0; i < PG_VISITS; i++) {
+        struct pg_visit *v = s->visits[i];
+        if (v == NULL || !v->listens)
+            continue;
+        size_t mark = weir__pg_begin(&v->out, 'A');
+        weir__pg_put_u32(&v->out, 7);
+        pg_text(&v->out, channel);
+        pg_text(&v->out, payload);
+        weir__pg_end(&v->out, mark);
+        assert_int_equal(weir__try_send(&v->fd, v->out.ptr, v->out.len), v->out.len);
+        weir_buf_reset(&v->out);
+    }
 }
 
 /* A server in `c`, until that is cancelled. */
