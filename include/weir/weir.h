@@ -26,6 +26,7 @@
 #include <weir/mw.h>
 #include <weir/offload.h>
 #include <weir/pool.h>
+#include <weir/postgres.h>
 #include <weir/process.h>
 #include <weir/proxy.h>
 #include <weir/redis.h>

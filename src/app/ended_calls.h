@@ -172,8 +172,17 @@ NONE(weir_slash_policy_of, "a group: the application's")
 NONE(weir_fallback_at, "a group: the application's")
 NONE(weir_error_table_at, "a group: the application's")
 
-/* --- sql.h, sqlite.h, pool.h --- */
+/* --- sql.h, sqlite.h, postgres.h, pool.h --- */
 CALL(weir_sqlite_open_at, context, use(weir_sqlite_open(dead.c, .path = "none")))
+CALL(weir_postgres_open_at, context, use(weir_postgres_open(dead.c, .url = "none")))
+CALL(weir_postgres_listen_at, context, use(weir_postgres_listen(dead.c, live.db, "x")))
+CALL(weir_postgres_listen_at, database, use(weir_postgres_listen(live.c, dead.db, "x")))
+CALL(weir_listener_next, context,
+     number = weir_listener_next(dead.c, live.listener, &a_notification))
+CALL(weir_listener_next, listener,
+     number = weir_listener_next(live.c, dead.listener, &a_notification))
+CALL(weir_listener_close, context, weir_listener_close(dead.c, live.listener))
+CALL(weir_listener_close, listener, weir_listener_close(live.c, dead.listener))
 CALL(weir_query_at, context, use(weir_query(dead.c, live.db, "SELECT 1")))
 CALL(weir_query_at, database, use(weir_query(live.c, dead.db, "SELECT 1")))
 CALL(weir_query_at, transaction, use(weir_query(live.c, dead.tx, "SELECT 1")))

@@ -214,9 +214,16 @@ MAY(weir_use_at, names, "only shown")
 MAY(weir_route_at, names, "only shown")
 MAY(weir_fallback_at, name, "only shown")
 
-/* --- sql.h, sqlite.h --- */
+/* --- sql.h, sqlite.h, postgres.h --- */
 CALL(weir_sqlite_open_at,
      use(weir_sqlite_open_at(N(site, WEIR_HERE), N(c, live.c), N(options, &options.sqlite))))
+CALL(weir_postgres_open_at,
+     use(weir_postgres_open_at(N(site, WEIR_HERE), N(c, live.c), N(options, &options.postgres))))
+CALL(weir_postgres_listen_at, use(weir_postgres_listen_at(N(site, WEIR_HERE), N(c, live.c),
+                                                          N(db, live.db), N(channels, "x"))))
+CALL(weir_listener_next,
+     number = weir_listener_next(N(c, live.c), N(l, live.listener), N(out, &a_notification)))
+CALL(weir_listener_close, weir_listener_close(N(c, live.c), N(l, live.listener)))
 CALL(weir_query_at,
      use(weir_query_at(N(site, WEIR_HERE), N(c, live.c), weir_source_of(N(from, live.db)), 0,
                        N(sql, "SELECT ?"), N(args, &an_arg), 1)))

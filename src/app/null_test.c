@@ -36,6 +36,7 @@ static struct {
     weir_wait_group *group;
     weir_once *once;
     weir_db *db;
+    weir_listener *listener;
     weir_file *file;
     weir_socket *socket;
     weir_http *http;
@@ -62,6 +63,7 @@ static struct {
     weir_route_options route;
     weir_app_options app;
     weir_sqlite_options sqlite;
+    weir_postgres_options postgres;
     weir_tx_options tx;
     weir_tx_retry_options retry;
     weir_insert_options insert;
@@ -94,6 +96,7 @@ static struct {
     .tx.size = sizeof(weir_tx_options),
     .retry.size = sizeof(weir_tx_retry_options),
     .insert.size = sizeof(weir_insert_options),
+    .postgres = {.size = sizeof(weir_postgres_options), .url = "none"},
     .open.size = sizeof(weir_file_open_options),
     .temp.size = sizeof(weir_file_temp_options),
     .dial.size = sizeof(weir_dial_options),
@@ -225,6 +228,7 @@ static void make_things(weir_ctx *c)
     snprintf(path, sizeof path, "%s/db", folder);
     live.db = weir_sqlite_open(c, .path = path, .create = true, .pool = {.max_open = 2});
     assert_int_equal(weir_db_err(live.db), WEIR_OK);
+    live.listener = weir_postgres_listen(c, live.db, "x"); /* which it has not */
     live.file = weir_file_temp(c);
     live.socket = weir_dial(c, "no address");
     live.http = weir_http_open(c, .base = "unix:/no socket");

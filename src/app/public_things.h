@@ -19,6 +19,7 @@ static struct things {
     weir_once *once;
     weir_stream *stream;
     weir_db *db;
+    weir_listener *listener;
     weir_rows *rows;
     weir_tx *tx;
     weir_file *file;
@@ -63,6 +64,7 @@ static void make_things(struct things *t, weir_ctx *c, const char *db_name)
     snprintf(path, sizeof path, "%s/%s.db", folder, db_name);
     t->db = weir_sqlite_open(c, .path = path, .create = true, .pool = {.max_open = 2});
     assert_int_equal(weir_db_err(t->db), WEIR_OK);
+    t->listener = weir_postgres_listen(c, t->db, "x"); /* which it has not */
     t->rows = weir_query(c, t->db, "SELECT 1");
     t->file = weir_file_temp(c);
     t->socket = weir_dial(c, "no address");

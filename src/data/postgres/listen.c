@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/given.h"
 #include "data/postgres/postgres.h"
 #include "guard/backoff.h"
 #include "rt/outside.h"
@@ -161,8 +162,7 @@ weir_listener *weir_postgres_listen_at(const weir_site *site, weir_ctx *handle, 
 {
     static const struct weir__owned_type type = {.name = "listener", .release = release};
     WEIR__FIBERS_ONLY(weir__outside_nothing());
-    if (channels == NULL)
-        weir__misuse("weir_postgres_listen", "the channels are NULL");
+    weir__given(channels, "the channels");
     struct weir__ctx *c = weir__ctx_local(weir__ctx_of_at(handle, "weir_postgres_listen"));
     db = weir__sql_db_of(db, "weir_postgres_listen");
     weir_listener *l = weir__ctx_object(c, sizeof *l);
@@ -204,11 +204,12 @@ static weir_err read_one(weir_listener *l, struct weir__ctx *c, weir_notificatio
 weir_err weir_listener_next(weir_ctx *handle, weir_listener *l, weir_notification *out)
 {
     WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    weir__given(out, "the notification");
     struct weir__ctx *c = weir__ctx_of_at(handle, __func__);
     weir_err err = weir__may_wait(c);
     l = listener_of(l, __func__);
     if (err == WEIR_OK && l->err < 0)
-        err = l->err;
+        err = weir__wait_refused(l->err);
     while (err == WEIR_OK) {
         *out = (weir_notification){.is_gap = false};
         if (l->conn == NULL)
