@@ -120,10 +120,10 @@ ends: ## every kind of trouble x every way to be told to end (ARGS=--sample for 
 	@tools/build $(BUILD) -Dtests=enabled -- tests/ends
 	@/usr/bin/python3 tests/ends/ends.py $(BUILD)/tests/ends $(ARGS)
 
-bench: ## our numbers beside those of Gin, nginx and others, as ratios
+bench: ## our numbers beside those of Gin, nginx and others, as ratios (TRACE=FILE: hit ratios of these keys)
 	$(PACKAGES) build test bench servers
 	@tools/build $(BUILD)
-	@bench/run $(BUILD) $(ARGS)
+	@TRACE=$(TRACE) bench/run $(BUILD) $(ARGS)
 	@bench/protocols $(BUILD) $(ARGS)
 	@bench/databases $(BUILD) $(ARGS)
 	@bench/recovery $(BUILD) $(ARGS)

@@ -243,7 +243,7 @@ static struct weir__cache_node *victim(void *state)
     return gone;
 }
 
-const struct weir__cache_policy weir__cache_s3fifo = {.name = "s3-fifo",
+const struct weir__cache_policy weir__cache_s3fifo = {.name = "S3-FIFO",
                                                       .state_bytes = state_bytes,
                                                       .init = init,
                                                       .add = add,
