@@ -14,6 +14,10 @@ static weir_err start(weir_ctx *c, void *leaky_)
     l->never = weir_chan_new(c, int, 0);
     l->news = weir_topic_new(c, int);
     l->mutex = weir_mutex_new(c);
+    l->visits = weir_cache_new(c, .name = "visits", .entries_max = 100, .bytes_max = 64 << 10,
+                               .ttl = weir_min(1));
+    if (weir_cache_err(l->visits) < 0)
+        return weir_cache_err(l->visits);
     l->others = weir_http_open(c, .base = l->peer);
     l->db = weir_sqlite_open(
         c, .path = l->path, .create = true, .tx_threshold = weir_ms(200),

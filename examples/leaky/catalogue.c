@@ -52,6 +52,10 @@ const struct leak leaky_catalogue[] = {
      "Caught on the first call: the second request gets a 500, nobody else notices.",
      .method = WEIR_GET, .faulty = answers, .clean = answers, .around = context_kept,
      .clean_around = id_kept},
+    {"L14", "A global map is a cache, and never trimmed",
+     "A cache cannot be made without bounds in entries, bytes and time. This one has a hundred "
+     "entries, however many come.",
+     .method = WEIR_GET, .faulty = remembers_everybody, .clean = remembers_some},
     {"L16", "A large object is put into the request's context",
      "Refused: a context carries a kibibyte; larger things belong into a cache, their id here.",
      .method = WEIR_GET, .faulty = value_too_large, .clean = id_in_the_context},

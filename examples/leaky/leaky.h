@@ -18,11 +18,12 @@ struct leaky {
     const char *path; /* of the database */
     const char *peer; /* another service */
     weir_option options[3];
-    weir_http *others; /* asks it */
-    weir_db *db;       /* two connections that read */
-    weir_chan *never;  /* nobody is at its other end */
-    weir_topic *news;  /* somebody may publish */
-    weir_mutex *mutex; /* around what all requests share */
+    weir_http *others;  /* asks it */
+    weir_db *db;        /* two connections that read */
+    weir_chan *never;   /* nobody is at its other end */
+    weir_topic *news;   /* somebody may publish */
+    weir_cache *visits; /* who was here lately: a hundred of them */
+    weir_mutex *mutex;  /* around what all requests share */
     struct leaky_said *said;
 };
 WEIR_HANDLE(leaky, struct leaky);
@@ -99,6 +100,7 @@ weir_err reply_never_read(weir_ctx *c), reply_read(weir_ctx *c);
 weir_err client_of_a_request(weir_ctx *c), client_of_the_service(weir_ctx *c);
 
 /* memory.c: what a request keeps, and what is kept for it. */
+weir_err remembers_everybody(weir_ctx *c), remembers_some(weir_ctx *c);
 weir_err value_too_large(weir_ctx *c), id_in_the_context(weir_ctx *c);
 weir_err memory_without_end(weir_ctx *c), memory_for_a_turn(weir_ctx *c);
 weir_err log_without_end(weir_ctx *c), log_by_levels(weir_ctx *c);

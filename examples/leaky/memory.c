@@ -5,6 +5,24 @@
 
 #include <stdatomic.h>
 
+/* L14: remembers something of everybody who ever came. */
+weir_err remembers_everybody(weir_ctx *c)
+{
+    static _Atomic int64_t visitors;
+    int64_t now = weir_now().ns;
+    weir_str who = weir_sprintf(c, "visitor %lld", (long long)++visitors);
+    weir_err err = weir_cache_put(c, leaky(c)->visits, who, int64_t, &now); /* L14 is here */
+    return err < 0 ? err : weir_text(c, 200, "welcome, for the first time\n");
+}
+
+/* Done right, it is the same: a cache lets go of those who do not come again. */
+weir_err remembers_some(weir_ctx *c)
+{
+    int64_t now = weir_now().ns;
+    weir_err err = weir_cache_put(c, leaky(c)->visits, WEIR_S("Ada"), int64_t, &now);
+    return err < 0 ? err : weir_text(c, 200, "welcome again\n");
+}
+
 /* L16: carries a large thing in the request's context. */
 weir_err value_too_large(weir_ctx *c)
 {

@@ -141,6 +141,24 @@ def test_L11(leaky, talker):
 
 # --- who keeps a thread --------------------------------------------------------------------------
 
+@case("L14", "prevented", "of 1,000 visitors a cache of a hundred keeps no more than that, within its bytes; /debug/caches and "
+      "/metrics list it")
+def test_L14(leaky):
+    service = leaky("--workers=2")
+    for _ in range(10):
+        assert service.get("/clean/L14").status == 200
+    assert service.admin("/debug/caches?format=json").json[0]["entries"] == 1
+    for _ in range(1000):
+        assert service.get("/leak/L14").status == 200
+    visits, = service.admin("/debug/caches?format=json").json
+    assert visits["name"] == "visits" and 90 <= visits["entries"] <= visits["entries_max"] == 100
+    assert visits["bytes"] <= visits["bytes_max"] == 65536 and visits["evicted"] >= 900
+    assert service.admin("/debug/caches").text.startswith(f"visits: {visits['entries']} of 100 entries")
+    assert f'weir_cache_entries{{cache="visits"}} {visits["entries"]}' in service.admin("/metrics").text
+    assert "/debug/caches" in service.admin("/").text
+    assert warnings_about(service, "L14") == []
+
+
 @case("L09", "reported", "a watchdog tells route, function, line and how long; other workers answer "
       "meanwhile; a loop with checkpoints is not told")
 def test_L09(leaky):
