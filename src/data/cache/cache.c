@@ -30,6 +30,7 @@ enum {
     SHARDS_PER_WORKER = 8,
     SHARD_ENTRIES_MIN = 256,
     SHARD_BYTES_MIN = 1 << 20,
+    CLEARED_LOCKED_MAX = 512 /* entries at a time, so that nobody spins for long */
 };
 
 /* --- options ---------------------------------------------------------------------------------- */
@@ -256,7 +257,8 @@ void weir__cache_forget(struct weir_cache *cache, weir_str key)
     weir__entries_free(gone);
 }
 
-static void forget_shard(struct weir__cache_shard *s)
+/* Some entries of a shard, and all of its flights; how many entries. */
+static uint32_t forget_some(struct weir__cache_shard *s)
 {
     struct weir__cache_entry *gone = NULL;
     weir__lock_take(&s->lock);
@@ -264,9 +266,21 @@ static void forget_shard(struct weir__cache_shard *s)
         WEIR_LIST_EACH(node, &s->flights[i])
             weir__flight_go_stale(WEIR_CONTAINER(node, struct weir__cache_flight, in_shard));
     }
-    weir__shard_clear(s, &gone);
+    uint32_t n = weir__shard_clear(s, CLEARED_LOCKED_MAX, &gone);
     weir__lock_give(&s->lock);
     weir__entries_free(gone);
+    return n;
+}
+
+/* As many as there are now; others go on putting in meanwhile. */
+static void forget_shard(struct weir__cache_shard *s)
+{
+    int64_t left = weir__gauge_read(&s->n.entries);
+    uint32_t n;
+    do {
+        n = forget_some(s);
+        left -= n;
+    } while (n == CLEARED_LOCKED_MAX && left > 0);
 }
 
 void weir__cache_forget_all(struct weir_cache *cache)

@@ -6,6 +6,7 @@
 #include "data/cache/list.h"
 
 #include "base/alloc.h"
+#include "base/metric_testing.h"
 
 static char log_bytes[16384];
 static weir_buf log_buf;
@@ -557,6 +558,34 @@ static void test_all_caches_are_listed(void **state)
     weir_buf_fini(&out);
 }
 
+static weir_err shows_metrics(weir_ctx *c, void *arg)
+{
+    struct metric_lines *lines = arg;
+    struct weir__metrics registry = {0};
+    user u = {.id = 1};
+    weir_cache *first = NEW_CACHE();
+    OK(weir_cache_err(NEW_CACHE())); /* of the same name */
+    OK(weir_cache_put(c, first, WEIR_S("7"), user, &u));
+    OK(weir_cache_get(c, first, WEIR_S("7"), user, &u, NULL, NULL));
+    weir__cache_metrics(&registry);
+    weir__metrics_read(&registry, &lines->sink);
+    return WEIR_OK;
+}
+
+static void test_its_numbers_are_metrics(void **state)
+{
+    (void)state;
+    struct metric_lines lines;
+    metric_lines_init(&lines);
+    OK(weir__sim_run(shows_metrics, &lines));
+    weir_buf_putc(&lines.out, '\0');
+    const char *text = weir_buf_str(&lines.out).ptr;
+    assert_non_null(strstr(text, "weir_cache_entries cache=users 1 cache=users#2 0\n"));
+    assert_non_null(strstr(text, "weir_cache_hits_total cache=users 1 cache=users#2 0\n"));
+    assert_non_null(strstr(text, "weir_cache_second_total cache=users result=hit 0"));
+    weir_buf_fini(&lines.out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -577,6 +606,7 @@ int main(void)
         cmocka_unit_test(test_a_key_has_a_longest_length),
         cmocka_unit_test_setup_teardown(test_misuse_is_told, capture, release),
         cmocka_unit_test(test_all_caches_are_listed),
+        cmocka_unit_test(test_its_numbers_are_metrics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -131,8 +131,9 @@ void weir__caches_text(weir_buf *out)
 #define EACH_NUMBER(X)                                                                             \
     X(entries)                                                                                     \
     X(entries_max)                                                                                 \
-    X(bytes) X(bytes_max) X(missing) X(pinned_bytes) X(hits) X(misses) X(guarded) X(waits)         \
-        X(loads) X(load_errors) X(evicted) X(expired) X(not_kept) X(second_hits) X(second_misses)  \
+    X(bytes)                                                                                       \
+    X(bytes_max) X(missing) X(pinned_bytes) X(hits) X(misses) X(guarded) X(waits) X(loads)         \
+        X(load_errors) X(evicted) X(expired) X(not_kept) X(second_hits) X(second_misses)           \
             X(second_errors)
 
 static void put_json(const weir_cache_stats *s, void *arg)

@@ -205,12 +205,15 @@ void weir__shard_expire(struct weir__cache_shard *s, weir_time now, uint32_t *lo
     }
 }
 
-void weir__shard_clear(struct weir__cache_shard *s, struct weir__cache_entry **gone)
+uint32_t weir__shard_clear(struct weir__cache_shard *s, uint32_t most,
+                           struct weir__cache_entry **gone)
 {
     struct weir__cache_node *node;
-    while ((node = s->policy->victim(s->policy_state)) != NULL)
+    uint32_t n = 0;
+    for (; n < most && (node = s->policy->victim(s->policy_state)) != NULL; n++)
         let_go(s, WEIR_CONTAINER(node, struct weir__cache_entry, node), gone);
-    WEIR_ASSERT(s->entries == 0, "H1: a policy has all that is in");
+    WEIR_ASSERT(n == most || s->entries == 0, "H1: a policy has all that is in");
+    return n;
 }
 
 weir_dur weir__shard_jitter(struct weir__cache_shard *s, weir_dur ttl)

@@ -83,8 +83,9 @@ void weir__shard_unref(struct weir__cache_shard *s, struct weir__cache_entry *e,
 void weir__shard_expire(struct weir__cache_shard *s, weir_time now, uint32_t *looks,
                         struct weir__cache_entry **gone);
 
-/* Takes all out. */
-void weir__shard_clear(struct weir__cache_shard *s, struct weir__cache_entry **gone);
+/* Takes out up to `most`, whichever; how many that were. */
+uint32_t weir__shard_clear(struct weir__cache_shard *s, uint32_t most,
+                           struct weir__cache_entry **gone);
 
 /* A time to live, shortened by up to a tenth at random. */
 weir_dur weir__shard_jitter(struct weir__cache_shard *s, weir_dur ttl);
