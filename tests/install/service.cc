@@ -20,6 +20,7 @@ WEIR_MODEL(user, (id), (name, .required = true, .len_max = 64), (email, .format 
 
 struct shop {
     weir_db *db;
+    weir_cache *by_name;
     weir_mutex *mutex;
     std::int64_t visits;
 };
@@ -38,6 +39,10 @@ weir_err start(weir_ctx *c, void *arg)
     s->db = weir_sqlite_open(c, .path = (path + "").c_str(), .create = true);
     if (weir_db_err(s->db) < 0)
         return weir_db_err(s->db);
+    s->by_name = weir_cache_new(c, .name = "users by name", .entries_max = 100,
+                                .bytes_max = 1 << 20, .ttl = weir_min(1));
+    if (weir_cache_err(s->by_name) < 0)
+        return weir_cache_err(s->by_name);
     s->mutex = weir_mutex_new(c);
     return weir_exec_script(c, s->db,
                             "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL, "
@@ -57,7 +62,15 @@ weir_err create_user(weir_ctx *c)
         return weir_fail_last(c, 500);
     if (weir_commit(tx) < 0)
         return weir_fail_last(c, 500);
-    return weir_json(c, 201, user, &in);
+    const auto fresh = [](weir_ctx *, weir_str, void *out, void *arg) -> weir_err {
+        *static_cast<user *>(out) = *static_cast<const user *>(arg);
+        return WEIR_OK;
+    };
+    user kept;
+    if (weir_cache_remove(c, the(c)->by_name, in.name) < 0 ||
+        weir_cache_get(c, the(c)->by_name, in.name, user, &kept, fresh, &in) < 0)
+        return weir_fail_last(c, 500);
+    return weir_json(c, 201, user, &kept);
 }
 
 weir_err list_users(weir_ctx *c)
