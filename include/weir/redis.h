@@ -119,11 +119,11 @@ typedef struct weir_redis_stats {
 } weir_redis_stats;
 
 /** Fills in the numbers. Fiber of any worker; does not wait. */
-#define weir_redis_stats_of(redis, stats)                                                          \
-    weir_redis_stats_at((redis), (stats), sizeof(weir_redis_stats))
-/** The function behind weir_redis_stats_of; so many bytes are filled. */
-WEIR_API void weir_redis_stats_at(const weir_redis *redis, weir_redis_stats *stats,
-                                  size_t stats_size) WEIR_NONNULL(1, 2);
+#define weir_redis_numbers(redis, stats)                                                           \
+    weir_redis_numbers_at((redis), (stats), sizeof(weir_redis_stats))
+/** The function behind weir_redis_numbers; so many bytes are filled. */
+WEIR_API void weir_redis_numbers_at(const weir_redis *redis, weir_redis_stats *stats,
+                                    size_t stats_size) WEIR_NONNULL(1, 2);
 
 /* --- commands --------------------------------------------------------------------------------- */
 

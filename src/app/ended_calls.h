@@ -427,8 +427,8 @@ NONE(weir_redis_map_get, "a value")
 CALL(weir_redis_open_at, context, use(weir_redis_open(dead.c, .url = "unix:/no socket")))
 CALL(weir_redis_err, Redis client, number = weir_redis_err(dead.redis))
 CALL(weir_redis_name, Redis client, use(weir_redis_name(dead.redis)))
-CALL(weir_redis_stats_at, Redis client,
-     weir_redis_stats_at(dead.redis, &redis_stats, sizeof redis_stats))
+CALL(weir_redis_numbers_at, Redis client,
+     weir_redis_numbers_at(dead.redis, &redis_stats, sizeof redis_stats))
 CALL(weir_redis_cmd_at, context, number = weir_redis_cmd(dead.c, live.redis, NULL, "PING"))
 CALL(weir_redis_cmd_at, Redis client, number = weir_redis_cmd(live.c, dead.redis, NULL, "PING"))
 CALL(weir_redis_get_at, context, number = weir_redis_get(dead.c, live.redis, "k", &text))

@@ -466,8 +466,8 @@ CALL(weir_redis_open_at,
      use(weir_redis_open_at(N(site, WEIR_HERE), N(c, live.c), N(options, &options.redis))))
 CALL(weir_redis_err, number = weir_redis_err(N(redis, live.redis)))
 CALL(weir_redis_name, use(weir_redis_name(N(redis, live.redis))))
-CALL(weir_redis_stats_at,
-     weir_redis_stats_at(N(redis, live.redis), N(stats, &redis_stats), sizeof redis_stats))
+CALL(weir_redis_numbers_at,
+     weir_redis_numbers_at(N(redis, live.redis), N(stats, &redis_stats), sizeof redis_stats))
 CALL(weir_redis_cmd_at,
      number = weir_redis_cmd_at(N(site, WEIR_HERE), N(c, live.c), N(redis, live.redis),
                                 N(reply, &a_value_of_redis), N(command, "GET"), N(args, &an_arg),

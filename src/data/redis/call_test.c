@@ -97,7 +97,7 @@ static void shares_a_connection(weir_ctx *c, weir_redis *redis, struct redis_pee
         assert_int_equal(g[i].got, i);
     }
     weir_redis_stats stats;
-    weir_redis_stats_of(redis, &stats);
+    weir_redis_numbers(redis, &stats);
     assert_int_equal(p->accepted, 1);
     assert_true(stats.sends <= 6); /* a greeting, and eight together at a time */
 }
@@ -173,11 +173,11 @@ static void gives_up(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
     WEIR_WITH(soon, c, .timeout = weir_ms(100)) {
         assert_int_equal(weir_redis_get(soon, redis, "slow", &text), WEIR_ETIMEDOUT);
     }
-    weir_redis_stats_of(redis, &stats);
+    weir_redis_numbers(redis, &stats);
     assert_int_equal(stats.abandoned, 1);
     assert_int_equal(weir_redis_get(c, redis, "next", &text), WEIR_OK);
     assert_string_equal(text.ptr, "next");
-    weir_redis_stats_of(redis, &stats);
+    weir_redis_numbers(redis, &stats);
     assert_int_equal(stats.abandoned, 0);
     assert_int_equal(stats.in_flight, 0);
     assert_int_equal(p->accepted, 1);
@@ -199,7 +199,7 @@ static void fills_up(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
             assert_int_equal(weir_redis_cmd(soon, redis, &v, "GET", i), WEIR_ETIMEDOUT);
         }
     }
-    weir_redis_stats_of(redis, &stats);
+    weir_redis_numbers(redis, &stats);
     assert_int_equal(stats.abandoned, 8);
     WEIR_WITH(soon, c, .timeout = weir_ms(10)) {
         assert_true(weir_redis_cmd(soon, redis, &v, "GET", "none") < 0);

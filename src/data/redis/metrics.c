@@ -67,12 +67,12 @@ static void sum(const weir_redis *redis, weir_redis_stats *s)
                             .invalidations = SUM(redis, invalidations)};
 }
 
-void weir_redis_stats_at(const weir_redis *redis, weir_redis_stats *stats, size_t stats_size)
+void weir_redis_numbers_at(const weir_redis *redis, weir_redis_stats *stats, size_t stats_size)
 {
     WEIR__FIBERS_ONLY();
-    weir__given_to("weir_redis_stats_of", stats, "the numbers");
+    weir__given_to("weir_redis_numbers", stats, "the numbers");
     weir_redis_stats s = {.connections = 0};
-    sum(weir__redis_of(redis, "weir_redis_stats_of"), &s);
+    sum(weir__redis_of(redis, "weir_redis_numbers"), &s);
     weir__sized_fill(stats, stats_size, &s, sizeof s);
 }
 

@@ -189,7 +189,7 @@ static void is_away(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
     assert_int_equal(p->accepted, accepted);
     assert_int_equal(weir_sleep(c, weir_sec(30)), WEIR_OK);
     assert_true(p->accepted > accepted + 10 && p->accepted < accepted + 100);
-    weir_redis_stats_of(redis, &stats);
+    weir_redis_numbers(redis, &stats);
     assert_int_equal(stats.refused, 100);
     assert_int_equal(stats.down, 1);
     p->refuses = false;
@@ -197,7 +197,7 @@ static void is_away(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
     accepted = p->accepted;
     assert_int_equal(weir_redis_cmd(c, redis, &v, "PING"), WEIR_OK);
     assert_int_equal(p->accepted, accepted); /* the prober's is there */
-    weir_redis_stats_of(redis, &stats);
+    weir_redis_numbers(redis, &stats);
     assert_int_equal(stats.down, 0);
     assert_int_equal(stats.connections, 1);
 }
@@ -235,7 +235,7 @@ static void counts(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
     assert_int_equal(weir_redis_cmd(c, redis, NULL, "PING"), WEIR_OK);
     assert_int_equal(weir_redis_cmd(c, redis, NULL, "X"), WEIR_EDB);
     weir_error_clear(c);
-    weir_redis_stats_of(redis, &s);
+    weir_redis_numbers(redis, &s);
     assert_int_equal(s.connections, 1);
     assert_int_equal(s.commands, 3);
     assert_int_equal(s.errors, 1);

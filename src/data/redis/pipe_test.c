@@ -28,9 +28,9 @@ static void runs_a_pipe(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
     assert_int_equal(weir_redis_add(pipe, "INCR", "hits"), WEIR_OK);
     assert_int_equal(weir_redis_add(pipe, "GET", "none"), WEIR_OK);
     assert_int_equal(weir_redis_add(pipe, "LRANGE", "l", 0, -1), WEIR_OK);
-    weir_redis_stats_of(redis, &before);
+    weir_redis_numbers(redis, &before);
     assert_int_equal(weir_redis_run(pipe), WEIR_OK);
-    weir_redis_stats_of(redis, &after);
+    weir_redis_numbers(redis, &after);
     assert_int_equal(after.sends - before.sends, 1);
     assert_int_equal(weir_redis_next(pipe)->u.i, 8);
     assert_int_equal(weir_redis_next(pipe)->kind, WEIR_REDIS_NULL);

@@ -237,7 +237,7 @@ static inline weir_err redis_run_play(weir_ctx *c, void *arg)
     play->body(request, redis, &p);
     (void)weir_ctx_close(request);
     weir_redis_stats stats;
-    weir_redis_stats_of(redis, &stats);
+    weir_redis_numbers(redis, &stats);
     assert_int_equal(stats.in_flight, stats.abandoned);
     (void)weir_ctx_close(client);
     (void)weir_ctx_close(around);
