@@ -116,6 +116,7 @@ typedef struct weir_redis_stats {
     uint64_t refused;       /* calls that failed at once: the server could not be reached */
     uint64_t down;          /* workers that cannot reach it now */
     uint64_t invalidations; /* of what was tracked */
+    uint64_t subscriptions; /* now */
 } weir_redis_stats;
 
 /** Fills in the numbers. Fiber of any worker; does not wait. */

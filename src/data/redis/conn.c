@@ -48,6 +48,8 @@ static void pop_slot(struct weir__redis_conn *conn)
     bool was_abandoned = slot_at(conn, conn->head)->flight == NULL;
     conn->head++;
     weir__gauge_add(&conn->seat->n.in_flight, -1);
+    if (conn->head == conn->tail)
+        weir__timer_disarm(&conn->silence);
     if (!was_abandoned)
         return;
     WEIR_ASSERT(conn->abandoned > 0, "R3: slots that nobody waits for are counted");

@@ -33,14 +33,16 @@ static void leave_below(struct weir__owned *o)
 static const struct weir__owned_type below_type = {.name = "redis, a worker's own work",
                                                    .release = leave_below};
 
+/* The worker's root, for a client of the application; else one below the client's. */
 struct weir__ctx *weir__redis_below(struct weir__redis_seat *seat)
 {
-    struct weir__ctx *parent = weir__ctx_local(seat->redis->c);
+    struct weir__ctx *c = seat->redis->c, *parent = weir__ctx_local(c);
     if (seat->below != NULL)
         return seat->below;
     if (parent->is_closing || parent->reason != WEIR_REASON_NONE)
         return NULL;
-    seat->below = weir__ctx_new(parent, weir_never(), 0, seat->redis->site);
+    seat->below =
+        weir__ctx_is_shared(c) ? parent : weir__ctx_new(parent, weir_never(), 0, seat->redis->site);
     if (seat->below != NULL)
         weir__own(seat->below, &seat->owned, &below_type, seat->redis->site);
     return seat->below;

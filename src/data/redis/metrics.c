@@ -64,7 +64,8 @@ static void sum(const weir_redis *redis, weir_redis_stats *s)
                             .dial_errors = SUM(redis, dial_errors),
                             .refused = SUM(redis, refused),
                             .down = LEVEL(redis, down),
-                            .invalidations = SUM(redis, invalidations)};
+                            .invalidations = SUM(redis, invalidations),
+                            .subscriptions = LEVEL(redis, subscriptions)};
 }
 
 void weir_redis_numbers_at(const weir_redis *redis, weir_redis_stats *stats, size_t stats_size)
@@ -101,6 +102,8 @@ static const struct weir__family families[] = {
      .labels = {"client"}},
     {"weir_redis_in_flight", "Commands whose answers are due: waited for, or abandoned.",
      WEIR_METRIC_GAUGE, .labels = {"client", "state"}},
+    {"weir_redis_subscriptions", "Subscriptions to channels.", WEIR_METRIC_GAUGE,
+     .labels = {"client"}},
     {"weir_redis_down", "Workers that cannot reach Redis.", WEIR_METRIC_GAUGE,
      .labels = {"client"}},
 };
@@ -131,6 +134,7 @@ static void add_numbers(const weir_redis *redis, struct numbers *to)
         {SUM(redis, messages), SUM(redis, lost)},
         {s.connections},
         {s.in_flight > s.abandoned ? s.in_flight - s.abandoned : 0, s.abandoned},
+        {s.subscriptions},
         {s.down}};
     for (int i = 0; i < FAMILIES; i++) {
         to->n[i][0] += n[i][0];

@@ -57,7 +57,7 @@ struct weir__redis_tracking_ops {
 struct weir__redis_cells {
     struct weir__counter commands, sends, errors, retries, cut, dials, dial_errors, refused,
         invalidations, pushes, messages, lost, gaps;
-    struct weir__gauge connections, in_flight, abandoned, down;
+    struct weir__gauge connections, in_flight, abandoned, down, subscriptions;
 };
 
 /* What a worker has of a client (R6). */

@@ -241,6 +241,7 @@ static void end(weir_redis_subscription *s, weir_err err)
     s->hub = NULL;
     s->err = err;
     WEIR_ASSERT(hub->subs > 0, "R7: a subscription is counted from its making to its end");
+    weir__gauge_add(&hub->seat->n.subscriptions, -1);
     if (--hub->subs == 0)
         (void)weir__wake_first(&hub->rest, WEIR_OK);
     wake(s, WEIR_OK);
@@ -572,6 +573,7 @@ static weir_err join(weir_redis_subscription *s, weir_redis *redis, struct weir_
     s->hub = hub;
     s->channel = ch;
     hub->subs++;
+    weir__gauge_add(&hub->seat->n.subscriptions, 1);
     weir__list_push_back(&ch->subs, &s->in_channel);
     s->is_confirmed = ch->state == CONFIRMED && hub->conn != NULL && !hub->conn->is_over;
     ask_channel(hub, ch);
