@@ -9,7 +9,8 @@
  *
  * Values take the place of the question marks by their C types: integers, bool, double, weir_str,
  * const char *, weir_wall, weir_uuid, weir_decimal, weir_blob, weir_raw_json, WEIR_NULL, and
- * WEIR_OR_NULL of any of them. There is no format string and no quoting, hence no injection.
+ * WEIR_OR_NULL of any of them. There is no format string and no quoting, hence no injection. A
+ * statement in WEIR_SQL is checked before the program runs (<weir/checked.h>).
  *
  * Rows and transactions belong to the context. What could not be made may be used all the same: it
  * does nothing and returns its first error, so one check at the end is enough.
@@ -17,6 +18,7 @@
 #ifndef WEIR_SQL_H
 #define WEIR_SQL_H
 
+#include <weir/checked.h>
 #include <weir/ctx.h>
 #include <weir/model.h>
 #include <weir/pool.h>
@@ -308,7 +310,7 @@ WEIR_API void weir_rows_close(weir_rows *rows);
  */
 #define weir_query_one(c, from, T, out, ...)                                                       \
     weir_query_one_at(WEIR_HERE, (c), weir_source_of(from), &weir_model_##T, (1 ? (out) : (T *)0), \
-                      WEIR__SQL(__VA_ARGS__))
+                      WEIR__SQL_FOR(&weir_model_##T, __VA_ARGS__))
 /**
  * The function behind weir_query_one. `sql` and `args` are read during the call, and not kept.
  */
@@ -579,19 +581,21 @@ WEIR_API void weir_db_stats_at(weir_db *db, weir_pool_stats *readers, weir_pool_
 
 /* What follows is how the macros are made; nothing in it is for use. */
 
-/* The statement, an array of values, their number. */
-#define WEIR__SQL(...)                                                                             \
-    WEIR__EACH_ONE_OR_MORE(WEIR__SQL_NONE, WEIR__SQL_SOME, __VA_ARGS__)(__VA_ARGS__)
-#define WEIR__SQL_NONE(sql) (sql), NULL, 0
+/* The statement, an array of values, their number; what the call fills, if anything. */
+#define WEIR__SQL(...) WEIR__SQL_FOR(WEIR__NO_MODEL, __VA_ARGS__)
+#define WEIR__SQL_FOR(of_model, ...)                                                               \
+    WEIR__EACH_ONE_OR_MORE(WEIR__SQL_NONE, WEIR__SQL_SOME, __VA_ARGS__)(of_model, __VA_ARGS__)
+#define WEIR__SQL_NONE(of_model, sql) WEIR__CHECKED_CALL(of_model, sql), NULL, 0
 #define WEIR__SQL_ARG(unused, x) WEIR_ARG(x)
 
 #ifndef __cplusplus
-#define WEIR__SQL_SOME(sql, ...)                                                                   \
-    (sql), (const weir_arg[]){WEIR__EACH(WEIR__SQL_ARG, , __VA_ARGS__)},                           \
+#define WEIR__SQL_SOME(of_model, sql, ...)                                                         \
+    WEIR__CHECKED_CALL_OF(of_model, sql, __VA_ARGS__),                                             \
+        (const weir_arg[]){WEIR__EACH(WEIR__SQL_ARG, , __VA_ARGS__)},                              \
         WEIR__EACH_COUNT(__VA_ARGS__)
 #else
-#define WEIR__SQL_SOME(sql, ...)                                                                   \
-    (sql),                                                                                         \
+#define WEIR__SQL_SOME(of_model, sql, ...)                                                         \
+    WEIR__CHECKED_CALL_OF(of_model, sql, __VA_ARGS__),                                             \
         (weir__args<WEIR__EACH_COUNT(__VA_ARGS__)>{{WEIR__EACH(WEIR__SQL_ARG, , __VA_ARGS__)}})    \
             .items,                                                                                \
         WEIR__EACH_COUNT(__VA_ARGS__)

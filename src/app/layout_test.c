@@ -24,14 +24,15 @@ static void frozen_structs_have_their_size(void **state)
 {
     (void)state;
     static const struct row rows[] = {
-        ROW(weir_str, 16),         ROW(weir_dur, 8),          ROW(weir_time, 8),
-        ROW(weir_wall, 8),         ROW(weir_uuid, 16),        ROW(weir_decimal, 36),
-        ROW(weir_blob, 16),        ROW(weir_raw_json, 16),    ROW(weir_buf, 40),
-        ROW(weir_site, 24),        ROW(weir_key, 16),         ROW(weir_timer, 16),
-        ROW(weir_handle, 16),      ROW(weir_select_case, 24), ROW(weir_arg, 48),
-        ROW(weir_source, 16),      ROW(weir_header_iter, 56), ROW(weir_json_error, 40),
-        ROW(weir_json_limits, 16), ROW(weir_model_link, 24),  ROW(weir_pool_options, 56),
-        ROW(weir_metric_link, 32), ROW(weir_http_header, 24), ROW(weir_redis_value, 32),
+        ROW(weir_str, 16),         ROW(weir_dur, 8),           ROW(weir_time, 8),
+        ROW(weir_wall, 8),         ROW(weir_uuid, 16),         ROW(weir_decimal, 36),
+        ROW(weir_blob, 16),        ROW(weir_raw_json, 16),     ROW(weir_buf, 40),
+        ROW(weir_site, 24),        ROW(weir_key, 16),          ROW(weir_timer, 16),
+        ROW(weir_handle, 16),      ROW(weir_select_case, 24),  ROW(weir_arg, 48),
+        ROW(weir_source, 16),      ROW(weir_header_iter, 56),  ROW(weir_json_error, 40),
+        ROW(weir_json_limits, 16), ROW(weir_model_link, 24),   ROW(weir_pool_options, 56),
+        ROW(weir_metric_link, 32), ROW(weir_http_header, 24),  ROW(weir_redis_value, 32),
+        ROW(weir_checked_sql, 40), ROW(weir_checked_call, 24), ROW(weir_checked_table, 24),
     };
     int wrong = 0;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

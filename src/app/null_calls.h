@@ -431,6 +431,11 @@ CALL(weir_uuid_parse,
 CALL(weir_uuid_text, number = (int)weir_uuid_text(uuid, N(out, bytes)))
 CALL(weir_decimal_parse, number = weir_decimal_parse(WEIR_S("1"), N(out, &decimal)))
 CALL(weir_decimal_text, number = (int)weir_decimal_text(decimal, N(out, bytes)))
+START(weir_checked_sql_register,
+      weir_checked_sql_register(N(table, &a_table), N(from, statements), N(to, statements)))
+MAY(weir_checked_sql_register, from, "there are none")
+MAY(weir_checked_sql_register, to, "there are none")
+CALL(weir_checked_sql_list, number = (int)weir_checked_sql_list(N(out, statements), 1))
 START(weir_model_register, weir_model_register(N(model, &weir_model_number_of_x)))
 
 /* --- metric.h --- */

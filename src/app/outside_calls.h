@@ -30,6 +30,7 @@ FIBERS(weir_fallback_at, weir_fallback(built, answer_nothing))
 FIBERS(weir_error_table_at, weir_error_table(built, {-7000, 409, "x", NULL}))
 
 /* --- what is the caller's, and values --- */
+ANY(weir_checked_sql_list, number = (int)weir_checked_sql_list(statements, 1))
 ANY(weir_pool_closed_name, use(weir_pool_closed_name(0)))
 ANY(weir_buf_init, weir_buf_init(&buf, 100))
 ANY(weir_buf_reserve, use(weir_buf_reserve(&buf, 10)))
@@ -73,6 +74,7 @@ ANY(weir_histogram_of_at, weir_histogram_record(weir_histogram_of(&histograms, a
 ANY(weir_histogram_count, truth = weir_histogram_count(&a_histogram) == 2)
 
 /* --- a program's start, and tests --- */
+SKIP(weir_checked_sql_register, "a constructor's, before main")
 SKIP(weir_model_register, "a constructor's, before main")
 SKIP(weir_metric_register, "a constructor's, before main")
 SKIP(weir_app_new_at, "the main thread's")

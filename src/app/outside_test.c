@@ -16,6 +16,7 @@
 #include "rt/outside.h"
 
 static weir_group *built;
+static const weir_checked_sql *statements[1];
 static weir_buf buf;
 static char bytes[WEIR_DECIMAL_TEXT_MAX + 100];
 static weir_decimal decimal;
