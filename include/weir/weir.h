@@ -13,6 +13,7 @@
 #include <weir/client.h>
 #include <weir/conf.h>
 #include <weir/ctx.h>
+#include <weir/db.h>
 #include <weir/err.h>
 #include <weir/fail.h>
 #include <weir/fd.h>

@@ -172,7 +172,9 @@ NONE(weir_slash_policy_of, "a group: the application's")
 NONE(weir_fallback_at, "a group: the application's")
 NONE(weir_error_table_at, "a group: the application's")
 
-/* --- sql.h, sqlite.h, postgres.h, pool.h --- */
+/* --- db.h, sql.h, sqlite.h, postgres.h, pool.h --- */
+CALL(weir_db_open_at, context, use(weir_db_open(dead.c, .url = "none")))
+NONE(weir_db_kind_of, "a text")
 CALL(weir_sqlite_open_at, context, use(weir_sqlite_open(dead.c, .path = "none")))
 CALL(weir_postgres_open_at, context, use(weir_postgres_open(dead.c, .url = "none")))
 CALL(weir_postgres_listen_at, context, use(weir_postgres_listen(dead.c, live.db, "x")))

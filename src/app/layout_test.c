@@ -54,6 +54,7 @@ static void options_begin_with_their_size(void **state)
     SIZE_IS_FIRST(weir_cookie_options);
     SIZE_IS_FIRST(weir_ctx_options);
     SIZE_IS_FIRST(weir_detach_options);
+    SIZE_IS_FIRST(weir_db_options);
     SIZE_IS_FIRST(weir_dial_options);
     SIZE_IS_FIRST(weir_file_open_options);
     SIZE_IS_FIRST(weir_file_options);

@@ -214,7 +214,11 @@ MAY(weir_use_at, names, "only shown")
 MAY(weir_route_at, names, "only shown")
 MAY(weir_fallback_at, name, "only shown")
 
-/* --- sql.h, sqlite.h, postgres.h --- */
+/* --- db.h, sql.h, sqlite.h, postgres.h --- */
+CALL(weir_db_open_at,
+     use(weir_db_open_at(N(site, WEIR_HERE), N(c, live.c), N(options, &options.db))))
+CALL(weir_db_kind_of, number = (int)weir_db_kind_of(N(url, "t.db")))
+MAY(weir_db_kind_of, url, "no database's")
 CALL(weir_sqlite_open_at,
      use(weir_sqlite_open_at(N(site, WEIR_HERE), N(c, live.c), N(options, &options.sqlite))))
 CALL(weir_postgres_open_at,

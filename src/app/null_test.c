@@ -62,6 +62,7 @@ static struct {
     weir_group_options group;
     weir_route_options route;
     weir_app_options app;
+    weir_db_options db;
     weir_sqlite_options sqlite;
     weir_postgres_options postgres;
     weir_tx_options tx;
@@ -92,6 +93,7 @@ static struct {
     .group.size = sizeof(weir_group_options),
     .route.size = sizeof(weir_route_options),
     .app.size = sizeof(weir_app_options),
+    .db = {.size = sizeof(weir_db_options), .url = "redis://none"},
     .sqlite = {.size = sizeof(weir_sqlite_options), .path = ":memory:"},
     .tx.size = sizeof(weir_tx_options),
     .retry.size = sizeof(weir_tx_retry_options),

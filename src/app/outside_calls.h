@@ -30,6 +30,7 @@ FIBERS(weir_fallback_at, weir_fallback(built, answer_nothing))
 FIBERS(weir_error_table_at, weir_error_table(built, {-7000, 409, "x", NULL}))
 
 /* --- what is the caller's, and values --- */
+ANY(weir_db_kind_of, number = (int)weir_db_kind_of("t.db"))
 ANY(weir_checked_sql_list, number = (int)weir_checked_sql_list(statements, 1))
 ANY(weir_pool_closed_name, use(weir_pool_closed_name(0)))
 ANY(weir_buf_init, weir_buf_init(&buf, 100))
