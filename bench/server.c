@@ -3,14 +3,14 @@
  * application and router, with weir_mw_recover as the only middleware. Written against the public
  * headers alone, as a user's would be.
  *
- *     server --port P --workers N [--db FILE] [--tls-port P2 --tls-cert FILE --tls-key FILE]
+ *     server --port P --workers N [--db URL] [--tls-port P2 --tls-cert FILE --tls-key FILE]
  *
- * With a TLS port the same is served there with that certificate.
- * FILE is a SQLite database with the table world(id INTEGER PRIMARY KEY, randomnumber INTEGER) of
- * 10,000 rows; it is made when it is missing. Without --db the routes /db, /queries and /rows are
- * not there. bench/anchors/gin has the same routes and answers. All other options are the
- * application's, by environment (WEIR_LOG_LEVEL=debug …). There is no admin's port, so that several
- * of these can run side by side.
+ * With a TLS port the same is served there with that certificate. URL is postgres://…, mysql://… or
+ * a file of SQLite, with the table world(id, randomnumber) of 10,000 rows, over 32 connections; a
+ * file is made when it is missing, and filled. Without --db the routes /db, /queries, /rows and
+ * /write are not there. bench/anchors/gin has the same routes and answers. All other options are
+ * the application's, by environment (WEIR_LOG_LEVEL=debug …). There is no admin's port, so that
+ * several of these can run side by side.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -70,6 +70,7 @@ static weir_err sleep_for(weir_ctx *c)
 
 #define WORLDS 10000
 #define QUERIES_MAX 500
+#define CONNECTIONS 32
 
 typedef struct {
     int64_t id, randomnumber;
@@ -77,7 +78,7 @@ typedef struct {
 WEIR_MODEL(world, (id), (randomnumber, .json = "randomNumber"));
 
 struct store {
-    const char *path;
+    const char *url;
     weir_db *db;
 };
 WEIR_HANDLE(store, struct store);
@@ -126,6 +127,14 @@ static weir_err all_worlds(weir_ctx *c)
     return weir_stream_end(out, weir_rows_err(rows));
 }
 
+/* What a database that takes no writes refuses: no row is changed. */
+static weir_err write_nothing(weir_ctx *c)
+{
+    weir_err err =
+        weir_db_exec(c, store(c)->db, NULL, "UPDATE world SET randomnumber = 1 WHERE id = ?", 0);
+    return err < 0 ? err : weir_text(c, 200, "written\n");
+}
+
 static weir_err open_store(weir_ctx *c, void *arg)
 {
     static const char schema[] =
@@ -133,9 +142,12 @@ static weir_err open_store(weir_ctx *c, void *arg)
         "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number LIMIT 10000) "
         "INSERT OR IGNORE INTO world SELECT n, abs(random() % 10000) + 1 FROM number;";
     struct store *s = arg;
-    if (s->path == NULL)
+    if (s->url == NULL)
         return WEIR_OK;
-    s->db = weir_sqlite_open(c, .path = s->path, .create = true);
+    s->db = weir_db_open(c, .url = s->url, .create = true, .pool = {.max_open = CONNECTIONS});
+    weir_err err = weir_db_err(s->db);
+    if (err < 0 || weir_db_kind_of(s->url) != WEIR_DB_SQLITE)
+        return err;
     return weir_exec_script(c, s->db, schema);
 }
 
@@ -145,6 +157,7 @@ static void add_store(weir_app *app, struct store *s)
     weir_get(app, "/db", one_world);
     weir_get(app, "/queries", some_worlds);
     weir_get(app, "/rows", all_worlds);
+    weir_get(app, "/write", write_nothing);
 }
 
 /* --- start ------------------------------------------------------------------------------------ */
@@ -156,7 +169,7 @@ struct arguments {
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: server --port P --workers N [--db FILE] [--tls-port P2 --tls-cert FILE "
+    fprintf(stderr, "usage: server --port P --workers N [--db URL] [--tls-port P2 --tls-cert FILE "
                     "--tls-key FILE]\n");
     exit(2);
 }
@@ -215,7 +228,7 @@ static struct arguments read_arguments(int argc, char **argv)
 int main(int argc, char **argv)
 {
     struct arguments a = read_arguments(argc, argv);
-    struct store s = {.path = a.db};
+    struct store s = {.url = a.db};
     char listen[32], tls_listen[32];
     snprintf(listen, sizeof listen, "127.0.0.1:%ld", a.port);
     snprintf(tls_listen, sizeof tls_listen, "127.0.0.1:%ld", a.tls_port);
