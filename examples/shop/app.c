@@ -25,7 +25,9 @@ static void print_examples(const char *url, void *the_shop)
 weir_app *shop_app(int argc, char **argv, struct shop *s)
 {
     s->options[0] = (weir_option){
-        .name = "db", .text = &s->path, .help = "the SQLite file, made if it is not there"};
+        .name = "db",
+        .text = &s->url,
+        .help = "a file of SQLite, made if it is not there, or postgres://… or mysql://…"};
     s->options[1] = (weir_option){.name = "samples",
                                   .toggle = &s->has_samples,
                                   .help = "a new database begins with users, products and orders"};

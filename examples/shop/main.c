@@ -6,6 +6,6 @@
 
 int main(int argc, char **argv)
 {
-    static struct shop the_shop = {.path = "shop.db", .has_samples = true};
+    static struct shop the_shop = {.url = "shop.db", .has_samples = true};
     return weir_app_run(shop_app(argc, argv, &the_shop));
 }

@@ -6,6 +6,8 @@
  */
 #include "shop.h"
 
+#include <stdlib.h>
+
 typedef struct {
     int64_t product_id, qty;
 } line_in;
@@ -67,25 +69,34 @@ static weir_err add_line(weir_ctx *c, weir_tx *tx, int64_t order_id, const line_
                      order_id, line->qty, line->product_id);
 }
 
+/* Lines are taken in the order of their products, so that no two orders wait for each other. */
+static int by_product(const void *a, const void *b)
+{
+    const line_in *x = a, *y = b;
+    return x->product_id < y->product_id ? -1 : x->product_id > y->product_id;
+}
+
 static weir_err place_order(weir_ctx *c)
 {
     order_in in;
     if (weir_bind_json(c, order_in, &in) < 0)
         return weir_fail_bind(c);
+    qsort(in.lines.ptr, in.lines.len, sizeof in.lines.ptr[0], by_product);
+    int64_t id;
     weir_tx *tx = weir_begin(c, shop(c)->db);
-    weir_exec(tx, "INSERT INTO orders(user_id, total_cents, created_at) VALUES (?, 0, unixepoch())",
-              in.user_id);
-    const int64_t id = weir_last_insert_id(tx);
-    for (size_t i = 0; i < in.lines.len; i++) {
-        weir_err err = add_line(c, tx, id, &in.lines.ptr[i]);
-        if (err < 0)
-            return err;
-    }
+    weir_err err = weir_query_one(c, tx, int64_t, &id,
+                                  "INSERT INTO orders(user_id, total_cents, created_at) "
+                                  "VALUES (?, 0, ?) RETURNING id",
+                                  in.user_id, shop_now());
+    for (size_t i = 0; i < in.lines.len && err == WEIR_OK; i++)
+        err = add_line(c, tx, id, &in.lines.ptr[i]);
+    if (err < 0)
+        return err;
     weir_exec(tx,
               "UPDATE orders SET total_cents = "
               "(SELECT sum(qty * price_cents) FROM order_lines WHERE order_id = ?) WHERE id = ?",
               id, id);
-    weir_err err = weir_commit(tx); /* the first error of all of the above sticks */
+    err = weir_commit(tx); /* the first error of all of the above sticks */
     if (err < 0)
         return err;
     count_order(WEIR_S("placed"));

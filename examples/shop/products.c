@@ -23,14 +23,15 @@ static weir_err create_product(weir_ctx *c)
     product_in in;
     if (weir_bind_json(c, product_in, &in) < 0)
         return weir_fail_bind(c);
-    weir_result made;
-    weir_err err = weir_db_exec(c, shop(c)->db, &made,
-                                "INSERT INTO products(name, price_cents, stock) VALUES (?, ?, ?)",
-                                in.name, in.price_cents, in.stock);
-    if (err < 0)
-        return err;
-    const product p = {made.last_id, in.name, in.price_cents, in.stock};
-    return weir_json(c, 201, product, &p);
+    product p = {0, in.name, in.price_cents, in.stock};
+    weir_tx *tx = weir_begin(c, shop(c)->db);
+    weir_err err = weir_query_one(
+        c, tx, int64_t, &p.id,
+        "INSERT INTO products(name, price_cents, stock) VALUES (?, ?, ?) RETURNING id", in.name,
+        in.price_cents, in.stock);
+    if (err == WEIR_OK)
+        err = weir_commit(tx);
+    return err < 0 ? err : weir_json(c, 201, product, &p);
 }
 
 static weir_err get_product(weir_ctx *c)

@@ -13,7 +13,7 @@ WEIR_MODEL(report_line, (order_id), (user), (product), (qty), (price_cents));
 
 static weir_err report(weir_ctx *c)
 {
-    int64_t limit = -1; /* all of it */
+    int64_t limit = INT64_MAX; /* all of it */
     if (weir_query_param_i64(c, "limit", &limit) < 0)
         return weir_fail_bind(c);
     weir_rows *rows = weir_query(c, shop(c)->db,

@@ -2,70 +2,107 @@
  * The database: opened when the service starts, made with sample data when it is new. The service
  * answers before all of the sample data is there: 20,000 orders of five lines each are added in the
  * background.
+ *
+ * The statements of the handlers are the same for every database. What databases write differently
+ * (a key that counts by itself, whether texts that are keys need a length, how texts are joined)
+ * stands here alone.
  */
 #include "shop.h"
 
-static const char schema[] =
-    "CREATE TABLE IF NOT EXISTS users("
-    "  id INTEGER PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL UNIQUE, age INTEGER);"
-    "CREATE TABLE IF NOT EXISTS products("
-    "  id INTEGER PRIMARY KEY, name TEXT NOT NULL, price_cents INTEGER NOT NULL,"
-    "  stock INTEGER NOT NULL CHECK(stock >= 0));"
-    "CREATE TABLE IF NOT EXISTS orders("
-    "  id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES users(id),"
-    "  total_cents INTEGER NOT NULL, created_at INTEGER NOT NULL);"
+/* Of a database: what there is before the samples, and the samples that need its own words. */
+struct dialect {
+    const char *schema, *people_and_products;
+};
+
+#define USERS(key, text)                                                                           \
+    "CREATE TABLE IF NOT EXISTS users("                                                            \
+    "  id " key ", name " text " NOT NULL, email " text " NOT NULL UNIQUE, age BIGINT);"
+#define PRODUCTS(key, text)                                                                        \
+    "CREATE TABLE IF NOT EXISTS products("                                                         \
+    "  id " key ", name " text " NOT NULL, price_cents BIGINT NOT NULL,"                           \
+    "  stock BIGINT NOT NULL CHECK(stock >= 0));"
+#define ORDERS(key, user)                                                                          \
+    "CREATE TABLE IF NOT EXISTS orders("                                                           \
+    "  id " key ", user_id " user " NOT NULL, total_cents BIGINT NOT NULL,"                        \
+    "  created_at BIGINT NOT NULL, FOREIGN KEY(user_id) REFERENCES users(id));"                    \
     "CREATE INDEX IF NOT EXISTS orders_by_user ON orders(user_id);"
-    "CREATE TABLE IF NOT EXISTS order_lines("
-    "  order_id INTEGER NOT NULL REFERENCES orders(id),"
-    "  product_id INTEGER NOT NULL REFERENCES products(id),"
-    "  qty INTEGER NOT NULL, price_cents INTEGER NOT NULL,"
-    "  PRIMARY KEY(order_id, product_id)) WITHOUT ROWID;";
+#define LINES(end)                                                                                 \
+    "CREATE TABLE IF NOT EXISTS order_lines("                                                      \
+    "  order_id BIGINT NOT NULL, product_id BIGINT NOT NULL, qty BIGINT NOT NULL,"                 \
+    "  price_cents BIGINT NOT NULL, PRIMARY KEY(order_id, product_id),"                            \
+    "  FOREIGN KEY(order_id) REFERENCES orders(id),"                                               \
+    "  FOREIGN KEY(product_id) REFERENCES products(id))" end ";"
+#define SCHEMA(key, text, end) USERS(key, text) PRODUCTS(key, text) ORDERS(key, "BIGINT") LINES(end)
 
-static const char sample_people_and_products[] =
-    "INSERT INTO users(name, email, age)"
-    "  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)"
-    "  SELECT 'User ' || i, 'user' || i || '@example.com', 18 + i % 60 FROM n;"
-    "INSERT INTO products(name, price_cents, stock)"
-    "  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50)"
-    "  SELECT 'Product ' || i, 100 + i * 37 % 900, 1000 FROM n;";
+/* 0 to 99, and that twice over: some databases end a recursion after a thousand rows. */
+#define DIGITS "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 99) "
 
-static const char sample_orders[] =
-    "INSERT INTO orders(user_id, total_cents, created_at)"
-    "  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
-    "  SELECT 1 + i % 100, 0, unixepoch() - i * 60 FROM n;"
+#define PEOPLE_AND_PRODUCTS(user, product)                                                         \
+    "INSERT INTO users(name, email, age) " DIGITS "SELECT " user ", 18 + (i + 1) % 60 FROM n;"     \
+    "INSERT INTO products(name, price_cents, stock) " DIGITS "SELECT " product                     \
+    ", 100 + (i + 1) * 37 % 900, 1000 FROM n WHERE i < 50;"
+#define JOINED_BY_BARS                                                                             \
+    PEOPLE_AND_PRODUCTS("'User ' || (i + 1), 'user' || (i + 1) || '@example.com'",                 \
+                        "'Product ' || (i + 1)")
+#define JOINED_BY_CONCAT                                                                           \
+    PEOPLE_AND_PRODUCTS("concat('User ', i + 1), concat('user', i + 1, '@example.com')",           \
+                        "concat('Product ', i + 1)")
+
+static const struct dialect dialects[] = {
+    [WEIR_DB_SQLITE] = {SCHEMA("INTEGER PRIMARY KEY", "TEXT", " WITHOUT ROWID"), JOINED_BY_BARS},
+    [WEIR_DB_POSTGRES] = {SCHEMA("BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY", "TEXT", ""),
+                          JOINED_BY_BARS},
+    [WEIR_DB_MYSQL] = {SCHEMA("BIGINT PRIMARY KEY AUTO_INCREMENT", "VARCHAR(255)", ""),
+                       JOINED_BY_CONCAT},
+};
+
+static const char sample_lines[] =
     "INSERT INTO order_lines(order_id, product_id, qty, price_cents)"
-    "  WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 4)"
-    "  SELECT o.id, 1 + (o.id + i * 10) % 50, 1 + (o.id + i) % 3, 100 + (o.id + i) % 900"
-    "  FROM orders o, n WHERE o.total_cents = 0;"
+    "  SELECT o.id, 1 + (o.id + n.i * 10) % 50, 1 + (o.id + n.i) % 3, 100 + (o.id + n.i) % 900"
+    "  FROM orders o, (SELECT 0 AS i UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4) n"
+    "  WHERE o.total_cents = 0";
+static const char sample_totals[] =
     "UPDATE orders SET total_cents ="
     "  (SELECT sum(qty * price_cents) FROM order_lines WHERE order_id = orders.id)"
-    "  WHERE total_cents = 0;";
+    "  WHERE total_cents = 0";
 
 /* A fiber of the application: it ends with the service at the latest. */
 static weir_err add_sample_orders(weir_ctx *c, void *arg)
 {
     const struct shop *s = arg;
-    weir_err err = weir_exec_script(c, s->db, sample_orders);
+    weir_tx *tx = weir_begin(c, s->db);
+    weir_exec(tx,
+              "INSERT INTO orders(user_id, total_cents, created_at) " DIGITS
+              "SELECT 1 + (a.i * 100 + b.i + 1) % 100, 0, ? - (a.i * 100 + b.i + 1) * 60"
+              "  FROM n a, n b UNION ALL"
+              "  SELECT 1 + (a.i * 100 + b.i + 1) % 100, 0, ? - (a.i * 100 + b.i + 10001) * 60"
+              "  FROM n a, n b",
+              shop_now(), shop_now());
+    weir_exec(tx, sample_lines);
+    weir_exec(tx, sample_totals);
+    weir_err err = weir_commit(tx);
     weir_log(c, WEIR_LOG_INFO, "sample orders: %s", weir_strerror(err));
     return err;
 }
 
-static weir_err add_samples_if_new(weir_ctx *c, struct shop *s)
+static weir_err add_samples_if_new(weir_ctx *c, struct shop *s, const char *people_and_products)
 {
     int64_t users = 0;
     weir_err err = weir_query_one(c, s->db, int64_t, &users, "SELECT count(*) FROM users");
     if (err < 0 || users > 0 || !s->has_samples)
         return err;
-    err = weir_exec_script(c, s->db, sample_people_and_products);
+    err = weir_exec_script(c, s->db, people_and_products);
     return err < 0 ? err : WEIR_GO(c, add_sample_orders, s);
 }
 
 weir_err shop_open(weir_ctx *c, void *the_shop)
 {
     struct shop *s = the_shop;
-    s->db = weir_sqlite_open(c, .path = s->path, .create = true);
+    s->db = weir_db_open(c, .url = s->url, .create = true);
     weir_err err = weir_db_err(s->db);
-    if (err == WEIR_OK)
-        err = weir_exec_script(c, s->db, schema);
-    return err < 0 ? err : add_samples_if_new(c, s);
+    if (err < 0)
+        return err;
+    const struct dialect *its = &dialects[weir_db_kind_of(s->url)];
+    err = weir_exec_script(c, s->db, its->schema);
+    return err < 0 ? err : add_samples_if_new(c, s, its->people_and_products);
 }

@@ -8,7 +8,7 @@
 #include <weir/weir.h>
 
 struct shop {
-    const char *path; /* of the database's file */
+    const char *url;  /* of the database: a file of SQLite, postgres://… or mysql://… */
     bool has_samples; /* a new database is filled with samples */
     weir_db *db;
     weir_option options[3]; /* of the command line; the last one ends the list */
@@ -33,6 +33,12 @@ WEIR_MODEL(page, (limit, .min = 0, .max = 1000), (offset, .min = 0));
 weir_app *shop_app(int argc, char **argv, struct shop *s);
 
 weir_err shop_open(weir_ctx *c, void *the_shop);
+
+/* Seconds since 1970. */
+static inline int64_t shop_now(void)
+{
+    return weir_wall_now().us / 1000000;
+}
 
 void shop_user_routes(weir_group *v1);
 void shop_product_routes(weir_group *v1);

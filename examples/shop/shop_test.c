@@ -34,7 +34,7 @@ static weir_app *new_shop(void *unused)
         snprintf(file, sizeof file, "%s%s", path, ends[i]);
         (void)unlink(file);
     }
-    the_shop = (struct shop){.path = path};
+    the_shop = (struct shop){.url = path};
     return shop_app(2, argv, &the_shop);
 }
 

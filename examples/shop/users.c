@@ -23,15 +23,17 @@ static weir_err create_user(weir_ctx *c)
     user_in in;
     if (weir_bind_json(c, user_in, &in) < 0)
         return weir_fail_bind(c); /* 400 with one line for each bad field */
-    weir_result made;
-    weir_err err =
-        weir_db_exec(c, shop(c)->db, &made, "INSERT INTO users(name, email, age) VALUES (?, ?, ?)",
-                     in.name, in.email, in.age);
+    user u = {0, in.name, in.email, in.age};
+    weir_tx *tx = weir_begin(c, shop(c)->db);
+    weir_err err = weir_query_one(
+        c, tx, int64_t, &u.id, "INSERT INTO users(name, email, age) VALUES (?, ?, ?) RETURNING id",
+        in.name, in.email, in.age);
+    if (err == WEIR_OK)
+        err = weir_commit(tx);
     if (err == WEIR_EUNIQUE)
         return weir_fail(c, 409, "there is a user with this e-mail address");
     if (err < 0)
         return err;
-    const user u = {made.last_id, in.name, in.email, in.age};
     return weir_json(c, 201, user, &u);
 }
 
