@@ -13,7 +13,7 @@ PACKAGES = @tools/install-packages --stamp $(BUILD)/.packages-$@
 FUZZED = -Db_sanitize=address,undefined -Dmalloc=system -Doptimization=1 -Dwerror=false -Db_lundef=false
 SANITIZED = -Dmalloc=system -Doptimization=1 -Dwerror=false -Db_lundef=false -Dtests=enabled
 
-.PHONY: help run run-gateway build test test-servers old-kernel check asan tsan aarch64 vet coverage mutate fuzz-smoke fuzz starts ends careless floods soak bench format install installed clean
+.PHONY: help run run-postgres run-mysql run-gateway build test test-servers old-kernel check asan tsan aarch64 vet coverage mutate fuzz-smoke fuzz starts ends careless floods soak bench format install installed clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -23,6 +23,16 @@ run: ## the example shop on :8080 (ARGS='--listen=:9000' to change that)
 	$(PACKAGES) build
 	@tools/build $(BUILD) -- examples/shop
 	@exec $(BUILD)/examples/shop --db=$(BUILD)/shop.db $(ARGS)
+
+run-postgres: ## the shop on a PostgreSQL that is started for it in a temporary folder
+	$(PACKAGES) build servers
+	@tools/build $(BUILD) -- examples/shop
+	@exec tools/run-database $(BUILD) postgres $(ARGS)
+
+run-mysql: ## the same on MariaDB
+	$(PACKAGES) build servers
+	@tools/build $(BUILD) -- examples/shop
+	@exec tools/run-database $(BUILD) mariadb $(ARGS)
 
 run-gateway: ## the example gateway on :8080 before two upstreams of which one can be broken
 	$(PACKAGES) build
