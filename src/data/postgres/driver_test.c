@@ -266,6 +266,22 @@ static weir_err errand(weir_ctx *c, weir_db *db)
     return weir_exec_script(c, db, "INSERT 1; INSERT 2");
 }
 
+/* At once, or when the pool has found out that its server is there again. */
+static void assert_works(weir_ctx *c, weir_db *db)
+{
+    int64_t n = -1;
+    for (int i = 0; i < 100; i++) {
+        WEIR_SCOPE(each, c);
+        weir_err err = weir_query_one(each, db, int64_t, &n, "SELECT n FROM rows(4)");
+        (void)weir_ctx_close(each);
+        if (err == WEIR_OK)
+            break;
+        assert_int_equal(err, WEIR_EUNREACHABLE);
+        assert_int_equal(weir_sleep(c, weir_ms(100)), WEIR_OK);
+    }
+    assert_int_equal(n, 0);
+}
+
 static weir_err run_plan(weir_ctx *c, void *arg)
 {
     struct plan *p = arg;
@@ -291,7 +307,7 @@ static weir_err run_plan(weir_ctx *c, void *arg)
     if (!is_usable)
         db = open_db(next, &p->s, 2);
     if (!p->s.is_over) /* it was not the server's own wait */
-        assert_int_equal(sum(next, db, "SELECT n FROM rows(4)", WEIR_OK), 6);
+        assert_works(next, db);
     (void)weir_ctx_close(next);
     (void)weir_ctx_close(turn);
     (void)weir_ctx_close(peer);

@@ -95,6 +95,9 @@ static weir_err read_options(struct weir__postgres *db, struct weir__ctx *c, con
 static void release_db(struct weir__owned *o)
 {
     struct weir__postgres *db = WEIR_CONTAINER(o, struct weir__postgres, owned);
+    struct weir__pg_conn *first = atomic_exchange(&db->first, NULL);
+    if (first != NULL)
+        weir__pg_disconnect(first, o->ctx);
     weir__tls_client_unref(db->tls);
     db->tls = NULL;
     weir__crypto_wipe(db->url.bytes, sizeof db->url.bytes);
@@ -127,14 +130,21 @@ static weir_err make_tls(struct weir__postgres *db, struct weir__ctx *c, const w
                    : WEIR_OK;
 }
 
-/* Opens the first connection, and gives it back. */
+/* Makes the first connection, which the pool gets when it wants one. */
 static weir_err try_one(struct weir__postgres *db, struct weir__ctx *c, const weir_site *site)
 {
-    struct weir__lease lease;
-    weir_err err = weir__pool_acquire(db->pool, c, site, NULL, &lease);
-    if (err == WEIR_OK)
-        weir__lease_release(&lease);
-    return err;
+    struct weir__pg_conn *conn = NULL;
+    struct weir__sql_fault f;
+    weir__sql_fault_init(&f);
+    weir_err err = weir__pg_connect(db, c, &conn, &f);
+    weir_err reason = err < 0 ? weir__ctx_check(c) : WEIR_OK;
+    if (reason < 0)
+        return reason;
+    if (err < 0)
+        return weir_raise_at(site, weir__ctx_handle(c), err, 0, "%s", f.text);
+    weir__pg_pool_ops.leave(db, conn);
+    atomic_store(&db->first, conn);
+    return WEIR_OK;
 }
 
 static weir_err open_db(struct weir__postgres *db, struct weir__ctx *c, const weir_site *site)
@@ -150,13 +160,13 @@ static weir_err open_db(struct weir__postgres *db, struct weir__ctx *c, const we
     if (err < 0)
         return err;
     db->db.rows_max = db->o.rows_max;
-    db->pool = weir__pool_new(c, db->name, &db->o.pool, &weir__pg_pool_ops, db, site);
-    if (db->pool == NULL)
-        return -ENOMEM;
     err = db->o.lazy ? WEIR_OK : try_one(db, c, site);
     if (err < 0)
-        (void)weir__pool_close(db->pool, c, weir__self->now); /* it is not tried again */
-    return err;
+        return err;
+    const struct weir__dialling_options dialling = {.dial_max = db->o.connect_timeout};
+    db->pool =
+        weir__pool_new_dialling(c, db->name, &db->o.pool, &dialling, &weir__pg_pool_ops, db, site);
+    return db->pool != NULL ? WEIR_OK : -ENOMEM;
 }
 
 static struct weir__postgres db_without_memory = {.db = {.token = WEIR__TOKEN_STATIC(WEIR__KIND_DB),

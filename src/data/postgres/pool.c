@@ -17,29 +17,6 @@ enum {
     LOOKS_MAX = 100
 };
 
-static weir_err open_conn(void *driver, struct weir__ctx *c, void **resource)
-{
-    struct weir__postgres *db = driver;
-    struct weir__pg_conn *conn = NULL;
-    struct weir__sql_fault f;
-    weir__sql_fault_init(&f);
-    weir_err err = weir__pg_connect(db, c, &conn, &f);
-    if (err < 0) {
-        weir_err reason = weir__ctx_check(c);
-        return f.err == WEIR_OK || reason < 0
-                   ? (reason < 0 ? reason : err)
-                   : weir_raise_at(WEIR_HERE, weir__ctx_handle(c), f.err, 0, "%s", f.text);
-    }
-    *resource = conn;
-    return WEIR_OK;
-}
-
-static void close_conn(void *driver, struct weir__ctx *c, void *resource)
-{
-    (void)driver;
-    weir__pg_disconnect(resource, c);
-}
-
 /* --- is it alive? ----------------------------------------------------------------------------- */
 
 /*
@@ -164,6 +141,68 @@ static weir_err enter(void *driver, struct weir__ctx *c, void *resource)
     return look(conn, c);
 }
 
+/* --- its life --------------------------------------------------------------------------------- */
+
+static weir_err open_conn(void *driver, struct weir__ctx *c, void **resource)
+{
+    struct weir__postgres *db = driver;
+    struct weir__pg_conn *conn = atomic_exchange(&db->first, NULL);
+    struct weir__sql_fault f;
+    weir__sql_fault_init(&f);
+    if (conn != NULL && enter(db, c, conn) == WEIR_OK) {
+        *resource = conn;
+        return WEIR_OK;
+    }
+    if (conn != NULL)
+        weir__pg_disconnect(conn, c);
+    weir_err err = weir__pg_connect(db, c, &conn, &f);
+    if (err < 0) {
+        weir_err reason = weir__ctx_check(c);
+        return f.err == WEIR_OK || reason < 0
+                   ? (reason < 0 ? reason : err)
+                   : weir_raise_at(WEIR_HERE, weir__ctx_handle(c), f.err, 0, "%s", f.text);
+    }
+    *resource = conn;
+    return WEIR_OK;
+}
+
+static void close_conn(void *driver, struct weir__ctx *c, void *resource)
+{
+    (void)driver;
+    weir__pg_disconnect(resource, c);
+}
+
+static weir_err ping(void *driver, struct weir__ctx *c, void *resource)
+{
+    struct weir__pg_conn *conn = resource;
+    struct weir__sql_fault f;
+    weir__sql_fault_init(&f);
+    (void)driver;
+    weir_err err = look(conn, c);
+    if (err < 0)
+        return err;
+    conn->until = weir_time_add(weir__worker_now(weir__self), weir_sec(RESET_SEC));
+    weir__pg_put_sync(&conn->out);
+    err = weir__pg_flush(conn, 1, &f);
+    if (err == WEIR_OK)
+        err = weir__pg_settle(conn, NULL, &f);
+    conn->until = weir_never();
+    return err;
+}
+
+static bool owns(const void *driver, const void *resource, const struct weir__wait *wait)
+{
+    const struct weir__pg_conn *conn = resource;
+    (void)driver;
+    return wait->object == &conn->stream.fd;
+}
+
+void weir__pg_retire(struct weir__pg_conn *conn)
+{
+    if (conn->owner->pool != NULL && !conn->is_listening)
+        weir__pool_retire_all(conn->owner->pool);
+}
+
 const struct weir__pool_ops weir__pg_pool_ops = {
     .open = open_conn,
     .close = close_conn,
@@ -172,6 +211,8 @@ const struct weir__pool_ops weir__pg_pool_ops = {
     .reset = reset,
     .leave = leave,
     .enter = enter,
+    .ping = ping,
+    .owns = owns,
 };
 
 /* --- lending ---------------------------------------------------------------------------------- */

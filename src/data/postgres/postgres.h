@@ -14,6 +14,8 @@
 #ifndef WEIR_DATA_POSTGRES_H
 #define WEIR_DATA_POSTGRES_H
 
+#include <stdatomic.h>
+
 #include "data/postgres/url.h"
 #include "data/sql/driver.h"
 #include "net/dial.h"
@@ -30,14 +32,17 @@ enum {
     WEIR__PG_BEGIN_MAX = 160
 };
 
+struct weir__pg_conn;
+
 struct weir__postgres {
     struct weir_db db; /* first */
     weir_postgres_options o;
     struct weir__pg_url url;
     const char *name;
-    char where[300];              /* "db.example.org:5432", for messages */
-    struct weir__pool *pool;      /* NULL: not made */
-    struct weir__tls_client *tls; /* NULL: none is spoken */
+    char where[300];                       /* "db.example.org:5432", for messages */
+    struct weir__pool *pool;               /* NULL: not made */
+    _Atomic(struct weir__pg_conn *) first; /* made at the start, until the pool wants one */
+    struct weir__tls_client *tls;          /* NULL: none is spoken */
     struct weir__owned owned;
 };
 
@@ -224,6 +229,9 @@ weir_err weir__pg_take(weir_db *db, struct weir__ctx *c, const weir_site *site,
                        enum weir__sql_purpose purpose, struct weir__owned *holder,
                        struct weir__lease *lease, struct weir__sql_conn **out,
                        struct weir__sql_fault *f);
+
+/* The server has changed its part, or goes: what was opened so far is not lent any more. */
+void weir__pg_retire(struct weir__pg_conn *conn);
 
 /* --- cancel.c --------------------------------------------------------------------------------- */
 
