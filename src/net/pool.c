@@ -296,29 +296,31 @@ static bool is_for_another(const struct weir__pool *pool, const struct weir__poo
     return pool->dials && slot->resource == NULL;
 }
 
-/* A slot that is lent to this fiber, at once or in line. */
-static weir_err take(struct weir__pool *pool, struct weir__ctx *c, const weir_site *site,
-                     struct weir__pool_slot **out)
+/* A slot that is lent to this fiber, at once or in line; NULL: `*err`. */
+static struct weir__pool_slot *take(struct weir__pool *pool, struct weir__ctx *c,
+                                    const weir_site *site, weir_err *err)
 {
-    struct weir__pool_slot *slot = NULL;
-    weir_err err = WEIR_OK;
+    struct weir__pool_slot *slot = NULL, *given = NULL;
     weir__lock_take(&pool->lock);
-    if (WEIR_UNLIKELY(pool->is_barred) && (pool->is_closing || pool->stats.is_down))
-        return turn_away(pool, c, site);
-    if (WEIR_UNLIKELY(weir__is_refused("a pool's line")))
-        return weir__pool_refuse(pool, c, site);
+    if (WEIR_UNLIKELY(pool->is_barred) && (pool->is_closing || pool->stats.is_down)) {
+        *err = turn_away(pool, c, site);
+        return NULL;
+    }
+    if (WEIR_UNLIKELY(weir__is_refused("a pool's line"))) {
+        *err = weir__pool_refuse(pool, c, site);
+        return NULL;
+    }
     if (WEIR_LIKELY(!pool->is_barred))
         slot = take_now(pool);
-    if (WEIR_LIKELY(slot != NULL)) {
-        bool wants_kick = weir__pool_wants_kick(pool);
-        weir__lock_give(&pool->lock);
-        if (WEIR_UNLIKELY(wants_kick))
-            weir__pool_kick(pool);
-    } else {
-        err = weir__pool_wait_in_line(pool, c, site, false, &slot);
+    if (WEIR_UNLIKELY(slot == NULL)) {
+        *err = weir__pool_wait_in_line(pool, c, site, false, &given);
+        return *err == WEIR_OK ? given : NULL;
     }
-    *out = slot;
-    return err;
+    bool wants_kick = weir__pool_wants_kick(pool);
+    weir__lock_give(&pool->lock);
+    if (WEIR_UNLIKELY(wants_kick))
+        weir__pool_kick(pool);
+    return slot;
 }
 
 /* It was no good, and is closed: it does not count, and others may be better. */
@@ -336,13 +338,10 @@ static weir_err put_aside(struct weir__pool *pool, struct weir__ctx *c, struct w
 static bool acquire(struct weir__pool *pool, struct weir__ctx *c, const weir_site *site,
                     struct weir__owned *holder, struct weir__lease *lease, weir_err *result)
 {
-    struct weir__pool_slot *slot = NULL;
-    weir_err err = take(pool, c, site, &slot);
-    *result = err;
-    if (WEIR_UNLIKELY(err != WEIR_OK))
+    struct weir__pool_slot *slot = take(pool, c, site, result);
+    if (WEIR_UNLIKELY(slot == NULL))
         return false;
-    WEIR_ASSERT(slot != NULL && slot->fiber == weir__self->current,
-                "P3: who goes on has what it was given");
+    WEIR_ASSERT(slot->fiber == weir__self->current, "P3: who goes on has what it was given");
     bool is_ready = is_fresh(pool, slot);
     if (WEIR_UNLIKELY(!is_ready) && weir__pool_is_away(slot)) {
         *result = weir__pool_fetch(slot, c, site);
@@ -386,32 +385,46 @@ static bool may_be_lent(const struct weir__pool *pool, const struct weir__pool_s
     return slot->resource != NULL || (!pool->dials && pool->stats.open <= pool->o.max_open);
 }
 
-struct weir__wait *weir__pool_settle(struct weir__pool_slot *slot)
+/* To the first in line, who is woken by the caller. */
+static __attribute__((noinline)) struct weir__wait *lend_to_first(struct weir__pool_slot *slot)
+{
+    struct weir__pool *pool = slot->pool;
+    struct weir__pool_waiter *w = weir__pool_first_in_line(pool);
+    WEIR_ASSERT(w != NULL, "P3: somebody is in line, under the lock");
+    if (slot->resource == NULL)
+        slot->generation = pool->generation;
+    weir__pool_lend(slot, w->wait.fiber, w->worker);
+    w->slot = slot;
+    return &w->wait;
+}
+
+/* Nothing is in it any more. */
+static __attribute__((noinline)) void put_to_empty(struct weir__pool_slot *slot)
+{
+    struct weir__pool *pool = slot->pool;
+    WEIR_ASSERT(slot->resource == NULL && pool->stats.open > 0, "P1: what was open is closed");
+    slot->state = WEIR__SLOT_EMPTY;
+    weir__list_push_front(&pool->empty, &slot->link);
+    pool->stats.open--;
+    if (pool->is_member)
+        weir__pool_give_room(pool);
+    if (pool->dials)
+        weir__pool_judge(pool);
+}
+
+/* As weir__pool_settle; each lease that comes back goes this way. */
+static inline __attribute__((always_inline)) struct weir__wait *settle(struct weir__pool_slot *slot)
 {
     struct weir__pool *pool = slot->pool;
     WEIR_ASSERT(slot->state == WEIR__SLOT_BUSY, "P1: nobody uses a slot that is settled");
-    struct weir__pool_waiter *w = NULL;
-    if (!weir__list_empty(&pool->waiters) && may_be_lent(pool, slot))
-        w = weir__pool_first_in_line(pool);
-    if (w != NULL) {
-        if (slot->resource == NULL)
-            slot->generation = pool->generation;
-        weir__pool_lend(slot, w->wait.fiber, w->worker);
-        w->slot = slot;
-        return &w->wait;
-    }
-    if (slot->resource != NULL) {
+    if (WEIR_UNLIKELY(!weir__list_empty(&pool->waiters)) && may_be_lent(pool, slot))
+        return lend_to_first(slot);
+    if (WEIR_LIKELY(slot->resource != NULL)) {
         slot->state = WEIR__SLOT_IDLE;
         weir__list_push_front(&pool->idle, &slot->link);
         pool->stats.idle++;
     } else {
-        slot->state = WEIR__SLOT_EMPTY;
-        weir__list_push_front(&pool->empty, &slot->link);
-        pool->stats.open--;
-        if (pool->is_member)
-            weir__pool_give_room(pool);
-        if (pool->dials)
-            weir__pool_judge(pool);
+        put_to_empty(slot);
     }
     WEIR_ASSERT(pool->stats.idle + pool->stats.in_use <= pool->stats.open,
                 "P1: what is idle or lent is open");
@@ -419,6 +432,11 @@ struct weir__wait *weir__pool_settle(struct weir__pool_slot *slot)
     if (drainer != NULL)
         pool->drainer = NULL;
     return drainer;
+}
+
+struct weir__wait *weir__pool_settle(struct weir__pool_slot *slot)
+{
+    return settle(slot);
 }
 
 /* What it makes possible for others that something is not open any more. */
@@ -527,7 +545,7 @@ static void give_back(struct weir__pool_slot *slot)
         weir__lock_take(&pool->lock);
         is_gone = true;
     }
-    struct weir__wait *next = weir__pool_settle(slot);
+    struct weir__wait *next = settle(slot);
     bool wants_kick = weir__pool_wants_kick(pool);
     weir__lock_give(&pool->lock);
     if (next != NULL)
