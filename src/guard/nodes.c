@@ -89,11 +89,13 @@ uint32_t weir__nodes_primaries(const struct weir__nodes *n, weir_time now)
 /* --- picking ---------------------------------------------------------------------------------- */
 
 static struct look look_at(const struct weir__nodes *n, uint32_t i,
-                           const struct weir__nodes_session *s, weir_time now)
+                           const struct weir__nodes_call *call, weir_time now)
 {
+    const struct weir__nodes_session *s = call->session;
     const struct weir__node *node = &n->of[i];
     struct look l = {.share = share_of(n, i, now), .is_primary = is_primary(node)};
-    l.running = atomic_load_explicit(&node->running, memory_order_relaxed);
+    l.running = call->loads != NULL ? call->loads[i]
+                                    : atomic_load_explicit(&node->running, memory_order_relaxed);
     l.is_fresh = l.is_primary ||
                  atomic_load_explicit(&node->lag_ns, memory_order_relaxed) <= n->o.lag_max.ns;
     l.is_known = s == NULL || !s->has_written ||
@@ -117,7 +119,7 @@ static uint32_t pick_reader(struct weir__nodes *n, const struct weir__nodes_call
     uint32_t from = atomic_fetch_add_explicit(&n->next, 1, memory_order_relaxed);
     for (uint32_t k = 0; k < n->count; k++) {
         uint32_t i = (from + k) % n->count;
-        struct look l = look_at(n, i, call->session, now);
+        struct look l = look_at(n, i, call, now);
         bool may_read = i == primary ? n->o.reads_primary : !l.is_primary;
         bool will_do = l.share > 0 && may_read && !is_tried(call, i);
         will_do = will_do && (l.is_fresh || primary == WEIR__NODE_NONE);
@@ -136,7 +138,7 @@ uint32_t weir__nodes_pick(struct weir__nodes *n, const struct weir__nodes_call *
     uint32_t node = call->writes ? WEIR__NODE_NONE : pick_reader(n, call, primary, now);
     if (node == WEIR__NODE_NONE && primary != WEIR__NODE_NONE && !is_tried(call, primary))
         node = primary;
-    if (node != WEIR__NODE_NONE)
+    if (node != WEIR__NODE_NONE && call->loads == NULL)
         atomic_fetch_add_explicit(&n->of[node].running, 1, memory_order_relaxed);
     return node;
 }

@@ -72,11 +72,13 @@ struct weir__nodes_call {
     bool writes;                               /* or is a transaction that may */
     const struct weir__nodes_session *session; /* of the request; NULL: none */
     uint32_t tried;                            /* bits of nodes that have failed it already */
+    /* What each has to do, where the caller knows; NULL: what was picked and is not done. */
+    const uint32_t *loads;
 };
 
 /*
- * The node to lease from, which has one more to do from now on; WEIR__NODE_NONE: there is no
- * primary for a write, or for a read of what was written; for other reads, nobody is up. Any
+ * The node to lease from, which without `loads` has one more to do now; WEIR__NODE_NONE: there is
+ * no primary for a write, or for a read of what was written; for other reads, nobody is up. Any
  * thread.
  */
 uint32_t weir__nodes_pick(struct weir__nodes *n, const struct weir__nodes_call *call,

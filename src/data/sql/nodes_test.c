@@ -1,0 +1,254 @@
+/*
+ * Databases of several nodes, on virtual time and without any database: whose connection a request
+ * gets, what becomes of nodes that fail, change their roles or fall behind, and of what a request
+ * has written.
+ */
+#include "data/sql/nodes.h"
+
+#include <string.h>
+
+#include "net/pool_testing.h"
+#include "rt/sim.h"
+
+enum { NODES = 3 };
+
+/* What the nodes say of themselves when they are asked. */
+struct cluster {
+    struct fake servers[NODES];
+    struct weir__node_finding says[NODES];
+    struct weir__pool *pools[NODES];
+    int probes[NODES];
+    struct weir__sql_nodes *nodes;
+};
+
+static weir_err probe(void *driver, struct weir__ctx *c, uint32_t node, void *resource,
+                      struct weir__node_finding *out)
+{
+    struct cluster *k = driver;
+    (void)c;
+    assert_non_null(resource);
+    k->probes[node]++;
+    *out = k->says[node];
+    return WEIR_OK;
+}
+
+static void begin(weir_ctx *c, struct cluster *k)
+{
+    const struct weir__sql_nodes_options o = {
+        .policy = {.lag_max = weir_sec(1),
+                   .health = {.interval = weir_sec(1), .slow_start = {-1}}}};
+    for (int i = 0; i < NODES; i++) {
+        k->says[i] = (struct weir__node_finding){
+            .is_ok = true, .role = i == 0 ? WEIR__NODE_PRIMARY : WEIR__NODE_REPLICA};
+        k->pools[i] =
+            FAKE_DIALLING(c, &k->servers[i], DIAL(.retry_cap = weir_ms(100)), .max_open = 4);
+        assert_non_null(k->pools[i]);
+    }
+    k->nodes =
+        weir__sql_nodes_new(weir__ctx_of(c), "orders", &o, k->pools, NODES, probe, k, WEIR_HERE);
+    assert_non_null(k->nodes);
+    assert_int_equal(weir_sleep(c, weir_ms(10)), WEIR_OK);
+}
+
+/* Which node, or the error. */
+static int node_for(weir_ctx *c, struct cluster *k, enum weir__sql_purpose purpose)
+{
+    struct weir__lease lease;
+    uint32_t node = WEIR__NODE_NONE;
+    weir_err err =
+        weir__sql_nodes_acquire(k->nodes, weir__ctx_of(c), WEIR_HERE, purpose, NULL, &lease, &node);
+    if (err != WEIR_OK)
+        return err;
+    assert_in_range(node, 0, NODES - 1);
+    weir__lease_release(&lease);
+    return (int)node;
+}
+
+static weir_err routes(weir_ctx *c, void *arg)
+{
+    struct cluster *k = arg;
+    int reads[NODES] = {0};
+    begin(c, k);
+    for (int i = 0; i < 60; i++) {
+        assert_int_equal(node_for(c, k, WEIR__SQL_WRITE), 0);
+        reads[node_for(c, k, WEIR__SQL_READ)]++;
+    }
+    assert_int_equal(reads[0], 0);
+    assert_true(reads[1] > 15 && reads[2] > 15);
+    struct weir__lease busy[2];
+    for (int i = 0; i < 2; i++) /* long queries at one */
+        assert_int_equal(ACQUIRE(c, k->pools[1], &busy[i]), WEIR_OK);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(node_for(c, k, WEIR__SQL_READ), 2);
+    for (int i = 0; i < 2; i++)
+        weir__lease_release(&busy[i]);
+    k->says[2].lag = weir_sec(30);
+    assert_int_equal(weir_sleep(c, weir_sec(2)), WEIR_OK);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(node_for(c, k, WEIR__SQL_READ), 1);
+    return WEIR_OK;
+}
+
+static void test_writes_and_reads_are_routed(void **state)
+{
+    (void)state;
+    struct cluster k = {.nodes = NULL};
+    assert_int_equal(weir__sim_run(routes, &k), WEIR_OK);
+    for (int i = 0; i < NODES; i++)
+        assert_int_equal(k.servers[i].live, 0);
+}
+
+static void kill_server(struct cluster *k, int i)
+{
+    k->servers[i].open_err = -ECONNREFUSED;
+    k->servers[i].dead_upto = k->servers[i].opened;
+    weir__pool_retire_all(k->pools[i]);
+}
+
+/* A replica that is gone costs no request anything: nothing was sent. */
+static weir_err goes_elsewhere(weir_ctx *c, void *arg)
+{
+    struct cluster *k = arg;
+    begin(c, k);
+    kill_server(k, 1);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(node_for(c, k, WEIR__SQL_READ), 2);
+    assert_null(weir_last_error(c));
+    kill_server(k, 2);
+    assert_int_equal(node_for(c, k, WEIR__SQL_READ), 0);
+    kill_server(k, 0);
+    assert_int_equal(node_for(c, k, WEIR__SQL_READ), WEIR_EUNREACHABLE);
+    assert_non_null(strstr(weir_last_error(c)->message.ptr, "database orders: no"));
+    weir_error_clear(c);
+    assert_int_equal(node_for(c, k, WEIR__SQL_WRITE), WEIR_EUNREACHABLE);
+    weir_error_clear(c);
+    for (int i = 0; i < NODES; i++)
+        k->servers[i].open_err = WEIR_OK;
+    assert_int_equal(weir_sleep(c, weir_sec(5)), WEIR_OK);
+    assert_int_equal(node_for(c, k, WEIR__SQL_WRITE), 0);
+    assert_int_not_equal(node_for(c, k, WEIR__SQL_READ), 0);
+    return WEIR_OK;
+}
+
+static void test_who_cannot_be_reached_is_left_out(void **state)
+{
+    (void)state;
+    struct cluster k = {.nodes = NULL};
+    assert_int_equal(weir__sim_run(goes_elsewhere, &k), WEIR_OK);
+}
+
+static weir_err fails_over(weir_ctx *c, void *arg)
+{
+    struct cluster *k = arg;
+    begin(c, k);
+    int before = k->servers[2].opened;
+    kill_server(k, 0);
+    k->says[2].role = WEIR__NODE_PRIMARY; /* promoted */
+    assert_int_equal(weir_sleep(c, weir_sec(5)), WEIR_OK);
+    assert_int_equal(node_for(c, k, WEIR__SQL_WRITE), 2);
+    assert_true(k->servers[2].opened > before); /* what was opened to a replica is not lent */
+    assert_int_equal(node_for(c, k, WEIR__SQL_READ), 1);
+    k->says[0].role = WEIR__NODE_REPLICA;
+    k->servers[0].open_err = WEIR_OK;
+    assert_int_equal(weir_sleep(c, weir_sec(5)), WEIR_OK);
+    assert_int_equal(node_for(c, k, WEIR__SQL_WRITE), 2);
+    return WEIR_OK;
+}
+
+static void test_a_failover_is_followed(void **state)
+{
+    (void)state;
+    struct cluster k = {.nodes = NULL};
+    assert_int_equal(weir__sim_run(fails_over, &k), WEIR_OK);
+}
+
+/* A planned switch: the old primary answers as ever, and refuses to write. */
+static weir_err switches_over(weir_ctx *c, void *arg)
+{
+    struct cluster *k = arg;
+    begin(c, k);
+    k->says[0].role = WEIR__NODE_REPLICA;
+    k->says[1].role = WEIR__NODE_PRIMARY;
+    assert_int_equal(node_for(c, k, WEIR__SQL_WRITE), 0); /* and there it hears of it */
+    int probes = k->probes[1];
+    weir__sql_nodes_refused_write(k->nodes, weir__ctx_of(c), 0);
+    weir__sql_nodes_refused_write(k->nodes, weir__ctx_of(c), 0);
+    assert_int_equal(weir_sleep(c, weir_ms(5)), WEIR_OK);
+    assert_int_equal(k->probes[1], probes + 1); /* not after the interval, and once */
+    assert_int_equal(node_for(c, k, WEIR__SQL_WRITE), 1);
+    return WEIR_OK;
+}
+
+static void test_who_refuses_a_write_is_asked_at_once(void **state)
+{
+    (void)state;
+    struct cluster k = {.nodes = NULL};
+    assert_int_equal(weir__sim_run(switches_over, &k), WEIR_OK);
+}
+
+struct request {
+    struct cluster *k;
+    uint64_t position;
+    bool writes;
+    int expected;
+};
+
+static weir_err reads_below(weir_ctx *c, void *arg)
+{
+    const struct request *r = arg;
+    return node_for(c, r->k, WEIR__SQL_READ) == r->expected ? WEIR_OK : WEIR_EFAIL;
+}
+
+/* A request of its own: a fiber's context, whose own fibers belong to it. */
+static weir_err one_request(weir_ctx *c, void *arg)
+{
+    struct request *r = arg;
+    if (r->writes) {
+        assert_int_equal(node_for(c, r->k, WEIR__SQL_WRITE), 0);
+        weir__sql_nodes_wrote(r->k->nodes, weir__ctx_of(c), r->position);
+    }
+    for (int i = 0; i < 10; i++) {
+        int node = node_for(c, r->k, WEIR__SQL_READ);
+        assert_true(node == r->expected || (!r->writes && node != 0));
+    }
+    WEIR_SCOPE(group, c);
+    for (int i = 0; i < 4 && r->writes; i++)
+        assert_int_equal(WEIR_GO(group, reads_below, r), WEIR_OK);
+    assert_int_equal(weir_join(group), WEIR_OK);
+    return weir_ctx_close(group);
+}
+
+static weir_err reads_its_writes(weir_ctx *c, void *arg)
+{
+    struct cluster *k = arg;
+    begin(c, k);
+    struct request r = {k, 0, false, 1};
+    assert_int_equal(one_request(c, &r), WEIR_OK);
+    k->says[1].position = 700;
+    k->says[2].position = 600;
+    assert_int_equal(weir_sleep(c, weir_sec(2)), WEIR_OK);
+    r = (struct request){k, 650, true, 1}; /* one replica has replayed it */
+    assert_int_equal(one_request(c, &r), WEIR_OK);
+    r = (struct request){k, 701, true, 0}; /* none has */
+    assert_int_equal(one_request(c, &r), WEIR_OK);
+    return WEIR_OK;
+}
+
+static void test_a_request_reads_its_writes(void **state)
+{
+    (void)state;
+    struct cluster k = {.nodes = NULL};
+    assert_int_equal(weir__sim_run(reads_its_writes, &k), WEIR_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_writes_and_reads_are_routed),
+        cmocka_unit_test(test_who_cannot_be_reached_is_left_out),
+        cmocka_unit_test(test_a_failover_is_followed),
+        cmocka_unit_test(test_who_refuses_a_write_is_asked_at_once),
+        cmocka_unit_test(test_a_request_reads_its_writes),
+    };
+    return cmocka_run_group_tests_name("nodes", tests, NULL, NULL);
+}
