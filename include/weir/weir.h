@@ -25,6 +25,7 @@
 #include <weir/metric.h>
 #include <weir/model.h>
 #include <weir/mw.h>
+#include <weir/mysql.h>
 #include <weir/offload.h>
 #include <weir/pool.h>
 #include <weir/postgres.h>

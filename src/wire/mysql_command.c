@@ -68,7 +68,7 @@ static void put_moment(weir_buf *out, weir_wall wall)
         weir__mysql_put(out, (uint64_t)m.us, 4);
 }
 
-static void put_value(weir_buf *out, const struct weir__mysql_param *p)
+void weir__mysql_execute_value(weir_buf *out, const struct weir__mysql_param *p)
 {
     uint64_t bits;
     switch (p->kind) {
@@ -93,31 +93,24 @@ static void put_value(weir_buf *out, const struct weir__mysql_param *p)
     }
 }
 
-/* A bit for each value that is NULL, the first one the least of its byte. */
-static void put_nulls(weir_buf *out, const struct weir__mysql_param *params, size_t count)
-{
-    for (size_t i = 0; i < count; i += 8) {
-        unsigned bits = 0;
-        for (size_t j = i; j < count && j < i + 8; j++)
-            bits |= (unsigned)(params[j].kind == WEIR__MYSQL_PARAM_NULL) << (j - i);
-        weir_buf_putc(out, (char)bits);
-    }
-}
-
-void weir__mysql_execute(weir_buf *out, uint32_t id, const struct weir__mysql_param *params,
-                         size_t count)
+size_t weir__mysql_execute_begin(weir_buf *out, uint32_t id, size_t count)
 {
     weir__mysql_of_stmt(out, WEIR__MYSQL_EXECUTE, id);
     weir_buf_putc(out, 0); /* no cursor */
     weir__mysql_put(out, ONCE, 4);
-    if (count == 0)
-        return;
-    put_nulls(out, params, count);
-    weir_buf_putc(out, HAS_TYPES);
-    for (size_t i = 0; i < count; i++)
-        put_type(out, params[i].kind);
-    for (size_t i = 0; i < count; i++)
-        put_value(out, &params[i]);
+    size_t at = out->len;
+    if (count > 0) { /* a bit for each value that is NULL, the first one the least of its byte */
+        weir__mysql_put_zeroes(out, (count + 7) / 8);
+        weir_buf_putc(out, HAS_TYPES);
+    }
+    return at;
+}
+
+void weir__mysql_execute_type(weir_buf *out, size_t at, size_t i, uint8_t kind)
+{
+    put_type(out, kind);
+    if (kind == WEIR__MYSQL_PARAM_NULL && out->err == WEIR_OK)
+        out->ptr[at + i / 8] = (char)(out->ptr[at + i / 8] | 1 << i % 8);
 }
 
 void weir__mysql_bulk_begin(weir_buf *out, uint32_t id, const uint8_t *kinds, size_t count)
@@ -128,16 +121,8 @@ void weir__mysql_bulk_begin(weir_buf *out, uint32_t id, const uint8_t *kinds, si
         put_type(out, kinds[i]);
 }
 
-bool weir__mysql_bulk_row(weir_buf *out, const uint8_t *kinds,
-                          const struct weir__mysql_param *params, size_t count)
+void weir__mysql_bulk_value(weir_buf *out, const struct weir__mysql_param *p)
 {
-    for (size_t i = 0; i < count; i++)
-        if (params[i].kind != kinds[i] && params[i].kind != WEIR__MYSQL_PARAM_NULL)
-            return false;
-    for (size_t i = 0; i < count; i++) {
-        bool is_null = params[i].kind == WEIR__MYSQL_PARAM_NULL;
-        weir_buf_putc(out, is_null ? HAS_NULL : HAS_VALUE);
-        put_value(out, &params[i]);
-    }
-    return true;
+    weir_buf_putc(out, p->kind == WEIR__MYSQL_PARAM_NULL ? HAS_NULL : HAS_VALUE);
+    weir__mysql_execute_value(out, p);
 }

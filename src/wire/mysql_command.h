@@ -56,17 +56,19 @@ void weir__mysql_of_stmt(weir_buf *out, enum weir__mysql_command command, uint32
 /* SET_OPTION: may a query hold several statements from now on? */
 void weir__mysql_multi(weir_buf *out, bool is_on);
 
-/* EXECUTE, without a cursor: rows come as they are. */
-void weir__mysql_execute(weir_buf *out, uint32_t id, const struct weir__mysql_param *params,
-                         size_t count);
+/*
+ * EXECUTE, without a cursor: rows come as they are. Begun with the number of values (what is
+ * returned is for the types), then the type of each, then each.
+ */
+size_t weir__mysql_execute_begin(weir_buf *out, uint32_t id, size_t count);
+void weir__mysql_execute_type(weir_buf *out, size_t at, size_t i, uint8_t kind);
+void weir__mysql_execute_value(weir_buf *out, const struct weir__mysql_param *p);
 
 /*
- * BULK: begun with the kinds of the values (NULL: of any kind), then rows, each with `count` of
- * them. A value of another kind than was said, that is not NULL, is false: nothing of the row was
- * added then, and it belongs into another message.
+ * BULK: begun with the kinds of the values (NULL: no more than that), then rows of `count` values
+ * each, of those kinds or NULL.
  */
 void weir__mysql_bulk_begin(weir_buf *out, uint32_t id, const uint8_t *kinds, size_t count);
-bool weir__mysql_bulk_row(weir_buf *out, const uint8_t *kinds,
-                          const struct weir__mysql_param *params, size_t count);
+void weir__mysql_bulk_value(weir_buf *out, const struct weir__mysql_param *p);
 
 #endif

@@ -1,0 +1,227 @@
+/*
+ * Databases: options and URL are read, all mistakes told at once; one connection is tried, unless
+ * that is put off; two pools are made, of the connections and of the one that kills.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bounds.h"
+#include "rt/sized.h"
+#include "data/mysql/mysql.h"
+#include "rt/outside.h"
+#include "rt/panic.h"
+#include "rt/worker.h"
+
+#define MS 1000000LL
+#define SEC 1000000000LL
+
+enum { KIB = 1024, MIB = 1024 * 1024, GIB = 1024 * 1024 * 1024, OPEN_MAX = 10 };
+
+/* --- options ---------------------------------------------------------------------------------- */
+
+/* A PEM text of a key; a mistake is a line. */
+static void read_key(struct weir__mysql *db, struct weir__bounds *b)
+{
+    char room[200];
+    weir_buf why;
+    if (db->o.server_key == NULL)
+        return;
+    weir_buf_init_fixed(&why, room, sizeof room);
+    if (weir__crypto_rsa_init(&db->key, weir_str_from(db->o.server_key), &why) == WEIR_OK)
+        return;
+    weir__bounds_line(b);
+    weir_buf_printf(b->out, "server_key: " WEIR_STR_FMT, WEIR_STR_ARG(weir_buf_str(&why)));
+}
+
+static weir_err settle_options(struct weir__mysql *db, weir_buf *out)
+{
+    weir_mysql_options *o = &db->o;
+    const char *name = o->name != NULL ? o->name : "database";
+    struct weir__bounds b = {.kind = "MySQL", .name = name, .out = out};
+    weir__mysql_url_read(o->url, &db->url, &b);
+    if (o->connect_timeout.ns == 0)
+        o->connect_timeout = weir_sec(db->url.connect_seconds);
+    weir__bounds_dur(&b, "connect_timeout", &o->connect_timeout, 5 * SEC, 10 * MS, 600 * SEC);
+    if (o->statement_max.ns != 0)
+        weir__bounds_dur(&b, "statement_max", &o->statement_max, SEC, MS, 86400 * SEC);
+    weir__bounds_dur(&b, "tx_threshold", &o->tx_threshold, 5 * SEC, 10 * MS, 3600 * SEC);
+    weir__bounds_count(&b, "value_bytes_max", &o->value_bytes_max, MIB, KIB, GIB - 1);
+    read_key(db, &b);
+    if (o->pool.max_open == 0)
+        o->pool.max_open = OPEN_MAX;
+    weir_pool_options each = o->pool;
+    weir_err err = weir__pool_options_settle(name, &each, out);
+    return b.is_bad ? WEIR_EINVALID : err;
+}
+
+/* --- making ----------------------------------------------------------------------------------- */
+
+static void release_db(struct weir__owned *o)
+{
+    struct weir__mysql *db = WEIR_CONTAINER(o, struct weir__mysql, owned);
+    weir__tls_client_unref(db->tls);
+    db->tls = NULL;
+    weir__crypto_rsa_fini(&db->key);
+    if (db->db.err == WEIR_OK)
+        db->db.err = WEIR_ECLOSED;
+}
+
+static char *joined(struct weir__ctx *c, const char *a, const char *b)
+{
+    size_t size = strlen(a) + strlen(b) + 1;
+    char *copy = weir__ctx_object(c, size);
+    if (copy != NULL)
+        (void)snprintf(copy, size, "%s%s", a, b);
+    return copy;
+}
+
+/* How it is called, and where it is; never with the password. */
+static weir_err name_it(struct weir__mysql *db, struct weir__ctx *c)
+{
+    const struct weir__mysql_url *u = &db->url;
+    const char *name = db->o.name != NULL    ? db->o.name
+                       : u->database != NULL ? u->database
+                                             : "mysql";
+    db->name = joined(c, name, "");
+    db->kills_name = joined(c, name, " kills");
+    if (db->name == NULL || db->kills_name == NULL)
+        return -ENOMEM;
+    db->db.name = db->name;
+    if (u->socket != NULL)
+        (void)snprintf(db->where, sizeof db->where, "%s", u->socket);
+    else
+        (void)snprintf(db->where, sizeof db->where,
+                       strchr(u->host, ':') != NULL ? "[%s]:%u" : "%s:%u", u->host, u->port);
+    return WEIR_OK;
+}
+
+/* Whom it trusts, and what it shows. */
+static weir_err make_tls(struct weir__mysql *db, struct weir__ctx *c, const weir_site *site)
+{
+    const struct weir__mysql_url *u = &db->url;
+    char room[300];
+    weir_buf why;
+    struct weir__tls_client_options o = {.is_unverified = u->ssl < WEIR__MYSQL_SSL_VERIFY,
+                                         .ca.file = u->ca,
+                                         .own = {.chain.file = u->certificate, .key.file = u->key}};
+    if (u->ssl == WEIR__MYSQL_SSL_DISABLED)
+        return WEIR_OK;
+    weir_buf_init_fixed(&why, room, sizeof room);
+    weir_err err = weir__tls_client_new(&o, &db->tls, &why);
+    if (err == WEIR_OK)
+        return WEIR_OK;
+    weir_str text = why.len > 0 ? weir_buf_str(&why) : weir_str_from(weir_strerror(err));
+    return weir_raise_at(site, weir__ctx_handle(c), err, 0, "%s: TLS: " WEIR_STR_FMT, db->db.name,
+                         WEIR_STR_ARG(text));
+}
+
+/*
+ * Released in reverse: the connections, for whose end a kill may be needed, then the one that
+ * kills.
+ */
+static weir_err make_pools(struct weir__mysql *db, struct weir__ctx *c, const weir_site *site)
+{
+    weir_pool_options one = {
+        .max_open = 1, .waiters_max = 10000, .wait_max = weir_sec(5), .idle_timeout = weir_min(1)};
+    db->kills = weir__pool_new(c, db->kills_name, &one, &weir__mysql_kill_ops, db, site);
+    if (db->kills == NULL)
+        return -ENOMEM;
+    struct weir__dialling_options dialling = {.dial_max = db->o.connect_timeout};
+    db->pool = weir__pool_new_dialling(c, db->name, &db->o.pool, &dialling, &weir__mysql_pool_ops,
+                                       db, site);
+    return db->pool != NULL ? WEIR_OK : -ENOMEM;
+}
+
+/* One connection for what it says: a wrong password is known at the start, in the server's words. */
+static weir_err try_it(struct weir__mysql *db, struct weir__ctx *c, const weir_site *site)
+{
+    struct weir__mysql_conn *conn;
+    struct weir__sql_fault f;
+    weir__sql_fault_init(&f);
+    weir_err err = weir__mysql_connect(db, c, &conn, &f);
+    if (err == WEIR_OK)
+        weir__mysql_disconnect(conn);
+    else if (f.err != WEIR_OK)
+        err = weir_raise_at(site, weir__ctx_handle(c), f.err, 0, "%s at %s: %s", db->db.name,
+                            db->where, f.text);
+    return err;
+}
+
+static weir_err open_db(struct weir__mysql *db, struct weir__ctx *c, const weir_site *site)
+{
+    static const struct weir__owned_type type = {.name = "database", .release = release_db};
+    char bytes[2000];
+    weir_buf mistakes;
+    weir_buf_init_fixed(&mistakes, bytes, sizeof bytes);
+    weir__own(c, &db->owned, &type, site);
+    if (settle_options(db, &mistakes) != WEIR_OK) {
+        weir_str s = weir_buf_str(&mistakes);
+        return weir_raise_at(site, weir__ctx_handle(c), WEIR_EINVALID, 0, WEIR_STR_FMT,
+                             WEIR_STR_ARG(s));
+    }
+    weir_err err = name_it(db, c);
+    if (err == WEIR_OK)
+        err = make_tls(db, c, site);
+    if (err == WEIR_OK && !db->o.lazy)
+        err = try_it(db, c, site);
+    return err == WEIR_OK ? make_pools(db, c, site) : err;
+}
+
+static struct weir__mysql db_without_memory = {.db = {.token = WEIR__TOKEN_STATIC(WEIR__KIND_DB),
+                                                      .driver = &weir__mysql_driver,
+                                                      .name = "(no memory)",
+                                                      .err = -ENOMEM}};
+
+weir_db *weir_mysql_open_at(const weir_site *site, weir_ctx *handle,
+                            const weir_mysql_options *options)
+{
+    WEIR__FIBERS_ONLY(weir__outside_nothing());
+    weir_mysql_options room;
+    struct weir__ctx *c = weir__ctx_of_at(handle, "weir_mysql_open");
+    if (weir__ctx_is_shared(c) && weir__self->index != 0)
+        weir__misuse("weir_mysql_open",
+                     "a database of the application is opened on the first worker, at its start");
+    struct weir__mysql *db = weir__ctx_object(c, sizeof *db);
+    if (db == NULL)
+        return &db_without_memory.db;
+    weir__token_open(&db->db.token, c, WEIR__KIND_DB);
+    db->o =
+        *(const weir_mysql_options *)weir__options(options, &room, sizeof room, "weir_mysql_open");
+    db->db.driver = &weir__mysql_driver;
+    db->db.name = "(no name)";
+    db->db.rows_max = db->o.rows_max;
+    db->db.err = open_db(db, c, site);
+    db->o.url = db->o.server_key = NULL; /* the caller's */
+    return weir__token_handle(&db->db.token);
+}
+
+/* --- the driver ------------------------------------------------------------------------------- */
+
+static void stats(weir_db *handle, weir_pool_stats *readers, weir_pool_stats *writer)
+{
+    struct weir__mysql *db = (struct weir__mysql *)handle;
+    if (readers != NULL)
+        weir__pool_stats(db->pool, readers);
+    if (writer != NULL)
+        weir__pool_stats(db->pool, writer);
+}
+
+const struct weir__sql_driver weir__mysql_driver = {
+    .name = "MySQL",
+    .stmt_bytes = sizeof(struct weir__mysql_stmt),
+    .takes_uint = true,
+    .is_one_at_a_time = true,
+    .take = weir__mysql_take,
+    .prepare = weir__mysql_prepare,
+    .forget = weir__mysql_forget,
+    .column = weir__mysql_column_fact,
+    .execute = weir__mysql_run,
+    .fetch = weir__mysql_fetch,
+    .finish = weir__mysql_finish,
+    .begin = weir__mysql_begin,
+    .end = weir__mysql_end,
+    .control = weir__mysql_control,
+    .script = weir__mysql_script,
+    .many = weir__mysql_many,
+    .stats = stats,
+};

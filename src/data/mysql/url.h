@@ -1,0 +1,41 @@
+/*
+ * What an URL says of a MySQL server. All mistakes are told at once, and no text of them has
+ * anything of the password: they quote names of parts, never the URL.
+ */
+#ifndef WEIR_DATA_MYSQL_URL_H
+#define WEIR_DATA_MYSQL_URL_H
+
+#include <stdint.h>
+
+#include "base/bounds.h"
+
+enum {
+    WEIR__MYSQL_URL_MAX = 2048, /* bytes of an URL */
+    WEIR__MYSQL_PORT = 3306
+};
+
+/* In the order of what they demand. */
+enum weir__mysql_ssl {
+    WEIR__MYSQL_SSL_DISABLED,
+    WEIR__MYSQL_SSL_PREFERRED,
+    WEIR__MYSQL_SSL_REQUIRED,
+    WEIR__MYSQL_SSL_VERIFY, /* the certificate is trusted and names the host */
+    WEIR__MYSQL_SSL_DEFAULT
+};
+
+struct weir__mysql_url {
+    /* NUL-terminated, in `bytes`; NULL: not given, but for those that have a default. */
+    const char *user, *password, *host, *database;
+    const char *socket; /* the path of one; else NULL */
+    const char *ca, *certificate, *key;
+    uint16_t port;
+    uint8_t ssl;
+    int64_t connect_seconds; /* 0: not said */
+    char bytes[2 * WEIR__MYSQL_URL_MAX];
+    size_t used;
+};
+
+/* Reads `text`; NULL is a mistake as well. Mistakes are lines of `b`. */
+void weir__mysql_url_read(const char *text, struct weir__mysql_url *out, struct weir__bounds *b);
+
+#endif
