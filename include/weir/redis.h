@@ -16,9 +16,10 @@
  *
  * Errors, of all calls: WEIR_EWRONGTYPE, WEIR_ENOSCRIPT, WEIR_EREADONLY, WEIR_ELOADING,
  * WEIR_EDENIED, WEIR_EFULL, WEIR_ECLUSTER, WEIR_EDB for what else the server refuses, with its
- * words in the error record; WEIR_EGONE (the connection broke when the command had been sent: it
- * may have been done), what dialling returns, WEIR_ETIMEDOUT, WEIR_EPROTO, WEIR_ETOOLARGE,
- * WEIR_ELIMIT, the reason when `c` is cancelled (the command may have been done).
+ * words in the error record; WEIR_EUNREACHABLE, at once, while it is known to be away; WEIR_EGONE
+ * (the connection broke when the command had been sent: it may have been done), what dialling
+ * returns, WEIR_ETIMEDOUT, WEIR_EPROTO, WEIR_ETOOLARGE, WEIR_ELIMIT, the reason when `c` is
+ * cancelled (the command may have been done).
  */
 #ifndef WEIR_REDIS_H
 #define WEIR_REDIS_H
@@ -122,7 +123,7 @@ typedef struct weir_redis_stats {
 /** Fills in the numbers. Fiber of any worker; does not wait. */
 #define weir_redis_numbers(redis, stats)                                                           \
     weir_redis_numbers_at((redis), (stats), sizeof(weir_redis_stats))
-/** The function behind weir_redis_numbers; so many bytes are filled. */
+/** The function behind weir_redis_numbers; of `stats` so many bytes are filled. */
 WEIR_API void weir_redis_numbers_at(const weir_redis *redis, weir_redis_stats *stats,
                                     size_t stats_size) WEIR_NONNULL(1, 2);
 
@@ -148,7 +149,10 @@ WEIR_API void weir_redis_numbers_at(const weir_redis *redis, weir_redis_stats *s
  */
 #define weir_redis_cmd(c, redis, reply, ...)                                                       \
     weir_redis_cmd_at(WEIR_HERE, (c), (redis), (reply), WEIR__WORDS(__VA_ARGS__))
-/** The function behind weir_redis_cmd, for values in an array, up to WEIR_REDIS_ARGS_MAX. */
+/**
+ * The function behind weir_redis_cmd, for values in an array, up to WEIR_REDIS_ARGS_MAX. `command`
+ * and `args` are read during the call, and not kept.
+ */
 WEIR_API weir_err weir_redis_cmd_at(const weir_site *site, weir_ctx *c, weir_redis *redis,
                                     weir_redis_value *reply, const char *command,
                                     const weir_arg *args, size_t count) WEIR_NONNULL(2, 3, 5);
@@ -203,21 +207,21 @@ WEIR_API weir_err weir_redis_set_at(const weir_site *site, weir_ctx *c, weir_red
 /** INCRBY: adds `by`, below 0 too; `out` (may be NULL) gets the sum. Waits; errors are raised. */
 #define weir_redis_incr(c, redis, key, by, out)                                                    \
     weir_redis_incr_at(WEIR_HERE, (c), (redis), WEIR_ARG(key), (by), (out))
-/** The function behind weir_redis_incr. */
+/** The function behind weir_redis_incr; `out` is filled. */
 WEIR_API weir_err weir_redis_incr_at(const weir_site *site, weir_ctx *c, weir_redis *redis,
                                      weir_arg key, int64_t by, int64_t *out) WEIR_NONNULL(2, 3);
 
 /** DEL: `out` (may be NULL) says whether the key was there. Waits; errors are raised. */
 #define weir_redis_del(c, redis, key, out)                                                         \
     weir_redis_del_at(WEIR_HERE, (c), (redis), WEIR_ARG(key), (out))
-/** The function behind weir_redis_del. */
+/** The function behind weir_redis_del; `out` is filled. */
 WEIR_API weir_err weir_redis_del_at(const weir_site *site, weir_ctx *c, weir_redis *redis,
                                     weir_arg key, bool *out) WEIR_NONNULL(2, 3);
 
 /** PEXPIRE: the key goes in `ttl`, a millisecond at least. `out` as for weir_redis_del. */
 #define weir_redis_expire(c, redis, key, ttl, out)                                                 \
     weir_redis_expire_at(WEIR_HERE, (c), (redis), WEIR_ARG(key), (ttl), (out))
-/** The function behind weir_redis_expire. */
+/** The function behind weir_redis_expire; `out` is filled. */
 WEIR_API weir_err weir_redis_expire_at(const weir_site *site, weir_ctx *c, weir_redis *redis,
                                        weir_arg key, weir_dur ttl, bool *out) WEIR_NONNULL(2, 3);
 
@@ -280,7 +284,10 @@ WEIR_API weir_err weir_redis_hset_model_at(const weir_site *site, weir_ctx *c, w
  */
 #define weir_redis_eval(c, redis, reply, script, keys, ...)                                        \
     weir_redis_eval_at(WEIR_HERE, (c), (redis), (reply), (keys), WEIR__WORDS(script, __VA_ARGS__))
-/** The function behind weir_redis_eval. */
+/**
+ * The function behind weir_redis_eval; `reply` is filled, `script` and `args` are read during the
+ * call, and not kept.
+ */
 WEIR_API weir_err weir_redis_eval_at(const weir_site *site, weir_ctx *c, weir_redis *redis,
                                      weir_redis_value *reply, size_t keys, const char *script,
                                      const weir_arg *args, size_t count) WEIR_NONNULL(2, 3, 6);
@@ -326,14 +333,17 @@ WEIR_API weir_err weir_redis_watch_at(const weir_site *site, weir_redis_pipe *pi
 /** Runs a command now, on the connection that watches: what is to be changed is read. Waits. */
 #define weir_redis_look(pipe, reply, ...)                                                          \
     weir_redis_look_at(WEIR_HERE, (pipe), (reply), WEIR__WORDS(__VA_ARGS__))
-/** The function behind weir_redis_look. */
+/**
+ * The function behind weir_redis_look; `reply` is filled, `command` and `args` are read during the
+ * call, and not kept.
+ */
 WEIR_API weir_err weir_redis_look_at(const weir_site *site, weir_redis_pipe *pipe,
                                      weir_redis_value *reply, const char *command,
                                      const weir_arg *args, size_t count) WEIR_NONNULL(2, 4);
 
 /** Adds a command, as of weir_redis_cmd. Does not wait. The first error stays, and is returned. */
 #define weir_redis_add(pipe, ...) weir_redis_add_at(WEIR_HERE, (pipe), WEIR__WORDS(__VA_ARGS__))
-/** The function behind weir_redis_add; all is read during the call. */
+/** The function behind weir_redis_add. `command` and `args` are read during the call. */
 WEIR_API weir_err weir_redis_add_at(const weir_site *site, weir_redis_pipe *pipe,
                                     const char *command, const weir_arg *args, size_t count)
     WEIR_NONNULL(2, 3);
@@ -351,7 +361,7 @@ WEIR_API weir_err weir_redis_add_at(const weir_site *site, weir_redis_pipe *pipe
 WEIR_API weir_err weir_redis_run_at(const weir_site *site, weir_redis_pipe *pipe) WEIR_MUST_USE
     WEIR_NONNULL(2);
 
-/** The next answer, in the memory of the context; NULL: there are no more. */
+/** The next answer, borrowed from the context, for its life; NULL: there are no more. */
 WEIR_API const weir_redis_value *weir_redis_next(weir_redis_pipe *pipe) WEIR_NONNULL(1);
 
 /** Ends it early: what was added is not sent, what is watched is no more. Idempotent. May wait. */
@@ -421,7 +431,7 @@ WEIR_API void weir_redis_unsubscribe(weir_ctx *c, weir_redis_subscription *subsc
 
 /* --- streams ---------------------------------------------------------------------------------- */
 
-/** What weir_redis_consume may be given. */
+/** What weir_redis_consume may be given. Texts are copied. */
 typedef struct weir_redis_consume_options {
     size_t size;          /* the macro's */
     const char *group;    /* must be given; made if it is not there */

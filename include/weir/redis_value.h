@@ -46,13 +46,13 @@ typedef struct weir_redis_value {
     const struct weir_redis_value *attributes; /* a map that the server has sent with it; NULL */
 } weir_redis_value;
 
-/** Is there a text of any kind in `u.s`? */
+/** Is there a text of any kind in `u.s`? `v` is read during the call. */
 static inline bool weir_redis_is_text(const weir_redis_value *v)
 {
     return v->kind >= WEIR_REDIS_TEXT && v->kind <= WEIR_REDIS_VERBATIM;
 }
 
-/** Is there a list in `u.list`? */
+/** Is there a list in `u.list`? `v` is read during the call. */
 static inline bool weir_redis_is_list(const weir_redis_value *v)
 {
     return v->kind >= WEIR_REDIS_ARRAY;
@@ -62,7 +62,7 @@ static inline bool weir_redis_is_list(const weir_redis_value *v)
  * The value of a key in a map, or in an array of keys and values by turns, as version 2 has it.
  *
  * map      any value; NULL, and what is no list, have no keys
- * key      compared byte by byte
+ * key      compared byte by byte; read during the call
  * returns  the value, borrowed from `map`; NULL: there is none
  * context  anywhere
  */

@@ -34,10 +34,28 @@ weir_err weir__redis_raise(const weir_redis *redis, struct weir__ctx *c, const w
                          what, why);
 }
 
-weir_err weir__redis_raise_reply(const weir_redis *redis, struct weir__ctx *c,
-                                 const weir_site *site, const char *what, weir_str words)
+/*
+ * The server takes no writes: after a failover the name may lead to another one. What is open here
+ * goes when it is free, and the next command dials; no more than once a second, for one that never
+ * takes writes.
+ */
+static void look_elsewhere(weir_redis *redis)
+{
+    struct weir__redis_seat *seat = weir__redis_seat(redis);
+    weir_time again = weir_time_add(seat->retired, weir_sec(1));
+    if (seat->retired.ns != 0 && weir_time_before(weir__self->now, again))
+        return;
+    seat->retired = weir__self->now;
+    weir__shared_pool_retire(redis->shared, (weir_str){NULL, 0});
+    weir__pool_retire_all(redis->leases);
+}
+
+weir_err weir__redis_raise_reply(weir_redis *redis, struct weir__ctx *c, const weir_site *site,
+                                 const char *what, weir_str words)
 {
     weir_err err = weir__redis_code(words);
+    if (err == WEIR_EREADONLY)
+        look_elsewhere(redis);
     const char *hint = err == WEIR_ECLUSTER ? " (clusters are not spoken: give a node that has all "
                                               "keys, or a proxy)"
                                             : "";
@@ -186,6 +204,7 @@ weir_err weir__redis_command(weir_redis *redis, struct weir__ctx *c, const weir_
     if (WEIR_UNLIKELY(use == WEIR__REDIS_REFUSED))
         return refuse_command(redis, c, site, w, hint);
     weir_redis_value *out = reply != NULL ? reply : &unwanted;
+    *out = (weir_redis_value){.kind = WEIR_REDIS_NULL};
     struct weir__redis_call call = {.redis = redis,
                                     .c = c,
                                     .site = site,

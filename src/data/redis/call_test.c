@@ -216,6 +216,24 @@ static void who_leaves_takes_room_until_the_answer_comes(void **state)
          SAY(":4\r\n"), SAY(":5\r\n"), SAY(":6\r\n"), SAY(":7\r\n"), SAY(":8\r\n"), SAY(":9\r\n"));
 }
 
+/* After a failover the name may lead to another server. */
+static void meets_a_replica(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
+{
+    assert_int_equal(weir_redis_cmd(c, redis, NULL, "SET", "k", 1), WEIR_EREADONLY);
+    assert_told(c, WEIR_EREADONLY, "READONLY");
+    assert_int_equal(weir_redis_cmd(c, redis, NULL, "SET", "k", 1), WEIR_EREADONLY);
+    assert_told(c, WEIR_EREADONLY, "READONLY");
+    assert_int_equal(p->accepted, 2); /* and not once for each */
+    assert_int_equal(weir_redis_cmd(c, redis, NULL, "SET", "k", 1), WEIR_OK);
+    assert_int_equal(p->accepted, 2);
+}
+
+static void a_replica_is_left(void **state)
+{
+    (void)state;
+    PLAY(meets_a_replica, SAY("-READONLY x\r\n"), SAY("-READONLY x\r\n"), SAY("+OK\r\n"));
+}
+
 /* --- failures --------------------------------------------------------------------------------- */
 
 static void is_told_errors(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
@@ -413,6 +431,7 @@ int main(void)
         cmocka_unit_test(large_answers_are_read),
         cmocka_unit_test(who_leaves_leaves_an_answer_to_be_thrown_away),
         cmocka_unit_test(who_leaves_takes_room_until_the_answer_comes),
+        cmocka_unit_test(a_replica_is_left),
         cmocka_unit_test(errors_have_codes),
         cmocka_unit_test(what_would_change_the_connection_is_refused),
         cmocka_unit_test(cuts_are_told),

@@ -595,7 +595,7 @@ struct weir__redis_conn *weir__redis_conn_new(weir_redis *redis, struct weir__st
     weir__list_init(&conn->for_room);
     weir__resp_scan_init(&conn->scan);
     weir_buf_init(&conn->out, redis->o.command_bytes_max + WEIR__REDIS_UNSENT_MAX);
-    weir_buf_init(&conn->in, redis->o.reply_bytes_max + 2 * WEIR__REDIS_IN_BYTES);
+    weir_buf_init(&conn->in, redis->o.reply_bytes_max + (size_t)2 * WEIR__REDIS_IN_BYTES);
     if (weir__redis_conn_attach(conn) == WEIR_OK)
         return conn;
     free_conn(conn);

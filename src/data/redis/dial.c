@@ -151,7 +151,7 @@ static weir_err refuse(struct greeting *g, const char *step, const weir_redis_va
 /* Sends what was added. `first`, may be NULL, gets the first answer, be it an error. */
 static weir_err ask(struct greeting *g, weir_redis_value *first)
 {
-    weir_redis_value values[STEPS_MAX];
+    weir_redis_value values[STEPS_MAX] = {{.kind = WEIR_REDIS_NULL}};
     struct weir__redis_conn *conn = g->conn;
     uint32_t count = g->count;
     g->count = 0;
@@ -178,7 +178,7 @@ static weir_err ask(struct greeting *g, weir_redis_value *first)
 /* Version 3, unless the server does not know it. */
 static weir_err say_hello(struct greeting *g)
 {
-    weir_redis_value v;
+    weir_redis_value v = {.kind = WEIR_REDIS_NULL};
     const weir_redis *redis = g->conn->redis;
     if (redis->o.protocol == WEIR_REDIS_RESP2)
         return WEIR_OK;
@@ -254,7 +254,7 @@ weir_err weir__redis_dial(weir_redis *redis, struct weir__ctx *c, uint32_t depth
         snprintf(text, sizeof text, "%s", weir_strerror(err));
     if (c->reason != WEIR_REASON_NONE)
         return err;
-    weir__redis_note_down(seat, err, text);
+    weir__redis_note_down(seat, text);
     return weir_raise_at(redis->site, weir__ctx_handle(c), err, 503,
                          "redis %s: there is no connection: %s", redis->name, text);
 }
@@ -308,7 +308,7 @@ static bool is_dirty(void *driver, void *resource)
 static weir_err reset_lease(void *driver, struct weir__ctx *c, void *resource)
 {
     struct weir__redis_conn *conn = resource;
-    weir_redis_value v;
+    weir_redis_value v = {.kind = WEIR_REDIS_NULL};
     const char *why;
     const struct weir__redis_words unwatch = {"UNWATCH", NULL, 0};
     (void)driver;

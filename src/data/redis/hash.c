@@ -64,7 +64,7 @@ weir_err weir_redis_hget_model_at(const weir_site *site, weir_ctx *handle, weir_
     weir__given(out, "the object");
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_redis_hget_model");
     redis = weir__redis_of(redis, "weir_redis_hget_model");
-    weir_redis_value v;
+    weir_redis_value v = {.kind = WEIR_REDIS_NULL};
     const struct weir__redis_words w = {"HGETALL", &key, 1};
     weir_err err = weir__redis_command(redis, c, site, &w, &v);
     if (err != WEIR_OK)
@@ -178,7 +178,7 @@ weir_err weir_redis_hset_model_at(const weir_site *site, weir_ctx *handle, weir_
     weir__given(object, "the object");
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_redis_hset_model");
     redis = weir__redis_of(redis, "weir_redis_hset_model");
-    weir_redis_value v;
+    weir_redis_value v = {.kind = WEIR_REDIS_NULL};
     struct hash h = {key, weir__model_tables(model), object};
     if (redis->err != WEIR_OK)
         return weir__wait_refused(redis->err);

@@ -95,10 +95,9 @@ void weir__redis_note_up(struct weir__redis_seat *seat)
     weir__gauge_add(&seat->n.down, -1);
 }
 
-void weir__redis_note_down(struct weir__redis_seat *seat, weir_err err, const char *why)
+void weir__redis_note_down(struct weir__redis_seat *seat, const char *why)
 {
     weir__counter_add(&seat->n.dial_errors, 1);
-    seat->down_err = err;
     size_t len = strnlen(why, sizeof seat->why - 1);
     memcpy(seat->why, why, len);
     seat->why[len] = '\0';
@@ -120,9 +119,9 @@ weir_err weir__redis_is_up(weir_redis *redis, struct weir__ctx *c, const weir_si
         return err;
     weir__counter_add(&seat->n.refused, 1);
     weir_dur since = weir_time_sub(weir__self->now, seat->down_since);
-    (void)weir_raise_at(site, weir__ctx_handle(c), seat->down_err, 503,
+    (void)weir_raise_at(site, weir__ctx_handle(c), WEIR_EUNREACHABLE, 503,
                         "redis %s cannot be reached for %lld ms, and is tried in the background: "
                         "%s",
                         redis->name, (long long)(since.ns / 1000000), seat->why);
-    return weir__wait_refused(seat->down_err);
+    return weir__wait_refused(WEIR_EUNREACHABLE);
 }

@@ -22,7 +22,7 @@ static weir_err refuse_kind(const weir_redis *redis, struct weir__ctx *c, const 
 static weir_err ask_int(weir_redis *redis, struct weir__ctx *c, const weir_site *site,
                         const char *command, const weir_arg *args, size_t count, int64_t *out)
 {
-    weir_redis_value v;
+    weir_redis_value v = {.kind = WEIR_REDIS_NULL};
     const struct weir__redis_words w = {command, args, count};
     weir_err err = weir__redis_command(redis, c, site, &w, &v);
     if (err != WEIR_OK)
@@ -40,7 +40,7 @@ weir_err weir_redis_get_at(const weir_site *site, weir_ctx *handle, weir_redis *
     weir__given(out, "the text");
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_redis_get");
     redis = weir__redis_of(redis, "weir_redis_get");
-    weir_redis_value v;
+    weir_redis_value v = {.kind = WEIR_REDIS_NULL};
     const struct weir__redis_words w = {"GET", &key, 1};
     weir_err err = weir__redis_command(redis, c, site, &w, &v);
     if (WEIR_UNLIKELY(err != WEIR_OK))
@@ -68,7 +68,7 @@ weir_err weir_redis_get_into_at(const weir_site *site, weir_ctx *handle, weir_re
     redis = weir__redis_of(redis, "weir_redis_get_into");
     if (redis->err != WEIR_OK)
         return weir__wait_refused(redis->err);
-    weir_redis_value v;
+    weir_redis_value v = {.kind = WEIR_REDIS_NULL};
     struct weir__redis_call call = {.redis = redis,
                                     .c = c,
                                     .site = site,
@@ -112,7 +112,7 @@ weir_err weir_redis_set_at(const weir_site *site, weir_ctx *handle, weir_redis *
     }
     if (options->if_absent || options->if_present)
         args[n++] = weir_arg_text(options->if_absent ? "NX" : "XX");
-    weir_redis_value v;
+    weir_redis_value v = {.kind = WEIR_REDIS_NULL};
     const struct weir__redis_words w = {"SET", args, n};
     weir_err err = weir__redis_command(redis, c, site, &w, &v);
     if (err != WEIR_OK)
@@ -124,7 +124,7 @@ weir_err weir_redis_incr_at(const weir_site *site, weir_ctx *handle, weir_redis 
                             weir_arg key, int64_t by, int64_t *out)
 {
     WEIR__FIBERS_ONLY(WEIR_ETHREAD);
-    int64_t sum;
+    int64_t sum = 0;
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_redis_incr");
     redis = weir__redis_of(redis, "weir_redis_incr");
     const weir_arg args[] = {key, weir_arg_int(by)};
@@ -138,7 +138,7 @@ weir_err weir_redis_del_at(const weir_site *site, weir_ctx *handle, weir_redis *
                            bool *out)
 {
     WEIR__FIBERS_ONLY(WEIR_ETHREAD);
-    int64_t count;
+    int64_t count = 0;
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_redis_del");
     redis = weir__redis_of(redis, "weir_redis_del");
     weir_err err = ask_int(redis, c, site, "DEL", &key, 1, &count);
@@ -151,7 +151,7 @@ weir_err weir_redis_expire_at(const weir_site *site, weir_ctx *handle, weir_redi
                               weir_arg key, weir_dur ttl, bool *out)
 {
     WEIR__FIBERS_ONLY(WEIR_ETHREAD);
-    int64_t count;
+    int64_t count = 0;
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_redis_expire");
     redis = weir__redis_of(redis, "weir_redis_expire");
     if (!has_ms(ttl))
@@ -195,7 +195,7 @@ weir_err weir_redis_mget_at(const weir_site *site, weir_ctx *handle, weir_redis 
     if (count == 0 || count > WEIR_REDIS_ARGS_MAX)
         return weir__wait_refused(weir__redis_raise(redis, c, site, WEIR_EINVALID, "MGET",
                                                     "it has no keys, or more than 65,536"));
-    weir_redis_value v;
+    weir_redis_value v = {.kind = WEIR_REDIS_NULL};
     struct keys k = {keys, count};
     struct weir__redis_call call = {.redis = redis,
                                     .c = c,

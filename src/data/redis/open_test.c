@@ -183,7 +183,7 @@ static void is_away(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
     weir_time begin = weir_now();
     for (int i = 0; i < 100; i++) {
         assert_true(weir_redis_cmd(c, redis, &v, "PING") < 0);
-        assert_told(c, -ECONNRESET, "and is tried in the background: Connection reset");
+        assert_told(c, WEIR_EUNREACHABLE, "and is tried in the background: Connection reset");
     }
     assert_int_equal(weir_time_sub(weir_now(), begin).ns, 0);
     assert_int_equal(p->accepted, accepted);
@@ -231,6 +231,7 @@ static void counts(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
 {
     weir_redis_stats s;
     struct weir__metrics metrics = {.count = 0};
+    weir__redis_metrics(&metrics);
     (void)p;
     assert_int_equal(weir_redis_cmd(c, redis, NULL, "PING"), WEIR_OK);
     assert_int_equal(weir_redis_cmd(c, redis, NULL, "X"), WEIR_EDB);
@@ -240,7 +241,10 @@ static void counts(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
     assert_int_equal(s.commands, 3);
     assert_int_equal(s.errors, 1);
     assert_int_equal(s.dials, 1);
-    (void)metrics;
+    assert_true(metric_lines_has(&metrics, "\nweir_redis_commands_total client=test 3\n"));
+    assert_true(metric_lines_has(&metrics, "\nweir_redis_dials_total client=test outcome=ok 1 "
+                                           "client=test outcome=failed 0\n"));
+    assert_true(metric_lines_has(&metrics, "\nweir_redis_connections client=test 1\n"));
 }
 
 static void numbers_are_counted(void **state)

@@ -179,7 +179,7 @@ weir_err weir_redis_watch_at(const weir_site *site, weir_redis_pipe *pipe, weir_
     WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     weir_redis_pipe *p = pipe_of(pipe, "weir_redis_watch");
     struct weir__redis_words w = {"WATCH", &key, 1};
-    weir_redis_value v;
+    weir_redis_value v = {.kind = WEIR_REDIS_NULL};
     if (p->err != WEIR_OK)
         return weir__later_refused(p->err);
     if (!p->is_multi || p->count > 0)

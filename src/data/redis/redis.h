@@ -68,11 +68,11 @@ struct weir__redis_seat {
     char *in; /* WEIR__REDIS_IN_BYTES, used by its connections by turns; NULL: there were none */
     /* It cannot be reached: since when, why, and how often that was tried. */
     bool is_down;
-    weir_err down_err;
     weir_time down_since;
     char why[WEIR__REDIS_WHY_MAX];
     bool is_probing;
     bool is_tracking;            /* by a connection that is open */
+    weir_time retired;           /* when its connections were last given up for a replica's word */
     struct weir__ctx *below;     /* where its own fibers work; NULL: not yet, or no more */
     struct weir__owned owned;    /* in it */
     struct weir__redis_hub *hub; /* subscriptions; NULL: there were none */
@@ -247,7 +247,7 @@ weir_err weir__redis_tls_open(weir_redis *redis, weir_buf *why);
 
 /* The server was reached, or could not be; `why` is copied. */
 void weir__redis_note_up(struct weir__redis_seat *seat);
-void weir__redis_note_down(struct weir__redis_seat *seat, weir_err err, const char *why);
+void weir__redis_note_down(struct weir__redis_seat *seat, const char *why);
 
 /* Fails at once, raised, while it is known not to be reached. */
 weir_err weir__redis_is_up(weir_redis *redis, struct weir__ctx *c, const weir_site *site);
@@ -287,8 +287,8 @@ weir_err weir__redis_command(weir_redis *redis, struct weir__ctx *c, const weir_
                              const struct weir__redis_words *w, weir_redis_value *reply);
 
 /* Raises an answer that is an error. */
-weir_err weir__redis_raise_reply(const weir_redis *redis, struct weir__ctx *c,
-                                 const weir_site *site, const char *what, weir_str words);
+weir_err weir__redis_raise_reply(weir_redis *redis, struct weir__ctx *c, const weir_site *site,
+                                 const char *what, weir_str words);
 weir_err weir__redis_raise(const weir_redis *redis, struct weir__ctx *c, const weir_site *site,
                            weir_err err, const char *what, const char *why);
 

@@ -132,7 +132,7 @@ static const weir_redis_value *entries_of(const weir_redis_value *v)
 static weir_err read_group(weir_redis_consumer *s, const char *from, int64_t block_ms,
                            bool is_again)
 {
-    weir_redis_value v;
+    weir_redis_value v = {.kind = WEIR_REDIS_NULL};
     weir_arg args[12];
     size_t n = 0;
     args[n++] = weir_arg_text("GROUP");
@@ -178,7 +178,7 @@ static weir_err read_own(weir_redis_consumer *s)
 /* XAUTOCLAIM: where to go on, and entries. */
 static weir_err claim(weir_redis_consumer *s)
 {
-    weir_redis_value v;
+    weir_redis_value v = {.kind = WEIR_REDIS_NULL};
     const weir_arg args[] = {
         weir_arg_text(s->stream),     weir_arg_text(s->group),
         weir_arg_text(s->consumer),   weir_arg_int(s->claim_after.ns / 1000000),
@@ -271,7 +271,7 @@ weir_err weir_redis_ack(weir_redis_consumer *consumer, weir_str id)
 /* The group is made, unless it is there. */
 static weir_err make_group(weir_redis_consumer *s)
 {
-    weir_redis_value v;
+    weir_redis_value v = {.kind = WEIR_REDIS_NULL};
     const weir_arg args[] = {weir_arg_text(s->stream), weir_arg_text(s->group),
                              weir_arg_text(s->from), weir_arg_text("MKSTREAM")};
     const struct weir__redis_words w = {"XGROUP CREATE", args, 4};
