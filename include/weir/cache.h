@@ -84,7 +84,8 @@ WEIR_API weir_err weir_cache_err(const weir_cache *cache) WEIR_NONNULL(1);
  * cancelled and the load fails, another who waits makes it anew in its own; so nobody gets
  * another's cancellation.
  *
- * key      borrowed during the call
+ * key      as it was given by who asked, borrowed; the value may point to it where that lives as
+ *          long as `c`
  * out      the value, zeroed; what it points to must live until `c` ends. It is copied
  * returns  WEIR_OK; WEIR_ENOTFOUND: there is none, which is kept for ttl_missing; anything else is
  *          handed to all who wait, its error record too, and not kept

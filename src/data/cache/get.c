@@ -122,16 +122,15 @@ static void count_load(struct weir__cache_shard *s)
 }
 
 /* The value from the second level or the load function, into a->value. */
-static weir_err fetch(struct ask *a, struct weir__cache_flight *f, weir_dur *left)
+static weir_err fetch(struct ask *a, weir_dur *left)
 {
-    weir_str key = {f->key, f->key_len};
     weir_err err = weir__ctx_check(a->c);
     if (err != WEIR_OK)
         return err; /* cancelled while it waited for its turn */
     memset(a->value, 0, a->model->size);
     if (a->cache->second != NULL) {
         enum weir__second_found found =
-            weir__second_read(a->cache, a->c, key, a->model, a->value, left);
+            weir__second_read(a->cache, a->c, a->key, a->model, a->value, left);
         if (found != WEIR__SECOND_NOTHING)
             return found == WEIR__SECOND_VALUE ? WEIR_OK : WEIR_ENOTFOUND;
         left->ns = 0;
@@ -139,7 +138,7 @@ static weir_err fetch(struct ask *a, struct weir__cache_flight *f, weir_dur *lef
             return err;
     }
     count_load(a->shard);
-    err = a->load(weir__ctx_handle(a->c), key, a->value, a->arg);
+    err = a->load(weir__ctx_handle(a->c), a->key, a->value, a->arg);
     return err <= 0 ? err : WEIR_EINVALID;
 }
 
@@ -152,7 +151,7 @@ static void make_run(struct run *r)
 {
     struct run *ends __attribute__((cleanup(end_run_ref))) = r;
     struct ask *a = r->a;
-    weir_err err = fetch(a, r->f, &r->left);
+    weir_err err = fetch(a, &r->left);
     if (err == WEIR_OK || err == WEIR_ENOTFOUND) {
         const void *value = err == WEIR_OK ? a->value : NULL;
         weir_err made =
@@ -163,16 +162,33 @@ static void make_run(struct run *r)
     ends->err = err;
 }
 
+static void unref(struct weir__cache_shard *s, struct weir__cache_entry *e)
+{
+    struct weir__cache_entry *gone = NULL;
+    weir__lock_take(&s->lock);
+    weir__shard_unref(s, e, &gone);
+    weir__lock_give(&s->lock);
+    weir__entries_free(gone);
+}
+
+/* On the way out of a panic of the second level, which is told of it last. */
+static void drop_entry(struct run *r)
+{
+    if (r->entry != NULL)
+        unref(r->a->shard, r->entry);
+}
+
 /* Loads for all; the entry is the caller's, NULL when there is no memory for one. */
 static weir_err run_load(struct ask *a, struct weir__cache_flight *f,
                          struct weir__cache_entry **entry)
 {
-    struct run r = {.a = a, .f = f, .err = WEIR_EPANIC};
+    struct run r __attribute__((cleanup(drop_entry))) = {.a = a, .f = f, .err = WEIR_EPANIC};
     make_run(&r);
     a->is_loaded = r.err == WEIR_OK;
     if (r.is_kept && r.left.ns == 0 && a->cache->second != NULL)
         weir__second_write(a->cache, a->c, a->key, a->model, r.err == WEIR_OK ? a->value : NULL);
     *entry = r.entry;
+    r.entry = NULL;
     return r.err;
 }
 
@@ -278,15 +294,6 @@ static bool is_plain_miss(struct ask *a)
 }
 
 /* --- getting ---------------------------------------------------------------------------------- */
-
-static void unref(struct weir__cache_shard *s, struct weir__cache_entry *e)
-{
-    struct weir__cache_entry *gone = NULL;
-    weir__lock_take(&s->lock);
-    weir__shard_unref(s, e, &gone);
-    weir__lock_give(&s->lock);
-    weir__entries_free(gone);
-}
 
 static void *room_in(struct weir__ctx *c, size_t size)
 {

@@ -16,7 +16,7 @@ struct store {
         weir_dur ttl;
     } records[8];
     weir_err fails;
-    bool hangs, panics;
+    bool hangs, panics, set_panics;
 };
 
 static int place_of(struct store *s, weir_str key)
@@ -54,6 +54,8 @@ static weir_err store_set(void *driver, struct weir__ctx *c, weir_str key, weir_
 {
     struct store *s = driver;
     s->sets++;
+    if (s->set_panics)
+        weir_panic("the driver panics");
     weir_err err = behave(s, weir__ctx_handle(c));
     if (err < 0)
         return err;
@@ -317,6 +319,13 @@ static weir_err asks_and_panics(weir_ctx *c, void *arg)
     return weir_cache_get(c, (weir_cache *)arg, WEIR_S("7"), user, &u, never_loads, NULL);
 }
 
+static weir_err loads_and_panics(weir_ctx *c, void *arg)
+{
+    struct loading l = {0};
+    user u;
+    return weir_cache_get(c, (weir_cache *)arg, WEIR_S("8"), user, &u, load_user, &l);
+}
+
 static weir_err panics(weir_ctx *c, void *arg)
 {
     (void)arg;
@@ -327,6 +336,15 @@ static weir_err panics(weir_ctx *c, void *arg)
     assert_int_equal(weir_protect(c, asks_and_panics, cache), WEIR_EPANIC);
     OK(weir_cache_get(c, cache, WEIR_S("7"), user, &u, load_user, &l));
     assert_int_equal(store.gets, 1);
+    /* In its last moment, when the value has been loaded: it is there, and nothing is kept of it
+     * beside. */
+    cache = new_over(&store);
+    store.panics = false;
+    store.set_panics = true;
+    assert_int_equal(weir_protect(c, loads_and_panics, cache), WEIR_EPANIC);
+    assert_int_equal(weir_cache_remove(c, cache, WEIR_S("8")), WEIR_EBUSY);
+    assert_int_equal(numbers_of(cache).entries, 0);
+    assert_int_equal(numbers_of(cache).pinned_bytes, 0);
     return WEIR_OK;
 }
 
