@@ -289,15 +289,17 @@ void weir__cache_forget_all(struct weir_cache *cache)
         forget_shard(&cache->shards[i]);
 }
 
-/* Puts an entry in, whose reference it takes over. */
+/* Puts an entry in, whose reference it takes over. False: there was no room for it. */
 static bool put(struct weir_cache *cache, struct weir__cache_shard *s, struct weir__cache_entry *e,
                 weir_str key)
 {
     struct weir__cache_entry *gone = NULL;
+    bool may_keep = weir__second_may_keep(cache, false);
     weir__lock_take(&s->lock);
     forget(s, e->node.hash, key, &gone);
     weir_dur ttl = weir__shard_jitter(s, cache->o.ttl);
-    bool is_kept = weir__shard_put(s, e, weir_time_add(weir__self->now, ttl), &gone);
+    weir_time at = weir_time_add(weir__self->now, ttl);
+    bool is_kept = !may_keep || weir__shard_put(s, e, at, &gone);
     weir__shard_unref(s, e, &gone);
     weir__lock_give(&s->lock);
     weir__entries_free(gone);

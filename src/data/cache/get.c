@@ -43,6 +43,7 @@ struct run {
     struct weir__cache_entry *entry; /* what came of it; the caller's reference */
     weir_dur left;                   /* of what was found in the second level; 0: it was loaded */
     bool is_kept;
+    bool is_fresh; /* nobody has written the key meanwhile */
 };
 
 /* What the others are told of a failure: the record that the load function has left in `c`. */
@@ -89,6 +90,7 @@ static void end_run(struct run *r)
     struct weir__flight_waiter *woken = NULL;
     bool is_failed = r->err != WEIR_OK && r->err != WEIR_ENOTFOUND;
     bool is_handed_on = is_own_end(r->a->c, r->err);
+    bool may_keep = r->entry != NULL && weir__second_may_keep(r->a->cache, r->left.ns > 0);
     if (is_failed)
         note_failure(f, r->a->c, r->err);
     weir__lock_take(&s->lock);
@@ -96,7 +98,8 @@ static void end_run(struct run *r)
     if (is_handed_on)
         woken = weir__flight_hand_on(f);
     if (woken == NULL) {
-        if (r->entry != NULL && !f->is_stale)
+        r->is_fresh = !f->is_stale;
+        if (may_keep && r->is_fresh)
             r->is_kept = weir__shard_put(s, r->entry, ends_at(r), &gone);
         if (r->entry != NULL) {
             r->entry->refs++;
@@ -185,7 +188,8 @@ static weir_err run_load(struct ask *a, struct weir__cache_flight *f,
     struct run r __attribute__((cleanup(drop_entry))) = {.a = a, .f = f, .err = WEIR_EPANIC};
     make_run(&r);
     a->is_loaded = r.err == WEIR_OK;
-    if (r.is_kept && r.left.ns == 0 && a->cache->second != NULL)
+    bool has_come = r.err == WEIR_OK || r.err == WEIR_ENOTFOUND;
+    if (has_come && r.is_fresh && r.left.ns == 0 && a->cache->second != NULL)
         weir__second_write(a->cache, a->c, a->key, a->model, r.err == WEIR_OK ? a->value : NULL);
     *entry = r.entry;
     r.entry = NULL;

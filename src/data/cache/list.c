@@ -133,8 +133,9 @@ void weir__caches_text(weir_buf *out)
     X(entries_max)                                                                                 \
     X(bytes)                                                                                       \
     X(bytes_max)                                                                                   \
-    X(missing) X(pinned_bytes) X(hits) X(misses) X(guarded) X(waits) X(loads) X(load_errors)       \
-        X(evicted) X(expired) X(not_kept) X(second_hits) X(second_misses) X(second_errors)
+    X(missing)                                                                                     \
+    X(pinned_bytes) X(hits) X(misses) X(guarded) X(waits) X(loads) X(load_errors) X(evicted)       \
+        X(expired) X(not_kept) X(second_hits) X(second_misses) X(second_errors)
 
 static void put_json(const weir_cache_stats *s, void *arg)
 {

@@ -251,6 +251,12 @@ void weir__second_write(struct weir_cache *cache, struct weir__ctx *c, weir_str 
         COUNT(cache, key, second_errors);
 }
 
+bool weir__second_may_keep(const struct weir_cache *cache, bool was_read)
+{
+    const struct weir__cache_second *s = cache->second;
+    return s == NULL || s->ops->may_keep == NULL || s->ops->may_keep(s->driver, was_read);
+}
+
 weir_err weir__second_remove(struct weir_cache *cache, struct weir__ctx *c, weir_str key)
 {
     if (cache->second == NULL)

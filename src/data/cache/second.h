@@ -23,6 +23,12 @@ struct weir__cache_second_ops {
     weir_err (*get)(void *driver, struct weir__ctx *c, weir_str key, weir_buf *out);
     weir_err (*set)(void *driver, struct weir__ctx *c, weir_str key, weir_str bytes, weir_dur ttl);
     weir_err (*remove)(void *driver, struct weir__ctx *c, weir_str key);
+    /*
+     * Will this worker be told when others change what it has just read, or (`was_read` false)
+     * written? Else it is handed on, and not kept in this process. Does not wait. NULL: nobody is
+     * told, and everything is kept for its time.
+     */
+    bool (*may_keep)(void *driver, bool was_read);
 };
 
 /* 0 is the default in each. */
@@ -42,7 +48,8 @@ WEIR_MUST_USE weir_err weir__cache_join_second(weir_cache *cache,
 
 /*
  * Told from outside: another process has written this key, or nobody knows any more what was
- * written (the connection that would have told was lost). Any worker's fiber; do not wait.
+ * written (the connection that would have told was lost). On a worker, on whatever stack; do not
+ * wait.
  */
 void weir__cache_told_changed(weir_cache *cache, weir_str key);
 void weir__cache_told_lost(weir_cache *cache);
@@ -63,6 +70,8 @@ enum weir__second_found weir__second_read(struct weir_cache *cache, struct weir_
 /* Writes what was loaded; `value` NULL: there is none. What fails is counted. */
 void weir__second_write(struct weir_cache *cache, struct weir__ctx *c, weir_str key,
                         const weir_model *model, const void *value);
+/* May what has just been read or written be kept here? */
+bool weir__second_may_keep(const struct weir_cache *cache, bool was_read);
 /* The error says that it may have the key still. */
 weir_err weir__second_remove(struct weir_cache *cache, struct weir__ctx *c, weir_str key);
 

@@ -17,6 +17,7 @@ struct store {
     } records[8];
     weir_err fails;
     bool hangs, panics, set_panics;
+    bool tells, is_lost; /* it tells of what was read, unless the connection is lost */
 };
 
 static int place_of(struct store *s, weir_str key)
@@ -81,7 +82,14 @@ static weir_err store_remove(void *driver, struct weir__ctx *c, weir_str key)
     return err;
 }
 
-static const struct weir__cache_second_ops ops = {store_get, store_set, store_remove};
+static bool store_may_keep(void *driver, bool was_read)
+{
+    const struct store *s = driver;
+    return !s->tells || (was_read && !s->is_lost);
+}
+
+static const struct weir__cache_second_ops ops = {store_get, store_set, store_remove,
+                                                  store_may_keep};
 static struct store store;
 
 /* A cache as another process would have one over the same store. */
@@ -170,6 +178,38 @@ static void test_bare_values_travel(void **state)
 {
     (void)state;
     OK(run(bare_values_travel));
+}
+
+static weir_err keeps_what_it_is_told_of(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    struct loading l = {0};
+    weir_cache *cache = new_over(&store);
+    user u = {.id = 3};
+    store.tells = true;
+    for (int i = 0; i < 3; i++)
+        OK(weir_cache_get(c, cache, WEIR_S("7"), user, &u, load_user, &l));
+    assert_int_equal(l.calls, 1);
+    assert_int_equal(store.gets, 2); /* what was written is kept when it has been read */
+    store.is_lost = true;
+    weir__cache_told_lost(cache);
+    for (int i = 0; i < 3; i++)
+        OK(weir_cache_get(c, cache, WEIR_S("7"), user, &u, load_user, &l));
+    assert_int_equal(store.gets, 5);
+    assert_int_equal(l.calls, 1);
+    OK(weir_cache_put(c, cache, WEIR_S("8"), user, &u));
+    assert_int_equal(numbers_of(cache).entries, 0);
+    store.is_lost = false;
+    OK(weir_cache_get(c, cache, WEIR_S("8"), user, &u, load_user, &l));
+    assert_int_equal(numbers_of(cache).entries, 1);
+    assert_int_equal(l.calls, 1);
+    return WEIR_OK;
+}
+
+static void test_what_nobody_tells_of_is_not_kept(void **state)
+{
+    (void)state;
+    OK(run(keeps_what_it_is_told_of));
 }
 
 /* --- age -------------------------------------------------------------------------------------- */
@@ -387,6 +427,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_another_has_loaded_is_not_loaded),
         cmocka_unit_test(test_bare_values_travel),
+        cmocka_unit_test(test_what_nobody_tells_of_is_not_kept),
         cmocka_unit_test(test_nothing_gets_older_than_it_may),
         cmocka_unit_test(test_what_it_has_may_be_nonsense),
         cmocka_unit_test(test_one_that_hangs_is_left_out),
