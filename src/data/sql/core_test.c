@@ -209,6 +209,7 @@ static weir_err a_commit_may_fail(weir_ctx *c, void *arg)
     weir_rollback(part);
     assert_int_equal(weir_commit(tx), WEIR_EDB);
     assert_calls("ROLLBACK TO weir_1;");
+    assert_record(c, WEIR_EDB, "orders: the server's words in: ROLLBACK TO");
     return WEIR_OK;
 }
 SIM_TEST(a_commit_may_fail)

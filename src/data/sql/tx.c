@@ -210,44 +210,51 @@ weir_tx *weir_begin_at(const weir_site *site, weir_ctx *handle, weir_source from
 
 /* --- ending ----------------------------------------------------------------------------------- */
 
-/* Whatever the context's state, in a second at the most; false: the connection is of no use. */
-static bool undo(weir_tx *tx, const weir_site *site)
+static weir_err undo_on(struct weir__sql_conn *conn, const weir_tx *tx,
+                        struct weir__sql_fault *fault)
 {
-    struct weir__sql_fault fault;
+    char text[48];
+    if (tx->outer == NULL)
+        return tx->driver->end(conn, false, fault);
+    (void)snprintf(text, sizeof text, "ROLLBACK TO weir_%d", tx->depth);
+    weir_err err = tx->driver->control(conn, text, fault);
+    if (err != WEIR_OK)
+        return err;
+    (void)snprintf(text, sizeof text, "RELEASE weir_%d", tx->depth);
+    return tx->driver->control(conn, text, fault);
+}
+
+/* Whatever the context's state, in a second at the most. */
+static weir_err undo(weir_tx *tx, const weir_site *site, struct weir__sql_fault *fault)
+{
     struct weir__ctx *c = weir__ctx_local(tx->c);
     bool is_mine = !c->is_shielded;
     if (is_mine)
         weir_shield(weir__ctx_handle(c), weir_ns(END_NS));
-    weir__sql_fault_init(&fault);
-    tx->conn->c = c;
-    tx->conn->site = site;
-    weir_err err;
-    if (tx->outer == NULL) {
-        err = tx->driver->end(tx->conn, false, &fault);
-    } else {
-        char text[48];
-        (void)snprintf(text, sizeof text, "ROLLBACK TO weir_%d", tx->depth);
-        err = tx->driver->control(tx->conn, text, &fault);
-        (void)snprintf(text, sizeof text, "RELEASE weir_%d", tx->depth);
-        if (err == WEIR_OK)
-            err = tx->driver->control(tx->conn, text, &fault);
-    }
+    weir__sql_fault_init(fault);
+    struct weir__sql_conn *conn = weir__sql_conn_of(tx, site);
+    conn->c = c;
+    weir_err err = undo_on(conn, tx, fault);
     if (is_mine)
         weir_unshield(weir__ctx_handle(c));
-    return err == WEIR_OK && !fault.is_broken;
+    return err;
 }
 
-/* The transaction that it is in goes on as if this one had never been, or not at all. */
+/*
+ * The transaction that it is in goes on as if this one had never been; where that fails, not at
+ * all: the connection is closed, which undoes everything.
+ */
 static void roll_back(weir_tx *tx, const weir_site *site)
 {
-    if (undo(tx, site))
+    struct weir__sql_fault fault;
+    weir_err err = undo(tx, site, &fault);
+    if (err == WEIR_OK)
         return;
-    weir__lease_break(&outermost(tx)->lease);
-    for (weir_tx *t = tx; t != NULL; t = t->outer) {
-        t->is_lost = true;
-        if (t->err == WEIR_OK)
-            t->err = WEIR_EDB;
-    }
+    fault.is_broken = true;
+    if (tx->outer != NULL)
+        (void)weir__sql_fail_tx(tx, site, "ROLLBACK TO", err, &fault);
+    else
+        weir__lease_break(&tx->lease);
 }
 
 static weir_err commit(weir_tx *tx, const weir_site *site)
