@@ -9,7 +9,7 @@ import time
 
 import psycopg2
 import pytest
-from place import ODD_SECRET, PATIENCE, SECRET, address
+from place import ODD_SECRET, PATIENCE, SECRET
 
 PROGRAM = pathlib.Path(os.environ["WEIR_BUILD"]) / "tests" / "servers-postgres"
 
@@ -236,7 +236,7 @@ def test_five_hundred_fibers_and_eight_connections(postgres, driver):
     assert driver.good("together", 500, "SELECT pg_sleep(0.001)") == ["500 0"]
     open_, in_use, _ = map(int, driver.good("pool")[0].split())
     assert in_use == 0 and open_ <= 8
-    assert postgres.connections() == open_ + 0
+    assert postgres.connections() == open_
 
 
 # --- many rows --------------------------------------------------------------------------------------
@@ -285,7 +285,6 @@ def test_connections_that_the_server_ends_at_rest_are_nobodys_error(postgres, dr
     assert driver.good("together", 8, "SELECT pg_sleep(0.1)") == ["8 0"]
     postgres.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'weir'")
     until(lambda: postgres.connections() == 0, "they are still there")
-    time.sleep(0.1)  # so that it has reached the client's socket, which nothing here can ask
     assert driver.good("together", 16, "SELECT 1") == ["16 0"]
 
 
@@ -305,7 +304,7 @@ def test_a_server_that_was_killed_and_comes_back(own_postgres):
     until(lambda: server.connections() == 0, "something stays")
 
 
-def test_a_standby_is_promoted_and_the_old_one_is_left(own_postgres):
+def test_a_server_that_takes_no_writes_any_more_is_left(own_postgres):
     server = own_postgres()
     one = Driver(server.url())
     one.good("exec", "CREATE TABLE t(i int)")

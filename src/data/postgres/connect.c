@@ -137,6 +137,32 @@ void weir__pg_disconnect(struct weir__pg_conn *conn, struct weir__ctx *c)
     free_conn(conn);
 }
 
+/*
+ * Its administrator may have given our user less time than a context has: that is not to be
+ * lengthened by what goes with a BEGIN. Asked of each connection, for it may be changed at any time.
+ */
+weir_err weir__pg_ask_timeout(struct weir__pg_conn *conn, int64_t *ms, struct weir__sql_fault *f)
+{
+    *ms = 0;
+    weir__pg_put_query(&conn->out, WEIR_S("SELECT setting FROM pg_settings"
+                                          " WHERE name = 'statement_timeout'"));
+    weir_err err = weir__pg_flush(conn, 1, f);
+    while (err == WEIR_OK && conn->syncs > 0) {
+        struct weir__pg_message m;
+        struct weir__pg_reader r;
+        unsigned count;
+        err = weir__pg_next(conn, &m, f);
+        if (err == WEIR_OK && m.type == WEIR__PG_DATA_ROW) {
+            if (!weir__pg_read_row(m.body, &r, &count) || count != 1 ||
+                weir_str_i64(weir__pg_next_value(&r), ms) != WEIR_OK || *ms < 0)
+                err = weir__pg_malformed(conn, "a setting of another form", f);
+        } else if (err == WEIR_OK) {
+            err = weir__pg_take_answer(conn, &m, NULL, f);
+        }
+    }
+    return err;
+}
+
 /* What a server says that refuses a connection without TLS, or with it (pg_hba.conf). */
 static bool is_refused(const struct weir__sql_fault *f)
 {
@@ -157,6 +183,11 @@ static weir_err try_once(struct weir__postgres *db, struct weir__ctx *c, bool wa
                               f);
     if (err == WEIR_OK)
         err = weir__pg_log_in(conn, c, f);
+    int64_t ms = 0;
+    if (err == WEIR_OK)
+        err = weir__pg_ask_timeout(conn, &ms, f);
+    if (err == WEIR_OK)
+        atomic_store(&db->server_timeout_ms, ms);
     if (err < 0) {
         conn->is_broken = true;
         weir__pg_disconnect(conn, c);

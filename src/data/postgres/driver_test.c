@@ -154,7 +154,7 @@ static void test_errors(void **state)
     SIM(errors, NULL);
 }
 
-/* The server says that it ends, in the middle and at rest: the next one finds another connection. */
+/* The server says that it ends, in the middle and at rest: the next one goes elsewhere. */
 static weir_err server_ends(weir_ctx *c, void *arg)
 {
     struct pg_server s = {.auth = PG_TRUST};

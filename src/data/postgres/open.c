@@ -12,6 +12,7 @@
 #include "crypto/secret.h"
 #include "data/postgres/postgres.h"
 #include "rt/outside.h"
+#include "rt/panic.h"
 #include "rt/sized.h"
 #include "rt/worker.h"
 
@@ -180,6 +181,9 @@ weir_db *weir_postgres_open_at(const weir_site *site, weir_ctx *handle,
     WEIR__FIBERS_ONLY(weir__outside_nothing());
     weir_postgres_options room;
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_postgres_open");
+    if (weir__ctx_is_shared(c) && weir__self->index != 0)
+        weir__misuse("weir_postgres_open",
+                     "a database of the application is opened on the first worker, at its start");
     struct weir__postgres *db = weir__ctx_object(c, sizeof *db);
     if (db == NULL)
         return &db_without_memory.db;
@@ -197,10 +201,13 @@ weir_db *weir_postgres_open_at(const weir_site *site, weir_ctx *handle,
 static void stats(weir_db *handle, weir_pool_stats *readers, weir_pool_stats *writer)
 {
     struct weir__postgres *db = (struct weir__postgres *)handle;
+    weir_pool_stats stats = {.name = db->db.name};
+    if (db->pool != NULL)
+        weir__pool_stats(db->pool, &stats);
     if (readers != NULL)
-        weir__pool_stats(db->pool, readers);
+        *readers = stats;
     if (writer != NULL)
-        weir__pool_stats(db->pool, writer);
+        *writer = stats;
 }
 
 const struct weir__sql_driver weir__postgres_driver = {

@@ -39,8 +39,9 @@ struct weir__postgres {
     weir_postgres_options o;
     struct weir__pg_url url;
     const char *name;
-    char where[300];                       /* "db.example.org:5432", for messages */
-    struct weir__pool *pool;               /* NULL: not made */
+    char where[300];                   /* "db.example.org:5432", for messages */
+    struct weir__pool *pool;           /* NULL: not made */
+    _Atomic int64_t server_timeout_ms; /* statement_timeout of its sessions; 0: none, or unknown */
     _Atomic(struct weir__pg_conn *) first; /* made at the start, until the pool wants one */
     struct weir__tls_client *tls;          /* NULL: none is spoken */
     struct weir__owned owned;
@@ -170,6 +171,9 @@ void weir__pg_disconnect(struct weir__pg_conn *conn, struct weir__ctx *c);
 /* The stream's TLS as the URL wants it, or none. */
 weir_err weir__pg_secure(struct weir__postgres *db, struct weir__ctx *c, struct weir__stream *s,
                          bool must, weir_time until, struct weir__sql_fault *f);
+
+/* What the session's statement_timeout is, when it is its own: 0: none. Waits. */
+weir_err weir__pg_ask_timeout(struct weir__pg_conn *conn, int64_t *ms, struct weir__sql_fault *f);
 
 /* --- login.c ---------------------------------------------------------------------------------- */
 

@@ -199,6 +199,7 @@ static bool is_aside(struct weir__pg_conn *conn, const struct weir__pg_message *
         return true;
     case WEIR__PG_PARAMETER_STATUS:
         *is_bad = !weir__pg_read_parameter(m->body, &name, &value);
+        conn->is_session_changed = conn->is_session_changed || conn->status != '\0';
         return true;
     case WEIR__PG_NOTIFICATION: /* else of a LISTEN in a session that is reset soon */
         if (conn->is_listening)

@@ -55,6 +55,7 @@ struct pg_server {
     int number;
     enum pg_auth auth;
     int accepted, open, cancels, statements, parses, begins, copied;
+    int timeout_ms; /* its statement_timeout */
     size_t said;    /* bytes so far */
     size_t cut_at;  /* 0: never; else the connection ends behind so many of them */
     bool cut_hangs; /* it is silent from there on */
@@ -269,6 +270,13 @@ static inline void pg_run(struct weir__ctx *c, struct pg_visit *v, const char *s
     } else if (pg_is(sql, "COMMIT") || pg_is(sql, "ROLLBACK")) {
         pg_complete(v, v->status == 'E' ? "ROLLBACK" : sql);
         v->status = 'I';
+    } else if (pg_is(sql, "SELECT setting")) {
+        char row[16];
+        int len = snprintf(row + 6, sizeof row - 6, "%d", v->server->timeout_ms);
+        memcpy(row, "\0\1\0\0\0", 5);
+        row[5] = (char)len;
+        pg_say(v, 'D', row, (size_t)len + 6);
+        pg_complete(v, "SELECT 1");
     } else if (pg_is(sql, "SELECT n FROM rows(")) {
         pg_rows(v, c, atoi(sql + 19));
     } else if (pg_is(sql, "SLEEP")) {
