@@ -137,25 +137,30 @@ static void check_message(const struct weir__pg_message *m)
     free(exact);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* What lies at the front; false when it is no whole message. */
+static bool check_front(const uint8_t *data, size_t size, struct fuzz_dice *dice, size_t *total)
 {
     struct weir__pg_message m, part;
-    struct fuzz_dice dice = fuzz_dice_of(data, size);
-    for (size_t at = 0; at < size;) {
-        char *exact = fuzz_copy(data + at, size - at);
-        int rc = weir__pg_cut((weir_str){exact, size - at}, BODY_MAX, &m);
-        if (rc == 1) {
-            FUZZ_CHECK(m.total <= size - at && m.body.len == m.total - WEIR__PG_HEAD_BYTES,
-                       "%zu of %zu", m.total, size - at);
-            size_t n = fuzz_below(&dice, m.total);
-            FUZZ_CHECK(weir__pg_cut((weir_str){exact, n}, BODY_MAX, &part) == 0, "cut at %zu", n);
-            FUZZ_CHECK(part.total > n && part.total <= m.total, "%zu at %zu", part.total, n);
-            check_message(&m);
-        }
-        free(exact);
-        if (rc != 1)
-            break;
-        at += m.total;
+    char *exact = fuzz_copy(data, size);
+    int rc = weir__pg_cut((weir_str){exact, size}, BODY_MAX, &m);
+    if (rc == 1) {
+        FUZZ_CHECK(m.total <= size && m.body.len == m.total - WEIR__PG_HEAD_BYTES, "%zu of %zu",
+                   m.total, size);
+        size_t n = fuzz_below(dice, m.total);
+        FUZZ_CHECK(weir__pg_cut((weir_str){exact, n}, BODY_MAX, &part) == 0, "cut at %zu", n);
+        FUZZ_CHECK(part.total > n && part.total <= m.total, "%zu at %zu", part.total, n);
+        check_message(&m);
     }
+    *total = m.total;
+    free(exact);
+    return rc == 1;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct fuzz_dice dice = fuzz_dice_of(data, size);
+    size_t total;
+    for (size_t at = 0; at < size && check_front(data + at, size - at, &dice, &total);)
+        at += total;
     return 0;
 }

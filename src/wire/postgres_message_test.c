@@ -26,6 +26,7 @@ static void messages_are_cut(void **state)
     struct weir__pg_message m;
     for (size_t n = 0; n < 16; n++) { /* in memory of exactly its size */
         char *exact = malloc(n + 1);
+        assert_non_null(exact);
         memcpy(exact, bytes, n);
         assert_int_equal(weir__pg_cut((weir_str){exact, n}, 100, &m), 0);
         assert_int_equal(m.total, n < 5 ? 5 : 16);
@@ -141,16 +142,16 @@ static void rows_and_their_columns(void **state)
                       "e\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0");
     assert_true(weir__pg_read_columns(body, &r, &count));
     assert_int_equal(count, 2);
-    struct weir__pg_column c = weir__pg_next_column(&r);
-    assert_str(c.name, "id");
-    assert_int_equal(c.table, 256);
-    assert_int_equal(c.number, 1);
-    assert_int_equal(c.type, 23);
-    assert_int_equal(c.size, 4);
-    assert_true(c.is_binary);
-    c = weir__pg_next_column(&r);
-    assert_int_equal(c.size, -1);
-    assert_false(c.is_binary);
+    const struct weir__pg_column first = weir__pg_next_column(&r);
+    assert_str(first.name, "id");
+    assert_int_equal(first.table, 256);
+    assert_int_equal(first.number, 1);
+    assert_int_equal(first.type, 23);
+    assert_int_equal(first.size, 4);
+    assert_true(first.is_binary);
+    const struct weir__pg_column second = weir__pg_next_column(&r);
+    assert_int_equal(second.size, -1);
+    assert_false(second.is_binary);
     assert_true(weir__pg_is_done(&r));
     assert_false(weir__pg_read_columns(S("\xff\xff"), &r, &count));
     assert_false(weir__pg_read_columns(S("\0\1"), &r, &count));

@@ -190,7 +190,7 @@ static void copy_row(const struct weir__sql_many *many, size_t index, weir_arg *
 static void copy(weir_ctx *c, size_t count)
 {
     struct session s = {.lease = {0}};
-    static const weir_str columns[] = {{"id", 2}, {"Name", 4}, {"at", 2}};
+    static const weir_str columns[] = {{"id", 2}, {"name", 4}, {"at", 2}};
     const struct weir__sql_many many = {{"copied", 6}, columns, 3, count, copy_row};
     const weir_tx_options options = {.size = sizeof options};
     struct weir__sql_outcome out = {0};

@@ -139,7 +139,7 @@ void weir__pg_disconnect(struct weir__pg_conn *conn, struct weir__ctx *c)
 
 /*
  * Its administrator may have given our user less time than a context has: that is not to be
- * lengthened by what goes with a BEGIN. Asked of each connection, for it may be changed at any time.
+ * lengthened by what goes with a BEGIN. Asked of each connection, for it may change at any time.
  */
 weir_err weir__pg_ask_timeout(struct weir__pg_conn *conn, int64_t *ms, struct weir__sql_fault *f)
 {

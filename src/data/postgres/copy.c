@@ -11,47 +11,28 @@ enum { CHUNK = WEIR__PG_WINDOW_MAX - (8 << 10) };
 
 /* --- names ------------------------------------------------------------------------------------ */
 
-/*
- * A name as the program writes it in a statement: one in quotes stays, all else is folded as the
- * server would, and quoted, so that a keyword may be one. A dot parts a schema from its table.
- */
-bool weir__pg_put_name(weir_buf *b, weir_str name, bool has_parts)
+/* A name as it is, in quotes, as the core has it in an INSERT; a dot parts schema and table. */
+static void put_name(weir_buf *b, weir_str name)
 {
-    bool is_quoted = name.len > 0 && name.ptr[0] == '"';
-    if (name.len == 0 || memchr(name.ptr, 0, name.len) != NULL)
-        return false;
-    if (is_quoted) { /* whatever is within, it ends where it should: quotes come in pairs */
-        size_t quotes = 0;
-        for (size_t i = 0; i < name.len; i++)
-            quotes += name.ptr[i] == '"';
-        weir_buf_puts(b, name);
-        return quotes % 2 == 0 && name.ptr[name.len - 1] == '"';
-    }
     weir_buf_putc(b, '"');
     for (size_t i = 0; i < name.len; i++) {
-        char c = name.ptr[i];
-        if (c == '.' && has_parts)
+        if (name.ptr[i] == '.')
             weir_buf_puts(b, WEIR_S("\".\""));
-        else if (c == '"')
-            return false;
         else
-            weir_buf_putc(b, c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c);
+            weir_buf_putc(b, name.ptr[i]);
     }
     weir_buf_putc(b, '"');
-    return true;
 }
 
-static weir_err put_copy(weir_buf *b, const struct weir__sql_many *many, struct weir__sql_fault *f)
+static void put_copy(weir_buf *b, const struct weir__sql_many *many)
 {
     weir_buf_puts(b, WEIR_S("COPY "));
-    bool is_good = weir__pg_put_name(b, many->table, true);
+    put_name(b, many->table);
     for (size_t i = 0; i < many->column_count; i++) {
         weir_buf_puts(b, i == 0 ? WEIR_S(" (") : WEIR_S(", "));
-        is_good = weir__pg_put_name(b, many->columns[i], false) && is_good;
+        put_name(b, many->columns[i]);
     }
     weir_buf_puts(b, WEIR_S(") FROM STDIN"));
-    return is_good ? WEIR_OK
-                   : weir__sql_fault(f, WEIR_EINVALID, "the name of the table or a column is none");
 }
 
 /* --- rows ------------------------------------------------------------------------------------- */
@@ -77,7 +58,10 @@ static weir_err put_row(struct weir__pg_conn *conn, const struct weir__sql_many 
     for (size_t i = 0; i < many->column_count; i++) {
         if (i > 0)
             weir_buf_putc(b, '\t');
-        weir_err err = put_field(b, &args[i]);
+        weir_err err = weir__sql_check_value(conn->sql.db->driver, &args[i], i + 1, f);
+        if (err < 0)
+            return err;
+        err = put_field(b, &args[i]);
         if (err < 0)
             return weir__sql_fault(f, err, "row %zu, column %.*s: a value that has no text",
                                    index + 1, (int)many->columns[i].len, many->columns[i].ptr);
@@ -139,14 +123,10 @@ static weir_err begin_copy(struct weir__pg_conn *conn, const struct weir__sql_ma
 {
     size_t mark = weir__pg_begin(&conn->out, 'Q');
     weir__pg_put_text_prefix(conn, &conn->out);
-    weir_err err = put_copy(&conn->out, many, f);
+    put_copy(&conn->out, many);
     weir_buf_putc(&conn->out, '\0');
     weir__pg_end(&conn->out, mark);
-    if (err < 0) {
-        weir__pg_drop_unsent(conn);
-        return err;
-    }
-    err = weir__pg_flush(conn, 1, f);
+    weir_err err = weir__pg_flush(conn, 1, f);
     if (err < 0)
         return err;
     weir__pg_text_prefix_sent(conn);

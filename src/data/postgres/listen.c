@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/given.h"
 #include "data/postgres/postgres.h"
 #include "guard/backoff.h"
@@ -111,6 +112,42 @@ static weir_err connect_again(weir_listener *l, struct weir__ctx *c)
 
 /* --- making ----------------------------------------------------------------------------------- */
 
+/* Within quotes each quote is a pair. */
+static bool is_quoted(weir_str name)
+{
+    if (name.len < 3 || name.ptr[0] != '"' || name.ptr[name.len - 1] != '"')
+        return false;
+    for (size_t i = 1; i < name.len - 1; i++) {
+        if (name.ptr[i] != '"')
+            continue;
+        if (i + 1 == name.len - 1 || name.ptr[i + 1] != '"')
+            return false;
+        i++;
+    }
+    return true;
+}
+
+/*
+ * A name as the program writes it in a statement: one in quotes stays, all else is folded as the
+ * server would, and quoted, so that a keyword may be one. False: it is none.
+ */
+static bool put_name(weir_buf *b, weir_str name)
+{
+    if (is_quoted(name)) {
+        weir_buf_puts(b, name);
+        return true;
+    }
+    if (name.len == 0 || memchr(name.ptr, '"', name.len) != NULL)
+        return false;
+    weir_buf_putc(b, '"');
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        weir_buf_putc(b, c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c);
+    }
+    weir_buf_putc(b, '"');
+    return true;
+}
+
 /* "a, b" to LISTEN "a";LISTEN "b". */
 static weir_err write_sql(weir_listener *l, struct weir__ctx *c, const char *channels)
 {
@@ -123,8 +160,7 @@ static weir_err write_sql(weir_listener *l, struct weir__ctx *c, const char *cha
         const char *comma = rest.len > 0 ? memchr(rest.ptr, ',', rest.len) : NULL;
         size_t n = comma != NULL ? (size_t)(comma - rest.ptr) : rest.len;
         weir_buf_puts(&b, b.len > 0 ? WEIR_S(";LISTEN ") : WEIR_S("LISTEN "));
-        is_good = weir__pg_put_name(&b, weir_str_trim((weir_str){rest.ptr, n}), false) &&
-                  b.err == WEIR_OK;
+        is_good = put_name(&b, weir_str_trim((weir_str){rest.ptr, n})) && b.err == WEIR_OK;
         if (comma == NULL)
             break;
         rest = (weir_str){comma + 1, rest.len - n - 1};
@@ -185,6 +221,7 @@ static weir_err read_one(weir_listener *l, struct weir__ctx *c, weir_notificatio
     struct weir__sql_fault f;
     struct weir__pg_message m;
     weir__sql_fault_init(&f);
+    WEIR_ASSERT(l->conn != NULL, "P1: what is read has a connection");
     l->conn->sql.c = c;
     weir_err err = weir__pg_next(l->conn, &m, &f);
     if (err == WEIR_OK && m.type != WEIR__PG_NOTIFICATION)

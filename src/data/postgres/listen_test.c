@@ -120,7 +120,9 @@ static void test_no_server(void **state)
 
 static weir_err bad_channels(weir_ctx *c, void *arg)
 {
-    static const char *const bad[] = {"", "a,", "a\"b", "\"a", ",", "a,,b"};
+    static const char *const bad[] = {
+        "",       "a,", "a\"b", "\"a", ",", "a,,b", "\"\"", "\"a\"b\"", "\"a\";DROP TABLE \"b\"",
+        "\"a\"\""};
     weir_notification n;
     (void)arg;
     WEIR_SCOPE(peer, c);

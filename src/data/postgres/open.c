@@ -213,6 +213,8 @@ static void stats(weir_db *handle, weir_pool_stats *readers, weir_pool_stats *wr
 const struct weir__sql_driver weir__postgres_driver = {
     .name = "postgres",
     .stmt_bytes = sizeof(struct weir__pg_stmt),
+    .has_dialect = true,
+    .dialect = WEIR__SQL_POSTGRES,
     .takes_uint = true,
     .takes_nan = true,
     .is_one_at_a_time = true,

@@ -203,12 +203,6 @@ void weir__pg_drop_unsent(struct weir__pg_conn *conn);
 weir_err weir__pg_many(struct weir__sql_conn *conn, const struct weir__sql_many *many,
                        struct weir__sql_outcome *out, struct weir__sql_fault *f);
 
-/*
- * A name as the program writes it in a statement, in quotes; `has_parts`: a dot parts a schema from
- * what is in it. False: it is none.
- */
-bool weir__pg_put_name(weir_buf *b, weir_str name, bool has_parts);
-
 /* An argument as a value. */
 weir_err weir__pg_value_of(const weir_arg *arg, struct weir__pg_value *out);
 

@@ -13,7 +13,6 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "data/postgres/postgres.h"
-#include "wire/sql_text.h"
 
 /* --- preparing -------------------------------------------------------------------------------- */
 
@@ -200,39 +199,6 @@ static weir_err settle_after(struct weir__pg_conn *conn, weir_err err, struct we
     return err;
 }
 
-/* The text as the server wants it, at the end of `out` as a Parse. */
-static weir_err put_parse(struct weir__pg_conn *conn, struct weir__pg_stmt *s,
-                          struct weir__sql_fault *f)
-{
-    struct weir__sql_facts facts;
-    weir_str text = {s->sql.text, s->sql.text_len};
-    int rc = weir__sql_text_read(WEIR__SQL_POSTGRES, text, &facts);
-    if (rc != 0)
-        return weir__sql_fault(f, WEIR_EINVALID, "%s, at byte %zu", weir__sql_text_error_text(rc),
-                               facts.at);
-    if (facts.outlives.ptr != NULL)
-        return weir__sql_fault(f, WEIR_EINVALID,
-                               WEIR_STR_FMT " would outlive the statement on its connection: %s",
-                               WEIR_STR_ARG(facts.outlives), facts.instead);
-    if (facts.statement_count != 1)
-        return weir__sql_fault(f, WEIR_EINVALID, "%u statements where one is wanted",
-                               facts.statement_count);
-    s->sql.reads_only = facts.reads_only;
-    s->sql.wants_tx = facts.wants_tx;
-    if (facts.is_verbatim) {
-        weir__pg_put_parse(&conn->out, s->name, text);
-        return WEIR_OK;
-    }
-    size_t n = weir__sql_text_write(WEIR__SQL_POSTGRES, text, NULL, 0);
-    char *written = weir__malloc(n + 1);
-    if (written == NULL)
-        return no_memory(f);
-    (void)weir__sql_text_write(WEIR__SQL_POSTGRES, text, written, n);
-    weir__pg_put_parse(&conn->out, s->name, (weir_str){written, n});
-    weir__free(written);
-    return WEIR_OK;
-}
-
 weir_err weir__pg_prepare(struct weir__sql_conn *sql_conn, struct weir__sql_stmt *stmt,
                           struct weir__sql_fault *f)
 {
@@ -243,11 +209,7 @@ weir_err weir__pg_prepare(struct weir__sql_conn *sql_conn, struct weir__sql_stmt
         return err;
     (void)snprintf(s->name, sizeof s->name, "w%u", ++conn->named);
     weir__pg_put_prefix(conn);
-    err = put_parse(conn, s, f);
-    if (err < 0) {
-        weir__pg_drop_unsent(conn);
-        return err;
-    }
+    weir__pg_put_parse(&conn->out, s->name, stmt->sent);
     weir__pg_put_describe(&conn->out, 'S', s->name);
     weir__pg_put_sync(&conn->out);
     err = weir__pg_flush(conn, 1, f);

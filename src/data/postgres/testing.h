@@ -54,7 +54,8 @@ struct pg_server {
     struct weir__fd listener;
     int number;
     enum pg_auth auth;
-    int accepted, open, cancels, statements, parses, begins, copied;
+    int accepted, open, cancels, statements, parses, begins;
+    char copied_to[128], copied[256];
     int timeout_ms; /* its statement_timeout */
     size_t said;    /* bytes so far */
     size_t cut_at;  /* 0: never; else the connection ends behind so many of them */
@@ -257,7 +258,7 @@ static inline void pg_rows(struct pg_visit *v, struct weir__ctx *c, int count)
 
 static inline void pg_run(struct weir__ctx *c, struct pg_visit *v, const char *sql)
 {
-    v->server->statements++;
+    v->server->statements += !pg_is(sql, "SELECT setting"); /* which each log-in asks */
     if (v->status == 'E' && !pg_is(sql, "ROLLBACK") && !pg_is(sql, "COMMIT")) {
         pg_error(v, "ERROR", "25P02", "current transaction is aborted");
     } else if (pg_is(sql, "BEGIN")) {
@@ -293,6 +294,7 @@ static inline void pg_run(struct weir__ctx *c, struct pg_visit *v, const char *s
         v->listens = true;
         pg_complete(v, "LISTEN");
     } else if (pg_is(sql, "COPY")) {
+        snprintf(v->server->copied_to, sizeof v->server->copied_to, "%s", sql);
         pg_say(v, 'G', "\0\0\0", 3);
         v->is_copying = true;
     } else {
@@ -370,8 +372,8 @@ static inline void pg_describe(struct pg_visit *v, weir_str body)
 static inline void pg_copied(struct pg_visit *v, uint8_t type, weir_str body)
 {
     if (type == 'd') {
-        for (size_t i = 0; i < body.len; i++)
-            v->server->copied += body.ptr[i] == '\n';
+        size_t had = strlen(v->server->copied), room = sizeof v->server->copied - 1 - had;
+        memcpy(v->server->copied + had, body.ptr, body.len < room ? body.len : room);
         return;
     }
     v->is_copying = false;
