@@ -270,6 +270,7 @@ static void read_both(weir_ctx *c, weir_db *handle)
     struct weir__mysql_stmt s = {0};
     s.sql.text = "SELECT * FROM weir_truth ORDER BY n";
     s.sql.text_len = strlen(s.sql.text);
+    s.sql.sent = weir_str_from(s.sql.text); /* which the core writes otherwise */
     if (mysql_query(m, s.sql.text) != 0)
         FAIL("libmariadb: %s", mysql_error(m));
     MYSQL_RES *theirs = mysql_store_result(m);

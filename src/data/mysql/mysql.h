@@ -178,8 +178,6 @@ weir_err weir__mysql_begin(struct weir__sql_conn *conn, const weir_tx_options *o
 weir_err weir__mysql_end(struct weir__sql_conn *conn, bool commits, struct weir__sql_fault *f);
 weir_err weir__mysql_control(struct weir__sql_conn *conn, const char *text,
                              struct weir__sql_fault *f);
-weir_err weir__mysql_script(struct weir__sql_conn *conn, const char *text,
-                            struct weir__sql_fault *f);
 
 /* Into `out`: closes that wait, and what begins a transaction; how many answers come before. */
 unsigned weir__mysql_put_prefix(struct weir__mysql_conn *conn, bool with_begin);

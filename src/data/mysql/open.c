@@ -209,6 +209,9 @@ static void stats(weir_db *handle, weir_pool_stats *readers, weir_pool_stats *wr
 const struct weir__sql_driver weir__mysql_driver = {
     .name = "MySQL",
     .stmt_bytes = sizeof(struct weir__mysql_stmt),
+    .quote = '`',
+    .has_dialect = true,
+    .dialect = WEIR__SQL_MYSQL,
     .takes_uint = true,
     .is_one_at_a_time = true,
     .take = weir__mysql_take,
@@ -221,7 +224,6 @@ const struct weir__sql_driver weir__mysql_driver = {
     .begin = weir__mysql_begin,
     .end = weir__mysql_end,
     .control = weir__mysql_control,
-    .script = weir__mysql_script,
     .many = weir__mysql_many,
     .stats = stats,
 };

@@ -11,7 +11,6 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "data/mysql/mysql.h"
-#include "wire/sql_text.h"
 
 enum {
     UNKNOWN_STATEMENT = 1243, /* ER_UNKNOWN_STMT_HANDLER */
@@ -74,60 +73,13 @@ static weir_err read_definitions(struct weir__mysql_conn *conn, struct weir__mys
     return err;
 }
 
-static weir_err check_text(struct weir__mysql_stmt *s, struct weir__sql_facts *facts,
-                           struct weir__sql_fault *f)
-{
-    weir_str text = {s->sql.text, s->sql.text_len};
-    int rc = weir__sql_text_read(WEIR__SQL_MYSQL, text, facts);
-    if (rc != 0)
-        return weir__sql_fault(f, WEIR_EINVALID, "%s, at byte %zu", weir__sql_text_error_text(rc),
-                               facts->at);
-    if (facts->outlives.ptr != NULL)
-        return weir__sql_fault(f, WEIR_EDB,
-                               WEIR_STR_FMT " would outlive the statement on its connection: %s",
-                               WEIR_STR_ARG(facts->outlives), facts->instead);
-    if (facts->statement_count != 1)
-        return weir__sql_fault(f, WEIR_EINVALID, "%u statements where one is wanted",
-                               facts->statement_count);
-    s->sql.reads_only = facts->reads_only;
-    s->sql.wants_tx = facts->wants_tx;
-    return WEIR_OK;
-}
-
-/* The text as the server wants it: `*made` is to be freed. */
-static weir_err written(const struct weir__mysql_stmt *s, const struct weir__sql_facts *facts,
-                        weir_str *out, char **made)
-{
-    weir_str text = {s->sql.text, s->sql.text_len};
-    *out = text;
-    *made = NULL;
-    if (facts->is_verbatim)
-        return WEIR_OK;
-    size_t n = weir__sql_text_write(WEIR__SQL_MYSQL, text, NULL, 0);
-    *made = weir__malloc(n + 1);
-    if (*made == NULL)
-        return -ENOMEM;
-    (void)weir__sql_text_write(WEIR__SQL_MYSQL, text, *made, n);
-    *out = (weir_str){*made, n};
-    return WEIR_OK;
-}
-
 weir_err weir__mysql_prepare(struct weir__sql_conn *sql_conn, struct weir__sql_stmt *stmt,
                              struct weir__sql_fault *f)
 {
     struct weir__mysql_conn *conn = weir__mysql_conn_of(sql_conn);
     struct weir__mysql_stmt *s = weir__mysql_stmt_of(stmt);
     struct weir__mysql_prepared p;
-    struct weir__sql_facts facts;
-    weir_str text;
-    char *made;
-    weir_err err = check_text(s, &facts, f);
-    if (err < 0)
-        return err;
-    if (written(s, &facts, &text, &made) < 0)
-        return weir__sql_fault(f, -ENOMEM, "no memory");
-    err = weir__mysql_prepare_text(conn, text, &s->id, &p, f);
-    weir__free(made);
+    weir_err err = weir__mysql_prepare_text(conn, stmt->sent, &s->id, &p, f);
     if (err == WEIR_OK) {
         stmt->params = p.params;
         err = read_definitions(conn, s, &p, f);

@@ -9,7 +9,6 @@
 
 #include "base/assert.h"
 #include "data/mysql/mysql.h"
-#include "wire/sql_text.h"
 
 /* --- what is put off -------------------------------------------------------------------------- */
 
@@ -89,44 +88,4 @@ weir_err weir__mysql_control(struct weir__sql_conn *conn, const char *text,
                              struct weir__sql_fault *f)
 {
     return weir__mysql_simple(weir__mysql_conn_of(conn), weir_str_from(text), NULL, f);
-}
-
-/* --- scripts ---------------------------------------------------------------------------------- */
-
-static weir_err check_script(weir_str text, struct weir__sql_fault *f)
-{
-    struct weir__sql_facts facts;
-    int rc = weir__sql_text_read(WEIR__SQL_MYSQL, text, &facts);
-    if (rc != 0) {
-        (void)weir__sql_fault(f, WEIR_EINVALID, "%s", weir__sql_text_error_text(rc));
-        f->at = text.ptr + facts.at;
-        return f->err;
-    }
-    if (facts.outlives.ptr != NULL) {
-        (void)weir__sql_fault(f, WEIR_EDB,
-                              WEIR_STR_FMT " would outlive the script on its connection: %s",
-                              WEIR_STR_ARG(facts.outlives), facts.instead);
-        f->at = facts.outlives.ptr;
-        return f->err;
-    }
-    if (facts.param_count > 0)
-        return weir__sql_fault(f, WEIR_EINVALID, "a script has no values, and so no ?");
-    return WEIR_OK;
-}
-
-weir_err weir__mysql_script(struct weir__sql_conn *sql_conn, const char *text,
-                            struct weir__sql_fault *f)
-{
-    struct weir__mysql_conn *conn = weir__mysql_conn_of(sql_conn);
-    weir_str rest = weir_str_from(text), statement;
-    int rc = 0;
-    weir_err err = check_script(rest, f);
-    while (err == WEIR_OK && weir__sql_text_next(WEIR__SQL_MYSQL, &rest, &statement, &rc)) {
-        err = weir__mysql_simple(conn, statement, NULL, f);
-        if (err < 0)
-            f->at = statement.ptr;
-    }
-    if (err == WEIR_OK && rc != 0)
-        err = weir__sql_fault(f, WEIR_EINVALID, "%s", weir__sql_text_error_text(rc));
-    return err;
 }
