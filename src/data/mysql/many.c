@@ -144,8 +144,7 @@ static weir_err bulk_some(struct work *w, uint32_t id)
              fits(kinds, more, columns));
     weir__mysql_end_command(w->conn, at);
     if (err < 0) {
-        weir_buf_reset(&w->conn->out);
-        w->conn->owed = 0;
+        weir__mysql_drop_unsent(w->conn);
         return err;
     }
     return run(w);

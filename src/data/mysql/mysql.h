@@ -67,6 +67,7 @@ struct weir__mysql_conn {
     bool skips_more; /* and of those that it goes on with */
     uint8_t number;  /* of the next packet */
     weir_buf out;
+    bool has_closes; /* some of `closes` are in `out` */
     weir_buf closes; /* statements that the server is told to forget, with the next command */
 
     unsigned owed;        /* M2 */
@@ -113,6 +114,8 @@ static inline bool weir__mysql_can(const struct weir__mysql_conn *conn, uint64_t
 size_t weir__mysql_begin_command(struct weir__mysql_conn *conn);
 void weir__mysql_end_command(struct weir__mysql_conn *conn, size_t at);
 
+/* What is in `out` is not sent: the connection is as it was before. */
+void weir__mysql_drop_unsent(struct weir__mysql_conn *conn);
 /* Sends what is in `out`. Waits. */
 weir_err weir__mysql_flush(struct weir__mysql_conn *conn, struct weir__sql_fault *f);
 
@@ -158,7 +161,7 @@ static inline bool weir__mysql_is_unread(const struct weir__mysql_conn *conn)
     return conn->owed > 0 || conn->phase != WEIR__MYSQL_AT_REST;
 }
 
-/* A text that has no rows, or whose rows nobody wants; all that is put off goes before it. Waits. */
+/* A text without rows, or whose rows nobody wants; all that is put off goes before it. Waits. */
 weir_err weir__mysql_simple(struct weir__mysql_conn *conn, weir_str sql,
                             struct weir__sql_outcome *out, struct weir__sql_fault *f);
 

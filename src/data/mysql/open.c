@@ -132,7 +132,7 @@ static weir_err make_pools(struct weir__mysql *db, struct weir__ctx *c, const we
     return db->pool != NULL ? WEIR_OK : -ENOMEM;
 }
 
-/* One connection for what it says: a wrong password is known at the start, in the server's words. */
+/* One connection for what it says: a wrong password is known at the start. */
 static weir_err try_it(struct weir__mysql *db, struct weir__ctx *c, const weir_site *site)
 {
     struct weir__mysql_conn *conn;

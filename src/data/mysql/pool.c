@@ -1,9 +1,9 @@
 /*
  * Connections between two leases. One comes back dirty when something is unread, a transaction is
- * open or its session was changed. Then the server is asked to end what still runs (KILL QUERY, over
- * a connection that the pool of all connections has for that, opened when it is needed first), both
- * answers are read, and a ping is answered, before anybody gets it: a kill that comes late would hit
- * the next statement. Meanwhile it counts as open, so that the server's limit is never passed.
+ * open or its session was changed. Then the server is asked to end what still runs (KILL QUERY,
+ * over a connection that there is for that, opened when it is needed first), both answers are read,
+ * and a ping is answered, before anybody gets it: a kill that comes late would hit the next
+ * statement. Meanwhile it counts as open, so that the server's limit is never passed.
  */
 #include <stdio.h>
 
@@ -44,8 +44,8 @@ static void close_conn(void *driver, struct weir__ctx *c, void *resource)
 }
 
 /*
- * A server that has gone, or said something at rest (why it closes), is no server any more. Costs no
- * system call while nothing has come.
+ * A server that has gone, or said something at rest (why it closes), is no server any more. Costs
+ * no system call while nothing has come.
  */
 static bool is_alive(struct weir__mysql_conn *conn)
 {

@@ -27,12 +27,12 @@ weir_err weir__mysql_prepare_text(struct weir__mysql_conn *conn, weir_str text, 
     if (err < 0)
         return err;
     unsigned before = weir__mysql_put_prefix(conn, true);
-    conn->begins = 0;
     size_t at = weir__mysql_begin_command(conn);
     weir__mysql_command(&conn->out, WEIR__MYSQL_PREPARE, text);
     weir__mysql_end_command(conn, at);
     conn->owes_prepared = true;
     err = weir__mysql_flush(conn, f);
+    conn->begins = err == WEIR_OK ? 0 : conn->begins; /* what was not sent is still to be */
     for (; before > 0 && err == WEIR_OK; before--)
         err = weir__mysql_read_ok(conn, NULL, f);
     if (err < 0)
@@ -218,8 +218,7 @@ weir_err weir__mysql_put_execute(struct weir__mysql_conn *conn, uint32_t id, con
     weir__mysql_end_command(conn, at);
     if (is_good)
         return WEIR_OK;
-    weir_buf_reset(&conn->out);
-    conn->owed = 0;
+    weir__mysql_drop_unsent(conn);
     return weir__sql_fault(f, -ERANGE, "a point of time outside of the years 1 to 9999");
 }
 

@@ -67,13 +67,19 @@ void weir__mysql_end_command(struct weir__mysql_conn *conn, size_t at)
     conn->owed++;
 }
 
-/* Nothing of it is sent, so the connection is as it was before. */
-static weir_err unsent(struct weir__mysql_conn *conn, struct weir__sql_fault *f)
+void weir__mysql_drop_unsent(struct weir__mysql_conn *conn)
 {
-    weir_err err = conn->out.err;
     weir_buf_reset(&conn->out);
     conn->owed = 0;
     conn->owes_prepared = false;
+    conn->is_changed = conn->is_changed || conn->has_closes; /* the server still has those */
+    conn->has_closes = false;
+}
+
+static weir_err unsent(struct weir__mysql_conn *conn, struct weir__sql_fault *f)
+{
+    weir_err err = conn->out.err;
+    weir__mysql_drop_unsent(conn);
     return weir__sql_fault(f, err, "%s",
                            err == WEIR_ETOOLARGE
                                ? "a statement with its values is over value_bytes_max"
@@ -89,6 +95,7 @@ weir_err weir__mysql_flush(struct weir__mysql_conn *conn, struct weir__sql_fault
     weir_err err =
         weir__stream_send(conn->sql.c, &conn->stream, conn->out.ptr, n, &sent, conn->until);
     weir_buf_reset(&conn->out);
+    conn->has_closes = false;
     if (conn->out.cap > WEIR__MYSQL_WINDOW_MAX)
         weir_buf_fini(&conn->out);
     if (err == WEIR_OK)

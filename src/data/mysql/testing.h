@@ -1,8 +1,8 @@
 /*
- * A server of MySQL or MariaDB on the simulated network, for tests of the driver: it logs clients in
- * and answers by what a statement says. SELECT has rows of `id` and `name`, as many as it is told;
- * SLEEP does not end before it is killed; FAIL 1062 is that error, with the rest of the statement as
- * its text; @ changes the session; all else is well. What it heard behind log-ins is kept as words.
+ * A server of MySQL or MariaDB on the simulated network, for tests of the driver: it logs clients
+ * in and answers by what a statement says. SELECT has rows of `id` and `name`, as many as it is
+ * told; SLEEP does not end before it is killed; FAIL 1062 is that error, with the rest of the
+ * statement as its text; @ changes the session; all else is well. What it heard behind log-ins is kept as words.
  *
  * It can send a byte at a time, break off behind any byte, and change one.
  */
@@ -349,8 +349,12 @@ static inline weir_err visit_run(weir_ctx *c, void *arg)
     struct server *s = v->server;
     weir_str body;
     size_t used;
-    if (weir__stream_attach(&v->stream, (struct weir__detached){.num = v->num}, NULL) != WEIR_OK)
+    if (weir__stream_attach(&v->stream, (struct weir__detached){.num = v->num}, NULL) != WEIR_OK) {
+        if (v->thread < SERVER_VISITS)
+            s->visits[v->thread] = NULL;
+        weir__sim_close(v->num);
         return WEIR_OK;
+    }
     v->in = malloc(SERVER_IN);
     weir_buf_init(&v->out, SERVER_IN);
     s->open++;
@@ -381,12 +385,16 @@ static inline weir_err server_run(weir_ctx *c, void *arg)
         if (num < 0)
             break;
         struct visit *v = weir_new(visits, struct visit);
-        assert_non_null(v);
-        *v = (struct visit){.server = s, .num = (int)num, .thread = (unsigned)++s->accepted};
-        if (v->thread < SERVER_VISITS)
+        s->accepted++;
+        if (v != NULL)
+            *v = (struct visit){.server = s, .num = (int)num, .thread = (unsigned)s->accepted};
+        if (v != NULL && v->thread < SERVER_VISITS)
             s->visits[v->thread] = v;
-        if (WEIR_GO(visits, visit_run, v) < 0)
+        if (v == NULL || WEIR_GO(visits, visit_run, v) < 0) {
+            if (v != NULL && v->thread < SERVER_VISITS)
+                s->visits[v->thread] = NULL;
             weir__sim_close((int)num);
+        }
     }
     (void)weir_ctx_close(visits);
     weir__fd_close(&s->listener);

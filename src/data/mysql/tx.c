@@ -14,6 +14,7 @@
 
 unsigned weir__mysql_put_prefix(struct weir__mysql_conn *conn, bool with_begin)
 {
+    conn->has_closes = conn->has_closes || conn->closes.len > 0;
     weir_buf_add(&conn->out, conn->closes.ptr, conn->closes.len);
     weir_buf_reset(&conn->closes);
     unsigned count = with_begin ? conn->begins : 0;
@@ -27,11 +28,11 @@ unsigned weir__mysql_put_prefix(struct weir__mysql_conn *conn, bool with_begin)
 
 weir_err weir__mysql_begin_now(struct weir__mysql_conn *conn, struct weir__sql_fault *f)
 {
-    weir_err err = WEIR_OK;
+    if (conn->begins == 0)
+        return WEIR_OK;
     unsigned count = weir__mysql_put_prefix(conn, true);
-    conn->begins = 0;
-    if (count > 0)
-        err = weir__mysql_flush(conn, f);
+    weir_err err = weir__mysql_flush(conn, f);
+    conn->begins = err == WEIR_OK ? 0 : conn->begins;
     for (unsigned i = 0; i < count && err == WEIR_OK; i++)
         err = weir__mysql_read_ok(conn, NULL, f);
     return err;
