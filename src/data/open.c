@@ -10,6 +10,7 @@
 #include "rt/outside.h"
 #include "rt/panic.h"
 #include "rt/sized.h"
+#include <weir/mysql.h>
 #include <weir/postgres.h>
 #include <weir/sqlite.h>
 
@@ -101,6 +102,17 @@ static weir_db *open_postgres(const weir_site *site, weir_ctx *c, const weir_db_
     return weir_postgres_open_at(site, c, &options);
 }
 
+static weir_db *open_mysql(const weir_site *site, weir_ctx *c, const weir_db_options *o)
+{
+    const weir_mysql_options options = {.size = sizeof options,
+                                        .url = o->url,
+                                        .pool = o->pool,
+                                        .tx_threshold = o->tx_threshold,
+                                        .rows_max = o->rows_max,
+                                        .value_bytes_max = o->value_bytes_max};
+    return weir_mysql_open_at(site, c, &options);
+}
+
 weir_db *weir_db_open_at(const weir_site *site, weir_ctx *handle, const weir_db_options *options)
 {
     WEIR__FIBERS_ONLY(weir__outside_nothing());
@@ -114,8 +126,7 @@ weir_db *weir_db_open_at(const weir_site *site, weir_ctx *handle, const weir_db_
     case WEIR_DB_POSTGRES:
         return open_postgres(site, handle, o);
     case WEIR_DB_MYSQL:
-        return refused(c, weir_raise_at(site, handle, WEIR_ENOTBUILT, 0,
-                                        "this build has no driver for %s", s->begins));
+        return open_mysql(site, handle, o);
     case WEIR_DB_UNKNOWN:
         break;
     }
