@@ -6,6 +6,7 @@
  *     mysql-client URL many          a batch of rows in and out
  *     mysql-client URL late          statements that are past their deadline, again and again
  *     mysql-client URL loop          a query every 10 ms, one line each, until standard input ends
+ *     mysql-client URL login [KEY]   one row, with a bound for statements; KEY: the server's, PEM
  *     mysql-client URL sleepers N    N fibers in SELECT SLEEP(1) at the same time; prints seconds
  */
 #include <math.h>
@@ -464,6 +465,29 @@ static weir_err loop(weir_ctx *c, void *arg)
     return WEIR_OK;
 }
 
+/* --- login ------------------------------------------------------------------------------------ */
+
+static const char *key_file;
+
+static weir_err log_in(weir_ctx *c, void *arg)
+{
+    char key[4096] = "";
+    int64_t v = 0;
+    (void)arg;
+    FILE *f = key_file != NULL ? fopen(key_file, "r") : NULL;
+    if (f != NULL) {
+        key[fread(key, 1, sizeof key - 1, f)] = '\0';
+        (void)fclose(f);
+    }
+    weir_db *db = weir_mysql_open(c, .url = url, .statement_max = weir_ms(1500),
+                                  .server_key = f != NULL ? key : NULL);
+    must(c, weir_db_err(db));
+    if (weir_db_err(db) == WEIR_OK)
+        must(c, weir_query_one(c, db, int64_t, &v, "SELECT 42 AS a"));
+    printf("%lld\n", (long long)v);
+    return WEIR_OK;
+}
+
 /* --- sleepers --------------------------------------------------------------------------------- */
 
 static weir_err sleep_at_server(weir_ctx *c, void *arg)
@@ -495,15 +519,13 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         weir_fiber_fn fn;
-    } all[] = {{"truth", truth},
-               {"many", insert_many},
-               {"late", is_late},
-               {"loop", loop},
-               {"sleepers", sleep_all}};
+    } all[] = {{"truth", truth}, {"many", insert_many}, {"late", is_late},
+               {"loop", loop},   {"login", log_in},     {"sleepers", sleep_all}};
     struct weir__runtime_options o = {.workers = 1};
     char message[200];
     weir_err err;
     url = argc > 2 ? argv[1] : "";
+    key_file = argc > 3 ? argv[3] : NULL;
     sleepers = argc > 3 ? atoi(argv[3]) : 500;
     struct weir__runtime *rt = weir__runtime_new(&o, &err, message, sizeof message);
     for (size_t i = 0; rt != NULL && argc > 2 && i < sizeof all / sizeof all[0]; i++)

@@ -7,6 +7,8 @@ import subprocess
 import time
 
 import pytest
+from mysql_fake import SECRET as FAKE_SECRET
+from mysql_fake import USER, Fake
 from place import PATIENCE, SECRET
 
 CLIENT = pathlib.Path(os.environ["WEIR_BUILD"]) / "tests/mysql-client"
@@ -115,3 +117,35 @@ def test_one_that_became_read_only_is_left(own_mariadb):
         server.read_only(False)
         after = int(loop.until(is_ok)[-1].split()[1])
         assert after != before
+
+
+@pytest.fixture
+def fake(tmp_path):
+    server = Fake(tmp_path)
+    yield server
+    server.close()
+
+
+def log_in_by_mariadb(fake, key):
+    """The library that everybody uses gets in as we do."""
+    done = subprocess.run(["mariadb", "--no-defaults", "--skip-ssl", "-h127.0.0.1", f"-P{fake.port}", f"-u{USER}",
+                           f"-p{FAKE_SECRET.decode()}", *key, "-N", "-e", "SELECT 42"], capture_output=True, text=True,
+                          timeout=PATIENCE, check=False)
+    assert done.stdout == "42\n", done.stderr
+
+
+@pytest.mark.parametrize("has_key", [False, True])
+def test_caching_sha2_password_fast_and_full(fake, tmp_path, has_key):
+    public = tmp_path / "public.pem"
+    public.write_bytes(fake.public)
+    url = f"mysql://{USER}:a%20secret@127.0.0.1:{fake.port}/shop"
+    key = [str(public)] if has_key else []
+    asked = [] if has_key else ["asked for the key"]
+    run(url, "login", *key)
+    assert fake.ways[:len(asked) + 1] == asked + ["full"] and set(fake.ways[len(asked) + 1:]) == {"fast"}, fake.ways
+    assert all("max_execution_time=1500" in text for text in fake.settings), fake.settings
+    fake.ways.clear()
+    fake.is_known = False
+    log_in_by_mariadb(fake, [])
+    log_in_by_mariadb(fake, [])
+    assert fake.ways == ["asked for the key", "full", "fast"]

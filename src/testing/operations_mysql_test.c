@@ -1,0 +1,112 @@
+/*
+ * Statements of MySQL tried everywhere: each wait cancelled, each allocation, call and limit
+ * failed, in other orders. The server is in the run too, so its calls fail as well.
+ */
+#include "data/mysql/testing.h"
+#include "testing/operations_testing.h"
+
+#define SELECT "SELECT id, name FROM users WHERE age > ?"
+
+static weir_err read_rows(weir_ctx *c, weir_db *db, int rows_max)
+{
+    weir_rows *rows = weir_query(c, db, SELECT, 7);
+    int n = 0;
+    for (row r; n < rows_max && weir_rows_next(rows, row, &r); n++)
+        MUST(r.id == n + 1);
+    weir_err err = weir_rows_err(rows);
+    MUST(err < 0 || n == 3 || n == rows_max);
+    weir_rows_close(rows);
+    return err;
+}
+
+static weir_err write_rows(weir_ctx *c, weir_db *db)
+{
+    weir_tx *tx = weir_begin(c, db);
+    weir_tx *part = weir_begin(c, tx);
+    (void)weir_exec(part, "INSERT INTO a VALUES (?)", 1);
+    weir_err err = weir_commit(part);
+    if (err == WEIR_OK)
+        (void)weir_exec(tx, "INSERT INTO a VALUES (?)", "text");
+    err = weir_commit(tx);
+    return err;
+}
+
+static weir_err late(weir_ctx *c, weir_db *db)
+{
+    WEIR_SCOPE(limited, c, .timeout = weir_ms(5));
+    weir_err err = weir_rows_err(weir_query(limited, db, "SELECT SLEEP(?)", 9));
+    MUST(err < 0);
+    (void)weir_ctx_close(limited);
+    return err == WEIR_ETIMEDOUT ? WEIR_OK : err;
+}
+
+struct errand {
+    weir_err (*fn)(weir_ctx *c, weir_db *db);
+    bool is_mysql;
+};
+
+static weir_err run_errand(weir_ctx *c, void *arg)
+{
+    const struct errand *e = arg;
+    struct server s = {.rows = 3, .is_mysql = e->is_mysql, .number = weir__sim_listen()};
+    if (s.number < 0)
+        return -EMFILE;
+    snprintf(s.url, sizeof s.url, "mysql://anna:secret@127.0.0.1:%d/shop", s.number);
+    WEIR_SCOPE(around, c);
+    weir_err err = WEIR_GO(around, server_run, &s);
+    if (err < 0) {
+        weir__sim_close(s.number);
+        (void)weir_ctx_close(around);
+        return err;
+    }
+    WEIR_SCOPE(inner, around, .timeout = weir_sec(5));
+    weir_db *db =
+        weir_mysql_open(inner, .url = s.url, .lazy = true, .connect_timeout = weir_ms(100),
+                        .pool = {.max_open = 1, .wait_max = weir_sec(1)});
+    err = e->fn(inner, db);
+    weir_err closed = weir_ctx_close(inner);
+    (void)weir_ctx_close(around);
+    return err < 0 ? err : closed;
+}
+
+static weir_err reading(weir_ctx *c, weir_db *db)
+{
+    return read_rows(c, db, 100);
+}
+
+static weir_err leaving(weir_ctx *c, weir_db *db)
+{
+    weir_err err = read_rows(c, db, 1);
+    return err < 0 ? err : read_rows(c, db, 100);
+}
+
+static weir_err being_late(weir_ctx *c, weir_db *db)
+{
+    weir_err err = late(c, db);
+    return err < 0 ? err : read_rows(c, db, 100);
+}
+
+#define ERRAND(its_fn)                                                                             \
+    static void test_##its_fn(void **state)                                                        \
+    {                                                                                              \
+        struct errand e = {its_fn, false};                                                         \
+        (void)state;                                                                               \
+        check(#its_fn, weir_test_everywhere(.name = #its_fn, .run = run_errand, .arg = &e),        \
+              (struct least){.waits = 3, .allocations = 5});                                       \
+    }
+
+ERRAND(reading)
+ERRAND(leaving)
+ERRAND(write_rows)
+ERRAND(being_late)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reading),
+        cmocka_unit_test(test_leaving),
+        cmocka_unit_test(test_write_rows),
+        cmocka_unit_test(test_being_late),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
