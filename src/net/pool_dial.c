@@ -152,7 +152,12 @@ void weir__pool_send_home(struct weir__pool *pool)
         weir__lock_give(&pool->lock);
         if (w == NULL)
             return;
-        weir__wake(&w->wait, err);
+        if (w->wait.fiber != weir__self->current) {
+            weir__wake(&w->wait, err);
+        } else { /* it has come into line just now, and does not wait yet */
+            w->wait.result = err;
+            w->is_sent_home = true;
+        }
     }
 }
 

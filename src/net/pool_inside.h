@@ -85,6 +85,7 @@ struct weir__pool_waiter {
     struct weir__pool_slot *slot; /* what it was given */
     bool is_patient;              /* waits on where the pool is down, and past wait_max */
     struct weir__pool_stuck stuck;
+    bool is_sent_home; /* before it waited: the reason is the wait's result */
 };
 
 /* A lease that is out for too long, as copied for the log. */

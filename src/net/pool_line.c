@@ -270,7 +270,7 @@ static weir_err stand_in_line(struct weir__pool *pool, struct weir__ctx *c,
 {
     weir_time since = weir__self->now;
     weir_time until = w->is_patient ? weir_never() : weir_time_add(since, pool->o.wait_max);
-    weir_err err = weir__park(&w->wait, until);
+    weir_err err = w->is_sent_home ? w->wait.result : weir__park(&w->wait, until);
     WEIR_ASSERT(weir__list_empty(&w->wait.in_object), "P3: who goes on is in line no more");
     weir_dur waited = weir_time_sub(weir__self->now, since);
     WEIR_ASSERT(err != WEIR_OK || w->slot != NULL, "P3: who was woken so has a slot");
