@@ -11,6 +11,7 @@ NONCE = b"hiVT%Xj.CH~bQOx.xt5!"
 USER, SECRET = "anna", b"a secret"
 CAPABILITIES = sum(1 << bit for bit in (0, 1, 2, 3, 9, 13, 15, 16, 17, 18, 19, 20, 21, 23, 24))
 OK = b"\0\0\0\2\0\0\0"
+EOF = b"\xfe\0\0\2\0"
 END = b"\xfe\0\0\2\0\0\0"
 COLUMN = b"\3def\0\0\0\1a\0\x0c\x3f\0\x14\0\0\0\x08\x81\0\0\0\0"
 
@@ -72,6 +73,7 @@ class Session:
                  + b"\x2d\2\0" + struct.pack("<H", CAPABILITIES >> 16) + b"\x15" + bytes(10) + NONCE[8:] + b"\0"
                  + b"caching_sha2_password\0")
         body = self.hear()
+        self.ends = [] if body[3] & 1 else [EOF]  # libmariadb wants an end behind columns, too
         user, _, rest = body[32:].partition(b"\0")
         given = rest[1:1 + rest[0]]
         if body[-1:] and b"mysql_native_password" in rest:  # who begins in another way is told
@@ -99,7 +101,7 @@ class Session:
     def answer(self, body):
         text = body[1:].decode(errors="replace")
         if body[0] == 3 and text.lower().startswith("select"):
-            self.say(b"\1", COLUMN, b"\x0242", END)
+            self.say(b"\1", COLUMN, *self.ends, b"\x0242", *(self.ends or [END]))
         elif body[0] == 3:
             self.server.settings.append(text)
             self.say(OK)
