@@ -71,12 +71,16 @@ static weir_err connect_stream(weir_redis *redis, struct weir__ctx *c, weir_time
     }
     if (!redis->is_tls)
         return WEIR_OK;
+    weir_buf_puts(why, WEIR_S("TLS: "));
+    size_t from = why->len;
     err = shake_hands(redis, c, s, until, why);
-    if (err != WEIR_OK) {
-        weir__stream_close(s);
-        if (why->len == 0)
-            weir_buf_printf(why, "TLS: %s", weir_strerror(err));
+    if (err == WEIR_OK) {
+        weir_buf_reset(why);
+        return err;
     }
+    weir__stream_close(s);
+    if (why->len == from)
+        weir_buf_puts(why, weir_str_from(weir_strerror(err)));
     return err;
 }
 
