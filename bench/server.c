@@ -3,12 +3,13 @@
  * application and router, with weir_mw_recover as the only middleware. Written against the public
  * headers alone, as a user's would be.
  *
- *     server --port P --workers N [--db URL] [--tls-port P2 --tls-cert FILE --tls-key FILE]
+ *     server --port P --workers N [--db URL] [--redis URL]
+ *            [--tls-port P2 --tls-cert FILE --tls-key FILE]
  *
  * With a TLS port the same is served there with that certificate. URL is postgres://…, mysql://… or
  * a file of SQLite, with the table world(id, randomnumber) of 10,000 rows, over 32 connections; a
  * file is made when it is missing, and filled. Without --db the routes /db, /queries, /rows and
- * /write are not there. bench/anchors/gin has the same routes and answers. All other options are
+ * /write are not there, without --redis /redis/:key and /redis-write. bench/anchors/gin has the same routes and answers. All other options are
  * the application's, by environment (WEIR_LOG_LEVEL=debug …). There is no admin's port, so that
  * several of these can run side by side.
  */
@@ -78,8 +79,9 @@ typedef struct {
 WEIR_MODEL(world, (id), (randomnumber, .json = "randomNumber"));
 
 struct store {
-    const char *url;
+    const char *url, *redis_url;
     weir_db *db;
+    weir_redis *redis;
 };
 WEIR_HANDLE(store, struct store);
 
@@ -135,6 +137,29 @@ static weir_err write_nothing(weir_ctx *c)
     return err < 0 ? err : weir_text(c, 200, "written\n");
 }
 
+static weir_err get_key(weir_ctx *c)
+{
+    weir_str value;
+    weir_err err = weir_redis_get(c, store(c)->redis, weir_param(c, "key"), &value);
+    if (err == WEIR_ENOTFOUND)
+        return weir_fail(c, 404, "there is no such key");
+    return err < 0 ? err : weir_text(c, 200, value);
+}
+
+static weir_err write_key(weir_ctx *c)
+{
+    weir_err err = weir_redis_set(c, store(c)->redis, "written", 1);
+    return err < 0 ? err : weir_text(c, 200, "OK");
+}
+
+static weir_err open_redis(weir_ctx *c, struct store *s)
+{
+    if (s->redis_url == NULL)
+        return WEIR_OK;
+    s->redis = weir_redis_open(c, .url = s->redis_url);
+    return weir_redis_err(s->redis);
+}
+
 static weir_err open_store(weir_ctx *c, void *arg)
 {
     static const char schema[] =
@@ -142,8 +167,9 @@ static weir_err open_store(weir_ctx *c, void *arg)
         "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number LIMIT 10000) "
         "INSERT OR IGNORE INTO world SELECT n, abs(random() % 10000) + 1 FROM number;";
     struct store *s = arg;
-    if (s->url == NULL)
-        return WEIR_OK;
+    weir_err redis = open_redis(c, s);
+    if (s->url == NULL || redis < 0)
+        return redis;
     s->db = weir_db_open(c, .url = s->url, .create = true, .pool = {.max_open = CONNECTIONS});
     weir_err err = weir_db_err(s->db);
     if (err < 0 || weir_db_kind_of(s->url) != WEIR_DB_SQLITE)
@@ -151,9 +177,14 @@ static weir_err open_store(weir_ctx *c, void *arg)
     return weir_exec_script(c, s->db, schema);
 }
 
-static void add_store(weir_app *app, struct store *s)
+static void add_redis(weir_app *app)
 {
-    weir_provide(app, store, s);
+    weir_get(app, "/redis/:key", get_key);
+    weir_get(app, "/redis-write", write_key);
+}
+
+static void add_store(weir_app *app)
+{
     weir_get(app, "/db", one_world);
     weir_get(app, "/queries", some_worlds);
     weir_get(app, "/rows", all_worlds);
@@ -164,13 +195,13 @@ static void add_store(weir_app *app, struct store *s)
 
 struct arguments {
     long port, workers, tls_port;
-    const char *db, *tls_cert, *tls_key;
+    const char *db, *redis, *tls_cert, *tls_key;
 };
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: server --port P --workers N [--db URL] [--tls-port P2 --tls-cert FILE "
-                    "--tls-key FILE]\n");
+    fprintf(stderr, "usage: server --port P --workers N [--db URL] [--redis URL] "
+                    "[--tls-port P2 --tls-cert FILE --tls-key FILE]\n");
     exit(2);
 }
 
@@ -187,13 +218,11 @@ static long number(const char *text, long min, long max)
 
 static struct arguments read_arguments(int argc, char **argv)
 {
-    static const struct option known[] = {{"port", required_argument, NULL, 'p'},
-                                          {"workers", required_argument, NULL, 'w'},
-                                          {"db", required_argument, NULL, 'd'},
-                                          {"tls-port", required_argument, NULL, 'P'},
-                                          {"tls-cert", required_argument, NULL, 'c'},
-                                          {"tls-key", required_argument, NULL, 'k'},
-                                          {0}};
+    static const struct option known[] = {
+        {"port", required_argument, NULL, 'p'},     {"workers", required_argument, NULL, 'w'},
+        {"db", required_argument, NULL, 'd'},       {"redis", required_argument, NULL, 'r'},
+        {"tls-port", required_argument, NULL, 'P'}, {"tls-cert", required_argument, NULL, 'c'},
+        {"tls-key", required_argument, NULL, 'k'},  {0}};
     struct arguments a = {.port = 8080, .workers = 1};
     int option;
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -206,6 +235,9 @@ static struct arguments read_arguments(int argc, char **argv)
             break;
         case 'd':
             a.db = optarg;
+            break;
+        case 'r':
+            a.redis = optarg;
             break;
         case 'P':
             a.tls_port = number(optarg, 0, 65535);
@@ -228,7 +260,7 @@ static struct arguments read_arguments(int argc, char **argv)
 int main(int argc, char **argv)
 {
     struct arguments a = read_arguments(argc, argv);
-    struct store s = {.url = a.db};
+    struct store s = {.url = a.db, .redis_url = a.redis};
     char listen[32], tls_listen[32];
     snprintf(listen, sizeof listen, "127.0.0.1:%ld", a.port);
     snprintf(tls_listen, sizeof tls_listen, "127.0.0.1:%ld", a.tls_port);
@@ -242,7 +274,10 @@ int main(int argc, char **argv)
     weir_get(app, "/users/:id", get_user);
     weir_post(app, "/echo", echo);
     weir_get(app, "/sleep", sleep_for);
+    weir_provide(app, store, &s);
     if (a.db != NULL)
-        add_store(app, &s);
+        add_store(app);
+    if (a.redis != NULL)
+        add_redis(app);
     return weir_app_run(app);
 }
