@@ -189,7 +189,7 @@ static weir_err refuse_command(const weir_redis *redis, struct weir__ctx *c, con
 {
     return weir__wait_refused(
         weir_raise_at(site, weir__ctx_handle(c), WEIR_EINVALID, 0,
-                      "redis %s: %.60s would change a connection that carries other commands: %s",
+                      "redis %s: %.60s is not sent on a connection that carries other commands: %s",
                       redis->name, w->command, hint));
 }
 
@@ -201,7 +201,7 @@ weir_err weir__redis_command(weir_redis *redis, struct weir__ctx *c, const weir_
     if (WEIR_UNLIKELY(redis->err != WEIR_OK))
         return weir__wait_refused(redis->err);
     enum weir__redis_use use = weir__redis_use(w, &hint);
-    if (WEIR_UNLIKELY(use == WEIR__REDIS_REFUSED))
+    if (WEIR_UNLIKELY(use >= WEIR__REDIS_BEHIND))
         return refuse_command(redis, c, site, w, hint);
     weir_redis_value *out = reply != NULL ? reply : &unwanted;
     *out = (weir_redis_value){.kind = WEIR_REDIS_NULL};

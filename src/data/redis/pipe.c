@@ -28,6 +28,7 @@ struct weir_redis_pipe {
     struct weir__redis_conn *conn;
     bool is_multi;
     bool is_begun; /* something was added or is watched */
+    bool may_wait; /* at the server: on a connection of its own */
     weir_err err;  /* the first of what was done since it was run */
     weir_buf out;
     uint32_t count; /* commands in it */
@@ -45,7 +46,7 @@ static void let_go(weir_redis_pipe *p)
 {
     weir_buf_fini(&p->out);
     p->count = 0;
-    p->is_begun = false;
+    p->is_begun = p->may_wait = false;
     p->conn = NULL;
     weir__lease_release(&p->lease);
 }
@@ -129,8 +130,6 @@ weir_err weir_redis_add_at(const weir_site *site, weir_redis_pipe *pipe, const c
     enum weir__redis_use use = weir__redis_use(&w, &why);
     if (use == WEIR__REDIS_REFUSED)
         return refuse(p, site, command, WEIR_EINVALID, why);
-    if (use == WEIR__REDIS_BLOCKS && !p->is_multi) /* within a transaction it does not wait */
-        return refuse(p, site, command, WEIR_EINVALID, "it may wait, and would hold up the others");
     if (p->count == COMMANDS_MAX)
         return refuse(p, site, command, WEIR_ELIMIT, "a pipe has at most 1,000,000 commands");
     weir_err err = weir__redis_put(&p->out, &w, &why);
@@ -138,6 +137,7 @@ weir_err weir_redis_add_at(const weir_site *site, weir_redis_pipe *pipe, const c
         return refuse(p, site, command, err, why != NULL ? why : weir_strerror(err));
     p->count++;
     p->is_begun = true;
+    p->may_wait = p->may_wait || use != WEIR__REDIS_PLAIN;
     return WEIR_OK;
 }
 
@@ -270,7 +270,7 @@ static weir_err send_and_read(weir_redis_pipe *p, const weir_site *site)
                                     .arg = p,
                                     .f = {.c = p->c, .values = p->values, .count = count}};
     weir_err err =
-        p->conn != NULL ? weir__redis_run_on(&call, p->conn) : weir__redis_run(&call, false);
+        p->conn != NULL ? weir__redis_run_on(&call, p->conn) : weir__redis_run(&call, p->may_wait);
     if (err != WEIR_OK)
         return err;
     if (p->conn != NULL)

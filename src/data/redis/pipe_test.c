@@ -57,11 +57,11 @@ static void pipes_leave_in_one_send(void **state)
 static void keeps_its_first_error(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
 {
     weir_redis_pipe *pipe = weir_redis_pipe_new(c, redis);
-    assert_int_equal(weir_redis_add(pipe, "BLPOP", "q", 0), WEIR_EINVALID);
+    assert_int_equal(weir_redis_add(pipe, "SELECT", 1), WEIR_EINVALID);
     assert_int_equal(weir_redis_add(pipe, "PING"), WEIR_EINVALID);
     assert_int_equal(weir_redis_watch(pipe, "k"), WEIR_EINVALID);
     assert_int_equal(weir_redis_run(pipe), WEIR_EINVALID);
-    assert_told(c, WEIR_EINVALID, "would hold up the others");
+    assert_told(c, WEIR_EINVALID, "give weir_redis_open the number");
     assert_int_equal(weir_redis_add(pipe, "PING"), WEIR_OK);
     weir_redis_drop(pipe);
     assert_int_equal(weir_redis_run(pipe), WEIR_OK);
@@ -72,6 +72,31 @@ static void a_pipe_keeps_its_first_error(void **state)
 {
     (void)state;
     PLAY(keeps_its_first_error, SAY("_\r\n"));
+}
+
+/* What waits at the server, and for what stands before it, goes on a connection of its own. */
+static void waits_in_a_pipe(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
+{
+    weir_redis_pipe *pipe = weir_redis_pipe_new(c, redis);
+    assert_int_equal(weir_redis_cmd(c, redis, NULL, "WAIT", 1, 0), WEIR_EINVALID);
+    assert_told(c, WEIR_EINVALID, "add it to a pipe");
+    assert_int_equal(weir_redis_cmd(c, redis, NULL, "PING"), WEIR_OK);
+    assert_int_equal(weir_redis_add(pipe, "SET", "k", 1), WEIR_OK);
+    assert_int_equal(weir_redis_add(pipe, "WAIT", 1, 0), WEIR_OK);
+    assert_int_equal(weir_redis_run(pipe), WEIR_OK);
+    (void)weir_redis_next(pipe);
+    assert_int_equal(weir_redis_next(pipe)->u.i, 1);
+    assert_logged(p, HELLO "PING\n" HELLO "SET k 1\nWAIT 1 0\n");
+    assert_int_equal(weir_redis_add(pipe, "PING"), WEIR_OK);
+    assert_int_equal(weir_redis_run(pipe), WEIR_OK);
+    assert_int_equal(p->accepted, 2);
+}
+
+static void a_pipe_may_wait(void **state)
+{
+    (void)state;
+    PLAY(waits_in_a_pipe, SAY("+PONG\r\n"), SAY("+OK\r\n"),
+         {.answer = ":1\r\n", .after = weir_sec(60)}, SAY("+PONG\r\n"));
 }
 
 /* --- transactions ----------------------------------------------------------------------------- */
@@ -206,6 +231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pipes_leave_in_one_send),
         cmocka_unit_test(a_pipe_keeps_its_first_error),
+        cmocka_unit_test(a_pipe_may_wait),
         cmocka_unit_test(transactions_stand_together),
         cmocka_unit_test(what_is_watched_may_have_changed),
         cmocka_unit_test(what_is_forgotten_is_given_back),

@@ -214,10 +214,11 @@ weir_err weir__redis_await_room(struct weir__redis_conn *conn, struct weir__ctx 
 enum weir__redis_use {
     WEIR__REDIS_PLAIN,
     WEIR__REDIS_BLOCKS, /* it may wait at the server: on a connection of its own */
+    WEIR__REDIS_BEHIND, /* the same, and it is about what that connection has done before */
     WEIR__REDIS_REFUSED /* it would change the connection */
 };
 
-/* How a command is used. `*hint`: what to call instead, of one that is refused. */
+/* How a command is used. `*hint`: what to call instead, of one that is not sent by itself. */
 enum weir__redis_use weir__redis_use(const struct weir__redis_words *w, const char **hint);
 
 /*

@@ -16,51 +16,54 @@
 #define TRANSACTS "use weir_redis_multi"
 #define IS_GIVEN "weir_redis_open is given that"
 
+#define COUNTS_ITS_OWN "it waits for what its connection has written: add it to a pipe, behind that"
+
 /* A connection carries the commands of many fibers: what would change it is not sent. */
 static const struct {
     const char *name;
     const char *hint; /* NULL: it may wait at the server */
     bool needs_block; /* and then has the word BLOCK */
+    bool is_behind;   /* it may wait, and is of use behind others alone */
 } special[] = {
-    {"auth", IS_GIVEN, false},
-    {"blmove", NULL, false},
-    {"blmpop", NULL, false},
-    {"blpop", NULL, false},
-    {"brpop", NULL, false},
-    {"brpoplpush", NULL, false},
-    {"bzmpop", NULL, false},
-    {"bzpopmax", NULL, false},
-    {"bzpopmin", NULL, false},
-    {"client caching", "it is of a connection that others use", false},
-    {"client no-evict", "it is of a connection that others use", false},
-    {"client no-touch", "it is of a connection that others use", false},
-    {"client reply", "every command is answered here", false},
-    {"client setname", IS_GIVEN, false},
-    {"client tracking", "it is of a connection that others use", false},
-    {"discard", TRANSACTS, false},
-    {"exec", TRANSACTS, false},
-    {"hello", IS_GIVEN, false},
-    {"monitor", "it never ends: use redis-cli", false},
-    {"multi", TRANSACTS, false},
-    {"psubscribe", SUBSCRIBES, false},
-    {"psync", "it is for replicas", false},
-    {"punsubscribe", SUBSCRIBES, false},
-    {"quit", "the context closes connections", false},
-    {"readonly", "clusters are not spoken", false},
-    {"readwrite", "clusters are not spoken", false},
-    {"reset", "the context closes connections", false},
-    {"select", "give weir_redis_open the number, a client for each", false},
-    {"ssubscribe", SUBSCRIBES, false},
-    {"subscribe", SUBSCRIBES, false},
-    {"sunsubscribe", SUBSCRIBES, false},
-    {"sync", "it is for replicas", false},
-    {"unsubscribe", SUBSCRIBES, false},
-    {"unwatch", TRANSACTS, false},
-    {"wait", NULL, false},
-    {"waitaof", NULL, false},
-    {"watch", TRANSACTS, false},
-    {"xread", NULL, true},
-    {"xreadgroup", NULL, true},
+    {"auth", IS_GIVEN, false, false},
+    {"blmove", NULL, false, false},
+    {"blmpop", NULL, false, false},
+    {"blpop", NULL, false, false},
+    {"brpop", NULL, false, false},
+    {"brpoplpush", NULL, false, false},
+    {"bzmpop", NULL, false, false},
+    {"bzpopmax", NULL, false, false},
+    {"bzpopmin", NULL, false, false},
+    {"client caching", "it is of a connection that others use", false, false},
+    {"client no-evict", "it is of a connection that others use", false, false},
+    {"client no-touch", "it is of a connection that others use", false, false},
+    {"client reply", "every command is answered here", false, false},
+    {"client setname", IS_GIVEN, false, false},
+    {"client tracking", "it is of a connection that others use", false, false},
+    {"discard", TRANSACTS, false, false},
+    {"exec", TRANSACTS, false, false},
+    {"hello", IS_GIVEN, false, false},
+    {"monitor", "it never ends: use redis-cli", false, false},
+    {"multi", TRANSACTS, false, false},
+    {"psubscribe", SUBSCRIBES, false, false},
+    {"psync", "it is for replicas", false, false},
+    {"punsubscribe", SUBSCRIBES, false, false},
+    {"quit", "the context closes connections", false, false},
+    {"readonly", "clusters are not spoken", false, false},
+    {"readwrite", "clusters are not spoken", false, false},
+    {"reset", "the context closes connections", false, false},
+    {"select", "give weir_redis_open the number, a client for each", false, false},
+    {"ssubscribe", SUBSCRIBES, false, false},
+    {"subscribe", SUBSCRIBES, false, false},
+    {"sunsubscribe", SUBSCRIBES, false, false},
+    {"sync", "it is for replicas", false, false},
+    {"unsubscribe", SUBSCRIBES, false, false},
+    {"unwatch", TRANSACTS, false, false},
+    {"wait", COUNTS_ITS_OWN, false, true},
+    {"waitaof", COUNTS_ITS_OWN, false, true},
+    {"watch", TRANSACTS, false, false},
+    {"xread", NULL, true, false},
+    {"xreadgroup", NULL, true, false},
 };
 
 /* "CLIENT" with "REPLY" among the values is what "CLIENT REPLY" is. */
@@ -91,6 +94,8 @@ enum weir__redis_use weir__redis_use(const struct weir__redis_words *w, const ch
         if (special[i].name[0] != first || !is_named(w, special[i].name))
             continue;
         *hint = special[i].hint;
+        if (special[i].is_behind)
+            return WEIR__REDIS_BEHIND;
         if (*hint != NULL)
             return WEIR__REDIS_REFUSED;
         return !special[i].needs_block || has_block(w) ? WEIR__REDIS_BLOCKS : WEIR__REDIS_PLAIN;
