@@ -408,7 +408,7 @@ static __attribute__((noinline)) void put_to_empty(struct weir__pool_slot *slot)
     pool->stats.open--;
     if (pool->is_member)
         weir__pool_give_room(pool);
-    if (pool->dials)
+    if (pool->dials && pool->stats.waiting > 0)
         weir__pool_judge(pool);
 }
 

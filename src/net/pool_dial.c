@@ -51,11 +51,6 @@ static uint64_t count_wanted(const struct weir__pool *pool)
     return smaller(wanted, left(pool->o.max_open, s->open));
 }
 
-bool weir__pool_wants_dial(const struct weir__pool *pool)
-{
-    return pool->dials && count_wanted(pool) > 0;
-}
-
 /* --- down ------------------------------------------------------------------------------------- */
 
 /*
@@ -98,34 +93,40 @@ static void note_failure(struct weir__pool *pool, weir_err err, weir_str text)
     pool->retry_at = weir_time_add(weir__self->now, next_try(pool));
 }
 
-/* What is to be logged, copied under the lock. */
-struct turn {
-    bool went_down, came_up;
-    weir_dur was_down;
-};
-
-static void note_success(struct weir__pool *pool, struct turn *t)
+/* True: it was down. Under the lock. */
+static bool note_success(struct weir__pool *pool)
 {
+    bool was_down = pool->stats.is_down;
     WEIR_ASSERT(pool->dials, "P21: only what dials is down");
-    t->came_up = pool->stats.is_down;
-    t->was_down = weir_time_sub(weir__self->now, pool->down_since);
     pool->failures = 0;
     pool->retry_at = (weir_time){0};
     pool->stats.is_down = 0;
+    pool->is_told_down = false;
     weir__pool_set_bar(pool);
+    return was_down;
 }
 
-static void tell(const struct weir__pool *pool, const struct turn *t, weir_err err, weir_str text)
+static void tell_up(const struct weir__pool *pool, weir_time since)
 {
-    if (t->came_up)
-        weir_log_at(pool->site, NULL, WEIR_LOG_INFO, "pool %s: reached again after %lld ms",
-                    pool->stats.name, (long long)(t->was_down.ns / 1000000));
-    if (t->went_down)
+    weir_dur was_down = weir_time_sub(weir__self->now, since);
+    weir_log_at(pool->site, NULL, WEIR_LOG_INFO, "pool %s: reached again after %lld ms",
+                pool->stats.name, (long long)(was_down.ns / 1000000));
+}
+
+/* Once while it is down. */
+static void tell_down(struct weir__pool *pool)
+{
+    struct weir__pool_failure f;
+    weir__lock_take(&pool->lock);
+    bool is_new = pool->stats.is_down && !pool->is_told_down;
+    pool->is_told_down = pool->is_told_down || is_new;
+    f = pool->failure;
+    weir__lock_give(&pool->lock);
+    if (is_new)
         weir_log_at(
             pool->site, NULL, WEIR_LOG_WARN,
-            "pool %s: unreachable, so acquiring fails at once until a try succeeds: " WEIR_STR_FMT
-            " (%s)",
-            pool->stats.name, WEIR_STR_ARG(text), weir_strerror(err));
+            "pool %s: unreachable, so acquiring fails at once until a try succeeds: %s (%s)",
+            pool->stats.name, f.text, weir_strerror(f.err));
 }
 
 static struct weir__pool_waiter *first_impatient(const struct weir__pool *pool)
@@ -141,6 +142,7 @@ static struct weir__pool_waiter *first_impatient(const struct weir__pool *pool)
 
 void weir__pool_send_home(struct weir__pool *pool)
 {
+    tell_down(pool);
     for (;;) {
         struct weir__pool_waiter *w = NULL;
         weir__lock_take(&pool->lock);
@@ -170,26 +172,26 @@ void weir__pool_send_home(struct weir__pool *pool)
 static void finish(struct weir__pool_slot *slot, struct weir__ctx *c, weir_err err, weir_str text)
 {
     struct weir__pool *pool = slot->pool;
-    struct turn t = {0};
     weir_pool_closed why;
+    bool came_up = false;
     weir__lock_take(&pool->lock);
     WEIR_ASSERT(slot->state == WEIR__SLOT_BUSY && pool->stats.dialing > 0,
                 "P21: a dial has its slot, and is counted");
     pool->stats.dialing--;
     slot->idle_since = weir__self->now;
-    bool was_down = pool->stats.is_down;
+    weir_time down_since = pool->down_since;
     if (slot->resource != NULL)
-        note_success(pool, &t);
+        came_up = note_success(pool);
     else if (err != WEIR_OK)
         note_failure(pool, err, text);
     bool may_stay = slot->resource == NULL || weir__pool_may_stay(slot, &why);
     if (slot->resource == NULL)
         weir__pool_judge(pool);
-    t.went_down = !was_down && pool->stats.is_down;
     weir__lock_give(&pool->lock);
+    if (came_up)
+        tell_up(pool, down_since);
     if (!may_stay)
         weir__pool_close_resource(slot, c, why);
-    tell(pool, &t, err, text);
     weir__pool_hand_on(slot);
     weir__pool_dial(pool); /* the next, where this one was not for the last in line */
     if (err != WEIR_OK)

@@ -176,6 +176,67 @@ static void test_dials_end_with_the_service(void **state)
     assert_int_equal(f.opened, 1);
 }
 
+static size_t count_in(const char *text, const char *what)
+{
+    size_t n = 0;
+    for (const char *at = strstr(text, what); at != NULL; at = strstr(at + 1, what))
+        n++;
+    return n;
+}
+
+/* Runs it, and returns what was logged meanwhile; borrowed until the next call. */
+static const char *log_of(weir_fiber_fn fn, struct fake *f)
+{
+    static char text[65536];
+    weir_buf log;
+    weir_buf_init_fixed(&log, text, sizeof text - 1);
+    weir__log_capture(&log);
+    assert_int_equal(weir__sim_run(fn, f), WEIR_OK);
+    weir__log_capture(NULL);
+    text[log.len] = '\0';
+    return text;
+}
+
+static weir_err goes_down_and_up(weir_ctx *c, void *arg)
+{
+    struct fake *f = arg;
+    struct weir__pool *pool =
+        FAKE_DIALLING(c, f, DIAL(.dials_max = 4), .max_open = 3, .idle_timeout = weir_sec(5));
+    struct weir__lease a;
+    f->open_err = -ECONNREFUSED;
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(ACQUIRE(c, pool, &a), WEIR_EUNREACHABLE);
+        weir_error_clear(c);
+        assert_int_equal(weir_sleep(c, weir_ms(400)), WEIR_OK);
+    }
+    f->open_err = WEIR_OK;
+    assert_int_equal(weir_sleep(c, weir_ms(1100)), WEIR_OK);
+    assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
+    f->open_err = WEIR_ETOOMANY; /* beside one that is open: nobody is told */
+    WEIR_SCOPE(hasty, c, .timeout = weir_ms(10));
+    struct weir__lease b;
+    assert_int_equal(ACQUIRE(hasty, pool, &b), WEIR_ETIMEDOUT);
+    assert_non_null(strstr(weir_last_error(hasty)->cause.ptr, "tries to open one"));
+    weir_error_clear(hasty);
+    f->open_err = WEIR_OK;
+    weir__lease_release(&a);
+    assert_int_equal(weir_sleep(c, weir_sec(60)), WEIR_OK);
+    assert_int_equal(f->live, 0); /* unused for too long, and not down for that */
+    assert_int_equal(stats_of(pool).is_down, 0);
+    borrow_once(c, pool, false);
+    return weir_ctx_close(hasty);
+}
+
+static void test_that_it_is_down_and_up_is_told_once(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    const char *log = log_of(goes_down_and_up, &f);
+    assert_int_equal(count_in(log, "pool orders: unreachable, so acquiring fails at once"), 1);
+    assert_int_equal(count_in(log, "nobody answers at port 5432 (Connection refused)"), 1);
+    assert_int_equal(count_in(log, "pool orders: reached again after "), 1);
+}
+
 /* --- starting --------------------------------------------------------------------------------- */
 
 static weir_err comes_up(weir_ctx *c, void *arg)
@@ -384,25 +445,11 @@ static weir_err watches_holders(weir_ctx *c, void *arg)
     return weir_ctx_close(group);
 }
 
-static size_t count_in(const char *text, const char *what)
-{
-    size_t n = 0;
-    for (const char *at = strstr(text, what); at != NULL; at = strstr(at + 1, what))
-        n++;
-    return n;
-}
-
 static void test_a_lease_held_across_another_wait_is_told_once(void **state)
 {
     (void)state;
     struct fake f = {0};
-    static char text[65536];
-    weir_buf log;
-    weir_buf_init_fixed(&log, text, sizeof text - 1);
-    weir__log_capture(&log);
-    assert_int_equal(weir__sim_run(watches_holders, &f), WEIR_OK);
-    weir__log_capture(NULL);
-    text[log.len] = '\0';
+    const char *text = log_of(watches_holders, &f);
     assert_int_equal(count_in(text, "is held while its fiber waits for something else"), 1);
     assert_non_null(strstr(text, "a lease of pool orders, acquired at src/net/pool_dial_test.c:"));
     assert_non_null(strstr(text, "(sleep) for 1000 ms"));
@@ -417,6 +464,7 @@ int main(void)
         cmocka_unit_test(test_a_failure_beside_what_is_open_is_nobodys),
         cmocka_unit_test(test_a_drivers_panic_is_a_failure),
         cmocka_unit_test(test_dials_end_with_the_service),
+        cmocka_unit_test(test_that_it_is_down_and_up_is_told_once),
         cmocka_unit_test(test_the_start_waits_for_one_or_not),
         cmocka_unit_test(test_all_mistakes_are_told),
         cmocka_unit_test(test_a_suspended_pool_lends_nothing),

@@ -137,6 +137,7 @@ struct weir__pool {
     struct weir__list empty;   /* weir__pool_slot.link */
     struct weir__list waiters; /* weir__pool_waiter.wait.in_object, first come first */
     uint32_t generation;       /* P22 */
+    bool is_told_down;         /* the log has it */
     bool is_barred;  /* is_closing, or it is down or suspended: who acquires looks closer */
     bool is_steered; /* it closes, or was retired or resized: what comes back is looked at closer */
     bool is_closing;
@@ -333,16 +334,13 @@ void weir__pool_add_slots(struct weir__pool *pool, struct weir__pool_slot *slots
  */
 void weir__pool_dial(struct weir__pool *pool);
 
-/* Is one wanted now? Under the lock. */
-bool weir__pool_wants_dial(const struct weir__pool *pool);
-
 /*
- * Something is not open any more: with a failure behind it the pool may be down now. Under the
- * lock; then weir__pool_send_home after it.
+ * Something is not open any more, or could not be opened: with a failure behind it the pool may be
+ * down now. Under the lock; weir__pool_send_home comes after it.
  */
 void weir__pool_judge(struct weir__pool *pool);
 
-/* Those in line at a pool that is down or closing, but who is patient, are told. */
+/* Those in line at a pool that is down or closing, but who is patient, are told; and the log. */
 void weir__pool_send_home(struct weir__pool *pool);
 
 /* --- pool_blame.c ----------------------------------------------------------------------------- */
