@@ -14,6 +14,27 @@
 
 #define NOW_MS() (weir_now().ns / 1000000)
 
+static size_t count_in(const char *text, const char *what)
+{
+    size_t n = 0;
+    for (const char *at = strstr(text, what); at != NULL; at = strstr(at + 1, what))
+        n++;
+    return n;
+}
+
+/* Runs it, and returns what was logged meanwhile; borrowed until the next call. */
+static const char *log_of(weir_fiber_fn fn, struct fake *f)
+{
+    static char text[65536];
+    weir_buf log;
+    weir_buf_init_fixed(&log, text, sizeof text - 1);
+    weir__log_capture(&log);
+    assert_int_equal(weir__sim_run(fn, f), WEIR_OK);
+    weir__log_capture(NULL);
+    text[log.len] = '\0';
+    return text;
+}
+
 /* --- dialling --------------------------------------------------------------------------------- */
 
 struct crowd {
@@ -95,10 +116,15 @@ static weir_err goes_on_waiting(weir_ctx *c, void *arg)
     assert_int_equal(WEIR_GO(group, borrows, &crowd), WEIR_OK);
     assert_int_equal(weir_sleep(c, weir_ms(10)), WEIR_OK);
     f->open_err = -ECONNREFUSED;
+    f->open_takes = weir_ms(2);
     for (int i = 0; i < 2; i++)
         assert_int_equal(WEIR_GO(group, borrows, &crowd), WEIR_OK);
+    assert_int_equal(weir_sleep(c, weir_ms(10)), WEIR_OK);
+    assert_int_equal(f->dialing_max, 2);
+    f->dialing_max = 0;
     assert_int_equal(weir_join(group), WEIR_OK);
     (void)weir_ctx_close(group);
+    assert_int_equal(f->dialing_max, 1); /* one alone finds out whether it is well again */
     assert_int_equal(crowd.served, 3);
     assert_int_equal(stats_of(crowd.pool).unreachable, 0);
     assert_true(stats_of(crowd.pool).open_errors > 1);
@@ -161,6 +187,7 @@ static weir_err is_shared(weir_ctx *c, void *arg)
     struct weir__lease b;
     assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
     assert_int_equal(ACQUIRE(hasty, pool, &b), WEIR_ETIMEDOUT);
+    weir__lease_break(&a); /* nothing is open when it ends */
     weir__lease_release(&a);
     assert_int_equal(stats_of(pool).dialing, 1);
     weir_error_clear(hasty);
@@ -171,30 +198,109 @@ static void test_dials_end_with_the_service(void **state)
 {
     (void)state;
     struct fake f = {0};
-    assert_int_equal(weir__sim_run(is_shared, &f), WEIR_OK);
+    const char *log = log_of(is_shared, &f);
     assert_int_equal(f.live, 0);
     assert_int_equal(f.opened, 1);
+    assert_int_equal(count_in(log, "unreachable"), 0); /* it says nothing of the server */
 }
 
-static size_t count_in(const char *text, const char *what)
+/* What was asked whether it lives was not used by that: others come first, and it ages. */
+static weir_err pings_and_ages(weir_ctx *c, void *arg)
 {
-    size_t n = 0;
-    for (const char *at = strstr(text, what); at != NULL; at = strstr(at + 1, what))
-        n++;
-    return n;
+    struct fake *f = arg;
+    struct weir__pool *pool = FAKE_DIALLING(c, f, DIAL(.keep_alive = weir_sec(10)), .max_open = 2,
+                                            .idle_timeout = weir_sec(25));
+    struct weir__lease a, b;
+    assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
+    assert_int_equal(ACQUIRE(c, pool, &b), WEIR_OK);
+    weir__lease_release(&a);
+    weir__lease_release(&b);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(weir_sleep(c, weir_sec(6)), WEIR_OK);
+        assert_int_equal(ACQUIRE(c, pool, &b), WEIR_OK);
+        assert_int_equal(number_of(&b), 2);
+        weir__lease_release(&b);
+    }
+    assert_int_equal(f->pinged, 1);
+    assert_int_equal(weir_sleep(c, weir_sec(8)), WEIR_OK);
+    assert_int_equal(f->live, 1);
+    assert_int_equal(stats_of(pool).closed[WEIR_POOL_CLOSED_IDLE], 1);
+    return WEIR_OK;
 }
 
-/* Runs it, and returns what was logged meanwhile; borrowed until the next call. */
-static const char *log_of(weir_fiber_fn fn, struct fake *f)
+static void test_a_ping_is_no_use(void **state)
 {
-    static char text[65536];
-    weir_buf log;
-    weir_buf_init_fixed(&log, text, sizeof text - 1);
-    weir__log_capture(&log);
-    assert_int_equal(weir__sim_run(fn, f), WEIR_OK);
-    weir__log_capture(NULL);
-    text[log.len] = '\0';
-    return text;
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(pings_and_ages, &f), WEIR_OK);
+}
+
+/* Slots that were never used are of the generation in which they are used first. */
+static weir_err retires_early(weir_ctx *c, void *arg)
+{
+    struct fake *f = arg;
+    struct crowd crowd = {FAKE_DIALLING(c, f, DIAL(.dials_max = 2), .max_open = 3), 0};
+    weir__pool_retire_all(crowd.pool);
+    WEIR_SCOPE(group, c);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(WEIR_GO(group, borrows, &crowd), WEIR_OK);
+    assert_int_equal(weir_join(group), WEIR_OK);
+    assert_int_equal(f->opened, 3);
+    assert_int_equal(f->live, 3);
+    return weir_ctx_close(group);
+}
+
+static void test_what_is_opened_after_a_retirement_stays(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(retires_early, &f), WEIR_OK);
+}
+
+static weir_err is_told_who_holds(weir_ctx *c, void *arg)
+{
+    struct crowd *crowd = arg;
+    struct weir__lease a;
+    assert_int_equal(ACQUIRE(c, crowd->pool, &a), WEIR_ETIMEDOUT);
+    crowd->served++;
+    const char *cause = weir_last_error(c)->cause.ptr;
+    const char *first = strstr(cause, " for 4.1 s at src/net/pool_dial_test.c:");
+    const char *second = strstr(cause, " for 3.1 s at ");
+    const char *third = strstr(cause, " for 2.1 s at ");
+    assert_true(first != NULL && first < second && second < third);
+    assert_non_null(strstr(third, ", and 2 more"));
+    assert_null(strstr(cause, "100 ms"));
+    weir_error_clear(c);
+    return WEIR_OK;
+}
+
+/* The longest few, whatever slots they are in. */
+static weir_err names_holders(weir_ctx *c, void *arg)
+{
+    struct weir__pool *pool =
+        FAKE_DIALLING(c, arg, DIAL(.dials_max = 8), .max_open = 5, .wait_max = weir_ms(100));
+    struct weir__lease a[5];
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(ACQUIRE(c, pool, &a[i]), WEIR_OK);
+        assert_int_equal(weir_sleep(c, weir_ms(1000)), WEIR_OK);
+    }
+    weir__lease_release(&a[0]);
+    assert_int_equal(ACQUIRE(c, pool, &a[0]), WEIR_OK); /* the oldest slot has the youngest lease */
+    WEIR_SCOPE(other, c);
+    struct crowd crowd = {pool, 0};
+    assert_int_equal(WEIR_GO(other, is_told_who_holds, &crowd), WEIR_OK);
+    assert_int_equal(weir_sleep(c, weir_ms(200)), WEIR_OK); /* joining would be a deadlock */
+    assert_int_equal(crowd.served, 1);
+    for (int i = 0; i < 5; i++)
+        weir__lease_release(&a[i]);
+    return weir_ctx_close(other);
+}
+
+static void test_who_holds_the_longest_is_named_first(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(names_holders, &f), WEIR_OK);
 }
 
 static weir_err goes_down_and_up(weir_ctx *c, void *arg)
@@ -315,6 +421,8 @@ static weir_err suspends(weir_ctx *c, void *arg)
     assert_int_equal(weir_sleep(c, weir_ms(200)), WEIR_OK);
     weir__lease_release(&a); /* what is lent goes on, and is kept */
     assert_int_equal(weir_sleep(c, weir_ms(200)), WEIR_OK);
+    assert_int_equal(weir__pool_resize(crowd.pool, 4), WEIR_OK);
+    assert_int_equal(weir__pool_resize(crowd.pool, 3), WEIR_OK);
     assert_int_equal(crowd.served, 0);
     assert_int_equal(stats_of(crowd.pool).idle, 1);
     assert_int_equal(stats_of(crowd.pool).waiting, 5);
@@ -464,6 +572,9 @@ int main(void)
         cmocka_unit_test(test_a_failure_beside_what_is_open_is_nobodys),
         cmocka_unit_test(test_a_drivers_panic_is_a_failure),
         cmocka_unit_test(test_dials_end_with_the_service),
+        cmocka_unit_test(test_a_ping_is_no_use),
+        cmocka_unit_test(test_what_is_opened_after_a_retirement_stays),
+        cmocka_unit_test(test_who_holds_the_longest_is_named_first),
         cmocka_unit_test(test_that_it_is_down_and_up_is_told_once),
         cmocka_unit_test(test_the_start_waits_for_one_or_not),
         cmocka_unit_test(test_all_mistakes_are_told),
