@@ -72,26 +72,32 @@ void weir__cache_told_lost(weir_cache *handle)
 
 /* --- being left out --------------------------------------------------------------------------- */
 
-static bool may_ask(struct weir__cache_second *s)
+/* `*is_try`: it was left out, and this caller tries it for all. */
+static bool may_ask(struct weir__cache_second *s, bool *is_try)
 {
     weir__lock_take(&s->lock);
-    bool may = s->failures == 0 || (!s->is_tried && s->out_until.ns <= weir__self->now.ns);
-    s->is_tried = s->is_tried || (may && s->failures > 0);
+    bool is_out = s->failures > 0;
+    *is_try = is_out && !s->is_tried && s->out_until.ns <= weir__self->now.ns;
+    s->is_tried = s->is_tried || *is_try;
     weir__lock_give(&s->lock);
-    return may;
+    return !is_out || *is_try;
 }
 
 enum outcome { WELL, FAILED, UNKNOWN };
 
-static void note(struct weir__cache_second *s, enum outcome how)
+/* Those that fail after one has failed were under way with it: together they are one failure. */
+static void note(struct weir__cache_second *s, enum outcome how, bool is_try)
 {
+    weir_time now = weir__self->now;
     weir__lock_take(&s->lock);
-    s->is_tried = false;
+    if (is_try)
+        s->is_tried = false;
     if (how == WELL)
         s->failures = 0;
-    if (how == FAILED)
-        s->out_until = weir_time_add(
-            weir__self->now, weir__backoff_wait(&pauses, s->failures++, pause_min, &s->random));
+    if (how == FAILED && (is_try || s->failures == 0)) {
+        weir_dur pause = weir__backoff_wait(&pauses, s->failures++, pause_min, &s->random);
+        s->out_until = weir_time_add(now, pause);
+    }
     weir__lock_give(&s->lock);
 }
 
@@ -102,6 +108,7 @@ struct call {
     struct weir__cache_second *s; /* NULL: it is not to be asked now */
     struct weir__ctx *caller, *c;
     bool is_back; /* the driver has returned, and not panicked */
+    bool is_try;  /* the level was left out */
     weir_err err;
 };
 
@@ -120,7 +127,11 @@ static void end_call(struct call *call)
     bool is_well = call->is_back && (call->err == WEIR_OK || call->err == WEIR_ENOTFOUND);
     if (call->s == NULL)
         return;
-    note(call->s, is_well ? WELL : weir__ctx_check(call->caller) == WEIR_OK ? FAILED : UNKNOWN);
+    note(call->s,
+         is_well                                    ? WELL
+         : weir__ctx_check(call->caller) == WEIR_OK ? FAILED
+                                                    : UNKNOWN,
+         call->is_try);
     if (call->is_back) /* else who catches the panic ends it */
         weir__ctx_end(call->c);
 }
@@ -130,13 +141,14 @@ static struct call begin_call(struct weir_cache *cache, struct weir__ctx *c)
     static const weir_site site = {__FILE__, "second level", __LINE__};
     struct weir__cache_second *s = cache->second;
     struct call call = {.caller = c};
-    if (s == NULL || weir__ctx_is_shared(c) || weir__ctx_check(c) != WEIR_OK || !may_ask(s))
+    if (s == NULL || weir__ctx_is_shared(c) || weir__ctx_check(c) != WEIR_OK ||
+        !may_ask(s, &call.is_try))
         return call;
     call.c = weir__ctx_new(c, weir_time_add(weir__self->now, s->timeout), 0, &site);
     if (call.c != NULL)
         call.s = s;
     else
-        note(s, UNKNOWN);
+        note(s, UNKNOWN, call.is_try);
     return call;
 }
 
