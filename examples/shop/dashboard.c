@@ -24,7 +24,7 @@ static weir_err ask_name(weir_ctx *c, void *arg)
     struct work *w = arg;
     weir_str name;
     weir_err err = weir_query_one(c, shop(c)->db, weir_str, &name,
-                                  "SELECT name FROM users WHERE id = ?", w->user_id);
+                                  WEIR_SQL("SELECT name FROM users WHERE id = ?"), w->user_id);
     if (err == WEIR_OK)
         w->page.name = weir_strdup(w->request, name);
     return err;
@@ -39,10 +39,11 @@ static weir_err ask_totals(weir_ctx *c, void *arg)
 {
     struct work *w = arg;
     totals t;
-    weir_err err = weir_query_one(c, shop(c)->db, totals, &t,
-                                  "SELECT count(*) AS orders, coalesce(sum(total_cents), 0) "
-                                  "AS spent_cents FROM orders WHERE user_id = ?",
-                                  w->user_id);
+    weir_err err =
+        weir_query_one(c, shop(c)->db, totals, &t,
+                       WEIR_SQL("SELECT count(*) AS orders, coalesce(sum(total_cents), 0) "
+                                "AS spent_cents FROM orders WHERE user_id = ?"),
+                       w->user_id);
     if (err == WEIR_OK) {
         w->page.orders = t.orders;
         w->page.spent_cents = t.spent_cents;
@@ -56,9 +57,9 @@ static weir_err ask_favourite(weir_ctx *c, void *arg)
     weir_str name;
     weir_err err = weir_query_one(
         c, shop(c)->db, weir_str, &name,
-        "SELECT products.name FROM products JOIN order_lines ON products.id = product_id "
-        "JOIN orders ON orders.id = order_id WHERE user_id = ? "
-        "GROUP BY products.id ORDER BY sum(qty) DESC, products.id LIMIT 1",
+        WEIR_SQL("SELECT products.name FROM products JOIN order_lines ON products.id = product_id "
+                 "JOIN orders ON orders.id = order_id WHERE user_id = ? "
+                 "GROUP BY products.id ORDER BY sum(qty) DESC, products.id LIMIT 1"),
         w->user_id);
     if (err == WEIR_OK)
         w->page.favourite = weir_strdup(w->request, name);

@@ -44,10 +44,11 @@ static weir_err send_confirmation(weir_ctx *c, void *data)
 {
     const int64_t *order_id = data;
     weir_str email;
-    weir_err err = weir_query_one(c, shop(c)->db, weir_str, &email,
-                                  "SELECT email FROM users JOIN orders ON users.id = user_id "
-                                  "WHERE orders.id = ?",
-                                  *order_id);
+    weir_err err =
+        weir_query_one(c, shop(c)->db, weir_str, &email,
+                       WEIR_SQL("SELECT email FROM users JOIN orders ON users.id = user_id "
+                                "WHERE orders.id = ?"),
+                       *order_id);
     if (err == WEIR_OK)
         weir_log(c, WEIR_LOG_INFO, "order %lld: confirmation to " WEIR_STR_FMT,
                  (long long)*order_id, WEIR_STR_ARG(email));
@@ -56,16 +57,16 @@ static weir_err send_confirmation(weir_ctx *c, void *data)
 
 static weir_err add_line(weir_ctx *c, weir_tx *tx, int64_t order_id, const line_in *line)
 {
-    weir_exec(tx, "UPDATE products SET stock = stock - ? WHERE id = ? AND stock >= ?", line->qty,
-              line->product_id, line->qty);
+    weir_exec(tx, WEIR_SQL("UPDATE products SET stock = stock - ? WHERE id = ? AND stock >= ?"),
+              line->qty, line->product_id, line->qty);
     if (weir_tx_err(tx) == WEIR_OK && weir_changes(tx) == 0) {
         count_order(WEIR_S("out_of_stock"));
         return weir_raise(c, SHOP_EOUT_OF_STOCK, "there are not %lld of product %lld",
                           (long long)line->qty, (long long)line->product_id);
     }
     return weir_exec(tx,
-                     "INSERT INTO order_lines(order_id, product_id, qty, price_cents) "
-                     "SELECT ?, id, ?, price_cents FROM products WHERE id = ?",
+                     WEIR_SQL("INSERT INTO order_lines(order_id, product_id, qty, price_cents) "
+                              "SELECT ?, id, ?, price_cents FROM products WHERE id = ?"),
                      order_id, line->qty, line->product_id);
 }
 
@@ -85,24 +86,26 @@ static weir_err place_order(weir_ctx *c)
     int64_t id;
     weir_tx *tx = weir_begin(c, shop(c)->db);
     weir_err err = weir_query_one(c, tx, int64_t, &id,
-                                  "INSERT INTO orders(user_id, total_cents, created_at) "
-                                  "VALUES (?, 0, ?) RETURNING id",
+                                  WEIR_SQL("INSERT INTO orders(user_id, total_cents, created_at) "
+                                           "VALUES (?, 0, ?) RETURNING id"),
                                   in.user_id, shop_now());
     for (size_t i = 0; i < in.lines.len && err == WEIR_OK; i++)
         err = add_line(c, tx, id, &in.lines.ptr[i]);
     if (err < 0)
         return err;
-    weir_exec(tx,
-              "UPDATE orders SET total_cents = "
-              "(SELECT sum(qty * price_cents) FROM order_lines WHERE order_id = ?) WHERE id = ?",
-              id, id);
+    weir_exec(
+        tx,
+        WEIR_SQL(
+            "UPDATE orders SET total_cents = "
+            "(SELECT sum(qty * price_cents) FROM order_lines WHERE order_id = ?) WHERE id = ?"),
+        id, id);
     err = weir_commit(tx); /* the first error of all of the above sticks */
     if (err < 0)
         return err;
     count_order(WEIR_S("placed"));
     weir_histogram_record(&order_lines, in.lines.len);
     order o;
-    err = weir_query_one(c, shop(c)->db, order, &o, ORDER_BY_ID, id);
+    err = weir_query_one(c, shop(c)->db, order, &o, WEIR_SQL(ORDER_BY_ID), id);
     if (err < 0)
         return err;
     /* The order stands; that its confirmation is late or lost is no failure of it. */
@@ -118,7 +121,7 @@ static weir_err get_order(weir_ctx *c)
     if (weir_param_i64(c, "id", &id) < 0)
         return weir_fail_bind(c);
     order o;
-    weir_err err = weir_query_one(c, shop(c)->db, order, &o, ORDER_BY_ID, id);
+    weir_err err = weir_query_one(c, shop(c)->db, order, &o, WEIR_SQL(ORDER_BY_ID), id);
     return err < 0 ? err : weir_json(c, 200, order, &o);
 }
 

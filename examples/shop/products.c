@@ -27,8 +27,8 @@ static weir_err create_product(weir_ctx *c)
     weir_tx *tx = weir_begin(c, shop(c)->db);
     weir_err err = weir_query_one(
         c, tx, int64_t, &p.id,
-        "INSERT INTO products(name, price_cents, stock) VALUES (?, ?, ?) RETURNING id", in.name,
-        in.price_cents, in.stock);
+        WEIR_SQL("INSERT INTO products(name, price_cents, stock) VALUES (?, ?, ?) RETURNING id"),
+        in.name, in.price_cents, in.stock);
     if (err == WEIR_OK)
         err = weir_commit(tx);
     return err < 0 ? err : weir_json(c, 201, product, &p);
@@ -40,9 +40,9 @@ static weir_err get_product(weir_ctx *c)
     if (weir_param_i64(c, "id", &id) < 0)
         return weir_fail_bind(c);
     product p;
-    weir_err err =
-        weir_query_one(c, shop(c)->db, product, &p,
-                       "SELECT id, name, price_cents, stock FROM products WHERE id = ?", id);
+    weir_err err = weir_query_one(
+        c, shop(c)->db, product, &p,
+        WEIR_SQL("SELECT id, name, price_cents, stock FROM products WHERE id = ?"), id);
     return err < 0 ? err : weir_json(c, 200, product, &p);
 }
 
@@ -51,10 +51,11 @@ static weir_err list_products(weir_ctx *c)
     page where;
     if (weir_bind_query(c, page, &where) < 0)
         return weir_fail_bind(c);
-    weir_rows *rows =
-        weir_query(c, shop(c)->db,
-                   "SELECT id, name, price_cents, stock FROM products ORDER BY id LIMIT ? OFFSET ?",
-                   where.limit > 0 ? where.limit : 20, where.offset);
+    weir_rows *rows = weir_query(
+        c, shop(c)->db,
+        WEIR_SQL(product,
+                 "SELECT id, name, price_cents, stock FROM products ORDER BY id LIMIT ? OFFSET ?"),
+        where.limit > 0 ? where.limit : 20, where.offset);
     weir_stream *out = weir_json_array(c, 200);
     for (product p; weir_rows_next(rows, product, &p);)
         weir_stream_put(out, product, &p);

@@ -71,13 +71,14 @@ static weir_err add_sample_orders(weir_ctx *c, void *arg)
 {
     const struct shop *s = arg;
     weir_tx *tx = weir_begin(c, s->db);
-    weir_exec(tx,
-              "INSERT INTO orders(user_id, total_cents, created_at) " DIGITS
-              "SELECT 1 + (a.i * 100 + b.i + 1) % 100, 0, ? - (a.i * 100 + b.i + 1) * 60"
-              "  FROM n a, n b UNION ALL"
-              "  SELECT 1 + (a.i * 100 + b.i + 1) % 100, 0, ? - (a.i * 100 + b.i + 10001) * 60"
-              "  FROM n a, n b",
-              shop_now(), shop_now());
+    weir_exec(
+        tx,
+        WEIR_SQL("INSERT INTO orders(user_id, total_cents, created_at) " DIGITS
+                 "SELECT 1 + (a.i * 100 + b.i + 1) % 100, 0, ? - (a.i * 100 + b.i + 1) * 60"
+                 "  FROM n a, n b UNION ALL"
+                 "  SELECT 1 + (a.i * 100 + b.i + 1) % 100, 0, ? - (a.i * 100 + b.i + 10001) * 60"
+                 "  FROM n a, n b"),
+        shop_now(), shop_now());
     weir_exec(tx, sample_lines);
     weir_exec(tx, sample_totals);
     weir_err err = weir_commit(tx);
@@ -88,7 +89,8 @@ static weir_err add_sample_orders(weir_ctx *c, void *arg)
 static weir_err add_samples_if_new(weir_ctx *c, struct shop *s, const char *people_and_products)
 {
     int64_t users = 0;
-    weir_err err = weir_query_one(c, s->db, int64_t, &users, "SELECT count(*) FROM users");
+    weir_err err =
+        weir_query_one(c, s->db, int64_t, &users, WEIR_SQL("SELECT count(*) FROM users"));
     if (err < 0 || users > 0 || !s->has_samples)
         return err;
     err = weir_exec_script(c, s->db, people_and_products);
@@ -103,6 +105,8 @@ weir_err shop_open(weir_ctx *c, void *the_shop)
     if (err < 0)
         return err;
     const struct dialect *its = &dialects[weir_db_kind_of(s->url)];
-    err = weir_exec_script(c, s->db, its->schema);
+    /* What is changed later is one more: 0002_….sql. */
+    const weir_migration migrations[] = {{"0001_shop.sql", its->schema}};
+    err = weir_migrate(c, s->db, .texts = migrations, .count = 1);
     return err < 0 ? err : add_samples_if_new(c, s, its->people_and_products);
 }

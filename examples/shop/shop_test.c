@@ -329,6 +329,12 @@ static void every_handler_everywhere(void **state)
         everywhere(requests[i]);
 }
 
+/* Each statement of the handlers, against the schema: what they ask for is there, and fits. */
+static void statements_fit_the_schema(void **state)
+{
+    assert_string_equal(weir_test_check_sql(*state), "");
+}
+
 #define SHOP_TEST(name) cmocka_unit_test_setup_teardown(name, open_shop, close_shop)
 
 int main(void)
@@ -342,6 +348,7 @@ int main(void)
         SHOP_TEST(what_is_not_there_is_not_sold),
         SHOP_TEST(the_dashboard_asks_three_things),
         SHOP_TEST(the_report_has_every_line),
+        SHOP_TEST(statements_fit_the_schema),
         cmocka_unit_test(every_handler_everywhere),
     };
     return cmocka_run_group_tests_name("shop", tests, make_folder, remove_folder);

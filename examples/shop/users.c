@@ -26,8 +26,9 @@ static weir_err create_user(weir_ctx *c)
     user u = {0, in.name, in.email, in.age};
     weir_tx *tx = weir_begin(c, shop(c)->db);
     weir_err err = weir_query_one(
-        c, tx, int64_t, &u.id, "INSERT INTO users(name, email, age) VALUES (?, ?, ?) RETURNING id",
-        in.name, in.email, in.age);
+        c, tx, int64_t, &u.id,
+        WEIR_SQL("INSERT INTO users(name, email, age) VALUES (?, ?, ?) RETURNING id"), in.name,
+        in.email, in.age);
     if (err == WEIR_OK)
         err = weir_commit(tx);
     if (err == WEIR_EUNIQUE)
@@ -43,8 +44,9 @@ static weir_err get_user(weir_ctx *c)
     if (weir_param_i64(c, "id", &id) < 0)
         return weir_fail_bind(c);
     user u;
-    weir_err err = weir_query_one(c, shop(c)->db, user, &u,
-                                  "SELECT id, name, email, age FROM users WHERE id = ?", id);
+    weir_err err =
+        weir_query_one(c, shop(c)->db, user, &u,
+                       WEIR_SQL("SELECT id, name, email, age FROM users WHERE id = ?"), id);
     return err < 0 ? err : weir_json(c, 200, user, &u);
 }
 
@@ -54,7 +56,8 @@ static weir_err list_users(weir_ctx *c)
     if (weir_bind_query(c, page, &p) < 0)
         return weir_fail_bind(c);
     weir_rows *rows = weir_query(
-        c, shop(c)->db, "SELECT id, name, email, age FROM users ORDER BY id LIMIT ? OFFSET ?",
+        c, shop(c)->db,
+        WEIR_SQL(user, "SELECT id, name, email, age FROM users ORDER BY id LIMIT ? OFFSET ?"),
         p.limit > 0 ? p.limit : 20, p.offset);
     weir_stream *out = weir_json_array(c, 200);
     for (user u; weir_rows_next(rows, user, &u);)
@@ -69,9 +72,10 @@ static weir_err update_user(weir_ctx *c)
     if (weir_param_i64(c, "id", &id) < 0 || weir_bind_json(c, user_in, &in) < 0)
         return weir_fail_bind(c);
     weir_result done;
-    weir_err err = weir_db_exec(c, shop(c)->db, &done,
-                                "UPDATE users SET name = ?, email = ?, age = ? WHERE id = ?",
-                                in.name, in.email, in.age, id);
+    weir_err err =
+        weir_db_exec(c, shop(c)->db, &done,
+                     WEIR_SQL("UPDATE users SET name = ?, email = ?, age = ? WHERE id = ?"),
+                     in.name, in.email, in.age, id);
     if (err < 0)
         return err;
     if (done.changes == 0)
@@ -86,7 +90,8 @@ static weir_err delete_user(weir_ctx *c)
     if (weir_param_i64(c, "id", &id) < 0)
         return weir_fail_bind(c);
     weir_result done;
-    weir_err err = weir_db_exec(c, shop(c)->db, &done, "DELETE FROM users WHERE id = ?", id);
+    weir_err err =
+        weir_db_exec(c, shop(c)->db, &done, WEIR_SQL("DELETE FROM users WHERE id = ?"), id);
     if (err == WEIR_EFOREIGNKEY)
         return weir_fail(c, 409, "the user has orders");
     if (err < 0)

@@ -18,6 +18,7 @@
 #ifndef WEIR_SQL_H
 #define WEIR_SQL_H
 
+#include <weir/buf.h>
 #include <weir/checked.h>
 #include <weir/ctx.h>
 #include <weir/model.h>
@@ -562,6 +563,22 @@ WEIR_API weir_err weir_exec_script_at(const weir_site *site, weir_ctx *c, weir_d
                                       const char *sql) WEIR_MUST_USE WEIR_NONNULL(2, 3, 4);
 
 /* --- the database ----------------------------------------------------------------------------- */
+
+/**
+ * Prepares all statements that are in WEIR_SQL (<weir/checked.h>) on a database whose schema is as
+ * the program expects it, and tells what does not fit: nothing is run. `--check-sql` does it for
+ * the program's databases, weir_test_check_sql in tests.
+ *
+ * report   appended: a line for each mistake, in the order of their places: "orders.c:57: column
+ *          total: model order has no member of that name, in: SELECT …"
+ * returns  WEIR_OK: all fit; WEIR_EINVALID: something does not; other errors as of weir_query: then
+ *          not all have been looked at
+ * context  fiber, may wait
+ */
+#define weir_check_sql(c, db, report) weir_check_sql_at(WEIR_HERE, (c), (db), (report))
+/** The function behind weir_check_sql; `report` is written to during the call. */
+WEIR_API weir_err weir_check_sql_at(const weir_site *site, weir_ctx *c, weir_db *db,
+                                    weir_buf *report) WEIR_MUST_USE WEIR_NONNULL(2, 3, 4);
 
 /** WEIR_OK, or why the database could not be opened; every use of it returns that. */
 WEIR_API weir_err weir_db_err(const weir_db *db) WEIR_NONNULL(1);

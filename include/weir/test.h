@@ -62,6 +62,18 @@ WEIR_API const char *weir_test_close(weir_test *t) WEIR_NEVER_NULL;
 /* Nobody calls this, and it does not exist: it tells the compiler what ends a test. */
 weir_test *weir__test_to_close(void) WEIR_ENDED_BY(weir_test_close);
 
+/**
+ * Prepares all statements in WEIR_SQL of the program on the databases that the service's start has
+ * opened (weir_check_sql); one must fit one of them.
+ *
+ *     assert(strcmp(weir_test_check_sql(t), "") == 0);
+ *
+ * returns  what does not fit, a line each; "" when all do. Borrowed from the test, until the next
+ *          call of this function
+ * context  outside of fibers
+ */
+WEIR_API const char *weir_test_check_sql(weir_test *t) WEIR_NEVER_NULL WEIR_NONNULL(1);
+
 /* --- requests ----------------------------------------------------------------------------- */
 
 /** What a request has besides its method and its target. Read during the call, and not kept. */

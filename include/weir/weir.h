@@ -23,6 +23,7 @@
 #include <weir/json.h>
 #include <weir/log.h>
 #include <weir/metric.h>
+#include <weir/migrate.h>
 #include <weir/model.h>
 #include <weir/mw.h>
 #include <weir/mysql.h>

@@ -93,6 +93,7 @@ struct weir_app {
     struct weir__reload reload; /* the program's own */
     struct weir__task reload_task;
     atomic_uint reloads_asked; /* and not yet done */
+    bool checks_sql;           /* --check-sql: it starts, says whether statements fit, and ends */
 };
 
 /* settings.c: the table of options, with defaults; reads environment and flags into `settings`. */
@@ -108,6 +109,9 @@ weir_err weir__app_serve(weir_ctx *c, void *app);
 
 /* serve.c: the program's own start; its error in one line of `message`. */
 weir_err weir__app_run_start(weir_app *app, weir_ctx *c, char *message, size_t size);
+
+/* check_sql.c: tells whether the statements in WEIR_SQL fit the databases that are open. */
+weir_err weir__app_check_sql(const weir_app *app, weir_ctx *c);
 
 /* audit.c: descriptors that belong to nobody. From the main fiber, when all else has started. */
 weir_err weir__app_audit_start(weir_app *app, struct weir__ctx *c);

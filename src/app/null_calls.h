@@ -265,6 +265,13 @@ CALL(weir_db_exec_at,
 CALL(weir_exec_script_at, number = weir_exec_script_at(N(site, WEIR_HERE), N(c, live.c),
                                                        N(db, live.db), N(sql, "SELECT 1")))
 CALL(weir_db_err, number = weir_db_err(N(db, live.db)))
+CALL(weir_check_sql_at,
+     number = weir_check_sql_at(N(site, WEIR_HERE), N(c, live.c), N(db, live.db), N(report, &buf)))
+CALL(weir_migrate_at, number = weir_migrate_at(N(site, WEIR_HERE), N(c, live.c), N(db, live.db),
+                                               N(options, &options.migrate)))
+CALL(weir_migration_version_at,
+     number = weir_migration_version_at(N(site, WEIR_HERE), N(c, live.c), N(db, live.db),
+                                        N(version, &big)))
 CALL(weir_db_name, use(weir_db_name(N(db, live.db))))
 CALL(weir_db_stats_at,
      weir_db_stats_at(N(db, live.db), N(readers, &stats), N(writer, &stats), sizeof stats))
@@ -466,6 +473,7 @@ NONE(weir_test_header, "a test's own")
 NONE(weir_test_run, "a test's own")
 NONE(weir_test_advance, "a test's own")
 NONE(weir_test_leaks, "a test's own")
+NONE(weir_test_check_sql, "a test's own")
 NONE(weir_test_log, "a test's own")
 NONE(weir_test_everywhere_at, "a test's own")
 

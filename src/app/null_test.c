@@ -65,6 +65,7 @@ static struct {
     weir_db_options db;
     weir_sqlite_options sqlite;
     weir_postgres_options postgres;
+    weir_migrate_options migrate;
     weir_tx_options tx;
     weir_tx_retry_options retry;
     weir_insert_options insert;
@@ -99,6 +100,7 @@ static struct {
     .retry.size = sizeof(weir_tx_retry_options),
     .insert.size = sizeof(weir_insert_options),
     .postgres = {.size = sizeof(weir_postgres_options), .url = "none"},
+    .migrate.size = sizeof(weir_migrate_options),
     .open.size = sizeof(weir_file_open_options),
     .temp.size = sizeof(weir_file_temp_options),
     .dial.size = sizeof(weir_dial_options),

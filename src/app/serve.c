@@ -131,7 +131,7 @@ static weir_err start_all(weir_app *app, weir_ctx *handle, struct weir__ctx *c)
     weir_err err = weir__on_each_worker(c, weir__web_attach, &app->web, weir_sec(10));
     if (err == WEIR_OK)
         err = weir__app_prepare_drain(app, c);
-    if (err == WEIR_OK && strcmp(app->settings.admin, "off") != 0)
+    if (err == WEIR_OK && strcmp(app->settings.admin, "off") != 0 && !app->checks_sql)
         err = weir__app_admin_start(app, c, message, sizeof message);
     if (err < 0) {
         tell(app, message[0] != '\0' ? message : weir_strerror(err));
@@ -143,6 +143,8 @@ static weir_err start_all(weir_app *app, weir_ctx *handle, struct weir__ctx *c)
         tell(app, message);
         return err;
     }
+    if (app->checks_sql)
+        return weir__app_check_sql(app, handle);
     if (atomic_load(&app->state) != WEIR__APP_STARTING)
         return WEIR_OK; /* it is to end already: nobody is let in */
     err = open_traffic(app, c);
@@ -172,12 +174,13 @@ weir_err weir__app_serve(weir_ctx *handle, void *arg)
     struct weir__ctx *c = weir__ctx_of(handle);
     weir_err err = start_all(app, handle, c);
     int starting = WEIR__APP_STARTING;
+    bool is_service = err == WEIR_OK && !app->checks_sql;
     bool is_ready =
-        err == WEIR_OK && atomic_compare_exchange_strong(&app->state, &starting, WEIR__APP_READY);
+        is_service && atomic_compare_exchange_strong(&app->state, &starting, WEIR__APP_READY);
     if (is_ready)
         say_ready(app);
     weir__gate_open(&app->started);
-    if (err == WEIR_OK)
+    if (is_service)
         err = weir__gate_wait(c, &app->ended, weir_never());
     weir__warden_hurry(app, app->settings.drain_timeout);
     close_both(app, c);

@@ -134,6 +134,8 @@ static size_t add_options(weir_app *app)
          .number = &s->offload_threads, .max = 1024},
         {"log-level", "the least that is logged", .text = &s->log_level, .one_of = log_levels},
         {"contain-faults", "a fault in a handler is a panic", .toggle = &s->contain_faults},
+        {"check-sql", "start, say whether the statements in WEIR_SQL fit the databases, and end",
+         .toggle = &app->checks_sql},
         {"trap-ended", "memory of requests that have ended faults when it is touched: for tests",
          .toggle = &s->trap_ended},
         {"drain-delay", "from SIGTERM to no longer accepting", .duration = &s->drain_delay,

@@ -16,6 +16,7 @@
 #include "base/assert.h"
 #include "base/metric.h"
 #include "base/model.h"
+#include "data/sql/sql.h"
 #include "net/pool.h"
 #include "obs/process.h"
 #include "os/symbol.h"
@@ -200,6 +201,7 @@ weir_test *weir_test_open(weir_app *app)
     weir_buf_init_fixed(&t->log, t->log_bytes, sizeof t->log_bytes - 1);
     weir_buf_init_fixed(&t->error, t->error_bytes, sizeof t->error_bytes - 1);
     weir_buf_init_fixed(&t->leaks, t->leaks_bytes, sizeof t->leaks_bytes - 1);
+    weir_buf_init_fixed(&t->sql, t->sql_bytes, sizeof t->sql_bytes - 1);
     weir__gate_init(&t->end, "test to end");
     weir__log_capture(&t->log);
     if (app != NULL)
@@ -398,6 +400,20 @@ const char *weir_test_leaks(weir_test *t)
     weir_buf_reset(&t->leaks);
     weir__test_list_leaks(t, &t->before, &t->leaks);
     return weir__test_text(&t->leaks);
+}
+
+static weir_err check_sql(weir_ctx *c, void *report)
+{
+    return weir__sql_check_opened(WEIR_HERE, c, report);
+}
+
+const char *weir_test_check_sql(weir_test *t)
+{
+    weir_buf_reset(&t->sql);
+    weir_err err = weir_test_run(t, check_sql, &t->sql);
+    if (err != WEIR_OK && err != WEIR_EINVALID)
+        weir_buf_printf(&t->sql, "statements cannot be checked: %s\n", weir_strerror(err));
+    return weir__test_text(&t->sql);
 }
 
 const char *weir_test_log(const weir_test *t)

@@ -95,10 +95,11 @@ struct weir_test {
     struct weir__ask *ask;           /* that request; NULL: none */
     struct weir__test_counts before; /* when the start was over */
     struct weir__reply *replies;
-    weir_buf log, error, leaks;
+    weir_buf log, error, leaks, sql;
     char log_bytes[WEIR__TEST_LOG_BYTES];
     char error_bytes[WEIR__TEST_TEXT_BYTES];
     char leaks_bytes[WEIR__TEST_TEXT_BYTES];
+    char sql_bytes[WEIR__TEST_TEXT_BYTES];
 };
 
 /*

@@ -319,3 +319,18 @@ def test_it_answers_soon_after_the_start(services, tmp_path):
     wait_samples(service)
     size = sum(os.path.getsize(p) for p in tmp_path.glob("shop.db*"))
     assert size > 1 << 20
+
+
+def test_statements_are_checked_without_serving(tmp_path):
+    """--check-sql: status 0 when all fit; else each mistake with its place, and status 1."""
+    arguments = ["--samples=false", f"--db={tmp_path}/shop.db", "--check-sql"]
+    status, out = run("shop", *arguments)
+    assert status == 0 and "all statements in WEIR_SQL fit" in out, out
+    assert "listens on" not in out and "nothing is left" in out, out
+    with sqlite3.connect(tmp_path / "shop.db") as db:
+        db.execute("ALTER TABLE users RENAME COLUMN email TO mail")
+    status, out = run("shop", *arguments)
+    assert status == 1, out
+    places = set(re.findall(r"^(examples/shop/\w+\.c):\d+: no such column: .*email", out, re.M))
+    assert {"examples/shop/users.c", "examples/shop/orders.c"} <= places, out
+    assert "all statements" not in out, out

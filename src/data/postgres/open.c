@@ -193,6 +193,8 @@ weir_db *weir_postgres_open_at(const weir_site *site, weir_ctx *handle,
     db->db.driver = &weir__postgres_driver;
     db->db.name = "(no name)";
     db->db.err = open_db(db, c, site);
+    if (db->db.err == WEIR_OK)
+        weir__sql_opened(&db->db, c, site);
     return weir__token_handle(&db->db.token);
 }
 
@@ -231,5 +233,6 @@ const struct weir__sql_driver weir__postgres_driver = {
     .script = weir__pg_script,
     .many = weir__pg_many,
     .param = weir__pg_param,
+    .lock = "DO $$ BEGIN PERFORM pg_advisory_xact_lock(7881124501563140); END $$",
     .stats = stats,
 };

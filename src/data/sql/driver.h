@@ -265,6 +265,11 @@ struct weir__sql_driver {
                      struct weir__sql_outcome *out, struct weir__sql_fault *fault);
     /* Parameter `i` below stmt->params, for the check of statements. */
     void (*param)(struct weir__sql_stmt *stmt, int i, struct weir__sql_fact *out);
+    /*
+     * What `control` runs in a transaction so that one process migrates at a time, until that ends;
+     * NULL: a transaction of WEIR__SQL_WRITE is alone anyway.
+     */
+    const char *lock;
     /* The numbers of its pools; either of the two may be NULL. Any thread. */
     void (*stats)(weir_db *db, weir_pool_stats *readers, weir_pool_stats *writer);
 };

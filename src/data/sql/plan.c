@@ -46,10 +46,11 @@ static enum op op_of(const struct weir__member *m)
     return m->kind == WEIR_KIND_STR ? OP_STR : OP_OTHER;
 }
 
-static weir_str column_name(const weir_rows *r, int i)
+static weir_str column_name(const struct weir__sql_driver *driver, struct weir__sql_stmt *stmt,
+                            int i)
 {
     struct weir__sql_fact fact = {.kind = WEIR__CELL_ANY};
-    r->driver->column(r->stmt, i, &fact);
+    driver->column(stmt, i, &fact);
     return fact.name;
 }
 
@@ -60,14 +61,14 @@ static weir_err refuse_column(weir_str column, const weir_model *model, const ch
                            WEIR_STR_ARG(column), model->name, why);
 }
 
-/* The member of a column; NULL: there is none, as `fault` says. */
-static const struct weir__member *member_of(weir_rows *r, const weir_model *model, int column,
-                                            struct weir__sql_fault *fault)
+const struct weir__member *weir__sql_member_of(const struct weir__sql_driver *driver,
+                                               struct weir__sql_stmt *stmt, const weir_model *model,
+                                               int column, struct weir__sql_fault *fault)
 {
     const struct weir__model_tables *t = weir__model_tables(model);
     if (model->is_scalar)
         return &t->members[0];
-    weir_str name = column_name(r, column);
+    weir_str name = column_name(driver, stmt, column);
     const struct weir__member *m = name.ptr != NULL ? weir__model_find_name(model, name) : NULL;
     if (m == NULL)
         (void)refuse_column(name, model, "has no member of that name", fault);
@@ -76,14 +77,15 @@ static const struct weir__member *member_of(weir_rows *r, const weir_model *mode
     return m != NULL && m->sub == NULL ? m : NULL;
 }
 
-static weir_err check_count(weir_rows *r, const weir_model *model, struct weir__sql_fault *fault)
+weir_err weir__sql_check_columns(const struct weir__sql_driver *driver, struct weir__sql_stmt *stmt,
+                                 const weir_model *model, struct weir__sql_fault *fault)
 {
-    int count = r->stmt->columns;
+    int count = stmt->columns;
     if (count == 0)
         return refuse_column(WEIR_S("(none)"), model, "asks for rows, the statement has none",
                              fault);
     if (model->is_scalar && count != 1)
-        return refuse_column(column_name(r, 1), model, "is one value", fault);
+        return refuse_column(column_name(driver, stmt, 1), model, "is one value", fault);
     if (count > WEIR_MODEL_FIELDS_MAX)
         return refuse_column(WEIR_S("129"), model, "has room for 128 columns", fault);
     return WEIR_OK;
@@ -122,7 +124,7 @@ static weir_err make_plan(weir_rows *r, const weir_model *model, struct weir__sq
 {
     if (weir__model_tables(model) == NULL)
         return -ENOMEM;
-    weir_err err = check_count(r, model, fault);
+    weir_err err = weir__sql_check_columns(r->driver, r->stmt, model, fault);
     if (err != WEIR_OK)
         return err;
     struct weir__sql_plan *p = room_for(r->stmt);
@@ -130,14 +132,14 @@ static weir_err make_plan(weir_rows *r, const weir_model *model, struct weir__sq
         return -ENOMEM;
     p->count = r->stmt->columns;
     for (int i = 0; i < p->count; i++) {
-        const struct weir__member *m = member_of(r, model, i, fault);
+        const struct weir__member *m = weir__sql_member_of(r->driver, r->stmt, model, i, fault);
         if (m == NULL)
             return WEIR_EDBTYPE;
         p->columns[i] = (struct column){m, m->offset, (uint8_t)op_of(m)};
     }
     int twice = column_twice(p);
     if (twice != 0)
-        return refuse_column(column_name(r, twice), model,
+        return refuse_column(column_name(r->driver, r->stmt, twice), model,
                              "would be filled by two columns: give one of them another name (AS)",
                              fault);
     p->shape = r->stmt->shape;
@@ -147,7 +149,7 @@ static weir_err make_plan(weir_rows *r, const weir_model *model, struct weir__sq
 
 /* --- cells into members ----------------------------------------------------------------------- */
 
-static const char *cell_name(uint8_t kind)
+const char *weir__sql_cell_name(uint8_t kind)
 {
     static const char *const names[] = {"NULL",   "a bool",    "an integer", "an unsigned integer",
                                         "a real", "a text",    "bytes",      "a point of time",
@@ -155,13 +157,13 @@ static const char *cell_name(uint8_t kind)
     return kind <= WEIR__CELL_JSON ? names[kind] : "?";
 }
 
-static const char *member_name(const struct weir__member *m)
+const char *weir__sql_kind_name(uint8_t kind)
 {
     static const char *const names[] = {
         "a struct",  "a bool",   "an integer", "an unsigned one", "a floating point",
         "a text",    "a struct", "an array",   "a point of time", "a UUID",
         "a decimal", "bytes",    "raw JSON"};
-    return m->kind <= WEIR_KIND_RAW_JSON ? names[m->kind] : "?";
+    return kind <= WEIR_KIND_RAW_JSON ? names[kind] : "?";
 }
 
 static weir_err refuse_value(weir_rows *r, int i, weir_err why, struct weir__sql_fault *fault)
@@ -169,7 +171,7 @@ static weir_err refuse_value(weir_rows *r, int i, weir_err why, struct weir__sql
     const struct weir__sql_plan *p = r->stmt->plan;
     const struct weir__member *m = p->columns[i].member;
     uint8_t kind = r->stmt->cells[i].kind;
-    weir_str name = column_name(r, i);
+    weir_str name = column_name(r->driver, r->stmt, i);
     const char *hint = "", *how = "";
     if (kind == WEIR__CELL_NULL)
         hint = " (give the member .present, or the column a default)";
@@ -180,13 +182,13 @@ static weir_err refuse_value(weir_rows *r, int i, weir_err why, struct weir__sql
     if (p->model->is_scalar)
         return weir__sql_fault(fault, WEIR_EDBTYPE,
                                "column " WEIR_STR_FMT " is %s%s, asked for as %s: %s of %u bytes%s",
-                               WEIR_STR_ARG(name), cell_name(kind), how, p->model->name,
-                               member_name(m), m->size, hint);
-    return weir__sql_fault(fault, WEIR_EDBTYPE,
-                           "column " WEIR_STR_FMT " is %s%s, member " WEIR_STR_FMT
-                           " of %s is %s of %u bytes%s",
-                           WEIR_STR_ARG(name), cell_name(kind), how, WEIR_STR_ARG(m->field->name),
-                           p->model->name, member_name(m), m->size, hint);
+                               WEIR_STR_ARG(name), weir__sql_cell_name(kind), how, p->model->name,
+                               weir__sql_kind_name(m->kind), m->size, hint);
+    return weir__sql_fault(
+        fault, WEIR_EDBTYPE,
+        "column " WEIR_STR_FMT " is %s%s, member " WEIR_STR_FMT " of %s is %s of %u bytes%s",
+        WEIR_STR_ARG(name), weir__sql_cell_name(kind), how, WEIR_STR_ARG(m->field->name),
+        p->model->name, weir__sql_kind_name(m->kind), m->size, hint);
 }
 
 /* True for a member that keeps a view of what it is given. */

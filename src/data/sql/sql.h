@@ -14,6 +14,7 @@ struct weir__sql_driver;
 struct weir__sql_conn;
 struct weir__sql_facts;
 struct weir__sql_fault;
+struct weir__member;
 struct weir__sql_plan;
 struct weir__sql_stmt;
 
@@ -29,6 +30,8 @@ struct weir_db {
     const char *name;
     weir_err err;
     uint64_t rows_max; /* cap of a query without one of its own; 0: none */
+    struct weir__list in_opened;
+    struct weir__owned listed; /* as long as it is in that list */
 };
 
 /* Rows. Without a driver: made without memory, shared, never written to. */
@@ -135,6 +138,32 @@ weir_err weir__sql_put_row(weir_rows *r, const weir_model *model, void *out,
                            struct weir__sql_fault *fault);
 /* Before a statement is thrown away. */
 void weir__sql_plan_free(struct weir__sql_plan *plan);
+/*
+ * Whether a model can take so many columns; the member of one of them, whose tables there are: NULL
+ * if there is none, as `fault` says.
+ */
+weir_err weir__sql_check_columns(const struct weir__sql_driver *driver, struct weir__sql_stmt *stmt,
+                                 const weir_model *model, struct weir__sql_fault *fault);
+const struct weir__member *weir__sql_member_of(const struct weir__sql_driver *driver,
+                                               struct weir__sql_stmt *stmt, const weir_model *model,
+                                               int column, struct weir__sql_fault *fault);
+/* "an integer", for people: of a weir__cell_kind, of a weir_kind. */
+const char *weir__sql_cell_name(uint8_t kind);
+const char *weir__sql_kind_name(uint8_t kind);
+
+/* --- check.c ---------------------------------------------------------------------------------- */
+
+/*
+ * A driver has opened a database in `c`. If that is the application's it is one of those that
+ * weir__sql_check_opened looks at, until the context ends.
+ */
+void weir__sql_opened(weir_db *db, struct weir__ctx *c, const weir_site *site);
+
+/*
+ * As weir_check_sql, for the databases of the application that are open: a statement must fit one
+ * of them. First worker; may wait.
+ */
+weir_err weir__sql_check_opened(const weir_site *site, weir_ctx *c, weir_buf *report);
 
 /* --- rows.c ----------------------------------------------------------------------------------- */
 
@@ -153,6 +182,14 @@ weir_err weir__sql_fail_tx(weir_tx *tx, const weir_site *site, const char *sql, 
 /* A statement to its end, in one that may be used; what it changed is in `tx`. */
 weir_err weir__sql_run(weir_tx *tx, const weir_site *site, const char *sql, const weir_arg *args,
                        size_t count);
+/*
+ * Several statements in a transaction that has begun, as weir_exec_script; `name` and a line lead
+ * what is said of an error.
+ */
+weir_err weir__sql_script_in(const weir_site *site, weir_tx *handle, const char *sql,
+                             const char *name);
+/* One process migrates at a time, until the transaction ends. */
+weir_err weir__sql_lock_migrations(const weir_site *site, weir_tx *handle);
 /* WEIR_EBUSY where rows are open on its connection and nothing may run beside them. */
 weir_err weir__sql_check_alone(const weir_tx *tx, struct weir__sql_fault *fault);
 

@@ -7,6 +7,7 @@
  * be undone with it.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/given.h"
 #include "base/sized.h"
@@ -16,6 +17,7 @@
 #include "rt/panic.h"
 #include "rt/sized.h"
 #include "rt/worker.h"
+#include "wire/sql_text.h"
 
 #define END_NS 1000000000 /* for a roll-back, whatever the context's deadline */
 #define DEPTH_MAX 32      /* transactions in each other */
@@ -465,4 +467,41 @@ weir_err weir_exec_script_at(const weir_site *site, weir_ctx *handle, weir_db *d
             tx.err = weir__sql_fail_tx(&tx, site, sql, tx.err, &fault);
     }
     return end_tx(&tx, site, true);
+}
+
+weir_err weir__sql_lock_migrations(const weir_site *site, weir_tx *handle)
+{
+    struct weir__sql_fault fault;
+    weir_tx *tx = weir__sql_tx_of(handle, "weir_migrate");
+    weir__sql_fault_init(&fault);
+    if (tx->driver->lock == NULL)
+        return WEIR_OK;
+    weir_err err = tx->driver->control(weir__sql_conn_of(tx, site), tx->driver->lock, &fault);
+    return err == WEIR_OK ? err : (tx->err = weir__sql_fail_tx(tx, site, tx->driver->lock, err, &fault));
+}
+
+/* Where a script failed goes before what is said of it. */
+static void lead(struct weir__sql_fault *fault, const char *name, const char *sql)
+{
+    char text[sizeof fault->text];
+    unsigned line = 1, column;
+    memcpy(text, fault->text, sizeof text);
+    if (fault->at != NULL)
+        weir__sql_text_place(weir_str_from(sql), (size_t)(fault->at - sql), &line, &column);
+    (void)snprintf(fault->text, sizeof fault->text, "%.200s:%u: %.180s", name, line, text);
+}
+
+weir_err weir__sql_script_in(const weir_site *site, weir_tx *handle, const char *sql,
+                             const char *name)
+{
+    struct weir__sql_fault fault;
+    weir_tx *tx = weir__sql_tx_of(handle, "weir_migrate");
+    weir__sql_fault_init(&fault);
+    bool has_mark = strncmp(sql, "\xef\xbb\xbf", 3) == 0; /* which some editors begin a file with */
+    weir_err err = tx->driver->script(weir__sql_conn_of(tx, site), has_mark ? sql + 3 : sql, &fault);
+    if (err == WEIR_OK)
+        return err;
+    if (fault.err != WEIR_OK)
+        lead(&fault, name, sql);
+    return tx->err = weir__sql_fail_tx(tx, site, sql, err, &fault);
 }

@@ -249,6 +249,8 @@ weir_db *weir_sqlite_open_at(const weir_site *site, weir_ctx *handle,
     db->db.name = "(no name)";
     db->db.rows_max = db->o.rows_max;
     db->db.err = open_db(db, c, site);
+    if (db->db.err == WEIR_OK)
+        weir__sql_opened(&db->db, c, site);
     return weir__token_handle(&db->db.token);
 }
 

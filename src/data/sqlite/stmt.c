@@ -80,11 +80,32 @@ void weir__sqlite_forget(struct weir__sql_conn *conn, struct weir__sql_stmt *stm
     sqlite3_finalize(stmt_of(stmt)->s);
 }
 
+/*
+ * What a column's declaration prefers (SQLite's "affinity"), where that leaves one kind: any value
+ * may be in it all the same, unless the table is STRICT. Of an expression nothing is declared.
+ */
+static uint8_t preference(const char *declared)
+{
+    static const struct {
+        const char *word;
+        uint8_t kind;
+    } rules[] = {
+        {"INT", WEIR__CELL_INT},     {"CHAR", WEIR__CELL_TEXT},   {"CLOB", WEIR__CELL_TEXT},
+        {"TEXT", WEIR__CELL_TEXT},   {"BLOB", WEIR__CELL_BYTES},  {"REAL", WEIR__CELL_DOUBLE},
+        {"FLOA", WEIR__CELL_DOUBLE}, {"DOUB", WEIR__CELL_DOUBLE},
+    };
+    for (size_t i = 0; declared != NULL && i < sizeof rules / sizeof rules[0]; i++) {
+        if (strcasestr(declared, rules[i].word) != NULL)
+            return rules[i].kind;
+    }
+    return WEIR__CELL_ANY;
+}
+
 void weir__sqlite_column(struct weir__sql_stmt *stmt, int i, struct weir__sql_fact *out)
 {
     const char *name = sqlite3_column_name(stmt_of(stmt)->s, i);
     out->name = name != NULL ? weir_str_from(name) : (weir_str){0};
-    out->kind = WEIR__CELL_ANY; /* a column's type is no more than a preference */
+    out->kind = preference(sqlite3_column_decltype(stmt_of(stmt)->s, i));
 }
 
 void weir__sqlite_finish(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt)
