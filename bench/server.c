@@ -3,15 +3,16 @@
  * application and router, with weir_mw_recover as the only middleware. Written against the public
  * headers alone, as a user's would be.
  *
- *     server --port P --workers N [--db URL] [--redis URL]
- *            [--tls-port P2 --tls-cert FILE --tls-key FILE]
+ *     server --port P --workers N [--db URL] [--redis URL] [--tls-port P2 --tls-cert FILE
+ *            --tls-key FILE]
  *
- * With a TLS port the same is served there with that certificate. URL is postgres://…, mysql://… or
- * a file of SQLite, with the table world(id, randomnumber) of 10,000 rows, over 32 connections; a
- * file is made when it is missing, and filled. Without --db the routes /db, /queries, /rows and
- * /write are not there, without --redis /redis/:key and /redis-write. bench/anchors/gin has the same routes and answers. All other options are
- * the application's, by environment (WEIR_LOG_LEVEL=debug …). There is no admin's port, so that
- * several of these can run side by side.
+ * With a TLS port the same is served there with that certificate. --db is postgres://…, mysql://…
+ * or a file of SQLite, with the table world(id, randomnumber) of 10,000 rows, over 32 connections; a
+ * file is made when it is missing, and filled. Without it the routes /db, /queries, /rows and
+ * /write are not there, without --redis /redis/:key and /redis-write. bench/anchors/gin has the
+ * same routes and answers. All other options are the application's, by environment
+ * (WEIR_LOG_LEVEL=debug …). There is no admin's port, so that several of these can run side by
+ * side.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -137,27 +138,17 @@ static weir_err write_nothing(weir_ctx *c)
     return err < 0 ? err : weir_text(c, 200, "written\n");
 }
 
-static weir_err get_key(weir_ctx *c)
+static weir_err get_value(weir_ctx *c)
 {
     weir_str value;
     weir_err err = weir_redis_get(c, store(c)->redis, weir_param(c, "key"), &value);
-    if (err == WEIR_ENOTFOUND)
-        return weir_fail(c, 404, "there is no such key");
     return err < 0 ? err : weir_text(c, 200, value);
 }
 
-static weir_err write_key(weir_ctx *c)
+static weir_err set_value(weir_ctx *c)
 {
     weir_err err = weir_redis_set(c, store(c)->redis, "written", 1);
-    return err < 0 ? err : weir_text(c, 200, "OK");
-}
-
-static weir_err open_redis(weir_ctx *c, struct store *s)
-{
-    if (s->redis_url == NULL)
-        return WEIR_OK;
-    s->redis = weir_redis_open(c, .url = s->redis_url);
-    return weir_redis_err(s->redis);
+    return err < 0 ? err : weir_text(c, 200, "written\n");
 }
 
 static weir_err open_store(weir_ctx *c, void *arg)
@@ -167,9 +158,13 @@ static weir_err open_store(weir_ctx *c, void *arg)
         "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number LIMIT 10000) "
         "INSERT OR IGNORE INTO world SELECT n, abs(random() % 10000) + 1 FROM number;";
     struct store *s = arg;
-    weir_err redis = open_redis(c, s);
-    if (s->url == NULL || redis < 0)
-        return redis;
+    if (s->redis_url != NULL) {
+        s->redis = weir_redis_open(c, .url = s->redis_url);
+        if (weir_redis_err(s->redis) < 0)
+            return weir_redis_err(s->redis);
+    }
+    if (s->url == NULL)
+        return WEIR_OK;
     s->db = weir_db_open(c, .url = s->url, .create = true, .pool = {.max_open = CONNECTIONS});
     weir_err err = weir_db_err(s->db);
     if (err < 0 || weir_db_kind_of(s->url) != WEIR_DB_SQLITE)
@@ -177,18 +172,20 @@ static weir_err open_store(weir_ctx *c, void *arg)
     return weir_exec_script(c, s->db, schema);
 }
 
-static void add_redis(weir_app *app)
+static void add_store(weir_app *app, struct store *s)
 {
-    weir_get(app, "/redis/:key", get_key);
-    weir_get(app, "/redis-write", write_key);
-}
-
-static void add_store(weir_app *app)
-{
-    weir_get(app, "/db", one_world);
-    weir_get(app, "/queries", some_worlds);
-    weir_get(app, "/rows", all_worlds);
-    weir_get(app, "/write", write_nothing);
+    if (s->url != NULL || s->redis_url != NULL)
+        weir_provide(app, store, s);
+    if (s->url != NULL) {
+        weir_get(app, "/db", one_world);
+        weir_get(app, "/queries", some_worlds);
+        weir_get(app, "/rows", all_worlds);
+        weir_get(app, "/write", write_nothing);
+    }
+    if (s->redis_url != NULL) {
+        weir_get(app, "/redis/:key", get_value);
+        weir_get(app, "/redis-write", set_value);
+    }
 }
 
 /* --- start ------------------------------------------------------------------------------------ */
@@ -200,8 +197,8 @@ struct arguments {
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: server --port P --workers N [--db URL] [--redis URL] "
-                    "[--tls-port P2 --tls-cert FILE --tls-key FILE]\n");
+    fprintf(stderr, "usage: server --port P --workers N [--db URL] [--redis URL] [--tls-port P2 "
+                    "--tls-cert FILE --tls-key FILE]\n");
     exit(2);
 }
 
@@ -274,10 +271,6 @@ int main(int argc, char **argv)
     weir_get(app, "/users/:id", get_user);
     weir_post(app, "/echo", echo);
     weir_get(app, "/sleep", sleep_for);
-    weir_provide(app, store, &s);
-    if (a.db != NULL)
-        add_store(app);
-    if (a.redis != NULL)
-        add_redis(app);
+    add_store(app, &s);
     return weir_app_run(app);
 }
