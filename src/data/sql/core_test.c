@@ -334,6 +334,58 @@ static weir_err takes_what_the_driver_takes(weir_ctx *c, void *arg)
 }
 SIM_TEST(takes_what_the_driver_takes)
 
+/* --- many rows -------------------------------------------------------------------------------- */
+
+static weir_err take_rows(struct weir__sql_conn *conn, const struct weir__sql_many *many,
+                          struct weir__sql_outcome *out, struct weir__sql_fault *f)
+{
+    weir_arg args[2];
+    weir_err err;
+    (void)conn;
+    assert_int_equal(many->column_count, 2);
+    assert_true(weir_str_eq(many->table, WEIR_S("t")) &&
+                weir_str_eq(many->columns[1], WEIR_S("c")));
+    for (size_t i = 0; i < many->row_count; i++) {
+        many->row(many, i, args);
+        assert_true(args[0].kind == WEIR_ARG_INT && args[1].u.d == (double)i);
+    }
+    out->changes = (int64_t)many->row_count;
+    (void)called("many", &err, f);
+    return err;
+}
+
+static weir_err inserts_by_the_driver(weir_ctx *c, void *arg)
+{
+    weir_db *db = open_db(c);
+    numbers rows[] = {{.c = 0}, {.c = 1}, {.c = 2}};
+    (void)arg;
+    it.driver.many = take_rows;
+    weir_tx *tx = weir_begin(c, db);
+    it.calls[0] = '\0';
+    assert_int_equal(weir_insert(tx, "t", numbers, rows, 3, .without = "b"), WEIR_OK);
+    assert_int_equal(weir_changes(tx), 3);
+    assert_calls("many;");
+    /* One row is a statement, which stays prepared. */
+    assert_int_equal(weir_insert(tx, "t", numbers, rows, 1, .columns = "a"), WEIR_OK);
+    assert_string_equal(it.sent, "INSERT INTO `t`(`a`) VALUES (?)");
+    rows[2].c = __builtin_nan("");
+    it.calls[0] = '\0';
+    assert_int_equal(weir_insert(tx, "t", numbers, rows, 3, .without = "b"), -EDOM);
+    assert_calls(""); /* nothing was sent */
+    assert_non_null(strstr(weir_last_error(c)->message.ptr, "value 2 is not a number"));
+    assert_non_null(strstr(weir_last_error(c)->message.ptr, ", in row 3"));
+    weir_error_clear(c);
+    weir_rollback(tx);
+    tx = weir_begin(c, db);
+    plan("many", WEIR_EUNIQUE);
+    rows[2].c = 2;
+    assert_int_equal(weir_insert(tx, "t", numbers, rows, 3, .without = "b"), WEIR_EUNIQUE);
+    assert_int_equal(weir_commit(tx), WEIR_EUNIQUE);
+    assert_record(c, WEIR_EUNIQUE, "orders: the server's words");
+    return WEIR_OK;
+}
+SIM_TEST(inserts_by_the_driver)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_fills_every_kind),
         cmocka_unit_test(test_says_what_does_not_fit),
         cmocka_unit_test(test_takes_what_the_driver_takes),
+        cmocka_unit_test(test_inserts_by_the_driver),
     };
     return cmocka_run_group_tests_name("sql core", tests, NULL, NULL);
 }

@@ -173,9 +173,9 @@ struct weir__sql_outcome {
 };
 
 /*
- * Rows to be inserted. `row` puts that of number `index` into `out`, a value for each column, which
- * may be of any kind: the driver checks them with weir__sql_check_value. What they point to lives
- * as long as the call.
+ * Rows to be inserted. `row` puts that of number `index` into `out`, a value a column, of the
+ * kinds that the driver takes, as often as it is asked. What they point to lives as long as the
+ * call.
  */
 struct weir__sql_many {
     weir_str table; /* letters, digits, '_', and dots between schema and name */
@@ -183,10 +183,6 @@ struct weir__sql_many {
     size_t column_count, row_count;
     void (*row)(const struct weir__sql_many *many, size_t index, weir_arg *out);
 };
-
-/* Whether the driver takes it; `nth` from 1 on is its number in the message. */
-weir_err weir__sql_check_value(const struct weir__sql_driver *driver, const weir_arg *value,
-                               size_t nth, struct weir__sql_fault *fault);
 
 struct weir__sql_driver {
     const char *name;

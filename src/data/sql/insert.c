@@ -3,6 +3,7 @@
  * each. Those have a power of two of rows, so that the statements of all batches are few, and stay
  * prepared.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -267,11 +268,32 @@ static weir_err run_batches(weir_tx *tx, const weir_site *site, const struct wei
 
 /* --- the call --------------------------------------------------------------------------------- */
 
+/* Nothing is sent while a value of any row is not one that the database takes. */
+static weir_err check_rows(const struct weir__sql_driver *driver, const struct weir__sql_many *many,
+                           struct weir__sql_fault *f)
+{
+    weir_arg args[WEIR_MODEL_FIELDS_MAX];
+    for (size_t row = 0; row < many->row_count; row++) {
+        many->row(many, row, args);
+        for (size_t i = 0; i < many->column_count; i++) {
+            weir_err err = weir__sql_check_value(driver, &args[i], i + 1, f);
+            if (err != WEIR_OK) {
+                size_t n = strlen(f->text);
+                (void)snprintf(f->text + n, sizeof f->text - n, ", in row %zu", row + 1);
+                return err;
+            }
+        }
+    }
+    return WEIR_OK;
+}
+
 static weir_err run_many(weir_tx *tx, const weir_site *site, const struct weir__sql_many *many,
                          struct weir__sql_fault *f)
 {
     struct weir__sql_outcome outcome = {0};
     weir_err err = weir__sql_check_alone(tx, f);
+    if (err == WEIR_OK)
+        err = check_rows(tx->driver, many, f);
     if (err == WEIR_OK)
         err = tx->driver->many(weir__sql_conn_of(tx, site), many, &outcome, f);
     if (err != WEIR_OK)

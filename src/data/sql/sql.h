@@ -117,7 +117,10 @@ weir_err weir__sql_stmt_get(struct weir__sql_conn *conn, const char *sql,
 /* Ends its rows; not busy any more. */
 void weir__sql_stmt_put(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt);
 
-/* Whether a statement may be run so, with these values. */
+/* Whether the driver takes a value; `nth` from 1 on is its number in the message. */
+weir_err weir__sql_check_value(const struct weir__sql_driver *driver, const weir_arg *value,
+                               size_t nth, struct weir__sql_fault *fault);
+/* Whether a statement may be run with these values. */
 weir_err weir__sql_check_values(const struct weir__sql_driver *driver,
                                 const struct weir__sql_stmt *stmt, const weir_arg *args,
                                 size_t count, struct weir__sql_fault *fault);
