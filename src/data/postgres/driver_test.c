@@ -199,6 +199,126 @@ static void test_server_ends(void **state)
     SIM(server_ends, NULL);
 }
 
+/* --- what a session keeps --------------------------------------------------------------------- */
+
+/* A setting that the server tells of is reset before somebody else has the connection. */
+static weir_err settings(weir_ctx *c, void *arg)
+{
+    struct pg_server s = {.auth = PG_TRUST};
+    (void)arg;
+    WEIR_SCOPE(peer, c);
+    pg_start(peer, &s);
+    WEIR_SCOPE(turn, c);
+    weir_db *db = open_db(turn, &s, 1);
+    assert_int_equal(weir_db_exec(turn, db, NULL, "TELL"), WEIR_OK);
+    assert_int_equal(s.discards, 1);
+    for (int i = 1; i <= 2; i++) { /* statements are prepared anew, once */
+        assert_int_equal(sum(turn, db, "SELECT n FROM rows(3)", WEIR_OK), 3);
+        assert_int_equal(s.parses, 2);
+    }
+    assert_int_equal(s.discards, 1);
+    assert_agrees(db, &s, 1);
+    (void)weir_ctx_close(turn);
+    (void)weir_ctx_close(peer);
+    return WEIR_OK;
+}
+
+static void test_settings(void **state)
+{
+    (void)state;
+    SIM(settings, NULL);
+}
+
+/* What the server has forgotten is prepared anew, and nobody notices; in a transaction it fails. */
+static weir_err forgotten(weir_ctx *c, void *arg)
+{
+    struct pg_server s = {.auth = PG_TRUST};
+    (void)arg;
+    WEIR_SCOPE(peer, c);
+    pg_start(peer, &s);
+    WEIR_SCOPE(turn, c);
+    weir_db *db = open_db(turn, &s, 1);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(sum(turn, db, "SELECT n FROM rows(3)", WEIR_OK), 3);
+        assert_int_equal(weir_exec_script(turn, db, "FORGET"), WEIR_OK);
+    }
+    WEIR_SCOPE(each, turn);
+    weir_tx *tx = weir_begin(each, db);
+    assert_int_equal(weir_exec(tx, "INSERT ?", 1), WEIR_OK);
+    assert_int_equal(weir_exec(tx, "FORGET"), WEIR_OK);
+    assert_int_equal(weir_exec(tx, "INSERT ?", 1), WEIR_EDB);
+    assert_int_equal(weir_commit(tx), WEIR_EDB);
+    (void)weir_ctx_close(each);
+    assert_int_equal(weir_db_exec(turn, db, NULL, "INSERT ?", 1), WEIR_OK);
+    assert_agrees(db, &s, 1);
+    (void)weir_ctx_close(turn);
+    (void)weir_ctx_close(peer);
+    return WEIR_OK;
+}
+
+static void test_forgotten(void **state)
+{
+    (void)state;
+    SIM(forgotten, NULL);
+}
+
+/* The time that is left goes with the BEGIN, unless the server's own is shorter. */
+static weir_err time_that_is_left(weir_ctx *c, void *arg)
+{
+    struct pg_server s = {.auth = PG_TRUST, .timeout_ms = *(int *)arg};
+    (void)c;
+    WEIR_SCOPE(peer, c);
+    pg_start(peer, &s);
+    WEIR_SCOPE(turn, c);
+    weir_db *db = open_db(turn, &s, 1);
+    WEIR_SCOPE(brief, turn, .timeout = weir_sec(3));
+    weir_tx *tx = weir_begin(brief, db);
+    assert_int_equal(weir_exec(tx, "INSERT ?", 1), WEIR_OK);
+    assert_int_equal(weir_commit(tx), WEIR_OK);
+    (void)weir_ctx_close(brief);
+    bool is_shorter = s.timeout_ms > 0 && s.timeout_ms < 3000;
+    assert_string_equal(s.set_local, is_shorter ? "" : "SET LOCAL statement_timeout = 3020");
+    (void)weir_ctx_close(turn);
+    (void)weir_ctx_close(peer);
+    return WEIR_OK;
+}
+
+static void test_time_that_is_left(void **state)
+{
+    (void)state;
+    static int timeouts[] = {0, 1000, 60000};
+    for (size_t i = 0; i < sizeof timeouts / sizeof timeouts[0]; i++)
+        SIM(time_that_is_left, &timeouts[i]);
+}
+
+/* A row that is too large is an error, and nothing else: it is skipped. */
+static weir_err large(weir_ctx *c, void *arg)
+{
+    struct pg_server s = {.auth = PG_TRUST};
+    (void)arg;
+    WEIR_SCOPE(peer, c);
+    pg_start(peer, &s);
+    WEIR_SCOPE(turn, c);
+    weir_db *db = weir_postgres_open(turn, .url = s.url, .value_bytes_max = 1024);
+    for (size_t chop = 0; chop < 3; chop++) {
+        weir__sim_chop(chop * 100);
+        assert_int_equal(sum(turn, db, "SELECT big", WEIR_ETOOLARGE), 0);
+        assert_int_equal(sum(turn, db, "SELECT n FROM rows(3)", WEIR_OK), 3);
+    }
+    weir__sim_chop(0);
+    assert_agrees(db, &s, 1);
+    assert_int_equal(s.accepted - s.cancels, 1);
+    (void)weir_ctx_close(turn);
+    (void)weir_ctx_close(peer);
+    return WEIR_OK;
+}
+
+static void test_large(void **state)
+{
+    (void)state;
+    SIM(large, NULL);
+}
+
 /* --- late ones -------------------------------------------------------------------------------- */
 
 static weir_err late(weir_ctx *c, void *arg)
@@ -442,6 +562,10 @@ int main(void)
         cmocka_unit_test(test_transactions),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_server_ends),
+        cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_forgotten),
+        cmocka_unit_test(test_time_that_is_left),
+        cmocka_unit_test(test_large),
         cmocka_unit_test(test_late),
         cmocka_unit_test(test_any_split_is_the_same),
         cmocka_unit_test(test_cut_behind_each_byte),

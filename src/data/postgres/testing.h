@@ -8,6 +8,8 @@
  *     INSERT                  one row changed     FAIL 23505        an error with that SQLSTATE
  *     COPY                    takes all           DIE               57P01, and the end
  *     LISTEN                  pg_notify reaches it
+ *     TELL                    a setting that has changed, and a notice
+ *     FORGET                  what was prepared is there no more
  */
 #ifndef WEIR_DATA_POSTGRES_TESTING_H
 #define WEIR_DATA_POSTGRES_TESTING_H
@@ -54,7 +56,8 @@ struct pg_server {
     struct weir__fd listener;
     int number;
     enum pg_auth auth;
-    int accepted, open, cancels, statements, parses, begins;
+    int accepted, open, cancels, statements, parses, begins, discards;
+    char set_local[64];
     char copied_to[128], copied[256];
     int timeout_ms; /* its statement_timeout */
     size_t said;    /* bytes so far */
@@ -290,6 +293,26 @@ static inline void pg_run(struct weir__ctx *c, struct pg_visit *v, const char *s
     } else if (pg_is(sql, "DIE")) {
         pg_error(v, "FATAL", "57P01", "terminating connection due to administrator command");
         v->is_dead = true;
+    } else if (pg_is(sql, "SELECT big")) {
+        size_t mark = weir__pg_begin(&v->out, 'D');
+        char bytes[2000] = "\0\1";
+        weir_buf_add(&v->out, bytes, sizeof bytes);
+        weir__pg_end(&v->out, mark);
+        pg_complete(v, "SELECT 1");
+    } else if (pg_is(sql, "TELL")) { /* a setting of the session, and a notice */
+        pg_say(v, 'S', "TimeZone\0GMT", 13);
+        pg_say(v, 'N', "SNOTICE\0C00000\0Mit is told\0", 28);
+        pg_complete(v, "DO");
+    } else if (pg_is(sql, "DISCARD ALL")) {
+        v->server->discards++;
+        memset(v->sqls, 0, sizeof v->sqls);
+        pg_complete(v, "DISCARD ALL");
+    } else if (pg_is(sql, "FORGET")) {
+        memset(v->sqls, 0, sizeof v->sqls);
+        pg_complete(v, "DO");
+    } else if (pg_is(sql, "SET LOCAL")) {
+        snprintf(v->server->set_local, sizeof v->server->set_local, "%s", sql);
+        pg_complete(v, "SET");
     } else if (pg_is(sql, "LISTEN")) {
         v->listens = true;
         pg_complete(v, "LISTEN");
