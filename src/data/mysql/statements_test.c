@@ -278,6 +278,9 @@ static void has_savepoints(weir_ctx *c, weir_db *db, struct server *s)
     part = weir_begin(c, tx);
     assert_int_equal(weir_exec(part, "INSERT FAIL 1062 Duplicate for key 'a'"), WEIR_EUNIQUE);
     weir_rollback(part);
+    part = weir_begin(c, tx);
+    assert_int_equal(weir_exec(part, "INSERT INTO a VALUES (?)", 2), WEIR_OK);
+    assert_int_equal(weir_commit(part), WEIR_OK);
     assert_int_equal(weir_commit(tx), WEIR_OK);
     assert_non_null(strstr(s->heard, "query SAVEPOINT"));
     assert_non_null(strstr(s->heard, "query ROLLBACK TO"));

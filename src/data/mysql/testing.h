@@ -225,6 +225,8 @@ static inline bool say_what_it_says(weir_ctx *c, struct visit *v, const char *sq
     } else if (sscanf(sql, "KILL QUERY %u", &thread) == 1) {
         kill_visit(v->server, thread);
         say_ok(v, 0, 0, 0);
+    } else if (strncmp(sql, "RELEASE ", 8) == 0 && strncmp(sql + 8, "SAVEPOINT ", 10) != 0) {
+        say_err(v, 1064, "42000", "You have an error in your SQL syntax"); /* as MySQL's grammar */
     } else if (strncmp(sql, "SELECT", 6) == 0) {
         say_rows(v, is_binary, has_columns);
     } else {

@@ -34,8 +34,8 @@ static weir_err calls_in_order(weir_ctx *c, void *arg)
     part = weir_begin(c, tx);
     weir_rollback(part);
     assert_int_equal(weir_commit(tx), WEIR_OK);
-    assert_calls("take w;begin;SAVEPOINT weir_1;run;finish;RELEASE weir_1;"
-                 "SAVEPOINT weir_1;ROLLBACK TO weir_1;RELEASE weir_1;commit;");
+    assert_calls("take w;begin;SAVEPOINT weir_1;run;finish;RELEASE SAVEPOINT weir_1;"
+                 "SAVEPOINT weir_1;ROLLBACK TO weir_1;RELEASE SAVEPOINT weir_1;commit;");
     tx = weir_begin(c, db, .read_only = true);
     weir_rollback(tx);
     assert_calls("take r;begin;rollback;");
@@ -146,8 +146,8 @@ static weir_err knows_what_is_left(weir_ctx *c, void *arg)
         weir_err outer;
         const char *calls;
     } cases[] = {
-        {WEIR__TX_GOES_ON, false, WEIR_OK, "ROLLBACK TO weir_1;RELEASE weir_1;commit;"},
-        {WEIR__TX_FAILED, false, WEIR_OK, "ROLLBACK TO weir_1;RELEASE weir_1;commit;"},
+        {WEIR__TX_GOES_ON, false, WEIR_OK, "ROLLBACK TO weir_1;RELEASE SAVEPOINT weir_1;commit;"},
+        {WEIR__TX_FAILED, false, WEIR_OK, "ROLLBACK TO weir_1;RELEASE SAVEPOINT weir_1;commit;"},
         {WEIR__TX_LOST, false, WEIR_EDBDEADLOCK, ""},
         {WEIR__TX_GOES_ON, true, WEIR_EDBDEADLOCK, ""},
     };

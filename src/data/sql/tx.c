@@ -222,7 +222,7 @@ static weir_err undo_on(struct weir__sql_conn *conn, const weir_tx *tx,
     weir_err err = tx->driver->control(conn, text, fault);
     if (err != WEIR_OK)
         return err;
-    (void)snprintf(text, sizeof text, "RELEASE weir_%d", tx->depth);
+    (void)snprintf(text, sizeof text, "RELEASE SAVEPOINT weir_%d", tx->depth);
     return tx->driver->control(conn, text, fault);
 }
 
@@ -264,8 +264,8 @@ static weir_err commit(weir_tx *tx, const weir_site *site)
     struct weir__sql_fault fault;
     weir__sql_fault_init(&fault);
     if (tx->outer != NULL) {
-        weir_err err = control(tx, site, "RELEASE", &fault);
-        return err == WEIR_OK ? err : weir__sql_fail_tx(tx, site, "RELEASE", err, &fault);
+        weir_err err = control(tx, site, "RELEASE SAVEPOINT", &fault);
+        return err == WEIR_OK ? err : weir__sql_fail_tx(tx, site, "RELEASE SAVEPOINT", err, &fault);
     }
     weir_err err = tx->driver->end(weir__sql_conn_of(tx, site), true, &fault);
     if (err == WEIR_OK)
