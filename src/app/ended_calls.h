@@ -172,11 +172,12 @@ NONE(weir_slash_policy_of, "a group: the application's")
 NONE(weir_fallback_at, "a group: the application's")
 NONE(weir_error_table_at, "a group: the application's")
 
-/* --- db.h, sql.h, sqlite.h, postgres.h, pool.h --- */
+/* --- db.h, sql.h, sqlite.h, postgres.h, mysql.h, pool.h --- */
 CALL(weir_db_open_at, context, use(weir_db_open(dead.c, .url = "none")))
 NONE(weir_db_kind_of, "a text")
 CALL(weir_sqlite_open_at, context, use(weir_sqlite_open(dead.c, .path = "none")))
 CALL(weir_postgres_open_at, context, use(weir_postgres_open(dead.c, .url = "none")))
+CALL(weir_mysql_open_at, context, use(weir_mysql_open(dead.c, .url = "none")))
 CALL(weir_postgres_listen_at, context, use(weir_postgres_listen(dead.c, live.db, "x")))
 CALL(weir_postgres_listen_at, database, use(weir_postgres_listen(live.c, dead.db, "x")))
 CALL(weir_listener_next, context,

@@ -74,6 +74,7 @@ static void options_begin_with_their_size(void **state)
     SIZE_IS_FIRST(weir_route_options);
     SIZE_IS_FIRST(weir_spawn_options);
     SIZE_IS_FIRST(weir_postgres_options);
+    SIZE_IS_FIRST(weir_mysql_options);
     SIZE_IS_FIRST(weir_sqlite_options);
     SIZE_IS_FIRST(weir_tx_options);
     SIZE_IS_FIRST(weir_tx_retry_options);

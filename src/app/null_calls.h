@@ -214,7 +214,7 @@ MAY(weir_use_at, names, "only shown")
 MAY(weir_route_at, names, "only shown")
 MAY(weir_fallback_at, name, "only shown")
 
-/* --- db.h, sql.h, sqlite.h, postgres.h --- */
+/* --- db.h, sql.h, sqlite.h, postgres.h, mysql.h --- */
 CALL(weir_db_open_at,
      use(weir_db_open_at(N(site, WEIR_HERE), N(c, live.c), N(options, &options.db))))
 CALL(weir_db_kind_of, number = (int)weir_db_kind_of(N(url, "t.db")))
@@ -223,6 +223,8 @@ CALL(weir_sqlite_open_at,
      use(weir_sqlite_open_at(N(site, WEIR_HERE), N(c, live.c), N(options, &options.sqlite))))
 CALL(weir_postgres_open_at,
      use(weir_postgres_open_at(N(site, WEIR_HERE), N(c, live.c), N(options, &options.postgres))))
+CALL(weir_mysql_open_at,
+     use(weir_mysql_open_at(N(site, WEIR_HERE), N(c, live.c), N(options, &options.mysql))))
 CALL(weir_postgres_listen_at, use(weir_postgres_listen_at(N(site, WEIR_HERE), N(c, live.c),
                                                           N(db, live.db), N(channels, "x"))))
 CALL(weir_listener_next,

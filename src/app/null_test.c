@@ -65,6 +65,7 @@ static struct {
     weir_db_options db;
     weir_sqlite_options sqlite;
     weir_postgres_options postgres;
+    weir_mysql_options mysql;
     weir_migrate_options migrate;
     weir_tx_options tx;
     weir_tx_retry_options retry;
@@ -100,6 +101,7 @@ static struct {
     .retry.size = sizeof(weir_tx_retry_options),
     .insert.size = sizeof(weir_insert_options),
     .postgres = {.size = sizeof(weir_postgres_options), .url = "none"},
+    .mysql = {.size = sizeof(weir_mysql_options), .url = "none"},
     .migrate.size = sizeof(weir_migrate_options),
     .open.size = sizeof(weir_file_open_options),
     .temp.size = sizeof(weir_file_temp_options),

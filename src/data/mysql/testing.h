@@ -2,7 +2,8 @@
  * A server of MySQL or MariaDB on the simulated network, for tests of the driver: it logs clients
  * in and answers by what a statement says. SELECT has rows of `id` and `name`, as many as it is
  * told; SLEEP does not end before it is killed; FAIL 1062 is that error, with the rest of the
- * statement as its text; @ changes the session; all else is well. What it heard behind log-ins is kept as words.
+ * statement as its text; @ changes the session; all else is well. What it heard behind log-ins is
+ * kept as words.
  *
  * It can send a byte at a time, break off behind any byte, and change one.
  */
