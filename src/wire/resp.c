@@ -195,6 +195,8 @@ static int scan_list(struct weir__resp_scan *s, const struct weir__resp_limits *
         count = count > UINT32_MAX ? count : 2 * count;
     if (type != '|')
         s->left[s->depth]--;
+    else if (s->items++ == limits->items_max) /* a value beside that which it is of */
+        return WEIR__RESP_EITEMS;
     return begin_list(s, limits, count > 0 ? (uint64_t)count : 0);
 }
 
@@ -359,24 +361,31 @@ static bool take_list(struct reader *r, unsigned depth, weir_redis_value *out, w
     return true;
 }
 
-/* A map, and behind it the value that has it. */
-static bool take_attributed(struct reader *r, unsigned depth, weir_redis_value *out)
+/* The maps before a value: the first, which has the others; NULL: none. False: no memory. */
+static bool take_attributes(struct reader *r, unsigned depth, const weir_redis_value **out)
 {
-    weir_redis_value *map = weir__arena_alloc(r->arena, sizeof *map);
-    if (map == NULL)
-        return false;
-    memset(map, 0, sizeof *map);
-    if (!take_list(r, depth, map, WEIR_REDIS_MAP) || !take_value(r, depth, out))
-        return false;
-    out->attributes = map;
+    *out = NULL;
+    while (*r->at == '|') {
+        weir_redis_value *map = weir__arena_alloc(r->arena, sizeof *map);
+        if (map == NULL)
+            return false;
+        memset(map, 0, sizeof *map);
+        r->at++;
+        if (!take_list(r, depth, map, WEIR_REDIS_MAP))
+            return false;
+        *out = map;
+        out = &map->attributes;
+    }
     return true;
 }
 
 static bool take_value(struct reader *r, unsigned depth, weir_redis_value *out)
 {
-    char type = *r->at++;
     weir_str line;
     memset(out, 0, sizeof *out);
+    if (!take_attributes(r, depth, &out->attributes))
+        return false;
+    char type = *r->at++;
     switch (type) {
     case '$':
         take_text(r, out, WEIR_REDIS_TEXT);
@@ -395,8 +404,6 @@ static bool take_value(struct reader *r, unsigned depth, weir_redis_value *out)
         return take_list(r, depth, out, WEIR_REDIS_SET);
     case '>':
         return take_list(r, depth, out, WEIR_REDIS_PUSH);
-    case '|':
-        return take_attributed(r, depth, out);
     case ':':
         out->kind = WEIR_REDIS_INT;
         out->u.i = take_int(r);
@@ -531,10 +538,10 @@ static void put_list(weir_buf *out, const weir_redis_value *v, bool is_resp3)
 void weir__resp_put(weir_buf *out, const weir_redis_value *v, bool is_resp3)
 {
     weir_str s = v->u.s;
-    if (is_resp3 && v->attributes != NULL) {
-        weir__resp_put_head(out, '|', v->attributes->u.list.len / 2);
-        for (size_t i = 0; i < v->attributes->u.list.len; i++)
-            weir__resp_put(out, &v->attributes->u.list.items[i], true);
+    for (const weir_redis_value *a = v->attributes; is_resp3 && a != NULL; a = a->attributes) {
+        weir__resp_put_head(out, '|', a->u.list.len / 2);
+        for (size_t i = 0; i < a->u.list.len; i++)
+            weir__resp_put(out, &a->u.list.items[i], true);
     }
     switch (v->kind) {
     case WEIR_REDIS_NULL:

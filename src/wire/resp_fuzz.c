@@ -20,7 +20,7 @@ static uint32_t count(const weir_redis_value *v, weir_str whole, unsigned depth)
     uint32_t n = 1;
     FUZZ_CHECK(depth <= WEIR__RESP_DEPTH_MAX, "%u", depth);
     if (v->attributes != NULL)
-        n += count(v->attributes, whole, depth) - 1;
+        n += count(v->attributes, whole, depth);
     if (weir_redis_is_text(v)) {
         FUZZ_CHECK(v->u.s.ptr >= whole.ptr && v->u.s.ptr + v->u.s.len <= whole.ptr + whole.len,
                    "%zu bytes", v->u.s.len);

@@ -160,6 +160,10 @@ static void reads_attributes(void **state)
     assert_int_equal(weir_redis_map_get(v.u.list.items[1].attributes, WEIR_S("x"))->u.i, 2);
     v = READ("|0\r\n+OK\r\n");
     assert_text(&v, WEIR_REDIS_STATUS, "OK");
+    v = READ("|1\r\n+a\r\n:1\r\n|1\r\n+b\r\n:2\r\n*1\r\n:3\r\n");
+    assert_int_equal(weir_redis_map_get(v.attributes, WEIR_S("a"))->u.i, 1);
+    assert_int_equal(weir_redis_map_get(v.attributes->attributes, WEIR_S("b"))->u.i, 2);
+    assert_int_equal(v.u.list.items[0].u.i, 3);
 }
 
 static void leaves_what_follows(void **state)
@@ -284,6 +288,45 @@ static void writes_commands(void **state)
     assert_memory_equal(b.ptr, "*2\r\n$3\r\nGET\r\n$3\r\na\0b\r\n", 22);
 }
 
+/* Who reads into one piece knows its size: attributes are values, too. */
+static void counts_values(void **state)
+{
+    (void)state;
+    static const char text[] = "|1\r\n+a\r\n:1\r\n|0\r\n*2\r\n|1\r\n+b\r\n:2\r\n:3\r\n_\r\n";
+    struct weir__resp_scan s;
+    struct weir__arena exact;
+    weir_redis_value v, *room;
+    weir__resp_scan_init(&s);
+    assert_int_equal(weir__resp_scan(&s, &limits, text, sizeof text - 1), sizeof text - 1);
+    assert_int_equal(s.items, 1 + 3 + 1 + 2 + 3);
+    room = malloc((s.items - 1) * sizeof *room);
+    weir__arena_init(&exact, room, (s.items - 1) * sizeof *room, 0);
+    assert_true(weir__resp_read((weir_str){text, sizeof text - 1}, &exact, &v));
+    assert_null(exact.chunks);
+    free(room);
+}
+
+/* However many there are, reading goes no deeper. */
+static void attributes_are_no_depth(void **state)
+{
+    (void)state;
+    enum { MANY = 200000 };
+    const struct weir__resp_limits wide = {.bytes_max = 1 << 20, .items_max = MANY + 1};
+    struct weir__resp_scan s;
+    weir_redis_value v;
+    char *text = malloc(4 * MANY + 4);
+    for (int i = 0; i < MANY; i++)
+        memcpy(text + 4 * i, "|0\r\n", 4);
+    memcpy(text + 4 * MANY, ":1\r\n", 4);
+    weir__resp_scan_init(&s);
+    assert_int_equal(weir__resp_scan(&s, &wide, text, 4 * MANY + 4), 4 * MANY + 4);
+    assert_true(weir__resp_read((weir_str){text, 4 * MANY + 4}, &arena, &v));
+    assert_int_equal(v.u.i, 1);
+    weir__resp_scan_init(&s);
+    assert_int_equal(weir__resp_scan(&s, &limits, text, 4 * MANY + 4), WEIR__RESP_EITEMS);
+    free(text);
+}
+
 /* No memory for a list, at each of its allocations; what is flat needs none. */
 static void memory_fails(void **state)
 {
@@ -301,7 +344,7 @@ static void memory_fails(void **state)
 static int open_arena(void **state)
 {
     (void)state;
-    weir__arena_init(&arena, NULL, 0, 1 << 20);
+    weir__arena_init(&arena, NULL, 0, 1 << 24);
     return 0;
 }
 
@@ -327,6 +370,8 @@ int main(void)
         cmocka_unit_test(writes_either_version),
         cmocka_unit_test(writes_commands),
         cmocka_unit_test(memory_fails),
+        cmocka_unit_test(counts_values),
+        cmocka_unit_test(attributes_are_no_depth),
     };
     return cmocka_run_group_tests(tests, open_arena, close_arena);
 }

@@ -53,8 +53,12 @@ static void uses_keys(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
     assert_null(values[1].ptr);
     assert_int_equal(weir_redis_get_into(c, redis, "a", &b), WEIR_OK);
     assert_int_equal(b.len, 3);
+    assert_int_equal(weir_redis_get_into(c, redis, "a", &b), WEIR_OK); /* it has attributes */
+    assert_true(weir_str_eq(weir_buf_str(&b), WEIR_S("abcd")));
+    assert_int_equal(weir_redis_get_into(c, redis, "a", &b), WEIR_ETOOLARGE);
+    assert_told(c, WEIR_ETOOLARGE, "GET: too large");
     assert_logged(p, HELLO "GET a\nGET 7\nSET a 12 PX 2000\nSET a x NX\nINCRBY n -2\nDEL n\n"
-                           "PEXPIRE n 1500\nMGET a b\nGET a\n");
+                           "PEXPIRE n 1500\nMGET a b\nGET a\nGET a\nGET a\n");
 }
 
 static void keys(void **state)
@@ -62,7 +66,8 @@ static void keys(void **state)
     (void)state;
     PLAY(uses_keys, SAY("$3\r\none\r\n"), SAY("_\r\n"), SAY("+OK\r\n"), SAY("_\r\n"),
          SAY(":40\r\n"), SAY(":1\r\n"), SAY(":0\r\n"), SAY("*2\r\n$1\r\n1\r\n_\r\n"),
-         SAY("$3\r\nabc\r\n"));
+         SAY("$3\r\nabc\r\n"), SAY("|1\r\n+x\r\n:1\r\n$1\r\nd\r\n"),
+         SAY("$20\r\nabcdefghijklmnopqrst\r\n"));
 }
 
 /* --- together --------------------------------------------------------------------------------- */
@@ -118,8 +123,9 @@ static void many_fibers_share_a_connection(void **state)
 
 /* --- cut at every byte ------------------------------------------------------------------------ */
 
-static const char long_answer[] = "|1\r\n+ttl\r\n:1\r\n%2\r\n$1\r\na\r\n*3\r\n,1.5\r\n#t\r\n_\r\n"
-                                  "+b\r\n=7\r\ntxt:one\r\n";
+static const char long_answer[] =
+    "|1\r\n+ttl\r\n:1\r\n|1\r\n+x\r\n:1\r\n|0\r\n%2\r\n$1\r\na\r\n*3\r\n,1.5\r\n#t\r\n_\r\n"
+    "+b\r\n=7\r\ntxt:one\r\n";
 
 static void reads_the_long_one(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
 {

@@ -234,8 +234,10 @@ static weir_err keep(struct weir__redis_conn *conn, struct weir__redis_flight *f
     weir_redis_value ignored, *out = f->values != NULL ? &f->values[f->got] : &ignored;
     if (conn->scan.is_list && f->values == NULL)
         return WEIR_OK;
-    if (conn->scan.is_list)
-        return keep_list(f, whole, conn->scan.items, out);
+    if (conn->scan.is_list) {
+        weir_err err = keep_list(f, whole, conn->scan.items, out);
+        return err == WEIR_OK && f->into != NULL ? keep_into(f, out) : err;
+    }
     bool is_read = weir__resp_read(whole, NULL, out);
     WEIR_ASSERT(is_read, "R1: what is flat needs no memory");
     if (out->kind == WEIR_REDIS_ERROR)
