@@ -6,6 +6,7 @@
  */
 #include "data/redis/redis.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -309,8 +310,13 @@ static weir_err make_pools(weir_redis *redis, const weir_site *site)
         weir__shared_pool_new(redis->c, redis->name, &shared, &weir__redis_shared_ops, redis, site);
     if (redis->shared == NULL)
         return -ENOMEM;
+    size_t size = strlen(redis->name) + sizeof " lent";
+    char *name = weir__ctx_object(redis->c, size);
+    if (name == NULL)
+        return -ENOMEM;
+    snprintf(name, size, "%s lent", redis->name);
     redis->leases =
-        weir__pool_new(redis->c, redis->name, &redis->o.pool, &weir__redis_lease_ops, redis, site);
+        weir__pool_new(redis->c, name, &redis->o.pool, &weir__redis_lease_ops, redis, site);
     return redis->leases != NULL ? WEIR_OK : -ENOMEM;
 }
 
