@@ -128,14 +128,20 @@ void weir__caches_text(weir_buf *out)
 }
 
 /* Every number of the stats under its own name. */
-#define EACH_NUMBER(X)                                                                             \
-    X(entries)                                                                                     \
-    X(entries_max)                                                                                 \
-    X(bytes)                                                                                       \
-    X(bytes_max)                                                                                   \
-    X(missing)                                                                                     \
-    X(pinned_bytes) X(hits) X(misses) X(guarded) X(waits) X(loads) X(load_errors) X(evicted)       \
-        X(expired) X(not_kept) X(second_hits) X(second_misses) X(second_errors)
+#define NUMBER(member)                                                                             \
+    {                                                                                              \
+#member, offsetof(weir_cache_stats, member)                                                \
+    }
+static const struct {
+    const char *name;
+    size_t offset;
+} numbers[] = {
+    NUMBER(entries),       NUMBER(entries_max),   NUMBER(bytes),    NUMBER(bytes_max),
+    NUMBER(missing),       NUMBER(pinned_bytes),  NUMBER(hits),     NUMBER(misses),
+    NUMBER(guarded),       NUMBER(waits),         NUMBER(loads),    NUMBER(load_errors),
+    NUMBER(evicted),       NUMBER(expired),       NUMBER(not_kept), NUMBER(second_hits),
+    NUMBER(second_misses), NUMBER(second_errors),
+};
 
 static void put_json(const weir_cache_stats *s, void *arg)
 {
@@ -143,11 +149,12 @@ static void put_json(const weir_cache_stats *s, void *arg)
     weir__json_begin_object(w);
     weir__json_key(w, WEIR_S("name"));
     weir__json_string(w, weir_str_from(s->name));
-#define PUT(member)                                                                                \
-    weir__json_key(w, WEIR_S(#member));                                                            \
-    weir__json_uint(w, s->member);
-    EACH_NUMBER(PUT)
-#undef PUT
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        uint64_t n;
+        memcpy(&n, (const char *)s + numbers[i].offset, sizeof n);
+        weir__json_key(w, weir_str_from(numbers[i].name));
+        weir__json_uint(w, n);
+    }
     weir__json_end_object(w);
 }
 
