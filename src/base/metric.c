@@ -221,7 +221,7 @@ void weir__metrics_add(struct weir__metrics *m, const struct weir__family *famil
                        void *arg)
 {
     uint32_t count = atomic_load_explicit(&m->count, memory_order_relaxed);
-    WEIR_ASSERT(count < WEIR__METRIC_SOURCES_MAX, "I12: at most 16 sources");
+    WEIR_ASSERT(count < WEIR__METRIC_SOURCES_MAX, "I12: at most 32 sources");
     m->sources[count] = (struct weir__metric_source){families, family_count, read, arg};
     assert_new(m, count, &m->sources[count]);
     atomic_store_explicit(&m->count, count + 1, memory_order_release);

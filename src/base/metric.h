@@ -14,7 +14,7 @@
 
 #include "base/counter.h"
 
-enum { WEIR__METRIC_SOURCES_MAX = 16, WEIR__METRIC_NAME_MAX = 120 };
+enum { WEIR__METRIC_SOURCES_MAX = 32, WEIR__METRIC_NAME_MAX = 120 };
 
 /* A sample of a family whose values stand in a struct: where, and its label's value or NULL. */
 struct weir__metric_row {
