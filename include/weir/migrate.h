@@ -38,8 +38,8 @@ typedef struct weir_migrate_options {
  *
  * Numbers begin with 1 and leave none out; digits, then '_', then any name, then ".sql". Each runs
  * in a transaction of its own, where the database's statements of schemas can be rolled back
- * (SQLite, PostgreSQL; on MySQL and MariaDB one that fails in its middle has done a part). Of several
- * processes that migrate at once one does, and the others wait for it.
+ * (SQLite, PostgreSQL; on MySQL and MariaDB one that fails in its middle has done a part). Of
+ * several processes that migrate at once one does, and the others wait for it.
  *
  * ...      members of weir_migrate_options
  * returns  WEIR_OK: all have run, now or before. Otherwise the record names the file: WEIR_EINVALID

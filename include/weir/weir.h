@@ -28,6 +28,7 @@
 #include <weir/mw.h>
 #include <weir/mysql.h>
 #include <weir/offload.h>
+#include <weir/page.h>
 #include <weir/pool.h>
 #include <weir/postgres.h>
 #include <weir/process.h>

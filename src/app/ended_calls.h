@@ -226,6 +226,8 @@ CALL(weir_migrate_at, context, number = weir_migrate(dead.c, live.db, .folder = 
 CALL(weir_migrate_at, database, number = weir_migrate(live.c, dead.db, .folder = "/nowhere"))
 CALL(weir_migration_version_at, context, number = weir_migration_version(dead.c, live.db, &big))
 CALL(weir_migration_version_at, database, number = weir_migration_version(live.c, dead.db, &big))
+CALL(weir_page_cursor_at, context, use(weir_page_cursor(dead.c, 1).ptr))
+CALL(weir_page_read_at, context, number = weir_page_read(dead.c, WEIR_S(""), &big))
 CALL(weir_db_err, database, number = weir_db_err(dead.db))
 CALL(weir_db_name, database, use(weir_db_name(dead.db)))
 CALL(weir_db_stats_at, database, weir_db_stats(dead.db, NULL, NULL))

@@ -33,7 +33,7 @@ static void frozen_structs_have_their_size(void **state)
         ROW(weir_json_limits, 16), ROW(weir_model_link, 24),   ROW(weir_pool_options, 56),
         ROW(weir_metric_link, 32), ROW(weir_http_header, 24),  ROW(weir_redis_value, 32),
         ROW(weir_checked_sql, 40), ROW(weir_checked_call, 24), ROW(weir_checked_table, 24),
-        ROW(weir_migration, 16),
+        ROW(weir_migration, 16),   ROW(weir_page_out, 16),
     };
     int wrong = 0;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -274,6 +274,9 @@ CALL(weir_migrate_at, number = weir_migrate_at(N(site, WEIR_HERE), N(c, live.c),
 CALL(weir_migration_version_at,
      number = weir_migration_version_at(N(site, WEIR_HERE), N(c, live.c), N(db, live.db),
                                         N(version, &big)))
+CALL(weir_page_cursor_at,
+     use(weir_page_cursor_at(N(site, WEIR_HERE), N(c, live.c), N(values, &an_arg), 1).ptr))
+CALL(weir_page_read_at, number = weir_page_read_at(N(c, live.c), WEIR_S(""), N(outs, &a_place), 1))
 CALL(weir_db_name, use(weir_db_name(N(db, live.db))))
 CALL(weir_db_stats_at,
      weir_db_stats_at(N(db, live.db), N(readers, &stats), N(writer, &stats), sizeof stats))

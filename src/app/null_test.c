@@ -130,6 +130,7 @@ static const weir_error_entry an_entry = {.code = WEIR_DOMAIN(1), .status = 409,
 static weir_arg an_arg;
 static weir_redis_value a_value_of_redis;
 static weir_checked_table a_table;
+static weir_page_out a_place;
 static const weir_checked_sql *statements[1];
 static char bytes[128];
 static number_of_x thing;

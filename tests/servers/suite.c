@@ -470,6 +470,76 @@ static weir_err many_fibers_over_few_connections(weir_ctx *c, struct suite *s)
     return WEIR_OK;
 }
 
+/* --- the schema ------------------------------------------------------------------------------- */
+
+static const weir_migration migrations[] = {
+    {"0001_table.sql", "CREATE TABLE suite_migrated(id BIGINT PRIMARY KEY, name VARCHAR(20));"},
+    {"0002_rows.sql", "INSERT INTO suite_migrated VALUES (1, 'a');\n-- and ';'\n"
+                      "INSERT INTO suite_migrated VALUES (2, 'b')"},
+    {"0003_broken.sql", "INSERT INTO suite_migrated VALUES (3, 'c');\nSELEKT;"},
+};
+
+static weir_err migrate_too(weir_ctx *c, void *db)
+{
+    return weir_migrate(c, db, .texts = migrations, .count = 2);
+}
+
+/* By four at once each runs once; what fails is told with its line, and undone where that goes. */
+static weir_err migrations_run_once(weir_ctx *c, struct suite *s)
+{
+    const char *drop = "DROP TABLE IF EXISTS weir_migrations; DROP TABLE IF EXISTS suite_migrated";
+    weir_migration changed[] = {migrations[0], {"0002_rows.sql", "SELECT 1"}};
+    int64_t version = -1;
+    EXPECT(weir_exec_script(c, s->db, drop) == WEIR_OK);
+    for (int i = 0; i < 3; i++)
+        EXPECT(WEIR_GO(c, migrate_too, s->db) == WEIR_OK);
+    EXPECT(migrate_too(c, s->db) == WEIR_OK);
+    EXPECT(weir_join(c) == WEIR_OK);
+    EXPECT(weir_migration_version(c, s->db, &version) == WEIR_OK && version == 2);
+    EXPECT(number(c, s->db, "SELECT count(*) FROM suite_migrated") == 2);
+    EXPECT(weir_migrate(c, s->db, .texts = migrations, .count = 3) < 0);
+    EXPECT(strstr(weir_last_error(c)->message.ptr, "0003_broken.sql:2: ") != NULL);
+    weir_error_clear(c);
+    EXPECT(number(c, s->db, "SELECT count(*) FROM suite_migrated") == 2);
+    EXPECT(weir_migrate(c, s->db, .texts = migrations, .count = 1) == WEIR_ENOTFOUND);
+    EXPECT(weir_migrate(c, s->db, .texts = changed, .count = 2) == WEIR_ECHANGED);
+    weir_error_clear(c);
+    EXPECT(migrate_too(c, s->db) == WEIR_OK); /* no lock is left */
+    return weir_exec_script(c, s->db, drop);
+}
+
+/* Never run: what fits, and what does not, is known before. */
+weir_err checked(weir_ctx *c, weir_db *db);
+weir_err checked(weir_ctx *c, weir_db *db)
+{
+    int64_t n;
+    weir_rows_close(
+        weir_query(c, db, WEIR_SQL(value, "SELECT i, d, s, b, w, u, n, j, f FROM suite_kinds")));
+    weir_err err = weir_db_exec(c, db, NULL, WEIR_SQL("DELETE FROM suite_kinds WHERE i = ?"), 1);
+    err |= weir_db_exec(c, db, NULL, WEIR_SQL("DELETE FROM suite_kinds WHERE i = ?"), 1, 2);
+    err |= weir_db_exec(c, db, NULL, WEIR_SQL("DELETE FROM suite_kinds WHERE nowhere = ?"), 1);
+    return err | weir_query_one(c, db, int64_t, &n, WEIR_SQL("SELECT s FROM suite_kinds"));
+}
+
+static weir_err statements_are_checked(weir_ctx *c, struct suite *s)
+{
+    static const char *const words[] = {"1 parameters, 2 values", "nowhere", "column s is a text"};
+    weir_buf report;
+    weir_buf_init(&report, 1 << 16);
+    weir_err err = weir_check_sql(c, s->db, &report);
+    const char *at = report.ptr;
+    size_t found = 0, lines = 0;
+    for (; found < 3 && at != NULL && (at = strstr(at, words[found])) != NULL; found++)
+        ;
+    for (size_t i = 0; i < report.len; i++)
+        lines += report.ptr[i] == '\n';
+    if (found != 3 || lines != 3)
+        printf("%.*s", (int)report.len, report.ptr);
+    weir_buf_fini(&report);
+    EXPECT(err == WEIR_EINVALID && found == 3 && lines == 3);
+    return WEIR_OK;
+}
+
 /* --- all of it -------------------------------------------------------------------------------- */
 
 static weir_err make_tables(weir_ctx *c, struct suite *s)
@@ -513,6 +583,8 @@ static const struct {
     CASE(rows_are_left_in_the_middle),
     CASE(many_rows_at_flat_memory),
     CASE(many_fibers_over_few_connections),
+    CASE(migrations_run_once),
+    CASE(statements_are_checked),
 };
 
 static void run_case(weir_ctx *app, struct suite *s, size_t i)

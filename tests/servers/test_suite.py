@@ -4,7 +4,7 @@ import subprocess
 import pytest
 from conftest import PATIENCE, program
 
-CASES = 13
+CASES = 15
 
 
 def run_suite(url, *words):

@@ -191,6 +191,8 @@ weir_db *weir_mysql_open_at(const weir_site *site, weir_ctx *handle,
     db->db.name = "(no name)";
     db->db.rows_max = db->o.rows_max;
     db->db.err = open_db(db, c, site);
+    if (db->db.err == WEIR_OK)
+        weir__sql_opened(&db->db, c, site);
     db->o.url = db->o.server_key = NULL; /* the caller's */
     return weir__token_handle(&db->db.token);
 }
@@ -224,6 +226,8 @@ const struct weir__sql_driver weir__mysql_driver = {
     .begin = weir__mysql_begin,
     .end = weir__mysql_end,
     .control = weir__mysql_control,
+    .lock = "DO GET_LOCK('weir_migrations', 86400)",
+    .unlock = "DO RELEASE_LOCK('weir_migrations')",
     .many = weir__mysql_many,
     .stats = stats,
 };

@@ -262,10 +262,10 @@ struct weir__sql_driver {
     /* Parameter `i` below stmt->params, for the check of statements. */
     void (*param)(struct weir__sql_stmt *stmt, int i, struct weir__sql_fact *out);
     /*
-     * What `control` runs in a transaction so that one process migrates at a time, until that ends;
-     * NULL: a transaction of WEIR__SQL_WRITE is alone anyway.
+     * What `control` runs in a transaction so that one process migrates at a time; NULL: one that
+     * writes is alone anyway. And what it runs after its commit; NULL: the lock ends with it.
      */
-    const char *lock;
+    const char *lock, *unlock;
     /* The numbers of its pools; either of the two may be NULL. Any thread. */
     void (*stats)(weir_db *db, weir_pool_stats *readers, weir_pool_stats *writer);
 };

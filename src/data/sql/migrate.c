@@ -113,37 +113,50 @@ static weir_err note(const weir_site *site, weir_tx *tx, const struct weir__migr
                         args, sizeof args / sizeof args[0]);
 }
 
-/*
- * Under the lock: looks what has run, and runs the next one. `*left` says whether there may be
- * another one after that.
- */
-static weir_err step_in(const weir_site *site, weir_ctx *c, weir_tx *tx, const weir_db *db,
-                        const struct weir__migration_set *set, bool *left)
+/* A migration of a database, for the steps below. */
+struct migrating {
+    const weir_site *site;
+    weir_ctx *c;
+    weir_db *handle;
+    const weir_db *db;
+    const struct weir__migration_set *set;
+    bool left; /* there may be one more that has not run */
+};
+
+/* In a transaction of its own: where what a schema does commits, what comes after is not lost. */
+static weir_err make_table(struct migrating *m, weir_tx *tx)
 {
-    size_t count = 0;
-    weir_err err = weir__sql_lock_migrations(site, tx);
-    if (err == WEIR_OK)
-        err = weir_exec_at(site, tx, TABLE, NULL, 0);
-    if (err == WEIR_OK)
-        err = check_all_ran(site, c, tx, db, set, &count);
-    *left = count < set->count;
-    if (err != WEIR_OK || !*left)
-        return err;
-    const struct weir__migration *next = &set->items[count];
-    err = weir__sql_script_in(site, tx, next->sql, next->name);
-    return err == WEIR_OK ? note(site, tx, next) : err;
+    return weir__sql_script_in(m->site, tx, TABLE, "weir_migrations");
 }
 
-static weir_err step(const weir_site *site, weir_ctx *c, weir_db *handle, const weir_db *db,
-                     const struct weir__migration_set *set, bool *left)
+/* Looks what has run, and runs the next one. */
+static weir_err run_next(struct migrating *m, weir_tx *tx)
+{
+    size_t count = 0;
+    weir_err err = check_all_ran(m->site, m->c, tx, m->db, m->set, &count);
+    m->left = count < m->set->count;
+    if (err != WEIR_OK || !m->left)
+        return err;
+    const struct weir__migration *next = &m->set->items[count];
+    err = weir__sql_script_in(m->site, tx, next->sql, next->name);
+    return err == WEIR_OK ? note(m->site, tx, next) : err;
+}
+
+/* One of these two, under the lock. */
+static weir_err step(struct migrating *m, weir_err (*run)(struct migrating *m, weir_tx *tx))
 {
     const weir_tx_options options = {.size = sizeof options};
-    weir_tx *tx = weir_begin_at(site, c, weir_source_db(handle), &options);
+    weir_tx *tx = weir_begin_at(m->site, m->c, weir_source_db(m->handle), &options);
     weir_err err = weir_tx_err(tx);
     if (err == WEIR_OK)
-        err = step_in(site, c, tx, db, set, left);
+        err = weir__sql_lock_migrations(m->site, tx);
     if (err == WEIR_OK)
-        return weir_commit_at(site, tx);
+        err = run(m, tx);
+    weir_err end = weir__sql_unlock_migrations(m->site, tx, err == WEIR_OK);
+    if (err == WEIR_OK)
+        err = end;
+    if (err == WEIR_OK)
+        return weir_commit_at(m->site, tx);
     weir_rollback(tx);
     return err;
 }
@@ -162,9 +175,10 @@ weir_err weir_migrate_at(const weir_site *site, weir_ctx *c, weir_db *handle,
     if (err != WEIR_OK)
         return raise(site, c, db, err,
                      job.set.message[0] != '\0' ? job.set.message : weir_strerror(err));
-    bool left = true;
-    while (left && err == WEIR_OK)
-        err = step(site, c, handle, db, &job.set, &left);
+    struct migrating m = {site, c, handle, db, &job.set, .left = true};
+    err = step(&m, make_table);
+    while (m.left && err == WEIR_OK)
+        err = step(&m, run_next);
     return err;
 }
 

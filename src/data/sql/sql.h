@@ -191,8 +191,12 @@ weir_err weir__sql_run(weir_tx *tx, const weir_site *site, const char *sql, cons
  */
 weir_err weir__sql_script_in(const weir_site *site, weir_tx *handle, const char *sql,
                              const char *name);
-/* One process migrates at a time, until the transaction ends. */
+/*
+ * One process migrates at a time, from the first of these on until the second, or until the
+ * transaction ends.
+ */
 weir_err weir__sql_lock_migrations(const weir_site *site, weir_tx *handle);
+weir_err weir__sql_unlock_migrations(const weir_site *site, weir_tx *handle, bool commits);
 /* WEIR_EBUSY where rows are open on its connection and nothing may run beside them. */
 weir_err weir__sql_check_alone(const weir_tx *tx, struct weir__sql_fault *fault);
 

@@ -477,7 +477,25 @@ weir_err weir__sql_lock_migrations(const weir_site *site, weir_tx *handle)
     if (tx->driver->lock == NULL)
         return WEIR_OK;
     weir_err err = tx->driver->control(weir__sql_conn_of(tx, site), tx->driver->lock, &fault);
-    return err == WEIR_OK ? err : (tx->err = weir__sql_fail_tx(tx, site, tx->driver->lock, err, &fault));
+    return err == WEIR_OK ? err
+                          : (tx->err = weir__sql_fail_tx(tx, site, tx->driver->lock, err, &fault));
+}
+
+weir_err weir__sql_unlock_migrations(const weir_site *site, weir_tx *handle, bool commits)
+{
+    struct weir__sql_fault fault;
+    weir_tx *tx = weir__sql_tx_of(handle, "weir_migrate");
+    weir_err err = WEIR_OK;
+    if (tx->driver->unlock == NULL || tx->is_lost || !tx->has_begun)
+        return err;
+    weir__sql_fault_init(&fault);
+    if (commits)
+        err = tx->driver->control(weir__sql_conn_of(tx, site), "COMMIT", &fault);
+    if (err == WEIR_OK)
+        err = tx->driver->control(weir__sql_conn_of(tx, site), tx->driver->unlock, &fault);
+    return err == WEIR_OK
+               ? err
+               : (tx->err = weir__sql_fail_tx(tx, site, tx->driver->unlock, err, &fault));
 }
 
 /* Where a script failed goes before what is said of it. */
@@ -498,7 +516,8 @@ weir_err weir__sql_script_in(const weir_site *site, weir_tx *handle, const char 
     weir_tx *tx = weir__sql_tx_of(handle, "weir_migrate");
     weir__sql_fault_init(&fault);
     bool has_mark = strncmp(sql, "\xef\xbb\xbf", 3) == 0; /* which some editors begin a file with */
-    weir_err err = tx->driver->script(weir__sql_conn_of(tx, site), has_mark ? sql + 3 : sql, &fault);
+    weir_err err =
+        weir__sql_run_script(weir__sql_conn_of(tx, site), has_mark ? sql + 3 : sql, &fault);
     if (err == WEIR_OK)
         return err;
     if (fault.err != WEIR_OK)
