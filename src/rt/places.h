@@ -12,7 +12,7 @@
 
 #include "os/lock.h"
 
-#define WEIR__PLACES_MAX 256
+#define WEIR__PLACES_MAX 512
 
 struct weir__place {
     const char *kind;      /* static */
