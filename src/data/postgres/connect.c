@@ -103,7 +103,7 @@ static struct weir__pg_conn *make_conn(struct weir__postgres *db, struct weir__c
     conn->window = WEIR__PG_WINDOW_MIN;
     conn->server_stops = weir_never();
     weir_buf_init(&conn->in, most + WEIR__PG_WINDOW_MAX);
-    weir_buf_init(&conn->out, most + WEIR__PG_WINDOW_MAX);
+    weir_buf_init(&conn->out, db->o.value_bytes_max + (size_t)WEIR__PG_WINDOW_MAX);
     weir_buf_init(&conn->closes, WEIR__PG_WINDOW_MAX);
     return conn;
 }

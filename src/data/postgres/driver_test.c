@@ -319,6 +319,42 @@ static void test_large(void **state)
     SIM(large, NULL);
 }
 
+/* A statement that is too large never leaves, and the BEGIN that was to go with it neither. */
+static weir_err large_statement(weir_ctx *c, void *arg)
+{
+    static char text[100 << 10];
+    struct pg_server s = {.auth = PG_TRUST};
+    (void)arg;
+    memset(text, 'x', sizeof text - 1);
+    WEIR_SCOPE(peer, c);
+    pg_start(peer, &s);
+    WEIR_SCOPE(turn, c);
+    weir_db *db = weir_postgres_open(turn, .url = s.url, .value_bytes_max = 1024);
+    for (int i = 0; i < 2; i++) {
+        WEIR_SCOPE(each, turn, .timeout = weir_sec(3));
+        weir_tx *tx = weir_begin(each, db);
+        assert_int_equal(weir_exec(tx, "INSERT ?", text), WEIR_ETOOLARGE);
+        assert_int_equal(weir_commit(tx), WEIR_ETOOLARGE);
+        (void)weir_ctx_close(each);
+        WEIR_SCOPE(next, turn, .timeout = weir_sec(3));
+        tx = weir_begin(next, db);
+        assert_int_equal(weir_exec(tx, "INSERT ?", "short"), WEIR_OK);
+        assert_int_equal(weir_commit(tx), WEIR_OK);
+        (void)weir_ctx_close(next);
+    }
+    assert_agrees(db, &s, 1);
+    assert_int_equal(s.accepted, 1);
+    (void)weir_ctx_close(turn);
+    (void)weir_ctx_close(peer);
+    return WEIR_OK;
+}
+
+static void test_large_statement(void **state)
+{
+    (void)state;
+    SIM(large_statement, NULL);
+}
+
 /* --- late ones -------------------------------------------------------------------------------- */
 
 static weir_err late(weir_ctx *c, void *arg)
@@ -566,6 +602,7 @@ int main(void)
         cmocka_unit_test(test_forgotten),
         cmocka_unit_test(test_time_that_is_left),
         cmocka_unit_test(test_large),
+        cmocka_unit_test(test_large_statement),
         cmocka_unit_test(test_late),
         cmocka_unit_test(test_any_split_is_the_same),
         cmocka_unit_test(test_cut_behind_each_byte),

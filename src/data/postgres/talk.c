@@ -77,7 +77,7 @@ weir_err weir__pg_flush(struct weir__pg_conn *conn, unsigned syncs, struct weir_
     weir_err err = conn->out.err;
     size_t sent = 0, n = conn->out.len;
     if (err < 0) { /* nothing of it is sent, so the connection is as it was */
-        weir_buf_reset(&conn->out);
+        weir__pg_drop_unsent(conn);
         return weir__sql_fault(f, err,
                                err == WEIR_ETOOLARGE
                                    ? "a statement with its values is over value_bytes_max"
