@@ -111,6 +111,16 @@ static weir_err set_wall(struct weir__pg_value *out, int64_t since_2000)
     return WEIR_OK;
 }
 
+/* Days that a point of time can have are held first: others, times a day, are no 64 bits. */
+static weir_err set_day(struct weir__pg_value *out, int64_t since_2000)
+{
+    out->kind = WEIR__PG_IS_WALL;
+    if (since_2000 < (WEIR_WALL_MIN - EPOCH_US) / DAY_US ||
+        since_2000 > (WEIR_WALL_MAX - EPOCH_US) / DAY_US)
+        return -ERANGE;
+    return set_wall(out, since_2000 * DAY_US);
+}
+
 static void set_int(struct weir__pg_value *out, int64_t v)
 {
     out->kind = WEIR__PG_IS_INT;
@@ -157,8 +167,8 @@ static weir_err get_binary(uint32_t type, weir_str s, struct weir__pg_value *out
     case WEIR__PG_TIMESTAMP:
     case WEIR__PG_TIMESTAMPTZ:
         return set_wall(out, (int64_t)v);
-    case WEIR__PG_DATE: /* any number of days that fits, times a day, does too */
-        return set_wall(out, (int64_t)(int32_t)v * DAY_US);
+    case WEIR__PG_DATE:
+        return set_day(out, (int32_t)v);
     case WEIR__PG_UUID:
         out->kind = WEIR__PG_IS_UUID;
         memcpy(out->u.uuid.bytes, s.ptr, sizeof out->u.uuid.bytes);

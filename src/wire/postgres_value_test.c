@@ -42,6 +42,9 @@ static void times_are_read(void **state)
     assert_int_equal(v.kind, WEIR__PG_IS_WALL);
     assert_int_equal(v.u.wall.us, 946684800000001);
     assert_int_equal(get(WEIR__PG_DATE, S("\xff\xff\xff\xff")).u.wall.us, 946598400000000);
+    assert_int_equal(get(WEIR__PG_DATE, S("\xff\xf4\xdb\xf9")).u.wall.us, WEIR_WALL_MIN);
+    assert_int_equal(get(WEIR__PG_DATE, S("\x00\x2c\x95\xd3")).u.wall.us,
+                     WEIR_WALL_MAX - 86399999999);
     static const struct {
         uint32_t type;
         weir_str bytes;
@@ -50,6 +53,9 @@ static void times_are_read(void **state)
         {WEIR__PG_TIMESTAMP, S("\x80\0\0\0\0\0\0\0")},
         {WEIR__PG_DATE, S("\x7f\xff\xff\xff")},
         {WEIR__PG_DATE, S("\x80\0\0\0")},
+        {WEIR__PG_DATE, S("\x0c\xae\xab\xe8")}, /* times a day it wraps into our years */
+        {WEIR__PG_DATE, S("\xff\xf4\xdb\xf8")}, /* the day before 0001-01-01 */
+        {WEIR__PG_DATE, S("\x00\x2c\x95\xd4")}, /* the day after 9999-12-31 */
     };
     for (size_t i = 0; i < sizeof far / sizeof far[0]; i++)
         assert_int_equal(weir__pg_get_value(far[i].type, true, far[i].bytes, &v), -ERANGE);
