@@ -352,6 +352,7 @@ static int close_arena(void **state)
 {
     (void)state;
     weir__arena_fini(&arena);
+    weir__arena_trim();
     return 0;
 }
 
