@@ -507,6 +507,15 @@ static void put_int(weir_buf *out, int64_t i)
     put_line(out, ':', (weir_str){text, weir__num_put_i64(text, i)});
 }
 
+/* Of version 3 alone: numbers in words of their own, else as a text. */
+static void put_or_text(weir_buf *out, char type, weir_str s, bool is_resp3)
+{
+    if (is_resp3)
+        put_line(out, type, s);
+    else
+        put_text(out, '$', s);
+}
+
 static void put_double(weir_buf *out, double d, bool is_resp3)
 {
     char text[WEIR__DOUBLE_TEXT_MAX];
@@ -517,10 +526,7 @@ static void put_double(weir_buf *out, double d, bool is_resp3)
         s = d > 0 ? WEIR_S("inf") : WEIR_S("-inf");
     else
         s = (weir_str){text, weir__num_put_double(text, d)};
-    if (is_resp3)
-        put_line(out, ',', s);
-    else
-        put_text(out, '$', s);
+    put_or_text(out, ',', s, is_resp3);
 }
 
 static void put_list(weir_buf *out, const weir_redis_value *v, bool is_resp3)
@@ -535,23 +541,49 @@ static void put_list(weir_buf *out, const weir_redis_value *v, bool is_resp3)
         weir__resp_put(out, &v->u.list.items[i], is_resp3);
 }
 
-void weir__resp_put(weir_buf *out, const weir_redis_value *v, bool is_resp3)
+static void put_status(weir_buf *out, char type, weir_str s, bool is_resp3)
 {
-    weir_str s = v->u.s;
-    for (const weir_redis_value *a = v->attributes; is_resp3 && a != NULL; a = a->attributes) {
+    if (is_line(s) && s.len < WEIR__RESP_LINE_MAX - 2)
+        put_line(out, type, s);
+    else
+        put_text(out, type == '-' && is_resp3 ? '!' : '$', s);
+}
+
+static void put_attributes(weir_buf *out, const weir_redis_value *a)
+{
+    for (; a != NULL; a = a->attributes) {
         weir__resp_put_head(out, '|', a->u.list.len / 2);
         for (size_t i = 0; i < a->u.list.len; i++)
             weir__resp_put(out, &a->u.list.items[i], true);
     }
+}
+
+static void put_verbatim(weir_buf *out, weir_str s, bool is_resp3)
+{
+    if (is_resp3)
+        put_text(out, '=', s);
+    else
+        put_text(out, '$', (weir_str){s.ptr + 4, s.len - 4});
+}
+
+static void put_bool(weir_buf *out, bool is_true, bool is_resp3)
+{
+    if (is_resp3)
+        weir_buf_puts(out, is_true ? WEIR_S("#t\r\n") : WEIR_S("#f\r\n"));
+    else
+        put_int(out, is_true);
+}
+
+void weir__resp_put(weir_buf *out, const weir_redis_value *v, bool is_resp3)
+{
+    if (is_resp3)
+        put_attributes(out, v->attributes);
     switch (v->kind) {
     case WEIR_REDIS_NULL:
         weir_buf_puts(out, is_resp3 ? WEIR_S("_\r\n") : WEIR_S("$-1\r\n"));
         return;
     case WEIR_REDIS_BOOL:
-        if (is_resp3)
-            weir_buf_puts(out, v->u.i != 0 ? WEIR_S("#t\r\n") : WEIR_S("#f\r\n"));
-        else
-            put_int(out, v->u.i != 0);
+        put_bool(out, v->u.i != 0, is_resp3);
         return;
     case WEIR_REDIS_INT:
         put_int(out, v->u.i);
@@ -560,26 +592,19 @@ void weir__resp_put(weir_buf *out, const weir_redis_value *v, bool is_resp3)
         put_double(out, v->u.d, is_resp3);
         return;
     case WEIR_REDIS_STATUS:
+        put_status(out, '+', v->u.s, is_resp3);
+        return;
     case WEIR_REDIS_ERROR:
-        if (is_line(s) && s.len < WEIR__RESP_LINE_MAX - 2)
-            put_line(out, v->kind == WEIR_REDIS_STATUS ? '+' : '-', s);
-        else
-            put_text(out, v->kind == WEIR_REDIS_ERROR && is_resp3 ? '!' : '$', s);
+        put_status(out, '-', v->u.s, is_resp3);
         return;
     case WEIR_REDIS_BIG:
-        if (is_resp3)
-            put_line(out, '(', s);
-        else
-            put_text(out, '$', s);
+        put_or_text(out, '(', v->u.s, is_resp3);
         return;
     case WEIR_REDIS_VERBATIM:
-        if (is_resp3)
-            put_text(out, '=', s);
-        else
-            put_text(out, '$', (weir_str){s.ptr + 4, s.len - 4});
+        put_verbatim(out, v->u.s, is_resp3);
         return;
     case WEIR_REDIS_TEXT:
-        put_text(out, '$', s);
+        put_text(out, '$', v->u.s);
         return;
     default:
         put_list(out, v, is_resp3);

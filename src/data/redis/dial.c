@@ -269,7 +269,7 @@ static weir_err open_shared(void *driver, struct weir__ctx *c, struct weir__carr
                             weir_str key, void **resource)
 {
     weir_redis *redis = driver;
-    struct weir__redis_conn *conn;
+    struct weir__redis_conn *conn = NULL;
     (void)key;
     weir_err err = weir__redis_dial(redis, c, redis->o.depth, true, carrier, &conn);
     if (err != WEIR_OK)
@@ -289,7 +289,7 @@ const struct weir__shared_ops weir__redis_shared_ops = {.open = open_shared, .cl
 
 static weir_err open_lease(void *driver, struct weir__ctx *c, void **resource)
 {
-    struct weir__redis_conn *conn;
+    struct weir__redis_conn *conn = NULL;
     weir_err err = weir__redis_dial(driver, c, LENT_DEPTH, false, NULL, &conn);
     if (err == WEIR_OK)
         *resource = conn;
