@@ -643,6 +643,7 @@ static void release_pool(struct weir__owned *o)
     while (is_looked_at(pool))
         weir__fiber_yield();
     weir__pool_unmake(pool);
+    weir__pool_free_blocks(pool);
 }
 
 /* --- making ----------------------------------------------------------------------------------- */

@@ -131,6 +131,12 @@ struct weir__pool_failure {
     char text[256];
 };
 
+/* Slots that came later. */
+struct weir__pool_block {
+    struct weir__pool_block *next;
+    struct weir__pool_slot slots[];
+};
+
 struct weir__pool {
     struct weir__lock lock;    /* guards all that changes */
     struct weir__list idle;    /* weir__pool_slot.link, last used first */
@@ -168,6 +174,7 @@ struct weir__pool {
     struct weir__pool_failure failure; /* the last one; `err` is 0 before there was any */
     struct weir__dialling_options d;   /* zeroes, of a pool that does not dial */
     struct weir__pool_slot *first;
+    struct weir__pool_block *blocks; /* of a pool of the application: freed after it */
     struct weir__pool_slot slots[];
 };
 
@@ -342,6 +349,11 @@ void weir__pool_judge(struct weir__pool *pool);
 
 /* Those in line at a pool that is down or closing, but who is patient, are told; and the log. */
 void weir__pool_send_home(struct weir__pool *pool);
+
+/* --- pool_steer.c ----------------------------------------------------------------------------- */
+
+/* Frees the slots that came later, of a pool that has ended. */
+void weir__pool_free_blocks(struct weir__pool *pool);
 
 /* --- pool_blame.c ----------------------------------------------------------------------------- */
 

@@ -8,6 +8,7 @@
  */
 #include "net/pool_inside.h"
 
+#include "base/alloc.h"
 #include "base/assert.h"
 #include "rt/worker.h"
 
@@ -91,21 +92,44 @@ static void set_bounds(struct weir__pool *pool, uint32_t max_open)
                 "P16: no more is kept idle than may be open");
 }
 
+/*
+ * What the application's context owns goes before the pool, being younger; so that block is the
+ * pool's own.
+ */
+static struct weir__pool_block *alloc_block(struct weir__pool *pool, uint32_t count)
+{
+    size_t size = sizeof(struct weir__pool_block) + count * sizeof(struct weir__pool_slot);
+    return pool->is_shared ? weir__calloc(1, size) : weir__ctx_object(pool->ctx, size);
+}
+
+void weir__pool_free_blocks(struct weir__pool *pool)
+{
+    while (pool->is_shared && pool->blocks != NULL) {
+        struct weir__pool_block *block = pool->blocks;
+        pool->blocks = block->next;
+        weir__free(block);
+    }
+}
+
 weir_err weir__pool_resize(struct weir__pool *pool, uint32_t max_open)
 {
-    struct weir__pool_slot *slots = NULL;
+    struct weir__pool_block *block = NULL;
     if (max_open < 1 || max_open > 10000 || pool->is_member)
         return WEIR_EINVALID;
     weir__lock_take(&pool->lock);
     uint32_t has = pool->slot_count;
     weir__lock_give(&pool->lock);
     if (max_open > has)
-        slots = weir__ctx_object(pool->ctx, (max_open - has) * sizeof *slots);
-    if (max_open > has && slots == NULL)
+        block = alloc_block(pool, max_open - has);
+    if (max_open > has && block == NULL)
         return -ENOMEM;
     weir__lock_take(&pool->lock);
-    if (max_open > pool->slot_count) /* somebody may have made it larger meanwhile */
-        weir__pool_add_slots(pool, slots, max_open - pool->slot_count);
+    if (block != NULL) {
+        block->next = pool->blocks;
+        pool->blocks = block;
+    }
+    if (block != NULL && max_open > pool->slot_count) /* nobody has made it larger meanwhile */
+        weir__pool_add_slots(pool, block->slots, max_open - pool->slot_count);
     set_bounds(pool, max_open);
     weir__lock_give(&pool->lock);
     serve_line(pool, false); /* there may be room for them */
