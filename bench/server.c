@@ -6,11 +6,11 @@
  *     server --port P --workers N [--db URL] [--redis URL] [--tls-port P2 --tls-cert FILE
  *            --tls-key FILE]
  *
- * With a TLS port the same is served there with that certificate. --db is postgres://…, mysql://…
- * or a file of SQLite, with the table world(id, randomnumber) of 10,000 rows, over 32 connections; a
- * file is made when it is missing, and filled. Without it the routes /db, /queries, /rows and
- * /write are not there, without --redis /redis/:key and /redis-write. bench/anchors/gin has the
- * same routes and answers. All other options are the application's, by environment
+ * With a TLS port the same is served there with that certificate. --db is postgres://…,
+ * mysql://… or a file of SQLite, with the table world(id, randomnumber) of 10,000 rows, over 32
+ * connections; a file is made when it is missing, and filled. Without it the routes /db, /queries,
+ * /rows and /write are not there, without --redis /redis/:key and /redis-write. bench/anchors/gin
+ * has the same routes and answers. All other options are the application's, by environment
  * (WEIR_LOG_LEVEL=debug …). There is no admin's port, so that several of these can run side by
  * side.
  */

@@ -57,9 +57,9 @@ static weir_err ask_favourite(weir_ctx *c, void *arg)
     weir_str name;
     weir_err err = weir_query_one(
         c, shop(c)->db, weir_str, &name,
-        WEIR_SQL("SELECT products.name FROM products JOIN order_lines ON products.id = product_id "
-                 "JOIN orders ON orders.id = order_id WHERE user_id = ? "
-                 "GROUP BY products.id ORDER BY sum(qty) DESC, products.id LIMIT 1"),
+        WEIR_SQL("SELECT name FROM products WHERE id = (SELECT product_id FROM orders "
+                 "JOIN order_lines ON order_id = orders.id WHERE user_id = ? "
+                 "GROUP BY product_id ORDER BY sum(qty) DESC, product_id LIMIT 1)"),
         w->user_id);
     if (err == WEIR_OK)
         w->page.favourite = weir_strdup(w->request, name);

@@ -102,6 +102,12 @@ class MariaDB(Server):
     def read_only(self, is_on=True):
         self.sql(f"SET GLOBAL read_only = {int(is_on)}")
 
+    def empty(self):
+        """The database of weir as it was at first."""
+        tables = [row[0] for row in self.sql("SHOW TABLES")]
+        if tables:
+            self.sql(f"SET foreign_key_checks = 0; DROP TABLE {', '.join(tables)}")
+
     def connections(self, user="weir"):
         """Those of a user, as the server counts them."""
         return int(self.sql(f"SELECT count(*) FROM information_schema.processlist WHERE user = '{user}'")[0][0])

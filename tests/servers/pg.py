@@ -128,6 +128,10 @@ class Postgres(Server):
         self.sql(f"ALTER SYSTEM SET default_transaction_read_only = {'on' if is_on else 'off'}")
         self.sql("SELECT pg_reload_conf()")
 
+    def empty(self):
+        """The database of weir as it was at first."""
+        self.sql("DROP OWNED BY weir; GRANT ALL ON SCHEMA public TO weir")
+
     def connections(self, user="weir"):
         """Those of a user, as the server counts them."""
         return int(self.sql(f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{user}'")[0][0])

@@ -66,6 +66,13 @@ def call(*command, text=None, cwd="/"):
     return done.stdout
 
 
+def until(look, what):
+    end = time.monotonic() + PATIENCE
+    while not look():
+        assert time.monotonic() < end, what
+        time.sleep(0.02)
+
+
 def state(pid):
     """Of a process, one letter; Z when there is none any more."""
     try:

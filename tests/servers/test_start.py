@@ -4,23 +4,15 @@ import pathlib
 import shutil
 import signal
 import subprocess
-import time
 
 import psycopg2
 import pymysql
 import pytest
 import redis
-from place import ODD_SECRET, PATIENCE, SECRET, family, state
+from place import ODD_SECRET, PATIENCE, SECRET, family, state, until
 
 START = pathlib.Path(__file__).parent / "start"
 WRONG = "wrong"
-
-
-def until(look, what):
-    end = time.monotonic() + PATIENCE
-    while not look():
-        assert time.monotonic() < end, what
-        time.sleep(0.02)
 
 
 # --- PostgreSQL -------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@ import subprocess
 
 import pytest
 from conftest import PATIENCE, program
+from place import until
 
 CASES = 15
 
@@ -26,7 +27,7 @@ def test_on_sqlite(tmp_path):
 def test_on_a_server(request, kind):
     server = request.getfixturevalue(kind)
     check(server.url())
-    assert server.connections() == 0, "the database counts connections of a program that has ended"
+    until(lambda: server.connections() == 0, "the database counts connections of a program that has ended")
 
 
 @pytest.mark.parametrize("user", ["clear", "md5", "scram"])
