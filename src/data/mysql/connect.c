@@ -172,9 +172,9 @@ static weir_err log_in(struct weir__mysql_conn *conn, struct weir__sql_fault *f)
                                   .user = weir_str_from(db->url.user),
                                   .program = WEIR_S("weir")};
     weir_buf_init_fixed(&proof, (char *)bytes, sizeof bytes);
-    int rc = err < 0 ? err : weir__mysql_auth_begin(&a, g.plugin, g.nonce, &proof);
     if (err < 0)
         return err;
+    int rc = weir__mysql_auth_begin(&a, g.plugin, g.nonce, &proof);
     if (rc < 0)
         return auth_failed(conn, rc, "", f);
     err = secure(conn, &g, &l, f);

@@ -125,7 +125,7 @@ static void put_row(struct work *w, const weir_arg *row)
 /* As many rows as go into one message. */
 static weir_err bulk_some(struct work *w, uint32_t id)
 {
-    uint8_t kinds[WEIR_ARGS_MAX], more[WEIR_ARGS_MAX];
+    uint8_t kinds[WEIR_ARGS_MAX] = {0}, more[WEIR_ARGS_MAX] = {0};
     weir_arg row[WEIR_ARGS_MAX];
     size_t columns = w->many->column_count;
     weir_err err = kinds_of(w, row, kinds);
@@ -152,7 +152,7 @@ static weir_err bulk_some(struct work *w, uint32_t id)
 
 static weir_err bulk(struct work *w)
 {
-    uint32_t id;
+    uint32_t id = 0;
     weir_err err = prepare(w, 1, &id);
     if (err < 0)
         return err;
@@ -180,7 +180,7 @@ static weir_err execute_rows(struct work *w, uint32_t id, size_t rows, weir_arg 
 /* All that is left, `rows` at a time. */
 static weir_err values(struct work *w, size_t rows, weir_arg *args)
 {
-    uint32_t id;
+    uint32_t id = 0;
     weir_err err = prepare(w, rows, &id);
     if (err < 0)
         return err;
