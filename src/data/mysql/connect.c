@@ -160,7 +160,7 @@ static weir_err authenticate(struct weir__mysql_conn *conn, struct weir__mysql_a
 static weir_err log_in(struct weir__mysql_conn *conn, struct weir__sql_fault *f)
 {
     const struct weir__mysql *db = conn->owner;
-    struct weir__mysql_greeting g;
+    struct weir__mysql_greeting g = {0};
     uint8_t bytes[WEIR__MYSQL_PROOF_MAX];
     weir_buf proof;
     weir_err err = read_greeting(conn, &g, f);
