@@ -31,41 +31,48 @@ void weir__redis_delist(weir_redis *redis)
 
 /* --- of one client ---------------------------------------------------------------------------- */
 
-#define SUM(redis, cell)                                                                           \
-    ({                                                                                             \
-        uint64_t n_ = 0;                                                                           \
-        for (unsigned i_ = 0; i_ < (redis)->workers; i_++)                                         \
-            n_ += atomic_load_explicit(&(redis)->seats[i_].n.cell.n, memory_order_relaxed);        \
-        n_;                                                                                        \
-    })
+/* Below zero on one worker, and never in all: wrapped around, the sum is right. */
+static uint64_t level_of(const struct weir__gauge *g)
+{
+    return (uint64_t)weir__gauge_read(g);
+}
 
-/* A gauge of several workers: below zero on one, and never in all. */
-#define LEVEL(redis, cell)                                                                         \
-    ({                                                                                             \
-        int64_t n_ = 0;                                                                            \
-        for (unsigned i_ = 0; i_ < (redis)->workers; i_++)                                         \
-            n_ += weir__gauge_read(&(redis)->seats[i_].n.cell);                                    \
-        (uint64_t)(n_ > 0 ? n_ : 0);                                                               \
-    })
+static void add_seat(const struct weir__redis_cells *n, weir_redis_stats *s)
+{
+    s->connections += level_of(&n->connections);
+    s->in_flight += level_of(&n->in_flight);
+    s->abandoned += level_of(&n->abandoned);
+    s->commands += weir__counter_read(&n->commands);
+    s->sends += weir__counter_read(&n->sends);
+    s->errors += weir__counter_read(&n->errors);
+    s->retries += weir__counter_read(&n->retries);
+    s->cut += weir__counter_read(&n->cut);
+    s->dials += weir__counter_read(&n->dials);
+    s->dial_errors += weir__counter_read(&n->dial_errors);
+    s->refused += weir__counter_read(&n->refused);
+    s->down += level_of(&n->down);
+    s->invalidations += weir__counter_read(&n->invalidations);
+    s->subscriptions += level_of(&n->subscriptions);
+}
+
+/* Workers are read one after the other: what has gone from one to another may be missed. */
+static uint64_t from_zero(uint64_t n)
+{
+    return (int64_t)n > 0 ? n : 0;
+}
 
 static void sum(const weir_redis *redis, weir_redis_stats *s)
 {
     if (redis->seats == NULL)
         return;
-    *s = (weir_redis_stats){.connections = LEVEL(redis, connections),
-                            .in_flight = LEVEL(redis, in_flight),
-                            .abandoned = LEVEL(redis, abandoned),
-                            .commands = SUM(redis, commands),
-                            .sends = SUM(redis, sends),
-                            .errors = SUM(redis, errors),
-                            .retries = SUM(redis, retries),
-                            .cut = SUM(redis, cut),
-                            .dials = SUM(redis, dials),
-                            .dial_errors = SUM(redis, dial_errors),
-                            .refused = SUM(redis, refused),
-                            .down = LEVEL(redis, down),
-                            .invalidations = SUM(redis, invalidations),
-                            .subscriptions = LEVEL(redis, subscriptions)};
+    *s = (weir_redis_stats){.connections = 0};
+    for (unsigned i = 0; i < redis->workers; i++)
+        add_seat(&redis->seats[i].n, s);
+    s->connections = from_zero(s->connections);
+    s->in_flight = from_zero(s->in_flight);
+    s->abandoned = from_zero(s->abandoned);
+    s->down = from_zero(s->down);
+    s->subscriptions = from_zero(s->subscriptions);
 }
 
 void weir_redis_numbers_at(const weir_redis *redis, weir_redis_stats *stats, size_t stats_size)
@@ -121,7 +128,12 @@ static const char *const labels[FAMILIES][VALUES] = {
 static void add_numbers(const weir_redis *redis, struct numbers *to)
 {
     weir_redis_stats s = {.connections = 0};
+    uint64_t messages = 0, lost = 0;
     sum(redis, &s);
+    for (unsigned i = 0; i < redis->workers; i++) {
+        messages += weir__counter_read(&redis->seats[i].n.messages);
+        lost += weir__counter_read(&redis->seats[i].n.lost);
+    }
     const uint64_t n[FAMILIES][VALUES] = {
         {s.commands},
         {s.sends},
@@ -131,7 +143,7 @@ static void add_numbers(const weir_redis *redis, struct numbers *to)
         {s.dials, s.dial_errors},
         {s.refused},
         {s.invalidations},
-        {SUM(redis, messages), SUM(redis, lost)},
+        {messages, lost},
         {s.connections},
         {s.in_flight > s.abandoned ? s.in_flight - s.abandoned : 0, s.abandoned},
         {s.subscriptions},
