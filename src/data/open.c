@@ -73,7 +73,7 @@ static weir_db *refuse_url(struct weir__ctx *c, const weir_site *site, const cha
     return refused(c, weir_raise_at(site, handle, WEIR_EINVALID, 0,
                                     "%.*s:// is no database's: the path of a file of SQLite, "
                                     "postgres://… or mysql://… is wanted",
-                                    url[length] == ':' && length < 40 ? length : 0, url));
+                                    length < 40 && url[length] == ':' ? length : 0, url));
 }
 
 /* --- the drivers ------------------------------------------------------------------------------ */

@@ -87,9 +87,9 @@ static void read_host(struct weir__mysql_url *u, struct weir__bounds *b, weir_st
 static void set_ssl(struct weir__mysql_url *u, struct weir__bounds *b, const char *value)
 {
     static const char *const names[] = {"disabled", "preferred", "required", "verify_identity"};
-    for (uint8_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (weir_str_ieq(weir_str_from(value), weir_str_from(names[i]))) {
-            u->ssl = i;
+            u->ssl = (uint8_t)i;
             return;
         }
     }

@@ -84,7 +84,7 @@ static weir_err keep_host(struct weir__bounds *b, weir_redis *redis, weir_str au
         return WEIR_OK;
     }
     bool has_brackets = at.host.ptr[0] == '[';
-    weir_str host = {at.host.ptr + has_brackets, at.host.len - 2 * has_brackets};
+    weir_str host = {at.host.ptr + has_brackets, at.host.len - (has_brackets ? 2 : 0)};
     char *copy = weir__ctx_object(redis->c, host.len + 1);
     if (copy == NULL)
         return -ENOMEM;

@@ -175,7 +175,7 @@ static weir_err ask(struct weir__redis_hub *hub, const char *command, weir_str n
         return -ENOMEM;
     }
     *a = (struct ask){.is_subscribe = is_subscribe, .is_pattern = is_pattern, .len = name.len};
-    if (name.len > 0)
+    if (name.ptr != NULL)
         memcpy(a->name, name.ptr, name.len);
     weir__list_push_back(&hub->asks, &a->in_hub);
     weir__redis_send(hub->conn, from);
