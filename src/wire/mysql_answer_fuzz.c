@@ -51,12 +51,25 @@ static void check_ok(weir_str body)
                "another OK");
 }
 
+static void check_column(weir_str body, bool is_extended)
+{
+    struct weir__mysql_column c, again;
+    if (weir__mysql_column_read(body, is_extended, &c) != 0)
+        return;
+    check_inside(c.name, body, "a name");
+    weir_buf_init_fixed(&out, written, sizeof written);
+    mysql_put_column(&out, is_extended, &c);
+    FUZZ_CHECK(weir__mysql_column_read(weir_buf_str(&out), is_extended, &again) == 0, "again");
+    FUZZ_CHECK(again.type == c.type && again.extra == c.extra && again.length == c.length &&
+                   again.is_unsigned == c.is_unsigned && weir_str_eq(again.name, c.name),
+               "another column");
+}
+
 static void check_rest(weir_str body)
 {
     struct weir__mysql_err e;
     struct weir__mysql_prepared p;
     struct weir__mysql_rows rows;
-    struct weir__mysql_column c, again;
     if (weir__mysql_err_read(body, &e) == 0) {
         check_inside(e.text, body, "the text of an error");
         FUZZ_CHECK(memchr(e.state, 0, sizeof e.state) != NULL, "a state without its end");
@@ -67,18 +80,8 @@ static void check_rest(weir_str body)
         if (weir__mysql_answer_read(body, can_cache != 0, &rows) == WEIR__MYSQL_ROWS)
             FUZZ_CHECK(rows.columns > 0 && rows.columns <= WEIR__MYSQL_COLUMNS_MAX, "%u columns",
                        rows.columns);
-    for (int is_extended = 0; is_extended < 2; is_extended++) {
-        if (weir__mysql_column_read(body, is_extended != 0, &c) != 0)
-            continue;
-        check_inside(c.name, body, "a name");
-        weir_buf_init_fixed(&out, written, sizeof written);
-        mysql_put_column(&out, is_extended != 0, &c);
-        FUZZ_CHECK(weir__mysql_column_read(weir_buf_str(&out), is_extended != 0, &again) == 0,
-                   "again");
-        FUZZ_CHECK(again.type == c.type && again.extra == c.extra && again.length == c.length &&
-                       again.is_unsigned == c.is_unsigned && weir_str_eq(again.name, c.name),
-                   "another column");
-    }
+    check_column(body, false);
+    check_column(body, true);
 }
 
 /* Whatever is asked for, the password stays where it is while anybody could read along. */

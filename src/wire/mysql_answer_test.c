@@ -38,6 +38,7 @@ static void a_greeting_cut_anywhere_is_cut(void **state)
     (void)state;
     for (size_t n = 1; n < maria_greeting.len; n++) {
         char *copy = malloc(n);
+        assert_non_null(copy);
         memcpy(copy, maria_greeting.ptr, n);
         assert_int_equal(weir__mysql_greeting_read((weir_str){copy, n}, &g), WEIR_MYSQL_ECUT);
         free(copy);
@@ -98,6 +99,7 @@ static void reads_oks(void **state)
     assert_int_equal(ok.changed, WEIR__MYSQL_CHANGED_VARIABLE | WEIR__MYSQL_CHANGED_STATE);
     for (size_t n = 0; n < set.len; n++) {
         char *copy = malloc(n > 0 ? n : 1);
+        assert_non_null(copy);
         memcpy(copy, set.ptr, n);
         int rc = weir__mysql_ok_read((weir_str){copy, n}, &ok);
         assert_true(rc < 0 || n == 7 || n == 8); /* without changes it may end there */
@@ -171,6 +173,7 @@ static void reads_columns(void **state)
     assert_int_equal(c.extra, WEIR__MYSQL_IS_JSON);
     for (size_t n = 0; n < json.len - 2; n++) { /* two bytes of filler end it */
         char *copy = malloc(n > 0 ? n : 1);
+        assert_non_null(copy);
         memcpy(copy, json.ptr, n);
         assert_int_equal(weir__mysql_column_read((weir_str){copy, n}, true, &c), WEIR_MYSQL_ECUT);
         free(copy);

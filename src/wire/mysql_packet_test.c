@@ -23,6 +23,7 @@ static void reads_one_cut_at_every_byte(void **state)
     (void)state;
     for (size_t n = 0; n < 9; n++) {
         char *copy = malloc(n > 0 ? n : 1);
+        assert_non_null(copy);
         memcpy(copy, bytes, n);
         assert_int_equal(weir__mysql_packet_read(copy, n, 1, 100, &p), 0);
         assert_int_equal(p.missing, n < 4 ? 4 - n : 9 - n);
@@ -95,8 +96,8 @@ static void a_body_of_16_mib_goes_in_several(void **state)
     round_trip(WEIR__MYSQL_PART_MAX - 1, 1);
     round_trip(WEIR__MYSQL_PART_MAX, 2);
     round_trip(WEIR__MYSQL_PART_MAX + 1, 2);
-    round_trip(2 * WEIR__MYSQL_PART_MAX, 3);
-    round_trip(2 * WEIR__MYSQL_PART_MAX + 5, 3);
+    round_trip((size_t)2 * WEIR__MYSQL_PART_MAX, 3);
+    round_trip((size_t)2 * WEIR__MYSQL_PART_MAX + 5, 3);
 }
 
 static void numbers_say_their_length(void **state)

@@ -18,13 +18,13 @@ static char scratch[WEIR__MYSQL_CLOCK_MAX];
 static int read_one(struct weir__mysql_column column, weir_str bytes, bool is_binary,
                     struct weir__mysql_value *v)
 {
-    char *body = malloc(bytes.len + 2);
+    size_t head = is_binary ? 2 : 0, len = head + bytes.len;
+    char *body = malloc(len > 0 ? len : 1);
     struct weir__mysql_row row;
-    memcpy(body, "\0", 2);
-    memcpy(body + (is_binary ? 2 : 0), bytes.ptr, bytes.len);
-    weir_str all = {body, bytes.len + (is_binary ? 2 : 0)};
-    body = realloc(body, all.len > 0 ? all.len : 1);
-    all.ptr = body;
+    assert_non_null(body);
+    memset(body, 0, head);
+    memcpy(body + head, bytes.ptr, bytes.len);
+    weir_str all = {body, len};
     int rc = weir__mysql_row_begin(&row, all, 1, is_binary);
     rc = rc == 0 ? weir__mysql_row_next(&row, &column, scratch, v) : rc;
     rc = rc == 0 ? weir__mysql_row_end(&row) : rc;

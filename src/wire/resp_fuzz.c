@@ -68,32 +68,54 @@ static void check_read(const uint8_t *data, size_t n, uint32_t items)
     free(exact);
 }
 
+/* Nothing is known of it after `n` bytes: what it needs is more, and no more than there is. */
+static void check_needs(const struct weir__resp_scan *s, const uint8_t *data, size_t n,
+                        ptrdiff_t rc)
+{
+    size_t needs = weir__resp_needs(s, (const char *)data, n);
+    FUZZ_CHECK(needs > n && (rc <= 0 || needs <= (size_t)rc), "%zu at %zu", needs, n);
+}
+
+static bool is_same(ptrdiff_t a, ptrdiff_t b)
+{
+    return a == b || (a < 0 && b < 0);
+}
+
+/* `rc` is what came of it at once. */
+static void check_byte_by_byte(const uint8_t *data, size_t size, ptrdiff_t rc)
+{
+    struct weir__resp_scan s;
+    ptrdiff_t now = 0;
+    weir__resp_scan_init(&s);
+    for (size_t n = 0; n <= size && now == 0; n++) {
+        now = scan(&s, data, n);
+        if (now == 0)
+            check_needs(&s, data, n, rc);
+    }
+    FUZZ_CHECK(is_same(now, rc), "%td byte by byte, %td at once", now, rc);
+}
+
+static void check_cut(const uint8_t *data, size_t size, ptrdiff_t rc)
+{
+    struct weir__resp_scan s;
+    size_t at = size > 0 ? data[size / 2] % (size + 1) : 0;
+    weir__resp_scan_init(&s);
+    ptrdiff_t cut = scan(&s, data, at);
+    if (cut == 0)
+        cut = scan(&s, data, size);
+    FUZZ_CHECK(is_same(cut, rc), "cut at %zu: %td, not %td", at, cut, rc);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct weir__resp_scan whole, slow, cut;
+    struct weir__resp_scan whole;
     if (size > 5000)
         return 0;
     weir__resp_scan_init(&whole);
     ptrdiff_t rc = scan(&whole, data, size);
     FUZZ_CHECK(rc <= (ptrdiff_t)size && rc <= (ptrdiff_t)limits.bytes_max, "%td", rc);
-    weir__resp_scan_init(&slow);
-    for (size_t n = 0; n <= size; n++) {
-        ptrdiff_t now = scan(&slow, data, n);
-        if (now == 0) {
-            FUZZ_CHECK(n < size || rc == 0, "nothing at the end, and %td at once", rc);
-            size_t needs = weir__resp_needs(&slow, (const char *)data, n);
-            FUZZ_CHECK(needs > n && (rc <= 0 || needs <= (size_t)rc), "%zu at %zu", needs, n);
-            continue;
-        }
-        FUZZ_CHECK(now == rc || (now < 0 && rc < 0), "%td byte by byte, %td at once", now, rc);
-        break;
-    }
-    size_t at = size > 0 ? data[size / 2] % (size + 1) : 0;
-    weir__resp_scan_init(&cut);
-    ptrdiff_t first = scan(&cut, data, at);
-    if (first == 0)
-        first = scan(&cut, data, size);
-    FUZZ_CHECK(first == rc || (first < 0 && rc < 0), "cut at %zu: %td, not %td", at, first, rc);
+    check_byte_by_byte(data, size, rc);
+    check_cut(data, size, rc);
     if (rc > 0)
         check_read(data, (size_t)rc, whole.items);
     return 0;

@@ -224,10 +224,10 @@ static void limits_hold_at_the_head(void **state)
     REFUSED(WEIR__RESP_EITEMS, "*500\r\n*500\r\n");
     REFUSED(0, "*999\r\n");
     char deep[4 * 18 + 1];
-    for (int i = 0; i < 18; i++)
+    for (size_t i = 0; i < 18; i++)
         memcpy(deep + 4 * i, "*1\r\n", 4);
-    assert_int_equal(scan_every_way(deep, 4 * 16), 0);
-    assert_int_equal(scan_every_way(deep, 4 * 17), WEIR__RESP_EDEPTH);
+    assert_int_equal(scan_every_way(deep, (size_t)4 * 16), 0);
+    assert_int_equal(scan_every_way(deep, (size_t)4 * 17), WEIR__RESP_EDEPTH);
 }
 
 static void needs_what_is_known(void **state)
@@ -311,19 +311,21 @@ static void attributes_are_no_depth(void **state)
 {
     (void)state;
     enum { MANY = 200000 };
+    const size_t heads = (size_t)4 * MANY;
     const struct weir__resp_limits wide = {.bytes_max = 1 << 20, .items_max = MANY + 1};
     struct weir__resp_scan s;
     weir_redis_value v;
-    char *text = malloc(4 * MANY + 4);
-    for (int i = 0; i < MANY; i++)
-        memcpy(text + 4 * i, "|0\r\n", 4);
-    memcpy(text + 4 * MANY, ":1\r\n", 4);
+    char *text = malloc(heads + 4);
+    assert_non_null(text);
+    for (size_t at = 0; at < heads; at += 4)
+        memcpy(text + at, "|0\r\n", 4);
+    memcpy(text + heads, ":1\r\n", 4);
     weir__resp_scan_init(&s);
-    assert_int_equal(weir__resp_scan(&s, &wide, text, 4 * MANY + 4), 4 * MANY + 4);
-    assert_true(weir__resp_read((weir_str){text, 4 * MANY + 4}, &arena, &v));
+    assert_int_equal(weir__resp_scan(&s, &wide, text, heads + 4), heads + 4);
+    assert_true(weir__resp_read((weir_str){text, heads + 4}, &arena, &v));
     assert_int_equal(v.u.i, 1);
     weir__resp_scan_init(&s);
-    assert_int_equal(weir__resp_scan(&s, &limits, text, 4 * MANY + 4), WEIR__RESP_EITEMS);
+    assert_int_equal(weir__resp_scan(&s, &limits, text, heads + 4), WEIR__RESP_EITEMS);
     free(text);
 }
 

@@ -16,11 +16,36 @@ static bool is_comment_or_blank(enum weir__sql_dialect dialect, const char *from
     return weir__sql_lex_next(&lex, &token) == 0 && token.kind == WEIR__SQL_END;
 }
 
+/* From its own beginning on it is the same. */
+static void check_alone(enum weir__sql_dialect dialect, weir_str sql,
+                        const struct weir__sql_token *token)
+{
+    struct weir__sql_lex from = {.dialect = dialect,
+                                 .sql = {sql.ptr + token->at, sql.len - token->at}};
+    struct weir__sql_token again;
+    int err = weir__sql_lex_next(&from, &again);
+    FUZZ_CHECK(err == 0 && again.at == 0 && again.kind == token->kind && again.len == token->len &&
+                   again.number == token->number,
+               "at %zu: %d, kind %d", token->at, err, (int)again.kind);
+}
+
+/* One that follows what ended at `end`. */
+static void check_token(const struct weir__sql_lex *lex, const struct weir__sql_token *token,
+                        size_t end)
+{
+    FUZZ_CHECK(token->at >= end && (token->len > 0) == (token->kind != WEIR__SQL_END),
+               "%zu bytes at %zu", token->len, token->at);
+    if (!lex->saw_executable)
+        FUZZ_CHECK(is_comment_or_blank(lex->dialect, lex->sql.ptr + end, token->at - end) ||
+                       end == 0,
+                   "%zu to %zu", end, token->at);
+}
+
 /* Tokens, to the end or the error. True when there is none and no comment is executed. */
 static bool check_tokens(enum weir__sql_dialect dialect, weir_str sql)
 {
     struct weir__sql_lex lex = {.dialect = dialect, .sql = sql};
-    struct weir__sql_token token, again;
+    struct weir__sql_token token;
     size_t end = 0, n = 0;
     do {
         int err = weir__sql_lex_next(&lex, &token);
@@ -29,20 +54,10 @@ static bool check_tokens(enum weir__sql_dialect dialect, weir_str sql)
             FUZZ_CHECK(err >= WEIR_SQL_ENUL && err < WEIR_SQL_ERROR_END, "%d", err);
             return false;
         }
-        FUZZ_CHECK(token.at >= end && (token.len > 0) == (token.kind != WEIR__SQL_END),
-                   "%zu bytes at %zu", token.len, token.at);
-        if (!lex.saw_executable)
-            FUZZ_CHECK(is_comment_or_blank(dialect, sql.ptr + end, token.at - end) || end == 0,
-                       "%zu to %zu", end, token.at);
+        check_token(&lex, &token, end);
         end = token.at + token.len;
-        struct weir__sql_lex from = {.dialect = dialect,
-                                     .sql = {sql.ptr + token.at, sql.len - token.at}};
-        if (n++ < TOKENS_MAX && !lex.saw_executable && token.at > 0) {
-            err = weir__sql_lex_next(&from, &again);
-            FUZZ_CHECK(err == 0 && again.at == 0 && again.kind == token.kind &&
-                           again.len == token.len && again.number == token.number,
-                       "at %zu: %d, kind %d", token.at, err, (int)again.kind);
-        }
+        if (n++ < TOKENS_MAX && !lex.saw_executable && token.at > 0)
+            check_alone(dialect, sql, &token);
     } while (token.kind != WEIR__SQL_END);
     return !lex.saw_executable;
 }
@@ -103,6 +118,16 @@ static void check_written(enum weir__sql_dialect dialect, weir_str sql,
     free(out);
 }
 
+static void check_piece(enum weir__sql_dialect dialect, weir_str piece, weir_str rest,
+                        struct weir__sql_facts *one)
+{
+    int rc = weir__sql_text_read(dialect, piece, one);
+    FUZZ_CHECK(rc == 0 || rc == WEIR_SQL_EGAP, "%d", rc);
+    /* Two minuses at the end are a comment of MySQL's, before the semicolon they were none. */
+    bool is_minus = one->statement_count == 0 && memcmp(rest.ptr - 3, "--", 2) == 0;
+    FUZZ_CHECK(one->statement_count == 1 || is_minus, "%u statements", one->statement_count);
+}
+
 static void check_pieces(enum weir__sql_dialect dialect, weir_str sql,
                          const struct weir__sql_facts *facts)
 {
@@ -112,11 +137,7 @@ static void check_pieces(enum weir__sql_dialect dialect, weir_str sql,
     int err;
     while (weir__sql_text_next(dialect, &rest, &piece, &err)) {
         FUZZ_CHECK(piece.ptr >= sql.ptr && piece.ptr + piece.len <= rest.ptr, "outside");
-        int rc = weir__sql_text_read(dialect, piece, &one);
-        FUZZ_CHECK(rc == 0 || rc == WEIR_SQL_EGAP, "%d", rc);
-        /* Two minuses at the end are a comment of MySQL's, before the semicolon they were none. */
-        bool is_minus = one.statement_count == 0 && memcmp(rest.ptr - 3, "--", 2) == 0;
-        FUZZ_CHECK(one.statement_count == 1 || is_minus, "%u statements", one.statement_count);
+        check_piece(dialect, piece, rest, &one);
         statements++;
         params += one.param_count;
     }

@@ -164,6 +164,7 @@ static void agrees_with_sqlite(void **state)
             len += add_statement(&dice, sql + len, sizeof sql - len);
         damage(&dice, sql, len);
         char *exact = strdup(sql);
+        assert_non_null(exact);
         walk(db, exact, &tally);
         free(exact);
     }
