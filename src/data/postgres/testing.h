@@ -259,6 +259,31 @@ static inline void pg_rows(struct pg_visit *v, struct weir__ctx *c, int count)
     pg_complete(v, "SELECT 1");
 }
 
+/* What is of the session, and all that has no rows. */
+static inline void pg_run_without_rows(struct pg_visit *v, const char *sql)
+{
+    if (pg_is(sql, "DISCARD ALL")) {
+        v->server->discards++;
+        memset(v->sqls, 0, sizeof v->sqls);
+        pg_complete(v, "DISCARD ALL");
+    } else if (pg_is(sql, "FORGET")) {
+        memset(v->sqls, 0, sizeof v->sqls);
+        pg_complete(v, "DO");
+    } else if (pg_is(sql, "SET LOCAL")) {
+        snprintf(v->server->set_local, sizeof v->server->set_local, "%s", sql);
+        pg_complete(v, "SET");
+    } else if (pg_is(sql, "LISTEN")) {
+        v->listens = true;
+        pg_complete(v, "LISTEN");
+    } else if (pg_is(sql, "COPY")) {
+        snprintf(v->server->copied_to, sizeof v->server->copied_to, "%s", sql);
+        pg_say(v, 'G', "\0\0\0", 3);
+        v->is_copying = true;
+    } else {
+        pg_complete(v, pg_is(sql, "INSERT") ? "INSERT 0 1" : pg_is(sql, "SET") ? "SET" : "DO");
+    }
+}
+
 static inline void pg_run(struct weir__ctx *c, struct pg_visit *v, const char *sql)
 {
     v->server->statements += !pg_is(sql, "SELECT setting"); /* which each log-in asks */
@@ -303,25 +328,8 @@ static inline void pg_run(struct weir__ctx *c, struct pg_visit *v, const char *s
         pg_say(v, 'S', "TimeZone\0GMT", 13);
         pg_say(v, 'N', "SNOTICE\0C00000\0Mit is told\0", 28);
         pg_complete(v, "DO");
-    } else if (pg_is(sql, "DISCARD ALL")) {
-        v->server->discards++;
-        memset(v->sqls, 0, sizeof v->sqls);
-        pg_complete(v, "DISCARD ALL");
-    } else if (pg_is(sql, "FORGET")) {
-        memset(v->sqls, 0, sizeof v->sqls);
-        pg_complete(v, "DO");
-    } else if (pg_is(sql, "SET LOCAL")) {
-        snprintf(v->server->set_local, sizeof v->server->set_local, "%s", sql);
-        pg_complete(v, "SET");
-    } else if (pg_is(sql, "LISTEN")) {
-        v->listens = true;
-        pg_complete(v, "LISTEN");
-    } else if (pg_is(sql, "COPY")) {
-        snprintf(v->server->copied_to, sizeof v->server->copied_to, "%s", sql);
-        pg_say(v, 'G', "\0\0\0", 3);
-        v->is_copying = true;
     } else {
-        pg_complete(v, pg_is(sql, "INSERT") ? "INSERT 0 1" : pg_is(sql, "SET") ? "SET" : "DO");
+        pg_run_without_rows(v, sql);
     }
 }
 
