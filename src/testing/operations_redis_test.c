@@ -255,7 +255,7 @@ static weir_err hear(weir_ctx *c, weir_redis *redis)
 {
     weir_redis_message m;
     weir_redis_subscription *s = weir_redis_subscribe(c, redis, "c");
-    weir_err err;
+    weir_err err = WEIR_OK;
     WEIR_WITH(soon, c, .timeout = weir_sec(5)) {
         do {
             err = weir_redis_recv(soon, s, &m);

@@ -220,7 +220,7 @@ static weir_err produce(weir_ctx *c, void *arg)
 static weir_err consume(weir_ctx *c, void *arg)
 {
     struct line *l = arg;
-    int64_t n, unused;
+    int64_t n = 0, unused = 0;
     bool closed = false;
     weir_select_case cases[] = {{.chan = l->numbers, .recv = &n},
                                 {.chan = l->quit, .recv = &unused}};
@@ -346,28 +346,47 @@ static bool is_refused(weir_err err)
     return err == -EAGAIN || err == -ENOMEM;
 }
 
+static weir_err try_a_mutex(weir_ctx *c)
+{
+    weir_mutex *mutex = weir_mutex_new(c);
+    weir_err locked = weir_trylock(c, mutex);
+    MUST(locked == WEIR_OK || locked == -ENOMEM);
+    MUST(locked < 0 || is_refused(weir_trylock(c, mutex)));
+    if (locked == WEIR_OK)
+        weir_unlock(c, mutex);
+    return locked;
+}
+
+static weir_err try_a_semaphore(weir_ctx *c)
+{
+    weir_sem *sem = weir_sem_new(c, 1);
+    weir_err taken = weir_sem_try_acquire(c, sem);
+    MUST(taken == WEIR_OK || taken == -ENOMEM);
+    MUST(taken < 0 || is_refused(weir_sem_try_acquire(c, sem)));
+    if (taken == WEIR_OK)
+        weir_sem_release(c, sem);
+    return taken;
+}
+
+static weir_err try_a_channel(weir_ctx *c)
+{
+    int64_t n = 1, got = 0;
+    weir_chan *chan = weir_chan_new(c, int64_t, 1);
+    weir_err sent = weir_chan_try_send(c, chan, &n);
+    MUST(sent == WEIR_OK || sent == WEIR_ECLOSED);
+    MUST(weir_chan_try_send(c, chan, &n) == (sent == WEIR_OK ? -EAGAIN : WEIR_ECLOSED));
+    MUST(weir_chan_try_recv(c, chan, &got) == sent && (sent < 0 || got == 1));
+    return sent;
+}
+
 /* Each without waiting: it is had, or it is not; what was made without memory says so. */
 static weir_err try_them_all(weir_ctx *c, void *arg)
 {
-    int64_t n = 1, got = 0;
     (void)arg;
     WEIR_SCOPE(inner, c);
-    weir_mutex *mutex = weir_mutex_new(inner);
-    weir_sem *sem = weir_sem_new(inner, 1);
-    weir_chan *chan = weir_chan_new(inner, int64_t, 1);
-    weir_err locked = weir_trylock(inner, mutex), taken = weir_sem_try_acquire(inner, sem);
-    weir_err sent = weir_chan_try_send(inner, chan, &n);
-    MUST(locked == WEIR_OK || locked == -ENOMEM);
-    MUST(taken == WEIR_OK || taken == -ENOMEM);
-    MUST(sent == WEIR_OK || sent == WEIR_ECLOSED);
-    MUST(locked < 0 || is_refused(weir_trylock(inner, mutex)));
-    MUST(taken < 0 || is_refused(weir_sem_try_acquire(inner, sem)));
-    MUST(weir_chan_try_send(inner, chan, &n) == (sent == WEIR_OK ? -EAGAIN : WEIR_ECLOSED));
-    if (locked == WEIR_OK)
-        weir_unlock(inner, mutex);
-    if (taken == WEIR_OK)
-        weir_sem_release(inner, sem);
-    MUST(weir_chan_try_recv(inner, chan, &got) == sent && (sent < 0 || got == 1));
+    weir_err locked = try_a_mutex(inner);
+    weir_err taken = try_a_semaphore(inner);
+    weir_err sent = try_a_channel(inner);
     (void)weir_ctx_close(inner);
     return locked < 0 ? locked : taken < 0 ? taken : sent;
 }
@@ -488,7 +507,7 @@ WEIR_MODEL(t_row, (n));
 static weir_err write_parts(weir_ctx *c, weir_tx *tx, void *arg)
 {
     static const t_row two[] = {{1}, {2}};
-    WEIR_ARRAY(t_row) all;
+    WEIR_ARRAY(t_row) all = {.len = 0};
     (void)arg;
     weir_tx *part = weir_begin(c, tx);
     weir_insert(part, "t", t_row, two, 2);
