@@ -302,8 +302,10 @@ static weir_err stampede(weir_ctx *c, void *arg)
     WEIR_SCOPE(g, c);
     for (int i = 0; i < 1000; i++) {
         (void)snprintf(keys[i % 100], sizeof keys[0], "%d", i % 100);
-        askers[i] = (struct asker){
-            .cache = cache, .key = keys[i % 100], .loading = &l, .after = weir_us(100 * i)};
+        askers[i] = (struct asker){.cache = cache,
+                                   .key = keys[i % 100],
+                                   .loading = &l,
+                                   .after = weir_us((int64_t)100 * i)};
         OK(WEIR_GO(g, ask, &askers[i]));
     }
     OK(weir_join(g));

@@ -166,7 +166,7 @@ static void forgets(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
     (void)weir_ctx_close(inner);
     assert_int_equal(weir__leak_total(), before + 1);
     inner = weir_ctx_open(c);
-    tx = weir_redis_multi(inner, redis);
+    assert_non_null(weir_redis_multi(inner, redis));
     weir_redis_pipe *pipe = weir_redis_pipe_new(inner, redis);
     assert_int_equal(weir_redis_add(pipe, "PING"), WEIR_OK);
     weir__ctx_of(inner)->is_ok = true;

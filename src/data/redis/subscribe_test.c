@@ -111,7 +111,7 @@ static void is_refused(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
     weir_redis_subscription *s = weir_redis_subscribe(c, redis, "secret");
     assert_told(c, WEIR_EDENIED, "no subscription to secret");
     assert_int_equal(weir_redis_recv(c, s, &m), WEIR_EDENIED);
-    s = weir_redis_subscribe(c, redis, "");
+    assert_non_null(weir_redis_subscribe(c, redis, ""));
     assert_told(c, WEIR_EINVALID, "no subscription to ");
     s = weir_redis_subscribe(c, redis, "news");
     assert_message(c, s, "a");
@@ -166,14 +166,17 @@ static void silence_is_asked(void **state)
 
 struct seen {
     char keys[64];
+    size_t len;
     int forgotten;
 };
 
 static void on_invalidate(void *arg, weir_str key)
 {
     struct seen *s = arg;
-    strncat(s->keys, key.ptr, key.len);
-    strcat(s->keys, " ");
+    size_t room = sizeof s->keys - s->len;
+    int n = snprintf(s->keys + s->len, room, "%.*s ", (int)key.len, key.ptr);
+    assert_in_range(n, 1, room - 1);
+    s->len += (size_t)n;
 }
 
 static void on_forget(void *arg)

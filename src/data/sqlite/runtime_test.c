@@ -197,7 +197,7 @@ static weir_err reads_the_sum(weir_ctx *c, void *arg)
             weir_rows *rows = weir_query(turn, b->db, "SELECT amount FROM accounts");
             while (weir_rows_next(rows, int64_t, &n))
                 sum += n;
-            bool is_good = weir_rows_err(rows) == WEIR_OK && sum == ACCOUNTS * 100;
+            bool is_good = weir_rows_err(rows) == WEIR_OK && sum == (int64_t)ACCOUNTS * 100;
             atomic_fetch_add(is_good ? &b->reads : &b->wrong, 1);
         }
         (void)!weir_yield(c);
