@@ -91,16 +91,16 @@ static weir_err unsent(struct weir__mysql_conn *conn, struct weir__sql_fault *f)
 
 weir_err weir__mysql_flush(struct weir__mysql_conn *conn, struct weir__sql_fault *f)
 {
-    size_t sent = 0, n = conn->out.len;
-    if (conn->out.err < 0)
+    weir_buf *out = &conn->out;
+    size_t sent = 0, n = out->len;
+    if (out->err < 0)
         return unsent(conn, f);
     WEIR_ASSERT(!conn->is_broken, "M5: nothing is sent after a packet that was sent in part");
-    weir_err err =
-        weir__stream_send(conn->sql.c, &conn->stream, conn->out.ptr, n, &sent, conn->until);
-    weir_buf_reset(&conn->out);
+    weir_err err = weir__stream_send(conn->sql.c, &conn->stream, out->ptr, n, &sent, conn->until);
+    weir_buf_reset(out);
     conn->has_closes = false;
-    if (conn->out.cap > WEIR__MYSQL_WINDOW_MAX)
-        weir_buf_fini(&conn->out);
+    if (out->cap > WEIR__MYSQL_WINDOW_MAX)
+        weir_buf_fini(out);
     if (err == WEIR_OK)
         return WEIR_OK;
     err = ended(conn, err, sent > 0, f);

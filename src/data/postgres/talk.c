@@ -74,8 +74,9 @@ static weir_err ended(struct weir__pg_conn *conn, weir_err err, struct weir__sql
 
 weir_err weir__pg_flush(struct weir__pg_conn *conn, unsigned syncs, struct weir__sql_fault *f)
 {
-    weir_err err = conn->out.err;
-    size_t sent = 0, n = conn->out.len;
+    weir_buf *out = &conn->out;
+    weir_err err = out->err;
+    size_t sent = 0, n = out->len;
     if (err < 0) { /* nothing of it is sent, so the connection is as it was */
         weir__pg_drop_unsent(conn);
         return weir__sql_fault(f, err,
@@ -85,10 +86,10 @@ weir_err weir__pg_flush(struct weir__pg_conn *conn, unsigned syncs, struct weir_
                                                       : "no memory");
     }
     WEIR_ASSERT(!conn->is_broken, "P4: nothing is sent after a message that was sent in part");
-    err = weir__stream_send(conn->sql.c, &conn->stream, conn->out.ptr, n, &sent, conn->until);
-    weir_buf_reset(&conn->out);
-    if (conn->out.cap > WEIR__PG_WINDOW_MAX)
-        weir_buf_fini(&conn->out);
+    err = weir__stream_send(conn->sql.c, &conn->stream, out->ptr, n, &sent, conn->until);
+    weir_buf_reset(out);
+    if (out->cap > WEIR__PG_WINDOW_MAX)
+        weir_buf_fini(out);
     if (err == WEIR_OK) {
         conn->syncs += syncs;
         conn->is_cancelled = false;
