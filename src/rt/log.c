@@ -297,10 +297,11 @@ static void submit(const struct weir__log_line *l)
 
 static void finish(struct weir__log_line *l)
 {
-    WEIR_ASSERT(l->out.ptr == l->bytes && l->out.len > 0, "D2: a line begins before it ends");
+    weir_buf *out = &l->out;
+    WEIR_ASSERT(out->ptr == l->bytes && out->len > 0, "D2: a line begins before it ends");
     if (l->is_cut)
-        weir_buf_puts(&l->out, WEIR_S(",\"cut\":true"));
-    weir_buf_puts(&l->out, WEIR_S("}\n"));
+        weir_buf_puts(out, WEIR_S(",\"cut\":true"));
+    weir_buf_puts(out, WEIR_S("}\n"));
 }
 
 void weir__log_end(struct weir__log_line *l)

@@ -71,7 +71,9 @@ uint8_t weir__pg_get_u8(struct weir__pg_reader *r)
 uint16_t weir__pg_get_u16(struct weir__pg_reader *r)
 {
     weir_str s = weir__pg_get_bytes(r, 2);
-    return s.len == 0 ? 0 : (uint16_t)((uint8_t)s.ptr[0] << 8 | (uint8_t)s.ptr[1]);
+    if (s.len == 0)
+        return 0;
+    return (uint16_t)((uint8_t)s.ptr[0] << 8 | (uint8_t)s.ptr[1]);
 }
 
 uint32_t weir__pg_get_u32(struct weir__pg_reader *r)

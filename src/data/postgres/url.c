@@ -72,13 +72,13 @@ static weir_str cut(weir_str *rest, size_t n, size_t skip)
 /* Where `c` stands first, or last; the length where it does not. */
 static size_t find(weir_str s, char c)
 {
-    const char *at = s.len > 0 ? memchr(s.ptr, c, s.len) : NULL;
+    const char *at = s.ptr != NULL ? memchr(s.ptr, c, s.len) : NULL;
     return at != NULL ? (size_t)(at - s.ptr) : s.len;
 }
 
 static size_t find_last(weir_str s, char c)
 {
-    const char *at = s.len > 0 ? memrchr(s.ptr, c, s.len) : NULL;
+    const char *at = s.ptr != NULL ? memrchr(s.ptr, c, s.len) : NULL;
     return at != NULL ? (size_t)(at - s.ptr) : s.len;
 }
 

@@ -329,23 +329,24 @@ static size_t feed(struct weir__redis_conn *conn, const char *bytes, size_t len)
 /* What was in hand when an answer had begun: its rest is received behind it. */
 static weir_err receive_rest(struct weir__redis_conn *conn, ssize_t *got)
 {
-    size_t wants = weir__resp_needs(&conn->scan, conn->in.ptr, conn->in.len) - conn->in.len;
-    size_t most = conn->in.len > WEIR__REDIS_IN_BYTES ? conn->in.len : WEIR__REDIS_IN_BYTES;
+    weir_buf *in = &conn->in;
+    size_t wants = weir__resp_needs(&conn->scan, in->ptr, in->len) - in->len;
+    size_t most = in->len > WEIR__REDIS_IN_BYTES ? in->len : WEIR__REDIS_IN_BYTES;
     size_t room = wants > most ? most : WEIR__REDIS_IN_BYTES;
-    char *p = weir_buf_reserve(&conn->in, room);
+    char *p = weir_buf_reserve(in, room);
     if (p == NULL)
         return -ENOMEM;
     *got = weir__stream_try_recv(&conn->stream, p, room);
     if (*got <= 0)
         return WEIR_OK;
-    conn->in.len += (size_t)*got;
-    size_t taken = feed(conn, conn->in.ptr, conn->in.len);
+    in->len += (size_t)*got;
+    size_t taken = feed(conn, in->ptr, in->len);
     if (taken == 0 || conn->is_over)
         return WEIR_OK;
-    conn->in.len -= taken;
-    memmove(conn->in.ptr, conn->in.ptr + taken, conn->in.len);
-    if (conn->in.len == 0 && conn->in.cap > WEIR__REDIS_KEPT_BYTES)
-        weir_buf_fini(&conn->in);
+    in->len -= taken;
+    memmove(in->ptr, in->ptr + taken, in->len);
+    if (in->len == 0 && in->cap > WEIR__REDIS_KEPT_BYTES)
+        weir_buf_fini(in);
     return WEIR_OK;
 }
 
