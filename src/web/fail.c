@@ -165,6 +165,9 @@ static const struct {
     {WEIR_EGONE, 503, "unavailable"},
     {WEIR_EDEADLK, 500, "deadlock"},
     {WEIR_EUNREACHABLE, 503, "unavailable"},
+    {WEIR_ELOADING, 503, "unavailable"},
+    {WEIR_EFULL, 503, "unavailable"},
+    {WEIR_ECHANGED, 409, "conflict"},
 };
 
 static const struct {

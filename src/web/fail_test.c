@@ -161,6 +161,8 @@ static void use_statuses(struct kit *k)
         {WEIR_ESERIALIZATION, 503, "busy"},   {WEIR_EDBDEADLOCK, 503, "busy"},
         {WEIR_EREADONLY, 503, "read_only"},   {WEIR_ETOOMANY, 503, "overloaded"},
         {WEIR_EGONE, 503, "unavailable"},     {WEIR_DOMAIN(77), 500, "internal"},
+        {WEIR_ELOADING, 503, "unavailable"},  {WEIR_EFULL, 503, "unavailable"},
+        {WEIR_ECHANGED, 409, "conflict"},     {WEIR_EWRONGTYPE, 500, "internal"},
     };
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
         a = kit_get(k, weir_sprintf(k->c, "/code?code=%d", codes[i].code).ptr);
