@@ -286,6 +286,11 @@ static weir_err refuses_statements(weir_ctx *c, void *arg)
 }
 SIM_TEST(refuses_statements)
 
+static struct weir__sqlite *sqlite_of(weir_db *db)
+{
+    return weir__token_must(db, WEIR__KIND_DB, "sqlite_of", "the database");
+}
+
 /* Built texts at one address, more of them than are kept, and a change of the schema beneath. */
 static weir_err keeps_statements(weir_ctx *c, void *arg)
 {
@@ -299,8 +304,7 @@ static weir_err keeps_statements(weir_ctx *c, void *arg)
             assert_int_equal(n, i);
         }
     }
-    struct weir__pool *readers =
-        ((struct weir__sqlite *)weir__token_object(db, WEIR__KIND_DB))->readers;
+    struct weir__pool *readers = sqlite_of(db)->readers;
     for (uint32_t i = 0; i < readers->o.max_open; i++) {
         const struct weir__sqlite_conn *conn = readers->slots[i].resource;
         assert_true(conn == NULL || conn->head.cached_count == WEIR__SQL_STATEMENTS);
@@ -531,8 +535,7 @@ static weir_err finds_what_is_dirty(weir_ctx *c, void *arg)
 {
     weir_pool_stats writer;
     weir_db *db = open_users(c, arg);
-    struct weir__pool *pool =
-        ((struct weir__sqlite *)weir__token_object(db, WEIR__KIND_DB))->writer;
+    struct weir__pool *pool = sqlite_of(db)->writer;
     const struct weir__sqlite_conn *conn = pool->slots[0].resource;
     assert_int_equal(sqlite3_exec(conn->db, "BEGIN", NULL, NULL, NULL), SQLITE_OK);
     assert_int_equal(weir_db_exec(c, db, NULL, "SELECT 1"), WEIR_OK);
