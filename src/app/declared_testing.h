@@ -46,7 +46,10 @@ static inline size_t declared_in(const char *path, void (*see)(const struct decl
             at++;
             if (at >= paren) /* an attribute comes first */
                 paren = strchr(paren + 1, '(');
-            assert_true(paren != NULL && paren < end);
+            if (paren == NULL || paren >= end) {
+                fail_msg("%s: a declaration without a name", path);
+                return functions;
+            }
         }
         const char *last = declared_end(paren);
         see(&(struct declared){path, at, paren + 1, (int)(paren - at), (int)(last - paren - 1)},

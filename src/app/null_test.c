@@ -403,9 +403,11 @@ static bool says(const char *said, const char *function)
 /* One parameter: how many of its calls went wrong. */
 static int check(const struct row *r, const char *parameter)
 {
-    if (r == NULL)
-        fail_msg("%s of no row", parameter);
     char said[4096];
+    if (r == NULL) {
+        print_error("%s of no row\n", parameter);
+        return 1;
+    }
     nulled = parameter;
     bool is_allowed = may_be_null(r->function, parameter);
     int status = apart(r->when == IN_A_HANDLER ? call_in_a_handler : call_before_the_start, r, said,

@@ -4,6 +4,7 @@
 #ifndef WEIR_APP_PUBLIC_VALUES_H
 #define WEIR_APP_PUBLIC_VALUES_H
 
+#include "app/folder_testing.h"
 #include "web/web_test_kit.h"
 
 #include <unistd.h>
@@ -61,9 +62,7 @@ static weir_err compute(void *arg)
 static int clean_up(void **state)
 {
     (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    return folder_remove(folder);
 }
 
 #endif

@@ -5,6 +5,7 @@
  * calls, or after a hundred thousand where the first error is kept and need only be looked at last.
  * Those of rt are in rt/refused_test.c.
  */
+#include "app/folder_testing.h"
 #include "web/web_test_kit.h"
 
 #include <unistd.h>
@@ -170,9 +171,7 @@ static void test_others_go_on_and_it_ends(void **state)
 static int clean_up(void **state)
 {
     (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    return folder_remove(folder);
 }
 
 int main(void)
