@@ -71,6 +71,23 @@ static weir_err list_users(weir_ctx *c)
     return weir_stream_end(out, weir_rows_err(rows));
 }
 
+/* A snapshot of all, in a transaction that is tried again when others are in its way. */
+static weir_err sum_ages(weir_ctx *c, weir_tx *tx, void *arg)
+{
+    WEIR_ARRAY(user) users;
+    weir_err err = weir_query_all(c, tx, user, &users, 1000, "SELECT * FROM users WHERE id > ?", 0);
+    for (size_t i = 0; i < users.len; i++)
+        *(int64_t *)arg += users.ptr[i].age;
+    return err;
+}
+
+static weir_err ages(weir_ctx *c)
+{
+    int64_t n = 0;
+    weir_err err = weir_tx_retry(c, the(c)->db, sum_ages, &n, .tries = 3, .read_only = true);
+    return err < 0 ? err : weir_textf(c, 200, "%lld\n", (long long)n);
+}
+
 /* --- fibers, and what is shared ------------------------------------------------------------- */
 
 struct part {
@@ -296,6 +313,7 @@ int main(int argc, char **argv)
     weir_needs(v1, the);
     weir_post(v1, "/users", create_user, .body_bytes_max = 4096);
     weir_get(v1, "/users", list_users, look, .timeout = weir_sec(20));
+    weir_get(v1, "/ages", ages);
     weir_get(v1, "/sum", sum);
     weir_get(v1, "/visit", visit);
     weir_get(v1, "/dig", digs);

@@ -28,11 +28,12 @@ host      all          nobody    127.0.0.1/32 reject
 host      all          all       127.0.0.1/32 scram-sha-256
 """
 
-# Nothing of this has to survive a power cut, and several of these run beside each other.
+# Nothing of this has to survive a power cut, and several of these run beside each other. What was committed has to
+# survive the server's own end, by a signal too: so a commit waits for the kernel, which has it for nothing.
 SETTINGS = """\
 listen_addresses = '127.0.0.1'
 fsync = off
-synchronous_commit = off
+synchronous_commit = on
 full_page_writes = off
 shared_buffers = 32MB
 dynamic_shared_memory_type = mmap
