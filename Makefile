@@ -50,7 +50,7 @@ test: ## all tests, or TESTS='base-str e2e-shop'
 
 test-servers: ## against real PostgreSQL, MariaDB and Redis, started in folders of their own
 	$(PACKAGES) build test servers
-	@tools/build $(BUILD) -Dtests=enabled -- all meson-test-prereq
+	@tools/build $(BUILD) -Dtests=enabled -Dservers=enabled -- all meson-test-prereq
 	@tools/run-tests $(BUILD) --suite servers $(TESTS)
 
 old-kernel: ## all tests, refused what kernels before 6.13 lack (ARGS=--sample: some)
