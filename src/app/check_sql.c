@@ -15,7 +15,8 @@ weir_err weir__app_check_sql(const weir_app *app, weir_ctx *c)
     weir_buf report;
     weir_buf_init(&report, REPORT_BYTES_MAX);
     weir_err err = weir__sql_check_opened(WEIR_HERE, c, &report);
-    fwrite(report.ptr, 1, report.len, stderr);
+    if (report.len > 0) /* an empty one has no bytes to point to */
+        fwrite(report.ptr, 1, report.len, stderr);
     if (err == WEIR_OK)
         printf("%s: all statements in WEIR_SQL fit\n", app->settings.name);
     else if (err != WEIR_EINVALID)
