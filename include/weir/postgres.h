@@ -78,10 +78,10 @@ WEIR_API weir_db *weir_postgres_open_at(const weir_site *site, weir_ctx *c,
 /* --- notifications ---------------------------------------------------------------------------- */
 
 /** A subscription to what NOTIFY sends. Belongs to the fiber that made it. */
-typedef struct weir_listener weir_listener;
+typedef struct weir_postgres_listener weir_postgres_listener;
 
 /** What has come; its texts are borrowed from the listener, until the next call. */
-typedef struct weir_notification {
+typedef struct weir_postgres_notification {
     weir_str channel, payload; /* the payload is at most 8,000 bytes, and may be empty */
     uint32_t process;          /* of the server, that has sent it */
     /*
@@ -90,14 +90,14 @@ typedef struct weir_notification {
      * payload are absent.
      */
     bool is_gap;
-} weir_notification;
+} weir_postgres_notification;
 
 /**
  * Listens for notifications, on a connection of its own beside the pool's, which is made again
  * whenever it is lost.
  *
- *     weir_listener *l = weir_postgres_listen(c, db, "jobs");
- *     for (weir_notification n; weir_listener_next(c, l, &n) == WEIR_OK;)
+ *     weir_postgres_listener *l = weir_postgres_listen(c, db, "jobs");
+ *     for (weir_postgres_notification n; weir_postgres_listener_next(c, l, &n) == WEIR_OK;)
  *         n.is_gap ? look_for_all(c) : look_for(c, n.payload);
  *
  * db        of weir_postgres_open; any other is WEIR_EINVALID
@@ -111,9 +111,9 @@ typedef struct weir_notification {
 #define weir_postgres_listen(c, db, channels)                                                      \
     weir_postgres_listen_at(WEIR_HERE, (c), (db), (channels))
 /** The function behind weir_postgres_listen. */
-WEIR_API weir_listener *weir_postgres_listen_at(const weir_site *site, weir_ctx *c, weir_db *db,
-                                                const char *channels) WEIR_MUST_USE WEIR_NEVER_NULL
-    WEIR_NONNULL(2, 3, 4);
+WEIR_API weir_postgres_listener *weir_postgres_listen_at(const weir_site *site, weir_ctx *c,
+                                                         weir_db *db, const char *channels)
+    WEIR_MUST_USE WEIR_NEVER_NULL WEIR_NONNULL(2, 3, 4);
 
 /**
  * Waits for the next notification. While nobody does, they are kept by the server, for all who
@@ -125,11 +125,13 @@ WEIR_API weir_listener *weir_postgres_listen_at(const weir_site *site, weir_ctx 
  *          WEIR_ECLOSED; WEIR_EDB and others for which the server does not let us listen any more
  * context  the fiber that made it; waits
  */
-WEIR_API weir_err weir_listener_next(weir_ctx *c, weir_listener *l,
-                                     weir_notification *out) WEIR_MUST_USE WEIR_NONNULL(1, 2, 3);
+WEIR_API weir_err weir_postgres_listener_next(weir_ctx *c, weir_postgres_listener *l,
+                                              weir_postgres_notification *out) WEIR_MUST_USE
+    WEIR_NONNULL(1, 2, 3);
 
 /** Ends it, early. Idempotent. The fiber that made it; does not wait. */
-WEIR_API void weir_listener_close(weir_ctx *c, weir_listener *l) WEIR_NONNULL(1, 2);
+WEIR_API void weir_postgres_listener_close(weir_ctx *c, weir_postgres_listener *l)
+    WEIR_NONNULL(1, 2);
 
 #ifdef __cplusplus
 }

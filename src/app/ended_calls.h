@@ -180,12 +180,12 @@ CALL(weir_postgres_open_at, context, use(weir_postgres_open(dead.c, .url = "none
 CALL(weir_mysql_open_at, context, use(weir_mysql_open(dead.c, .url = "none")))
 CALL(weir_postgres_listen_at, context, use(weir_postgres_listen(dead.c, live.db, "x")))
 CALL(weir_postgres_listen_at, database, use(weir_postgres_listen(live.c, dead.db, "x")))
-CALL(weir_listener_next, context,
-     number = weir_listener_next(dead.c, live.listener, &a_notification))
-CALL(weir_listener_next, listener,
-     number = weir_listener_next(live.c, dead.listener, &a_notification))
-CALL(weir_listener_close, context, weir_listener_close(dead.c, live.listener))
-CALL(weir_listener_close, listener, weir_listener_close(live.c, dead.listener))
+CALL(weir_postgres_listener_next, context,
+     number = weir_postgres_listener_next(dead.c, live.listener, &a_notification))
+CALL(weir_postgres_listener_next, listener,
+     number = weir_postgres_listener_next(live.c, dead.listener, &a_notification))
+CALL(weir_postgres_listener_close, context, weir_postgres_listener_close(dead.c, live.listener))
+CALL(weir_postgres_listener_close, listener, weir_postgres_listener_close(live.c, dead.listener))
 CALL(weir_query_at, context, use(weir_query(dead.c, live.db, "SELECT 1")))
 CALL(weir_query_at, database, use(weir_query(live.c, dead.db, "SELECT 1")))
 CALL(weir_query_at, transaction, use(weir_query(live.c, dead.tx, "SELECT 1")))

@@ -227,9 +227,10 @@ CALL(weir_mysql_open_at,
      use(weir_mysql_open_at(N(site, WEIR_HERE), N(c, live.c), N(options, &options.mysql))))
 CALL(weir_postgres_listen_at, use(weir_postgres_listen_at(N(site, WEIR_HERE), N(c, live.c),
                                                           N(db, live.db), N(channels, "x"))))
-CALL(weir_listener_next,
-     number = weir_listener_next(N(c, live.c), N(l, live.listener), N(out, &a_notification)))
-CALL(weir_listener_close, weir_listener_close(N(c, live.c), N(l, live.listener)))
+CALL(weir_postgres_listener_next,
+     number = weir_postgres_listener_next(N(c, live.c), N(l, live.listener),
+                                          N(out, &a_notification)))
+CALL(weir_postgres_listener_close, weir_postgres_listener_close(N(c, live.c), N(l, live.listener)))
 CALL(weir_query_at,
      use(weir_query_at(N(site, WEIR_HERE), N(c, live.c), weir_source_of(N(from, live.db)), 0,
                        N(sql, "SELECT ?"), N(args, &an_arg), 1)))

@@ -36,7 +36,7 @@ static struct {
     weir_wait_group *group;
     weir_once *once;
     weir_db *db;
-    weir_listener *listener;
+    weir_postgres_listener *listener;
     weir_file *file;
     weir_socket *socket;
     weir_http *http;

@@ -19,7 +19,7 @@ static struct things {
     weir_once *once;
     weir_stream *stream;
     weir_db *db;
-    weir_listener *listener;
+    weir_postgres_listener *listener;
     weir_rows *rows;
     weir_tx *tx;
     weir_file *file;

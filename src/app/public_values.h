@@ -12,7 +12,7 @@
 #include <weir/weir.h>
 
 static const weir_key number_key = {"number", sizeof(int)};
-static weir_notification a_notification;
+static weir_postgres_notification a_notification;
 static int number;
 static int64_t big;
 static WEIR_ARRAY(int64_t) many;

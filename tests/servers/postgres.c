@@ -23,7 +23,7 @@
 
 static weir_ctx *app;
 static weir_db *db;
-static weir_listener *listener;
+static weir_postgres_listener *listener;
 
 static void end(weir_ctx *c, weir_err err)
 {
@@ -248,8 +248,8 @@ static void together(weir_ctx *c, int count, const char *sql)
 
 static void hear(weir_ctx *c)
 {
-    weir_notification n;
-    weir_err err = weir_listener_next(c, listener, &n);
+    weir_postgres_notification n;
+    weir_err err = weir_postgres_listener_next(c, listener, &n);
     if (err == WEIR_OK && n.is_gap)
         printf("gap\n");
     else if (err == WEIR_OK)

@@ -20,7 +20,7 @@
 
 enum { CHANNELS_MAX = 2048, BASE_MS = 50, CAP_MS = 5000 };
 
-struct weir_listener {
+struct weir_postgres_listener {
     struct weir__token token;
     struct weir__owned owned;
     struct weir__postgres *db;
@@ -33,12 +33,14 @@ struct weir_listener {
     weir_str sql; /* LISTEN for each channel */
 };
 
-static weir_listener listener_without_memory = {.token = WEIR__TOKEN_STATIC(WEIR__KIND_LISTENER),
-                                                .err = -ENOMEM};
+static weir_postgres_listener listener_without_memory = {
+    .token = WEIR__TOKEN_STATIC(WEIR__KIND_LISTENER), .err = -ENOMEM};
 
-static weir_listener *listener_of(const weir_listener *handle, const char *function)
+static weir_postgres_listener *listener_of(const weir_postgres_listener *handle,
+                                           const char *function)
 {
-    weir_listener *l = weir__token_must(handle, WEIR__KIND_LISTENER, function, "the listener");
+    weir_postgres_listener *l =
+        weir__token_must(handle, WEIR__KIND_LISTENER, function, "the listener");
     if (l->fiber != NULL && l->fiber != weir__self->current)
         weir__misuse(function, "made at %s:%d by another fiber", l->site->file, l->site->line);
     return l;
@@ -46,7 +48,7 @@ static weir_listener *listener_of(const weir_listener *handle, const char *funct
 
 /* --- the connection --------------------------------------------------------------------------- */
 
-static void hang_up(weir_listener *l, struct weir__ctx *c)
+static void hang_up(weir_postgres_listener *l, struct weir__ctx *c)
 {
     if (l->conn != NULL)
         weir__pg_disconnect(l->conn, c);
@@ -55,13 +57,14 @@ static void hang_up(weir_listener *l, struct weir__ctx *c)
 
 static void release(struct weir__owned *o)
 {
-    weir_listener *l = WEIR_CONTAINER(o, weir_listener, owned);
+    weir_postgres_listener *l = WEIR_CONTAINER(o, weir_postgres_listener, owned);
     hang_up(l, o->ctx);
     if (l->err == WEIR_OK)
         l->err = WEIR_ECLOSED;
 }
 
-static weir_err connect_once(weir_listener *l, struct weir__ctx *c, struct weir__sql_fault *f)
+static weir_err connect_once(weir_postgres_listener *l, struct weir__ctx *c,
+                             struct weir__sql_fault *f)
 {
     weir_err err = weir__pg_connect(l->db, c, &l->conn, f);
     if (err < 0)
@@ -79,7 +82,7 @@ static bool may_pass(weir_err err)
     return err != WEIR_EDB && err != WEIR_EINVALID && err != WEIR_ETLS && err != WEIR_ENOTBUILT;
 }
 
-static weir_err fail(weir_listener *l, struct weir__ctx *c, weir_err err,
+static weir_err fail(weir_postgres_listener *l, struct weir__ctx *c, weir_err err,
                      const struct weir__sql_fault *f)
 {
     weir_err reason = weir__ctx_check(c);
@@ -90,7 +93,7 @@ static weir_err fail(weir_listener *l, struct weir__ctx *c, weir_err err,
 }
 
 /* Until there is one again, or no try can help. */
-static weir_err connect_again(weir_listener *l, struct weir__ctx *c)
+static weir_err connect_again(weir_postgres_listener *l, struct weir__ctx *c)
 {
     const struct weir__backoff pause = {.base = weir_ms(BASE_MS), .cap = weir_ms(CAP_MS)};
     for (uint32_t n = 0; l->conn == NULL; n++) {
@@ -149,7 +152,7 @@ static bool put_name(weir_buf *b, weir_str name)
 }
 
 /* "a, b" to LISTEN "a";LISTEN "b". */
-static weir_err write_sql(weir_listener *l, struct weir__ctx *c, const char *channels)
+static weir_err write_sql(weir_postgres_listener *l, struct weir__ctx *c, const char *channels)
 {
     char room[CHANNELS_MAX];
     weir_buf b;
@@ -177,7 +180,7 @@ static weir_err write_sql(weir_listener *l, struct weir__ctx *c, const char *cha
     return WEIR_OK;
 }
 
-static weir_err open_listener(weir_listener *l, struct weir__ctx *c, weir_db *db,
+static weir_err open_listener(weir_postgres_listener *l, struct weir__ctx *c, weir_db *db,
                               const char *channels)
 {
     struct weir__sql_fault f;
@@ -193,15 +196,15 @@ static weir_err open_listener(weir_listener *l, struct weir__ctx *c, weir_db *db
     return err < 0 ? fail(l, c, err, &f) : WEIR_OK;
 }
 
-weir_listener *weir_postgres_listen_at(const weir_site *site, weir_ctx *handle, weir_db *db,
-                                       const char *channels)
+weir_postgres_listener *weir_postgres_listen_at(const weir_site *site, weir_ctx *handle,
+                                                weir_db *db, const char *channels)
 {
     static const struct weir__owned_type type = {.name = "listener", .release = release};
     WEIR__FIBERS_ONLY(weir__outside_nothing());
     weir__given(channels, "the channels");
     struct weir__ctx *c = weir__ctx_local(weir__ctx_of_at(handle, "weir_postgres_listen"));
     db = weir__sql_db_of(db, "weir_postgres_listen");
-    weir_listener *l = weir__ctx_object(c, sizeof *l);
+    weir_postgres_listener *l = weir__ctx_object(c, sizeof *l);
     if (l == NULL)
         return &listener_without_memory;
     weir__token_open(&l->token, c, WEIR__KIND_LISTENER);
@@ -216,7 +219,8 @@ weir_listener *weir_postgres_listen_at(const weir_site *site, weir_ctx *handle, 
 /* --- reading ---------------------------------------------------------------------------------- */
 
 /* One message. -EAGAIN: it was none that is told; WEIR_EGONE: the connection is lost. */
-static weir_err read_one(weir_listener *l, struct weir__ctx *c, weir_notification *out)
+static weir_err read_one(weir_postgres_listener *l, struct weir__ctx *c,
+                         weir_postgres_notification *out)
 {
     struct weir__sql_fault f;
     struct weir__pg_message m;
@@ -238,7 +242,8 @@ static weir_err read_one(weir_listener *l, struct weir__ctx *c, weir_notificatio
     return WEIR_EGONE;
 }
 
-weir_err weir_listener_next(weir_ctx *handle, weir_listener *l, weir_notification *out)
+weir_err weir_postgres_listener_next(weir_ctx *handle, weir_postgres_listener *l,
+                                     weir_postgres_notification *out)
 {
     WEIR__FIBERS_ONLY(WEIR_ETHREAD);
     weir__given(out, "the notification");
@@ -248,7 +253,7 @@ weir_err weir_listener_next(weir_ctx *handle, weir_listener *l, weir_notificatio
     if (err == WEIR_OK && l->err < 0)
         err = weir__wait_refused(l->err);
     while (err == WEIR_OK) {
-        *out = (weir_notification){.is_gap = false};
+        *out = (weir_postgres_notification){.is_gap = false};
         if (l->conn == NULL)
             err = connect_again(l, c);
         if (err == WEIR_OK && l->has_gap) {
@@ -266,7 +271,7 @@ weir_err weir_listener_next(weir_ctx *handle, weir_listener *l, weir_notificatio
     return err;
 }
 
-void weir_listener_close(weir_ctx *handle, weir_listener *l)
+void weir_postgres_listener_close(weir_ctx *handle, weir_postgres_listener *l)
 {
     WEIR__FIBERS_ONLY();
     struct weir__ctx *c = weir__ctx_of_at(handle, __func__);

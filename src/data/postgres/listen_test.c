@@ -21,32 +21,32 @@ static int listening(const struct pg_server *s)
 
 static weir_err what_comes(weir_ctx *c, void *arg)
 {
-    weir_notification n;
+    weir_postgres_notification n;
     (void)arg;
     WEIR_SCOPE(peer, c);
     struct pg_server *s = started(peer);
     WEIR_SCOPE(turn, c);
     weir_db *db = weir_postgres_open(turn, .url = s->url);
-    weir_listener *l = weir_postgres_listen(turn, db, "jobs, Users");
+    weir_postgres_listener *l = weir_postgres_listen(turn, db, "jobs, Users");
     assert_int_equal(listening(s), 1);
     assert_int_equal(s->statements, 2); /* a LISTEN for each */
     pg_notify(s, "jobs", "1");
     pg_notify(s, "jobs", "");
-    assert_int_equal(weir_listener_next(turn, l, &n), WEIR_OK);
+    assert_int_equal(weir_postgres_listener_next(turn, l, &n), WEIR_OK);
     assert_true(weir_str_eq(n.channel, WEIR_S("jobs")) && weir_str_eq(n.payload, WEIR_S("1")));
     assert_int_equal(n.process, 7);
     assert_false(n.is_gap);
-    assert_int_equal(weir_listener_next(turn, l, &n), WEIR_OK);
+    assert_int_equal(weir_postgres_listener_next(turn, l, &n), WEIR_OK);
     assert_int_equal(n.payload.len, 0);
     WEIR_SCOPE(brief, turn, .timeout = weir_ms(10));
-    assert_int_equal(weir_listener_next(brief, l, &n), WEIR_ETIMEDOUT);
+    assert_int_equal(weir_postgres_listener_next(brief, l, &n), WEIR_ETIMEDOUT);
     (void)weir_ctx_close(brief);
     pg_notify(s, "users", "2"); /* nothing was lost by that */
-    assert_int_equal(weir_listener_next(turn, l, &n), WEIR_OK);
+    assert_int_equal(weir_postgres_listener_next(turn, l, &n), WEIR_OK);
     assert_true(weir_str_eq(n.payload, WEIR_S("2")));
-    weir_listener_close(turn, l);
-    weir_listener_close(turn, l);
-    assert_int_equal(weir_listener_next(turn, l, &n), WEIR_ECLOSED);
+    weir_postgres_listener_close(turn, l);
+    weir_postgres_listener_close(turn, l);
+    assert_int_equal(weir_postgres_listener_next(turn, l, &n), WEIR_ECLOSED);
     (void)weir_ctx_close(turn);
     (void)weir_ctx_close(peer);
     return WEIR_OK;
@@ -61,23 +61,23 @@ static void test_what_comes(void **state)
 /* The connection is lost, whichever way: it is made again, and the first thing said is the gap. */
 static weir_err gaps(weir_ctx *c, void *arg)
 {
-    weir_notification n;
+    weir_postgres_notification n;
     (void)arg;
     WEIR_SCOPE(peer, c);
     struct pg_server *s = started(peer);
     WEIR_SCOPE(turn, c);
     weir_db *db = weir_postgres_open(turn, .url = s->url);
-    weir_listener *l = weir_postgres_listen(turn, db, "jobs");
+    weir_postgres_listener *l = weir_postgres_listen(turn, db, "jobs");
     for (int i = 0; i < 3; i++) {
         for (int k = 0; k < PG_VISITS; k++) {
             if (s->visits[k] != NULL && s->visits[k]->listens)
                 weir__sim_shutdown(s->visits[k]->num);
         }
-        assert_int_equal(weir_listener_next(turn, l, &n), WEIR_OK);
+        assert_int_equal(weir_postgres_listener_next(turn, l, &n), WEIR_OK);
         assert_true(n.is_gap);
         assert_null(n.channel.ptr);
         pg_notify(s, "jobs", "after");
-        assert_int_equal(weir_listener_next(turn, l, &n), WEIR_OK);
+        assert_int_equal(weir_postgres_listener_next(turn, l, &n), WEIR_OK);
         assert_true(weir_str_eq(n.payload, WEIR_S("after")));
         assert_int_equal(listening(s), 1);
     }
@@ -97,16 +97,16 @@ static void test_gaps(void **state)
 /* While nobody answers it goes on trying, up to the deadline; what no try can help is an error. */
 static weir_err no_server(weir_ctx *c, void *arg)
 {
-    weir_notification n;
+    weir_postgres_notification n;
     (void)arg;
     WEIR_SCOPE(peer, c);
     struct pg_server *s = started(peer);
     WEIR_SCOPE(turn, c);
     weir_db *db = weir_postgres_open(turn, .url = s->url);
-    weir_listener *l = weir_postgres_listen(turn, db, "jobs");
+    weir_postgres_listener *l = weir_postgres_listen(turn, db, "jobs");
     (void)weir_ctx_close(peer);
     WEIR_SCOPE(brief, turn, .timeout = weir_sec(30));
-    assert_int_equal(weir_listener_next(brief, l, &n), WEIR_ETIMEDOUT);
+    assert_int_equal(weir_postgres_listener_next(brief, l, &n), WEIR_ETIMEDOUT);
     (void)weir_ctx_close(brief);
     (void)weir_ctx_close(turn);
     return WEIR_OK;
@@ -123,15 +123,15 @@ static weir_err bad_channels(weir_ctx *c, void *arg)
     static const char *const bad[] = {
         "",       "a,", "a\"b", "\"a", ",", "a,,b", "\"\"", "\"a\"b\"", "\"a\";DROP TABLE \"b\"",
         "\"a\"\""};
-    weir_notification n;
+    weir_postgres_notification n;
     (void)arg;
     WEIR_SCOPE(peer, c);
     struct pg_server *s = started(peer);
     WEIR_SCOPE(turn, c);
     weir_db *db = weir_postgres_open(turn, .url = s->url);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        weir_listener *l = weir_postgres_listen(turn, db, bad[i]);
-        assert_int_equal(weir_listener_next(turn, l, &n), WEIR_EINVALID);
+        weir_postgres_listener *l = weir_postgres_listen(turn, db, bad[i]);
+        assert_int_equal(weir_postgres_listener_next(turn, l, &n), WEIR_EINVALID);
     }
     assert_int_equal(s->accepted, 1);
     (void)weir_ctx_close(turn);
