@@ -22,13 +22,16 @@ static struct weir__sqlite_stmt *stmt_of(struct weir__sql_stmt *stmt)
 
 /* --- preparing -------------------------------------------------------------------------------- */
 
-/* Whether nothing but blanks, semicolons and comments is left: SQLite knows best what is one. */
+/*
+ * Whether nothing but blanks, semicolons and comments is left: SQLite knows best what is one. It
+ * sets what a PRAGMA asks for while it prepares it, so what is left is compiled as all else is.
+ */
 static bool is_single(struct weir__sqlite_conn *conn, const char *tail)
 {
     while (tail != NULL && tail[strspn(tail, " \t\r\n;")] != '\0') {
         sqlite3_stmt *more = NULL;
         const char *rest = NULL;
-        int rc = sqlite3_prepare_v3(conn->db, tail, -1, 0, &more, &rest);
+        int rc = weir__sqlite_compile(conn, tail, 0, &more, &rest);
         (void)sqlite3_finalize(more);
         if (rc != SQLITE_OK || more != NULL)
             return false;

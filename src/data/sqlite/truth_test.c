@@ -116,6 +116,31 @@ static weir_err leaves_nothing_behind(weir_ctx *c, void *arg)
 }
 SIM_TEST(leaves_nothing_behind)
 
+/*
+ * SQLite does what some PRAGMAs ask for while it prepares them: one that is refused, for what it
+ * stands behind or where, has not done it.
+ */
+static weir_err refuses_before_it_is_done(weir_ctx *c, void *arg)
+{
+    static const char *const texts[] = {"UPDATE users SET age = 1; PRAGMA foreign_keys = OFF",
+                                        "SELECT 1;; PRAGMA foreign_keys = OFF",
+                                        "PRAGMA defer_foreign_keys = ON",
+                                        "SELECT 1; PRAGMA defer_foreign_keys = ON"};
+    weir_db *db = open_users(c, arg);
+    assert_int_equal(
+        weir_exec_script(c, db, "CREATE TABLE notes(user INTEGER REFERENCES users(id))"), WEIR_OK);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        assert_int_equal(weir_db_exec(c, db, NULL, texts[i]), WEIR_EDB);
+        weir_error_clear(c);
+        weir_tx *tx = weir_begin(c, db);
+        assert_int_equal(weir_exec(tx, "INSERT INTO notes VALUES (99)"), WEIR_EFOREIGNKEY);
+        weir_rollback(tx);
+        weir_error_clear(c);
+    }
+    return WEIR_OK;
+}
+SIM_TEST(refuses_before_it_is_done)
+
 /* A statement that was prepared in a transaction is kept, and is no other one outside. */
 static weir_err asks_each_time(weir_ctx *c, void *arg)
 {
@@ -442,6 +467,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FILE_TEST(leaves_nothing_behind),
+        FILE_TEST(refuses_before_it_is_done),
         FILE_TEST(asks_each_time),
         FILE_TEST(ends_once),
         FILE_TEST(reads_comments),
