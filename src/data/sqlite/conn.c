@@ -14,14 +14,15 @@
 #include "data/sqlite/sqlite.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "os/sys.h"
+#include "os/thread.h"
 #include "rt/fiber.h"
 #include "rt/worker.h"
 
@@ -62,9 +63,7 @@ static bool nap_as_fiber(struct weir__sqlite_conn *conn, int64_t ns)
 
 static bool nap_as_thread(struct weir__sqlite_conn *conn, int64_t ns)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    int64_t left = conn->busy_until.ns - ((int64_t)t.tv_sec * 1000000000 + t.tv_nsec);
+    int64_t left = weir_time_sub(conn->busy_until, weir__clock()).ns;
     if (left <= 0 || atomic_load_explicit(&conn->is_cancelled, memory_order_relaxed))
         return false;
     sqlite3_sleep((int)((left < ns ? left : ns) / 1000000) + 1);
@@ -181,10 +180,10 @@ weir_err weir__sqlite_told(struct weir__sqlite_conn *conn, weir_err err,
 /* Why the file could not be opened, as plainly as can be found out. */
 static weir_err explain_open(const struct weir__sqlite *db, int rc, struct weir__sql_fault *fault)
 {
-    char folder[256];
+    char folder[PATH_MAX];
     const char *slash = strrchr(db->path, '/');
-    size_t n = slash == NULL ? 1 : slash == db->path ? 1 : (size_t)(slash - db->path);
-    snprintf(folder, sizeof folder, "%.*s", (int)n, slash == NULL ? "." : db->path);
+    int n = slash == NULL || slash == db->path ? 1 : (int)(slash - db->path);
+    snprintf(folder, sizeof folder, "%.*s", n, slash == NULL ? "." : db->path);
     int fd = weir__sys_open(folder, O_PATH | O_DIRECTORY, 0);
     if (fd < 0) {
         return weir__sql_fault(fault, fd == -ENOENT ? WEIR_ENOTFOUND : fd,
@@ -372,7 +371,7 @@ static void close_reader(void *driver, struct weir__ctx *c, void *resource)
     weir__free(conn);
 }
 
-static bool is_dirty(void *driver, void *resource)
+bool weir__sqlite_is_dirty(void *driver, void *resource)
 {
     struct weir__sqlite_conn *conn = resource;
     (void)driver;
@@ -380,4 +379,4 @@ static bool is_dirty(void *driver, void *resource)
 }
 
 const struct weir__pool_ops weir__sqlite_reader_ops = {
-    .open = open_reader, .close = close_reader, .is_dirty = is_dirty};
+    .open = open_reader, .close = close_reader, .is_dirty = weir__sqlite_is_dirty};

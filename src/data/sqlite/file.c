@@ -17,10 +17,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "net/pool.h"
 #include "os/sys.h"
+#include "os/thread.h"
 #include "rt/log.h"
 #include "rt/worker.h"
 
@@ -99,11 +99,7 @@ weir_err weir__sqlite_file_look(struct weir__sqlite *db, struct weir__sql_fault 
 /* On the writer's thread, or on the fiber that stands for it in the simulation. */
 static weir_time now_here(void)
 {
-    struct timespec t;
-    if (weir__self != NULL)
-        return weir_now();
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (weir_time){(int64_t)t.tv_sec * 1000000000 + t.tv_nsec};
+    return weir__self != NULL ? weir_now() : weir__clock();
 }
 
 static int on_wal(void *arg, sqlite3 *s, const char *schema, int pages)

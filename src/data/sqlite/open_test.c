@@ -31,10 +31,26 @@ static void refuses(weir_ctx *c, const weir_sqlite_options *o, weir_err code, co
     assert_null(weir_last_error(c));
 }
 
+/* A directory with a long name is there all the same. */
+static void names_what_is_missing_far_down(weir_ctx *c, const struct file *f)
+{
+    char folder[320], path[330], part[400], name[241];
+    memset(name, 'd', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    snprintf(folder, sizeof folder, "%s/%s", f->folder, name);
+    snprintf(path, sizeof path, "%s/x.db", folder);
+    snprintf(part, sizeof part, "cannot open %s: there is no such file (.create", path);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    refuses(c, &(weir_sqlite_options){.size = sizeof(weir_sqlite_options), .path = path},
+            WEIR_ENOTFOUND, part);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 static weir_err names_what_is_missing(weir_ctx *c, void *arg)
 {
     struct file *f = arg;
     char path[160], part[400];
+    names_what_is_missing_far_down(c, f);
     snprintf(path, sizeof path, "%s/no/such/x.db", f->folder);
     snprintf(part, sizeof part, "cannot open %s: the directory %s/no/such: No such file", path,
              f->folder);

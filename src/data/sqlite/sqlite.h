@@ -94,6 +94,8 @@ weir_err weir__sqlite_error(struct weir__sqlite_conn *conn, int rc, struct weir_
 weir_err weir__sqlite_told(struct weir__sqlite_conn *conn, weir_err err,
                            struct weir__sql_fault *fault);
 
+/* For both pools: it is in a transaction still. */
+bool weir__sqlite_is_dirty(void *driver, void *resource);
 extern const struct weir__pool_ops weir__sqlite_reader_ops;
 
 /* --- guard.c: what a statement may not leave behind ------------------------------------------- */

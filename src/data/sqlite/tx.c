@@ -304,12 +304,5 @@ static void close_writer(void *driver, struct weir__ctx *c, void *resource)
     weir__free(j.conn);
 }
 
-static bool is_dirty(void *driver, void *resource)
-{
-    struct weir__sqlite_conn *conn = resource;
-    (void)driver;
-    return sqlite3_get_autocommit(conn->db) == 0;
-}
-
 const struct weir__pool_ops weir__sqlite_writer_ops = {
-    .open = open_writer, .close = close_writer, .is_dirty = is_dirty};
+    .open = open_writer, .close = close_writer, .is_dirty = weir__sqlite_is_dirty};
