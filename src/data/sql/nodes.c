@@ -228,6 +228,8 @@ static weir_err pause_for(struct weir__sql_nodes *nodes, struct weir__ctx *c, ui
     weir_err reason = weir__ctx_check(c);
     if (reason != WEIR_OK)
         return reason;
+    if (err == WEIR_ECLOSED) /* there was no memory for it: the next probe, in its time */
+        return weir_sleep(weir__ctx_handle(c), wait);
     return err == WEIR_ETIMEDOUT ? WEIR_OK : err;
 }
 

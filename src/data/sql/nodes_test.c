@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
 #include "net/pool_testing.h"
 #include "rt/sim.h"
 
@@ -32,11 +33,17 @@ static weir_err probe(void *driver, struct weir__ctx *c, uint32_t node, void *re
     return WEIR_OK;
 }
 
-static void begin(weir_ctx *c, struct cluster *k)
+static void make_nodes(weir_ctx *c, struct cluster *k)
 {
     const struct weir__sql_nodes_options o = {
         .policy = {.lag_max = weir_sec(1),
                    .health = {.interval = weir_sec(1), .slow_start = {-1}}}};
+    k->nodes =
+        weir__sql_nodes_new(weir__ctx_of(c), "orders", &o, k->pools, NODES, probe, k, WEIR_HERE);
+}
+
+static void make_pools(weir_ctx *c, struct cluster *k)
+{
     for (int i = 0; i < NODES; i++) {
         k->says[i] = (struct weir__node_finding){
             .is_ok = true, .role = i == 0 ? WEIR__NODE_PRIMARY : WEIR__NODE_REPLICA};
@@ -44,8 +51,12 @@ static void begin(weir_ctx *c, struct cluster *k)
             FAKE_DIALLING(c, &k->servers[i], DIAL(.retry_cap = weir_ms(100)), .max_open = 4);
         assert_non_null(k->pools[i]);
     }
-    k->nodes =
-        weir__sql_nodes_new(weir__ctx_of(c), "orders", &o, k->pools, NODES, probe, k, WEIR_HERE);
+}
+
+static void begin(weir_ctx *c, struct cluster *k)
+{
+    make_pools(c, k);
+    make_nodes(c, k);
     assert_non_null(k->nodes);
     assert_int_equal(weir_sleep(c, weir_ms(10)), WEIR_OK);
 }
@@ -241,6 +252,39 @@ static void test_a_request_reads_its_writes(void **state)
     assert_int_equal(weir__sim_run(reads_its_writes, &k), WEIR_OK);
 }
 
+/*
+ * The application's, with each allocation failing: there are no nodes, or all of them are asked
+ * again and again.
+ */
+static weir_err begins_without_memory(weir_ctx *c, void *arg)
+{
+    enum { ALLOCATIONS = 30 };
+    static struct cluster clusters[ALLOCATIONS];
+    weir_ctx *app = weir__ctx_handle(weir__self->runtime->app);
+    (void)arg;
+    for (int n = 0; n < ALLOCATIONS; n++) {
+        struct cluster *k = &clusters[n];
+        make_pools(app, k);
+        weir__alloc_fail_nth((uint64_t)n + 1);
+        make_nodes(app, k);
+        weir__alloc_fail_nth(0);
+        if (k->nodes == NULL)
+            continue;
+        assert_int_equal(weir_sleep(c, weir_sec(5)), WEIR_OK);
+        for (int i = 0; i < NODES; i++) {
+            if (k->probes[i] < 2)
+                fail_msg("without allocation %d node %d is not asked again", n + 1, i);
+        }
+    }
+    return WEIR_OK;
+}
+
+static void test_without_memory_none_is_forgotten(void **state)
+{
+    (void)state;
+    assert_int_equal(weir__sim_run(begins_without_memory, NULL), WEIR_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +293,7 @@ int main(void)
         cmocka_unit_test(test_a_failover_is_followed),
         cmocka_unit_test(test_who_refuses_a_write_is_asked_at_once),
         cmocka_unit_test(test_a_request_reads_its_writes),
+        cmocka_unit_test(test_without_memory_none_is_forgotten),
     };
     return cmocka_run_group_tests_name("nodes", tests, NULL, NULL);
 }
