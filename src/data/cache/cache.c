@@ -306,6 +306,13 @@ static bool put(struct weir_cache *cache, struct weir__cache_shard *s, struct we
     return is_kept;
 }
 
+/* While the second level was written, others may have read there what it was before. */
+static void forget_read_meanwhile(struct weir_cache *cache, weir_str key)
+{
+    if (cache->second != NULL)
+        weir__cache_forget(cache, key);
+}
+
 weir_err weir_cache_put_at(weir_ctx *c, weir_cache *handle, weir_str key, const weir_model *model,
                            const void *value)
 {
@@ -333,6 +340,8 @@ weir_err weir_cache_put_at(weir_ctx *c, weir_cache *handle, weir_str key, const 
     if (err == WEIR_OK)
         weir__cache_sweep(cache);
     weir__second_write(cache, ctx, key, model, value);
+    if (err != WEIR_OK)
+        forget_read_meanwhile(cache, key);
     return err;
 }
 
@@ -345,7 +354,9 @@ weir_err weir_cache_remove(weir_ctx *c, weir_cache *handle, weir_str key)
     if (err != WEIR_OK)
         return weir__wait_refused(err);
     weir__cache_forget(cache, key);
-    return weir__second_remove(cache, ctx, key);
+    err = weir__second_remove(cache, ctx, key);
+    forget_read_meanwhile(cache, key);
+    return err;
 }
 
 void weir_cache_clear(weir_ctx *c, weir_cache *handle)

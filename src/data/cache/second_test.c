@@ -5,6 +5,7 @@
  */
 #include "data/cache/cache_testing.h"
 
+#include "base/alloc.h"
 #include "data/cache/second.h"
 
 /* --- a store of a few keys -------------------------------------------------------------------- */
@@ -16,6 +17,7 @@ struct store {
         weir_dur ttl;
     } records[8];
     weir_err fails;
+    weir_dur write_takes;
     bool hangs, panics, set_panics;
     bool tells, is_lost; /* it tells of what was read, unless the connection is lost */
 };
@@ -38,6 +40,12 @@ static weir_err behave(struct store *s, weir_ctx *c)
     return s->fails;
 }
 
+static weir_err behave_writing(struct store *s, weir_ctx *c)
+{
+    weir_err err = behave(s, c);
+    return err == WEIR_OK && s->write_takes.ns > 0 ? weir_sleep(c, s->write_takes) : err;
+}
+
 static weir_err store_get(void *driver, struct weir__ctx *c, weir_str key, weir_buf *out)
 {
     struct store *s = driver;
@@ -57,7 +65,7 @@ static weir_err store_set(void *driver, struct weir__ctx *c, weir_str key, weir_
     s->sets++;
     if (s->set_panics)
         weir_panic("the driver panics");
-    weir_err err = behave(s, weir__ctx_handle(c));
+    weir_err err = behave_writing(s, weir__ctx_handle(c));
     if (err < 0)
         return err;
     int i = place_of(s, key);
@@ -75,7 +83,7 @@ static weir_err store_remove(void *driver, struct weir__ctx *c, weir_str key)
 {
     struct store *s = driver;
     s->removes++;
-    weir_err err = behave(s, weir__ctx_handle(c));
+    weir_err err = behave_writing(s, weir__ctx_handle(c));
     int i = place_of(s, key);
     if (err == WEIR_OK && i >= 0)
         s->records[i].key[0] = '\1';
@@ -150,6 +158,40 @@ static void test_what_another_has_loaded_is_not_loaded(void **state)
 {
     (void)state;
     OK(run(shares));
+}
+
+/* While it is written there, others read what it was before: that is not kept. */
+static weir_err forgets_what_is_read_meanwhile(weir_ctx *c, void *arg)
+{
+    struct loading l = {0};
+    weir_cache *cache = new_over(&store);
+    struct asker early = {.cache = cache, .key = "7", .loading = &l, .after = weir_ms(5)};
+    user u, mine = {.id = 100};
+    (void)arg;
+    OK(weir_cache_get(c, cache, WEIR_S("7"), user, &u, load_user, &l));
+    store.write_takes = weir_ms(10);
+    WEIR_SCOPE(g, c);
+    OK(WEIR_GO(g, ask, &early));
+    OK(weir_cache_remove(c, cache, WEIR_S("7")));
+    OK(weir_join(g));
+    assert_int_equal(early.id, 1);
+    OK(weir_cache_get(c, cache, WEIR_S("7"), user, &u, load_user, &l));
+    assert_int_equal(u.id, 2);
+    /* So it is where what was put could not be kept in this process. */
+    OK(WEIR_GO(g, ask, &early));
+    weir__alloc_fail_nth(1);
+    assert_int_equal(weir_cache_put(c, cache, WEIR_S("7"), user, &mine), -ENOMEM);
+    OK(weir_join(g));
+    assert_int_equal(early.id, 2);
+    OK(weir_cache_get(c, cache, WEIR_S("7"), user, &u, load_user, &l));
+    assert_int_equal(u.id, 100);
+    return WEIR_OK;
+}
+
+static void test_what_is_read_before_a_write_is_not_kept(void **state)
+{
+    (void)state;
+    OK(run(forgets_what_is_read_meanwhile));
 }
 
 static weir_err never_loads(weir_ctx *c, weir_str key, void *out, void *arg)
@@ -435,6 +477,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_another_has_loaded_is_not_loaded),
+        cmocka_unit_test(test_what_is_read_before_a_write_is_not_kept),
         cmocka_unit_test(test_bare_values_travel),
         cmocka_unit_test(test_what_nobody_tells_of_is_not_kept),
         cmocka_unit_test(test_nothing_gets_older_than_it_may),
