@@ -43,7 +43,7 @@ struct weir__expiring *weir__expiry_due(struct weir__expiry *x, weir_time now, u
     /* After a long rest one round meets all that there is. */
     if (present - x->swept > WEIR__EXPIRY_STEPS)
         x->swept = present - WEIR__EXPIRY_STEPS;
-    while (x->swept<present && * looks> 0) {
+    while (*looks > 0 && x->swept < present) {
         struct weir__list *node = weir__list_pop_front(list_of(x, x->swept));
         if (node == NULL) {
             x->swept++;

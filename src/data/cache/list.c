@@ -12,6 +12,7 @@
 #include "base/given.h"
 #include "base/json_encode.h"
 #include "base/metric.h"
+#include "base/sized.h"
 #include "data/cache/cache.h"
 #include "rt/outside.h"
 
@@ -78,8 +79,7 @@ void weir_cache_numbers_at(const weir_cache *handle, weir_cache_stats *out, size
     weir_cache_stats all = {.name = cache->name};
     if (cache->err == WEIR_OK)
         weir__cache_read(cache, &all);
-    memset(out, 0, size);
-    memcpy(out, &all, size < sizeof all ? size : sizeof all);
+    weir__sized_fill(out, size, &all, sizeof all);
 }
 
 void weir__cache_each(void (*fn)(const weir_cache_stats *stats, void *arg), void *arg)
