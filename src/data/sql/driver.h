@@ -115,7 +115,6 @@ struct weir__sql_stmt {
     const char *text; /* the program's, a copy; NUL-terminated, `text_len` bytes before it */
     size_t text_len;
     weir_str sent;              /* as the server wants it: with $1 for ? …; a NUL behind it */
-    const char *from;           /* the address that it was asked for by last */
     uint64_t hash;              /* of the text */
     struct weir__list in_cache; /* weir__sql_conn.cached, last used first; else not kept */
     bool is_busy, is_kept;

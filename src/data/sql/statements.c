@@ -172,10 +172,8 @@ static weir_err find_or_make(struct weir__sql_conn *conn, const char *sql,
         if (err != WEIR_OK)
             return err;
     }
-    if (stmt->is_kept) {
-        stmt->from = sql;
+    if (stmt->is_kept)
         *place_of(conn, sql) = stmt;
-    }
     *out = stmt;
     return WEIR_OK;
 }
@@ -184,8 +182,7 @@ weir_err weir__sql_stmt_get(struct weir__sql_conn *conn, const char *sql,
                             struct weir__sql_stmt **out, struct weir__sql_fault *fault)
 {
     struct weir__sql_stmt *stmt = *place_of(conn, sql);
-    if (WEIR_UNLIKELY(stmt == NULL || stmt->from != sql || stmt->is_busy ||
-                      strcmp(stmt->text, sql) != 0)) {
+    if (WEIR_UNLIKELY(stmt == NULL || stmt->is_busy || strcmp(stmt->text, sql) != 0)) {
         weir_err err = find_or_make(conn, sql, &stmt, fault);
         if (err != WEIR_OK)
             return err;
