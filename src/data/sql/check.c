@@ -147,8 +147,8 @@ static weir_err check_one(struct check *k, struct weir__sql_conn *conn)
     weir__sql_fault_init(&fault);
     k->driver = conn->db->driver;
     weir_err err = weir__sql_stmt_get(conn, k->note->sql, &k->stmt, &fault);
-    if (err != WEIR_OK && (fault.err == WEIR_OK || fault.is_broken))
-        return err;
+    if (err != WEIR_OK && (fault.err == WEIR_OK || fault.is_broken || err == -ENOMEM))
+        return err; /* which says nothing of the statement */
     if (err != WEIR_OK) {
         tell(k, "%s", fault.text);
         return WEIR_OK;

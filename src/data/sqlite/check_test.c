@@ -1,6 +1,7 @@
 /* Checked SQL on SQLite: what is told of each statement that does not fit, nothing of others. */
 #include "data/sqlite/testing.h"
 
+#include "base/alloc.h"
 #include "data/sql/sql.h"
 
 typedef struct {
@@ -100,6 +101,27 @@ static weir_err tells_each_mistake(weir_ctx *c, void *arg)
 }
 SIM_TEST(tells_each_mistake)
 
+/* Want of memory is no statement's mistake: the check ends with it. */
+static weir_err tells_no_want_of_memory(weir_ctx *c, void *arg)
+{
+    weir_db *db = open_users(c, arg);
+    weir_err err = -ENOMEM;
+    for (uint64_t n = 1; err == -ENOMEM; n++) {
+        weir_buf report;
+        weir_buf_init(&report, 1 << 16);
+        WEIR_SCOPE(inner, c);
+        weir__alloc_fail_nth(n);
+        err = weir_check_sql(inner, db, &report);
+        weir__alloc_fail_nth(0);
+        assert_null(report.ptr != NULL ? strstr(report.ptr, "memory") : NULL);
+        weir_error_clear(inner);
+        weir_buf_fini(&report);
+    }
+    assert_int_equal(err, WEIR_EINVALID);
+    return WEIR_OK;
+}
+SIM_TEST(tells_no_want_of_memory)
+
 static weir_err says_that_it_cannot(weir_ctx *c, void *arg)
 {
     (void)arg;
@@ -118,6 +140,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FILE_TEST(tells_each_mistake),
+        FILE_TEST(tells_no_want_of_memory),
         FILE_TEST(says_that_it_cannot),
     };
     return cmocka_run_group_tests_name("sqlite, check", tests, NULL, NULL);
