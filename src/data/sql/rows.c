@@ -305,10 +305,12 @@ weir_err weir_query_one_at(const weir_site *site, weir_ctx *handle, weir_source 
 /* Room for one row more; the old place is the context's until its end. */
 static void *room_for(weir_rows *r, const weir_model *model, struct weir__array *rows, size_t *cap)
 {
+    if (rows->len == r->max)
+        return rows->ptr; /* one past the cap is refused before it is put anywhere */
     if (rows->len == *cap) {
         size_t wanted = *cap == 0 ? ROWS_AT_FIRST : *cap * 2;
         if (wanted > r->max)
-            wanted = r->max > *cap ? r->max : *cap + 1; /* one past it is read, and refused */
+            wanted = r->max;
         void *made = weir__ctx_object(r->c, wanted * model->size);
         if (made == NULL)
             return NULL;
