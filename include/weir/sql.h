@@ -1,6 +1,7 @@
 /*
  * SQL databases: queries whose rows stream into structs, and transactions that roll back unless
- * committed. The same calls for every driver; opening one is the driver's (<weir/sqlite.h>).
+ * committed. The same calls for every driver; a database is opened by its URL (<weir/db.h>), or by
+ * what its driver has for that (<weir/sqlite.h> …).
  *
  *     weir_rows *rows = weir_query(c, db, "SELECT name, email FROM users WHERE age > ?", 18);
  *     for (user u; weir_rows_next(rows, user, &u);)
@@ -583,12 +584,16 @@ WEIR_API weir_err weir_check_sql_at(const weir_site *site, weir_ctx *c, weir_db 
 /** WEIR_OK, or why the database could not be opened; every use of it returns that. */
 WEIR_API weir_err weir_db_err(const weir_db *db) WEIR_NONNULL(1);
 
-/** Its name in messages and metrics: the file's name. Borrowed from the database, for its life. */
+/**
+ * Its name in messages and metrics: the file's, or that of the server's database. Borrowed from the
+ * database, for its life.
+ */
 WEIR_API const char *weir_db_name(const weir_db *db) WEIR_NEVER_NULL WEIR_NONNULL(1);
 
 /**
- * The numbers of its connections: those that read, and the one that writes. `readers` and `writer`
- * are filled; either may be NULL. Any thread.
+ * The numbers of its connections: those that read, and the one that writes; a server's are one
+ * pool, told as both. `readers` and `writer` are filled; either may be NULL. Any context of a
+ * worker; does not wait.
  */
 #define weir_db_stats(db, readers, writer)                                                         \
     weir_db_stats_at((db), (readers), (writer), sizeof(weir_pool_stats))
