@@ -50,7 +50,7 @@ static weir_err sum_up(const char *sql, size_t len, char *sum)
     unsigned char digest[WEIR__CRYPTO_SHA256_BYTES];
     const weir_str piece = {sql, len};
     weir_err err = weir__crypto_digest(WEIR__CRYPTO_SHA256, &piece, 1, digest);
-    for (size_t i = 0; i < sizeof digest; i++)
+    for (size_t i = 0; err == WEIR_OK && i < sizeof digest; i++)
         (void)snprintf(sum + 2 * i, 3, "%02x", digest[i]);
     return err;
 }
@@ -104,7 +104,7 @@ static weir_err read_file(struct weir__migration_set *set, int folder, const cha
         int why = errno;
         if (fd >= 0)
             (void)close(fd);
-        return refuse(set, -why, "%s: %s", name, strerror(why));
+        return refuse(set, -why, "%s: %s", name, weir_strerror(-why));
     }
     size_t size = (size_t)st.st_size, len = 0;
     bool is_large = size > WEIR__MIGRATION_BYTES_MAX;
@@ -120,7 +120,7 @@ static weir_err read_file(struct weir__migration_set *set, int folder, const cha
         return refuse(set, WEIR_ETOOLARGE, "%s: over 16 MiB", name);
     if (n < 0) {
         weir__free(sql);
-        return refuse(set, -why, "%s: %s", name, strerror(why));
+        return refuse(set, -why, "%s: %s", name, weir_strerror(-why));
     }
     if (sql != NULL)
         sql[len] = '\0';
@@ -131,13 +131,17 @@ static weir_err read_folder(struct weir__migration_set *set, const char *folder)
 {
     DIR *dir = opendir(folder);
     if (dir == NULL)
-        return refuse(set, -errno, "%s: %s", folder, strerror(errno));
+        return refuse(set, -errno, "%s: %s", folder, weir_strerror(-errno));
     weir_err err = WEIR_OK;
     const struct dirent *entry;
-    while (err == WEIR_OK && (entry = readdir(dir)) != NULL) {
-        if (is_sql(entry->d_name) && entry->d_name[0] != '.')
+    do {
+        errno = 0; /* else an error would look like the end */
+        entry = readdir(dir);
+        if (entry == NULL && errno != 0)
+            err = refuse(set, -errno, "%s: %s", folder, weir_strerror(-errno));
+        else if (entry != NULL && is_sql(entry->d_name) && entry->d_name[0] != '.')
             err = read_file(set, dirfd(dir), entry->d_name);
-    }
+    } while (entry != NULL && err == WEIR_OK);
     (void)closedir(dir);
     return err;
 }
