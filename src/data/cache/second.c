@@ -158,21 +158,24 @@ static weir_err end_with(struct call *call, weir_err err)
     return call->err = err;
 }
 
-/* The record of a key, in the caller's memory; absent: there is none, or it could not be had. */
-static weir_str ask(struct weir_cache *cache, struct weir__ctx *c, weir_str key)
+/*
+ * The record of a key, in the caller's memory; absent: it could not be had. WEIR_ENOTFOUND: there
+ * is none; WEIR_EBUSY: the level is not to be asked now.
+ */
+static weir_err ask(struct weir_cache *cache, struct weir__ctx *c, weir_str key, weir_str *record)
 {
-    weir_str record = {NULL, 0};
     struct call call __attribute__((cleanup(end_call))) = begin_call(cache, c);
+    *record = (weir_str){NULL, 0};
     if (call.s == NULL)
-        return record;
+        return WEIR_EBUSY;
     weir_buf bytes __attribute__((cleanup(weir_buf_fini)));
     weir_buf_init(&bytes, RECORD_BYTES_MAX);
     weir_err err = end_with(&call, call.s->ops->get(call.s->driver, call.c, key, &bytes));
     if (err == WEIR_OK && bytes.err == WEIR_OK)
-        record = weir__arena_str(weir__ctx_arena(c), weir_buf_str(&bytes));
+        *record = weir__arena_str(weir__ctx_arena(c), weir_buf_str(&bytes));
     if (err != WEIR_OK && err != WEIR_ENOTFOUND)
         COUNT(cache, key, second_errors);
-    return record;
+    return err;
 }
 
 /* --- records ---------------------------------------------------------------------------------- */
@@ -227,14 +230,16 @@ enum weir__second_found weir__second_read(struct weir_cache *cache, struct weir_
 {
     int64_t loaded_ms;
     bool is_missing;
-    weir_str json, record = ask(cache, c, key);
+    weir_str json, record;
+    weir_err err = ask(cache, c, key, &record);
     bool is_read = read_head(record, &loaded_ms, &is_missing, &json);
     if (is_read)
         *left = left_of(cache, loaded_ms, is_missing);
     if (is_read && left->ns > 0 && !is_missing)
         is_read = weir__json_decode(weir__ctx_arena(c), json, model, value, NULL, NULL) == WEIR_OK;
     if (!is_read || left->ns <= 0) {
-        COUNT(cache, key, second_misses);
+        if (err == WEIR_OK || err == WEIR_ENOTFOUND)
+            COUNT(cache, key, second_misses);
         memset(value, 0, model->size);
         return WEIR__SECOND_NOTHING;
     }
