@@ -141,6 +141,18 @@ static weir_err refuses_before_it_is_done(weir_ctx *c, void *arg)
 }
 SIM_TEST(refuses_before_it_is_done)
 
+/* What is asked for in a script has nobody to give it: it is refused, and not NULL. */
+static weir_err refuses_values_in_scripts(weir_ctx *c, void *arg)
+{
+    weir_db *db = open_users(c, arg);
+    assert_int_equal(weir_exec_script(c, db, "DELETE FROM users; UPDATE users SET email = ?"),
+                     WEIR_EINVALID);
+    assert_error(c, WEIR_EINVALID, "a script takes no values in: UPDATE users SET email = ?");
+    assert_int_equal(count_users(c, db), 3);
+    return WEIR_OK;
+}
+SIM_TEST(refuses_values_in_scripts)
+
 /* A statement that was prepared in a transaction is kept, and is no other one outside. */
 static weir_err asks_each_time(weir_ctx *c, void *arg)
 {
@@ -468,6 +480,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FILE_TEST(leaves_nothing_behind),
         FILE_TEST(refuses_before_it_is_done),
+        FILE_TEST(refuses_values_in_scripts),
         FILE_TEST(asks_each_time),
         FILE_TEST(ends_once),
         FILE_TEST(reads_comments),

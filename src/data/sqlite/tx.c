@@ -155,25 +155,34 @@ static weir_err do_control(void *arg)
     return err == WEIR_OK ? step_all(j, j->sql) : err;
 }
 
+/* The first statement of `sql`; what stands behind it is `*tail`. */
+static weir_err run_first(struct job *j, const char *sql, const char **tail)
+{
+    sqlite3_stmt *s = NULL;
+    weir_err err = WEIR_OK;
+    int rc = weir__sqlite_compile(j->conn, sql, 0, &s, tail);
+    bool wants_values = sqlite3_bind_parameter_count(s) > 0;
+    if (rc == SQLITE_OK && s != NULL && !wants_values)
+        do
+            rc = sqlite3_step(s);
+        while (rc == SQLITE_ROW);
+    if (wants_values)
+        err = weir__sql_fault(j->fault, WEIR_EINVALID, "a script takes no values");
+    else if (rc != SQLITE_OK && rc != SQLITE_DONE)
+        err = weir__sqlite_error(j->conn, rc, j->fault);
+    if (err != WEIR_OK)
+        j->fault->at = sql + strspn(sql, " \t\r\n");
+    sqlite3_finalize(s);
+    return err;
+}
+
 static weir_err do_script(void *arg)
 {
     struct job *j = arg;
-    const char *sql = j->sql;
     weir_err err = begin_first(j);
-    while (err == WEIR_OK && *sql != '\0') {
-        sqlite3_stmt *s = NULL;
-        const char *tail = sql;
-        int rc = weir__sqlite_compile(j->conn, sql, 0, &s, &tail);
-        if (rc == SQLITE_OK && s != NULL)
-            do
-                rc = sqlite3_step(s);
-            while (rc == SQLITE_ROW);
-        if (rc != SQLITE_OK && rc != SQLITE_DONE) {
-            err = weir__sqlite_error(j->conn, rc, j->fault);
-            j->fault->at = sql + strspn(sql, " \t\r\n");
-        }
-        sqlite3_finalize(s);
-        sql = tail;
+    for (const char *sql = j->sql, *tail; err == WEIR_OK && *sql != '\0'; sql = tail) {
+        tail = sql;
+        err = run_first(j, sql, &tail);
     }
     return err;
 }
