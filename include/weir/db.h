@@ -20,7 +20,7 @@ typedef enum weir_db_kind {
 } weir_db_kind;
 
 /**
- * Which database an URL is for. NULL and schemes that are no database's: WEIR_DB_UNKNOWN.
+ * Which database an URL is for. NULL, "" and schemes that are no database's: WEIR_DB_UNKNOWN.
  *
  * url  read during the call, up to its scheme; a path without one is a file of SQLite's
  */

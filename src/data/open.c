@@ -29,6 +29,8 @@ static const struct scheme schemes[] = {
 static const struct scheme *scheme_of(const char *url)
 {
     static const struct scheme path = {"", WEIR_DB_SQLITE};
+    if (url == NULL || url[0] == '\0')
+        return NULL;
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
         if (strncmp(url, schemes[i].begins, strlen(schemes[i].begins)) == 0)
             return &schemes[i];
@@ -37,7 +39,7 @@ static const struct scheme *scheme_of(const char *url)
 
 weir_db_kind weir_db_kind_of(const char *url)
 {
-    const struct scheme *s = url != NULL ? scheme_of(url) : NULL;
+    const struct scheme *s = scheme_of(url);
     return s != NULL ? s->kind : WEIR_DB_UNKNOWN;
 }
 
@@ -119,7 +121,7 @@ weir_db *weir_db_open_at(const weir_site *site, weir_ctx *handle, const weir_db_
     weir_db_options room;
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_db_open");
     const weir_db_options *o = weir__options(options, &room, sizeof room, "weir_db_open");
-    const struct scheme *s = o->url != NULL && o->url[0] != '\0' ? scheme_of(o->url) : NULL;
+    const struct scheme *s = scheme_of(o->url);
     switch (s != NULL ? s->kind : WEIR_DB_UNKNOWN) {
     case WEIR_DB_SQLITE:
         return open_sqlite(site, handle, o, o->url + strlen(s->begins));

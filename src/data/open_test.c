@@ -19,6 +19,7 @@ static void tells_kinds(void **state)
         {"redis://db", WEIR_DB_UNKNOWN},
         {"POSTGRES://db", WEIR_DB_UNKNOWN},
         {"://", WEIR_DB_UNKNOWN},
+        {"", WEIR_DB_UNKNOWN},
         {NULL, WEIR_DB_UNKNOWN},
     };
     (void)state;
