@@ -1,6 +1,6 @@
 /*
  * Answers, read to their ends: what they say of the session, what an error is in the words of the
- * core, and how much is still to come (M2).
+ * core, and how much is still to come (M1).
  */
 #include <string.h>
 
@@ -166,7 +166,7 @@ static weir_err first_packet(struct weir__mysql_conn *conn, weir_str *body,
                              struct weir__sql_fault *f)
 {
     if (conn->phase == WEIR__MYSQL_AT_REST) {
-        WEIR_ASSERT(conn->owed > 0, "M2: what is read is owed");
+        WEIR_ASSERT(conn->owed > 0, "M1: what is read is owed");
         conn->number = 1;
     }
     weir_err err = weir__mysql_next(conn, body, f);

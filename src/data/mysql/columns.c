@@ -70,7 +70,7 @@ static weir_err read_one(struct weir__mysql_conn *conn, struct weir__mysql_colum
     weir_err err = weir__mysql_next(conn, &body, f);
     if (err < 0)
         return err;
-    WEIR_ASSERT(conn->definitions > 0, "M2: what is read is owed");
+    WEIR_ASSERT(conn->definitions > 0, "M1: what is read is owed");
     conn->definitions--;
     bool is_extended = weir__mysql_can(conn, WEIR__MARIADB_EXTENDED_METADATA);
     int rc = weir__mysql_column_read(body, is_extended, c);

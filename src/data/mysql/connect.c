@@ -220,7 +220,7 @@ static weir_err set_up(struct weir__mysql_conn *conn, struct weir__sql_fault *f)
     weir__mysql_put_setup(conn, &text);
     weir_err err = weir__mysql_simple(conn, weir_buf_str(&text), NULL, f);
     conn->is_changed = false;
-    if (err == WEIR_OK && conn->is_in_tx) /* M3, whatever a server says */
+    if (err == WEIR_OK && conn->is_in_tx) /* M2, whatever a server says */
         return weir__mysql_malformed(conn, WEIR_MYSQL_EFORM, f);
     return err;
 }

@@ -218,7 +218,7 @@ weir_err weir__mysql_many(struct weir__sql_conn *conn, const struct weir__sql_ma
 {
     struct work w = {weir__mysql_conn_of(conn), many, out, f, 0};
     WEIR_ASSERT(many->column_count > 0 && many->column_count <= WEIR_ARGS_MAX,
-                "M2: values are bounded");
+                "M1: values are bounded");
     if (many->row_count == 0)
         return WEIR_OK;
     weir_err err = weir__mysql_ready(w.conn, f);

@@ -1,16 +1,15 @@
 /*
  * The inside of the driver of MySQL and MariaDB: a database, its connections, and what the files of
  * this room share. A connection speaks over one stream, into one buffer and out of another; what it
- * has sent and not had answered is counted (M2), and from that number all else follows: whether it
+ * has sent and not had answered is counted (M1), and from that number all else follows: whether it
  * is clean, what is to be read before it may be used, and whether there is anything to be killed.
  *
- * M1: parts of an URL fit where they are kept.
- * M2: `owed` counts the commands whose answers have not begun; of the one that has, `phase` says
+ * M1: `owed` counts the commands whose answers have not begun; of the one that has, `phase` says
  *     what comes next.
- * M3: a connection is lent with nothing owed, outside of a transaction, with its session as it was.
- * M4: what was received and not read stands between in_at and in.len; cells of a row lie in there,
+ * M2: a connection is lent with nothing owed, outside of a transaction, with its session as it was.
+ * M3: what was received and not read stands between in_at and in.len; cells of a row lie in there,
  *     and nothing moves before the next packet is asked for.
- * M5: after a packet that was sent in part nothing else is sent: the connection is broken.
+ * M4: after a packet that was sent in part nothing else is sent: the connection is broken.
  */
 #ifndef WEIR_DATA_MYSQL_H
 #define WEIR_DATA_MYSQL_H
@@ -60,7 +59,7 @@ struct weir__mysql_conn {
     bool is_detached;
     weir_time until; /* of what it does now; usually never: the context's counts */
 
-    weir_buf in; /* M4 */
+    weir_buf in; /* M3 */
     size_t in_at;
     size_t window;   /* received at a time */
     size_t skip;     /* bytes of a packet that was too large, still to come, */
@@ -71,7 +70,7 @@ struct weir__mysql_conn {
     bool has_closes; /* some of `closes` are in `out` */
     weir_buf closes; /* statements that the server is told to forget, with the next command */
 
-    unsigned owed;        /* M2 */
+    unsigned owed;        /* M1 */
     bool owes_prepared;   /* the last of them is a PREPARE's */
     unsigned definitions; /* of columns, that are to come */
     uint8_t phase;

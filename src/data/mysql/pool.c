@@ -262,7 +262,7 @@ weir_err weir__mysql_take(weir_db *handle, struct weir__ctx *c, const weir_site 
         struct weir__mysql_conn *conn =
             weir__lease_resource(lease, reads ? "weir_query" : "weir_begin");
         if (WEIR_LIKELY(is_alive(conn))) {
-            WEIR_ASSERT(!is_dirty(db, conn), "M3: a connection is lent clean");
+            WEIR_ASSERT(!is_dirty(db, conn), "M2: a connection is lent clean");
             *out = &conn->sql;
             return WEIR_OK;
         }

@@ -174,7 +174,7 @@ bool weir__mysql_param_of(const weir_arg *a, char room[WEIR_DECIMAL_TEXT_MAX],
         [WEIR_ARG_DECIMAL] = WEIR__MYSQL_PARAM_DECIMAL,
         [WEIR_ARG_JSON] = WEIR__MYSQL_PARAM_TEXT,
     };
-    WEIR_ASSERT(a->kind < sizeof kinds, "M2: a value has one of the kinds");
+    WEIR_ASSERT(a->kind < sizeof kinds, "M1: a value has one of the kinds");
     out->kind = kinds[a->kind];
     switch (a->kind) {
     case WEIR_ARG_INT:

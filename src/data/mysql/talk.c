@@ -3,7 +3,7 @@
  * nothing, is sent with one call, and its answer is usually read with one.
  *
  * A packet is read where it was received. Bytes are moved only when the next one does not fit
- * behind what is there, so what a row points to stays until the next is asked for (M4).
+ * behind what is there, so what a row points to stays until the next is asked for (M3).
  */
 #include <string.h>
 
@@ -95,7 +95,7 @@ weir_err weir__mysql_flush(struct weir__mysql_conn *conn, struct weir__sql_fault
     size_t sent = 0, n = out->len;
     if (out->err < 0)
         return unsent(conn, f);
-    WEIR_ASSERT(!conn->is_broken, "M5: nothing is sent after a packet that was sent in part");
+    WEIR_ASSERT(!conn->is_broken, "M4: nothing is sent after a packet that was sent in part");
     weir_err err = weir__stream_send(conn->sql.c, &conn->stream, out->ptr, n, &sent, conn->until);
     weir_buf_reset(out);
     conn->has_closes = false;

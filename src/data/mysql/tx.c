@@ -61,7 +61,7 @@ weir_err weir__mysql_begin(struct weir__sql_conn *sql_conn, const weir_tx_option
 {
     struct weir__mysql_conn *conn = weir__mysql_conn_of(sql_conn);
     const char *isolation = isolation_name(o->isolation);
-    WEIR_ASSERT(conn->begins == 0 && !conn->is_in_tx, "M3: a lease begins outside of transactions");
+    WEIR_ASSERT(conn->begins == 0 && !conn->is_in_tx, "M2: a lease begins outside of transactions");
     if (o->deferrable)
         return weir__sql_fault(f, WEIR_EINVALID, "MySQL has no transactions that are deferrable");
     if (isolation != NULL)

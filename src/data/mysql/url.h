@@ -1,18 +1,12 @@
-/*
- * What an URL says of a MySQL server. All mistakes are told at once, and no text of them has
- * anything of the password: they quote names of parts, never the URL.
- */
+/* What an URL says of a MySQL server. */
 #ifndef WEIR_DATA_MYSQL_URL_H
 #define WEIR_DATA_MYSQL_URL_H
 
 #include <stdint.h>
 
-#include "base/bounds.h"
+#include "data/sql/url.h"
 
-enum {
-    WEIR__MYSQL_URL_MAX = 2048, /* bytes of an URL */
-    WEIR__MYSQL_PORT = 3306
-};
+enum { WEIR__MYSQL_PORT = 3306 };
 
 /* In the order of what they demand. */
 enum weir__mysql_ssl {
@@ -31,8 +25,7 @@ struct weir__mysql_url {
     uint16_t port;
     uint8_t ssl;
     int64_t connect_seconds; /* 0: not said */
-    char bytes[2 * WEIR__MYSQL_URL_MAX];
-    size_t used;
+    char bytes[WEIR__SQL_URL_ROOM];
 };
 
 /* Reads `text`; NULL is a mistake as well. Mistakes are lines of `b`. */

@@ -1,18 +1,12 @@
-/*
- * What an URL says of a PostgreSQL server. All mistakes are told at once, and no text of them has
- * anything of the password: they quote names of parts, never the URL.
- */
+/* What an URL says of a PostgreSQL server. */
 #ifndef WEIR_DATA_POSTGRES_URL_H
 #define WEIR_DATA_POSTGRES_URL_H
 
 #include <stdint.h>
 
-#include "base/bounds.h"
+#include "data/sql/url.h"
 
-enum {
-    WEIR__PG_URL_MAX = 2048, /* bytes of an URL */
-    WEIR__PG_PORT = 5432
-};
+enum { WEIR__PG_PORT = 5432 };
 
 /* In the order of what they demand. */
 enum weir__pg_sslmode {
@@ -36,8 +30,7 @@ struct weir__pg_url {
     uint8_t sslmode, binding;
     bool is_near;            /* on this machine: nobody is between */
     int64_t connect_seconds; /* 0: not said */
-    char bytes[2 * WEIR__PG_URL_MAX + 256];
-    size_t used;
+    char bytes[WEIR__SQL_URL_ROOM];
 };
 
 /* Reads `text`; NULL is a mistake as well. Mistakes are lines of `b`. */

@@ -163,11 +163,11 @@ static void the_password_is_never_told(void **state)
 static void long_ones(void **state)
 {
     (void)state;
-    static char url[3 * WEIR__PG_URL_MAX], text[4000];
+    static char url[3 * WEIR__SQL_URL_MAX], text[4000];
     struct weir__pg_url u;
     for (size_t n = 10; n < sizeof url - 50; n += 7) {
         int at = snprintf(url, sizeof url, "postgres://bob:%0*d@db/x?host=/tmp", (int)n, 0);
-        assert_int_equal(read_url(url, &u, text, sizeof text), at <= WEIR__PG_URL_MAX);
+        assert_int_equal(read_url(url, &u, text, sizeof text), at <= WEIR__SQL_URL_MAX);
     }
 }
 
