@@ -70,6 +70,7 @@ static void urls_that_are_bad(void **state)
     bad("mysql://:secret@db/shop", "no user");
     bad("mysql://anna:secret%2@db/shop", "the password has a %");
     bad("mysql://anna:%00secret@db/shop", "the password has a NUL");
+    bad("mysql://anna:a?secret=1@db/shop", "has an @ behind its ?");
     bad("mysql://anna:secret@db:99999/shop", "host or port");
     bad("mysql://anna:secret@db:0/shop", "host or port");
     bad("mysql://anna:secret@db/shop?ssl-mode=maybe", "ssl-mode is none of");

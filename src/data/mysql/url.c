@@ -89,6 +89,8 @@ void weir__mysql_url_read(const char *text, struct weir__mysql_url *u, struct we
     u->password = weir__sql_url_text(&in, "the password", in.password);
     u->host = weir__sql_url_host(&in, &u->port);
     u->database = weir__sql_url_text_or_none(&in, "the database", in.path);
+    if (!weir__sql_url_may_have_parameters(&in))
+        return;
     while (weir__sql_url_next(&in, &p))
         set_parameter(u, &in, &p);
     settle(u, &in);
