@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net/local.h"
 #include "net/resolve.h"
 #include "rt/context.h"
 #include "rt/scope.h"
@@ -64,6 +65,17 @@ weir_err weir__dial_address(struct weir__ctx *c, const struct sockaddr_storage *
     WEIR_ASSERT(weir__stream_is_open(out) == (err == WEIR_OK),
                 "D4: a connection stands, or there is an error");
     return err;
+}
+
+weir_err weir__dial_local(struct weir__ctx *c, weir_str where, weir_time until,
+                          struct weir__stream *out)
+{
+    struct sockaddr_storage addr;
+    socklen_t len = weir__local_address(where, &addr);
+    if (len > 0)
+        return weir__dial_address(c, &addr, len, until, out);
+    *out = (struct weir__stream){.fd = {.num = -1}};
+    return weir__wait_refused(WEIR_EINVALID);
 }
 
 static weir_time sooner(weir_time a, weir_time b)

@@ -43,4 +43,8 @@ WEIR_MUST_USE weir_err weir__dial_stream(struct weir__ctx *c, struct weir__dial 
 WEIR_MUST_USE weir_err weir__dial_address(struct weir__ctx *c, const struct sockaddr_storage *addr,
                                           socklen_t len, weir_time until, struct weir__stream *out);
 
+/* The same to a local socket, "unix:/path" or "unix:@name"; WEIR_EINVALID: it is none. */
+WEIR_MUST_USE weir_err weir__dial_local(struct weir__ctx *c, weir_str where, weir_time until,
+                                        struct weir__stream *out);
+
 #endif

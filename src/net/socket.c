@@ -96,16 +96,6 @@ static bool is_any(weir_str where)
     return weir__endpoint_parse(where, &e) == WEIR_OK && memcmp(e.ip, any, sizeof any) == 0;
 }
 
-static weir_err dial_local(struct weir__ctx *c, weir_socket *s, weir_time until, char *why)
-{
-    struct sockaddr_storage addr;
-    socklen_t len = weir__local_address(weir_str_from(s->where), &addr);
-    weir_err err = len > 0 ? weir__dial_address(c, &addr, len, until, &s->stream)
-                           : weir__wait_refused(WEIR_EINVALID);
-    snprintf(why, WEIR__DIAL_WHY_MAX, "%s", len > 0 ? weir_strerror(err) : form);
-    return err;
-}
-
 /* `why` is what is told of an error. */
 static weir_err dial(struct weir__ctx *c, weir_socket *s, weir_time until,
                      char why[WEIR__DIAL_WHY_MAX])
@@ -114,8 +104,11 @@ static weir_err dial(struct weir__ctx *c, weir_socket *s, weir_time until,
     weir_err err = weir__may_wait(c);
     if (err < 0)
         return err;
-    if (weir__local_is(weir_str_from(s->where)))
-        return dial_local(c, s, until, why);
+    if (weir__local_is(weir_str_from(s->where))) {
+        err = weir__dial_local(c, weir_str_from(s->where), until, &s->stream);
+        snprintf(why, WEIR__DIAL_WHY_MAX, "%s", err == WEIR_EINVALID ? form : weir_strerror(err));
+        return err;
+    }
     if (!weir__endpoint_split(weir_str_from(s->where), &d.host, &d.port) ||
         is_any(weir_str_from(s->where)))
         err = weir__wait_refused(WEIR_EINVALID);

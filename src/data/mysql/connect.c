@@ -31,12 +31,9 @@ static weir_err dial(struct weir__mysql_conn *conn, struct weir__sql_fault *f)
     struct weir__dial d = {.port = db->url.port, .until = conn->until};
     weir_err err;
     if (db->url.socket != NULL) {
-        struct sockaddr_storage address;
         char text[WEIR__LOCAL_TEXT_MAX];
         (void)snprintf(text, sizeof text, "unix:%s", db->url.socket);
-        socklen_t len = weir__local_address(weir_str_from(text), &address);
-        err = len == 0 ? WEIR_EINVALID
-                       : weir__dial_address(conn->sql.c, &address, len, d.until, &conn->stream);
+        err = weir__dial_local(conn->sql.c, weir_str_from(text), d.until, &conn->stream);
     } else {
         d.host = weir_str_from(db->url.host);
         err = weir__dial_stream(conn->sql.c, &d, &conn->stream);

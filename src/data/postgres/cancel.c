@@ -7,7 +7,6 @@
 #include <errno.h>
 
 #include "data/postgres/postgres.h"
-#include "net/local.h"
 #include "os/sys.h"
 
 static weir_err dial(struct weir__pg_conn *conn, struct weir__ctx *c, struct weir__stream *s,
@@ -18,10 +17,8 @@ static weir_err dial(struct weir__pg_conn *conn, struct weir__ctx *c, struct wei
     socklen_t len = sizeof address;
     struct weir__dial d = {
         .host = weir_str_from(db->url.host), .port = db->url.port, .until = until};
-    if (db->url.socket != NULL) {
-        len = weir__local_address(weir_str_from(db->url.socket), &address);
-        return weir__dial_address(c, &address, len, until, s);
-    }
+    if (db->url.socket != NULL)
+        return weir__dial_local(c, weir_str_from(db->url.socket), until, s);
     if (weir__sys_getpeername(conn->stream.fd.num, (struct sockaddr *)&address, &len) == 0)
         return weir__dial_address(c, &address, len, until, s);
     return weir__dial_stream(c, &d, s);

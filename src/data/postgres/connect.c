@@ -6,7 +6,6 @@
 
 #include "base/alloc.h"
 #include "data/postgres/postgres.h"
-#include "net/local.h"
 #include "rt/worker.h"
 
 enum { SETTLED_BYTES = 5, BODIES_MIN = 256 << 10 };
@@ -16,18 +15,14 @@ enum { SETTLED_BYTES = 5, BODIES_MIN = 256 << 10 };
 static weir_err dial(struct weir__postgres *db, struct weir__ctx *c, struct weir__stream *s,
                      weir_time until, struct weir__sql_fault *f)
 {
-    struct sockaddr_storage address;
     struct weir__dial d = {.port = db->url.port, .until = until};
     weir_err err;
     if (db->url.socket != NULL) {
-        socklen_t len = weir__local_address(weir_str_from(db->url.socket), &address);
-        err = weir__dial_address(c, &address, len, until, s);
-        return err < 0 ? weir__sql_fault(f, err, "cannot connect to %s: %s", db->where,
-                                         weir_strerror(err))
-                       : WEIR_OK;
+        err = weir__dial_local(c, weir_str_from(db->url.socket), until, s);
+    } else {
+        d.host = weir_str_from(db->url.host);
+        err = weir__dial_stream(c, &d, s);
     }
-    d.host = weir_str_from(db->url.host);
-    err = weir__dial_stream(c, &d, s);
     return err < 0 ? weir__sql_fault(f, err, "cannot connect to %s: %s", db->where,
                                      d.why[0] != '\0' ? d.why : weir_strerror(err))
                    : WEIR_OK;

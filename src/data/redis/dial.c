@@ -12,7 +12,6 @@
 
 #include "base/alloc.h"
 #include "net/dial.h"
-#include "net/local.h"
 #include "net/tls_handle.h"
 #include "rt/scope.h"
 
@@ -56,9 +55,7 @@ static weir_err connect_stream(weir_redis *redis, struct weir__ctx *c, weir_time
                                struct weir__stream *s, weir_buf *why)
 {
     if (redis->path != NULL) {
-        struct sockaddr_storage addr;
-        socklen_t len = weir__local_address(weir_str_from(redis->path), &addr);
-        weir_err err = weir__dial_address(c, &addr, len, until, s);
+        weir_err err = weir__dial_local(c, weir_str_from(redis->path), until, s);
         if (err != WEIR_OK)
             weir_buf_puts(why, weir_str_from(weir_strerror(err)));
         return err;

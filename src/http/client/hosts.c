@@ -44,14 +44,6 @@ static weir_err dial_host(struct weir__ctx *c, weir_str where, weir_str address,
     return weir_raise(weir__ctx_handle(c), err, "there is no connection: %s", d.why);
 }
 
-static weir_err dial_local(struct weir__ctx *c, weir_str where, weir_time until,
-                           struct weir__stream *s)
-{
-    struct sockaddr_storage addr;
-    socklen_t len = weir__local_address(where, &addr);
-    return weir__dial_address(c, &addr, len, until, s);
-}
-
 /*
  * The address that a key begins with, if it does (client.h); `*key` is what follows. A local
  * socket's has none, and may have a blank.
@@ -92,7 +84,7 @@ weir_err weir__client_dial(weir_http *http, struct weir__ctx *c, weir_str key,
                            const char *const *protocols, weir_time until, struct weir__stream *s)
 {
     if (weir__local_is(key))
-        return dial_local(c, key, until, s);
+        return weir__dial_local(c, key, until, s);
     bool is_https;
     weir_str address = take_address(&key);
     weir_str where = behind_scheme(key, &is_https);
