@@ -12,8 +12,6 @@
 #include "net/pool.h"
 #include "rt/worker.h"
 
-enum { LOOKS_MAX = 100 };
-
 #define CLEAN_FOR weir_sec(5) /* at the most; then it is closed */
 
 /* --- opening and closing ---------------------------------------------------------------------- */
@@ -247,27 +245,21 @@ const struct weir__pool_ops weir__mysql_kill_ops = {.open = open_conn,
                                                     .ping = ping,
                                                     .owns = owns};
 
+static bool may_be_lent(struct weir__sql_conn *sql, struct weir__ctx *c)
+{
+    struct weir__mysql_conn *conn = weir__mysql_conn_of(sql);
+    (void)c;
+    if (!is_alive(conn))
+        return false;
+    WEIR_ASSERT(!is_dirty(conn->owner, conn), "M2: a connection is lent clean");
+    return true;
+}
+
 weir_err weir__mysql_take(weir_db *handle, struct weir__ctx *c, const weir_site *site,
                           enum weir__sql_purpose purpose, struct weir__owned *holder,
                           struct weir__lease *lease, struct weir__sql_conn **out,
                           struct weir__sql_fault *f)
 {
     struct weir__mysql *db = (struct weir__mysql *)handle;
-    bool reads = purpose == WEIR__SQL_READ;
-    weir__sql_fault_init(f);
-    for (int i = 0; i < LOOKS_MAX; i++) {
-        weir_err err = weir__pool_acquire(db->pool, c, site, holder, lease);
-        if (WEIR_UNLIKELY(err != WEIR_OK))
-            return err;
-        struct weir__mysql_conn *conn =
-            weir__lease_resource(lease, reads ? "weir_query" : "weir_begin");
-        if (WEIR_LIKELY(is_alive(conn))) {
-            WEIR_ASSERT(!is_dirty(db, conn), "M2: a connection is lent clean");
-            *out = &conn->sql;
-            return WEIR_OK;
-        }
-        weir__lease_break(lease);
-        weir__lease_release(lease);
-    }
-    return weir__sql_fault(f, WEIR_EGONE, "each connection of the pool has ended before its use");
+    return weir__sql_take_alive(db->pool, may_be_lent, c, site, purpose, holder, lease, out, f);
 }

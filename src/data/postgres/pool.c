@@ -13,8 +13,7 @@
 
 enum {
     RESET_SEC = 5,
-    SOON_MS = 100, /* the server ends it by itself before a CancelRequest would be there */
-    LOOKS_MAX = 100
+    SOON_MS = 100 /* the server ends it by itself before a CancelRequest would be there */
 };
 
 /* --- is it alive? ----------------------------------------------------------------------------- */
@@ -217,25 +216,16 @@ const struct weir__pool_ops weir__pg_pool_ops = {
 
 /* --- lending ---------------------------------------------------------------------------------- */
 
+static bool is_alive(struct weir__sql_conn *conn, struct weir__ctx *c)
+{
+    return look(weir__pg_conn_of(conn), c) == WEIR_OK;
+}
+
 weir_err weir__pg_take(weir_db *handle, struct weir__ctx *c, const weir_site *site,
                        enum weir__sql_purpose purpose, struct weir__owned *holder,
                        struct weir__lease *lease, struct weir__sql_conn **out,
                        struct weir__sql_fault *f)
 {
     struct weir__postgres *db = (struct weir__postgres *)handle;
-    (void)purpose;
-    weir__sql_fault_init(f);
-    for (int i = 0; i < LOOKS_MAX; i++) {
-        weir_err err = weir__pool_acquire(db->pool, c, site, holder, lease);
-        if (err < 0)
-            return err; /* raised */
-        struct weir__pg_conn *conn = weir__lease_resource(lease, __func__);
-        if (look(conn, c) == WEIR_OK) {
-            *out = &conn->sql;
-            return WEIR_OK;
-        }
-        weir__lease_break(lease);
-        weir__lease_release(lease);
-    }
-    return weir__sql_fault(f, WEIR_EGONE, "each connection of the pool has ended before its use");
+    return weir__sql_take_alive(db->pool, is_alive, c, site, purpose, holder, lease, out, f);
 }

@@ -157,6 +157,17 @@ void weir__sql_conn_init(struct weir__sql_conn *conn, weir_db *db);
  */
 void weir__sql_forget_all(struct weir__sql_conn *conn);
 
+/*
+ * For `take` of a server's driver, whose resources begin with a weir__sql_conn: a lease of `pool`
+ * with a connection that is alive. Others have ended at rest, and are closed. May wait.
+ */
+weir_err weir__sql_take_alive(struct weir__pool *pool,
+                              bool (*is_alive)(struct weir__sql_conn *conn, struct weir__ctx *c),
+                              struct weir__ctx *c, const weir_site *site,
+                              enum weir__sql_purpose purpose, struct weir__owned *holder,
+                              struct weir__lease *lease, struct weir__sql_conn **out,
+                              struct weir__sql_fault *fault);
+
 /* --- the table -------------------------------------------------------------------------------- */
 
 /* The values of a statement, as many as it has parameters, of the kinds that the driver takes. */
