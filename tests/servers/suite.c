@@ -305,6 +305,14 @@ static weir_err transactions_are_whole(weir_ctx *c, struct suite *s)
     EXPECT(weir_commit(tx) == WEIR_EUNIQUE);
     weir_error_clear(c);
     EXPECT(number(c, s->db, "SELECT count(*) FROM suite_things") == 1);
+    tx = weir_begin(c, s->db); /* also where a server tells it among the rows */
+    weir_exec(tx, ADD, "never", WEIR_NULL, 1);
+    EXPECT(weir_query_one(c, tx, int64_t, &n,
+                          "INSERT INTO suite_things(name, size) VALUES (?, ?) RETURNING id", "kept",
+                          3) == WEIR_EUNIQUE);
+    EXPECT(weir_commit(tx) == WEIR_EUNIQUE);
+    weir_error_clear(c);
+    EXPECT(number(c, s->db, "SELECT count(*) FROM suite_things") == 1);
     return WEIR_OK;
 }
 

@@ -186,6 +186,33 @@ static weir_err knows_what_is_left(weir_ctx *c, void *arg)
 }
 SIM_TEST(knows_what_is_left)
 
+/* MariaDB tells of a key that is there already among the rows that INSERT … RETURNING has. */
+static weir_err what_was_to_be_changed_is_not(weir_ctx *c, void *arg)
+{
+    static const struct {
+        const char *sql, *fails;
+        weir_err commit;
+    } cases[] = {
+        {"SELECT 1", "rows", WEIR_OK},
+        {"SELECT 1", "fetch", WEIR_OK},
+        {"INSERT RETURNING id", "rows", WEIR_EUNIQUE},
+        {"INSERT RETURNING id", "fetch", WEIR_EUNIQUE},
+    };
+    weir_db *db = open_db(c);
+    (void)arg;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t n;
+        plan(NULL, WEIR_OK);
+        weir_tx *tx = weir_begin(c, db);
+        plan(cases[i].fails, WEIR_EUNIQUE);
+        assert_int_equal(weir_query_one(c, tx, int64_t, &n, cases[i].sql), WEIR_EUNIQUE);
+        assert_int_equal(weir_commit(tx), cases[i].commit);
+        weir_error_clear(c);
+    }
+    return WEIR_OK;
+}
+SIM_TEST(what_was_to_be_changed_is_not)
+
 static weir_err a_commit_may_fail(weir_ctx *c, void *arg)
 {
     weir_db *db = open_db(c);
@@ -395,6 +422,7 @@ int main(void)
         cmocka_unit_test(test_raises_once),
         cmocka_unit_test(test_tells_the_reason_first),
         cmocka_unit_test(test_knows_what_is_left),
+        cmocka_unit_test(test_what_was_to_be_changed_is_not),
         cmocka_unit_test(test_a_commit_may_fail),
         cmocka_unit_test(test_fills_every_kind),
         cmocka_unit_test(test_says_what_does_not_fit),

@@ -93,6 +93,17 @@ static weir_err fail(weir_rows *r, weir_err err, const struct weir__sql_fault *f
                           f);
 }
 
+/*
+ * The server's error in a statement, when it was sent or among its rows. What was to be changed is
+ * not: the transaction cannot go on as if it were.
+ */
+static weir_err fail_run(weir_rows *r, weir_err err, struct weir__sql_fault *f, const char *sql)
+{
+    if (r->tx != NULL && !r->stmt->reads_only && f->fate == WEIR__TX_GOES_ON)
+        f->fate = WEIR__TX_FAILED;
+    return fail(r, err, f, sql);
+}
+
 /* A connection: the transaction's, or one that reads. */
 static weir_err get_conn(weir_rows *r, struct weir__sql_fault *fault)
 {
@@ -141,10 +152,8 @@ static weir_err ask(weir_rows *r, const char *sql, const weir_arg *args, size_t 
         if (r->tx != NULL)
             weir__list_push_front(&r->tx->rows, &r->in_tx);
         err = r->driver->execute(r->conn, r->stmt, &values, true, &outcome, &fault);
-        /* What was to be changed is not: the transaction cannot go on as if it were. */
-        if (WEIR_UNLIKELY(err != WEIR_OK && !r->stmt->reads_only && r->tx != NULL) &&
-            fault.fate == WEIR__TX_GOES_ON)
-            fault.fate = WEIR__TX_FAILED;
+        if (WEIR_UNLIKELY(err != WEIR_OK))
+            return fail_run(r, err, &fault, sql);
     }
     return WEIR_LIKELY(err == WEIR_OK) ? err : fail(r, err, &fault, sql);
 }
@@ -206,7 +215,7 @@ static int read_row(weir_rows *r, const weir_model *model, void *out)
     r->conn->c = r->c; /* others work with it in between */
     int rc = r->driver->fetch(r->conn, r->stmt, &fault);
     if (WEIR_UNLIKELY(rc <= 0))
-        return rc == 0 ? 0 : fail(r, rc, &fault, r->stmt->text);
+        return rc == 0 ? 0 : fail_run(r, rc, &fault, r->stmt->text);
     weir_err err = WEIR_OK;
     if (WEIR_UNLIKELY(r->max != 0 && r->count == r->max))
         err = weir__sql_fault(&fault, WEIR_ELIMIT,
