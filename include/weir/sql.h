@@ -250,7 +250,8 @@ static inline weir_source weir_source_tx(weir_tx *tx)
  * returns  the rows; never NULL: where it failed, rows without any, whose weir_rows_err says why
  * errors   WEIR_ELIMIT and WEIR_ETIMEDOUT (no connection came free; status 503), WEIR_EDB (the
  *          statement is wrong, or writes outside of a transaction), WEIR_EINVALID (the number of
- *          values), the reason when `c` is cancelled
+ *          values), WEIR_EBUSY (other rows of the transaction are open, and the database runs one
+ *          statement at a time on a connection: all but SQLite), the reason when `c` is cancelled
  * owner    the context; finished rows hold nothing. Rows that were left in the middle are closed at
  *          its end, and reported when it ends well
  * context  fiber, may wait for a connection; long queries yield

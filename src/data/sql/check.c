@@ -108,7 +108,11 @@ static void check_column(struct check *k, const weir_model *model, int i)
     }
     struct weir__sql_fact fact = {.kind = WEIR__CELL_ANY};
     k->driver->column(k->stmt, i, &fact);
-    if ((takers[fact.kind] >> m->kind & 1) == 0)
+    bool is_taken = (takers[fact.kind] >> m->kind & 1) != 0;
+    if (!is_taken && model->is_scalar)
+        tell(k, "column " WEIR_STR_FMT " is %s, asked for as %s: %s", WEIR_STR_ARG(fact.name),
+             weir__sql_cell_name(fact.kind), model->name, weir__sql_kind_name(m->kind));
+    else if (!is_taken)
         tell(k, "column " WEIR_STR_FMT " is %s, member " WEIR_STR_FMT " of %s is %s",
              WEIR_STR_ARG(fact.name), weir__sql_cell_name(fact.kind), WEIR_STR_ARG(m->field->name),
              model->name, weir__sql_kind_name(m->kind));

@@ -26,6 +26,7 @@ weir_err statements(weir_ctx *c, weir_db *db, weir_tx *tx)
     user u;
     wrong_kinds w;
     int64_t n;
+    weir_str text;
     weir_rows_close(weir_query(c, db, WEIR_SQL(user, "SELECT id, name FROM users")));
     weir_rows_close(weir_query(c, db, WEIR_SQL(other_kinds, "SELECT * FROM users")));
     weir_exec(tx, WEIR_SQL("DELETE FROM users WHERE id = ?"), 1);
@@ -45,6 +46,7 @@ weir_err statements(weir_ctx *c, weir_db *db, weir_tx *tx)
     err |= weir_query_one(c, db, user, &u, WEIR_SQL("DELETE FROM users"));
     err |= weir_query_one(c, db, user, &u, WEIR_SQL("SELECT id, 1 AS id FROM users"));
     err |= weir_query_one(c, db, wrong_kinds, &w, WEIR_SQL("SELECT id, name, age FROM users"));
+    err |= weir_query_one(c, db, weir_str, &text, WEIR_SQL("SELECT age FROM users"));
     return err;
 }
 
@@ -65,6 +67,7 @@ static const char *const expected[] = {
     "age FROM users",
     "column age is an integer, member age of wrong_kinds is a text, in: SELECT id, name, age FROM "
     "users",
+    "column age is an integer, asked for as weir_str: a text, in: SELECT age FROM users",
 };
 enum { EXPECTED = sizeof expected / sizeof expected[0] };
 
