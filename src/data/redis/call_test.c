@@ -121,6 +121,31 @@ static void many_fibers_share_a_connection(void **state)
     assert_int_equal(weir__sim_run(redis_run_play, &play), WEIR_OK);
 }
 
+/* More than the network takes at a time: the rest leaves as there is room. */
+static char value[200000];
+
+static weir_err set_large(weir_ctx *c, void *arg)
+{
+    struct getter *g = arg;
+    memset(value, 'x', sizeof value);
+    g->err = weir_redis_set(c, g->redis, g->key, ((weir_str){value, sizeof value}));
+    return WEIR_OK;
+}
+
+static void sends_a_large_one(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
+{
+    struct getter g = {redis, 0, -1, 1};
+    assert_int_equal(set_large(c, &g), WEIR_OK);
+    assert_int_equal(g.err, WEIR_OK);
+    assert_int_equal(p->accepted, 1);
+}
+
+static void large_commands_are_sent(void **state)
+{
+    (void)state;
+    PLAY(sends_a_large_one, SAY("+OK\r\n"));
+}
+
 /* --- cut at every byte ------------------------------------------------------------------------ */
 
 static const char long_answer[] =
@@ -433,6 +458,7 @@ int main(void)
         cmocka_unit_test(commands),
         cmocka_unit_test(keys),
         cmocka_unit_test(many_fibers_share_a_connection),
+        cmocka_unit_test(large_commands_are_sent),
         cmocka_unit_test(answers_are_cut_anywhere),
         cmocka_unit_test(large_answers_are_read),
         cmocka_unit_test(who_leaves_leaves_an_answer_to_be_thrown_away),

@@ -421,6 +421,7 @@ static void flush(struct weir__redis_conn *conn)
     if (conn->is_over)
         return;
     weir_err err = send_all(conn);
+    conn->stream.fd.tells_room = err == -EAGAIN;
     if (err != WEIR_OK && err != -EAGAIN) {
         receive(conn); /* what the server has said before it went counts */
         weir__redis_conn_end(conn, err, "the server closed the connection");
