@@ -146,6 +146,29 @@ static void large_commands_are_sent(void **state)
     PLAY(sends_a_large_one, SAY("+OK\r\n"));
 }
 
+/* … and what has left makes room for what comes, however long there is more to be sent. */
+static void sends_without_a_pause(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
+{
+    struct getter g[30];
+    (void)redis;
+    weir_redis *own = weir_redis_open(c, .url = p->url, .depth = 32, .command_bytes_max = 250000);
+    WEIR_SCOPE(group, c);
+    for (int i = 0; i < 30; i++) {
+        g[i] = (struct getter){own, i, -1, 1};
+        assert_int_equal(WEIR_GO(group, set_large, &g[i]), WEIR_OK);
+    }
+    assert_int_equal(weir_join(group), WEIR_OK);
+    for (int i = 0; i < 30; i++)
+        assert_int_equal(g[i].err, WEIR_OK);
+    assert_int_equal(p->accepted, 1);
+}
+
+static void what_has_left_makes_room(void **state)
+{
+    (void)state;
+    PLAY(sends_without_a_pause, SAY("+OK\r\n"));
+}
+
 /* --- cut at every byte ------------------------------------------------------------------------ */
 
 static const char long_answer[] =
@@ -459,6 +482,7 @@ int main(void)
         cmocka_unit_test(keys),
         cmocka_unit_test(many_fibers_share_a_connection),
         cmocka_unit_test(large_commands_are_sent),
+        cmocka_unit_test(what_has_left_makes_room),
         cmocka_unit_test(answers_are_cut_anywhere),
         cmocka_unit_test(large_answers_are_read),
         cmocka_unit_test(who_leaves_leaves_an_answer_to_be_thrown_away),

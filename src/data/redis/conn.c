@@ -416,6 +416,21 @@ static weir_err send_all(struct weir__redis_conn *conn)
     return weir__stream_has_unsent(&conn->stream) ? weir__stream_try_flush(&conn->stream) : WEIR_OK;
 }
 
+/*
+ * What has left makes room, once it is no less than the rest: so no byte is moved more often than
+ * another has been sent, and while there is room for more, less than WEIR__REDIS_UNSENT_MAX lies in
+ * front.
+ */
+static void drop_sent(struct weir__redis_conn *conn)
+{
+    size_t left = conn->out.len - conn->out_at;
+    if (conn->out_at == 0 || conn->out_at < left)
+        return;
+    memmove(conn->out.ptr, conn->out.ptr + conn->out_at, left);
+    conn->out.len = left;
+    conn->out_at = 0;
+}
+
 static void flush(struct weir__redis_conn *conn)
 {
     if (conn->is_over)
@@ -427,6 +442,8 @@ static void flush(struct weir__redis_conn *conn)
         weir__redis_conn_end(conn, err, "the server closed the connection");
         return;
     }
+    if (err == -EAGAIN)
+        drop_sent(conn);
     if (conn->out.len - conn->out_at <= WEIR__REDIS_UNSENT_MAX) {
         while (weir__wake_first(&conn->for_room, WEIR_OK)) {
         }
@@ -598,7 +615,7 @@ struct weir__redis_conn *weir__redis_conn_new(weir_redis *redis, struct weir__st
     weir__timer_init(&conn->silence, on_silence);
     weir__list_init(&conn->for_room);
     weir__resp_scan_init(&conn->scan);
-    weir_buf_init(&conn->out, redis->o.command_bytes_max + WEIR__REDIS_UNSENT_MAX);
+    weir_buf_init(&conn->out, redis->o.command_bytes_max + (size_t)2 * WEIR__REDIS_UNSENT_MAX);
     weir_buf_init(&conn->in, redis->o.reply_bytes_max + (size_t)2 * WEIR__REDIS_IN_BYTES);
     if (weir__redis_conn_attach(conn) == WEIR_OK)
         return conn;
