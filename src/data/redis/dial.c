@@ -93,6 +93,7 @@ struct greeting {
     bool has_hello;
     const char *names[STEPS_MAX]; /* of the commands that went together */
     uint32_t count;
+    weir_err err; /* a command could not be written */
 };
 
 static void add(struct greeting *g, const char *name, const weir_arg *args, size_t count)
@@ -100,8 +101,13 @@ static void add(struct greeting *g, const char *name, const weir_arg *args, size
     const char *why;
     const struct weir__redis_words w = {name, args, count};
     WEIR_ASSERT(g->count < STEPS_MAX, "R1: a greeting has few steps");
-    if (weir__redis_put(&g->conn->out, &w, &why) == WEIR_OK)
+    if (g->err != WEIR_OK)
+        return;
+    g->err = weir__redis_put(&g->conn->out, &w, &why);
+    if (g->err == WEIR_OK)
         g->names[g->count++] = name;
+    else
+        weir_buf_printf(g->why, "%s: %s", name, why != NULL ? why : weir_strerror(g->err));
 }
 
 static void add_auth(struct greeting *g)
@@ -156,11 +162,13 @@ static weir_err ask(struct greeting *g, weir_redis_value *first)
     struct weir__redis_conn *conn = g->conn;
     uint32_t count = g->count;
     g->count = 0;
-    if (conn->out.len == conn->out_at)
-        return WEIR_OK;
+    if (g->err != WEIR_OK || count == 0)
+        return g->err;
     struct weir__redis_flight f = {.c = g->c, .values = values, .count = count};
     conn->users++;
     weir_err err = weir__redis_fly(conn, &f, conn->out_at, g->until);
+    if (err == WEIR_OK && conn->is_over)
+        err = conn->err; /* behind its answers: nobody else would be told */
     if (err != WEIR_OK && conn->is_over)
         weir_buf_printf(g->why, "%s", conn->why);
     else if (err == WEIR_ETIMEDOUT)

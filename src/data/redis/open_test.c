@@ -225,6 +225,45 @@ static void a_black_hole_takes_its_time_once(void **state)
     PLAY(is_deaf, SAY("+PONG\r\n"));
 }
 
+/* It is greeted, and gone before anybody runs: no connection, and none that stays in the pool. */
+static void is_left(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
+{
+    p->leaves = true;
+    assert_int_equal(weir_redis_cmd(c, redis, NULL, "PING"), WEIR_ECLOSED);
+    assert_told(c, WEIR_ECLOSED, "there is no connection: the server closed the connection");
+    p->leaves = false;
+    assert_int_equal(weir_sleep(c, weir_sec(3)), WEIR_OK);
+    assert_int_equal(weir_redis_cmd(c, redis, NULL, "PING"), WEIR_OK);
+}
+
+static void who_is_greeted_and_gone_is_no_connection(void **state)
+{
+    (void)state;
+    PLAY(is_left, SAY("+PONG\r\n"));
+}
+
+/* What greets has no room: nothing is sent on a connection that nobody has logged in on. */
+static void has_no_room_to_greet(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
+{
+    size_t len = 2 * WEIR__REDIS_UNSENT_MAX + 1000;
+    char *password = weir_alloc(c, len + 1);
+    (void)redis;
+    assert_non_null(password);
+    memset(password, 'x', len);
+    password[len] = '\0';
+    weir_redis *own =
+        weir_redis_open(c, .url = p->url, .password = password, .command_bytes_max = 64);
+    assert_int_equal(weir_redis_cmd(c, own, NULL, "PING"), WEIR_ETOOLARGE);
+    assert_told(c, WEIR_ETOOLARGE, "there is no connection: HELLO: ");
+    assert_logged(p, "");
+}
+
+static void what_greets_is_sent_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    PLAY(has_no_room_to_greet, SAY("+PONG\r\n"));
+}
+
 /* --- numbers ---------------------------------------------------------------------------------- */
 
 static void counts(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
@@ -256,9 +295,14 @@ static void numbers_are_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_mistakes_are_told_at_once),    cmocka_unit_test(urls_are_read),
-        cmocka_unit_test(either_version_is_greeted),        cmocka_unit_test(one_prober_goes_on),
-        cmocka_unit_test(a_black_hole_takes_its_time_once), cmocka_unit_test(numbers_are_counted),
+        cmocka_unit_test(all_mistakes_are_told_at_once),
+        cmocka_unit_test(urls_are_read),
+        cmocka_unit_test(either_version_is_greeted),
+        cmocka_unit_test(one_prober_goes_on),
+        cmocka_unit_test(a_black_hole_takes_its_time_once),
+        cmocka_unit_test(numbers_are_counted),
+        cmocka_unit_test(who_is_greeted_and_gone_is_no_connection),
+        cmocka_unit_test(what_greets_is_sent_whole_or_not_at_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,6 +43,7 @@ struct redis_peer {
     size_t step_count, at;
     int accepted, open;
     bool refuses; /* whoever comes is closed at once */
+    bool leaves;  /* … or as soon as it has been greeted */
     bool is_deaf; /* and reads nothing */
     char *log;    /* "GET a\n" */
     size_t log_len;
@@ -126,7 +127,7 @@ static inline bool redis_answer(weir_ctx *c, struct redis_visit *v, const weir_r
     const char *greeting = redis_greeting(p, command);
     redis_note(p, command);
     if (greeting != NULL)
-        return redis_say(c, v, greeting, strlen(greeting)) == WEIR_OK;
+        return redis_say(c, v, greeting, strlen(greeting)) == WEIR_OK && !p->leaves;
     assert_true(p->step_count > 0);
     const struct redis_step *s = &p->steps[p->at < p->step_count ? p->at : p->step_count - 1];
     p->at++;
