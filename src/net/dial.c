@@ -53,13 +53,17 @@ weir_err weir__dial_address(struct weir__ctx *c, const struct sockaddr_storage *
     int num = weir__poller_socket(&weir__self->poller, addr->ss_family);
     if (num < 0)
         return num;
-    err = weir__stream_attach(out, (struct weir__detached){.num = num}, NULL);
+    const struct weir__detached made = {.num = num};
+    err = weir__stream_attach(out, made, NULL);
+    if (err < 0) {
+        weir__detached_close(made);
+        return err;
+    }
     struct weir__op op = {.kind = WEIR__OP_CONNECT,
                           .fd = &out->fd,
                           .u.addr = {(struct sockaddr_storage *)(uintptr_t)addr, len}};
-    if (err == WEIR_OK)
-        err = addr->ss_family == AF_UNIX ? connect_local(c, &op, until)
-                                         : (weir_err)weir__io(c, &op, until);
+    err = addr->ss_family == AF_UNIX ? connect_local(c, &op, until)
+                                     : (weir_err)weir__io(c, &op, until);
     if (err < 0)
         weir__stream_close(out);
     WEIR_ASSERT(weir__stream_is_open(out) == (err == WEIR_OK),
@@ -259,10 +263,8 @@ static weir_err race(struct weir__ctx *c, struct weir__dial *d, const struct wei
     struct weir__detached won = weir__stream_detach(&r.winner->stream);
     if (err == WEIR_OK)
         err = weir__stream_attach(out, won, NULL);
-    else
+    if (err != WEIR_OK)
         weir__detached_close(won);
-    if (err < 0)
-        weir__stream_close(out);
     return err;
 }
 

@@ -46,7 +46,12 @@ weir_err weir__stream_attach(struct weir__stream *s, struct weir__detached d,
     WEIR_ASSERT(d.num >= 0, "S3: what a worker takes in has not ended");
     *s = (struct weir__stream){.layer = NULL};
     put(s, d.layer);
-    return weir__fd_watch(&s->fd, d.num, on_ready);
+    weir_err err = weir__fd_watch(&s->fd, d.num, on_ready);
+    if (err != WEIR_OK) {
+        (void)take(s);
+        s->fd.num = -1;
+    }
+    return err;
 }
 
 void weir__stream_put(struct weir__stream *s, struct weir__layer *layer)

@@ -72,7 +72,7 @@ struct weir__detached {
 
 /*
  * Begins to watch `d` on the running worker. `on_ready` as in struct weir__fd; may be NULL. On an
- * error it is not watched; close it.
+ * error `d` is the caller's as it was, to be closed or attached again, and the stream is closed.
  */
 weir_err weir__stream_attach(struct weir__stream *s, struct weir__detached d,
                              void (*on_ready)(struct weir__fd *fd, unsigned ready));

@@ -527,6 +527,31 @@ static weir_err moves_with_what_is_inside(weir_ctx *c, void *arg)
     return WEIR_OK;
 }
 
+/* Who could not be watched is as it was, and goes on where that is possible. */
+static weir_err cannot_be_watched(weir_ctx *c, void *arg)
+{
+    struct ends e;
+    struct weir__stream moved;
+    char byte;
+    size_t sent;
+    open_ends(&e, arg, 4096);
+    struct weir__detached d = weir__stream_detach(&e.b);
+    weir__sys_fail_nth(1, ENOSPC);
+    assert_int_equal(weir__stream_attach(&moved, d, NULL), -ENOSPC);
+    weir__sys_fail_nth(0, 0);
+    assert_false(weir__stream_is_open(&moved));
+    assert_int_equal(weir__stream_attach(&moved, d, NULL), WEIR_OK);
+    assert_int_equal(weir__stream_send(ctx_of(c), &e.a, "1", 1, &sent, weir_never()), WEIR_OK);
+    assert_int_equal(weir__stream_recv(ctx_of(c), &moved, &byte, 1, weir_never()), 1);
+    d = weir__stream_detach(&moved);
+    weir__sys_fail_nth(1, ENOSPC);
+    assert_int_equal(weir__stream_attach(&moved, d, NULL), -ENOSPC);
+    weir__sys_fail_nth(0, 0);
+    weir__detached_close(d);
+    close_ends(&e);
+    return WEIR_OK;
+}
+
 static weir_err layer_takes_no_files(weir_ctx *c, void *arg)
 {
     (void)c;
@@ -543,6 +568,7 @@ static void test_it_moves_with_what_is_inside(void **state)
     (void)state;
     static struct kind sealed = {.layer = SEALED}, tls = {.layer = TLS};
     for_all(moves_with_what_is_inside);
+    for_all(cannot_be_watched);
     SIM(layer_takes_no_files, &sealed);
     if (WEIR_TLS)
         SIM(layer_takes_no_files, &tls);

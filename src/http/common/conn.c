@@ -52,6 +52,7 @@ static struct weir__http_conn *enter(struct weir__http_worker *home, struct weir
     weir__gauge_add(&home->count.open, 1);
     if (weir__stream_attach(&c->stream, d, on_ready) == WEIR_OK)
         return c;
+    weir__detached_close(d);
     weir__conn_close(c);
     return NULL;
 }
