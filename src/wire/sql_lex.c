@@ -375,8 +375,8 @@ int weir__sql_lex_next(struct weir__sql_lex *lex, struct weir__sql_token *token)
     if (err < 0)
         return err;
     token->at = lex->at;
-    if (lex->at == lex->sql.len)
-        return 0;
+    if (lex->at == lex->sql.len) /* within: a line comment hides the end of the executable one */
+        return lex->executable_end > 0 ? WEIR_SQL_EEXECUTABLE : 0;
     err = take(lex, token);
     token->len = lex->at - token->at;
     if (lex->executable_end == 0 || err < 0)

@@ -107,6 +107,8 @@ static const struct {
     {"M", "SELECT /*! \"*/ ? /*\" */", WEIR_SQL_EEXECUTABLE, 11, NULL},
     {"M", "SELECT /*! `*/ ? /*` */", WEIR_SQL_EEXECUTABLE, 11, NULL},
     {"M", "SELECT /*! -- */ ?\n */", WEIR_SQL_EEXECUTABLE, 19, NULL},
+    {"M", "SELECT 1 /*! -- */", WEIR_SQL_EEXECUTABLE, 18, NULL},
+    {"M", "SELECT 1 /*! # */", WEIR_SQL_EEXECUTABLE, 17, NULL},
     {"M", "SELECT /*! /* */ ? */ */", WEIR_SQL_EEXECUTABLE, 11, NULL},
     {"M", "SELECT /*! 1 /*! + 1 */ */", WEIR_SQL_EEXECUTABLE, 13, NULL},
     {"M", "SELECT /*! 1", WEIR_SQL_ECOMMENT, 7, NULL},
