@@ -20,43 +20,39 @@ struct pools {
     size_t count, max;
 };
 
-static struct weir__pool_facts *next(struct pools *p, const char *name)
+/* Under the lock of what it is about: a group's pool gets another name with another key. */
+static struct weir__pool_facts *next(struct pools *p, const weir_pool_stats *stats)
 {
     if (p->count == p->max)
         return NULL;
     struct weir__pool_facts *f = &p->out[p->count++];
-    *f = (struct weir__pool_facts){.pool = NULL};
-    (void)snprintf(f->name, sizeof f->name, "%s", name);
+    *f = (struct weir__pool_facts){.stats = *stats};
+    (void)snprintf(f->name, sizeof f->name, "%s", stats->name);
+    f->stats.name = f->name;
     return f;
 }
 
 static void add_pool(struct weir__pool *pool, void *arg)
 {
-    struct weir__pool_facts *f = next(arg, pool->stats.name);
     weir_time now = weir__self->now;
-    if (f == NULL)
-        return;
     WEIR_ASSERT(pool->registered.next != NULL, "P19: what is listed is a pool");
     weir__lock_take(&pool->lock);
-    f->pool = pool;
-    f->stats = pool->stats;
-    f->is_closing = pool->is_closing;
-    f->down = weir_time_sub(now, pool->down_since);
-    f->suspended = weir_time_sub(now, pool->suspended_since);
-    f->failures = pool->failures;
-    f->failure_age = weir_time_sub(now, pool->failure.at);
-    memcpy(f->failure, pool->failure.text, sizeof f->failure);
+    struct weir__pool_facts *f = next(arg, &pool->stats);
+    if (f != NULL) {
+        f->pool = pool;
+        f->is_closing = pool->is_closing;
+        f->down = weir_time_sub(now, pool->down_since);
+        f->suspended = weir_time_sub(now, pool->suspended_since);
+        f->failures = pool->failures;
+        f->failure_age = weir_time_sub(now, pool->failure.at);
+        memcpy(f->failure, pool->failure.text, sizeof f->failure);
+    }
     weir__lock_give(&pool->lock);
-    f->stats.name = f->name;
 }
 
 static void add_shared(const struct weir__shared_stats *stats, void *arg)
 {
-    struct weir__pool_facts *f = next(arg, stats->pool.name);
-    if (f == NULL)
-        return;
-    f->stats = stats->pool;
-    f->stats.name = f->name;
+    (void)next(arg, &stats->pool);
 }
 
 size_t weir__pool_facts(struct weir__pool_facts *out, size_t max)
