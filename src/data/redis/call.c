@@ -34,6 +34,13 @@ weir_err weir__redis_raise(const weir_redis *redis, struct weir__ctx *c, const w
                          what, why);
 }
 
+weir_err weir__redis_raise_kind(const weir_redis *redis, struct weir__ctx *c, const weir_site *site,
+                                const char *what)
+{
+    return weir__redis_raise(redis, c, site, WEIR_EPROTO, what,
+                             "the answer is not of the command's kind");
+}
+
 /*
  * The server takes no writes: after a failover the name may lead to another one. What is open here
  * goes when it is free, and the next command dials; no more than once a second, for one that never
@@ -179,7 +186,7 @@ weir_err weir__redis_run(struct weir__redis_call *call, bool needs_own)
 
 /* --- one command ------------------------------------------------------------------------------ */
 
-static weir_err encode_words(void *arg, weir_buf *out, const char **why)
+weir_err weir__redis_encode_words(void *arg, weir_buf *out, const char **why)
 {
     return weir__redis_put(out, arg, why);
 }
@@ -209,7 +216,7 @@ weir_err weir__redis_command(weir_redis *redis, struct weir__ctx *c, const weir_
                                     .c = c,
                                     .site = site,
                                     .what = w->command,
-                                    .encode = encode_words,
+                                    .encode = weir__redis_encode_words,
                                     .arg = (void *)(uintptr_t)w,
                                     .f = {.c = c, .values = out, .count = 1}};
     weir_err err = weir__redis_run(&call, use == WEIR__REDIS_BLOCKS);

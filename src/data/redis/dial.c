@@ -151,8 +151,7 @@ static weir_err refuse(struct greeting *g, const char *step, const weir_redis_va
     weir_buf_reset(g->why);
     weir_buf_printf(g->why, "%s: %.*s", step,
                     (int)(v->u.s.len < TEXT_BYTES ? v->u.s.len : TEXT_BYTES), v->u.s.ptr);
-    weir_err code = weir__redis_code(v->u.s);
-    return code;
+    return weir__redis_code(v->u.s);
 }
 
 /* Sends what was added. `first`, may be NULL, gets the first answer, be it an error. */

@@ -70,8 +70,7 @@ weir_err weir_redis_hget_model_at(const weir_site *site, weir_ctx *handle, weir_
     if (err != WEIR_OK)
         return err;
     if (!weir_redis_is_list(&v))
-        return weir__redis_raise(redis, c, site, WEIR_EPROTO, "HGETALL",
-                                 "the answer is not of the command's kind");
+        return weir__redis_raise_kind(redis, c, site, "HGETALL");
     if (v.u.list.len == 0)
         return WEIR_ENOTFOUND;
     return put_fields(redis, c, site, model, out, &v);

@@ -10,14 +10,6 @@
 #include "rt/outside.h"
 #include "rt/sized.h"
 
-/* An answer of another kind than the command has. */
-static weir_err refuse_kind(const weir_redis *redis, struct weir__ctx *c, const weir_site *site,
-                            const char *what)
-{
-    return weir__redis_raise(redis, c, site, WEIR_EPROTO, what,
-                             "the answer is not of the command's kind");
-}
-
 /* One command whose answer is an integer. */
 static weir_err ask_int(weir_redis *redis, struct weir__ctx *c, const weir_site *site,
                         const char *command, const weir_arg *args, size_t count, int64_t *out)
@@ -28,7 +20,7 @@ static weir_err ask_int(weir_redis *redis, struct weir__ctx *c, const weir_site 
     if (err != WEIR_OK)
         return err;
     if (v.kind != WEIR_REDIS_INT)
-        return refuse_kind(redis, c, site, command);
+        return weir__redis_raise_kind(redis, c, site, command);
     *out = v.u.i;
     return WEIR_OK;
 }
@@ -48,15 +40,9 @@ weir_err weir_redis_get_at(const weir_site *site, weir_ctx *handle, weir_redis *
     if (v.kind == WEIR_REDIS_NULL)
         return WEIR_ENOTFOUND;
     if (!weir_redis_is_text(&v))
-        return refuse_kind(redis, c, site, "GET");
+        return weir__redis_raise_kind(redis, c, site, "GET");
     *out = v.u.s;
     return WEIR_OK;
-}
-
-static weir_err encode_get(void *arg, weir_buf *out, const char **why)
-{
-    const struct weir__redis_words w = {"GET", arg, 1};
-    return weir__redis_put(out, &w, why);
 }
 
 weir_err weir_redis_get_into_at(const weir_site *site, weir_ctx *handle, weir_redis *redis,
@@ -69,12 +55,13 @@ weir_err weir_redis_get_into_at(const weir_site *site, weir_ctx *handle, weir_re
     if (redis->err != WEIR_OK)
         return weir__wait_refused(redis->err);
     weir_redis_value v = {.kind = WEIR_REDIS_NULL};
+    struct weir__redis_words w = {"GET", &key, 1};
     struct weir__redis_call call = {.redis = redis,
                                     .c = c,
                                     .site = site,
                                     .what = "GET",
-                                    .encode = encode_get,
-                                    .arg = &key,
+                                    .encode = weir__redis_encode_words,
+                                    .arg = &w,
                                     .f = {.c = c, .values = &v, .into = out, .count = 1}};
     weir_err err = weir__redis_run(&call, false);
     if (err != WEIR_OK)
@@ -83,7 +70,7 @@ weir_err weir_redis_get_into_at(const weir_site *site, weir_ctx *handle, weir_re
         return weir__redis_raise_reply(redis, c, site, "GET", v.u.s);
     if (v.kind == WEIR_REDIS_NULL)
         return WEIR_ENOTFOUND;
-    return v.kind == WEIR_REDIS_TEXT ? WEIR_OK : refuse_kind(redis, c, site, "GET");
+    return v.kind == WEIR_REDIS_TEXT ? WEIR_OK : weir__redis_raise_kind(redis, c, site, "GET");
 }
 
 static bool has_ms(weir_dur d)
@@ -210,7 +197,7 @@ weir_err weir_redis_mget_at(const weir_site *site, weir_ctx *handle, weir_redis 
     if (v.kind == WEIR_REDIS_ERROR)
         return weir__redis_raise_reply(redis, c, site, "MGET", v.u.s);
     if (v.kind != WEIR_REDIS_ARRAY || v.u.list.len != count)
-        return refuse_kind(redis, c, site, "MGET");
+        return weir__redis_raise_kind(redis, c, site, "MGET");
     for (size_t i = 0; i < count; i++) {
         const weir_redis_value *item = &v.u.list.items[i];
         out[i] = weir_redis_is_text(item) ? item->u.s : (weir_str){NULL, 0};

@@ -143,11 +143,6 @@ weir_err weir_redis_add_at(const weir_site *site, weir_redis_pipe *pipe, const c
 
 /* --- watching --------------------------------------------------------------------------------- */
 
-static weir_err encode_words(void *arg, weir_buf *out, const char **why)
-{
-    return weir__redis_put(out, arg, why);
-}
-
 static weir_err run_own(weir_redis_pipe *p, const weir_site *site, struct weir__redis_words *w,
                         weir_redis_value *v)
 {
@@ -155,7 +150,7 @@ static weir_err run_own(weir_redis_pipe *p, const weir_site *site, struct weir__
                                     .c = p->c,
                                     .site = site,
                                     .what = w->command,
-                                    .encode = encode_words,
+                                    .encode = weir__redis_encode_words,
                                     .arg = w,
                                     .f = {.c = p->c, .values = v, .count = 1}};
     weir_err err = weir__redis_run_on(&call, p->conn);
@@ -252,8 +247,7 @@ static weir_err read_exec(weir_redis_pipe *p, const weir_site *site, uint32_t co
                                  "what was watched has changed; nothing was done");
     if (bad != NULL)
         return weir__redis_raise_reply(p->redis, p->c, site, "EXEC", bad->u.s);
-    return weir__redis_raise(p->redis, p->c, site, WEIR_EPROTO, "EXEC",
-                             "the answer is not of the command's kind");
+    return weir__redis_raise_kind(p->redis, p->c, site, "EXEC");
 }
 
 static weir_err send_and_read(weir_redis_pipe *p, const weir_site *site)

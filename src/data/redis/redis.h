@@ -267,6 +267,9 @@ weir_redis *weir__redis_of(const weir_redis *handle, const char *function);
 /* Encodes what a flight sends, into conn->out; raises nothing. */
 typedef weir_err (*weir__redis_encode)(void *arg, weir_buf *out, const char **why);
 
+/* Of one command: `arg` is its weir__redis_words. */
+weir_err weir__redis_encode_words(void *arg, weir_buf *out, const char **why);
+
 struct weir__redis_call {
     weir_redis *redis;
     struct weir__ctx *c;
@@ -292,6 +295,9 @@ weir_err weir__redis_raise_reply(weir_redis *redis, struct weir__ctx *c, const w
                                  const char *what, weir_str words);
 weir_err weir__redis_raise(const weir_redis *redis, struct weir__ctx *c, const weir_site *site,
                            weir_err err, const char *what, const char *why);
+/* WEIR_EPROTO: an answer of another kind than the command has. */
+weir_err weir__redis_raise_kind(const weir_redis *redis, struct weir__ctx *c, const weir_site *site,
+                                const char *what);
 
 /* --- subscribe.c, tracking.c, metrics.c ------------------------------------------------------- */
 

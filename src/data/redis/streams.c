@@ -106,8 +106,7 @@ static weir_err take_entries(weir_redis_consumer *s, const weir_redis_value *ent
     for (size_t i = 0; i < entries->u.list.len; i++) {
         const weir_redis_value *e = &entries->u.list.items[i];
         if (!is_entry(e) && e->kind != WEIR_REDIS_NULL) /* claimed, and deleted before */
-            return weir__redis_raise(s->redis, s->c, s->site, WEIR_EPROTO, s->stream,
-                                     "the answer is not of the command's kind");
+            return weir__redis_raise_kind(s->redis, s->c, s->site, s->stream);
     }
     s->entries = entries->u.list.items;
     s->count = entries->u.list.len;
@@ -189,8 +188,7 @@ static weir_err claim(weir_redis_consumer *s)
         return err;
     if (v.kind != WEIR_REDIS_ARRAY || v.u.list.len < 2 || !weir_redis_is_text(&v.u.list.items[0]) ||
         v.u.list.items[0].u.s.len >= sizeof s->claim_from)
-        return weir__redis_raise(s->redis, s->c, s->site, WEIR_EPROTO, "XAUTOCLAIM",
-                                 "the answer is not of the command's kind");
+        return weir__redis_raise_kind(s->redis, s->c, s->site, "XAUTOCLAIM");
     weir_str next = v.u.list.items[0].u.s;
     bool is_round = weir_str_eq(next, WEIR_S("0-0"));
     memcpy(s->claim_from, next.ptr, next.len);

@@ -583,10 +583,8 @@ static weir_err join(weir_redis_subscription *s, weir_redis *redis, struct weir_
     return err;
 }
 
-static void check_options(struct weir__ctx *c, weir_redis_subscription *s,
-                          const weir_redis_subscribe_options *o)
+static void check_options(weir_redis_subscription *s, const weir_redis_subscribe_options *o)
 {
-    (void)c;
     if (o->queue_max > 65536 || o->bytes_max > (UINT64_C(1) << 30) ||
         (o->bytes_max > 0 && o->bytes_max < 1024))
         weir__misuse("weir_redis_subscribe",
@@ -613,7 +611,7 @@ weir_redis_subscription *weir_redis_subscribe_at(const weir_site *site, weir_ctx
         (void)weir__later_refused(-ENOMEM);
         return &no_memory;
     }
-    check_options(c, s, options);
+    check_options(s, options);
     weir__token_open(&s->token, owner, WEIR__KIND_REDIS_SUBSCRIPTION);
     weir__list_init(&s->queue);
     weir__list_init(&s->waits);
