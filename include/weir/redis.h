@@ -71,7 +71,8 @@ typedef struct weir_redis_options {
     /* Of connections that are lent for themselves; default max_open 32, leak_threshold 5 min. */
     weir_pool_options pool;
     weir_dur dial_timeout;      /* 1 ms to 10 min, for a connection that is ready; default 5 s */
-    weir_dur answer_timeout;    /* 1 ms to 1 h of silence while an answer is due; default 10 s */
+    weir_dur answer_timeout;    /* 1 ms to 1 h of silence, and of taking nothing, while an answer is
+                                due; default 10 s */
     uint64_t reply_bytes_max;   /* of one answer, 64 to 1 GiB; default 64 MiB */
     uint32_t reply_items_max;   /* values in one answer, 1 to 100,000,000; default 1,000,000 */
     uint64_t command_bytes_max; /* of what is sent together, 64 to 1 GiB; default 64 MiB */

@@ -140,10 +140,21 @@ static void sends_a_large_one(weir_ctx *c, weir_redis *redis, struct redis_peer 
     assert_int_equal(p->accepted, 1);
 }
 
+/* Longer than a server may be silent: it is not, as long as it takes what is sent. */
+static void sends_a_large_one_slowly(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
+{
+    assert_int_equal(weir_redis_cmd(c, redis, NULL, "PING"), WEIR_OK);
+    p->rest = weir_ms(1500);
+    weir_time begin = weir_now();
+    sends_a_large_one(c, redis, p);
+    assert_true(weir_time_sub(weir_now(), begin).ns > weir_sec(4).ns);
+}
+
 static void large_commands_are_sent(void **state)
 {
     (void)state;
     PLAY(sends_a_large_one, SAY("+OK\r\n"));
+    PLAY(sends_a_large_one_slowly, SAY("+PONG\r\n"), SAY("+OK\r\n"));
 }
 
 /* … and what has left makes room for what comes, however long there is more to be sent. */

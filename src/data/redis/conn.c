@@ -455,14 +455,23 @@ static void on_turn_end(struct weir__turn_end *t)
     flush(WEIR_CONTAINER(t, struct weir__redis_conn, turn));
 }
 
+/* There is room again, so the other side has taken what was sent: it is not silent. */
+static void send_on(struct weir__redis_conn *conn)
+{
+    uint64_t sent = conn->sent;
+    flush(conn);
+    if (conn->sent != sent)
+        conn->heard = weir__self->now;
+}
+
 static void on_ready(struct weir__fd *fd, unsigned ready)
 {
     struct weir__redis_conn *conn = WEIR_CONTAINER(fd, struct weir__redis_conn, stream.fd);
     (void)ready;
     if (conn->is_over)
         return;
-    if (conn->out_at < conn->out.len || weir__stream_has_unsent(&conn->stream))
-        flush(conn);
+    if (conn->stream.fd.tells_room || weir__stream_has_unsent(&conn->stream))
+        send_on(conn);
     receive(conn);
 }
 

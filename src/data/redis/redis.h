@@ -130,7 +130,7 @@ struct weir__redis_conn {
     struct weir__carrier *carrier; /* NULL: it is lent, or a hub's */
     struct weir__turn_end turn;
     struct weir__timer silence;
-    weir_time heard; /* when something came last, or was asked after all was answered */
+    weir_time heard; /* when something came, or what waited left, or was asked after all answers */
     weir_buf out;
     size_t out_at;         /* of `out`, so much has been sent */
     uint64_t queued, sent; /* bytes since its beginning */

@@ -42,10 +42,11 @@ struct redis_peer {
     const struct redis_step *steps; /* the last one is for all that follow */
     size_t step_count, at;
     int accepted, open;
-    bool refuses; /* whoever comes is closed at once */
-    bool leaves;  /* … or as soon as it has been greeted */
-    bool is_deaf; /* and reads nothing */
-    char *log;    /* "GET a\n" */
+    bool refuses;  /* whoever comes is closed at once */
+    bool leaves;   /* … or as soon as it has been greeted */
+    bool is_deaf;  /* and reads nothing */
+    weir_dur rest; /* before it reads on */
+    char *log;     /* "GET a\n" */
     size_t log_len;
 };
 
@@ -168,6 +169,8 @@ static inline weir_err redis_visit(weir_ctx *c, void *arg)
     bool goes_on = v->bytes != NULL && !v->peer->refuses;
     while (goes_on) {
         if (v->peer->is_deaf && weir_sleep(c, weir_hour(24)) < 0)
+            break;
+        if (v->peer->rest.ns > 0 && weir_sleep(c, v->peer->rest) < 0)
             break;
         ssize_t n = weir__stream_recv(weir__ctx_of(c), &v->stream, v->bytes + v->len,
                                       REDIS_ROOM - v->len, weir_never());
