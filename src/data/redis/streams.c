@@ -74,17 +74,30 @@ static void describe(const struct weir__owned *o, weir_buf *out)
 static const struct weir__owned_type consumer_type = {
     .name = "redis consumer", .release = release, .describe = describe};
 
+/* By when an answer must be there to what waits at the server for so long; 0: it does not. */
+static weir_time end_of_patience(const weir_redis_consumer *s, int64_t block_ms)
+{
+    const weir_redis_options *o = &s->redis->o;
+    if (block_ms == 0)
+        return weir_never(); /* silence ends its connection */
+    weir_dur most = weir_ns(block_ms * 1000000 + o->dial_timeout.ns + o->answer_timeout.ns);
+    return weir_time_add(weir__worker_now(weir__self), most);
+}
+
 /* Runs a command for the batch, in a context of its own, which is the batch's on success. */
-static weir_err ask(weir_redis_consumer *s, const char *command, const weir_arg *args, size_t count,
+static weir_err ask(weir_redis_consumer *s, const struct weir__redis_words *w, int64_t block_ms,
                     weir_redis_value *v)
 {
-    const struct weir__redis_words w = {command, args, count};
     end_batch(s);
-    struct weir__ctx *batch = weir__ctx_new(s->c, weir_never(), 0, s->site);
+    struct weir__ctx *batch = weir__ctx_new(s->c, end_of_patience(s, block_ms), 0, s->site);
     if (batch == NULL)
         return weir__wait_refused(-ENOMEM);
-    weir_err err = weir__redis_command(s->redis, batch, s->site, &w, v);
+    weir_err err = weir__redis_command(s->redis, batch, s->site, w, v);
     if (err != WEIR_OK) {
+        bool is_silent = batch->error == NULL && batch->reason == WEIR_REASON_DEADLINE;
+        if (is_silent && s->c->reason == WEIR_REASON_NONE)
+            (void)weir__redis_raise(s->redis, s->c, s->site, err, w->command,
+                                    "the server is silent");
         weir__ctx_hand_up_error(batch, s->c);
         weir__ctx_end(batch);
         return err;
@@ -146,7 +159,7 @@ static weir_err read_group(weir_redis_consumer *s, const char *from, int64_t blo
     args[n++] = weir_arg_text("STREAMS");
     args[n++] = weir_arg_text(s->stream);
     args[n++] = weir_arg_text(from);
-    weir_err err = ask(s, "XREADGROUP", args, n, &v);
+    weir_err err = ask(s, &(struct weir__redis_words){"XREADGROUP", args, n}, block_ms, &v);
     return err == WEIR_OK ? take_entries(s, entries_of(&v), is_again) : err;
 }
 
@@ -183,7 +196,8 @@ static weir_err claim(weir_redis_consumer *s)
         weir_arg_text(s->consumer),   weir_arg_int(s->claim_after.ns / 1000000),
         weir_arg_text(s->claim_from), weir_arg_text("COUNT"),
         weir_arg_int(s->batch_max)};
-    weir_err err = ask(s, "XAUTOCLAIM", args, sizeof args / sizeof args[0], &v);
+    const struct weir__redis_words w = {"XAUTOCLAIM", args, sizeof args / sizeof args[0]};
+    weir_err err = ask(s, &w, 0, &v);
     if (err != WEIR_OK)
         return err;
     if (v.kind != WEIR_REDIS_ARRAY || v.u.list.len < 2 || !weir_redis_is_text(&v.u.list.items[0]) ||

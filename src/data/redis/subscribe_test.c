@@ -270,6 +270,27 @@ static void consumers_go_on(void **state)
          SAY("*1\r\n*2\r\n$4\r\njobs\r\n*1\r\n" ENTRY("1-4", "d")));
 }
 
+/* It waits at the server for 5 s: one that says nothing for longer is not there. */
+static void reads_in_vain(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
+{
+    weir_redis_consumer *s = weir_redis_consume(c, redis, "jobs", .group = "g", .consumer = "me");
+    weir_redis_entry e;
+    weir_time begin = weir_now();
+    assert_int_equal(weir_redis_consumer_next(s, &e), WEIR_ETIMEDOUT);
+    assert_told(c, WEIR_ETIMEDOUT, "XREADGROUP: the server is silent");
+    int64_t took = weir_time_sub(weir_now(), begin).ns;
+    assert_true(took > weir_sec(7).ns && took < weir_sec(8).ns);
+    assert_entry(s, "1-1", "a", false);
+    assert_int_equal(p->accepted, 3);
+}
+
+static void consumers_leave_who_is_silent(void **state)
+{
+    (void)state;
+    PLAY(reads_in_vain, SAY("+OK\r\n"), SAY("%1\r\n$4\r\njobs\r\n*0\r\n"), {.then = REDIS_HANGS},
+         SAY("%1\r\n$4\r\njobs\r\n*1\r\n" ENTRY("1-1", "a")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +303,7 @@ int main(void)
         cmocka_unit_test(silence_is_asked),
         cmocka_unit_test(changes_are_told),
         cmocka_unit_test(streams_are_consumed),
+        cmocka_unit_test(consumers_leave_who_is_silent),
         cmocka_unit_test(consumers_go_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
