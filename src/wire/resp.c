@@ -136,9 +136,11 @@ static int find_line(struct weir__resp_scan *s, const char *bytes, size_t len, w
             return WEIR__RESP_ELINE;
         if (bytes[i] != '\r')
             continue;
+        if (i + 1 == s->at + max)
+            return WEIR__RESP_ELINE; /* no room for the end's other byte */
         if (i + 1 == len) {
             s->seen = i;
-            return i + 1 < s->at + max ? 0 : WEIR__RESP_ELINE;
+            return 0;
         }
         if (bytes[i + 1] != '\n')
             return WEIR__RESP_ELINE;

@@ -230,6 +230,14 @@ static void limits_hold_at_the_head(void **state)
     assert_int_equal(scan_every_way(deep, (size_t)4 * 17), WEIR__RESP_EDEPTH);
 }
 
+/* Its end may be cut as well. */
+static void heads_have_a_longest(void **state)
+{
+    (void)state;
+    assert_int_equal(READ(":+00000000000000000042\r\n").u.i, 42);
+    REFUSED(WEIR__RESP_ELINE, ":+000000000000000000042\r\n");
+}
+
 static void needs_what_is_known(void **state)
 {
     (void)state;
@@ -369,6 +377,7 @@ int main(void)
         cmocka_unit_test(leaves_what_follows),
         cmocka_unit_test(refuses_what_is_no_reply),
         cmocka_unit_test(limits_hold_at_the_head),
+        cmocka_unit_test(heads_have_a_longest),
         cmocka_unit_test(needs_what_is_known),
         cmocka_unit_test(writes_either_version),
         cmocka_unit_test(writes_commands),
