@@ -115,16 +115,34 @@ static void read_what_came(struct weir__mysql_conn *conn, struct weir__sql_fault
     }
 }
 
-/* Over the connection that there is for it. */
+/*
+ * The connection that there is for it. Nobody looks after it while it lies unused, so one that has
+ * ended meanwhile is exchanged for another.
+ */
+static weir_err take_side(struct weir__mysql_conn *conn, struct weir__ctx *c,
+                          struct weir__lease *lease, struct weir__mysql_conn **side)
+{
+    for (int looks = 0;; looks++) {
+        weir_err err = weir__pool_acquire(conn->owner->kills, c, WEIR_HERE, NULL, lease);
+        if (err < 0)
+            return err;
+        *side = weir__lease_resource(lease, "weir_query");
+        if (is_alive(*side) || looks > 0)
+            return WEIR_OK;
+        weir__lease_break(lease);
+        weir__lease_release(lease);
+    }
+}
+
 static weir_err kill_query(struct weir__mysql_conn *conn, struct weir__ctx *c,
                            struct weir__sql_fault *f)
 {
     struct weir__lease lease;
+    struct weir__mysql_conn *side;
     char text[40];
-    weir_err err = weir__pool_acquire(conn->owner->kills, c, WEIR_HERE, NULL, &lease);
+    weir_err err = take_side(conn, c, &lease, &side);
     if (err < 0)
         return err;
-    struct weir__mysql_conn *side = weir__lease_resource(&lease, "weir_query");
     side->sql.c = c;
     side->until = conn->until;
     (void)snprintf(text, sizeof text, "KILL QUERY %u", conn->thread);

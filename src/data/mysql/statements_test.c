@@ -124,6 +124,36 @@ static void deadlines_kill_the_statement(void **state)
     play_with(&s, false, is_late);
 }
 
+static void runs_late(weir_ctx *c, weir_db *db)
+{
+    WEIR_SCOPE(limited, c, .timeout = weir_ms(20));
+    weir_rows *rows = weir_query(limited, db, "SELECT SLEEP(?)", 100);
+    assert_int_equal(weir_rows_err(rows), WEIR_ETIMEDOUT);
+    (void)weir_ctx_close(limited);
+}
+
+/* Nobody looks after the one that kills while it lies unused. */
+static void has_lost_what_kills(weir_ctx *c, weir_db *db, struct server *s)
+{
+    runs_late(c, db);
+    assert_reads(c, db, SELECT, s->rows);
+    assert_int_equal(s->kills, 1);
+    struct visit *killer = s->visits[s->accepted]; /* which was opened last */
+    assert_non_null(killer);
+    weir__stream_close(&killer->stream);
+    runs_late(c, db);
+    assert_reads(c, db, SELECT, s->rows);
+    assert_int_equal(s->kills, 2);
+    assert_int_equal(s->accepted - s->accepted_before, 3); /* another that kills, and no more */
+}
+
+static void what_kills_is_gone(void **state)
+{
+    struct server s = {.rows = 3};
+    (void)state;
+    play_with(&s, false, has_lost_what_kills);
+}
+
 static void is_late_in_tx(weir_ctx *c, weir_db *db, struct server *s)
 {
     weir_result result;
@@ -301,6 +331,7 @@ int main(void)
         cmocka_unit_test(statements_that_write),
         cmocka_unit_test(rows_that_are_left),
         cmocka_unit_test(deadlines_kill_the_statement),
+        cmocka_unit_test(what_kills_is_gone),
         cmocka_unit_test(transactions_that_are_late),
         cmocka_unit_test(kills_that_do_nothing),
         cmocka_unit_test(sessions_that_were_changed),
