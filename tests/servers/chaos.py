@@ -137,7 +137,7 @@ class Link(threading.Thread):
         super().__init__(daemon=True)
         self.chaos, self.client, self.fault = chaos, client, fault
         self.server = None
-        self.is_frozen = False
+        self.is_frozen = self.is_cut = False
         self.ways = {name: Way(name, chaos.length_of) for name in ("up", "down")}
 
     def run(self):
@@ -161,6 +161,8 @@ class Link(threading.Thread):
         while pairs and not self.chaos.is_over.is_set():
             if self.is_frozen or self.chaos.mode == "black hole":
                 # Nothing is read either: the client's windows fill.
+                if self.is_cut:
+                    return
                 self.chaos.is_over.wait(0.01)
                 continue
             ready, _, _ = select.select(list(pairs), [], [], 0.05)
@@ -287,9 +289,9 @@ class Chaos:
                 client, _ = self.listener.accept()
             except (OSError, ValueError):
                 return
-            fault = self.planned.popleft() if self.planned else self.every and dataclasses.replace(self.every)
-            link = Link(self, client, fault)
             with self.lock:
+                fault = self.planned.popleft() if self.planned else self.every and dataclasses.replace(self.every)
+                link = Link(self, client, fault)
                 self.links.add(link)
                 self.accepted += 1
                 self.last = link
@@ -300,11 +302,18 @@ class Chaos:
             self.links.discard(link)
             self.lock.notify_all()
 
+    def calm(self):
+        """Nothing is planned any more, and whoever has met a fault is cut with all others: the next connections pass."""
+        with self.lock:
+            self.planned.clear()
+            self.cut_all()
+
     def cut_all(self):
         """All connections that there are."""
         with self.lock:
             links = list(self.links)
         for link in links:
+            link.is_cut = True
             for end in (link.client, link.server):
                 with contextlib.suppress(OSError, AttributeError):
                     end.shutdown(socket.SHUT_RDWR)

@@ -8,7 +8,7 @@ import pymysql
 import pytest
 import redis
 from chaos import Chaos, Fault, mysql_length, postgres_length, resp_length
-from place import SECRET
+from place import SECRET, until
 
 DEADLINE = 10
 TEXT = bytes(range(200))
@@ -89,6 +89,18 @@ def test_it_strikes_at_its_byte(echo, at, direction):
         got, how = ask(chaos, timeout=0.3)
         assert how == "nothing" and TEXT[:at].startswith(got)
         assert ask(chaos) == (TEXT, "end"), "a fault is one connection's alone"
+
+
+def test_it_is_calm_again(echo):
+    with Chaos(echo) as chaos:
+        chaos.next(Fault("freeze", at_byte=0), Fault("cut", at_byte=0))
+        with socket.create_connection(("127.0.0.1", chaos.port), DEADLINE) as s:
+            s.sendall(TEXT)
+            until(lambda: chaos.last is not None and chaos.last.is_frozen, "not frozen")
+            chaos.calm()
+            assert s.recv(1) == b"", "who is frozen is cut as well"
+            chaos.wait_links(0)
+        assert ask(chaos) == (TEXT, "end"), "what was planned is forgotten"
 
 
 def test_it_has_modes(echo):
