@@ -229,7 +229,7 @@ static inline weir_err peer_serve_one(weir_ctx *c, void *arg)
     struct weir__stream s;
     weir_err err = weir__stream_attach(&s, (struct weir__detached){.num = v->num}, NULL);
     if (err < 0) {
-        weir__stream_close(&s);
+        weir__sim_close(v->num);
         return WEIR_OK;
     }
     if (p->tls != NULL && !p->is_proxy)

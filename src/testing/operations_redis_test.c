@@ -76,7 +76,7 @@ static weir_err serve_redis(weir_ctx *c, void *arg)
     size_t len = 0;
     weir_err err = weir__stream_attach(&s, (struct weir__detached){.num = v->num}, NULL);
     if (err < 0) {
-        weir__stream_close(&s);
+        weir__sim_close(v->num);
         return WEIR_OK;
     }
     while (err == WEIR_OK) {

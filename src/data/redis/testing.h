@@ -162,8 +162,10 @@ static inline bool redis_take(weir_ctx *c, struct redis_visit *v)
 static inline weir_err redis_visit(weir_ctx *c, void *arg)
 {
     struct redis_visit *v = arg;
-    if (weir__stream_attach(&v->stream, (struct weir__detached){.num = v->num}, NULL) != WEIR_OK)
+    if (weir__stream_attach(&v->stream, (struct weir__detached){.num = v->num}, NULL) != WEIR_OK) {
+        weir__sim_close(v->num);
         return WEIR_OK;
+    }
     v->peer->open++;
     v->bytes = weir_alloc(c, REDIS_ROOM);
     bool goes_on = v->bytes != NULL && !v->peer->refuses;

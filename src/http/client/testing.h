@@ -197,8 +197,10 @@ static inline void peer_talk(weir_ctx *c, struct peer_visit *v)
 static inline weir_err peer_visit(weir_ctx *c, void *arg)
 {
     struct peer_visit *v = arg;
-    if (weir__stream_attach(&v->stream, (struct weir__detached){.num = v->num}, NULL) != WEIR_OK)
+    if (weir__stream_attach(&v->stream, (struct weir__detached){.num = v->num}, NULL) != WEIR_OK) {
+        weir__sim_close(v->num);
         return WEIR_OK;
+    }
     v->peer->open++;
     v->bytes = weir_alloc(c, PEER_BYTES);
     bool is_secure = v->peer->tls != NULL && !v->peer->is_proxy;
