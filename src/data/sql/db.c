@@ -62,6 +62,28 @@ weir_err weir__sql_take_alive(struct weir__pool *pool,
                            "each connection of the pool has ended before its use");
 }
 
+weir_err weir__sql_take_for_one(weir_db *db, struct weir__ctx *c, const weir_site *site,
+                                enum weir__sql_purpose purpose, const char *sql,
+                                struct weir__owned *holder, struct weir__lease *lease,
+                                struct weir__sql_conn **out, struct weir__sql_fault *fault)
+{
+    *out = NULL;
+    if (db->driver->join != NULL) {
+        weir_err err = db->driver->join(db, c, site, sql, holder, out, fault);
+        if (err != WEIR_OK || *out != NULL)
+            return err;
+    }
+    return db->driver->take(db, c, site, purpose, holder, lease, out, fault);
+}
+
+void weir__sql_give_back(struct weir__sql_conn *conn, struct weir__lease *lease)
+{
+    if (conn != NULL && conn->is_joined)
+        conn->db->driver->part(conn);
+    else
+        weir__lease_release(lease);
+}
+
 weir_err weir_db_err(const weir_db *db)
 {
     WEIR__FIBERS_ONLY(WEIR_ETHREAD);

@@ -146,6 +146,7 @@ struct weir__sql_conn {
     const weir_site *site;    /* the program's line that asked */
     struct weir__list cached; /* weir__sql_stmt.in_cache */
     size_t cached_count;
+    bool is_joined; /* by `join`: given back by `part`, without a lease */
     struct weir__sql_stmt *places[WEIR__SQL_PLACES];
 };
 
@@ -156,6 +157,16 @@ void weir__sql_conn_init(struct weir__sql_conn *conn, weir_db *db);
  * Forgets all statements: before it is closed, or when the server has forgotten them. None is busy.
  */
 void weir__sql_forget_all(struct weir__sql_conn *conn);
+
+/*
+ * A connection for one statement outside of a transaction, by `join` where that will do, else by
+ * `take`; and its end, whichever it was. May wait; does not.
+ */
+weir_err weir__sql_take_for_one(weir_db *db, struct weir__ctx *c, const weir_site *site,
+                                enum weir__sql_purpose purpose, const char *sql,
+                                struct weir__owned *holder, struct weir__lease *lease,
+                                struct weir__sql_conn **out, struct weir__sql_fault *fault);
+void weir__sql_give_back(struct weir__sql_conn *conn, struct weir__lease *lease);
 
 /*
  * For `take` of a server's driver, whose resources begin with a weir__sql_conn: a lease of `pool`
@@ -260,6 +271,15 @@ struct weir__sql_driver {
 
     /* What follows may be NULL. */
 
+    /*
+     * A connection for `sql` alone, outside of a transaction, that shares with others what is below
+     * it: `is_joined`, until `part`, which must not wait. `*out` left NULL: the core asks `take`.
+     * `sql` has not been read yet, and is borrowed for the call; else as `take`. May wait.
+     */
+    weir_err (*join)(weir_db *db, struct weir__ctx *c, const weir_site *site, const char *sql,
+                     struct weir__owned *holder, struct weir__sql_conn **out,
+                     struct weir__sql_fault *fault);
+    void (*part)(struct weir__sql_conn *conn);
     /*
      * Several statements of the program's, parted by semicolons, in a transaction; rows are thrown
      * away. Else the core parts them by the dialect, and runs each by `control`. May wait.

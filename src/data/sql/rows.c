@@ -38,11 +38,11 @@ static void let_go(weir_rows *r)
         weir__sql_stmt_put(r->conn, r->stmt);
         r->stmt = NULL;
     }
-    r->conn = NULL;
     if (r->tx != NULL)
         weir__list_remove(&r->in_tx);
     else
-        weir__lease_release(&r->lease);
+        weir__sql_give_back(r->conn, &r->lease);
+    r->conn = NULL;
     r->is_finished = true;
 }
 
@@ -105,14 +105,14 @@ static weir_err fail_run(weir_rows *r, weir_err err, struct weir__sql_fault *f, 
 }
 
 /* A connection: the transaction's, or one that reads. */
-static weir_err get_conn(weir_rows *r, struct weir__sql_fault *fault)
+static weir_err get_conn(weir_rows *r, const char *sql, struct weir__sql_fault *fault)
 {
     weir_err err = WEIR_OK;
     if (r->tx != NULL)
         r->conn = r->tx->conn;
     else
-        err = r->driver->take(r->db, r->c, r->site, WEIR__SQL_READ, &r->owned, &r->lease, &r->conn,
-                              fault);
+        err = weir__sql_take_for_one(r->db, r->c, r->site, WEIR__SQL_READ, sql, &r->owned,
+                                     &r->lease, &r->conn, fault);
     if (WEIR_LIKELY(err == WEIR_OK)) {
         r->conn->c = r->c;
         r->conn->site = r->site;
@@ -138,7 +138,7 @@ static weir_err ask(weir_rows *r, const char *sql, const weir_arg *args, size_t 
     struct weir__sql_fault fault;
     weir__sql_fault_init(&fault);
     struct weir__sql_outcome outcome = {0};
-    weir_err err = get_conn(r, &fault);
+    weir_err err = get_conn(r, sql, &fault);
     if (WEIR_UNLIKELY(r->tx != NULL) && err == WEIR_OK)
         err = weir__sql_check_alone(r->tx, &fault);
     if (WEIR_LIKELY(err == WEIR_OK))

@@ -70,9 +70,10 @@ struct weir_tx {
     struct weir__owned owned; /* until it has ended */
     weir_err err;             /* the first one */
     bool is_ended;
-    bool is_auto;   /* a single statement: it commits itself */
-    bool has_begun; /* there is something to end */
-    bool is_lost;   /* the database, or the connection's end, has rolled it back */
+    bool is_auto;      /* a single statement: it commits itself */
+    const char *alone; /* that statement, while it begins */
+    bool has_begun;    /* there is something to end */
+    bool is_lost;      /* the database, or the connection's end, has rolled it back */
     bool is_commit_unknown;
     int64_t changes, last_id;
     struct weir__lease lease;

@@ -126,7 +126,10 @@ static weir_err begin(weir_tx *tx, const weir_tx_options *o)
     weir__sql_fault_init(&fault);
     enum weir__sql_purpose purpose = o->read_only ? WEIR__SQL_READ : WEIR__SQL_WRITE;
     weir_err err = check_options(o, &fault);
-    if (WEIR_LIKELY(err == WEIR_OK))
+    if (err == WEIR_OK && tx->is_auto)
+        err = weir__sql_take_for_one(tx->db, tx->c, tx->site, purpose, tx->alone, &tx->owned,
+                                     &tx->lease, &tx->conn, &fault);
+    else if (err == WEIR_OK)
         err = tx->driver->take(tx->db, tx->c, tx->site, purpose, &tx->owned, &tx->lease, &tx->conn,
                                &fault);
     if (err == WEIR_OK && !tx->is_auto) {
@@ -302,11 +305,11 @@ static weir_err end_tx(weir_tx *tx, const weir_site *site, bool commits)
         if ((!is_good || tx->err != WEIR_OK) && !tx->is_lost)
             roll_back(tx, site);
     }
-    tx->conn = NULL;
     if (tx->outer == NULL)
-        weir__lease_release(&tx->lease);
+        weir__sql_give_back(tx->conn, &tx->lease);
     else if (tx->outer->inner == tx)
         tx->outer->inner = NULL;
+    tx->conn = NULL;
     tx->is_ended = true;
     weir__disown(&tx->owned);
     return tx->err;
@@ -440,7 +443,7 @@ weir_err weir_db_exec_at(const weir_site *site, weir_ctx *handle, weir_db *db, w
     weir__given_some(args, count, "the array of values");
     struct weir__ctx *c = weir__ctx_of_at(handle, "weir_db_exec");
     db = weir__sql_db_of(db, "weir_db_exec");
-    weir_tx tx __attribute__((cleanup(leave_tx))) = {.is_auto = true};
+    weir_tx tx __attribute__((cleanup(leave_tx))) = {.is_auto = true, .alone = sql};
     open_tx(&tx, site, c, db, &(weir_tx_options){0});
     if (tx.err == WEIR_OK)
         tx.err = weir__sql_run(&tx, site, sql, args, count);
