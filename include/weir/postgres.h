@@ -32,6 +32,7 @@ typedef struct weir_postgres_options {
      *   connect_timeout   whole seconds; see below
      *   application_name  see below
      *   options           command-line options for the server: "-c search_path=shop"
+     *   multiplex         a number; see below
      */
     const char *url;
     const char *name;             /* in messages and metrics; default: the database's */
@@ -46,6 +47,16 @@ typedef struct weir_postgres_options {
     uint32_t scram_iterations_max; /* that a server may ask of the log-in, each a digest; 4,096 to
                                       1,000,000; default 100,000, 25 ms of a core */
     bool lazy; /* nothing is dialled here: whatever is wrong shows with the first use */
+    /*
+     * So many statements share a connection: those of weir_query and weir_db_exec outside of
+     * transactions that begin with SELECT, INSERT, UPDATE, DELETE, MERGE, WITH, VALUES or TABLE.
+     * For short ones: who is behind waits for those before. 2 to 1,024; default: none do.
+     */
+    uint32_t multiplex;
+    uint32_t multiplex_max_open; /* such connections of a worker, beside the pool's; 1 to 100;
+                                    default 4 */
+    weir_dur multiplex_late; /* 1 ms to 1 min: while the oldest statement of one takes longer, new
+                                ones go to another; default 100 ms */
 } weir_postgres_options;
 
 /**

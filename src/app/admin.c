@@ -9,6 +9,7 @@
 #include "app/app.h"
 
 #include "data/cache/list.h"
+#include "data/postgres/multiplex.h"
 #include "data/redis/redis.h"
 #include "data/sqlite/sqlite.h"
 #include "http/client/client.h"
@@ -200,6 +201,7 @@ static void add_metrics(weir_app *app)
     weir__cache_metrics(&app->metrics);
     weir__client_metrics(&app->metrics);
     weir__redis_metrics(&app->metrics);
+    weir__pg_mux_metrics(&app->metrics);
     weir__foreign_metrics(&app->foreign, &app->metrics);
     weir__process_metrics(&app->metrics);
 }

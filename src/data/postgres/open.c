@@ -10,7 +10,7 @@
 #include "base/bounds.h"
 #include "crypto/pbkdf2.h"
 #include "crypto/secret.h"
-#include "data/postgres/postgres.h"
+#include "data/postgres/multiplex.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
 #include "rt/sized.h"
@@ -26,6 +26,18 @@ enum { CONNECTIONS = 10, MISTAKES_BYTES = 1500 };
 
 /* --- options ---------------------------------------------------------------------------------- */
 
+/* Off unless a depth is said. */
+static void settle_multiplex(struct weir__postgres *db, struct weir__bounds *b)
+{
+    weir_postgres_options *o = &db->o;
+    if (o->multiplex == 0)
+        o->multiplex = db->url.multiplex;
+    if (o->multiplex != 0)
+        weir__bounds_count(b, "multiplex", &o->multiplex, 0, 2, 1024);
+    weir__bounds_count(b, "multiplex_max_open", &o->multiplex_max_open, 4, 1, 100);
+    weir__bounds_dur(b, "multiplex_late", &o->multiplex_late, 100 * MS, MS, 60 * SEC);
+}
+
 static weir_err settle_options(struct weir__postgres *db, weir_buf *out)
 {
     weir_postgres_options *o = &db->o;
@@ -36,6 +48,7 @@ static weir_err settle_options(struct weir__postgres *db, weir_buf *out)
     weir__bounds_dur(&b, "tx_threshold", &o->tx_threshold, 5 * SEC, 10 * MS, 3600 * SEC);
     weir__bounds_count(&b, "value_bytes_max", &o->value_bytes_max, MIB, KIB, GIB - 1);
     weir__bounds_count(&b, "scram_iterations_max", &o->scram_iterations_max, 100000, 4096, 1000000);
+    settle_multiplex(db, &b);
     if (o->pool.max_open == 0)
         o->pool.max_open = CONNECTIONS;
     if (o->application_name == NULL)
@@ -167,7 +180,7 @@ static weir_err open_db(struct weir__postgres *db, struct weir__ctx *c, const we
     const struct weir__dialling_options dialling = {.dial_max = db->o.connect_timeout};
     db->pool =
         weir__pool_new_dialling(c, db->name, &db->o.pool, &dialling, &weir__pg_pool_ops, db, site);
-    return db->pool != NULL ? WEIR_OK : -ENOMEM;
+    return db->pool != NULL ? weir__pg_mux_new(db, c, site) : -ENOMEM;
 }
 
 static struct weir__postgres db_without_memory = {.db = {.token = WEIR__TOKEN_STATIC(WEIR__KIND_DB),
@@ -221,6 +234,8 @@ const struct weir__sql_driver weir__postgres_driver = {
     .takes_nan = true,
     .is_one_at_a_time = true,
     .take = weir__pg_take,
+    .join = weir__pg_join,
+    .part = weir__pg_part,
     .prepare = weir__pg_prepare,
     .forget = weir__pg_forget,
     .column = weir__pg_column,

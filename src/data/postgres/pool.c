@@ -142,27 +142,32 @@ static weir_err enter(void *driver, struct weir__ctx *c, void *resource)
 
 /* --- its life --------------------------------------------------------------------------------- */
 
+weir_err weir__pg_connect_raised(struct weir__postgres *db, struct weir__ctx *c,
+                                 struct weir__pg_conn **out)
+{
+    struct weir__sql_fault f;
+    weir__sql_fault_init(&f);
+    weir_err err = weir__pg_connect(db, c, out, &f);
+    weir_err reason = err < 0 ? weir__ctx_check(c) : WEIR_OK;
+    if (err == WEIR_OK || reason < 0 || f.err == WEIR_OK)
+        return reason < 0 ? reason : err;
+    return weir_raise_at(WEIR_HERE, weir__ctx_handle(c), f.err, 0, "%s", f.text);
+}
+
 static weir_err open_conn(void *driver, struct weir__ctx *c, void **resource)
 {
     struct weir__postgres *db = driver;
     struct weir__pg_conn *conn = atomic_exchange(&db->first, NULL);
-    struct weir__sql_fault f;
-    weir__sql_fault_init(&f);
     if (conn != NULL && enter(db, c, conn) == WEIR_OK) {
         *resource = conn;
         return WEIR_OK;
     }
     if (conn != NULL)
         weir__pg_disconnect(conn, c);
-    weir_err err = weir__pg_connect(db, c, &conn, &f);
-    if (err < 0) {
-        weir_err reason = weir__ctx_check(c);
-        return f.err == WEIR_OK || reason < 0
-                   ? (reason < 0 ? reason : err)
-                   : weir_raise_at(WEIR_HERE, weir__ctx_handle(c), f.err, 0, "%s", f.text);
-    }
-    *resource = conn;
-    return WEIR_OK;
+    weir_err err = weir__pg_connect_raised(db, c, &conn);
+    if (err == WEIR_OK)
+        *resource = conn;
+    return err;
 }
 
 static void close_conn(void *driver, struct weir__ctx *c, void *resource)
@@ -198,8 +203,10 @@ static bool owns(const void *driver, const void *resource, const struct weir__wa
 
 void weir__pg_retire(struct weir__pg_conn *conn)
 {
-    if (conn->owner->pool != NULL && !conn->is_listening)
-        weir__pool_retire_all(conn->owner->pool);
+    if (conn->owner->pool == NULL || conn->is_listening)
+        return;
+    atomic_fetch_add(&conn->owner->generation, 1); /* which a carrier is asked before it is used */
+    weir__pool_retire_all(conn->owner->pool);
 }
 
 const struct weir__pool_ops weir__pg_pool_ops = {

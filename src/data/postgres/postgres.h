@@ -32,7 +32,11 @@ enum {
     WEIR__PG_BEGIN_MAX = 160
 };
 
+struct weir__pg_berth;
+struct weir__pg_carrier;
 struct weir__pg_conn;
+struct weir__pg_known;
+struct weir__pg_mux;
 
 struct weir__postgres {
     struct weir_db db; /* first */
@@ -43,6 +47,8 @@ struct weir__postgres {
     struct weir__pool *pool;           /* NULL: not made */
     _Atomic int64_t server_timeout_ms; /* statement_timeout of its sessions; 0: none, or unknown */
     _Atomic(struct weir__pg_conn *) first; /* made at the start, until the pool wants one */
+    struct weir__pg_mux *mux;              /* NULL: statements share no connections */
+    _Atomic uint32_t generation;           /* how often all that is open was given up */
     struct weir__tls_client *tls;          /* NULL: none is spoken */
     struct weir__owned owned;
 };
@@ -53,8 +59,10 @@ struct weir__pg_conn {
     struct weir__sql_conn sql; /* first */
     struct weir__postgres *owner;
     struct weir__stream stream;
-    struct weir__detached detached; /* between two workers */
-    weir_time until;                /* of what it does now; usually never: the context's counts */
+    struct weir__pg_berth *berth;     /* on a carrier, whose the stream is; NULL: it is its own */
+    struct weir__pg_carrier *carrier; /* which it has become; else NULL */
+    struct weir__detached detached;   /* between two workers */
+    weir_time until;                  /* of what it does now; usually never: the context's counts */
 
     weir_buf in; /* P3 */
     size_t in_at;
@@ -91,7 +99,8 @@ struct weir__pg_stmt_column {
 struct weir__pg_stmt {
     struct weir__sql_stmt sql; /* first */
     char name[WEIR__PG_NAME_MAX];
-    void *block; /* what the pointers below point into */
+    struct weir__pg_known *known; /* of a carrier's session, whose description it shows */
+    void *block;                  /* what the pointers below point into */
     uint32_t *params;
     struct weir__pg_stmt_column *columns;
     bool *formats; /* of the columns */
@@ -123,6 +132,12 @@ weir_err weir__pg_next(struct weir__pg_conn *conn, struct weir__pg_message *m,
 /* The same as far as that takes no wait: -EAGAIN. */
 weir_err weir__pg_try_next(struct weir__pg_conn *conn, struct weir__pg_message *m,
                            struct weir__sql_fault *f);
+
+/*
+ * Takes what may come at any time: notices, which go to the log, and settings. False: it is none of
+ * these; `*is_bad`: it is of another form.
+ */
+bool weir__pg_is_aside(struct weir__pg_conn *conn, const struct weir__pg_message *m, bool *is_bad);
 
 /* Puts back what was read last. */
 static inline void weir__pg_unread(struct weir__pg_conn *conn, const struct weir__pg_message *m)
@@ -227,6 +242,10 @@ weir_err weir__pg_take(weir_db *db, struct weir__ctx *c, const weir_site *site,
                        enum weir__sql_purpose purpose, struct weir__owned *holder,
                        struct weir__lease *lease, struct weir__sql_conn **out,
                        struct weir__sql_fault *f);
+
+/* As weir__pg_connect; the error is raised in `c`, unless its reason is that. */
+weir_err weir__pg_connect_raised(struct weir__postgres *db, struct weir__ctx *c,
+                                 struct weir__pg_conn **out);
 
 /* The server has changed its part, or goes: what was opened so far is not lent any more. */
 void weir__pg_retire(struct weir__pg_conn *conn);

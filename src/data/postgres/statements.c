@@ -12,7 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
-#include "data/postgres/postgres.h"
+#include "data/postgres/multiplex.h"
 
 /* --- preparing -------------------------------------------------------------------------------- */
 
@@ -207,7 +207,10 @@ weir_err weir__pg_prepare(struct weir__sql_conn *sql_conn, struct weir__sql_stmt
     weir_err err = weir__pg_ready(conn, f);
     if (err < 0)
         return err;
-    (void)snprintf(s->name, sizeof s->name, "w%u", ++conn->named);
+    if (conn->berth == NULL)
+        (void)snprintf(s->name, sizeof s->name, "w%u", ++conn->named);
+    else if (weir__pg_known_find(conn, s, &err, f))
+        return err;
     weir__pg_put_prefix(conn);
     weir__pg_put_parse(&conn->out, s->name, stmt->sent);
     weir__pg_put_describe(&conn->out, 'S', s->name);
@@ -221,6 +224,8 @@ weir_err weir__pg_prepare(struct weir__sql_conn *sql_conn, struct weir__sql_stmt
         weir__pg_forget(sql_conn, stmt); /* it may be there all the same */
         return err;
     }
+    if (s->known != NULL)
+        weir__pg_known_made(conn, s);
     return WEIR_OK;
 }
 
@@ -228,9 +233,12 @@ weir_err weir__pg_prepare(struct weir__sql_conn *sql_conn, struct weir__sql_stmt
 void weir__pg_forget(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt)
 {
     struct weir__pg_conn *c = weir__pg_conn_of(conn);
-    free_described(weir__pg_stmt_of(stmt));
-    if (!c->is_broken)
-        weir__pg_put_close(&c->closes, 'S', weir__pg_stmt_of(stmt)->name);
+    struct weir__pg_stmt *s = weir__pg_stmt_of(stmt);
+    free_described(s);
+    if (s->known != NULL)
+        weir__pg_known_drop(c, s);
+    else if (!c->is_broken && c->berth == NULL)
+        weir__pg_put_close(&c->closes, 'S', s->name);
 }
 
 void weir__pg_column(struct weir__sql_stmt *stmt, int i, struct weir__sql_fact *out)
@@ -365,6 +373,8 @@ static weir_err run(struct weir__pg_conn *conn, struct weir__pg_stmt *s,
                     const struct weir__sql_values *values, bool for_rows,
                     struct weir__sql_outcome *out, struct weir__sql_fault *f)
 {
+    if (conn->berth != NULL)
+        conn->berth->runs = &s->sql;
     weir__pg_put_prefix(conn);
     weir_err err = put_execute(conn, s, values, f);
     if (err < 0) {
@@ -385,6 +395,17 @@ static bool is_stale(const struct weir__sql_fault *f)
            (strcmp(f->state, "0A000") == 0 && strstr(f->text, "cached plan") != NULL);
 }
 
+static weir_err prepare_anew(struct weir__pg_conn *conn, struct weir__sql_stmt *stmt,
+                             struct weir__sql_fault *f)
+{
+    if (weir__pg_stmt_of(stmt)->known != NULL)
+        weir__pg_known_void(conn, weir__pg_stmt_of(stmt));
+    weir__pg_forget(&conn->sql, stmt);
+    weir_err err = weir__pg_prepare(&conn->sql, stmt, f);
+    stmt->is_void = err < 0;
+    return err;
+}
+
 weir_err weir__pg_execute(struct weir__sql_conn *sql_conn, struct weir__sql_stmt *stmt,
                           const struct weir__sql_values *values, bool for_rows,
                           struct weir__sql_outcome *out, struct weir__sql_fault *f)
@@ -395,6 +416,10 @@ weir_err weir__pg_execute(struct weir__sql_conn *sql_conn, struct weir__sql_stmt
     if (err < 0)
         return err;
     bool is_outside = conn->tx == WEIR__PG_TX_NONE;
+    if (s->known != NULL && !weir__pg_known_use(conn, s))
+        err = prepare_anew(conn, stmt, f);
+    if (err < 0)
+        return err;
     f->state[0] = '\0';
     err = run(conn, s, values, for_rows, out, f);
     if (err == WEIR_OK || conn->is_broken || !is_stale(f))
@@ -403,9 +428,7 @@ weir_err weir__pg_execute(struct weir__sql_conn *sql_conn, struct weir__sql_stmt
         stmt->is_void = true;
         return err;
     }
-    weir__pg_forget(sql_conn, stmt);
-    err = weir__pg_prepare(sql_conn, stmt, f);
-    stmt->is_void = err < 0;
+    err = prepare_anew(conn, stmt, f);
     return err < 0 ? err : run(conn, s, values, for_rows, out, f);
 }
 

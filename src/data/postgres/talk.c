@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "data/postgres/postgres.h"
+#include "data/postgres/multiplex.h"
 #include <weir/log.h>
 
 enum { MESSAGES_MAX = 1 << 16 }; /* of other kinds than rows, with a small body */
@@ -18,7 +18,7 @@ enum { MESSAGES_MAX = 1 << 16 }; /* of other kinds than rows, with a small body 
 
 static weir_err gone(struct weir__pg_conn *conn, weir_err err, struct weir__sql_fault *f)
 {
-    bool may_have_run = conn->syncs > 0;
+    bool may_have_run = conn->syncs > 0 && (conn->berth == NULL || conn->berth->was_sent);
     conn->is_broken = true;
     (void)weir__sql_fault(f, WEIR_EGONE, "the connection broke: %s",
                           err == WEIR_OK ? "the server has closed it" : weir_strerror(err));
@@ -60,6 +60,14 @@ static weir_err ended(struct weir__pg_conn *conn, weir_err err, struct weir__sql
         f->is_broken = true;
         return f->err;
     }
+    if (conn->berth != NULL && conn->berth->is_cut_off && err == WEIR_EBUSY) {
+        conn->is_broken = true;
+        (void)weir__sql_fault(f, WEIR_EBUSY,
+                              "its rows were not read while other statements waited behind them: "
+                              "what has many rows is for a transaction");
+        f->is_broken = true;
+        return f->err;
+    }
     if (err == -ENOMEM) {
         conn->is_broken = true;
         (void)weir__sql_fault(f, -ENOMEM, "no memory");
@@ -86,6 +94,8 @@ weir_err weir__pg_flush(struct weir__pg_conn *conn, unsigned syncs, struct weir_
                                                       : "no memory");
     }
     WEIR_ASSERT(!conn->is_broken, "P4: nothing is sent after a message that was sent in part");
+    if (conn->berth != NULL)
+        return weir__pg_berth_send(conn, syncs, f);
     err = weir__stream_send(conn->sql.c, &conn->stream, out->ptr, n, &sent, conn->until);
     weir_buf_reset(out);
     if (out->cap > WEIR__PG_WINDOW_MAX)
@@ -145,6 +155,8 @@ static void widen(struct weir__pg_conn *conn)
 /* Receives so that `total` bytes may be there; once. */
 static ssize_t receive(struct weir__pg_conn *conn, size_t total, bool waits)
 {
+    if (conn->berth != NULL)
+        return weir__pg_berth_receive(conn, waits);
     widen(conn);
     weir_err err = make_room(conn, total);
     if (err < 0)
@@ -186,8 +198,7 @@ static void log_notice(struct weir__pg_conn *conn, const struct weir__pg_notice 
              WEIR_STR_ARG(n->message), WEIR_STR_ARG(n->state));
 }
 
-/* What may come at any time; true when it was that. */
-static bool is_aside(struct weir__pg_conn *conn, const struct weir__pg_message *m, bool *is_bad)
+bool weir__pg_is_aside(struct weir__pg_conn *conn, const struct weir__pg_message *m, bool *is_bad)
 {
     struct weir__pg_notice notice;
     weir_str name, value;
@@ -235,7 +246,7 @@ static int take_received(struct weir__pg_conn *conn, struct weir__pg_message *m,
         if (rc == 0)
             return 0;
         conn->in_at += m->total;
-        if (!is_aside(conn, m, &is_bad))
+        if (!weir__pg_is_aside(conn, m, &is_bad))
             return 1;
         if (is_bad)
             return weir__pg_malformed(conn, "a notice or a setting of another form", f);

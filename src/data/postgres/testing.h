@@ -10,6 +10,7 @@
  *     LISTEN                  pg_notify reaches it
  *     TELL                    a setting that has changed, and a notice
  *     FORGET                  what was prepared is there no more
+ *     … ! STATEMENT           the same behind words that say nothing: "SELECT ! SLEEP"
  */
 #ifndef WEIR_DATA_POSTGRES_TESTING_H
 #define WEIR_DATA_POSTGRES_TESTING_H
@@ -56,7 +57,7 @@ struct pg_server {
     struct weir__fd listener;
     int number;
     enum pg_auth auth;
-    int accepted, open, cancels, statements, parses, begins, discards;
+    int accepted, open, cancels, statements, parses, begins, discards, receives;
     char set_local[64];
     char copied_to[128], copied[256];
     int timeout_ms; /* its statement_timeout */
@@ -286,7 +287,9 @@ static inline void pg_run_without_rows(struct pg_visit *v, const char *sql)
 
 static inline void pg_run(struct weir__ctx *c, struct pg_visit *v, const char *sql)
 {
+    const char *behind = strstr(sql, "! ");
     v->server->statements += !pg_is(sql, "SELECT setting"); /* which each log-in asks */
+    sql = behind != NULL ? behind + 2 : sql;
     if (v->status == 'E' && !pg_is(sql, "ROLLBACK") && !pg_is(sql, "COMMIT")) {
         pg_error(v, "ERROR", "25P02", "current transaction is aborted");
     } else if (pg_is(sql, "BEGIN")) {
@@ -543,6 +546,7 @@ static inline weir_err pg_serve_one(weir_ctx *c, void *arg)
         if (n <= 0)
             break;
         v->in_len += (size_t)n;
+        s->receives++;
         goes_on = pg_consume(weir__ctx_of(c), v);
     }
     if (!goes_on && s->cut_at > 0 && s->said > s->cut_at && s->cut_hangs) {

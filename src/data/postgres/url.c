@@ -62,6 +62,15 @@ static void set_port(struct weir__pg_url *u, struct weir__sql_url *in, const cha
         u->port = (uint16_t)port;
 }
 
+static void set_multiplex(struct weir__pg_url *u, struct weir__sql_url *in, const char *value)
+{
+    int64_t depth;
+    if (weir_str_i64(weir_str_from(value), &depth) != WEIR_OK || depth < 2 || depth > 1024)
+        weir__sql_url_complain(in, "multiplex", "is no number from 2 to 1024");
+    else
+        u->multiplex = (uint32_t)depth;
+}
+
 static void set_parameter(struct weir__pg_url *u, struct weir__sql_url *in,
                           const struct weir__sql_url_parameter *p)
 {
@@ -83,6 +92,8 @@ static void set_parameter(struct weir__pg_url *u, struct weir__sql_url *in,
         weir__sql_url_seconds(in, p, &u->connect_seconds);
     else if (weir_str_eq(p->name, WEIR_S("port")))
         set_port(u, in, p->value);
+    else if (weir_str_eq(p->name, WEIR_S("multiplex")))
+        set_multiplex(u, in, p->value);
     else
         weir__sql_url_complain(in, p->shown, "is no parameter that is known");
 }

@@ -30,6 +30,7 @@ struct weir__pg_url {
     uint8_t sslmode, binding;
     bool is_near;            /* on this machine: nobody is between */
     int64_t connect_seconds; /* 0: not said */
+    uint32_t multiplex;      /* 0: not said */
     char bytes[WEIR__SQL_URL_ROOM];
 };
 

@@ -85,6 +85,9 @@ static void unix_sockets(void **state)
                          sizeof text));
     assert_string_equal(u.socket, "unix:/tmp/x/.s.PGSQL.7");
     assert_int_equal(u.sslmode, WEIR__PG_SSL_DISABLE); /* as libpq: nobody speaks TLS there */
+    assert_int_equal(u.multiplex, 0);
+    assert_true(read_url("postgres:///shop?user=bob&multiplex=32", &u, text, sizeof text));
+    assert_int_equal(u.multiplex, 32);
     snprintf(url, sizeof url, "postgres://bob@/shop?host=/%0200d", 0);
     assert_false(read_url(url, &u, text, sizeof text));
 }
@@ -107,6 +110,8 @@ static const struct {
     {"postgres://bob@db?channel_binding=yes", "channel_binding is none of"},
     {"postgres://bob@db?connect_timeout=0", "connect_timeout is no whole number"},
     {"postgres://bob@db?port=x", "port is no number"},
+    {"postgres://bob@db?multiplex=1", "multiplex is no number from 2 to 1024"},
+    {"postgres://bob@db?multiplex=1025", "multiplex is no number from 2 to 1024"},
     {"postgres://bob@db?colour=red", "colour is no parameter"},
     {"postgres://bob@db?sslmode", "sslmode has no value"},
     {"postgres://bob@db?sslcert=a", "belong together"},
