@@ -14,6 +14,7 @@
  * (WEIR_LOG_LEVEL=debug …). There is no admin's port, so that several of these can run side by
  * side.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,10 +115,13 @@ static weir_err some_worlds(weir_ctx *c)
     if (weir_query_param_i64(c, "n", &n) < 0)
         return weir_fail_bind(c);
     n = n < 1 ? 1 : n > QUERIES_MAX ? QUERIES_MAX : n;
-    weir_stream *out = weir_json_array(c, 200);
-    weir_err err = WEIR_OK;
-    for (world w; n > 0 && (err = random_world(c, &w)) == WEIR_OK; n--)
-        weir_stream_put(out, world, &w);
+    world *worlds = weir_alloc(c, (size_t)n * sizeof *worlds);
+    weir_err err = worlds != NULL ? WEIR_OK : -ENOMEM;
+    for (int64_t i = 0; i < n && err == WEIR_OK; i++)
+        err = random_world(c, &worlds[i]);
+    weir_stream *out = weir_json_array(c, 200); /* now, or a part of it would leave at each wait */
+    for (int64_t i = 0; i < n && err == WEIR_OK; i++)
+        weir_stream_put(out, world, &worlds[i]);
     return weir_stream_end(out, err);
 }
 
