@@ -21,6 +21,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -532,11 +533,25 @@ static inline bool pg_consume(struct weir__ctx *c, struct pg_visit *v)
     return pg_flush(c, v) && !v->is_dead;
 }
 
+static inline void pg_forget(struct pg_server *s, struct pg_visit *v)
+{
+    s->open--;
+    for (int i = 0; i < PG_VISITS; i++) {
+        if (s->visits[i] == v)
+            s->visits[i] = NULL;
+    }
+    free(v);
+}
+
 static inline weir_err pg_serve_one(weir_ctx *c, void *arg)
 {
     struct pg_visit *v = arg;
     struct pg_server *s = v->server;
-    assert_int_equal(weir__fd_watch(&v->fd, v->num, NULL), WEIR_OK);
+    if (weir__fd_watch(&v->fd, v->num, NULL) < 0) { /* the plan's failure was this server's */
+        weir__sim_close(v->num);
+        pg_forget(s, v);
+        return WEIR_OK;
+    }
     weir_buf_init_fixed(&v->out, v->out_bytes, sizeof v->out_bytes);
     v->status = 'I';
     bool goes_on = true;
@@ -558,12 +573,7 @@ static inline weir_err pg_serve_one(weir_ctx *c, void *arg)
         weir__sim_reset(weir__fd_unwatch(&v->fd));
     else
         weir__fd_close(&v->fd);
-    s->open--;
-    for (int i = 0; i < PG_VISITS; i++) {
-        if (s->visits[i] == v)
-            s->visits[i] = NULL;
-    }
-    free(v);
+    pg_forget(s, v);
     return WEIR_OK;
 }
 
@@ -582,9 +592,7 @@ static inline void pg_accept(weir_ctx *visits, struct pg_server *s, int num)
         s->visits[i] = v;
     s->open++;
     if (WEIR_GO(visits, pg_serve_one, v) < 0) { /* the plan's failure was this server's */
-        s->visits[i < PG_VISITS ? i : 0] = NULL;
-        s->open--;
-        free(v);
+        pg_forget(s, v);
         weir__sim_close(num);
     }
 }
@@ -592,7 +600,11 @@ static inline void pg_accept(weir_ctx *visits, struct pg_server *s, int num)
 static inline weir_err pg_serve(weir_ctx *c, void *arg)
 {
     struct pg_server *s = arg;
-    assert_int_equal(weir__fd_watch(&s->listener, s->number, NULL), WEIR_OK);
+    if (weir__fd_watch(&s->listener, s->number, NULL) < 0) { /* the same */
+        s->is_over = true;
+        weir__sim_close(s->number);
+        return WEIR_OK;
+    }
     WEIR_SCOPE(visits, c);
     for (;;) {
         struct weir__op op = {.kind = WEIR__OP_ACCEPT, .fd = &s->listener};
@@ -624,13 +636,23 @@ static inline void pg_notify(struct pg_server *s, const char *channel, const cha
     }
 }
 
-/* A server in `c`, until that is cancelled. */
-static inline void pg_start(weir_ctx *c, struct pg_server *s)
+/* A server in `c`, until that is cancelled; or why there is none. */
+static inline weir_err pg_try_start(weir_ctx *c, struct pg_server *s)
 {
     s->number = weir__sim_listen();
+    if (s->number < 0)
+        return -EMFILE;
     snprintf(s->url, sizeof s->url, "postgres://bob:secret@127.0.0.1:%d/shop?sslmode=disable",
              s->number);
-    assert_int_equal(WEIR_GO(c, pg_serve, s), WEIR_OK);
+    weir_err err = WEIR_GO(c, pg_serve, s);
+    if (err < 0)
+        weir__sim_close(s->number);
+    return err;
+}
+
+static inline void pg_start(weir_ctx *c, struct pg_server *s)
+{
+    assert_int_equal(pg_try_start(c, s), WEIR_OK);
     assert_int_equal(weir_yield(c), WEIR_OK);
 }
 
