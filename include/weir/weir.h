@@ -7,6 +7,7 @@
 
 #include <weir/api.h>
 #include <weir/app.h>
+#include <weir/batch.h>
 #include <weir/buf.h>
 #include <weir/cache.h>
 #include <weir/chan.h>

@@ -214,7 +214,7 @@ MAY(weir_use_at, names, "only shown")
 MAY(weir_route_at, names, "only shown")
 MAY(weir_fallback_at, name, "only shown")
 
-/* --- db.h, sql.h, sqlite.h, postgres.h, mysql.h --- */
+/* --- db.h, sql.h, batch.h, sqlite.h, postgres.h, mysql.h --- */
 CALL(weir_db_open_at,
      use(weir_db_open_at(N(site, WEIR_HERE), N(c, live.c), N(options, &options.db))))
 CALL(weir_db_kind_of, number = (int)weir_db_kind_of(N(url, "t.db")))
@@ -265,6 +265,20 @@ CALL(weir_rollback, weir_rollback(N(tx, a_tx())))
 CALL(weir_db_exec_at,
      number = weir_db_exec_at(N(site, WEIR_HERE), N(c, live.c), N(db, live.db), N(result, &result),
                               sizeof result, N(sql, "SELECT ?"), N(args, &an_arg), 1))
+CALL(weir_batch_new_at,
+     use(weir_batch_new_at(N(site, WEIR_HERE), N(c, live.c), weir_source_of(N(from, live.db)))))
+CALL(weir_batch_one_at,
+     weir_batch_one_at(N(site, WEIR_HERE), N(b, a_batch()), N(model, &weir_model_number_of_x),
+                       N(out, &thing), N(sql, "SELECT ? AS x"), N(args, &an_arg), 1))
+CALL(weir_batch_all_at,
+     weir_batch_all_at(N(site, WEIR_HERE), N(b, a_batch()), N(model, &weir_model_number_of_x),
+                       N(out, &many), 1, N(sql, "SELECT ? AS x"), N(args, &an_arg), 1))
+CALL(weir_batch_exec_at, weir_batch_exec_at(N(site, WEIR_HERE), N(b, a_batch()), N(result, &result),
+                                            sizeof result, N(sql, "SELECT ?"), N(args, &an_arg), 1))
+CALL(weir_batch_run_at, number = weir_batch_run_at(N(site, WEIR_HERE), N(b, a_batch())))
+CALL(weir_batch_err, number = weir_batch_err(N(b, a_batch_of_one()), 0))
+CALL(weir_batch_error, use(weir_batch_error(N(b, a_batch_of_one()), 0)))
+CALL(weir_batch_may_have_run, truth = weir_batch_may_have_run(N(b, a_batch_of_one()), 0))
 CALL(weir_exec_script_at, number = weir_exec_script_at(N(site, WEIR_HERE), N(c, live.c),
                                                        N(db, live.db), N(sql, "SELECT 1")))
 CALL(weir_db_err, number = weir_db_err(N(db, live.db)))
@@ -286,6 +300,7 @@ MAY(weir_rows_next_at, rows, "there are none")
 MAY(weir_rows_err, rows, "there are none")
 MAY(weir_rows_close, rows, "there are none")
 MAY(weir_db_exec_at, result, "not asked for")
+MAY(weir_batch_exec_at, result, "not asked for")
 MAY(weir_db_stats_at, readers, "not asked for")
 MAY(weir_db_stats_at, writer, "not asked for")
 NONE(weir_pool_closed_name, "a number")

@@ -211,6 +211,18 @@ static weir_rows *some_rows(void)
     return weir_query(live.c, live.db, "SELECT 1 AS x");
 }
 
+static weir_batch *a_batch(void)
+{
+    return weir_batch_new(live.c, live.db);
+}
+
+static weir_batch *a_batch_of_one(void)
+{
+    weir_batch *b = a_batch();
+    weir_batch_exec(b, NULL, "SELECT 1");
+    return b;
+}
+
 static weir_tx *a_tx(void)
 {
     return weir_begin(live.c, live.db);

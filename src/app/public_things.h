@@ -22,6 +22,7 @@ static struct things {
     weir_postgres_listener *listener;
     weir_rows *rows;
     weir_tx *tx;
+    weir_batch *batch;
     weir_file *file;
     weir_socket *socket;
     weir_http *http;
@@ -66,6 +67,7 @@ static void make_things(struct things *t, weir_ctx *c, const char *db_name)
     assert_int_equal(weir_db_err(t->db), WEIR_OK);
     t->listener = weir_postgres_listen(c, t->db, "x"); /* which it has not */
     t->rows = weir_query(c, t->db, "SELECT 1");
+    t->batch = weir_batch_new(c, t->db);
     t->file = weir_file_temp(c);
     t->socket = weir_dial(c, "no address");
     t->http = weir_http_open(c, .base = "unix:/no socket");

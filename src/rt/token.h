@@ -35,6 +35,7 @@ struct weir__token {
 #define WEIR__KIND_ONCE 0x65636e6fu
 #define WEIR__KIND_ROWS 0x73776f72u
 #define WEIR__KIND_TX 0x00007874u
+#define WEIR__KIND_BATCH 0x63746162u
 #define WEIR__KIND_DB 0x00006264u
 #define WEIR__KIND_STREAM 0x6d727473u
 #define WEIR__KIND_TOPIC 0x69706f74u

@@ -521,6 +521,29 @@ static weir_err write_parts(weir_ctx *c, weir_tx *tx, void *arg)
     return err;
 }
 
+/* Both rows and what is there then, together; and what is there by itself. */
+static weir_err write_together(weir_ctx *c, weir_db *db)
+{
+    WEIR_ARRAY(t_row) all = {.len = 0};
+    weir_result result = {.changes = 0};
+    int64_t n = 0;
+    weir_tx *tx = weir_begin(c, db);
+    weir_batch *b = weir_batch_new(c, tx);
+    weir_batch_exec(b, &result, "INSERT INTO t(n) VALUES (?)", 1);
+    weir_batch_exec(b, NULL, "INSERT INTO t(n) VALUES (?)", 2);
+    weir_batch_all(b, t_row, &all, 10, "SELECT n FROM t");
+    weir_err err = weir_batch_run(b);
+    MUST(err < 0 || (all.len == 2 && result.changes == 1));
+    weir_err committed = weir_commit(tx);
+    MUST(err == WEIR_OK || committed < 0);
+    b = weir_batch_new(c, db);
+    weir_batch_one(b, int64_t, &n, "SELECT count(*) FROM t");
+    weir_batch_exec(b, NULL, "UPDATE t SET n = n + 1");
+    err = weir_batch_run(b);
+    MUST(weir_batch_err(b, 0) < 0 || n == 2 || (n == 0 && committed < 0));
+    return committed < 0 ? committed : err;
+}
+
 static weir_err retry_parts(weir_ctx *c, weir_db *db)
 {
     return weir_tx_retry(c, db, write_parts, NULL);
@@ -554,6 +577,12 @@ static weir_err begin_within(weir_ctx *c, void *arg)
 {
     (void)arg;
     return open_and(c, retry_parts);
+}
+
+static weir_err begin_and_batch(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    return open_and(c, write_together);
 }
 
 static weir_err start_anew(weir_ctx *c, void *arg)
@@ -592,6 +621,7 @@ static void transactions_everywhere(void **state)
         weir_fiber_fn run;
     } plans[] = {{"begin_and_commit", begin_and_commit},
                  {"begin_within", begin_within},
+                 {"begin_and_batch", begin_and_batch},
                  {"begin_and_roll_back", begin_and_roll_back}};
     for (size_t i = 0; i < sizeof plans / sizeof plans[0]; i++) {
         weir_test_report r = weir_test_everywhere(.name = plans[i].name, .run = plans[i].run,

@@ -85,6 +85,7 @@ struct weir__sql_fault {
     uint8_t fate;        /* weir__tx_fate */
     bool is_broken;      /* the connection is closed when it comes back */
     bool may_have_run;   /* of one that broke: it was sent, what became of it is unknown */
+    bool was_skipped;    /* of one that was posted: it has not run; see `await` */
     const char *at;      /* of a script: the statement that failed, in its text; NULL: none */
     char constraint[96]; /* its name; "": none */
     char text[400];      /* the server's words, one line, neither database nor statement */
@@ -95,7 +96,7 @@ static inline void weir__sql_fault_init(struct weir__sql_fault *f)
 {
     f->err = WEIR_OK;
     f->fate = WEIR__TX_GOES_ON;
-    f->is_broken = f->may_have_run = false;
+    f->is_broken = f->may_have_run = f->was_skipped = false;
     f->at = NULL;
 }
 
@@ -289,6 +290,26 @@ struct weir__sql_driver {
     /* Inserts many rows in one message; else the core does, by INSERTs of several. May wait. */
     weir_err (*many)(struct weir__sql_conn *conn, const struct weir__sql_many *many,
                      struct weir__sql_outcome *out, struct weir__sql_fault *fault);
+    /*
+     * Several statements in one send: all three, or none, and the core runs them one by one.
+     *
+     * `post` puts one behind those that are posted, and sends nothing; nothing else is asked of the
+     * connection before the last of their answers. -EAGAIN: it must not be on its way before those
+     * have been answered. After another error it alone is not posted. `together`: the same for all
+     * of them; they are a transaction's, or only read, and behind one that fails none needs to run.
+     * May wait before the first. `send` sends what is posted. May wait.
+     *
+     * `await`, once for each in their order, is `execute` from its answer on; rows of the one
+     * before that were not fetched are passed over. Where `was_skipped`, of those `together`, the
+     * server has run neither it nor any behind it (the fault says why); they are posted no more.
+     * May wait. `finish` follows behind all of them, once for each statement.
+     */
+    weir_err (*post)(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt,
+                     const struct weir__sql_values *values, bool together,
+                     struct weir__sql_fault *fault);
+    weir_err (*send)(struct weir__sql_conn *conn, struct weir__sql_fault *fault);
+    weir_err (*await)(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt, bool for_rows,
+                      struct weir__sql_outcome *out, struct weir__sql_fault *fault);
     /* Parameter `i` below stmt->params, for the check of statements. */
     void (*param)(struct weir__sql_stmt *stmt, int i, struct weir__sql_fact *out);
     /*

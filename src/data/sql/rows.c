@@ -311,8 +311,8 @@ weir_err weir_query_one_at(const weir_site *site, weir_ctx *handle, weir_source 
 
 /* --- all of them ------------------------------------------------------------------------------ */
 
-/* Room for one row more; the old place is the context's until its end. */
-static void *room_for(weir_rows *r, const weir_model *model, struct weir__array *rows, size_t *cap)
+void *weir__sql_room_for(weir_rows *r, const weir_model *model, struct weir__array *rows,
+                         size_t *cap)
 {
     if (rows->len == r->max)
         return rows->ptr; /* one past the cap is refused before it is put anywhere */
@@ -335,7 +335,7 @@ static weir_err read_all(weir_rows *r, const weir_model *model, struct weir__arr
 {
     size_t cap = 0;
     for (;;) {
-        void *row = r->is_finished ? NULL : room_for(r, model, rows, &cap);
+        void *row = r->is_finished ? NULL : weir__sql_room_for(r, model, rows, &cap);
         if (row == NULL)
             return r->err != WEIR_OK ? r->err : r->is_finished ? WEIR_OK : -ENOMEM;
         if (next(r, model, row))

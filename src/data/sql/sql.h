@@ -10,6 +10,7 @@
 #include "rt/owned.h"
 #include <weir/sql.h>
 
+struct weir__array;
 struct weir__sql_driver;
 struct weir__sql_conn;
 struct weir__sql_facts;
@@ -115,6 +116,9 @@ weir_err weir__sql_check_use(const struct weir__sql_stmt *stmt, bool is_in_tx,
 /* The prepared statement of a text, busy from now on. */
 weir_err weir__sql_stmt_get(struct weir__sql_conn *conn, const char *sql,
                             struct weir__sql_stmt **out, struct weir__sql_fault *fault);
+/* The same for a copy of what the program has at `place`, which is not read. */
+weir_err weir__sql_stmt_get_by(struct weir__sql_conn *conn, const void *place, const char *sql,
+                               struct weir__sql_stmt **out, struct weir__sql_fault *fault);
 /* Ends its rows; not busy any more. */
 void weir__sql_stmt_put(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt);
 
@@ -173,6 +177,12 @@ weir_err weir__sql_check_opened(const weir_site *site, weir_ctx *c, weir_buf *re
 
 /* Finishes the rows of a transaction that ends. */
 void weir__sql_close_rows_of(weir_tx *tx);
+/*
+ * Room for one more of `rows`, in the memory of the context of `r`, up to its `max`; the old place
+ * is the context's until its end. NULL: there is none.
+ */
+void *weir__sql_room_for(weir_rows *r, const weir_model *model, struct weir__array *rows,
+                         size_t *cap);
 
 /* --- tx.c ------------------------------------------------------------------------------------- */
 

@@ -16,9 +16,9 @@
 #include "base/value.h"
 #include "data/sql/driver.h"
 
-static struct weir__sql_stmt **place_of(struct weir__sql_conn *conn, const char *sql)
+static struct weir__sql_stmt **place_of(struct weir__sql_conn *conn, const void *place)
 {
-    uint64_t h = (uint64_t)(uintptr_t)sql * 0x9e3779b97f4a7c15ULL;
+    uint64_t h = (uint64_t)(uintptr_t)place * 0x9e3779b97f4a7c15ULL;
     return &conn->places[h >> 57];
 }
 
@@ -162,7 +162,7 @@ static weir_err make(struct weir__sql_conn *conn, const char *sql, uint64_t hash
     return WEIR_OK;
 }
 
-static weir_err find_or_make(struct weir__sql_conn *conn, const char *sql,
+static weir_err find_or_make(struct weir__sql_conn *conn, const void *place, const char *sql,
                              struct weir__sql_stmt **out, struct weir__sql_fault *fault)
 {
     uint64_t hash = weir__str_hash(weir_str_from(sql));
@@ -173,7 +173,7 @@ static weir_err find_or_make(struct weir__sql_conn *conn, const char *sql,
             return err;
     }
     if (stmt->is_kept)
-        *place_of(conn, sql) = stmt;
+        *place_of(conn, place) = stmt;
     *out = stmt;
     return WEIR_OK;
 }
@@ -181,9 +181,15 @@ static weir_err find_or_make(struct weir__sql_conn *conn, const char *sql,
 weir_err weir__sql_stmt_get(struct weir__sql_conn *conn, const char *sql,
                             struct weir__sql_stmt **out, struct weir__sql_fault *fault)
 {
-    struct weir__sql_stmt *stmt = *place_of(conn, sql);
+    return weir__sql_stmt_get_by(conn, sql, sql, out, fault);
+}
+
+weir_err weir__sql_stmt_get_by(struct weir__sql_conn *conn, const void *place, const char *sql,
+                               struct weir__sql_stmt **out, struct weir__sql_fault *fault)
+{
+    struct weir__sql_stmt *stmt = *place_of(conn, place);
     if (WEIR_UNLIKELY(stmt == NULL || stmt->is_busy || strcmp(stmt->text, sql) != 0)) {
-        weir_err err = find_or_make(conn, sql, &stmt, fault);
+        weir_err err = find_or_make(conn, place, sql, &stmt, fault);
         if (err != WEIR_OK)
             return err;
     }

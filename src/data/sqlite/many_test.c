@@ -2,6 +2,7 @@
 #include "data/sqlite/testing.h"
 
 #include "data/sqlite/sqlite.h"
+#include <weir/batch.h>
 
 /* --- into an array ---------------------------------------------------------------------------- */
 
@@ -59,6 +60,44 @@ static weir_err keeps_to_its_cap(weir_ctx *c, void *arg)
     return WEIR_OK;
 }
 SIM_TEST(keeps_to_its_cap)
+
+/* --- several together ------------------------------------------------------------------------- */
+
+static weir_err batches(weir_ctx *c, void *arg)
+{
+    weir_db *db = open_users(c, arg);
+    WEIR_ARRAY(user) users = {NULL, 77};
+    weir_result done = {.changes = 0};
+    user one = {.id = 0};
+    int64_t n = -1;
+    weir_batch *b = weir_batch_new(c, db);
+    weir_batch_one(b, user, &one, "SELECT id, name FROM users WHERE id = ?", 1);
+    weir_batch_exec(b, &done, "UPDATE users SET age = ? WHERE id > ?", 7, 1);
+    weir_batch_exec(b, NULL, "INSERT INTO users(id) VALUES (1)");
+    weir_batch_all(b, user, &users, 5, "SELECT id, name FROM users");
+    weir_batch_one(b, int64_t, &n, "SELECT count(*) FROM users WHERE age = ?", 7);
+    assert_nothing_out(db); /* it holds nothing before, */
+    assert_true(weir_is_constraint(weir_batch_run(b)));
+    assert_nothing_out(db); /* and nothing after */
+    assert_true(weir_is_constraint(weir_batch_err(b, 2)));
+    assert_true(one.id == 1 && weir_str_eq(one.name, WEIR_S("Ada")) && done.changes == 2);
+    assert_true(users.len == 3 && n == 2);
+    weir_error_clear(c);
+    /* One that only reads takes a reader, and no turn of those that write. */
+    weir_tx *tx = weir_begin(c, db);
+    assert_int_equal(weir_exec(tx, "DELETE FROM users"), WEIR_OK);
+    b = weir_batch_new(c, db);
+    weir_batch_one(b, int64_t, &n, "SELECT count(*) FROM users");
+    assert_int_equal(weir_batch_run(b), WEIR_OK);
+    assert_int_equal(n, 3);
+    b = weir_batch_new(c, tx);
+    weir_batch_one(b, int64_t, &n, "SELECT count(*) FROM users");
+    assert_int_equal(weir_batch_run(b), WEIR_OK);
+    assert_int_equal(n, 0);
+    weir_rollback(tx);
+    return WEIR_OK;
+}
+SIM_TEST(batches)
 
 /* --- from an array ---------------------------------------------------------------------------- */
 
@@ -240,6 +279,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FILE_TEST(reads_all),
         FILE_TEST(keeps_to_its_cap),
+        FILE_TEST(batches),
         FILE_TEST(inserts_structs),
         FILE_TEST(chooses_columns),
         FILE_TEST(refuses_what_is_no_row),
