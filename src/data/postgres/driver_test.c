@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "rt/wait.h"
+#include <weir/batch.h>
 
 #define SIM(fn, arg) assert_int_equal(weir__sim_run((fn), (arg)), WEIR_OK)
 
@@ -405,6 +406,22 @@ struct plan {
     bool is_whole; /* nothing of the plan was met */
 };
 
+static weir_err run_batch(weir_ctx *c, weir_db *db)
+{
+    int32_t one = -1;
+    WEIR_ARRAY(int32_t) all = {.len = 0};
+    weir_batch *b = weir_batch_new(c, db);
+    weir_batch_one(b, int32_t, &one, "SELECT n FROM rows(2)");
+    weir_batch_all(b, int32_t, &all, 3, "SELECT n FROM rows(3)");
+    weir_err err = weir_batch_run(b);
+    if (err < 0)
+        return err;
+    b = weir_batch_new(c, db);
+    weir_batch_exec(b, NULL, "INSERT ?, ?", 1, 2);
+    weir_batch_exec(b, NULL, "INSERT ?, ?", 1, 2);
+    return weir_batch_run(b);
+}
+
 /* A bit of everything. The first error ends it. */
 static weir_err errand(weir_ctx *c, weir_db *db)
 {
@@ -412,6 +429,8 @@ static weir_err errand(weir_ctx *c, weir_db *db)
     weir_err err = weir_db_err(db);
     if (err == WEIR_OK)
         err = weir_query_one(c, db, int64_t, &n, "SELECT n FROM rows(2)");
+    if (err == WEIR_OK)
+        err = run_batch(c, db);
     if (err < 0)
         return err;
     weir_tx *tx = weir_begin(c, db);
@@ -503,7 +522,7 @@ static void cut_everywhere(bool hangs, bool resets)
     SIM(run_plan, &p);
     size_t all = p.s.said;
     assert_true(all > 500);
-    for (size_t at = 1; at < 700; at += hangs ? 7 : 1) {
+    for (size_t at = 1; at < 1000; at += hangs ? 7 : 1) {
         p = (struct plan){
             .s = {.auth = PG_TRUST, .cut_at = at, .cut_hangs = hangs, .cut_resets = resets},
             .wait = 1000000};
@@ -534,7 +553,7 @@ static void test_each_byte_spoilt(void **state)
 {
     (void)state;
     static const uint8_t by[] = {0x01, 0x80, 0xff};
-    for (size_t at = 1; at < 700; at++) {
+    for (size_t at = 1; at < 1000; at++) {
         struct plan p = {.s = {.auth = PG_TRUST, .spoilt_at = at, .spoilt_by = by[at % 3]},
                          .wait = 1000000};
         SIM(run_plan, &p);

@@ -70,10 +70,13 @@ struct weir__pg_conn {
     size_t window; /* received at a time */
     weir_buf out, closes;
 
-    unsigned syncs;  /* P1 */
-    unsigned prefix; /* commands that were sent before the statement, and are not over */
-    char status;     /* of the last ReadyForQuery */
-    uint8_t tx;      /* weir__pg_tx */
+    unsigned syncs;    /* P1 */
+    unsigned prefix;   /* commands that were sent before the statement, and are not over */
+    unsigned posted;   /* statements that are sent together and whose answers are not over, */
+    bool is_together;  /* with one Sync behind them all, */
+    bool is_answering; /* the first of them in the middle of its answer */
+    char status;       /* of the last ReadyForQuery */
+    uint8_t tx;        /* weir__pg_tx */
     bool is_detached;
     bool is_listening; /* notifications are answers here */
     bool is_broken;
@@ -234,6 +237,27 @@ weir_err weir__pg_execute(struct weir__sql_conn *conn, struct weir__sql_stmt *st
 int weir__pg_fetch(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt,
                    struct weir__sql_fault *f);
 void weir__pg_finish(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt);
+
+/* Bind and Execute, into `out`. After an error part of it is there. */
+weir_err weir__pg_put_run(struct weir__pg_conn *conn, struct weir__pg_stmt *s,
+                          const struct weir__sql_values *values, struct weir__sql_fault *f);
+/* A row's message into the statement's cells. */
+weir_err weir__pg_take_row(struct weir__pg_conn *conn, struct weir__pg_stmt *s, weir_str body,
+                           struct weir__sql_fault *f);
+/* The server knows the statement no more, or plans it for columns that are others by now. */
+bool weir__pg_is_stale(const struct weir__sql_fault *f);
+
+/* --- batch.c ---------------------------------------------------------------------------------- */
+
+weir_err weir__pg_post(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt,
+                       const struct weir__sql_values *values, bool together,
+                       struct weir__sql_fault *f);
+weir_err weir__pg_send(struct weir__sql_conn *conn, struct weir__sql_fault *f);
+weir_err weir__pg_await(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt, bool for_rows,
+                        struct weir__sql_outcome *out, struct weir__sql_fault *f);
+/* weir__pg_fetch of what was posted. */
+int weir__pg_fetch_posted(struct weir__pg_conn *conn, struct weir__pg_stmt *s,
+                          struct weir__sql_fault *f);
 
 /* --- pool.c: between two leases --------------------------------------------------------------- */
 

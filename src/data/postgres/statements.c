@@ -324,9 +324,8 @@ static weir_err bad_value(const struct weir__pg_stmt *s, size_t i, weir_err err,
                            name != NULL ? name : "its type");
 }
 
-/* Bind, Execute, Sync. */
-static weir_err put_execute(struct weir__pg_conn *conn, struct weir__pg_stmt *s,
-                            const struct weir__sql_values *values, struct weir__sql_fault *f)
+weir_err weir__pg_put_run(struct weir__pg_conn *conn, struct weir__pg_stmt *s,
+                          const struct weir__sql_values *values, struct weir__sql_fault *f)
 {
     bool formats[WEIR_ARGS_MAX];
     if (values->count != (size_t)s->sql.params || values->count > WEIR_ARGS_MAX)
@@ -342,7 +341,6 @@ static weir_err put_execute(struct weir__pg_conn *conn, struct weir__pg_stmt *s,
     }
     weir__pg_bind_end(&conn->out, mark, s->formats, (size_t)s->sql.columns);
     weir__pg_put_execute(&conn->out, "", 0);
-    weir__pg_put_sync(&conn->out);
     return WEIR_OK;
 }
 
@@ -376,11 +374,12 @@ static weir_err run(struct weir__pg_conn *conn, struct weir__pg_stmt *s,
     if (conn->berth != NULL)
         conn->berth->runs = &s->sql;
     weir__pg_put_prefix(conn);
-    weir_err err = put_execute(conn, s, values, f);
+    weir_err err = weir__pg_put_run(conn, s, values, f);
     if (err < 0) {
         weir__pg_drop_unsent(conn);
         return err;
     }
+    weir__pg_put_sync(&conn->out);
     err = weir__pg_flush(conn, 1, f);
     if (err < 0)
         return err;
@@ -388,8 +387,7 @@ static weir_err run(struct weir__pg_conn *conn, struct weir__pg_stmt *s,
     return await(conn, for_rows, out, f);
 }
 
-/* The server knows the statement no more, or plans it for columns that are others by now. */
-static bool is_stale(const struct weir__sql_fault *f)
+bool weir__pg_is_stale(const struct weir__sql_fault *f)
 {
     return strcmp(f->state, "26000") == 0 ||
            (strcmp(f->state, "0A000") == 0 && strstr(f->text, "cached plan") != NULL);
@@ -422,7 +420,7 @@ weir_err weir__pg_execute(struct weir__sql_conn *sql_conn, struct weir__sql_stmt
         return err;
     f->state[0] = '\0';
     err = run(conn, s, values, for_rows, out, f);
-    if (err == WEIR_OK || conn->is_broken || !is_stale(f))
+    if (err == WEIR_OK || conn->is_broken || !weir__pg_is_stale(f))
         return err;
     if (!is_outside) { /* the transaction has failed by it, and the next one prepares it anew */
         stmt->is_void = true;
@@ -476,8 +474,8 @@ static void set_cell(struct weir__sql_cell *cell, const struct weir__pg_value *v
     }
 }
 
-static weir_err read_row(struct weir__pg_conn *conn, struct weir__pg_stmt *s, weir_str body,
-                         struct weir__sql_fault *f)
+weir_err weir__pg_take_row(struct weir__pg_conn *conn, struct weir__pg_stmt *s, weir_str body,
+                           struct weir__sql_fault *f)
 {
     struct weir__pg_reader r;
     unsigned count;
@@ -502,11 +500,13 @@ int weir__pg_fetch(struct weir__sql_conn *sql_conn, struct weir__sql_stmt *stmt,
                    struct weir__sql_fault *f)
 {
     struct weir__pg_conn *conn = weir__pg_conn_of(sql_conn);
+    if (conn->posted > 0)
+        return weir__pg_fetch_posted(conn, weir__pg_stmt_of(stmt), f);
     while (conn->syncs > 0) {
         struct weir__pg_message m;
         weir_err err = weir__pg_next(conn, &m, f);
         if (err == WEIR_OK && m.type == WEIR__PG_DATA_ROW) {
-            err = read_row(conn, weir__pg_stmt_of(stmt), m.body, f);
+            err = weir__pg_take_row(conn, weir__pg_stmt_of(stmt), m.body, f);
             return err < 0 ? err : 1;
         }
         if (err == WEIR_OK)
@@ -519,13 +519,18 @@ int weir__pg_fetch(struct weir__sql_conn *sql_conn, struct weir__sql_stmt *stmt,
     return 0;
 }
 
-/* What has come already is read to its end; more makes the connection dirty. */
+/*
+ * What has come already is read to its end; more makes the connection dirty. Of several that were
+ * posted it is the end of all.
+ */
 void weir__pg_finish(struct weir__sql_conn *sql_conn, struct weir__sql_stmt *stmt)
 {
     struct weir__pg_conn *conn = weir__pg_conn_of(sql_conn);
     struct weir__sql_fault f;
     weir__sql_fault_init(&f);
     (void)stmt;
+    conn->posted = 0;
+    conn->is_answering = false;
     while (conn->syncs > 0 && !conn->is_broken && conn->in_at < conn->in.len) {
         struct weir__pg_message m;
         weir_err err = weir__pg_try_next(conn, &m, &f);

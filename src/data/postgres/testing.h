@@ -5,6 +5,7 @@
  * after a byte, and a byte of it spoilt.
  *
  *     SELECT n FROM rows(K)   so many rows        SLEEP             until it is cancelled
+ *     SELECT FAIL 22012       an error where a row was to be
  *     INSERT                  one row changed     FAIL 23505        an error with that SQLSTATE
  *     COPY                    takes all           DIE               57P01, and the end
  *     LISTEN                  pg_notify reaches it
@@ -58,7 +59,8 @@ struct pg_server {
     struct weir__fd listener;
     int number;
     enum pg_auth auth;
-    int accepted, open, cancels, statements, parses, begins, discards, receives;
+    int accepted, open, cancels, statements, parses, begins, discards;
+    int receives, syncs; /* of clients that have logged in */
     char set_local[64];
     char copied_to[128], copied[256];
     int timeout_ms; /* its statement_timeout */
@@ -315,9 +317,9 @@ static inline void pg_run(struct weir__ctx *c, struct pg_visit *v, const char *s
     } else if (pg_is(sql, "SLEEP")) {
         v->server->said += v->server->cut_hangs; /* nothing is said */
         pg_sleep(c, v);
-    } else if (pg_is(sql, "FAIL ")) {
+    } else if (pg_is(sql, "FAIL ") || pg_is(sql, "SELECT FAIL ")) {
         char state[6];
-        snprintf(state, sizeof state, "%.5s", sql + 5);
+        snprintf(state, sizeof state, "%.5s", strstr(sql, "FAIL ") + 5);
         pg_error(v, "ERROR", state, "it fails as it was told");
     } else if (pg_is(sql, "DIE")) {
         pg_error(v, "FATAL", "57P01", "terminating connection due to administrator command");
@@ -428,7 +430,9 @@ static inline void pg_take(struct weir__ctx *c, struct pg_visit *v, uint8_t type
     }
     if (type == 'S') {
         v->skips = false;
+        v->server->syncs++;
         pg_ready(v);
+        v->is_dead = !pg_flush(c, v); /* it waits for nothing that may come behind it */
         return;
     }
     if (v->skips)
@@ -561,7 +565,7 @@ static inline weir_err pg_serve_one(weir_ctx *c, void *arg)
         if (n <= 0)
             break;
         v->in_len += (size_t)n;
-        s->receives++;
+        s->receives += v->has_started;
         goes_on = pg_consume(weir__ctx_of(c), v);
     }
     if (!goes_on && s->cut_at > 0 && s->said > s->cut_at && s->cut_hangs) {
