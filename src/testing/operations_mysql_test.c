@@ -4,6 +4,7 @@
  */
 #include "data/mysql/testing.h"
 #include "testing/operations_testing.h"
+#include <weir/batch.h>
 
 #define SELECT "SELECT id, name FROM users WHERE age > ?"
 
@@ -28,6 +29,20 @@ static weir_err write_rows(weir_ctx *c, weir_db *db)
     if (err == WEIR_OK)
         (void)weir_exec(tx, "INSERT INTO a VALUES (?)", "text");
     err = weir_commit(tx);
+    return err;
+}
+
+static weir_err add_and_run(weir_ctx *c, weir_db *db)
+{
+    row one = {.id = 0};
+    WEIR_ARRAY(row) all = {.len = 0};
+    weir_batch *b = weir_batch_new(c, db);
+    weir_batch_one(b, row, &one, SELECT, 7);
+    weir_batch_exec(b, NULL, "INSERT INTO a VALUES (?)", "text");
+    weir_batch_all(b, row, &all, 3, SELECT, 7);
+    weir_err err = weir_batch_run(b);
+    MUST(weir_batch_err(b, 0) < 0 || one.id == 1);
+    MUST(weir_batch_err(b, 2) < 0 || all.len == 3);
     return err;
 }
 
@@ -80,6 +95,12 @@ static weir_err leaving(weir_ctx *c, weir_db *db)
     return err < 0 ? err : read_rows(c, db, 100);
 }
 
+static weir_err batching(weir_ctx *c, weir_db *db)
+{
+    weir_err err = add_and_run(c, db);
+    return err < 0 ? err : add_and_run(c, db);
+}
+
 static weir_err being_late(weir_ctx *c, weir_db *db)
 {
     weir_err err = late(c, db);
@@ -99,14 +120,14 @@ ERRAND(reading)
 ERRAND(leaving)
 ERRAND(write_rows)
 ERRAND(being_late)
+ERRAND(batching)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reading),
-        cmocka_unit_test(test_leaving),
-        cmocka_unit_test(test_write_rows),
-        cmocka_unit_test(test_being_late),
+        cmocka_unit_test(test_reading),    cmocka_unit_test(test_leaving),
+        cmocka_unit_test(test_write_rows), cmocka_unit_test(test_being_late),
+        cmocka_unit_test(test_batching),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

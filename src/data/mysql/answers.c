@@ -296,10 +296,16 @@ static bool goes_on(const struct weir__mysql_conn *conn, weir_err err)
 
 weir_err weir__mysql_settle(struct weir__mysql_conn *conn, struct weir__sql_fault *f)
 {
+    return weir__mysql_settle_to(conn, 0, f);
+}
+
+weir_err weir__mysql_settle_to(struct weir__mysql_conn *conn, unsigned left,
+                               struct weir__sql_fault *f)
+{
     struct weir__sql_fault later;
     weir_err first = weir__mysql_skip_answer(conn, NULL, f);
     bool is_going = goes_on(conn, first);
-    while (is_going && conn->owed > 0) {
+    while (is_going && conn->owed > left) {
         weir__sql_fault_init(&later);
         struct weir__sql_fault *to = first == WEIR_OK ? f : &later;
         weir_err err = weir__mysql_read_answer(conn, NULL, NULL, to);

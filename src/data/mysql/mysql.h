@@ -82,6 +82,9 @@ struct weir__mysql_conn {
     uint64_t capabilities;
     uint32_t thread;
 
+    unsigned posted; /* statements in `out` that are to be sent together, */
+    unsigned before; /* and answers that come before the first of theirs */
+
     unsigned begins; /* commands that begin a transaction, and wait for its first statement */
     char begin[WEIR__MYSQL_BEGIN_MAX][64];
 };
@@ -154,6 +157,9 @@ weir_err weir__mysql_skip_answer(struct weir__mysql_conn *conn, struct weir__sql
                                  struct weir__sql_fault *f);
 /* All that is owed, thrown away; the first error is returned, when that is done. Waits. */
 weir_err weir__mysql_settle(struct weir__mysql_conn *conn, struct weir__sql_fault *f);
+/* The same but for the last `left` answers. Waits. */
+weir_err weir__mysql_settle_to(struct weir__mysql_conn *conn, unsigned left,
+                               struct weir__sql_fault *f);
 
 /* Is there something of an earlier command that was not read? */
 static inline bool weir__mysql_is_unread(const struct weir__mysql_conn *conn)
@@ -209,11 +215,24 @@ bool weir__mysql_param_of(const weir_arg *a, char room[WEIR_DECIMAL_TEXT_MAX],
 /* EXECUTE of a prepared statement, into `out`; what is there is dropped after an error. */
 weir_err weir__mysql_put_execute(struct weir__mysql_conn *conn, uint32_t id, const weir_arg *args,
                                  size_t count, struct weir__sql_fault *f);
+/* The answer to it: up to its rows, or to its end. Waits. */
+weir_err weir__mysql_read_result(struct weir__mysql_conn *conn, struct weir__mysql_stmt *s,
+                                 bool for_rows, struct weir__sql_outcome *out,
+                                 struct weir__sql_fault *f);
 /* Prepares a text; `s` may have no columns. Waits. */
 weir_err weir__mysql_prepare_text(struct weir__mysql_conn *conn, weir_str text, uint32_t *id,
                                   struct weir__mysql_prepared *out, struct weir__sql_fault *f);
 /* The server is told with the next command. */
 void weir__mysql_close_id(struct weir__mysql_conn *conn, uint32_t id);
+
+/* --- batch.c ---------------------------------------------------------------------------------- */
+
+weir_err weir__mysql_post(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt,
+                          const struct weir__sql_values *values, bool together,
+                          struct weir__sql_fault *f);
+weir_err weir__mysql_send(struct weir__sql_conn *conn, struct weir__sql_fault *f);
+weir_err weir__mysql_await(struct weir__sql_conn *conn, struct weir__sql_stmt *stmt, bool for_rows,
+                           struct weir__sql_outcome *out, struct weir__sql_fault *f);
 
 /* --- columns.c -------------------------------------------------------------------------------- */
 

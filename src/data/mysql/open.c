@@ -229,5 +229,8 @@ const struct weir__sql_driver weir__mysql_driver = {
     .lock = "DO GET_LOCK('weir_migrations', 86400)",
     .unlock = "DO RELEASE_LOCK('weir_migrations')",
     .many = weir__mysql_many,
+    .post = weir__mysql_post,
+    .send = weir__mysql_send,
+    .await = weir__mysql_await,
     .stats = stats,
 };

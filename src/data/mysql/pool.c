@@ -164,14 +164,29 @@ static weir_err ask(struct weir__mysql_conn *conn, enum weir__mysql_command comm
     return err < 0 ? err : weir__mysql_read_ok(conn, NULL, f);
 }
 
-/* Both answers are read: that of the statement, whatever it is, and that of a ping behind it. */
-static weir_err cancel(struct weir__mysql_conn *conn, struct weir__ctx *c,
-                       struct weir__sql_fault *f)
+/* Ends what runs, and reads its answer, whatever it is. */
+static weir_err end_one(struct weir__mysql_conn *conn, struct weir__ctx *c,
+                        struct weir__sql_fault *f)
 {
     weir_err err = kill_query(conn, c, f);
     if (err < 0 && f->err != WEIR_EDB) /* "no such thread" is no reason: it is over */
         return err;
-    (void)weir__mysql_settle(conn, f);
+    bool has_begun = conn->phase != WEIR__MYSQL_AT_REST;
+    (void)weir__mysql_settle_to(conn, has_begun ? conn->owed : conn->owed - 1, f);
+    return WEIR_OK;
+}
+
+/* All answers are read: those of statements that were sent together, and of a ping behind them. */
+static weir_err cancel(struct weir__mysql_conn *conn, struct weir__ctx *c,
+                       struct weir__sql_fault *f)
+{
+    for (unsigned left = conn->owed + 1; left > 0 && weir__mysql_is_unread(conn); left--) {
+        weir_err err = end_one(conn, c, f);
+        if (err < 0)
+            return err;
+        if (conn->is_broken || weir__ctx_check(c) < 0)
+            break;
+    }
     if (!conn->is_broken && !weir__mysql_is_unread(conn))
         (void)ask(conn, WEIR__MYSQL_PING, f); /* a kill that comes late may hit it */
     if (!conn->is_broken && !weir__mysql_is_unread(conn))

@@ -222,8 +222,9 @@ weir_err weir__mysql_put_execute(struct weir__mysql_conn *conn, uint32_t id, con
     return weir__sql_fault(f, -ERANGE, "a point of time outside of the years 1 to 9999");
 }
 
-static weir_err read_result(struct weir__mysql_conn *conn, struct weir__mysql_stmt *s,
-                            bool for_rows, struct weir__sql_outcome *out, struct weir__sql_fault *f)
+weir_err weir__mysql_read_result(struct weir__mysql_conn *conn, struct weir__mysql_stmt *s,
+                                 bool for_rows, struct weir__sql_outcome *out,
+                                 struct weir__sql_fault *f)
 {
     weir_err err = weir__mysql_read_answer(conn, for_rows ? s : NULL, out, f);
     if (err < 0) {
@@ -259,7 +260,7 @@ weir_err weir__mysql_run(struct weir__sql_conn *sql_conn, struct weir__sql_stmt 
     conn->begins = err == WEIR_OK ? 0 : conn->begins;
     for (; before > 0 && err == WEIR_OK; before--)
         err = weir__mysql_read_ok(conn, NULL, f);
-    return err < 0 ? err : read_result(conn, s, for_rows, out, f);
+    return err < 0 ? err : weir__mysql_read_result(conn, s, for_rows, out, f);
 }
 
 /* --- rows ------------------------------------------------------------------------------------- */

@@ -42,7 +42,7 @@ struct server {
     size_t spoil_at; /* that one is sent as another; 0: none */
     bool resends_columns;
     bool is_deaf_to_kills; /* they are answered, and do nothing */
-    int accepted, accepted_before, open, logins, kills;
+    int accepted, accepted_before, open, logins, kills, receives;
     size_t sent;
     char heard[SERVER_HEARD];
     size_t heard_len;
@@ -128,6 +128,7 @@ static inline bool visit_read(weir_ctx *c, struct visit *v, weir_str *body, size
         if (n <= 0)
             return false;
         v->len += (size_t)n;
+        v->server->receives++;
     }
 }
 
