@@ -228,9 +228,11 @@ static weir_err large_values(weir_ctx *c, struct suite *s)
     return WEIR_OK;
 }
 
-/* --- errors ----------------------------------------------------------------------------------- */
-
 #define ADD "INSERT INTO suite_things(name, part_of, size) VALUES (?, ?, ?)"
+
+#include "suite_batches.h"
+
+/* --- errors ----------------------------------------------------------------------------------- */
 
 static weir_err constraints_have_codes(weir_ctx *c, struct suite *s)
 {
@@ -581,6 +583,10 @@ static const struct {
     CASE(values_of_each_kind),
     CASE(null_both_ways),
     CASE(large_values),
+    CASE(batches_stand_for_themselves),
+    CASE(batches_in_transactions),
+    CASE(batches_larger_than_buffers),
+    CASE(batches_are_given_up),
     CASE(constraints_have_codes),
     CASE(bad_statements_cost_nothing),
     CASE(transactions_are_whole),

@@ -5,7 +5,7 @@ import pytest
 from conftest import PATIENCE, program
 from place import until
 
-CASES = 15
+CASES = 19
 
 
 def run_suite(url, *words):
