@@ -9,8 +9,9 @@
  * With a TLS port the same is served there with that certificate. --db is postgres://…,
  * mysql://… or a file of SQLite, with the table world(id, randomnumber) of 10,000 rows, over 32
  * connections; a file is made when it is missing, and filled. Without it the routes /db, /queries,
- * /rows and /write are not there, without --redis /redis/:key and /redis-write. bench/anchors/gin
- * has the same routes and answers. All other options are the application's, by environment
+ * /batch, /rows and /write are not there, without --redis /redis/:key and /redis-write.
+ * bench/anchors/gin has the same routes but for /batch, and the same answers. All other options are
+ * the application's, by environment
  * (WEIR_LOG_LEVEL=debug …). There is no admin's port, so that several of these can run side by
  * side.
  */
@@ -125,6 +126,25 @@ static weir_err some_worlds(weir_ctx *c)
     return weir_stream_end(out, err);
 }
 
+/* The same in one send. */
+static weir_err worlds_together(weir_ctx *c)
+{
+    world ws[WEIR_BATCH_MAX];
+    int64_t n = 1;
+    if (weir_query_param_i64(c, "n", &n) < 0)
+        return weir_fail_bind(c);
+    n = n < 1 ? 1 : n > WEIR_BATCH_MAX ? WEIR_BATCH_MAX : n;
+    weir_batch *b = weir_batch_new(c, store(c)->db);
+    for (int64_t i = 0; i < n; i++)
+        weir_batch_one(b, world, &ws[i], "SELECT id, randomnumber FROM world WHERE id = ?",
+                       random_id());
+    weir_err err = weir_batch_run(b);
+    weir_stream *out = weir_json_array(c, 200);
+    for (int64_t i = 0; i < n && err == WEIR_OK; i++)
+        weir_stream_put(out, world, &ws[i]);
+    return weir_stream_end(out, err);
+}
+
 static weir_err all_worlds(weir_ctx *c)
 {
     weir_rows *rows = weir_query(c, store(c)->db, "SELECT id, randomnumber FROM world");
@@ -183,6 +203,7 @@ static void add_store(weir_app *app, struct store *s)
     if (s->url != NULL) {
         weir_get(app, "/db", one_world);
         weir_get(app, "/queries", some_worlds);
+        weir_get(app, "/batch", worlds_together);
         weir_get(app, "/rows", all_worlds);
         weir_get(app, "/write", write_nothing);
     }
