@@ -50,6 +50,11 @@ struct weir__pool_ops {
      * takes no lock and changes nothing. NULL: nothing is reported.
      */
     bool (*owns)(const void *driver, const void *resource, const struct weir__wait *wait);
+    /*
+     * What else /debug/pools says of the pool: "replica, 12 ms behind". Any worker, under the
+     * pool's lock: takes no lock. NULL: nothing.
+     */
+    void (*describe)(const void *driver, weir_buf *out);
 };
 
 /*
@@ -268,6 +273,9 @@ void weir__pool_group_stats(struct weir__pool_group *group, struct weir__pool_gr
 bool weir__pool_group_key_stats(struct weir__pool_group *group, weir_str key, weir_pool_stats *out);
 
 /* --- numbers ---------------------------------------------------------------------------------- */
+
+/* What it has to do: lent, and waited for. Any thread. */
+uint32_t weir__pool_load(struct weir__pool *pool);
 
 /* Any thread. */
 void weir__pool_stats(struct weir__pool *pool, weir_pool_stats *out);

@@ -154,17 +154,6 @@ static void put_message(weir_buf *out, const struct facts *f, weir_err err, weir
     }
 }
 
-/* The cause stands in the context's memory, as the message does. */
-static void keep_cause(struct weir__ctx *c, const weir_error *before, weir_str cause)
-{
-    weir_error *now = (weir_error *)(uintptr_t)c->error;
-    if (now == before || cause.len == 0 || now->message.ptr == NULL)
-        return;
-    char *copy = weir__ctx_object(c, cause.len + 1);
-    if (copy != NULL)
-        now->cause = (weir_str){memcpy(copy, cause.ptr, cause.len), cause.len};
-}
-
 weir_err weir__pool_blame(struct weir__pool *pool, struct weir__ctx *c, const weir_site *site,
                           weir_err err, weir_dur waited)
 {
@@ -183,6 +172,7 @@ weir_err weir__pool_blame(struct weir__pool *pool, struct weir__ctx *c, const we
     const weir_error *before = c->error;
     weir_str s = weir_buf_str(&message);
     (void)weir_raise_at(site, weir__ctx_handle(c), err, 503, WEIR_STR_FMT, WEIR_STR_ARG(s));
-    keep_cause(c, before, weir_buf_str(&cause));
+    if (c->error != before) /* else the record is about another */
+        weir__ctx_error_cause(c, weir_buf_str(&cause));
     return err;
 }

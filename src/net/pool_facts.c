@@ -32,6 +32,16 @@ static struct weir__pool_facts *next(struct pools *p, const weir_pool_stats *sta
     return f;
 }
 
+static void copy_note(const struct weir__pool *pool, struct weir__pool_facts *f)
+{
+    weir_buf out;
+    if (pool->ops->describe == NULL)
+        return;
+    weir_buf_init_fixed(&out, f->note, sizeof f->note - 1);
+    pool->ops->describe(pool->driver, &out);
+    f->note[out.len] = '\0';
+}
+
 static void add_pool(struct weir__pool *pool, void *arg)
 {
     weir_time now = weir__self->now;
@@ -46,6 +56,7 @@ static void add_pool(struct weir__pool *pool, void *arg)
         f->failures = pool->failures;
         f->failure_age = weir_time_sub(now, pool->failure.at);
         memcpy(f->failure, pool->failure.text, sizeof f->failure);
+        copy_note(pool, f);
     }
     weir__lock_give(&pool->lock);
 }

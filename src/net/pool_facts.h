@@ -22,6 +22,7 @@ struct weir__pool_facts {
     uint32_t failures;        /* to open one, in a row */
     weir_dur failure_age;
     char failure[256]; /* of the last of these */
+    char note[64];     /* what its driver says of it; "": nothing */
 };
 
 struct weir__lease_facts {

@@ -49,6 +49,14 @@ void weir__pool_stats(struct weir__pool *pool, weir_pool_stats *out)
     weir__lock_give(&pool->lock);
 }
 
+uint32_t weir__pool_load(struct weir__pool *pool)
+{
+    weir__lock_take(&pool->lock);
+    uint64_t load = pool->stats.in_use + pool->stats.waiting;
+    weir__lock_give(&pool->lock);
+    return (uint32_t)load;
+}
+
 bool weir__pool_oldest(struct weir__pool *pool, weir_time now, struct weir__pool_oldest *out)
 {
     const struct weir__pool_slot *oldest = NULL;

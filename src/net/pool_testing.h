@@ -22,6 +22,7 @@ struct fake {
     weir_err open_err, check_err, reset_err;
     bool is_dirty;
     bool is_waited_for; /* what fibers wait for now is the server */
+    const char *note;   /* what its driver says of it; NULL: nothing */
     weir_dur open_takes, close_takes, reset_takes, ping_takes;
 };
 
@@ -104,13 +105,20 @@ static inline weir_err fake_reset(void *driver, struct weir__ctx *c, void *resou
     return f->reset_err;
 }
 
+static inline void fake_describe(const void *driver, weir_buf *out)
+{
+    const struct fake *f = driver;
+    weir_buf_puts(out, weir_str_from(f->note != NULL ? f->note : ""));
+}
+
 static const struct weir__pool_ops fake_ops = {.open = fake_open,
                                                .close = fake_close,
                                                .check = fake_check,
                                                .is_dirty = fake_is_dirty,
                                                .reset = fake_reset,
                                                .ping = fake_ping,
-                                               .owns = fake_owns};
+                                               .owns = fake_owns,
+                                               .describe = fake_describe};
 
 #define FAKE_POOL(c, f, ...)                                                                       \
     weir__pool_new(weir__ctx_of(c), "orders", &(weir_pool_options){__VA_ARGS__}, &fake_ops, (f),   \

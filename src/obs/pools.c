@@ -110,10 +110,13 @@ static void put_state(const struct weir__pool_facts *f, weir_buf *out)
 static void put_numbers(const struct weir__pool_facts *f, weir_buf *out)
 {
     const weir_pool_stats *s = &f->stats;
+    weir_buf_printf(out, "\npool %s", f->name);
+    if (f->note[0] != '\0')
+        weir_buf_printf(out, " (%s)", f->note);
     weir_buf_printf(out,
-                    "\npool %s: %llu of %llu open, %llu lent, %llu idle, %llu being opened, %llu "
-                    "in line\n  %llu leases, %llu waits",
-                    f->name, (unsigned long long)s->open, (unsigned long long)s->max_open,
+                    ": %llu of %llu open, %llu lent, %llu idle, %llu being opened, %llu in line\n"
+                    "  %llu leases, %llu waits",
+                    (unsigned long long)s->open, (unsigned long long)s->max_open,
                     (unsigned long long)s->in_use, (unsigned long long)s->idle,
                     (unsigned long long)s->dialing, (unsigned long long)s->waiting,
                     (unsigned long long)s->acquired, (unsigned long long)s->waits);
@@ -244,6 +247,8 @@ static void json_pool(struct weir__json_writer *w, struct weir__names *names,
     weir__page_json_text(w, "name", weir_str_from(f->name));
     weir__json_key(w, WEIR_S("closed"));
     weir__json_bool(w, f->is_closing);
+    if (f->note[0] != '\0')
+        weir__page_json_text(w, "note", weir_str_from(f->note));
     json_numbers(w, &f->stats);
     if (f->stats.is_down)
         weir__page_json_int(w, "down_ms", f->down.ns / 1000000);

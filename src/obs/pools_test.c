@@ -78,6 +78,10 @@ static weir_err looks(weir_ctx *c, void *arg)
              "\"kind\":\"lease\"", "\"age_ms\":2500", "\"waits_for\":\"sleep", "\"waits_ms\":2500",
              "\"site\":\"src/obs/pools_test.c:", "\"stack\":[", "holds_one at ", "\"down_ms\":0",
              "\"failure\":\"nobody answers at port 5432\"", "\"leases\":[]", NULL});
+    f->note = "replica, 12 ms behind";
+    look(c, weir__pools_text,
+         (const char *const[]){"\npool orders (replica, 12 ms behind): 2 of 2 open", NULL});
+    look(c, weir__pools_json, (const char *const[]){"\"note\":\"replica, 12 ms behind\"", NULL});
     weir_cancel(group);
     return weir_ctx_close(group) == WEIR_ECANCELED ? WEIR_OK : WEIR_EFAIL;
 }

@@ -224,8 +224,9 @@ void *weir__ctx_alloc(struct weir__ctx *c, size_t size);
 weir_str weir__ctx_vprintf(struct weir__ctx *c, const char *format, va_list args) WEIR_PRINTF(2, 0);
 weir_err weir__ctx_raise(const weir_site *site, struct weir__ctx *c, weir_err code, int status,
                          const char *format, va_list args) WEIR_PRINTF(5, 0);
-/* The record that was raised just now is about that; copied. */
+/* The record that was raised just now is about that, or has that cause; copied. */
 void weir__ctx_error_constraint(struct weir__ctx *c, weir_str constraint);
+void weir__ctx_error_cause(struct weir__ctx *c, weir_str cause);
 
 /* The arena for codecs that build results in it. */
 static inline struct weir__arena *weir__ctx_arena(struct weir__ctx *c)

@@ -317,14 +317,31 @@ void weir__ctx_hand_up_error(const struct weir__ctx *from, struct weir__ctx *to)
     to->error = e;
 }
 
-void weir__ctx_error_constraint(struct weir__ctx *c, weir_str constraint)
+/* A copy of the record, in its place: the one of out of memory is nobody's own. NULL: none. */
+static weir_error *own_error(struct weir__ctx *c)
 {
+    WEIR_ASSERT(weir__ctx_is_shared(c) || c->worker == weir__self,
+                "C2: its worker writes a context's record");
     weir_error *e = c->error != NULL ? weir__ctx_object(c, sizeof *e) : NULL;
     if (e == NULL)
-        return;
+        return NULL;
     *e = *c->error;
-    e->constraint = copy_into(c, constraint);
     c->error = e;
+    return e;
+}
+
+void weir__ctx_error_constraint(struct weir__ctx *c, weir_str constraint)
+{
+    weir_error *e = own_error(c);
+    if (e != NULL)
+        e->constraint = copy_into(c, constraint);
+}
+
+void weir__ctx_error_cause(struct weir__ctx *c, weir_str cause)
+{
+    weir_error *e = cause.len > 0 ? own_error(c) : NULL;
+    if (e != NULL)
+        e->cause = copy_into(c, cause);
 }
 
 const weir_error *weir_last_error(weir_ctx *handle)
