@@ -34,7 +34,8 @@ struct weir__nodes *weir__nodes_new(const struct weir__nodes_options *o, uint32_
     weir__health_options_settle(&n->o.health);
     for (uint32_t i = 0; i < count; i++) {
         weir__health_init(&n->of[i].health, true);
-        atomic_init(&n->of[i].role, i == 0 ? WEIR__NODE_PRIMARY : WEIR__NODE_REPLICA);
+        atomic_init(&n->of[i].is_found, count == 1);
+        atomic_init(&n->of[i].role, count == 1 ? WEIR__NODE_PRIMARY : WEIR__NODE_REPLICA);
     }
     return n;
 }
@@ -54,7 +55,8 @@ static bool is_primary(const struct weir__node *node)
 static uint32_t share_of(const struct weir__nodes *n, uint32_t i, weir_time now)
 {
     WEIR_ASSERT(i < n->count, "N1: a node is one of those that there are");
-    return weir__health_share(&n->of[i].health, &n->o.health, now);
+    bool is_found = atomic_load_explicit(&n->of[i].is_found, memory_order_acquire);
+    return is_found ? weir__health_share(&n->of[i].health, &n->o.health, now) : 0;
 }
 
 static int64_t since_of(const struct weir__nodes *n, uint32_t i)
@@ -86,6 +88,16 @@ uint32_t weir__nodes_primaries(const struct weir__nodes *n, weir_time now)
     return count;
 }
 
+struct weir__node_state weir__nodes_state(const struct weir__nodes *n, uint32_t node, weir_time now)
+{
+    const struct weir__node *of = &n->of[node];
+    return (struct weir__node_state){
+        .is_found = atomic_load_explicit(&of->is_found, memory_order_acquire),
+        .is_up = share_of(n, node, now) > 0,
+        .is_primary = is_primary(of),
+        .lag = {atomic_load_explicit(&of->lag_ns, memory_order_relaxed)}};
+}
+
 /* --- picking ---------------------------------------------------------------------------------- */
 
 static struct look look_at(const struct weir__nodes *n, uint32_t i,
@@ -110,26 +122,37 @@ static bool has_less(const struct look *a, const struct look *b)
     return (uint64_t)(a->running + 1) * b->share < (uint64_t)(b->running + 1) * a->share;
 }
 
-/* The replica, or with reads_primary any, that has least to do; among equals each in turn. */
+/* May it read for this call? */
+static bool may_read(const struct weir__nodes *n, uint32_t i, const struct look *l,
+                     const struct weir__nodes_call *call, uint32_t primary)
+{
+    bool is_reader = i == primary ? n->o.reads_primary : !l->is_primary;
+    bool is_fresh = l->is_fresh || primary == WEIR__NODE_NONE;
+    bool is_known = l->is_known || i == primary;
+    return l->share > 0 && is_reader && !is_tried(call, i) && is_fresh && is_known;
+}
+
+/*
+ * The replica, or with reads_primary any, that has least to do; of equals each in its turn, which
+ * those that may not read have no part in.
+ */
 static uint32_t pick_reader(struct weir__nodes *n, const struct weir__nodes_call *call,
                             uint32_t primary, weir_time now)
 {
-    uint32_t found = WEIR__NODE_NONE;
+    uint32_t equals[WEIR__NODES_MAX], count = 0;
     struct look best = {.share = 0};
-    uint32_t from = atomic_fetch_add_explicit(&n->next, 1, memory_order_relaxed);
-    for (uint32_t k = 0; k < n->count; k++) {
-        uint32_t i = (from + k) % n->count;
+    for (uint32_t i = 0; i < n->count; i++) {
         struct look l = look_at(n, i, call, now);
-        bool may_read = i == primary ? n->o.reads_primary : !l.is_primary;
-        bool will_do = l.share > 0 && may_read && !is_tried(call, i);
-        will_do = will_do && (l.is_fresh || primary == WEIR__NODE_NONE);
-        will_do = will_do && (l.is_known || i == primary);
-        if (!will_do || (found != WEIR__NODE_NONE && !has_less(&l, &best)))
+        if (!may_read(n, i, &l, call, primary) || (count > 0 && has_less(&best, &l)))
             continue;
-        found = i;
+        if (count > 0 && has_less(&l, &best))
+            count = 0;
+        equals[count++] = i;
         best = l;
     }
-    return found;
+    if (count == 0)
+        return WEIR__NODE_NONE;
+    return equals[atomic_fetch_add_explicit(&n->next, 1, memory_order_relaxed) % count];
 }
 
 uint32_t weir__nodes_pick(struct weir__nodes *n, const struct weir__nodes_call *call, weir_time now)
@@ -166,6 +189,16 @@ bool weir__nodes_refused_write(struct weir__nodes *n, uint32_t node)
                                                    memory_order_relaxed, memory_order_relaxed);
 }
 
+/*
+ * Since when one that says so now is the primary. One that was never seen as anything else may be
+ * what was the primary long ago: it does not take the place of another.
+ */
+static int64_t began(const struct weir__nodes *n, bool is_first, weir_time now)
+{
+    bool has_other = weir__nodes_primary(n, now) != WEIR__NODE_NONE;
+    return is_first && has_other ? INT64_MIN : now.ns;
+}
+
 unsigned weir__nodes_found(struct weir__nodes *n, uint32_t node,
                            const struct weir__node_finding *finding, weir_time now)
 {
@@ -181,9 +214,13 @@ unsigned weir__nodes_found(struct weir__nodes *n, uint32_t node,
     atomic_store_explicit(&of->position, finding->position, memory_order_relaxed);
     uint32_t role = finding->role;
     uint32_t was = atomic_load_explicit(&of->role, memory_order_relaxed);
+    bool is_first = !atomic_load_explicit(&of->is_found, memory_order_relaxed);
     if (role == WEIR__NODE_PRIMARY && was != role)
-        atomic_store_explicit(&of->primary_since, now.ns, memory_order_relaxed);
+        atomic_store_explicit(&of->primary_since, began(n, is_first, now), memory_order_relaxed);
     atomic_store_explicit(&of->role, role, memory_order_relaxed);
+    atomic_store_explicit(&of->is_found, true, memory_order_release);
+    if (is_first)
+        return changes | WEIR__NODES_FOUND;
     return role != was ? changes | WEIR__NODES_ROLE : changes;
 }
 

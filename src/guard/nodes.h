@@ -45,6 +45,7 @@ struct weir__nodes_session {
 
 struct weir__node {
     struct weir__health health;
+    _Atomic bool is_found; /* a probe has said what it is; before that it serves nobody */
     _Atomic uint32_t role;
     _Atomic int64_t primary_since; /* since when it is found to be one */
     _Atomic int64_t lag_ns;
@@ -55,14 +56,14 @@ struct weir__node {
 struct weir__nodes {
     struct weir__nodes_options o; /* settled */
     uint32_t count;
-    _Atomic uint32_t next; /* where the next look among equals begins */
+    _Atomic uint32_t next; /* which of equals has its turn */
     struct weir__node of[];
 };
 
 /*
- * Nodes 0 to `count` - 1, 1 to WEIR__NODES_MAX; all up, the first taken for the primary and the
- * others for replicas until a probe has found something else. NULL: no memory. The caller's, who
- * gives it to weir__nodes_free (NULL is nothing) when nobody uses it any more.
+ * Nodes 0 to `count` - 1, 1 to WEIR__NODES_MAX. What each of them is a probe has to find, and until
+ * then it serves nobody; but a single one is the primary, whatever it says. NULL: no memory. The
+ * caller's, who gives it to weir__nodes_free (NULL is nothing) when nobody uses it any more.
  */
 struct weir__nodes *weir__nodes_new(const struct weir__nodes_options *o, uint32_t count);
 void weir__nodes_free(struct weir__nodes *n);
@@ -104,6 +105,7 @@ enum weir__nodes_change {
     WEIR__NODES_WENT_DOWN = 1,
     WEIR__NODES_CAME_UP = 2,
     WEIR__NODES_ROLE = 4, /* what is open there was opened to another role: it is to be retired */
+    WEIR__NODES_FOUND = 8 /* it has answered for the first time; the role is no other one then */
 };
 
 /* Bits of these. The prober's thread. */
@@ -118,5 +120,13 @@ uint32_t weir__nodes_primary(const struct weir__nodes *n, weir_time now);
 
 /* Nodes that say that they are the primary: more than one are a split. Any thread. */
 uint32_t weir__nodes_primaries(const struct weir__nodes *n, weir_time now);
+
+/* What is known of a node, for people. Any thread. */
+struct weir__node_state {
+    bool is_found, is_up, is_primary;
+    weir_dur lag;
+};
+struct weir__node_state weir__nodes_state(const struct weir__nodes *n, uint32_t node,
+                                          weir_time now);
 
 #endif

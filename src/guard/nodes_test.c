@@ -22,14 +22,6 @@ static weir_time after(int64_t ms)
     return weir_time_add(start, weir_ms(ms));
 }
 
-static struct weir__nodes *nodes(uint32_t count)
-{
-    const struct weir__nodes_options o = {.lag_max = weir_sec(1), .health = {.slow_start = {-1}}};
-    struct weir__nodes *n = weir__nodes_new(&o, count);
-    assert_non_null(n);
-    return n;
-}
-
 static unsigned found(struct weir__nodes *n, uint32_t node, enum weir__node_role role, int lag_ms,
                       int64_t at_ms)
 {
@@ -40,6 +32,23 @@ static unsigned found(struct weir__nodes *n, uint32_t node, enum weir__node_role
 static unsigned silent(struct weir__nodes *n, uint32_t node, int64_t at_ms)
 {
     return weir__nodes_found(n, node, &(struct weir__node_finding){.is_ok = false}, after(at_ms));
+}
+
+/* All have been asked: the first is the primary. */
+static struct weir__nodes *nodes_with(const struct weir__nodes_options *o, uint32_t count)
+{
+    struct weir__nodes *n = weir__nodes_new(o, count);
+    assert_non_null(n);
+    for (uint32_t i = 0; i < count && count > 1; i++)
+        assert_int_equal(found(n, i, i == 0 ? WEIR__NODE_PRIMARY : WEIR__NODE_REPLICA, 0, 0),
+                         WEIR__NODES_FOUND);
+    return n;
+}
+
+static struct weir__nodes *nodes(uint32_t count)
+{
+    const struct weir__nodes_options o = {.lag_max = weir_sec(1), .health = {.slow_start = {-1}}};
+    return nodes_with(&o, count);
 }
 
 /* Picked and done at once. */
@@ -61,8 +70,8 @@ static void writes_go_to_the_primary_and_reads_to_replicas(void **state)
         reads[pick(n, a_read)]++;
     }
     assert_int_equal(reads[0], 0);
-    assert_in_range(reads[1], 30, 70); /* among equals each in turn */
-    assert_in_range(reads[2], 30, 70);
+    assert_int_equal(reads[1], 50); /* among equals each in turn, of which the primary is none */
+    assert_int_equal(reads[2], 50);
     weir__nodes_free(n);
     weir__nodes_free(NULL);
 }
@@ -73,6 +82,27 @@ static void one_node_serves_all(void **state)
     struct weir__nodes *n = nodes(1);
     assert_int_equal(pick(n, a_write), 0);
     assert_int_equal(pick(n, a_read), 0);
+    weir__nodes_free(n);
+}
+
+/* Where a node stands in the list says nothing of it. */
+static void nobody_is_anything_before_it_was_asked(void **state)
+{
+    (void)state;
+    const struct weir__nodes_options o = {.health = {.slow_start = {-1}}};
+    struct weir__nodes *n = weir__nodes_new(&o, 2);
+    assert_int_equal(pick(n, a_write), WEIR__NODE_NONE);
+    assert_int_equal(pick(n, a_read), WEIR__NODE_NONE);
+    assert_false(weir__nodes_state(n, 0, start).is_found);
+    assert_int_equal(silent(n, 0, 0), 0);
+    assert_int_equal(found(n, 1, WEIR__NODE_PRIMARY, 0, 10), WEIR__NODES_FOUND);
+    assert_int_equal(pick(n, a_write), 1);
+    assert_int_equal(pick(n, a_read), 1);
+    assert_int_equal(found(n, 0, WEIR__NODE_REPLICA, 20, 20), WEIR__NODES_FOUND);
+    assert_int_equal(pick(n, a_read), 0);
+    struct weir__node_state s = weir__nodes_state(n, 0, start);
+    assert_true(s.is_found && s.is_up && !s.is_primary && s.lag.ns == weir_ms(20).ns);
+    assert_true(weir__nodes_state(n, 1, start).is_primary);
     weir__nodes_free(n);
 }
 
@@ -96,7 +126,7 @@ static void the_primary_reads_too_where_that_is_wanted(void **state)
 {
     (void)state;
     const struct weir__nodes_options o = {.reads_primary = true};
-    struct weir__nodes *n = weir__nodes_new(&o, 2);
+    struct weir__nodes *n = nodes_with(&o, 2);
     int reads[2] = {0};
     for (int i = 0; i < 40; i++)
         reads[weir__nodes_pick(n, &a_read, start)]++;
@@ -126,7 +156,7 @@ static void who_fails_is_out_and_returns_with_little(void **state)
 {
     (void)state;
     const struct weir__nodes_options o = {.health = {.slow_start = {10000000000}}};
-    struct weir__nodes *n = weir__nodes_new(&o, 3);
+    struct weir__nodes *n = nodes_with(&o, 3);
     assert_false(weir__nodes_called(n, 1, false));
     assert_false(weir__nodes_called(n, 1, false));
     assert_true(weir__nodes_called(n, 1, false)); /* once is told */
@@ -234,6 +264,21 @@ static void of_two_primaries_the_later_counts(void **state)
     weir__nodes_free(n);
 }
 
+/* One that was away at first, and does not know what has become of it. */
+static void who_is_new_takes_nobodys_place(void **state)
+{
+    (void)state;
+    const struct weir__nodes_options o = {.health = {.slow_start = {-1}}};
+    struct weir__nodes *n = weir__nodes_new(&o, 3);
+    assert_int_equal(found(n, 2, WEIR__NODE_PRIMARY, 0, 100), WEIR__NODES_FOUND);
+    assert_int_equal(found(n, 0, WEIR__NODE_PRIMARY, 0, 200), WEIR__NODES_FOUND);
+    assert_int_equal(pick(n, a_write), 2);
+    assert_int_equal(found(n, 1, WEIR__NODE_REPLICA, 0, 300), WEIR__NODES_FOUND);
+    assert_int_equal(found(n, 1, WEIR__NODE_PRIMARY, 0, 400), WEIR__NODES_ROLE); /* promoted */
+    assert_int_equal(pick(n, a_write), 1);
+    weir__nodes_free(n);
+}
+
 enum { THREADS = 4, ROUNDS = 20000 };
 
 static void *picks(void *arg)
@@ -272,6 +317,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_go_to_the_primary_and_reads_to_replicas),
         cmocka_unit_test(one_node_serves_all),
+        cmocka_unit_test(nobody_is_anything_before_it_was_asked),
         cmocka_unit_test(reads_go_where_there_is_least_to_do),
         cmocka_unit_test(the_primary_reads_too_where_that_is_wanted),
         cmocka_unit_test(who_is_too_far_behind_gets_no_reads),
@@ -281,6 +327,7 @@ int main(void)
         cmocka_unit_test(a_failover_is_noticed),
         cmocka_unit_test(who_refuses_a_write_is_no_primary),
         cmocka_unit_test(of_two_primaries_the_later_counts),
+        cmocka_unit_test(who_is_new_takes_nobodys_place),
         cmocka_unit_test(many_threads_leave_even_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
