@@ -602,6 +602,41 @@ WEIR_API const char *weir_db_name(const weir_db *db) WEIR_NEVER_NULL WEIR_NONNUL
 WEIR_API void weir_db_stats_at(weir_db *db, weir_pool_stats *readers, weir_pool_stats *writer,
                                size_t stats_size) WEIR_NONNULL(1);
 
+/**
+ * Holds the database back: from now on no connection is lent, until weir_db_resume. Who asks for
+ * one stands in line, up to its deadline and `.pool.wait_max`, and fails with WEIR_ETIMEDOUT and
+ * "it is suspended since … ago"; past `.pool.waiters_max` with WEIR_ELIMIT. Statements and
+ * transactions that run go on to their end; weir_db_stats tells when none is left. For a failover,
+ * a restart or a change of the schema during which requests are to wait, not fail. Idempotent.
+ *
+ *     weir_db_suspend(db);
+ *     … the server is changed …
+ *     weir_db_resume(db);
+ *
+ * db       one that could not be opened: nothing happens
+ * context  any of a worker; does not wait, and needs no connection: also from another worker
+ */
+WEIR_API void weir_db_suspend(weir_db *db) WEIR_NONNULL(1);
+
+/** Ends that: those in line are served in their order. Idempotent. As weir_db_suspend else. */
+WEIR_API void weir_db_resume(weir_db *db) WEIR_NONNULL(1);
+
+/**
+ * Changes how many connections the database may have, as `.pool.max_open` and `.pool.min_idle` say
+ * it at the start: of each node, where it has several; of SQLite's, of those that read. Growing
+ * serves who is in line at once. Shrinking takes nothing away from anybody: idle ones are closed at
+ * once, lent ones as they come back. `.pool.max_idle` goes along where it was max_open, and is
+ * min_idle at least.
+ *
+ * max_open  1 to 10,000
+ * min_idle  0 to max_open, kept ready, opened ahead
+ * returns   WEIR_OK; WEIR_EINVALID: out of those bounds, nothing was changed; -ENOMEM: the room of
+ *           some nodes may have been; the error with which the database could not be opened
+ * context   as weir_db_suspend
+ */
+WEIR_API weir_err weir_db_resize(weir_db *db, uint32_t max_open, uint32_t min_idle) WEIR_MUST_USE
+    WEIR_NONNULL(1);
+
 /* What follows is how the macros are made; nothing in it is for use. */
 
 /* The statement, an array of values, their number; what the call fills, if anything. */

@@ -241,6 +241,9 @@ CALL(weir_page_read_at, context, number = weir_page_read(dead.c, WEIR_S(""), &bi
 CALL(weir_db_err, database, number = weir_db_err(dead.db))
 CALL(weir_db_name, database, use(weir_db_name(dead.db)))
 CALL(weir_db_stats_at, database, weir_db_stats(dead.db, NULL, NULL))
+CALL(weir_db_suspend, database, weir_db_suspend(dead.db))
+CALL(weir_db_resume, database, weir_db_resume(dead.db))
+CALL(weir_db_resize, database, number = weir_db_resize(dead.db, 1, 0))
 NONE(weir_pool_closed_name, "a number")
 
 /* --- file.h, fd.h --- */

@@ -295,6 +295,9 @@ CALL(weir_page_read_at, number = weir_page_read_at(N(c, live.c), WEIR_S(""), N(o
 CALL(weir_db_name, use(weir_db_name(N(db, live.db))))
 CALL(weir_db_stats_at,
      weir_db_stats_at(N(db, live.db), N(readers, &stats), N(writer, &stats), sizeof stats))
+CALL(weir_db_suspend, weir_db_suspend(N(db, live.db)))
+CALL(weir_db_resume, weir_db_resume(N(db, live.db)))
+CALL(weir_db_resize, number = weir_db_resize(N(db, live.db), 1, 0))
 MAY(weir_tx_retry_at, arg, "handed on")
 MAY(weir_rows_next_at, rows, "there are none")
 MAY(weir_rows_err, rows, "there are none")

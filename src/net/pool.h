@@ -198,11 +198,14 @@ void weir__pool_suspend(struct weir__pool *pool);
 void weir__pool_resume(struct weir__pool *pool);
 
 /*
- * So many may be open from now on, 1 to 10,000; max_idle goes along where it was max_open. What is
- * open beyond is closed as it is idle or comes back. WEIR_EINVALID, also for a pool of a group;
- * -ENOMEM. On a worker that may use the pool; does not wait.
+ * So many may be open from now on, 1 to 10,000, and so many are kept ready, up to max_open;
+ * max_idle goes along where it was max_open, and is min_idle at least. What is open beyond is
+ * closed at once where it is idle, else as it comes back; new room goes to who is in line.
+ * WEIR_EINVALID, also for a pool of a group; -ENOMEM. On a worker that may use the pool; does not
+ * wait.
  */
-WEIR_MUST_USE weir_err weir__pool_resize(struct weir__pool *pool, uint32_t max_open);
+WEIR_MUST_USE weir_err weir__pool_resize(struct weir__pool *pool, uint32_t max_open,
+                                         uint32_t min_idle);
 
 /* True while it is down (weir__pool_new_dialling), and since when. Any thread. */
 bool weir__pool_is_down(struct weir__pool *pool, weir_time *since);

@@ -421,8 +421,8 @@ static weir_err suspends(weir_ctx *c, void *arg)
     assert_int_equal(weir_sleep(c, weir_ms(200)), WEIR_OK);
     weir__lease_release(&a); /* what is lent goes on, and is kept */
     assert_int_equal(weir_sleep(c, weir_ms(200)), WEIR_OK);
-    assert_int_equal(weir__pool_resize(crowd.pool, 4), WEIR_OK);
-    assert_int_equal(weir__pool_resize(crowd.pool, 3), WEIR_OK);
+    assert_int_equal(weir__pool_resize(crowd.pool, 4, 0), WEIR_OK);
+    assert_int_equal(weir__pool_resize(crowd.pool, 3, 0), WEIR_OK);
     assert_int_equal(crowd.served, 0);
     assert_int_equal(stats_of(crowd.pool).idle, 1);
     assert_int_equal(stats_of(crowd.pool).waiting, 5);
@@ -457,27 +457,37 @@ static weir_err resizes(weir_ctx *c, void *arg)
         assert_int_equal(WEIR_GO(group, borrows, &crowd), WEIR_OK);
     assert_int_equal(weir_sleep(c, weir_ms(10)), WEIR_OK);
     assert_int_equal(crowd.served, 2);
-    assert_int_equal(weir__pool_resize(crowd.pool, 8), WEIR_OK);
+    assert_int_equal(weir__pool_resize(crowd.pool, 8, 0), WEIR_OK);
     assert_int_equal(weir_sleep(c, weir_ms(10)), WEIR_OK);
     assert_int_equal(crowd.served, 8); /* those in line had room at once */
     assert_int_equal(stats_of(crowd.pool).max_open, 8);
-    assert_int_equal(weir__pool_resize(crowd.pool, 3), WEIR_OK);
+    assert_int_equal(weir__pool_resize(crowd.pool, 3, 0), WEIR_OK);
     assert_int_equal(stats_of(crowd.pool).in_use, 8); /* nothing is taken away */
     assert_int_equal(weir_join(group), WEIR_OK);
     assert_int_equal(crowd.served, 12);
     assert_int_equal(stats_of(crowd.pool).open, 3);
     assert_int_equal(f->live, 3);
-    assert_int_equal(weir__pool_resize(crowd.pool, 1), WEIR_OK);
+    assert_int_equal(weir__pool_resize(crowd.pool, 1, 0), WEIR_OK);
     assert_int_equal(weir_sleep(c, weir_ms(10)), WEIR_OK);
     assert_int_equal(f->live, 1); /* the keeper closes what is idle beyond */
-    assert_int_equal(weir__pool_resize(crowd.pool, 5), WEIR_OK);
+    assert_int_equal(weir__pool_resize(crowd.pool, 5, 0), WEIR_OK);
     f->live_max = f->live;
     for (int i = 0; i < 9; i++)
         assert_int_equal(WEIR_GO(group, borrows, &crowd), WEIR_OK);
     assert_int_equal(weir_join(group), WEIR_OK);
     assert_int_equal(f->live_max, 5);
-    assert_int_equal(weir__pool_resize(crowd.pool, 0), WEIR_EINVALID);
-    assert_int_equal(weir__pool_resize(crowd.pool, 10001), WEIR_EINVALID);
+    assert_int_equal(weir__pool_resize(crowd.pool, 9, 7), WEIR_OK);
+    assert_int_equal(weir_sleep(c, weir_ms(200)), WEIR_OK);
+    assert_int_equal(f->live, 7); /* kept ready from now on, */
+    assert_int_equal(weir__pool_resize(crowd.pool, 2, 2), WEIR_OK);
+    assert_int_equal(weir_sleep(c, weir_ms(10)), WEIR_OK);
+    assert_int_equal(f->live, 2);
+    assert_int_equal(weir__pool_resize(crowd.pool, 9, 2), WEIR_OK);
+    assert_int_equal(weir_sleep(c, weir_min(10)), WEIR_OK);
+    assert_int_equal(f->live, 2); /* and no more than that */
+    assert_int_equal(weir__pool_resize(crowd.pool, 0, 0), WEIR_EINVALID);
+    assert_int_equal(weir__pool_resize(crowd.pool, 3, 4), WEIR_EINVALID);
+    assert_int_equal(weir__pool_resize(crowd.pool, 10001, 0), WEIR_EINVALID);
     return weir_ctx_close(group);
 }
 
@@ -498,7 +508,7 @@ static weir_err resizes_others(weir_ctx *c, void *arg)
         assert_int_equal(WEIR_GO(group, borrows, &crowd), WEIR_OK);
     assert_int_equal(weir_sleep(c, weir_ms(10)), WEIR_OK);
     assert_int_equal(crowd.served, 1);
-    assert_int_equal(weir__pool_resize(crowd.pool, 3), WEIR_OK);
+    assert_int_equal(weir__pool_resize(crowd.pool, 3, 0), WEIR_OK);
     assert_int_equal(weir_sleep(c, weir_ms(10)), WEIR_OK);
     assert_int_equal(crowd.served, 3);
     weir__pool_retire_all(crowd.pool);

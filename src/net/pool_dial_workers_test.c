@@ -152,11 +152,12 @@ static void governs(weir_ctx *c, void *arg)
         case 1:
             weir__pool_retire_all(t->pool);
             break;
-        case 2:
-            assert_int_equal(
-                weir__pool_resize(t->pool, 1 + (uint32_t)weir__random_upto(&random, MOST - 1)),
-                WEIR_OK);
+        case 2: {
+            uint32_t most = 1 + (uint32_t)weir__random_upto(&random, MOST - 1);
+            uint32_t least = (uint32_t)weir__random_upto(&random, most);
+            assert_int_equal(weir__pool_resize(t->pool, most, least), WEIR_OK);
             break;
+        }
         case 3:
             atomic_store(&t->is_up, !atomic_load(&t->is_up));
             break;
@@ -178,7 +179,7 @@ static weir_err does_all_of_it(weir_ctx *app, void *arg)
     for (unsigned i = 1; i < WORKERS; i++)
         give_work(&t->crew, i, uses);
     await_work(&t->crew, WORKERS);
-    assert_int_equal(weir__pool_resize(t->pool, 2), WEIR_OK);
+    assert_int_equal(weir__pool_resize(t->pool, 2, 0), WEIR_OK);
     for (int i = 0; i < 5; i++) {
         struct weir__lease lease;
         weir_err err = ACQUIRE(app, t->pool, &lease);

@@ -78,13 +78,14 @@ void weir__pool_resume(struct weir__pool *pool)
 }
 
 /* Under the lock. */
-static void set_bounds(struct weir__pool *pool, uint32_t max_open)
+static void set_bounds(struct weir__pool *pool, uint32_t max_open, uint32_t min_idle)
 {
     weir_pool_options *o = &pool->o;
     if (o->max_idle == o->max_open || o->max_idle > max_open)
         o->max_idle = max_open;
-    if (o->min_idle > o->max_idle)
-        o->min_idle = o->max_idle;
+    if (o->max_idle < min_idle)
+        o->max_idle = min_idle;
+    o->min_idle = min_idle;
     o->max_open = max_open;
     pool->is_steered = true;
     pool->stats.max_open = max_open;
@@ -111,10 +112,10 @@ void weir__pool_free_blocks(struct weir__pool *pool)
     }
 }
 
-weir_err weir__pool_resize(struct weir__pool *pool, uint32_t max_open)
+weir_err weir__pool_resize(struct weir__pool *pool, uint32_t max_open, uint32_t min_idle)
 {
     struct weir__pool_block *block = NULL;
-    if (max_open < 1 || max_open > 10000 || pool->is_member)
+    if (max_open < 1 || max_open > 10000 || min_idle > max_open || pool->is_member)
         return WEIR_EINVALID;
     weir__lock_take(&pool->lock);
     uint32_t has = pool->slot_count;
@@ -130,7 +131,7 @@ weir_err weir__pool_resize(struct weir__pool *pool, uint32_t max_open)
     }
     if (block != NULL && max_open > pool->slot_count) /* nobody has made it larger meanwhile */
         weir__pool_add_slots(pool, block->slots, max_open - pool->slot_count);
-    set_bounds(pool, max_open);
+    set_bounds(pool, max_open, min_idle);
     weir__lock_give(&pool->lock);
     serve_line(pool, false); /* there may be room for them */
     weir__pool_kick(pool);

@@ -480,6 +480,41 @@ static weir_err many_fibers_over_few_connections(weir_ctx *c, struct suite *s)
     return WEIR_OK;
 }
 
+/* Held back, it is whole when it goes on; larger and smaller, the server sees it. */
+static weir_err is_held_back_and_resized(weir_ctx *c, struct suite *s)
+{
+    enum { FIBERS = 20 };
+    static struct adder adders[FIBERS];
+    weir_pool_stats readers = {0};
+    weir_db_suspend(s->db);
+    weir_ctx *hasty = weir_ctx_open(c, .timeout = weir_ms(20));
+    EXPECT(number(hasty, s->db, "SELECT 1") == WEIR_ETIMEDOUT);
+    EXPECT(strstr(weir_last_error(hasty)->message.ptr, "it is suspended since ") != NULL);
+    weir_error_clear(hasty);
+    (void)weir_ctx_close(hasty);
+    weir_ctx *group = weir_ctx_open(c);
+    for (int i = 0; i < FIBERS; i++) {
+        adders[i] = (struct adder){.s = s};
+        EXPECT(WEIR_GO(group, add_up, &adders[i]) == WEIR_OK);
+    }
+    while (readers.waiting < FIBERS) {
+        EXPECT(weir_yield(c) == WEIR_OK);
+        weir_db_stats(s->db, &readers, NULL);
+        EXPECT(readers.in_use == 0);
+    }
+    EXPECT(weir_db_resize(s->db, 2 * CONNECTIONS, 0) == WEIR_OK);
+    weir_db_resume(s->db);
+    EXPECT(weir_join(group) == WEIR_OK);
+    (void)weir_ctx_close(group);
+    for (int i = 0; i < FIBERS; i++)
+        EXPECT(adders[i].sum == 25 * 24 / 2 + 25);
+    EXPECT(weir_db_resize(s->db, CONNECTIONS, 0) == WEIR_OK);
+    for (weir_db_stats(s->db, &readers, NULL); readers.open > CONNECTIONS;
+         weir_db_stats(s->db, &readers, NULL))
+        EXPECT(weir_sleep(c, weir_ms(1)) == WEIR_OK);
+    return WEIR_OK;
+}
+
 /* --- the schema ------------------------------------------------------------------------------- */
 
 static const weir_migration migrations[] = {
@@ -597,6 +632,7 @@ static const struct {
     CASE(rows_are_left_in_the_middle),
     CASE(many_rows_at_flat_memory),
     CASE(many_fibers_over_few_connections),
+    CASE(is_held_back_and_resized),
     CASE(migrations_run_once),
     CASE(statements_are_checked),
 };

@@ -208,6 +208,14 @@ static void stats(weir_db *handle, weir_pool_stats *readers, weir_pool_stats *wr
         weir__pool_stats(db->pool, writer);
 }
 
+static uint32_t pools(weir_db *handle, struct weir__pool **out, uint32_t *sized)
+{
+    struct weir__mysql *db = (struct weir__mysql *)handle;
+    out[0] = db->pool;
+    *sized = 1;
+    return 1;
+}
+
 const struct weir__sql_driver weir__mysql_driver = {
     .name = "MySQL",
     .stmt_bytes = sizeof(struct weir__mysql_stmt),
@@ -233,4 +241,5 @@ const struct weir__sql_driver weir__mysql_driver = {
     .send = weir__mysql_send,
     .await = weir__mysql_await,
     .stats = stats,
+    .pools = pools,
 };

@@ -225,6 +225,14 @@ static void stats(weir_db *handle, weir_pool_stats *readers, weir_pool_stats *wr
         *writer = stats;
 }
 
+static uint32_t pools(weir_db *handle, struct weir__pool **out, uint32_t *sized)
+{
+    struct weir__postgres *db = (struct weir__postgres *)handle;
+    out[0] = db->pool;
+    *sized = 1;
+    return 1;
+}
+
 const struct weir__sql_driver weir__postgres_driver = {
     .name = "postgres",
     .stmt_bytes = sizeof(struct weir__pg_stmt),
@@ -253,4 +261,5 @@ const struct weir__sql_driver weir__postgres_driver = {
     .param = weir__pg_param,
     .lock = "DO $$ BEGIN PERFORM pg_advisory_xact_lock(7881124501563140); END $$",
     .stats = stats,
+    .pools = pools,
 };

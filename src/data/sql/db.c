@@ -1,7 +1,8 @@
 /*
  * What is behind the handles of databases, rows and transactions; what a database is asked; leases
- * of connections that are alive.
+ * of connections that are alive; pools that are changed while they run.
  */
+#include "base/assert.h"
 #include "base/sized.h"
 #include "data/sql/driver.h"
 #include "rt/fiber.h"
@@ -108,4 +109,48 @@ void weir_db_stats_at(weir_db *db, weir_pool_stats *readers, weir_pool_stats *wr
         weir__sized_fill(readers, stats_size, &reads, sizeof reads);
     if (writer != NULL)
         weir__sized_fill(writer, stats_size, &writes, sizeof writes);
+}
+
+/* --- what is changed while it runs ------------------------------------------------------------ */
+
+struct pools {
+    struct weir__pool *all[WEIR__SQL_POOLS];
+    uint32_t count, sized;
+};
+
+/* None, of one that could not be opened. */
+static struct pools pools_of(weir_db *handle, const char *function)
+{
+    struct pools p = {.count = 0};
+    weir_db *db = weir__sql_db_of(handle, function);
+    if (db->err == WEIR_OK && db->driver->pools != NULL)
+        p.count = db->driver->pools(db, p.all, &p.sized);
+    WEIR_ASSERT(p.sized <= p.count && p.count <= WEIR__SQL_POOLS, "D6: pools are bounded");
+    return p;
+}
+
+void weir_db_suspend(weir_db *db)
+{
+    WEIR__FIBERS_ONLY();
+    struct pools p = pools_of(db, __func__);
+    for (uint32_t i = 0; i < p.count; i++)
+        weir__pool_suspend(p.all[i]);
+}
+
+void weir_db_resume(weir_db *db)
+{
+    WEIR__FIBERS_ONLY();
+    struct pools p = pools_of(db, __func__);
+    for (uint32_t i = 0; i < p.count; i++)
+        weir__pool_resume(p.all[i]);
+}
+
+weir_err weir_db_resize(weir_db *db, uint32_t max_open, uint32_t min_idle)
+{
+    WEIR__FIBERS_ONLY(WEIR_ETHREAD);
+    struct pools p = pools_of(db, __func__);
+    weir_err err = weir__sql_db_of(db, __func__)->err;
+    for (uint32_t i = 0; i < p.sized && err == WEIR_OK; i++)
+        err = weir__pool_resize(p.all[i], max_open, min_idle);
+    return err;
 }

@@ -24,7 +24,8 @@
 
 enum {
     WEIR__SQL_STATEMENTS = 64, /* prepared and kept, a connection */
-    WEIR__SQL_PLACES = 128     /* of the table by the text's address */
+    WEIR__SQL_PLACES = 128,    /* of the table by the text's address */
+    WEIR__SQL_POOLS = 32       /* of a database: its nodes', or what reads and what writes */
 };
 
 /* What a connection is wanted for: which of a database's nodes or pools it comes from. */
@@ -319,6 +320,11 @@ struct weir__sql_driver {
     const char *lock, *unlock;
     /* The numbers of its pools; either of the two may be NULL. Any thread. */
     void (*stats)(weir_db *db, weir_pool_stats *readers, weir_pool_stats *writer);
+    /*
+     * The pools that statements run on, WEIR__SQL_POOLS at the most; returns how many. First come
+     * the `*sized` ones that are as large as the program's options say.
+     */
+    uint32_t (*pools)(weir_db *db, struct weir__pool **out, uint32_t *sized);
 };
 
 #endif

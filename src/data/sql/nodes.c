@@ -197,9 +197,19 @@ static void tell(const struct weir__sql_nodes *nodes, uint32_t node, unsigned ch
                     nodes->name, node, role);
 }
 
+/* Suspended, a pool lends its prober nothing either, which says nothing of the node. */
+static bool is_held_back(const struct weir__sql_nodes *nodes, uint32_t node)
+{
+    weir_pool_stats s;
+    weir__pool_stats(nodes->pools[node], &s);
+    return s.is_suspended;
+}
+
 static void probe_once(struct weir__sql_nodes *nodes, struct weir__ctx *c, uint32_t node)
 {
     struct weir__node_finding f = {.is_ok = false};
+    if (is_held_back(nodes, node))
+        return;
     weir_time until = weir_time_add(weir__worker_now(weir__self), nodes->probe_max);
     struct weir__ctx *timed = weir__ctx_new(c, until, 0, nodes->site);
     if (timed == NULL)
@@ -208,6 +218,8 @@ static void probe_once(struct weir__sql_nodes *nodes, struct weir__ctx *c, uint3
     weir__ctx_end(timed);
     if (weir__ctx_check(c) != WEIR_OK)
         return; /* the service ends, which says nothing of the node */
+    if (!f.is_ok && is_held_back(nodes, node))
+        return;
     unsigned changes = weir__nodes_found(nodes->policy, node, &f, weir__self->now);
     if ((changes & WEIR__NODES_ROLE) != 0)
         weir__pool_retire_all(nodes->pools[node]);

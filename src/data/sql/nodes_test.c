@@ -197,6 +197,32 @@ static void test_who_refuses_a_write_is_asked_at_once(void **state)
     assert_int_equal(weir__sim_run(switches_over, &k), WEIR_OK);
 }
 
+/* Held back by order, a node is none that has failed: who waits goes on with it afterwards. */
+static weir_err is_held_back(weir_ctx *c, void *arg)
+{
+    struct cluster *k = arg;
+    begin(c, k);
+    for (int i = 0; i < NODES; i++)
+        weir__pool_suspend(k->pools[i]);
+    assert_int_equal(weir_sleep(c, weir_min(1)), WEIR_OK);
+    WEIR_SCOPE(hasty, c, .timeout = weir_ms(100));
+    assert_int_equal(node_for(hasty, k, WEIR__SQL_WRITE), WEIR_ETIMEDOUT);
+    weir_error_clear(hasty);
+    (void)weir_ctx_close(hasty);
+    for (int i = 0; i < NODES; i++)
+        weir__pool_resume(k->pools[i]);
+    assert_int_equal(node_for(c, k, WEIR__SQL_WRITE), 0);
+    assert_int_not_equal(node_for(c, k, WEIR__SQL_READ), 0);
+    return WEIR_OK;
+}
+
+static void test_who_is_held_back_has_not_failed(void **state)
+{
+    (void)state;
+    struct cluster k = {.nodes = NULL};
+    assert_int_equal(weir__sim_run(is_held_back, &k), WEIR_OK);
+}
+
 struct request {
     struct cluster *k;
     uint64_t position;
@@ -292,6 +318,7 @@ int main(void)
         cmocka_unit_test(test_who_cannot_be_reached_is_left_out),
         cmocka_unit_test(test_a_failover_is_followed),
         cmocka_unit_test(test_who_refuses_a_write_is_asked_at_once),
+        cmocka_unit_test(test_who_is_held_back_has_not_failed),
         cmocka_unit_test(test_a_request_reads_its_writes),
         cmocka_unit_test(test_without_memory_none_is_forgotten),
     };

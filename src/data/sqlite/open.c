@@ -265,6 +265,15 @@ static void stats(weir_db *handle, weir_pool_stats *readers, weir_pool_stats *wr
         weir__pool_stats(db->writer, writer);
 }
 
+static uint32_t pools(weir_db *handle, struct weir__pool **out, uint32_t *sized)
+{
+    struct weir__sqlite *db = (struct weir__sqlite *)handle;
+    out[0] = db->readers;
+    out[1] = db->writer; /* there is one that writes, whatever is asked for */
+    *sized = 1;
+    return 2;
+}
+
 static weir_err take(weir_db *handle, struct weir__ctx *c, const weir_site *site,
                      enum weir__sql_purpose purpose, struct weir__owned *holder,
                      struct weir__lease *lease, struct weir__sql_conn **out,
@@ -297,4 +306,5 @@ const struct weir__sql_driver weir__sqlite_driver = {
     .control = weir__sqlite_control,
     .script = weir__sqlite_script,
     .stats = stats,
+    .pools = pools,
 };

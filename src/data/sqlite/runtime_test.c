@@ -223,10 +223,27 @@ static weir_err moves_money(weir_ctx *c, void *arg)
     return WEIR_OK;
 }
 
+/* Meanwhile it is held back, goes on, becomes larger and smaller: nobody is told an error. */
+static weir_err governs(weir_ctx *c, void *arg)
+{
+    struct bank *b = arg;
+    for (int i = 0; i < ROUNDS; i++) {
+        weir_db_suspend(b->db);
+        (void)!weir_yield(c);
+        if (weir_db_resize(b->db, 1 + (uint32_t)i % 7, (uint32_t)i % 2) != WEIR_OK)
+            atomic_fetch_add(&b->wrong, 1);
+        weir_db_resume(b->db);
+        (void)!weir_yield(c);
+    }
+    weir_wait_group_done(c, b->running);
+    return WEIR_OK;
+}
+
 static void start_on(struct weir__worker *w, void *arg)
 {
     struct bank *b = arg;
     weir_ctx *c = weir__ctx_handle(w->root);
+    assert_int_equal(WEIR_GO(c, governs, b), WEIR_OK); /* both at once */
     for (int i = 0; i < READERS_EACH; i++)
         assert_int_equal(WEIR_GO(c, reads_the_sum, b), WEIR_OK);
     assert_int_equal(WEIR_GO(c, moves_money, b), WEIR_OK);
@@ -245,7 +262,7 @@ static weir_err readers_beside_writers(weir_ctx *app, void *arg)
                                       "(100), (100), (100), (100), (100), (100), (100);"),
                      WEIR_OK);
     bank.running = weir_wait_group_new(app);
-    weir_wait_group_add(app, bank.running, 2 * (READERS_EACH + 1));
+    weir_wait_group_add(app, bank.running, 2 * (READERS_EACH + 2));
     assert_int_equal(weir__on_each_worker(weir__ctx_of(app), start_on, &bank, weir_sec(10)),
                      WEIR_OK);
     assert_int_equal(weir_wait_group_wait(app, bank.running), WEIR_OK);
