@@ -126,13 +126,19 @@ static weir_str text_at(const unsigned char *p)
     return (weir_str){(const char *)p + 2, (size_t)p[0] << 8 | p[1]};
 }
 
-/* Whether it can be what it says it is. */
-static bool is_good(weir_arg_kind kind, const unsigned char *p)
+/* Whether it can be what it says it is, and was written: `texts` is what those may still have. */
+static bool is_good(weir_arg_kind kind, const unsigned char *p, size_t *texts)
 {
     weir_decimal ignored;
     int64_t us = (int64_t)get_u64(p);
+    weir_str text = text_at(p);
     if (kind == WEIR_ARG_DECIMAL)
-        return weir_decimal_parse(text_at(p), &ignored) == WEIR_OK;
+        return text.len < WEIR_DECIMAL_TEXT_MAX && weir_decimal_parse(text, &ignored) == WEIR_OK;
+    if (kind == WEIR_ARG_TEXT) {
+        bool has_room = text.len <= *texts;
+        *texts -= has_room ? text.len : 0;
+        return has_room;
+    }
     return kind != WEIR_ARG_WALL || (us >= WEIR_WALL_MIN && us <= WEIR_WALL_MAX);
 }
 
@@ -165,7 +171,7 @@ static weir_err set(weir_ctx *c, const weir_page_out *o, const unsigned char *p)
 static bool find(const unsigned char *bytes, size_t len, const weir_page_out *outs, size_t count,
                  size_t *places)
 {
-    size_t at = 1;
+    size_t at = 1, texts = WEIR_PAGE_BYTES_MAX;
     if (len == 0 || bytes[0] != FORM)
         return false;
     for (size_t i = 0; i < count; i++) {
@@ -173,7 +179,7 @@ static bool find(const unsigned char *bytes, size_t len, const weir_page_out *ou
             return false;
         places[i] = ++at;
         size_t n = length_of(outs[i].kind, bytes + at, len - at);
-        if (n == 0 || !is_good(outs[i].kind, bytes + at))
+        if (n == 0 || !is_good(outs[i].kind, bytes + at, &texts))
             return false;
         at += n;
     }

@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 
+#include "base/value.h"
 #include <weir/page.h>
 
 typedef struct {
@@ -119,6 +120,34 @@ static weir_err refuses_what_is_no_key(weir_ctx *c, void *arg)
 }
 SIM_TEST(refuses_what_is_no_key)
 
+/* What nobody has written: more text than a cursor may have, 1 with an exponent of 998 zeroes. */
+static weir_err refuses_what_is_never_written(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    unsigned char bytes[2000] = {1, WEIR_ARG_TEXT, 4, 1};
+    char text[3000];
+    weir_str most;
+    weir_decimal number;
+    memset(bytes + 4, '0', sizeof bytes - 4);
+    memcpy(bytes + 4, "1e", 2);
+    weir__base64_put(text, bytes, 4 + WEIR_PAGE_BYTES_MAX + 1);
+    weir_str cursor = {text, (size_t)(4 + WEIR_PAGE_BYTES_MAX + 1 + 2) / 3 * 4};
+    assert_int_equal(weir_page_read(c, cursor, &most), WEIR_EINVALID);
+    bytes[1] = WEIR_ARG_DECIMAL;
+    bytes[2] = 3;
+    bytes[3] = 0xe8;
+    weir__base64_put(text, bytes, 4 + 1000);
+    cursor.len = (size_t)(4 + 1000 + 2) / 3 * 4;
+    assert_int_equal(weir_page_read(c, cursor, &number), WEIR_EINVALID);
+    bytes[2] = 0;
+    bytes[3] = 5;
+    weir__base64_put(text, bytes, 4 + 5);
+    cursor.len = 12;
+    assert_int_equal(weir_page_read(c, cursor, &number), WEIR_OK);
+    return WEIR_OK;
+}
+SIM_TEST(refuses_what_is_never_written)
+
 /* Two a page, by age and id; between two pages rows come and go on both sides of it. */
 static weir_err sees_each_row_once(weir_ctx *c, void *arg)
 {
@@ -152,9 +181,8 @@ SIM_TEST(sees_each_row_once)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FILE_TEST(reads_what_it_wrote),
-        FILE_TEST(refuses_other_shapes),
-        FILE_TEST(refuses_what_is_no_key),
+        FILE_TEST(reads_what_it_wrote),    FILE_TEST(refuses_other_shapes),
+        FILE_TEST(refuses_what_is_no_key), FILE_TEST(refuses_what_is_never_written),
         FILE_TEST(sees_each_row_once),
     };
     return cmocka_run_group_tests_name("sqlite, pages", tests, NULL, NULL);
