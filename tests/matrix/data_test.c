@@ -1,7 +1,10 @@
-/* The matrix: leases of a pool, and SQLite on a file of its own. */
+/* The matrix: leases of a pool, and SQLite on a file of its own; migrations and checks of it. */
 #include "data/sqlite/sqlite.h"
 #include "matrix.h"
+#include <sys/stat.h>
 #include <unistd.h>
+#include <weir/checked.h>
+#include <weir/migrate.h>
 #include <weir/sqlite.h>
 
 typedef struct {
@@ -168,6 +171,80 @@ static bool is_as_it_was(weir_ctx *c, struct cell *cell)
     return readers.in_use == 0 && writer.in_use == 0 && err == WEIR_OK && n == 3;
 }
 
+/* --- migrations that fail, statements that do not fit ----------------------------------------- */
+
+static const weir_migration first_one = {"0001_more.sql", "CREATE TABLE more(name TEXT);"};
+static char migrations[96], no_file[112];
+
+static void prepare_migrations(weir_ctx *app, struct cell *cell)
+{
+    prepare_db(app, cell);
+    snprintf(migrations, sizeof migrations, "%s/m", folder);
+    snprintf(no_file, sizeof no_file, "%s/0001_more.sql", migrations);
+    WEIR_ASSERT(mkdir(migrations, 0700) == 0 && mkdir(no_file, 0700) == 0, "there is room");
+    weir_err err = weir_migrate(app, db(cell), .texts = &first_one, .count = 1);
+    WEIR_ASSERT(err == WEIR_OK, "the first one is right");
+}
+
+static void remove_migrations(struct cell *cell)
+{
+    expect(cell, rmdir(no_file) == 0 && rmdir(migrations) == 0, "a file was left behind");
+    remove_db(cell);
+}
+
+/* In each run another one: no folder, no file, another text than has run, one that breaks off. */
+static weir_err take_migration(weir_ctx *c, struct cell *cell)
+{
+    const weir_migration changed = {"0001_more.sql", "CREATE TABLE less(name TEXT);"};
+    const weir_migration broken[] = {
+        first_one, {"0002_all.sql", "INSERT INTO users VALUES ('Mallory');\nSELEKT"}};
+    const struct {
+        weir_migrate_options options;
+        weir_err err;
+    } ways[] = {
+        {{.folder = "/nowhere/at/all"}, -ENOENT},
+        {{.folder = migrations}, WEIR_EINVALID},
+        {{.texts = &changed, .count = 1}, WEIR_ECHANGED},
+        {{.texts = broken, .count = 2}, WEIR_EDB},
+    };
+    size_t way = (size_t)cell->note++ % (sizeof ways / sizeof ways[0]);
+    weir_migrate_options options = ways[way].options;
+    options.size = sizeof options;
+    weir_err err = weir_migrate_at(WEIR_HERE, c, db(cell), &options);
+    const weir_error *e = weir_last_error(c);
+    expect(cell, err == ways[way].err, "migration %zu: %s", way, e != NULL ? e->message.ptr : "");
+    weir_error_clear(c);
+    return WEIR_OK;
+}
+
+/* Nobody waits for it: what it had of the database it has given back by itself. */
+static bool is_version_one(weir_ctx *c, struct cell *cell)
+{
+    int64_t version = -1;
+    weir_err err = weir_migration_version(c, db(cell), &version);
+    return err == WEIR_OK && version == 1 && is_as_it_was(c, cell);
+}
+
+/* Never run, but known: one of them does not fit. */
+weir_err noted(weir_ctx *c, weir_db *of);
+weir_err noted(weir_ctx *c, weir_db *of)
+{
+    user u;
+    weir_err err = weir_query_one(c, of, user, &u, WEIR_SQL("SELECT name FROM users"));
+    return err | weir_db_exec(c, of, NULL, WEIR_SQL("DELETE FROM users WHERE nowhere = ?"), 1);
+}
+
+static weir_err take_check(weir_ctx *c, struct cell *cell)
+{
+    char room[500] = "";
+    weir_buf report;
+    weir_buf_init_fixed(&report, room, sizeof room - 1);
+    weir_err err = weir_check_sql(c, db(cell), &report);
+    expect(cell, err == WEIR_EINVALID && strstr(room, "nowhere") != NULL, "checked: %d, %s", err,
+           room);
+    return WEIR_OK;
+}
+
 static const struct resource resources[] = {
     RESOURCE("pool lease", take_lease, .prepare = prepare_pool, .is_held = is_lease_out,
              .is_back = is_lease_back),
@@ -178,6 +255,10 @@ static const struct resource resources[] = {
     RESOURCE("transaction", take_tx, .prepare = prepare_db, .is_held = is_writing,
              .is_back = is_as_it_was, .clean = remove_db),
     RESOURCE("transaction within", take_tx_within, .prepare = prepare_db, .is_held = is_writing,
+             .is_back = is_as_it_was, .clean = remove_db),
+    RESOURCE("migration that failed", take_migration, .prepare = prepare_migrations,
+             .is_held = is_version_one, .is_back = is_version_one, .clean = remove_migrations),
+    RESOURCE("statements checked", take_check, .prepare = prepare_db, .is_held = is_as_it_was,
              .is_back = is_as_it_was, .clean = remove_db),
 };
 

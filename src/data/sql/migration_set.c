@@ -98,13 +98,17 @@ static weir_err add(struct weir__migration_set *set, const char *name, char *sql
 
 static weir_err read_file(struct weir__migration_set *set, int folder, const char *name)
 {
-    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC);
+    int fd = openat(folder, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe's would wait */
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0) {
         int why = errno;
         if (fd >= 0)
             (void)close(fd);
         return refuse(set, -why, "%s: %s", name, weir_strerror(-why));
+    }
+    if (!S_ISREG(st.st_mode)) {
+        (void)close(fd);
+        return refuse(set, WEIR_EINVALID, "%s: is no file", name);
     }
     size_t size = (size_t)st.st_size, len = 0;
     bool is_large = size > WEIR__MIGRATION_BYTES_MAX;

@@ -169,6 +169,38 @@ static weir_err reads_a_folder(weir_ctx *c, void *arg)
 }
 SIM_TEST(reads_a_folder)
 
+/* What is no file that can be read is named, and nobody waits for what a pipe might say. */
+static weir_err names_what_is_no_file(weir_ctx *c, void *arg)
+{
+    const struct file *f = arg;
+    char folder[100], path[140];
+    weir_db *db = open_empty(c, f);
+    snprintf(folder, sizeof folder, "%s/m", f->folder);
+    snprintf(path, sizeof path, "%s/0001_users.sql", folder);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(weir_migrate(c, db, .folder = folder), WEIR_EINVALID);
+    assert_error(c, WEIR_EINVALID, "0001_users.sql: is no file");
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(weir_migrate(c, db, .folder = folder), WEIR_EINVALID);
+    assert_error(c, WEIR_EINVALID, "0001_users.sql: is no file");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("nowhere", path), 0);
+    assert_int_equal(weir_migrate(c, db, .folder = folder), -ENOENT);
+    assert_error(c, -ENOENT, "0001_users.sql: No such file");
+    assert_int_equal(unlink(path), 0);
+    put(f, "0001_users.sql", "CREATE TABLE users(id INTEGER)");
+    assert_int_equal(chmod(path, 0), 0);
+    weir_err expected = geteuid() == 0 ? WEIR_OK : -EACCES; /* root reads all */
+    assert_int_equal(weir_migrate(c, db, .folder = folder), expected);
+    weir_error_clear(c);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+    return WEIR_OK;
+}
+SIM_TEST(names_what_is_no_file)
+
 /* --- two at once ------------------------------------------------------------------------------ */
 
 static weir_err migrate_too(weir_ctx *c, void *db)
@@ -194,7 +226,7 @@ int main(void)
         FILE_TEST(runs_each_once),      FILE_TEST(runs_none),
         FILE_TEST(names_what_is_wrong), FILE_TEST(finds_what_has_changed),
         FILE_TEST(undoes_what_fails),   FILE_TEST(reads_a_folder),
-        FILE_TEST(two_do_it_once),
+        FILE_TEST(two_do_it_once),      FILE_TEST(names_what_is_no_file),
     };
     return cmocka_run_group_tests_name("sqlite, migrations", tests, NULL, NULL);
 }

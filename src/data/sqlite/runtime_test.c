@@ -5,10 +5,12 @@
 #include "data/sqlite/testing.h"
 
 #include <stdatomic.h>
+#include <sys/wait.h>
 
 #include "base/sanitizer.h"
 #include "rt/runtime.h"
 #include "rt/worker.h"
+#include <weir/migrate.h>
 #include <weir/sync.h>
 
 static weir_err run_on(unsigned workers, weir_fiber_fn fn, void *arg)
@@ -273,12 +275,62 @@ static weir_err readers_beside_writers(weir_ctx *app, void *arg)
 }
 RUNTIME_TEST(readers_beside_writers, 2)
 
+/* --- two processes ---------------------------------------------------------------------------- */
+
+/* Each step reads and writes what the one before has left: twice, or half, would be seen. */
+static const weir_migration migrations[] = {
+    {"0001_steps.sql", "CREATE TABLE steps(n INTEGER PRIMARY KEY)"},
+    {"0002_one.sql", "INSERT INTO steps VALUES ((SELECT count(*) FROM steps))"},
+    {"0003_two.sql", "INSERT INTO steps VALUES ((SELECT count(*) FROM steps))"},
+    {"0004_three.sql", "INSERT INTO steps VALUES ((SELECT count(*) FROM steps))"},
+};
+
+static weir_err migrates(weir_ctx *app, void *arg)
+{
+    const struct file *f = arg;
+    weir_db *db = weir_sqlite_open(app, .path = f->path, .create = true, .pool.max_open = 1);
+    weir_err err = weir_db_err(db);
+    return err == WEIR_OK ? weir_migrate(app, db, .texts = migrations, .count = 4) : err;
+}
+
+static weir_err counts_steps(weir_ctx *app, void *arg)
+{
+    const struct file *f = arg;
+    int64_t n = -1, version = -1;
+    weir_db *db = weir_sqlite_open(app, .path = f->path, .pool.max_open = 1);
+    assert_int_equal(weir_query_one(app, db, int64_t, &n, "SELECT sum(n) FROM steps"), WEIR_OK);
+    assert_int_equal(n, 0 + 1 + 2);
+    assert_int_equal(weir_migration_version(app, db, &version), WEIR_OK);
+    assert_int_equal(version, 4);
+    return WEIR_OK;
+}
+
+/* As two instances of a service that are started together. */
+static void test_two_processes_migrate_once(void **state)
+{
+    enum { PROCESSES = 3 };
+    pid_t pids[PROCESSES];
+    for (int i = 0; i < PROCESSES; i++) {
+        pids[i] = fork();
+        assert_true(pids[i] >= 0);
+        if (pids[i] == 0)
+            _exit(run_on(1, migrates, *state) == WEIR_OK ? 0 : 1);
+    }
+    for (int i = 0; i < PROCESSES; i++) {
+        int status = -1;
+        assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+        assert_int_equal(status, 0);
+    }
+    assert_int_equal(run_on(1, counts_steps, *state), WEIR_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FILE_TEST(failure_is_recorded),   FILE_TEST(long_query_yields),
-        FILE_TEST(deadline_ends_a_query), FILE_TEST(deadline_ends_a_write),
-        FILE_TEST(memory_stays_flat),     FILE_TEST(readers_beside_writers),
+        FILE_TEST(failure_is_recorded),        FILE_TEST(long_query_yields),
+        FILE_TEST(deadline_ends_a_query),      FILE_TEST(deadline_ends_a_write),
+        FILE_TEST(memory_stays_flat),          FILE_TEST(readers_beside_writers),
+        FILE_TEST(two_processes_migrate_once),
     };
     return cmocka_run_group_tests_name("sqlite runtime", tests, NULL, NULL);
 }
