@@ -6,8 +6,9 @@
  *     queries --db URL --many FIBERS --seconds S
  *     queries --db URL --many FIBERS --sleep
  *
- * Prints what asking.h says; with --sleep, for which URL is MariaDB's, `slept SECONDS`: each sleeps
- * one second in the database, and that is until the last of them is back.
+ * Prints what asking.h says; with --sleep, for which URL is MariaDB's, `cold SECONDS cpu SECONDS`
+ * and `slept SECONDS cpu SECONDS`: each sleeps one second in the database, and that is until the
+ * last of them is back, with no connection open before, and then with all of them.
  */
 #include "asking.h"
 
@@ -54,22 +55,31 @@ static weir_err sleep_once(weir_ctx *c, void *arg)
     return weir_query_one(c, db, int64_t, &zero, "SELECT SLEEP(?)", 1);
 }
 
+/* Until the last one is back. */
+static weir_err time_sleep(weir_ctx *app, struct asking *a, const char *name)
+{
+    weir_time began = weir_now();
+    double cpu = asking_spent();
+    weir_err err = asking_by_fibers(app, a, sleep_once, false);
+    if (err == WEIR_OK)
+        printf("%s %.3f cpu %.3f\n", name, (double)(weir_now().ns - began.ns) / 1e9,
+               asking_spent() - cpu);
+    return err;
+}
+
 static weir_err measure(weir_ctx *app, void *arg)
 {
     struct asking *a = arg;
-    weir_db *db = weir_db_open(app, .url = a->url,
-                               .pool = {.max_open = a->many,
-                                        .min_idle = a->is_sleep ? a->many : 0,
-                                        .waiters_max = a->many});
+    weir_db *db =
+        weir_db_open(app, .url = a->url, .pool = {.max_open = a->many, .waiters_max = a->many});
     weir_err err = weir_db_err(db);
     a->of = db;
-    if (err == WEIR_OK && a->is_sleep) /* twice: the first time opens the connections */
-        err = asking_by_fibers(app, a, sleep_once, false);
-    weir_time began = weir_now();
-    if (err == WEIR_OK)
-        err = asking_by_fibers(app, a, a->is_sleep ? sleep_once : ask_often, !a->is_sleep);
+    if (err == WEIR_OK && !a->is_sleep)
+        err = asking_by_fibers(app, a, ask_often, true);
     if (err == WEIR_OK && a->is_sleep)
-        printf("slept %.3f\n", (double)(weir_now().ns - began.ns) / 1e9);
+        err = time_sleep(app, a, "cold");
+    if (err == WEIR_OK && a->is_sleep)
+        err = time_sleep(app, a, "slept");
     if (err < 0 && weir_last_error(app) != NULL)
         fprintf(stderr, "queries: " WEIR_STR_FMT "\n", WEIR_STR_ARG(weir_last_error(app)->message));
     weir_error_clear(app);

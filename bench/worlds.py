@@ -70,12 +70,19 @@ class Peers:
 
     @functools.cache
     def server(self, kind):
+        return self.until.enter_context(self.fresh(kind))
+
+    @contextlib.contextmanager
+    def fresh(self, kind, **settings):
+        """One that was just started, for as long as the block."""
         progress(f"starting {kind.name}")
-        with on_the_core_of_the_load():
-            try:
-                return self.until.enter_context(kind())
-            except (Trouble, FileNotFoundError) as e:
-                raise Failed(f"{kind.name} is not to be had: {e}") from e
+        with contextlib.ExitStack() as stack:
+            with on_the_core_of_the_load():
+                try:
+                    server = stack.enter_context(kind(settings=settings))
+                except (Trouble, FileNotFoundError) as e:
+                    raise Failed(f"{kind.name} is not to be had: {e}") from e
+            yield server
 
     @functools.cache
     def url(self, kind, count):
