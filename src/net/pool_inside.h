@@ -311,7 +311,9 @@ static inline void weir__pool_end_lease(struct weir__pool_slot *slot)
 {
     WEIR_ASSERT(slot->state == WEIR__SLOT_LEASED, "P1: only what is lent comes back");
     slot->state = WEIR__SLOT_BUSY;
-    atomic_fetch_add_explicit(&slot->turn, 1, memory_order_relaxed);
+    /* Written under the lock alone: no read-modify-write, which would cost as much as a lock. */
+    uint64_t turn = atomic_load_explicit(&slot->turn, memory_order_relaxed);
+    atomic_store_explicit(&slot->turn, turn + 1, memory_order_relaxed);
     slot->fiber = NULL;
     atomic_store_explicit(&slot->holder, NULL, memory_order_relaxed);
     WEIR_ASSERT(slot->pool->stats.in_use > 0, "P1: what comes back was counted as lent");
