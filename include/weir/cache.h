@@ -154,8 +154,9 @@ WEIR_API void weir_cache_unpin(weir_ctx *c, const void *value) WEIR_NONNULL(1);
  *
  * key      copied
  * value    a const T *: copied
- * returns  WEIR_OK; WEIR_ETOOLARGE: value or key, and an older value is gone; -ENOMEM, likewise
- * context  fiber; waits for a second level if there is one
+ * returns  WEIR_OK; WEIR_ETOOLARGE: value or key, and an older value is gone; -ENOMEM, likewise;
+ *          the reason when `c` is cancelled: the value is in, and the second level told later
+ * context  fiber; waits for a second level if there is one, up to its time-out
  */
 #define weir_cache_put(c, cache, key, T, value)                                                    \
     weir_cache_put_at((c), (cache), (key), weir_model_of(T), (1 ? (value) : (const T *)0))
@@ -169,9 +170,9 @@ WEIR_API weir_err weir_cache_put_at(weir_ctx *c, weir_cache *cache, weir_str key
  * still serves who waits for it, and is not kept; who asks from now on gets a load of his own.
  *
  * key      read during the call, and not kept
- * returns  WEIR_OK, also when it was not there; what the second level said, which then may have it
- *          still
- * context  fiber; waits for a second level if there is one
+ * returns  WEIR_OK, also when it was not there, and when the second level is away: that is told when
+ *          it is asked next. WEIR_ETOOLARGE: the key. The reason when `c` is cancelled, likewise
+ * context  fiber; waits for a second level if there is one, up to its time-out
  */
 WEIR_API weir_err weir_cache_remove(weir_ctx *c, weir_cache *cache, weir_str key) WEIR_MUST_USE
     WEIR_NONNULL(1, 2);
@@ -222,6 +223,8 @@ typedef struct weir_cache_stats {
     uint64_t second_hits;   /* found in the second level */
     uint64_t second_misses; /* not found there */
     uint64_t second_errors; /* it failed or was late, and is left out for a while */
+    uint64_t second_owed;   /* keys written that it could not be told of yet, now */
+    uint64_t second_out;    /* 1 while it is left out */
 } weir_cache_stats;
 
 /** Reads a cache's numbers into `out`. Any context of a worker; does not wait. */

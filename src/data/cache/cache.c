@@ -222,8 +222,10 @@ bool weir__cache_is_of_slow(struct weir_cache *cache, const weir_model *model, c
     if (!weir__image_prepare(model))
         return false;
     const weir_model *is = NULL;
-    if (atomic_load_explicit(&cache->model, memory_order_acquire) == NULL)
+    if (atomic_load_explicit(&cache->model, memory_order_acquire) == NULL) {
         atomic_store_explicit(&cache->is_flat, weir__image_is_flat(model), memory_order_relaxed);
+        atomic_store_explicit(&cache->version, weir__image_version(model), memory_order_relaxed);
+    }
     if (atomic_compare_exchange_strong(&cache->model, &is, model) || is_same_model(is, model))
         return true;
     weir__misuse(function,
@@ -289,17 +291,17 @@ void weir__cache_forget_all(struct weir_cache *cache)
         forget_shard(&cache->shards[i]);
 }
 
-/* Puts an entry in, whose reference it takes over. False: there was no room for it. */
+/* Puts an entry in, whose reference it takes over, for `most` at the most. False: there was no room
+ * for it. */
 static bool put(struct weir_cache *cache, struct weir__cache_shard *s, struct weir__cache_entry *e,
-                weir_str key)
+                weir_str key, weir_dur most)
 {
     struct weir__cache_entry *gone = NULL;
-    bool may_keep = weir__second_may_keep(cache, false);
     weir__lock_take(&s->lock);
     forget(s, e->node.hash, key, &gone);
     weir_dur ttl = weir__shard_jitter(s, cache->o.ttl);
-    weir_time at = weir_time_add(weir__self->now, ttl);
-    bool is_kept = !may_keep || weir__shard_put(s, e, at, &gone);
+    weir_time at = weir_time_add(weir__self->now, ttl.ns < most.ns ? ttl : most);
+    bool is_kept = most.ns == 0 || weir__shard_put(s, e, at, &gone);
     weir__shard_unref(s, e, &gone);
     weir__lock_give(&s->lock);
     weir__entries_free(gone);
@@ -332,17 +334,18 @@ weir_err weir_cache_put_at(weir_ctx *c, weir_cache *handle, weir_str key, const 
     struct weir__cache_entry *e = NULL;
     if (cache->guard.blocks > 0)
         weir__bloom_tell(&cache->guard, hash);
+    weir_dur most = weir__second_may_keep(cache, false);
     err = weir__entry_new(key, hash, model, value, s->bounds.bytes_max, &e);
-    if (err == WEIR_OK && !put(cache, s, e, key))
+    if (err == WEIR_OK && !put(cache, s, e, key, most))
         err = WEIR_ETOOLARGE;
     if (e == NULL)
         weir__cache_forget(cache, key);
     if (err == WEIR_OK)
         weir__cache_sweep(cache);
-    weir__second_write(cache, ctx, key, model, value);
-    if (err != WEIR_OK)
+    weir_err told = weir__second_write(cache, ctx, key, model, value);
+    if (err != WEIR_OK || most.ns == 0)
         forget_read_meanwhile(cache, key);
-    return err;
+    return err != WEIR_OK ? err : told;
 }
 
 weir_err weir_cache_remove(weir_ctx *c, weir_cache *handle, weir_str key)
@@ -354,7 +357,7 @@ weir_err weir_cache_remove(weir_ctx *c, weir_cache *handle, weir_str key)
     if (err != WEIR_OK)
         return weir__wait_refused(err);
     weir__cache_forget(cache, key);
-    err = weir__second_remove(cache, ctx, key);
+    err = weir__second_write(cache, ctx, key, NULL, NULL);
     forget_read_meanwhile(cache, key);
     return err;
 }

@@ -27,6 +27,7 @@ struct weir_cache {
     weir_cache_options o;              /* settled */
     _Atomic(const weir_model *) model; /* of its values; NULL: there was none yet */
     atomic_bool is_flat;               /* they point to nothing; known with `model` */
+    _Atomic uint64_t version;          /* of that model; likewise */
     uint32_t shard_mask;
     struct weir__cache_shard *shards; /* shard_mask + 1 of them */
     struct weir__bloom guard;

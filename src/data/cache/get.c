@@ -42,6 +42,7 @@ struct run {
     weir_err err;
     struct weir__cache_entry *entry; /* what came of it; the caller's reference */
     weir_dur left;                   /* of what was found in the second level; 0: it was loaded */
+    struct weir__second_mark mark;   /* … where nothing was found */
     bool is_kept;
     bool is_fresh; /* nobody has written the key meanwhile */
 };
@@ -71,7 +72,7 @@ static bool is_own_end(struct weir__ctx *c, weir_err err)
            (c->reason != WEIR_REASON_NONE || weir__ctx_check(c) != WEIR_OK);
 }
 
-static weir_time ends_at(const struct run *r)
+static weir_time ends_at(const struct run *r, weir_dur most)
 {
     const struct ask *a = r->a;
     bool is_missing = r->entry->is_missing;
@@ -79,6 +80,8 @@ static weir_time ends_at(const struct run *r)
     ttl = weir__shard_jitter(a->shard, ttl);
     if (r->left.ns > 0 && r->left.ns < ttl.ns)
         ttl = r->left;
+    if (most.ns < ttl.ns)
+        ttl = most;
     return weir_time_add(weir__self->now, ttl);
 }
 
@@ -90,7 +93,7 @@ static void end_run(struct run *r)
     struct weir__flight_waiter *woken = NULL;
     bool is_failed = r->err != WEIR_OK && r->err != WEIR_ENOTFOUND;
     bool is_handed_on = is_own_end(r->a->c, r->err);
-    bool may_keep = r->entry != NULL && weir__second_may_keep(r->a->cache, r->left.ns > 0);
+    weir_dur most = weir__second_may_keep(r->a->cache, r->left.ns > 0);
     if (is_failed)
         note_failure(f, r->a->c, r->err);
     weir__lock_take(&s->lock);
@@ -99,8 +102,8 @@ static void end_run(struct run *r)
         woken = weir__flight_hand_on(f);
     if (woken == NULL) {
         r->is_fresh = !f->is_stale;
-        if (may_keep && r->is_fresh)
-            r->is_kept = weir__shard_put(s, r->entry, ends_at(r), &gone);
+        if (r->entry != NULL && most.ns > 0 && r->is_fresh)
+            r->is_kept = weir__shard_put(s, r->entry, ends_at(r, most), &gone);
         if (r->entry != NULL) {
             r->entry->refs++;
             f->entry = r->entry;
@@ -125,18 +128,19 @@ static void count_load(struct weir__cache_shard *s)
 }
 
 /* The value from the second level or the load function, into a->value. */
-static weir_err fetch(struct ask *a, weir_dur *left)
+static weir_err fetch(struct run *r)
 {
+    struct ask *a = r->a;
     weir_err err = weir__ctx_check(a->c);
     if (err != WEIR_OK)
         return err; /* cancelled while it waited for its turn */
     memset(a->value, 0, a->model->size);
     if (a->cache->second != NULL) {
         enum weir__second_found found =
-            weir__second_read(a->cache, a->c, a->key, a->model, a->value, left);
+            weir__second_read(a->cache, a->c, a->key, a->model, a->value, &r->left, &r->mark);
         if (found != WEIR__SECOND_NOTHING)
             return found == WEIR__SECOND_VALUE ? WEIR_OK : WEIR_ENOTFOUND;
-        left->ns = 0;
+        r->left.ns = 0;
         if ((err = weir__ctx_check(a->c)) != WEIR_OK)
             return err;
     }
@@ -154,7 +158,7 @@ static void make_run(struct run *r)
 {
     struct run *ends __attribute__((cleanup(end_run_ref))) = r;
     struct ask *a = r->a;
-    weir_err err = fetch(a, &r->left);
+    weir_err err = fetch(r);
     if (err == WEIR_OK || err == WEIR_ENOTFOUND) {
         const void *value = err == WEIR_OK ? a->value : NULL;
         weir_err made =
@@ -190,7 +194,8 @@ static weir_err run_load(struct ask *a, struct weir__cache_flight *f,
     a->is_loaded = r.err == WEIR_OK;
     bool has_come = r.err == WEIR_OK || r.err == WEIR_ENOTFOUND;
     if (has_come && r.is_fresh && r.left.ns == 0 && a->cache->second != NULL)
-        weir__second_write(a->cache, a->c, a->key, a->model, r.err == WEIR_OK ? a->value : NULL);
+        weir__second_fill(a->cache, a->c, a->key, a->model, r.err == WEIR_OK ? a->value : NULL,
+                          &r.mark);
     *entry = r.entry;
     r.entry = NULL;
     return r.err;

@@ -58,6 +58,60 @@ bool weir__image_prepare(const weir_model *model)
     return true;
 }
 
+/* --- versions --------------------------------------------------------------------------------- */
+
+/* The models from the first one down to one, for rings. */
+struct path {
+    const weir_model *model;
+    const struct path *above;
+};
+
+static void add_number(uint64_t *hash, uint64_t n)
+{
+    for (int i = 0; i < 8; i++)
+        *hash = (*hash ^ (n >> (8 * i) & 0xff)) * UINT64_C(0x100000001b3); /* FNV-1a */
+}
+
+static void add_text(uint64_t *hash, const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        *hash = (*hash ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
+    add_number(hash, len);
+}
+
+/* How far up the path it stands; 0: nowhere. */
+static uint64_t steps_up(const struct path *at, const weir_model *model)
+{
+    uint64_t steps = 1;
+    for (; at != NULL && at->model != model; at = at->above)
+        steps++;
+    return at != NULL ? steps : 0;
+}
+
+static void add_model(uint64_t *hash, const weir_model *model, const struct path *above)
+{
+    const struct path here = {model, above};
+    const struct weir__model_tables *t = weir__model_tables(model);
+    add_number(hash, t->count);
+    for (uint32_t i = 0; i < t->count; i++) {
+        const struct weir__member *m = &t->members[i];
+        add_text(hash, m->fragment + 2, (size_t)m->fragment_len - 2);
+        add_number(hash, m->kind);
+        add_number(hash, m->sub == NULL ? m->size : 0);
+        uint64_t steps = m->sub != NULL ? steps_up(&here, m->sub) : 0;
+        add_number(hash, steps);
+        if (m->sub != NULL && steps == 0)
+            add_model(hash, m->sub, &here);
+    }
+}
+
+uint64_t weir__image_version(const weir_model *model)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    add_model(&hash, model, NULL);
+    return hash;
+}
+
 /* --- making ----------------------------------------------------------------------------------- */
 
 struct maker {

@@ -24,6 +24,12 @@ bool weir__image_prepare(const weir_model *model);
 /* True when no member points to anything: the struct is all of it. */
 bool weir__image_is_flat(const weir_model *model);
 
+/*
+ * What tells models apart whose values are not the same: names, kinds and sizes of members, and of
+ * those of the models that they refer to. The same in every process, and of every build.
+ */
+uint64_t weir__image_version(const weir_model *model);
+
 /* Where in an image the rest begins. */
 static inline size_t weir__image_tail_at(const weir_model *model)
 {

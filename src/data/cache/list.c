@@ -14,6 +14,7 @@
 #include "base/metric.h"
 #include "base/sized.h"
 #include "data/cache/cache.h"
+#include "data/cache/second.h"
 #include "rt/outside.h"
 
 enum { CACHES_MAX = 128, SHOWN_NAME_MAX = WEIR__CACHE_NAME_MAX + 16 };
@@ -69,6 +70,7 @@ void weir__cache_read(const struct weir_cache *cache, weir_cache_stats *out)
                               .bytes = weir__bloom_bytes(cache->o.guard_keys)};
     for (uint32_t i = 0; i <= cache->shard_mask; i++)
         add(out, &cache->shards[i]);
+    weir__second_numbers(cache, &out->second_owed, &out->second_out);
 }
 
 void weir_cache_numbers_at(const weir_cache *handle, weir_cache_stats *out, size_t size)
@@ -113,9 +115,10 @@ static void put_line(const weir_cache_stats *s, void *arg)
                     (unsigned long long)s->evicted, (unsigned long long)s->expired,
                     (unsigned long long)s->not_kept);
     if (s->second_hits + s->second_misses + s->second_errors > 0)
-        weir_buf_printf(arg, "; second level: %llu hits, %llu misses, %llu errors",
+        weir_buf_printf(arg, "; second level%s: %llu hits, %llu misses, %llu errors, %llu owed",
+                        s->second_out > 0 ? " (left out now)" : "",
                         (unsigned long long)s->second_hits, (unsigned long long)s->second_misses,
-                        (unsigned long long)s->second_errors);
+                        (unsigned long long)s->second_errors, (unsigned long long)s->second_owed);
     weir_buf_putc(arg, '\n');
 }
 
@@ -136,11 +139,11 @@ static const struct {
     const char *name;
     size_t offset;
 } numbers[] = {
-    NUMBER(entries),       NUMBER(entries_max),   NUMBER(bytes),    NUMBER(bytes_max),
-    NUMBER(missing),       NUMBER(pinned_bytes),  NUMBER(hits),     NUMBER(misses),
-    NUMBER(guarded),       NUMBER(waits),         NUMBER(loads),    NUMBER(load_errors),
-    NUMBER(evicted),       NUMBER(expired),       NUMBER(not_kept), NUMBER(second_hits),
-    NUMBER(second_misses), NUMBER(second_errors),
+    NUMBER(entries),       NUMBER(entries_max),   NUMBER(bytes),       NUMBER(bytes_max),
+    NUMBER(missing),       NUMBER(pinned_bytes),  NUMBER(hits),        NUMBER(misses),
+    NUMBER(guarded),       NUMBER(waits),         NUMBER(loads),       NUMBER(load_errors),
+    NUMBER(evicted),       NUMBER(expired),       NUMBER(not_kept),    NUMBER(second_hits),
+    NUMBER(second_misses), NUMBER(second_errors), NUMBER(second_owed), NUMBER(second_out),
 };
 
 static void put_json(const weir_cache_stats *s, void *arg)
@@ -207,6 +210,10 @@ static const struct weir__family families[] = {
      WEIR__ROWS({"hit", offsetof(weir_cache_stats, second_hits)},
                 {"miss", offsetof(weir_cache_stats, second_misses)},
                 {"error", offsetof(weir_cache_stats, second_errors)})},
+    STAT("weir_cache_second_owed", "Keys written that the second level was not told of yet.",
+         WEIR_METRIC_GAUGE, second_owed),
+    STAT("weir_cache_second_out", "1 while the second level is left out.", WEIR_METRIC_GAUGE,
+         second_out),
 };
 
 /* A second cache of a name is shown as "name#2": samples must differ. */

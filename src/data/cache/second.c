@@ -3,7 +3,10 @@
  * a load so much once: whatever fails leaves the level out for a second, twice as long each time up
  * to half a minute, and then one caller tries it for all.
  *
- * B1: while it is left out, nobody waits for it; when that is over one does.
+ * The hard thing are writes that it could not be told of: when it is there again it still has what
+ * was before. They are owed, and told by the one who tries it, before anybody asks it anything.
+ *
+ * B1: while it is left out, or owed something, nobody waits for it; when that is over one does.
  */
 #include "data/cache/second.h"
 
@@ -13,10 +16,15 @@
 #include "base/map.h"
 #include "base/num.h"
 #include "data/cache/cache.h"
+#include "data/cache/owed.h"
 #include "guard/backoff.h"
 #include "rt/worker.h"
 
-enum { RECORD_BYTES_MAX = 64 << 20 };
+enum { READ_BYTES_MAX = 64 << 20, RECORD_BYTES_MAX = 8 << 20 };
+
+/* How long a write's mark stands at the least: loads that began before it are over by then, or have
+ * been told of it. */
+static const weir_dur mark_ttl = {INT64_C(60000000000)};
 
 /* For how long it is left out after so many failures: a second, and then up to that. */
 static const struct weir__backoff pauses = {{INT64_C(1000000000)}, {INT64_C(30000000000)}};
@@ -25,12 +33,15 @@ static const weir_dur pause_min = {INT64_C(1000000000)};
 struct weir__cache_second {
     const struct weir__cache_second_ops *ops;
     void *driver;
-    weir_dur timeout, age_max;
+    weir_dur timeout, age_max, ttl_apart;
+    uint32_t records_max;
     struct weir__lock lock; /* guards what follows */
     uint32_t failures;      /* in a row */
     weir_time out_until;
     struct weir__random random;
     bool is_tried; /* by one who will tell how it went */
+    struct weir__owed owed;
+    int64_t doubted_ms; /* what was loaded before is not believed: more was owed than is noted */
 };
 
 weir_err weir__cache_join_second(weir_cache *handle, const struct weir__cache_second_ops *ops,
@@ -39,7 +50,8 @@ weir_err weir__cache_join_second(weir_cache *handle, const struct weir__cache_se
     struct weir_cache *cache = weir__cache_of(handle, __func__);
     if (cache->err != WEIR_OK)
         return cache->err;
-    WEIR_ASSERT(cache->second == NULL, "B1: a cache has one second level");
+    if (cache->second != NULL)
+        return -EBUSY;
     struct weir__cache_second *s = weir__calloc(1, sizeof *s);
     if (s == NULL)
         return -ENOMEM;
@@ -47,7 +59,10 @@ weir_err weir__cache_join_second(weir_cache *handle, const struct weir__cache_se
     s->driver = driver;
     s->timeout = options->timeout.ns > 0 ? options->timeout : weir_ms(100);
     s->age_max = options->age_max.ns > 0 ? options->age_max : cache->o.ttl;
+    s->ttl_apart = options->ttl_apart.ns > 0 ? options->ttl_apart : weir_sec(1);
+    s->records_max = options->records_max > 0 ? options->records_max : RECORD_BYTES_MAX;
     weir__lock_init(&s->lock);
+    weir__owed_init(&s->owed);
     s->random.state = (uint64_t)weir__self->now.ns;
     cache->second = s;
     return WEIR_OK;
@@ -55,6 +70,8 @@ weir_err weir__cache_join_second(weir_cache *handle, const struct weir__cache_se
 
 void weir__second_free(struct weir__cache_second *s)
 {
+    if (s != NULL)
+        weir__owed_fini(&s->owed);
     weir__free(s);
 }
 
@@ -72,15 +89,20 @@ void weir__cache_told_lost(weir_cache *handle)
 
 /* --- being left out --------------------------------------------------------------------------- */
 
+static bool is_out(const struct weir__cache_second *s)
+{
+    return s->failures > 0 || s->owed.count > 0;
+}
+
 /* `*is_try`: it was left out, and this caller tries it for all. */
 static bool may_ask(struct weir__cache_second *s, bool *is_try)
 {
     weir__lock_take(&s->lock);
-    bool is_out = s->failures > 0;
-    *is_try = is_out && !s->is_tried && s->out_until.ns <= weir__self->now.ns;
+    bool was_out = is_out(s);
+    *is_try = was_out && !s->is_tried && s->out_until.ns <= weir__self->now.ns;
     s->is_tried = s->is_tried || *is_try;
     weir__lock_give(&s->lock);
-    return !is_out || *is_try;
+    return !was_out || *is_try;
 }
 
 enum outcome { WELL, FAILED, UNKNOWN };
@@ -98,6 +120,32 @@ static void note(struct weir__cache_second *s, enum outcome how, bool is_try)
         weir_dur pause = weir__backoff_wait(&pauses, s->failures++, pause_min, &s->random);
         s->out_until = weir_time_add(now, pause);
     }
+    weir__lock_give(&s->lock);
+}
+
+weir_dur weir__second_may_keep(const struct weir_cache *cache, bool was_read)
+{
+    static const weir_dur all = {INT64_MAX}, nothing = {0};
+    struct weir__cache_second *s = cache->second;
+    if (s == NULL || s->ops->is_told == NULL)
+        return all;
+    weir__lock_take(&s->lock);
+    bool is_apart = is_out(s);
+    weir__lock_give(&s->lock);
+    if (is_apart || !s->ops->is_told(s->driver))
+        return s->ttl_apart;
+    return was_read ? all : nothing;
+}
+
+void weir__second_numbers(const struct weir_cache *cache, uint64_t *owed, uint64_t *out)
+{
+    struct weir__cache_second *s = cache->second;
+    *owed = *out = 0;
+    if (s == NULL)
+        return;
+    weir__lock_take(&s->lock);
+    *owed = s->owed.count;
+    *out = is_out(s);
     weir__lock_give(&s->lock);
 }
 
@@ -121,10 +169,15 @@ static void count(struct weir_cache *cache, weir_str key, size_t counter)
 }
 #define COUNT(cache, key, member) count(cache, key, offsetof(struct weir__shard_counts, member))
 
+static bool is_failure(weir_err err)
+{
+    return err != WEIR_OK && err != WEIR_ENOTFOUND && err != WEIR_ECHANGED;
+}
+
 /* On every way out; a caller that was cancelled meanwhile knows nothing of the level. */
 static void end_call(struct call *call)
 {
-    bool is_well = call->is_back && (call->err == WEIR_OK || call->err == WEIR_ENOTFOUND);
+    bool is_well = call->is_back && !is_failure(call->err);
     if (call->s == NULL)
         return;
     note(call->s,
@@ -158,23 +211,42 @@ static weir_err end_with(struct call *call, weir_err err)
     return call->err = err;
 }
 
-/*
- * The record of a key, in the caller's memory; absent: it could not be had. WEIR_ENOTFOUND: there
- * is none; WEIR_EBUSY: the level is not to be asked now.
- */
-static weir_err ask(struct weir_cache *cache, struct weir__ctx *c, weir_str key, weir_str *record)
+/* --- what it is owed -------------------------------------------------------------------------- */
+
+static int64_t unix_ms(void)
 {
-    struct call call __attribute__((cleanup(end_call))) = begin_call(cache, c);
-    *record = (weir_str){NULL, 0};
-    if (call.s == NULL)
-        return WEIR_EBUSY;
-    weir_buf bytes __attribute__((cleanup(weir_buf_fini)));
-    weir_buf_init(&bytes, RECORD_BYTES_MAX);
-    weir_err err = end_with(&call, call.s->ops->get(call.s->driver, call.c, key, &bytes));
-    if (err == WEIR_OK && bytes.err == WEIR_OK)
-        *record = weir__arena_str(weir__ctx_arena(c), weir_buf_str(&bytes));
-    if (err != WEIR_OK && err != WEIR_ENOTFOUND)
-        COUNT(cache, key, second_errors);
+    return weir_wall_now().us / 1000;
+}
+
+/* It has not been told that the key was written. */
+static void owe(struct weir__cache_second *s, weir_str key)
+{
+    struct weir__owed_key *k = weir__owed_key_new(key);
+    weir__lock_take(&s->lock);
+    if (k == NULL || !weir__owed_add(&s->owed, k))
+        s->doubted_ms = unix_ms();
+    weir__lock_give(&s->lock);
+}
+
+/* Tells it of all writes that it has missed. By who tries it, so nobody else does. */
+static weir_err pay(struct call *call)
+{
+    struct weir__cache_second *s = call->s;
+    weir_err err = WEIR_OK;
+    while (call->is_try && err == WEIR_OK) {
+        weir__lock_take(&s->lock);
+        struct weir__owed_key *k = weir__owed_first(&s->owed);
+        weir__lock_give(&s->lock);
+        if (k == NULL)
+            break;
+        const struct weir__second_key key = {weir__owed_str(k), 0};
+        err = s->ops->write(s->driver, call->c, &key, (weir_str){NULL, 0}, mark_ttl);
+        if (err != WEIR_OK)
+            break;
+        weir__lock_take(&s->lock);
+        weir__owed_drop(&s->owed, k);
+        weir__lock_give(&s->lock);
+    }
     return err;
 }
 
@@ -187,11 +259,6 @@ static weir_err ask(struct weir_cache *cache, struct weir__ctx *c, weir_str key,
 static weir_str mark_of_records(void)
 {
     return WEIR_S("weir1 ");
-}
-
-static int64_t unix_ms(void)
-{
-    return weir_wall_now().us / 1000;
 }
 
 static bool read_head(weir_str record, int64_t *loaded_ms, bool *is_missing, weir_str *json)
@@ -212,6 +279,20 @@ static bool read_head(weir_str record, int64_t *loaded_ms, bool *is_missing, wei
     return true;
 }
 
+/* Empty: it is larger than the level takes. */
+static void write_record(const struct weir_cache *cache, weir_buf *out, const weir_model *model,
+                         const void *value)
+{
+    weir_str mark = mark_of_records();
+    weir_buf_init(out, cache->second->records_max);
+    weir_buf_printf(out, WEIR_STR_FMT "%lld %c\n", WEIR_STR_ARG(mark), (long long)unix_ms(),
+                    value != NULL ? 'v' : 'n');
+    if (value != NULL)
+        (void)weir_json_encode(out, model, value);
+    if (out->err != WEIR_OK)
+        weir_buf_reset(out);
+}
+
 /* How much longer what was loaded then may be kept; clocks that differ make it younger, not older
  * than it is allowed to become. */
 static weir_dur left_of(const struct weir_cache *cache, int64_t loaded_ms, bool is_missing)
@@ -224,15 +305,68 @@ static weir_dur left_of(const struct weir_cache *cache, int64_t loaded_ms, bool 
     return weir_ns(left < ttl ? left : ttl);
 }
 
+static struct weir__second_key key_of(struct weir_cache *cache, weir_str key)
+{
+    return (struct weir__second_key){key,
+                                     atomic_load_explicit(&cache->version, memory_order_relaxed)};
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+static void keep_mark(struct weir__second_mark *to, const weir_buf *mark)
+{
+    to->is_read = mark->err == WEIR_OK;
+    to->len = (uint8_t)mark->len;
+    memcpy(to->bytes, mark->ptr, mark->len);
+}
+
+/*
+ * The record of a key, in the caller's memory; absent: it could not be had. WEIR_ENOTFOUND: there
+ * is none; WEIR_EBUSY: the level is not to be asked now.
+ */
+static weir_err ask(struct weir_cache *cache, struct weir__ctx *c, weir_str key, weir_str *record,
+                    struct weir__second_mark *mark)
+{
+    struct call call __attribute__((cleanup(end_call))) = begin_call(cache, c);
+    *record = (weir_str){NULL, 0};
+    if (call.s == NULL)
+        return WEIR_EBUSY;
+    char room[WEIR__SECOND_MARK_MAX];
+    weir_buf last, bytes __attribute__((cleanup(weir_buf_fini)));
+    weir_buf_init(&bytes, READ_BYTES_MAX);
+    weir_buf_init_fixed(&last, room, sizeof room);
+    const struct weir__second_key at = key_of(cache, key);
+    weir_err err = pay(&call);
+    if (err == WEIR_OK)
+        err = call.s->ops->get(call.s->driver, call.c, &at, &bytes, &last);
+    (void)end_with(&call, err);
+    if (err == WEIR_OK && bytes.err == WEIR_OK)
+        *record = weir__arena_str(weir__ctx_arena(c), weir_buf_str(&bytes));
+    if (is_failure(err))
+        COUNT(cache, key, second_errors);
+    else
+        keep_mark(mark, &last);
+    return err;
+}
+
+static bool is_doubted(struct weir__cache_second *s, int64_t loaded_ms)
+{
+    weir__lock_take(&s->lock);
+    bool yes = loaded_ms <= s->doubted_ms;
+    weir__lock_give(&s->lock);
+    return yes;
+}
+
 enum weir__second_found weir__second_read(struct weir_cache *cache, struct weir__ctx *c,
                                           weir_str key, const weir_model *model, void *value,
-                                          weir_dur *left)
+                                          weir_dur *left, struct weir__second_mark *mark)
 {
     int64_t loaded_ms;
     bool is_missing;
     weir_str json, record;
-    weir_err err = ask(cache, c, key, &record);
-    bool is_read = read_head(record, &loaded_ms, &is_missing, &json);
+    weir_err err = ask(cache, c, key, &record, mark);
+    bool is_read =
+        read_head(record, &loaded_ms, &is_missing, &json) && !is_doubted(cache->second, loaded_ms);
     if (is_read)
         *left = left_of(cache, loaded_ms, is_missing);
     if (is_read && left->ns > 0 && !is_missing)
@@ -247,42 +381,61 @@ enum weir__second_found weir__second_read(struct weir_cache *cache, struct weir_
     return is_missing ? WEIR__SECOND_MISSING : WEIR__SECOND_VALUE;
 }
 
-void weir__second_write(struct weir_cache *cache, struct weir__ctx *c, weir_str key,
-                        const weir_model *model, const void *value)
+/* --- writing ---------------------------------------------------------------------------------- */
+
+void weir__second_fill(struct weir_cache *cache, struct weir__ctx *c, weir_str key,
+                       const weir_model *model, const void *value,
+                       const struct weir__second_mark *mark)
 {
+    if (!mark->is_read)
+        return; /* it could not be asked */
     struct call call __attribute__((cleanup(end_call))) = begin_call(cache, c);
     if (call.s == NULL)
         return;
     weir_buf bytes __attribute__((cleanup(weir_buf_fini)));
-    weir_buf_init(&bytes, RECORD_BYTES_MAX);
-    weir_str mark = mark_of_records();
-    weir_buf_printf(&bytes, WEIR_STR_FMT "%lld %c\n", WEIR_STR_ARG(mark), (long long)unix_ms(),
-                    value != NULL ? 'v' : 'n');
-    if (value != NULL)
-        (void)weir_json_encode(&bytes, model, value);
-    weir_err err = WEIR_OK;
-    if (bytes.err == WEIR_OK)
-        err = call.s->ops->set(call.s->driver, call.c, key, weir_buf_str(&bytes),
-                               value != NULL ? cache->o.ttl : cache->o.ttl_missing);
-    if (end_with(&call, err) != WEIR_OK)
+    write_record(cache, &bytes, model, value);
+    const struct weir__second_key at = key_of(cache, key);
+    weir_err err = pay(&call);
+    if (err == WEIR_OK && bytes.len > 0)
+        err = call.s->ops->fill(call.s->driver, call.c, &at, (weir_str){mark->bytes, mark->len},
+                                weir_buf_str(&bytes),
+                                value != NULL ? cache->o.ttl : cache->o.ttl_missing);
+    if (is_failure(end_with(&call, err)))
         COUNT(cache, key, second_errors);
 }
 
-bool weir__second_may_keep(const struct weir_cache *cache, bool was_read)
+/* On every way out: what was not told is owed. */
+struct telling {
+    struct weir_cache *cache;
+    weir_str key;
+    bool is_told;
+};
+
+static void end_telling(struct telling *t)
 {
-    const struct weir__cache_second *s = cache->second;
-    return s == NULL || s->ops->may_keep == NULL || s->ops->may_keep(s->driver, was_read);
+    if (!t->is_told)
+        owe(t->cache->second, t->key);
 }
 
-weir_err weir__second_remove(struct weir_cache *cache, struct weir__ctx *c, weir_str key)
+weir_err weir__second_write(struct weir_cache *cache, struct weir__ctx *c, weir_str key,
+                            const weir_model *model, const void *value)
 {
     if (cache->second == NULL)
         return WEIR_OK;
+    struct telling t __attribute__((cleanup(end_telling))) = {.cache = cache, .key = key};
     struct call call __attribute__((cleanup(end_call))) = begin_call(cache, c);
     if (call.s == NULL)
-        return weir__ctx_check(c) != WEIR_OK ? weir__ctx_check(c) : WEIR_EBUSY;
-    weir_err err = end_with(&call, call.s->ops->remove(call.s->driver, call.c, key));
-    if (err != WEIR_OK && err != WEIR_ENOTFOUND)
+        return weir__ctx_check(c);
+    weir_buf bytes __attribute__((cleanup(weir_buf_fini))) = {.ptr = NULL};
+    if (value != NULL)
+        write_record(cache, &bytes, model, value);
+    const struct weir__second_key at = key_of(cache, key);
+    weir_dur ttl = value != NULL && cache->o.ttl.ns > mark_ttl.ns ? cache->o.ttl : mark_ttl;
+    weir_err err = pay(&call);
+    if (err == WEIR_OK)
+        err = call.s->ops->write(call.s->driver, call.c, &at, weir_buf_str(&bytes), ttl);
+    t.is_told = err == WEIR_OK;
+    if (end_with(&call, err) != WEIR_OK)
         COUNT(cache, key, second_errors);
-    return err == WEIR_ENOTFOUND ? WEIR_OK : err;
+    return err != WEIR_OK ? weir__ctx_check(c) : WEIR_OK;
 }
