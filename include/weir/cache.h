@@ -170,8 +170,9 @@ WEIR_API weir_err weir_cache_put_at(weir_ctx *c, weir_cache *cache, weir_str key
  * still serves who waits for it, and is not kept; who asks from now on gets a load of his own.
  *
  * key      read during the call, and not kept
- * returns  WEIR_OK, also when it was not there, and when the second level is away: that is told when
- *          it is asked next. WEIR_ETOOLARGE: the key. The reason when `c` is cancelled, likewise
+ * returns  WEIR_OK, also when it was not there, and when the second level is away: that is told
+ *          when it is asked next. WEIR_ETOOLARGE: the key. The reason when `c` is cancelled,
+ *          likewise
  * context  fiber; waits for a second level if there is one, up to its time-out
  */
 WEIR_API weir_err weir_cache_remove(weir_ctx *c, weir_cache *cache, weir_str key) WEIR_MUST_USE

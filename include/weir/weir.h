@@ -10,6 +10,7 @@
 #include <weir/batch.h>
 #include <weir/buf.h>
 #include <weir/cache.h>
+#include <weir/cache_share.h>
 #include <weir/chan.h>
 #include <weir/client.h>
 #include <weir/conf.h>

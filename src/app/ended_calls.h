@@ -366,6 +366,12 @@ CALL(weir_cache_guard_add, context, weir_cache_guard_add(dead.c, live.cache, a_v
 CALL(weir_cache_guard_add, cache, weir_cache_guard_add(live.c, dead.cache, a_value))
 CALL(weir_cache_guard_ready, context, weir_cache_guard_ready(dead.c, live.cache))
 CALL(weir_cache_guard_ready, cache, weir_cache_guard_ready(live.c, dead.cache))
+CALL(weir_cache_share_at, context,
+     number = weir_cache_share(dead.c, live.cache, live.redis, .space = "x"))
+CALL(weir_cache_share_at, cache,
+     number = weir_cache_share(live.c, dead.cache, live.redis, .space = "x"))
+CALL(weir_cache_share_at, Redis client,
+     number = weir_cache_share(live.c, live.cache, dead.redis, .space = "x"))
 CALL(weir_cache_numbers_at, cache, weir_cache_numbers(dead.cache, &cache_numbers))
 
 /* --- topic.h --- */

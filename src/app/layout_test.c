@@ -52,6 +52,7 @@ static void options_begin_with_their_size(void **state)
     (void)state;
     SIZE_IS_FIRST(weir_app_options);
     SIZE_IS_FIRST(weir_cache_options);
+    SIZE_IS_FIRST(weir_cache_share_options);
     SIZE_IS_FIRST(weir_cookie_options);
     SIZE_IS_FIRST(weir_ctx_options);
     SIZE_IS_FIRST(weir_migrate_options);

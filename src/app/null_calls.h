@@ -424,6 +424,9 @@ CALL(weir_cache_remove, number = weir_cache_remove(N(c, live.c), N(cache, live.c
 CALL(weir_cache_clear, weir_cache_clear(N(c, live.c), N(cache, live.cache)))
 CALL(weir_cache_guard_add, weir_cache_guard_add(N(c, live.c), N(cache, live.cache), a_value))
 CALL(weir_cache_guard_ready, weir_cache_guard_ready(N(c, live.c), N(cache, live.cache)))
+CALL(weir_cache_share_at,
+     number = weir_cache_share_at(N(site, WEIR_HERE), N(app, live.c), N(cache, live.cache),
+                                  N(redis, live.redis), N(options, &options.share)))
 CALL(weir_cache_numbers_at,
      weir_cache_numbers_at(N(cache, live.cache), N(out, &cache_numbers), sizeof cache_numbers))
 MAY(weir_cache_get_at, load, "what is not there stays away")

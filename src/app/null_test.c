@@ -81,6 +81,7 @@ static struct {
     weir_topic_options topic;
     weir_subscription_options sub;
     weir_cache_options cache;
+    weir_cache_share_options share;
     weir_redis_options redis;
     weir_redis_set_options redis_set;
     weir_redis_subscribe_options redis_sub;
@@ -119,6 +120,7 @@ static struct {
               .bytes_max = 32 << 10,
               .ttl = {INT64_C(1000000000)},
               .guard_keys = 10},
+    .share = {.size = sizeof(weir_cache_share_options), .space = "x"},
     .redis = {.size = sizeof(weir_redis_options), .url = "unix:/no socket"},
     .redis_set.size = sizeof(weir_redis_set_options),
     .redis_sub.size = sizeof(weir_redis_subscribe_options),

@@ -19,6 +19,7 @@
 #include "data/cache/owed.h"
 #include "guard/backoff.h"
 #include "rt/worker.h"
+#include <weir/log.h>
 
 enum { READ_BYTES_MAX = 64 << 20, RECORD_BYTES_MAX = 8 << 20 };
 
@@ -107,11 +108,15 @@ static bool may_ask(struct weir__cache_second *s, bool *is_try)
 
 enum outcome { WELL, FAILED, UNKNOWN };
 
-/* Those that fail after one has failed were under way with it: together they are one failure. */
-static void note(struct weir__cache_second *s, enum outcome how, bool is_try)
+/*
+ * Those that fail after one has failed were under way with it: together they are one failure. True:
+ * it is left out from now on, or not any more.
+ */
+static bool note(struct weir__cache_second *s, enum outcome how, bool is_try)
 {
     weir_time now = weir__self->now;
     weir__lock_take(&s->lock);
+    bool had_failed = s->failures > 0;
     if (is_try)
         s->is_tried = false;
     if (how == WELL)
@@ -120,7 +125,9 @@ static void note(struct weir__cache_second *s, enum outcome how, bool is_try)
         weir_dur pause = weir__backoff_wait(&pauses, s->failures++, pause_min, &s->random);
         s->out_until = weir_time_add(now, pause);
     }
+    bool has_turned = had_failed != (s->failures > 0);
     weir__lock_give(&s->lock);
+    return has_turned;
 }
 
 weir_dur weir__second_may_keep(const struct weir_cache *cache, bool was_read)
@@ -153,6 +160,7 @@ void weir__second_numbers(const struct weir_cache *cache, uint64_t *owed, uint64
 
 /* One call, in a context of its own below the caller's. */
 struct call {
+    const char *name;             /* the cache's */
     struct weir__cache_second *s; /* NULL: it is not to be asked now */
     struct weir__ctx *caller, *c;
     bool is_back; /* the driver has returned, and not panicked */
@@ -174,17 +182,30 @@ static bool is_failure(weir_err err)
     return err != WEIR_OK && err != WEIR_ENOTFOUND && err != WEIR_ECHANGED;
 }
 
+static void tell(const struct call *call, bool is_well)
+{
+    const struct weir_error *e = call->is_back ? call->c->error : NULL;
+    weir_str why = weir_str_from(call->is_back ? weir_strerror(call->err) : "it has panicked");
+    if (e != NULL && e->code == call->err)
+        why = e->message;
+    if (is_well)
+        weir_log(weir__ctx_handle(call->caller), WEIR_LOG_INFO,
+                 "cache %s: its second level is there again", call->name);
+    else
+        weir_log(weir__ctx_handle(call->caller), WEIR_LOG_WARN,
+                 "cache %s: its second level is left out: " WEIR_STR_FMT, call->name,
+                 WEIR_STR_ARG(why));
+}
+
 /* On every way out; a caller that was cancelled meanwhile knows nothing of the level. */
 static void end_call(struct call *call)
 {
     bool is_well = call->is_back && !is_failure(call->err);
     if (call->s == NULL)
         return;
-    note(call->s,
-         is_well                                    ? WELL
-         : weir__ctx_check(call->caller) == WEIR_OK ? FAILED
-                                                    : UNKNOWN,
-         call->is_try);
+    bool is_known = is_well || weir__ctx_check(call->caller) == WEIR_OK;
+    if (note(call->s, is_well ? WELL : is_known ? FAILED : UNKNOWN, call->is_try))
+        tell(call, is_well);
     if (call->is_back) /* else who catches the panic ends it */
         weir__ctx_end(call->c);
 }
@@ -193,7 +214,7 @@ static struct call begin_call(struct weir_cache *cache, struct weir__ctx *c)
 {
     static const weir_site site = {__FILE__, "second level", __LINE__};
     struct weir__cache_second *s = cache->second;
-    struct call call = {.caller = c};
+    struct call call = {.name = cache->name, .caller = c};
     if (s == NULL || weir__ctx_is_shared(c) || weir__ctx_check(c) != WEIR_OK ||
         !may_ask(s, &call.is_try))
         return call;
@@ -201,7 +222,7 @@ static struct call begin_call(struct weir_cache *cache, struct weir__ctx *c)
     if (call.c != NULL)
         call.s = s;
     else
-        note(s, UNKNOWN, call.is_try);
+        (void)note(s, UNKNOWN, call.is_try);
     return call;
 }
 

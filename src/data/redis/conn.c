@@ -98,7 +98,7 @@ void weir__redis_conn_end(struct weir__redis_conn *conn, weir_err err, const cha
     while (weir__wake_first(&conn->for_room, err)) {
     }
     if (conn->is_tracking) {
-        conn->seat->is_tracking = false;
+        conn->seat->tracking--;
         conn->redis->tracking->forget(conn->redis->tracking_arg);
     }
     if (conn->ended != NULL)

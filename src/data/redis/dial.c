@@ -216,8 +216,10 @@ static weir_err greet(struct greeting *g, bool may_track)
         add_auth(g);
     add_rest(g, tracks);
     err = ask(g, NULL);
-    if (err == WEIR_OK && tracks)
-        conn->is_tracking = conn->seat->is_tracking = true;
+    if (err == WEIR_OK && tracks) {
+        conn->is_tracking = true;
+        conn->seat->tracking++;
+    }
     conn->is_ready = err == WEIR_OK;
     return err;
 }

@@ -381,15 +381,30 @@ const char *weir_redis_name(const weir_redis *redis)
 
 /* --- tracking --------------------------------------------------------------------------------- */
 
-void weir__redis_track(weir_redis *handle, const struct weir__redis_tracking_ops *ops, void *arg)
+/* Some worker has, or had, a connection that does not track. */
+static bool was_used(const weir_redis *redis)
+{
+    uint64_t dials = 0;
+    for (unsigned i = 0; redis->seats != NULL && i < redis->workers; i++)
+        dials += weir__counter_read(&redis->seats[i].n.dials) +
+                 weir__counter_read(&redis->seats[i].n.dial_errors);
+    return dials > 0;
+}
+
+weir_err weir__redis_track(weir_redis *handle, const struct weir__redis_tracking_ops *ops,
+                           void *arg)
 {
     weir_redis *redis = weir__redis_of(handle, "weir__redis_track");
+    WEIR_ASSERT(redis->tracking == NULL, "R8: one is told of what was read over its connections");
+    if (redis->err != WEIR_OK || was_used(redis))
+        return redis->err != WEIR_OK ? redis->err : -EBUSY;
     redis->tracking = ops;
     redis->tracking_arg = arg;
+    return WEIR_OK;
 }
 
 bool weir__redis_tracks(weir_redis *handle)
 {
     weir_redis *redis = weir__redis_of(handle, "weir__redis_tracks");
-    return redis->err == WEIR_OK && weir__redis_seat(redis)->is_tracking;
+    return redis->err == WEIR_OK && weir__redis_seat(redis)->tracking > 0;
 }

@@ -14,6 +14,7 @@
  * R6: a seat is its worker's: its counters are written there alone.
  * R7: a subscription is on its seat's list from its making to its end, and its channel is asked for
  *     while one is.
+ * R8: all connections that carry commands track, or none does, and one is told.
  */
 #ifndef WEIR_DATA_REDIS_REDIS_H
 #define WEIR_DATA_REDIS_REDIS_H
@@ -71,7 +72,7 @@ struct weir__redis_seat {
     weir_time down_since;
     char why[WEIR__REDIS_WHY_MAX];
     bool is_probing;
-    bool is_tracking;            /* by a connection that is open */
+    uint32_t tracking;           /* connections that are told of what was read over them */
     weir_time retired;           /* when its connections were last given up for a replica's word */
     struct weir__ctx *below;     /* where its own fibers work; NULL: not yet, or no more */
     struct weir__owned owned;    /* in it */
@@ -306,9 +307,11 @@ void weir__redis_hub_end(struct weir__redis_seat *seat);
 
 /*
  * From its next connections on `ops` hear of keys that were read over them. Before the client's
- * first command. The server must speak version 3: weir__redis_tracks says whether it does.
+ * first command: -EBUSY after that. Nobody may be told yet. The server must speak version 3:
+ * weir__redis_tracks says whether it does.
  */
-void weir__redis_track(weir_redis *redis, const struct weir__redis_tracking_ops *ops, void *arg);
+WEIR_MUST_USE weir_err weir__redis_track(weir_redis *redis,
+                                         const struct weir__redis_tracking_ops *ops, void *arg);
 /* Is this worker told of what changes? While it is not, nothing may be kept. Handle. */
 bool weir__redis_tracks(weir_redis *redis);
 

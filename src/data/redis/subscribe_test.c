@@ -189,7 +189,7 @@ static void tracks(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
     static const struct weir__redis_tracking_ops ops = {on_invalidate, on_forget};
     struct seen seen = {.forgotten = 0};
     weir_str text;
-    weir__redis_track(redis, &ops, &seen);
+    assert_int_equal(weir__redis_track(redis, &ops, &seen), WEIR_OK);
     assert_false(weir__redis_tracks(redis));
     assert_int_equal(weir_redis_get(c, redis, "a", &text), WEIR_OK);
     assert_true(weir__redis_tracks(redis));
