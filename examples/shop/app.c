@@ -28,7 +28,10 @@ weir_app *shop_app(int argc, char **argv, struct shop *s)
         .name = "db",
         .text = &s->url,
         .help = "a file of SQLite, made if it is not there, or postgres://… or mysql://…"};
-    s->options[1] = (weir_option){.name = "samples",
+    s->options[1] = (weir_option){.name = "redis",
+                                  .text = &s->redis_url,
+                                  .help = "redis://…: what several shops share of their cache"};
+    s->options[2] = (weir_option){.name = "samples",
                                   .toggle = &s->has_samples,
                                   .help = "a new database begins with users, products and orders"};
     weir_app *app =

@@ -77,6 +77,13 @@ static int by_product(const void *a, const void *b)
     return x->product_id < y->product_id ? -1 : x->product_id > y->product_id;
 }
 
+/* Also where the commit has failed: it may have been done though nobody was told. */
+static void forget_stock(weir_ctx *c, const order_in *in)
+{
+    for (size_t i = 0; i < in->lines.len; i++)
+        shop_product_changed(c, in->lines.ptr[i].product_id);
+}
+
 static weir_err place_order(weir_ctx *c)
 {
     order_in in;
@@ -100,6 +107,7 @@ static weir_err place_order(weir_ctx *c)
             "(SELECT sum(qty * price_cents) FROM order_lines WHERE order_id = ?) WHERE id = ?"),
         id, id);
     err = weir_commit(tx); /* the first error of all of the above sticks */
+    forget_stock(c, &in);
     if (err < 0)
         return err;
     count_order(WEIR_S("placed"));

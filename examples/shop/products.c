@@ -1,7 +1,10 @@
 /*
- * Products: what there is, and how much of it.
+ * Products: what there is, and how much of it. One is asked for again and again, so it is kept in a
+ * cache; whoever changes it says so, and it is loaded anew.
  */
 #include "shop.h"
+
+#include <stdio.h>
 
 typedef struct {
     weir_str name;
@@ -31,7 +34,36 @@ static weir_err create_product(weir_ctx *c)
         in.name, in.price_cents, in.stock);
     if (err == WEIR_OK)
         err = weir_commit(tx);
+    if (p.id > 0)
+        shop_product_changed(c, p.id); /* it may be known that there is none */
     return err < 0 ? err : weir_json(c, 201, product, &p);
+}
+
+/* The key of a product in the cache: its id in digits, however a client writes it. */
+struct key {
+    char text[24];
+};
+
+static weir_str key_of(struct key *key, int64_t id)
+{
+    (void)snprintf(key->text, sizeof key->text, "%lld", (long long)id);
+    return weir_str_from(key->text);
+}
+
+void shop_product_changed(weir_ctx *c, int64_t id)
+{
+    struct key key;
+    /* Cut off in it, or without Redis, it is forgotten here, and Redis is told later. */
+    (void)!weir_cache_remove(c, shop(c)->products, key_of(&key, id));
+}
+
+static weir_err load_product(weir_ctx *c, weir_str key, void *out, void *id)
+{
+    (void)key;
+    return weir_query_one(
+        c, shop(c)->db, product, (product *)out,
+        WEIR_SQL("SELECT id, name, price_cents, stock FROM products WHERE id = ?"),
+        *(const int64_t *)id);
 }
 
 static weir_err get_product(weir_ctx *c)
@@ -39,10 +71,10 @@ static weir_err get_product(weir_ctx *c)
     int64_t id;
     if (weir_param_i64(c, "id", &id) < 0)
         return weir_fail_bind(c);
+    struct key key;
     product p;
-    weir_err err = weir_query_one(
-        c, shop(c)->db, product, &p,
-        WEIR_SQL("SELECT id, name, price_cents, stock FROM products WHERE id = ?"), id);
+    weir_err err =
+        weir_cache_get(c, shop(c)->products, key_of(&key, id), product, &p, load_product, &id);
     return err < 0 ? err : weir_json(c, 200, product, &p);
 }
 

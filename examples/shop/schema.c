@@ -1,7 +1,7 @@
 /*
- * The database: opened when the service starts, made with sample data when it is new. The service
- * answers before all of the sample data is there: 20,000 orders of five lines each are added in the
- * background.
+ * The database, and the cache before it: opened when the service starts. A new database is made
+ * with sample data. The service answers before all of that is there: 20,000 orders of five lines
+ * each are added in the background.
  *
  * The statements of the handlers are the same for every database. What databases write differently
  * (a key that counts by itself, whether texts that are keys need a length, how texts are joined)
@@ -97,9 +97,25 @@ static weir_err add_samples_if_new(weir_ctx *c, struct shop *s, const char *peop
     return err < 0 ? err : WEIR_GO(c, add_sample_orders, s);
 }
 
+/* Products by id. With a Redis, what one shop has read the others need not, and what it sells they
+ * are told of. */
+static weir_err open_cache(weir_ctx *c, struct shop *s)
+{
+    s->products = weir_cache_new(c, .name = "products", .entries_max = 10000, .bytes_max = 8 << 20,
+                                 .ttl = weir_min(5));
+    weir_err err = weir_cache_err(s->products);
+    if (err < 0 || s->redis_url == NULL || s->redis_url[0] == '\0')
+        return err;
+    weir_redis *redis = weir_redis_open(c, .url = s->redis_url, .name = "shop");
+    return weir_cache_share(c, s->products, redis, .space = "shop");
+}
+
 weir_err shop_open(weir_ctx *c, void *the_shop)
 {
     struct shop *s = the_shop;
+    weir_err cached = open_cache(c, s);
+    if (cached < 0)
+        return cached;
     s->db = weir_db_open(c, .url = s->url, .create = true);
     weir_err err = weir_db_err(s->db);
     if (err < 0)

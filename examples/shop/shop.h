@@ -8,10 +8,12 @@
 #include <weir/weir.h>
 
 struct shop {
-    const char *url;  /* of the database: a file of SQLite, postgres://… or mysql://… */
-    bool has_samples; /* a new database is filled with samples */
+    const char *url;       /* of the database: a file of SQLite, postgres://… or mysql://… */
+    const char *redis_url; /* "" or NULL: there is none, and each process has a cache for itself */
+    bool has_samples;      /* a new database is filled with samples */
     weir_db *db;
-    weir_option options[3]; /* of the command line; the last one ends the list */
+    weir_cache *products;   /* by id */
+    weir_option options[4]; /* of the command line; the last one ends the list */
 };
 
 /* `shop(c)` is the service's struct shop, in every handler, fiber and piece of background work. */
@@ -39,6 +41,9 @@ static inline int64_t shop_now(void)
 {
     return weir_wall_now().us / 1000000;
 }
+
+/* A product has another stock, or is there for the first time: after the commit. */
+void shop_product_changed(weir_ctx *c, int64_t id);
 
 void shop_user_routes(weir_group *v1);
 void shop_product_routes(weir_group *v1);

@@ -1,6 +1,6 @@
 """A service whose database has trouble: killed, restarted, paused, failed over, with another password, out of
 connections, cut off at any byte. Whatever it was, every request is answered in time, the service is well again by itself,
-and what the database counts as connected is what the pool has.
+and what the database counts as connected is what the pool has. And one whose Redis has: there no request fails.
 """
 import concurrent.futures
 import contextlib
@@ -261,3 +261,100 @@ def test_a_network_that_is_away(it, mode):
     assert set(it.spread(USER, count=8)) <= FAILURES
     it.chaos.mode = "pass"
     it.is_well_again()
+
+
+# --- Redis behind the shop's cache ----------------------------------------------------------------------
+
+
+class Cached:
+    """A shop over SQLite that shares its cache, with a proxy before Redis; what it tells must always be right."""
+
+    PRODUCT = "/api/v1/products/1"
+
+    def __init__(self, server, folder, database):
+        self.server, self.database = server, database
+        self.chaos = Chaos(server.port, "redis")
+        self.shop = Service("shop", "--workers=2", f"--db={folder}/{database}.db",
+                            f"--redis={server.url(database=str(database), port=self.chaos.port)}").wait_ready()
+        self.shop.wait_said("sample orders: ")
+        self.stock = self.shop.get(self.PRODUCT).json["stock"]
+        self.is_shared()
+        self.descriptors = self.shop.fewest_fds()
+
+    def buy(self):
+        answer = self.shop.post(ORDER, ONE_OF_IT)
+        assert answer.status == 201, answer
+        self.stock -= 1
+        for _ in range(4):
+            answer = self.shop.get(self.PRODUCT)
+            assert answer.status == 200 and answer.json["stock"] == self.stock, (answer, answer.text, self.stock)
+
+    def is_shared(self):
+        """Redis is asked again, and has been told all."""
+        def look():
+            self.buy()
+            return [self.shop.metric("weir_cache_second_" + name) for name in ("out", "owed")]
+        self.shop.wait_until(look, lambda n: n == [0, 0], "whether Redis is left out, and what it is owed")
+
+    def conversation(self):
+        """As for databases: of the connections of a while, that which said most."""
+        self.chaos.cut_all()
+        self.chaos.wait_links(0)
+        self.is_shared()
+        with self.chaos.lock:
+            ways = max((link.ways for link in self.chaos.links), key=lambda ways: ways["up"].bytes)
+        return {name: way.bytes for name, way in ways.items()}
+
+    def meets(self, fault):
+        """The next connection has it, and it strikes."""
+        self.chaos.cut_all()
+        self.chaos.next(fault)
+
+        def look():
+            self.buy()
+            return fault.has_struck or fault.at_byte != at  # one that swallows all goes on
+
+        at = fault.at_byte
+        self.shop.wait_until(look, bool, "whether it has met the fault")
+        self.buy()
+
+    def is_well_again(self):
+        self.chaos.calm()
+        self.is_shared()
+        self.shop.wait_fds(self.descriptors + 12)
+        assert self.shop.metric("weir_leak_reports_total") == 0
+        self.shop.wait_until(lambda: (self.shop.metric("weir_redis_connections"), self.connections()),
+                             lambda pair: pair[0] == pair[1], "connections of the client and of the server")
+
+    def connections(self):
+        return sum(f" db={self.database} " in line for line in self.server.ask("client", "list"))
+
+    def close(self):
+        try:
+            self.shop.check_end()
+        finally:
+            self.chaos.close()
+
+
+def suffers(server, folder, database, what):
+    with contextlib.closing(Cached(server, folder, database)) as it:
+        sizes = it.conversation()
+        assert sizes["up"] > 100 and sizes["down"] > 100
+        for direction, size in sizes.items():
+            for at in places(size)[::1 if PLACES == 0 else 3]:
+                it.meets(Fault(what, direction, at_byte=at, length=0 if what == "swallow" and at % 2 else 1))
+        for mode in ("refuse", "close", "black hole"):
+            it.chaos.mode = mode
+            it.chaos.calm()
+            for _ in range(3):
+                it.buy()
+            it.chaos.mode = "pass"
+            it.is_well_again()
+
+
+def test_a_cache_in_front_of_redis(redis_server, tmp_path):
+    """Side by side, each in a database of its own: what takes the time is waiting until Redis is asked again."""
+    kinds = ["cut", "reset", "half-close", "swallow", "delay"]
+    with concurrent.futures.ThreadPoolExecutor(len(kinds)) as pool:
+        for one in [pool.submit(suffers, redis_server, tmp_path, i + 1, what) for i, what in enumerate(kinds)]:
+            one.result()
