@@ -6,6 +6,8 @@
 #include "testing/operations_peer.h"
 
 #include "data/redis/redis.h"
+#include "rt/runtime.h"
+#include <weir/cache_share.h>
 
 /* --- a server --------------------------------------------------------------------------------- */
 
@@ -15,6 +17,8 @@ static const struct {
     const char *name, *answer;
 } answers[] = {
     {"HELLO", "%1\r\n$5\r\nproto\r\n:3\r\n"},
+    {"CLIENT", "+OK\r\n"},
+    {"HMGET", "*2\r\n$1\r\nm\r\n_\r\n"},
     {"GET", "$5\r\nhello\r\n"},
     {"SET", "+OK\r\n"},
     {"HGETALL", "%1\r\n$1\r\nn\r\n$1\r\n7\r\n"},
@@ -35,9 +39,14 @@ static const struct {
     {"XREADGROUP", "%1\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nk\r\n$5\r\nhello\r\n"},
 };
 
-/* The answer to the command at `bytes`: an array whose first word has its length on line two. */
-static const char *answer_to(const char *bytes, size_t len)
+/*
+ * The answer to the command at `bytes`: an array whose first word has its length on line two. To a
+ * script it is the peer's own, if that has one.
+ */
+static const char *answer_to(const struct peer *p, const char *bytes, size_t len)
 {
+    if (p->answer != NULL && memmem(bytes, len, "EVALSHA", 7) != NULL)
+        return p->answer;
     const char *word = memchr(bytes, '$', len);
     word = word != NULL ? memchr(word, '\n', len - (size_t)(word - bytes)) : NULL;
     for (size_t i = 0; word != NULL && i < sizeof answers / sizeof answers[0]; i++) {
@@ -48,7 +57,8 @@ static const char *answer_to(const char *bytes, size_t len)
     return "-ERR unknown command\r\n";
 }
 
-static weir_err answer_all(weir_ctx *c, struct weir__stream *s, char *bytes, size_t *len)
+static weir_err answer_all(weir_ctx *c, const struct peer *p, struct weir__stream *s, char *bytes,
+                           size_t *len)
 {
     static const struct weir__resp_limits limits = {.bytes_max = ROOM, .items_max = 100};
     weir_err err = WEIR_OK;
@@ -59,7 +69,7 @@ static weir_err answer_all(weir_ctx *c, struct weir__stream *s, char *bytes, siz
         MUST(n >= 0);
         if (n == 0)
             return WEIR_OK;
-        const char *answer = answer_to(bytes, (size_t)n);
+        const char *answer = answer_to(p, bytes, (size_t)n);
         err = peer_say(c, s, answer, strlen(answer));
         *len -= (size_t)n;
         memmove(bytes, bytes + n, *len);
@@ -84,7 +94,7 @@ static weir_err serve_redis(weir_ctx *c, void *arg)
         err = n < 0 ? (weir_err)n : WEIR_OK;
         len += n > 0 ? (size_t)n : 0;
         if (err == WEIR_OK)
-            err = answer_all(c, &s, bytes, &len);
+            err = answer_all(c, v->peer, &s, bytes, &len);
     }
     if (err == WEIR_ECLOSED)
         weir__stream_close(&s);
@@ -277,6 +287,103 @@ static weir_err consume(weir_ctx *c, weir_redis *redis)
     return weir_redis_ack(s, e.id);
 }
 
+/* --- behind a cache --------------------------------------------------------------------------- */
+
+/* The client and the cache are the application's, and made before what is tried. */
+struct shared {
+    weir_cache *cache;
+    int loading; /* at a time; more than one must not be */
+};
+
+static weir_err load(weir_ctx *c, weir_str key, void *out, void *arg)
+{
+    struct shared *s = arg;
+    (void)key;
+    MUST(s->loading == 0);
+    s->loading++;
+    weir_err err = weir_sleep(c, weir_ms(1));
+    s->loading--;
+    *(int64_t *)out = 7;
+    return err;
+}
+
+static weir_err ask(weir_ctx *c, void *arg)
+{
+    struct shared *s = arg;
+    int64_t n;
+    weir_err err = weir_cache_get(c, s->cache, WEIR_S("k"), int64_t, &n, load, s);
+    MUST(err != WEIR_OK || n == 7);
+    return err;
+}
+
+/* Whatever becomes of Redis, the value is had, and once at a time; what it was not told it is owed. */
+static weir_err use_shared(weir_ctx *c, struct shared *s)
+{
+    weir_cache_stats n;
+    weir_err err = WEIR_OK;
+    WEIR_SCOPE(group, c);
+    for (int i = 0; i < 2 && err == WEIR_OK; i++)
+        err = WEIR_GO(group, ask, s);
+    weir_err joined = weir_join(group);
+    (void)weir_ctx_close(group);
+    weir_err removed = weir_cache_remove(c, s->cache, WEIR_S("k"));
+    weir_cache_numbers(s->cache, &n);
+    MUST(n.entries == 0 && n.second_owed <= 1 && n.pinned_bytes == 0);
+    MUST(removed == WEIR_OK || n.second_owed == 1);
+    (void)!weir_sleep(c, weir_sec(3));
+    weir_err again = ask(c, s);
+    return err < 0 ? err : joined < 0 ? joined : removed < 0 ? removed : again;
+}
+
+/*
+ * The client outlives the run, and whoever tries to reach a server that was cancelled would try for
+ * ever: he finds another one.
+ */
+static void stop_probing(weir_ctx *app, weir_redis *handle)
+{
+    weir_redis *redis = weir__redis_of(handle, __func__);
+    struct peer p = {.number = 0};
+    if (redis->err != WEIR_OK || !weir__redis_seat(redis)->is_down)
+        return;
+    WEIR_SCOPE(peer, app);
+    MUST(start_redis(peer, &p) == WEIR_OK);
+    redis->port = (uint16_t)p.number;
+    (void)!weir_sleep(app, weir_sec(6));
+    MUST(!weir__redis_seat(redis)->is_down);
+    (void)weir_ctx_close(peer);
+}
+
+static weir_err run_shared(weir_ctx *c, void *arg)
+{
+    struct peer p = {.answer = ":1\r\n"};
+    struct shared s = {.loading = 0};
+    weir_ctx *app = weir__ctx_handle(weir__self->runtime->app);
+    (void)arg;
+    WEIR_SCOPE(peer, c);
+    weir_err err = start_redis(peer, &p);
+    s.cache = weir_cache_new(app, .name = "numbers", .entries_max = 100, .bytes_max = 64 << 10,
+                             .ttl = weir_min(1));
+    weir_redis *redis = weir_redis_open(app, .url = p.base, .dial_timeout = weir_sec(1),
+                                        .answer_timeout = weir_sec(2));
+    weir_err shared = weir_cache_share(app, s.cache, redis, .space = "tests");
+    weir_error_clear(app);
+    if (err == WEIR_OK && shared == WEIR_OK) {
+        WEIR_SCOPE(mine, c, .timeout = weir_sec(25));
+        err = use_shared(mine, &s);
+        (void)weir_ctx_close(mine);
+    }
+    stop_probing(app, redis);
+    (void)weir_ctx_close(peer);
+    MUST(s.loading == 0);
+    return err < 0 ? err : shared;
+}
+
+static void shared_caches_everywhere(void **state)
+{
+    (void)state;
+    EVERYWHERE(run_shared, NULL, .waits = 8, .allocations = 20, .calls = 10, .orders = 1);
+}
+
 /* --- the tests -------------------------------------------------------------------------------- */
 
 #define TRIED(fn, leaves, ...)                                                                     \
@@ -319,6 +426,7 @@ int main(void)
         cmocka_unit_test(commands_everywhere),
         cmocka_unit_test(transactions_everywhere),
         cmocka_unit_test(messages_everywhere),
+        cmocka_unit_test(shared_caches_everywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
