@@ -249,7 +249,7 @@ static void do_something(struct chaos *x)
         break;
     case 4:
         assert_int_equal(
-            weir__pool_resize(x->pool, 1 + (uint32_t)weir__random_upto(&x->random, 9), 0), WEIR_OK);
+            weir__pool_resize(x->pool, 1 + (uint32_t)weir__random_upto(&x->random, 9), 1), WEIR_OK);
         break;
     case 5:
         x->server->open_err = weir__random_upto(&x->random, 2) == 0 ? -ECONNREFUSED : WEIR_OK;
@@ -294,7 +294,7 @@ static weir_err kind_13(weir_ctx *c, void *arg)
     f->open_err = WEIR_OK;
     f->is_dirty = false;
     weir__pool_resume(x.pool);
-    assert_int_equal(weir__pool_resize(x.pool, 4, 0), WEIR_OK);
+    assert_int_equal(weir__pool_resize(x.pool, 4, 1), WEIR_OK);
     assert_int_equal(weir_sleep(c, weir_sec(2)), WEIR_OK);
     weir_pool_stats s = stats_of(x.pool);
     assert_int_equal(s.in_use + s.waiting + s.dialing + s.is_down, 0);
