@@ -70,6 +70,9 @@ class Answer:
         return f"{self.status} {self.body[:300]!r}"
 
 
+NO_STALLS = "--stall=0"
+
+
 class Service:
     """A program that serves. `out` is all that it wrote, line by line."""
 
@@ -197,7 +200,8 @@ class Service:
     def read_names(self):
         """
         Of functions: 5 MB and a descriptor or two, which it reads and keeps with the first stack that it tells. On
-        a busy machine that may be a stall's, at any moment; so what is measured is measured with them.
+        a busy machine that may be a stall's, at any moment; so what is measured is measured with them. A stack
+        elsewhere needs more of them: who has less to spare than 10 MB is started with NO_STALLS.
         """
         if not self.has_names:
             self.has_names = self.admin("/debug/fibers").status == 200

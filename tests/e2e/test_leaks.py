@@ -16,7 +16,7 @@ import threading
 import time
 
 import pytest
-from conftest import ADMIN, BUILD, IS_SANITIZED, LISTENS, PATIENCE, SOURCE, Service, program, read_all
+from conftest import ADMIN, BUILD, IS_SANITIZED, LISTENS, NO_STALLS, PATIENCE, SOURCE, Service, program, read_all
 from peers import Talker
 
 WATCHES_THREADS = os.environ.get("WEIR_SANITIZE") == "thread"
@@ -207,7 +207,7 @@ def test_L33(leaky):
 def test_L17(tmp_path):
     requests = 20 if IS_SANITIZED else 100
     process = subprocess.Popen(
-        [program("leaky"), "--listen=127.0.0.1:0", "--admin=127.0.0.1:0", "--workers=1",
+        [program("leaky"), "--listen=127.0.0.1:0", "--admin=127.0.0.1:0", "--workers=1", NO_STALLS,
          f"--db={tmp_path}/leaky.db"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True)
     try:

@@ -12,14 +12,14 @@ import time
 
 import prometheus
 import pytest
-from conftest import IS_SANITIZED, PATIENCE, run
+from conftest import IS_SANITIZED, NO_STALLS, PATIENCE, run
 
 LINES = 100000
 
 
 @pytest.fixture
 def shop(services, tmp_path):
-    service = services("shop", "--workers=2", f"--db={tmp_path}/shop.db")
+    service = services("shop", "--workers=2", NO_STALLS, f"--db={tmp_path}/shop.db")
     service.db = f"{tmp_path}/shop.db"
     return service
 

@@ -33,7 +33,7 @@ def server(request):
 
 @pytest.fixture
 def shop(services, server):
-    service = services("shop", "--workers=2", f"--db={server.url()}")
+    service = services("shop", "--workers=2", e2e.NO_STALLS, f"--db={server.url()}")
     e2e.wait_samples(service)  # whose transaction holds locks where more than one writes at a time
     yield service
     service.check_end()
