@@ -269,24 +269,24 @@ def test_a_network_that_is_away(it, mode):
 class Cached:
     """A shop over SQLite that shares its cache, with a proxy before Redis; what it tells must always be right."""
 
-    PRODUCT = "/api/v1/products/1"
-
     def __init__(self, server, folder, database):
         self.server, self.database = server, database
         self.chaos = Chaos(server.port, "redis")
         self.shop = Service("shop", "--workers=2", f"--db={folder}/{database}.db",
                             f"--redis={server.url(database=str(database), port=self.chaos.port)}").wait_ready()
         self.shop.wait_said("sample orders: ")
-        self.stock = self.shop.get(self.PRODUCT).json["stock"]
+        self.stock = 1_000_000
+        made = self.shop.post("/api/v1/products", {"name": "sand", "price_cents": 1, "stock": self.stock}).json
+        self.path, self.order = f"/api/v1/products/{made['id']}", {"user_id": 1, "lines": [{"product_id": made["id"], "qty": 1}]}
         self.is_shared()
         self.descriptors = self.shop.fewest_fds()
 
     def buy(self):
-        answer = self.shop.post(ORDER, ONE_OF_IT)
+        answer = self.shop.post(ORDER, self.order)
         assert answer.status == 201, answer
         self.stock -= 1
         for _ in range(4):
-            answer = self.shop.get(self.PRODUCT)
+            answer = self.shop.get(self.path)
             assert answer.status == 200 and answer.json["stock"] == self.stock, (answer, answer.text, self.stock)
 
     def is_shared(self):
