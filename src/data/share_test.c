@@ -251,6 +251,25 @@ static void a_new_connection_tells_as_well(void **state)
     PLAY_SHARED(is_replaced);
 }
 
+/* It is dead, and nobody has said so: that is found out though nothing is asked. */
+static void goes_silent(weir_ctx *c, struct shared *s)
+{
+    SAYS(s, SAY(record("v\n{\"id\":1}")), SAY("+PONG\r\n"), {.then = REDIS_HANGS});
+    (void)get(c, s, "1");
+    OK(weir_sleep(c, weir_ms(5900)));
+    assert_int_equal(count_of(s, "PING"), 2); /* the first one is answered */
+    assert_int_equal(numbers_of(s->users).entries, 1);
+    OK(weir_sleep(c, weir_ms(200)));
+    assert_int_equal(numbers_of(s->users).entries, 0);
+    assert_int_equal(s->peer.accepted, 1);
+}
+
+static void a_silent_death_is_noticed(void **state)
+{
+    (void)state;
+    PLAY_SHARED(goes_silent);
+}
+
 static void is_not_told(weir_ctx *c, struct shared *s)
 {
     SAYS(s, SAY(record("v\n{\"id\":1}")));
@@ -362,7 +381,7 @@ static void lies(weir_ctx *c, struct shared *s)
         assert_int_equal(s->loading.calls, calls + (i < 10));
         assert_int_equal(id, i < 10 ? calls + 1 : 0);
         assert_int_equal(numbers_of(s->users).second_out, i < 6);
-        OK(weir_sleep(c, weir_sec(40)));
+        OK(weir_sleep(c, weir_sec(41)));
     }
 }
 
@@ -465,6 +484,7 @@ int main(void)
         cmocka_unit_test(what_changes_while_it_is_loaded_is_not_kept),
         cmocka_unit_test(with_the_connection_all_is_forgotten),
         cmocka_unit_test(a_new_connection_tells_as_well),
+        cmocka_unit_test(a_silent_death_is_noticed),
         cmocka_unit_test(where_nobody_tells_it_is_kept_for_a_second),
         cmocka_unit_test(one_that_is_away_makes_no_stampede),
         cmocka_unit_test(one_that_hangs_makes_no_stampede),

@@ -48,7 +48,7 @@ static void pop_slot(struct weir__redis_conn *conn)
     bool was_abandoned = slot_at(conn, conn->head)->flight == NULL;
     conn->head++;
     weir__gauge_add(&conn->seat->n.in_flight, -1);
-    if (conn->head == conn->tail)
+    if (conn->head == conn->tail && !conn->is_tracking)
         weir__timer_disarm(&conn->silence);
     if (!was_abandoned)
         return;
@@ -148,14 +148,19 @@ static bool is_waiting(struct weir__redis_conn *conn)
     return first == NULL || !first->may_block;
 }
 
+static void ask_whether_it_lives(struct weir__redis_conn *conn);
+
 static void on_silence(struct weir__timer *t)
 {
     struct weir__redis_conn *conn = WEIR_CONTAINER(t, struct weir__redis_conn, silence);
     weir_time due = weir_time_add(conn->heard, conn->redis->o.answer_timeout);
-    if (!is_waiting(conn))
+    bool rests = conn->is_tracking && conn->head == conn->tail;
+    if (!rests && !is_waiting(conn))
         return;
     if (weir_time_before(weir__self->now, due))
         weir__timer_arm(&weir__self->wheel, t, due);
+    else if (rests)
+        ask_whether_it_lives(conn);
     else
         weir__redis_conn_end(conn, WEIR_ETIMEDOUT, "the server is silent");
 }
@@ -166,6 +171,37 @@ static void expect(struct weir__redis_conn *conn)
     if (conn->tail - conn->head == 1)
         conn->heard = weir__self->now;
     if (is_waiting(conn) && !weir__timer_armed(&conn->silence))
+        weir__timer_arm(&weir__self->wheel, &conn->silence,
+                        weir_time_add(conn->heard, conn->redis->o.answer_timeout));
+}
+
+/*
+ * A connection over which others' changes are told must not be dead without a word: at rest it is
+ * asked as often as an answer may take.
+ */
+static void ask_whether_it_lives(struct weir__redis_conn *conn)
+{
+    const struct weir__redis_words ping = {"PING", NULL, 0};
+    size_t from = conn->out.len;
+    const char *why;
+    if (weir__redis_put(&conn->out, &ping, &why) != WEIR_OK) {
+        weir__redis_conn_end(conn, -ENOMEM, weir_strerror(-ENOMEM));
+        return;
+    }
+    struct weir__redis_slot *s = slot_at(conn, conn->tail++);
+    s->left = 1;
+    weir__gauge_add(&conn->seat->n.in_flight, 1);
+    abandon_slot(conn, s);
+    weir__redis_send(conn, from);
+    expect(conn);
+}
+
+void weir__redis_conn_track(struct weir__redis_conn *conn)
+{
+    conn->is_tracking = true;
+    conn->seat->tracking++;
+    conn->heard = weir__self->now;
+    if (!weir__timer_armed(&conn->silence))
         weir__timer_arm(&weir__self->wheel, &conn->silence,
                         weir_time_add(conn->heard, conn->redis->o.answer_timeout));
 }

@@ -216,10 +216,8 @@ static weir_err greet(struct greeting *g, bool may_track)
         add_auth(g);
     add_rest(g, tracks);
     err = ask(g, NULL);
-    if (err == WEIR_OK && tracks) {
-        conn->is_tracking = true;
-        conn->seat->tracking++;
-    }
+    if (err == WEIR_OK && tracks && !conn->is_over)
+        weir__redis_conn_track(conn);
     conn->is_ready = err == WEIR_OK;
     return err;
 }

@@ -183,6 +183,9 @@ struct weir__redis_conn *weir__redis_conn_new(weir_redis *redis, struct weir__st
 /* The end: all flights are told, and no more leases are taken. Idempotent. */
 void weir__redis_conn_end(struct weir__redis_conn *conn, weir_err err, const char *why);
 
+/* What is read over it is tracked from now on, and when it rests it is asked whether it lives. */
+void weir__redis_conn_track(struct weir__redis_conn *conn);
+
 /* Ends and frees it, when the last call is out of it. */
 void weir__redis_conn_close(struct weir__redis_conn *conn);
 void weir__redis_conn_leave(struct weir__redis_conn *conn);
