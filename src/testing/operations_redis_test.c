@@ -316,7 +316,7 @@ static weir_err ask(weir_ctx *c, void *arg)
     return err;
 }
 
-/* Whatever becomes of Redis, the value is had, and once at a time; what it was not told it is owed. */
+/* Whatever becomes of Redis the value is had, by one load; what it was not told it is owed. */
 static weir_err use_shared(weir_ctx *c, struct shared *s)
 {
     weir_cache_stats n;
