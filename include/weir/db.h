@@ -33,8 +33,9 @@ typedef struct weir_db_options {
     size_t size; /* the macro's */
     /*
      * "shop.db" or "sqlite:shop.db", a file; "postgres://user:password@host:port/database";
-     * "mysql://user:password@host:port/database". Must be given. What may stand behind the
-     * question mark is the driver's
+     * "mysql://user:password@host:port/database". Must be given. Servers may be several, parted by
+     * commas: "postgres://user@a,b:5433/shop". What may stand behind the question mark is the
+     * driver's
      */
     const char *url;
     bool create;            /* SQLite: make the file when it is not there */
@@ -43,6 +44,7 @@ typedef struct weir_db_options {
         tx_threshold;  /* 10 ms to 1 h: a transaction held for longer is reported; default 5 s */
     uint64_t rows_max; /* cap of every query; default none */
     uint32_t value_bytes_max; /* of one text, blob or row; 1 KiB to 1 GiB less one; default 1 MiB */
+    weir_nodes_options nodes; /* where the URL of a server lists several hosts */
 } weir_db_options;
 
 /**

@@ -19,7 +19,15 @@ typedef struct weir_mysql_options {
      * "mysql://user:password@host:port/database?ssl-mode=…"; must be given. "mariadb://" is the
      * same; port 3306 is the default; parts may have percent-escapes, an IPv6 address has brackets.
      * Without a host it is a Unix socket: that of `socket=/path` behind the question mark,
-     * /run/mysqld/mysqld.sock else. Further parameters, all others are refused:
+     * /run/mysqld/mysqld.sock else.
+     *
+     * Up to 16 hosts, parted by commas, each with its port ("mysql://user@a:3306,b:3306/shop"), are
+     * the nodes of one database: see weir_nodes_options. The primary is the one whose read_only is
+     * off, so replicas have to have it on. How far a replica is behind it tells whoever has the
+     * privilege REPLICA MONITOR (MariaDB) or REPLICATION CLIENT (MySQL); one that does not gets no
+     * reads while there is a primary.
+     *
+     * Further parameters, all others are refused:
      *   ssl-mode         disabled; preferred (if the server has it) and required: whoever answers
      *                    is believed; verify_identity: its certificate is trusted and has the
      *                    host's name. Default: verify_identity; disabled on Unix sockets and for
@@ -32,7 +40,7 @@ typedef struct weir_mysql_options {
     const char *url;
     const char *name; /* in messages and metrics; default: the database's */
     weir_pool_options
-        pool; /* default max_open 10; one more is opened when something is cancelled */
+        pool; /* default max_open 10; one more is opened when something is cancelled; a node's */
     weir_dur connect_timeout; /* 10 ms to 10 min: name, TCP, TLS and log-in; default 5 s */
     /*
      * At the server, from its side: 1 ms to 24 h; default none. What runs for longer ends there
@@ -50,7 +58,8 @@ typedef struct weir_mysql_options {
     uint64_t rows_max; /* cap of every query; default none */
     uint32_t value_bytes_max; /* of one row, read, and of what one statement sends; 1 KiB to 1 GiB
                                  less one; default 1 MiB */
-    bool lazy; /* nothing is dialled here: whatever is wrong shows with the first use */
+    bool lazy; /* nothing is waited for here: whatever is wrong shows with the first use */
+    weir_nodes_options nodes; /* where the URL lists several hosts */
 } weir_mysql_options;
 
 /**
@@ -68,7 +77,8 @@ typedef struct weir_mysql_options {
  * ...      members of weir_mysql_options
  * returns  the database; never NULL: where it failed, one whose every use returns the error. The
  *          message, which never has the password, is in the error record of `c`
- * errors   WEIR_EINVALID (URL and options, all mistakes at once), WEIR_ENOHOST, -ECONNREFUSED …,
+ * errors   WEIR_EINVALID (URL and options, all mistakes at once), WEIR_EUNREACHABLE (none of
+ *          several nodes answers), WEIR_ENOHOST, -ECONNREFUSED …,
  *          WEIR_ETIMEDOUT (connect_timeout), WEIR_ETLS, WEIR_EPROTO (no MySQL there), WEIR_EDB
  *          (refused: no such database, wrong password), WEIR_ETOOMANY, WEIR_ENOTBUILT (a way of
  *          authentication, or TLS in a build without it), -ENOENT … (files of certificates)

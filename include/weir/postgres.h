@@ -20,8 +20,15 @@ typedef struct weir_postgres_options {
      * the same; port 5432, and the database named like the user, are the defaults; parts may have
      * percent-escapes, an IPv6 address has brackets. Without a host, or with `host=/folder` behind
      * the question mark, it is the Unix socket in that folder (/var/run/postgresql). Each part may
-     * stand there as well (user, password, host, port, dbname). Further parameters, all others are
-     * refused:
+     * stand there as well (user, password, host, port, dbname).
+     *
+     * Up to 16 hosts, parted by commas, each with its port ("postgres://user@a:5432,b:5432/shop";
+     * behind the question mark host=a,b&port=5432,5432, or one port for all), are the nodes of one
+     * database: see weir_nodes_options. `pool` is for each of them.
+     *
+     * Further parameters, all others are refused:
+     *   target_session_attrs  any, prefer-standby: as by default; read-write, primary: reads go to
+     *                     the primary too (WEIR_READS_PRIMARY)
      *   sslmode           disable, allow, prefer, require, verify-ca, verify-full, as libpq means
      *                     them. Default: verify-full; disable on Unix sockets and for localhost,
      *                     127.0.0.0/8 and ::1
@@ -46,7 +53,7 @@ typedef struct weir_postgres_options {
                                  less one; default 1 MiB */
     uint32_t scram_iterations_max; /* that a server may ask of the log-in, each a digest; 4,096 to
                                       1,000,000; default 100,000, 25 ms of a core */
-    bool lazy; /* nothing is dialled here: whatever is wrong shows with the first use */
+    bool lazy; /* nothing is waited for here: whatever is wrong shows with the first use */
     /*
      * So many statements share a connection: those of weir_query and weir_db_exec outside of
      * transactions that begin with SELECT, INSERT, UPDATE, DELETE, MERGE, WITH, VALUES or TABLE.
@@ -57,6 +64,7 @@ typedef struct weir_postgres_options {
                                     default 4 */
     weir_dur multiplex_late; /* 1 ms to 1 min: while the oldest statement of one takes longer, new
                                 ones go to another; default 100 ms */
+    weir_nodes_options nodes; /* where the URL lists several hosts; without `multiplex` */
 } weir_postgres_options;
 
 /**
@@ -71,7 +79,8 @@ typedef struct weir_postgres_options {
  * ...      members of weir_postgres_options
  * returns  the database; never NULL: where it failed, one whose every use returns the error. The
  *          message, which never has the password, is in the error record of `c`
- * errors   WEIR_EINVALID (URL and options, all mistakes at once), WEIR_ENOHOST, -ECONNREFUSED …,
+ * errors   WEIR_EINVALID (URL and options, all mistakes at once), WEIR_EUNREACHABLE (none of
+ *          several nodes answers), WEIR_ENOHOST, -ECONNREFUSED …,
  *          WEIR_ETIMEDOUT (connect_timeout), WEIR_ETLS, WEIR_EPROTO (no PostgreSQL there),
  *          WEIR_EDB (refused: no such database, wrong password), WEIR_ETOOMANY, WEIR_ENOTBUILT
  *          (TLS, in a build without it), -ENOENT … (files of certificates)

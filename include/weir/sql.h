@@ -566,6 +566,32 @@ WEIR_API weir_err weir_exec_script_at(const weir_site *site, weir_ctx *c, weir_d
 
 /* --- the database ----------------------------------------------------------------------------- */
 
+/** Where reads of a database of several nodes go. */
+typedef enum weir_reads {
+    WEIR_READS_REPLICAS, /* to a replica, where one will do; else to the primary */
+    WEIR_READS_ALL,      /* the same, and the primary has its part of them all the time */
+    WEIR_READS_PRIMARY   /* to the primary alone: replicas are there to take its place */
+} weir_reads;
+
+/**
+ * A database on several servers, which its URL lists: a primary, and replicas that follow it. Zero
+ * means the default; of a single server, and of SQLite, all of this means nothing.
+ *
+ * Who the primary is they are asked, whatever their order: it takes writes and transactions.
+ * weir_query and transactions that are read_only go to the replica that has least to do, if it
+ * answers and is not too far behind. What a request has written it reads from the primary, up to
+ * its end (a context that lives on, for lag_max and a minute); what the application's context has
+ * written, as at its start, all read from there for lag_max. Without a primary writes fail at
+ * once, with WEIR_EUNREACHABLE, and reads go on; another one is found out by asking.
+ */
+typedef struct weir_nodes_options {
+    weir_dur lag_max; /* 1 ms to 24 h: a replica further behind gets no reads; default 10 s */
+    weir_dur probe_interval; /* 100 ms to 1 h between two questions to a node; default 5 s. While
+                                nobody is the primary it is 250 ms at the most */
+    weir_dur probe_timeout;  /* 10 ms to 10 min for its answer; default 2 s */
+    weir_reads reads;
+} weir_nodes_options;
+
 /**
  * Prepares all statements that are in WEIR_SQL (<weir/checked.h>) on a database whose schema is as
  * the program expects it, and tells what does not fit: nothing is run. `--check-sql` does it for
@@ -593,8 +619,9 @@ WEIR_API const char *weir_db_name(const weir_db *db) WEIR_NEVER_NULL WEIR_NONNUL
 
 /**
  * The numbers of its connections: those that read, and the one that writes; a server's are one
- * pool, told as both. `readers` and `writer` are filled; either may be NULL. Any context of a
- * worker; does not wait.
+ * pool, told as both. Of several nodes the primary's are those that write, and those of all others
+ * together the ones that read; each node's own are in the metrics, by its address. `readers` and
+ * `writer` are filled; either may be NULL. Any context of a worker; does not wait.
  */
 #define weir_db_stats(db, readers, writer)                                                         \
     weir_db_stats_at((db), (readers), (writer), sizeof(weir_pool_stats))

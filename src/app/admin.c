@@ -11,6 +11,7 @@
 #include "data/cache/list.h"
 #include "data/postgres/multiplex.h"
 #include "data/redis/redis.h"
+#include "data/sql/nodes.h"
 #include "data/sqlite/sqlite.h"
 #include "http/client/client.h"
 #include "net/pool.h"
@@ -200,6 +201,7 @@ static void add_metrics(weir_app *app)
     weir__sqlite_metrics(&app->metrics);
     weir__cache_metrics(&app->metrics);
     weir__client_metrics(&app->metrics);
+    weir__sql_nodes_metrics(&app->metrics);
     weir__redis_metrics(&app->metrics);
     weir__pg_mux_metrics(&app->metrics);
     weir__foreign_metrics(&app->foreign, &app->metrics);

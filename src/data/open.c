@@ -100,7 +100,8 @@ static weir_db *open_postgres(const weir_site *site, weir_ctx *c, const weir_db_
                                            .pool = o->pool,
                                            .tx_threshold = o->tx_threshold,
                                            .rows_max = o->rows_max,
-                                           .value_bytes_max = o->value_bytes_max};
+                                           .value_bytes_max = o->value_bytes_max,
+                                           .nodes = o->nodes};
     return weir_postgres_open_at(site, c, &options);
 }
 
@@ -111,7 +112,8 @@ static weir_db *open_mysql(const weir_site *site, weir_ctx *c, const weir_db_opt
                                         .pool = o->pool,
                                         .tx_threshold = o->tx_threshold,
                                         .rows_max = o->rows_max,
-                                        .value_bytes_max = o->value_bytes_max};
+                                        .value_bytes_max = o->value_bytes_max,
+                                        .nodes = o->nodes};
     return weir_mysql_open_at(site, c, &options);
 }
 

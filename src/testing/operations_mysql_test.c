@@ -57,27 +57,40 @@ static weir_err late(weir_ctx *c, weir_db *db)
 
 struct errand {
     weir_err (*fn)(weir_ctx *c, weir_db *db);
-    bool is_mysql;
+    bool has_replica; /* which the URL names first */
 };
+
+static weir_err start(weir_ctx *c, struct server *s, bool follows)
+{
+    *s = (struct server){.rows = 3, .follows = follows, .lag = "0", .number = weir__sim_listen()};
+    weir_err err = s->number < 0 ? -EMFILE : WEIR_GO(c, server_run, s);
+    if (err < 0 && s->number >= 0)
+        weir__sim_close(s->number);
+    return err;
+}
 
 static weir_err run_errand(weir_ctx *c, void *arg)
 {
     const struct errand *e = arg;
-    struct server s = {.rows = 3, .is_mysql = e->is_mysql, .number = weir__sim_listen()};
-    if (s.number < 0)
-        return -EMFILE;
-    snprintf(s.url, sizeof s.url, "mysql://anna:secret@127.0.0.1:%d/shop", s.number);
+    struct server s, replica;
+    char url[128];
     WEIR_SCOPE(around, c);
-    weir_err err = WEIR_GO(around, server_run, &s);
+    weir_err err = start(around, &s, false);
+    if (err == WEIR_OK && e->has_replica)
+        err = start(around, &replica, true);
     if (err < 0) {
-        weir__sim_close(s.number);
+        weir_cancel(around);
         (void)weir_ctx_close(around);
         return err;
     }
+    if (e->has_replica)
+        snprintf(url, sizeof url, "mysql://anna:secret@127.0.0.1:%d,127.0.0.1:%d/shop",
+                 replica.number, s.number);
+    else
+        snprintf(url, sizeof url, "mysql://anna:secret@127.0.0.1:%d/shop", s.number);
     WEIR_SCOPE(inner, around, .timeout = weir_sec(5));
-    weir_db *db =
-        weir_mysql_open(inner, .url = s.url, .lazy = true, .connect_timeout = weir_ms(100),
-                        .pool = {.max_open = 1, .wait_max = weir_sec(1)});
+    weir_db *db = weir_mysql_open(inner, .url = url, .lazy = true, .connect_timeout = weir_ms(100),
+                                  .pool = {.max_open = 1, .wait_max = weir_sec(1)});
     err = e->fn(inner, db);
     weir_err closed = weir_ctx_close(inner);
     (void)weir_ctx_close(around);
@@ -107,10 +120,19 @@ static weir_err being_late(weir_ctx *c, weir_db *db)
     return err < 0 ? err : read_rows(c, db, 100);
 }
 
+/* The first read waits until it is known who is who. */
+static weir_err reading_a_replica(weir_ctx *c, weir_db *db)
+{
+    weir_err err = read_rows(c, db, 100);
+    if (err == WEIR_OK)
+        err = write_rows(c, db);
+    return err < 0 ? err : read_rows(c, db, 100);
+}
+
 #define ERRAND(its_fn)                                                                             \
     static void test_##its_fn(void **state)                                                        \
     {                                                                                              \
-        struct errand e = {its_fn, false};                                                         \
+        struct errand e = {its_fn, its_fn == reading_a_replica};                                   \
         (void)state;                                                                               \
         check(#its_fn, weir_test_everywhere(.name = #its_fn, .run = run_errand, .arg = &e),        \
               (struct least){.waits = 3, .allocations = 5});                                       \
@@ -121,13 +143,14 @@ ERRAND(leaving)
 ERRAND(write_rows)
 ERRAND(being_late)
 ERRAND(batching)
+ERRAND(reading_a_replica)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reading),    cmocka_unit_test(test_leaving),
         cmocka_unit_test(test_write_rows), cmocka_unit_test(test_being_late),
-        cmocka_unit_test(test_batching),
+        cmocka_unit_test(test_batching),   cmocka_unit_test(test_reading_a_replica),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

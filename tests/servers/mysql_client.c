@@ -248,7 +248,9 @@ static MYSQL *open_theirs(void)
     weir__mysql_url_read(url, &u, &b);
     MYSQL *m = mysql_init(NULL);
     mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-    if (mysql_real_connect(m, u.host, u.user, u.password, u.database, u.port, u.socket, 0) == NULL)
+    const struct weir__sql_host *at = &u.hosts[0];
+    if (mysql_real_connect(m, at->name, u.user, u.password, u.database, at->port, at->socket, 0) ==
+        NULL)
         FAIL("libmariadb: %s", mysql_error(m));
     (void)mysql_query(m, "SET time_zone='+00:00'");
     return m;

@@ -130,10 +130,10 @@ weir_err weir__mysql_refused(struct weir__mysql_conn *conn, weir_str body,
     copy_line(f->text, sizeof f->text, e.text);
     copy_line(f->constraint, sizeof f->constraint, constraint_of(&e, f->err));
     /* One that became read-only, or ends, is no primary any more: nothing of it is lent again. */
-    bool is_replaced = e.number == 1290 || e.number == 1836 || e.number == 1053;
-    f->is_broken = f->err == WEIR_EGONE || is_replaced;
-    if (is_replaced && conn->owner->pool != NULL)
-        weir__pool_retire_all(conn->owner->pool);
+    bool refuses_writes = e.number == 1290 || e.number == 1836, is_going = e.number == 1053;
+    f->is_broken = f->err == WEIR_EGONE || refuses_writes;
+    if (refuses_writes || is_going)
+        weir__mysql_note_failover(conn, refuses_writes);
     f->may_have_run = f->err == WEIR_EGONE;
     conn->is_broken = conn->is_broken || f->err == WEIR_EGONE;
     if (f->fate == WEIR__TX_LOST)

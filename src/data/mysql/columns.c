@@ -63,8 +63,8 @@ static weir_err take(struct made *m, struct weir__mysql_stmt *s)
     return WEIR_OK;
 }
 
-static weir_err read_one(struct weir__mysql_conn *conn, struct weir__mysql_column *c,
-                         struct weir__sql_fault *f)
+weir_err weir__mysql_read_column(struct weir__mysql_conn *conn, struct weir__mysql_column *c,
+                                 struct weir__sql_fault *f)
 {
     weir_str body;
     weir_err err = weir__mysql_next(conn, &body, f);
@@ -100,7 +100,7 @@ weir_err weir__mysql_read_columns(struct weir__mysql_conn *conn, struct weir__my
     weir_buf_init(&m.names, WEIR__MYSQL_COLUMNS_MAX * (size_t)1024);
     for (unsigned i = 0; i < count && err == WEIR_OK; i++) {
         struct weir__mysql_column c;
-        err = read_one(conn, &c, f);
+        err = weir__mysql_read_column(conn, &c, f);
         if (err == WEIR_OK && take_one(&m, s, i, count, &c) < 0)
             err = weir__sql_fault(f, -ENOMEM, "no memory");
     }

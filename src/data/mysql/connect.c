@@ -27,15 +27,15 @@
 
 static weir_err dial(struct weir__mysql_conn *conn, struct weir__sql_fault *f)
 {
-    const struct weir__mysql *db = conn->owner;
-    struct weir__dial d = {.port = db->url.port, .until = conn->until};
+    const struct weir__sql_host *host = conn->node->host;
+    struct weir__dial d = {.port = host->port, .until = conn->until};
     weir_err err;
-    if (db->url.socket != NULL) {
+    if (host->socket != NULL) {
         char text[WEIR__LOCAL_TEXT_MAX];
-        (void)snprintf(text, sizeof text, "unix:%s", db->url.socket);
+        (void)snprintf(text, sizeof text, "unix:%s", host->socket);
         err = weir__dial_local(conn->sql.c, weir_str_from(text), d.until, &conn->stream);
     } else {
-        d.host = weir_str_from(db->url.host);
+        d.host = weir_str_from(host->name);
         err = weir__dial_stream(conn->sql.c, &d, &conn->stream);
     }
     if (err == WEIR_OK)
@@ -81,12 +81,12 @@ static weir_err flush_packet(struct weir__mysql_conn *conn, size_t at, struct we
 
 static weir_err shake_hands(struct weir__mysql_conn *conn, struct weir__sql_fault *f)
 {
-    const struct weir__mysql *db = conn->owner;
+    const struct weir__sql_host *host = conn->node->host;
     char room[300];
     weir_buf why;
     weir_buf_init_fixed(&why, room, sizeof room - 1);
     weir_err err =
-        weir__tls_connect(&conn->stream, db->tls, weir_str_from(db->url.host), db->url.port);
+        weir__tls_connect(&conn->stream, conn->owner->tls, weir_str_from(host->name), host->port);
     if (err == WEIR_OK)
         err = weir__tls_await_handshake(conn->sql.c, &conn->stream, conn->until, &why);
     room[why.len] = '\0';
@@ -99,7 +99,7 @@ static weir_err shake_hands(struct weir__mysql_conn *conn, struct weir__sql_faul
 static weir_err secure(struct weir__mysql_conn *conn, const struct weir__mysql_greeting *g,
                        const struct weir__mysql_login *l, struct weir__sql_fault *f)
 {
-    uint8_t mode = conn->owner->url.ssl;
+    uint8_t mode = conn->node->host->tls;
     bool is_there = (g->capabilities & WEIR__MYSQL_SSL) != 0;
     if (mode == WEIR__MYSQL_SSL_DISABLED || (mode == WEIR__MYSQL_SSL_PREFERRED && !is_there))
         return WEIR_OK;
@@ -177,7 +177,7 @@ static weir_err log_in(struct weir__mysql_conn *conn, struct weir__sql_fault *f)
     err = secure(conn, &g, &l, f);
     if (err < 0)
         return err;
-    a.carrier = db->url.socket != NULL           ? WEIR__MYSQL_LOCAL
+    a.carrier = conn->node->host->socket != NULL ? WEIR__MYSQL_LOCAL
                 : weir__tls_is_on(&conn->stream) ? WEIR__MYSQL_TLS
                                                  : WEIR__MYSQL_PLAIN;
     l.capabilities = conn->capabilities;
@@ -224,8 +224,9 @@ static weir_err set_up(struct weir__mysql_conn *conn, struct weir__sql_fault *f)
 
 /* --- its life --------------------------------------------------------------------------------- */
 
-static struct weir__mysql_conn *make_conn(struct weir__mysql *db, struct weir__ctx *c)
+static struct weir__mysql_conn *make_conn(struct weir__mysql_node *node, struct weir__ctx *c)
 {
+    struct weir__mysql *db = node->db;
     struct weir__mysql_conn *conn = weir__calloc(1, sizeof *conn);
     if (conn == NULL)
         return NULL;
@@ -233,6 +234,7 @@ static struct weir__mysql_conn *make_conn(struct weir__mysql *db, struct weir__c
     weir__sql_conn_init(&conn->sql, &db->db);
     conn->sql.c = c;
     conn->owner = db;
+    conn->node = node;
     conn->stream.fd.num = -1;
     conn->until = weir_time_add(weir__worker_now(weir__self), db->o.connect_timeout);
     conn->window = WEIR__MYSQL_WINDOW;
@@ -267,10 +269,10 @@ void weir__mysql_disconnect(struct weir__mysql_conn *conn)
     weir__free(conn);
 }
 
-weir_err weir__mysql_connect(struct weir__mysql *db, struct weir__ctx *c,
+weir_err weir__mysql_connect(struct weir__mysql_node *node, struct weir__ctx *c,
                              struct weir__mysql_conn **out, struct weir__sql_fault *f)
 {
-    struct weir__mysql_conn *conn = make_conn(db, c);
+    struct weir__mysql_conn *conn = make_conn(node, c);
     if (conn == NULL)
         return weir__sql_fault(f, -ENOMEM, "no memory");
     weir_err err = dial(conn, f);

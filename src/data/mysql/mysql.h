@@ -16,7 +16,7 @@
 
 #include "crypto/rsa.h"
 #include "data/mysql/url.h"
-#include "data/sql/driver.h"
+#include "data/sql/nodes.h"
 #include "net/dial.h"
 #include "net/tls.h"
 #include "wire/mysql_answer.h"
@@ -25,6 +25,8 @@
 #include "wire/mysql_row.h"
 #include <weir/mysql.h>
 
+struct weir__mysql;
+
 enum {
     WEIR__MYSQL_WINDOW = 16 << 10,     /* what is received at a time, */
     WEIR__MYSQL_WINDOW_MAX = 64 << 10, /* once that was not enough */
@@ -32,15 +34,24 @@ enum {
     WEIR__MYSQL_BEGIN_MAX = 2 /* commands */
 };
 
+/* One of the servers of a database, which usually has one: what its pools' operations are given. */
+struct weir__mysql_node {
+    struct weir__mysql *db;
+    uint32_t number;
+    const struct weir__sql_host *host;
+    char *name, *kills_name; /* the pools' */
+    char where[300];         /* "db.example.org:3306", for messages */
+    struct weir__pool *pool, *kills;
+};
+
 struct weir__mysql {
     struct weir_db db; /* first */
     weir_mysql_options o;
     struct weir__mysql_url url;
-    char *name, *kills_name;
-    char where[300]; /* "db.example.org:3306", for messages */
-    struct weir__pool *pool, *kills;
-    struct weir__tls_client *tls; /* NULL: none is spoken */
-    struct weir__crypto_rsa key;  /* zeroed: none was given */
+    char *name;
+    struct weir__mysql_node *nodes; /* url.host_count of them; NULL: not made */
+    struct weir__tls_client *tls;   /* NULL: none is spoken */
+    struct weir__crypto_rsa key;    /* zeroed: none was given */
     struct weir__owned owned;
 };
 
@@ -54,6 +65,7 @@ enum weir__mysql_phase {
 struct weir__mysql_conn {
     struct weir__sql_conn sql; /* first */
     struct weir__mysql *owner;
+    struct weir__mysql_node *node;
     struct weir__stream stream;
     struct weir__detached detached; /* between two workers */
     bool is_detached;
@@ -174,7 +186,7 @@ weir_err weir__mysql_simple(struct weir__mysql_conn *conn, weir_str sql,
 /* --- connect.c -------------------------------------------------------------------------------- */
 
 /* A new connection, logged in. Waits up to connect_timeout. After an error there is none. */
-weir_err weir__mysql_connect(struct weir__mysql *db, struct weir__ctx *c,
+weir_err weir__mysql_connect(struct weir__mysql_node *node, struct weir__ctx *c,
                              struct weir__mysql_conn **out, struct weir__sql_fault *f);
 void weir__mysql_disconnect(struct weir__mysql_conn *conn);
 /* What every session begins with, as one statement. */
@@ -244,6 +256,10 @@ weir_err weir__mysql_await(struct weir__sql_conn *conn, struct weir__sql_stmt *s
 weir_err weir__mysql_read_columns(struct weir__mysql_conn *conn, struct weir__mysql_stmt *s,
                                   unsigned count, struct weir__sql_fault *f);
 
+/* One of those that are to come; its name is of the packet. Waits. */
+weir_err weir__mysql_read_column(struct weir__mysql_conn *conn, struct weir__mysql_column *c,
+                                 struct weir__sql_fault *f);
+
 /* --- many.c ----------------------------------------------------------------------------------- */
 
 weir_err weir__mysql_many(struct weir__sql_conn *conn, const struct weir__sql_many *many,
@@ -258,10 +274,20 @@ weir_err weir__mysql_many(struct weir__sql_conn *conn, const struct weir__sql_ma
 weir_err weir__mysql_ready(struct weir__mysql_conn *conn, struct weir__sql_fault *f);
 
 extern const struct weir__pool_ops weir__mysql_pool_ops, weir__mysql_kill_ops;
+extern const struct weir__sql_nodes_ops weir__mysql_nodes_ops;
+
+/* The server takes no writes, or else it goes: what was opened so far is not lent any more. */
+void weir__mysql_note_failover(struct weir__mysql_conn *conn, bool refuses_writes);
 weir_err weir__mysql_take(weir_db *db, struct weir__ctx *c, const weir_site *site,
                           enum weir__sql_purpose purpose, struct weir__owned *holder,
                           struct weir__lease *lease, struct weir__sql_conn **out,
                           struct weir__sql_fault *f);
+
+/* --- node.c ----------------------------------------------------------------------------------- */
+
+/* What a server is, asked over a connection of its own: weir__sql_probe. Waits. */
+weir_err weir__mysql_probe(void *driver, struct weir__ctx *c, uint32_t node, void *resource,
+                           struct weir__node_finding *out);
 
 extern const struct weir__sql_driver weir__mysql_driver;
 

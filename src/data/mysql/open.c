@@ -47,6 +47,7 @@ static weir_err settle_options(struct weir__mysql *db, weir_buf *out)
     weir__bounds_dur(&b, "tx_threshold", &o->tx_threshold, 5 * SEC, 10 * MS, 3600 * SEC);
     weir__bounds_count(&b, "value_bytes_max", &o->value_bytes_max, MIB, KIB, GIB - 1);
     read_key(db, &b);
+    weir__sql_nodes_settle(&o->nodes, &b);
     if (o->pool.max_open == 0)
         o->pool.max_open = OPEN_MAX;
     weir_pool_options each = o->pool;
@@ -66,33 +67,37 @@ static void release_db(struct weir__owned *o)
         db->db.err = WEIR_ECLOSED;
 }
 
-static char *joined(struct weir__ctx *c, const char *a, const char *b)
+static char *joined(struct weir__ctx *c, const char *a, const char *b, const char *end)
 {
-    size_t size = strlen(a) + strlen(b) + 1;
+    size_t size = strlen(a) + strlen(b) + strlen(end) + 1;
     char *copy = weir__ctx_object(c, size);
     if (copy != NULL)
-        (void)snprintf(copy, size, "%s%s", a, b);
+        (void)snprintf(copy, size, "%s%s%s", a, b, end);
     return copy;
 }
 
-/* How it is called, and where it is; never with the password. */
+/* How it is called; a single node is as well, each of several by its place behind that. */
 static weir_err name_it(struct weir__mysql *db, struct weir__ctx *c)
 {
     const struct weir__mysql_url *u = &db->url;
     const char *name = db->o.name != NULL    ? db->o.name
                        : u->database != NULL ? u->database
                                              : "mysql";
-    db->name = joined(c, name, "");
-    db->kills_name = joined(c, name, " kills");
-    if (db->name == NULL || db->kills_name == NULL)
+    db->name = joined(c, name, "", "");
+    if (db->name == NULL)
         return -ENOMEM;
     db->db.name = db->name;
-    if (u->socket != NULL)
-        (void)snprintf(db->where, sizeof db->where, "%s", u->socket);
-    else
-        (void)snprintf(db->where, sizeof db->where,
-                       strchr(u->host, ':') != NULL ? "[%s]:%u" : "%s:%u", u->host, u->port);
     return WEIR_OK;
+}
+
+static weir_err name_node(const struct weir__mysql *db, struct weir__ctx *c,
+                          struct weir__mysql_node *node)
+{
+    bool is_one = db->url.host_count == 1;
+    weir__sql_host_where(node->host, node->where, sizeof node->where);
+    node->name = joined(c, db->name, is_one ? "" : " ", is_one ? "" : node->where);
+    node->kills_name = node->name != NULL ? joined(c, node->name, " kills", "") : NULL;
+    return node->kills_name != NULL ? WEIR_OK : -ENOMEM;
 }
 
 /* Whom it trusts, and what it shows. */
@@ -115,35 +120,67 @@ static weir_err make_tls(struct weir__mysql *db, struct weir__ctx *c, const weir
                          WEIR_STR_ARG(text));
 }
 
+static weir_err make_nodes(struct weir__mysql *db, struct weir__ctx *c, const weir_site *site)
+{
+    const struct weir__sql_nodes_options o = {.each = db->o.nodes,
+                                              .start_max = db->o.connect_timeout};
+    weir_err err = WEIR_OK;
+    db->nodes = weir__ctx_object(c, db->url.host_count * sizeof *db->nodes);
+    db->db.nodes =
+        weir__sql_nodes_new(c, db->name, &o, db->url.host_count, &weir__mysql_nodes_ops, db, site);
+    if (db->nodes == NULL || db->db.nodes == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < db->url.host_count && err == WEIR_OK; i++) {
+        db->nodes[i] = (struct weir__mysql_node){.db = db, .number = i, .host = &db->url.hosts[i]};
+        err = name_node(db, c, &db->nodes[i]);
+    }
+    return err;
+}
+
 /*
  * Released in reverse: the connections, for whose end a kill may be needed, then the one that
  * kills.
  */
-static weir_err make_pools(struct weir__mysql *db, struct weir__ctx *c, const weir_site *site)
+static weir_err make_pools_of(struct weir__mysql_node *node, struct weir__ctx *c,
+                              const weir_site *site)
 {
+    const struct weir__mysql *db = node->db;
     weir_pool_options one = {
         .max_open = 1, .waiters_max = 10000, .wait_max = weir_sec(5), .idle_timeout = weir_min(1)};
-    db->kills = weir__pool_new(c, db->kills_name, &one, &weir__mysql_kill_ops, db, site);
-    if (db->kills == NULL)
+    node->kills = weir__pool_new(c, node->kills_name, &one, &weir__mysql_kill_ops, node, site);
+    if (node->kills == NULL)
         return -ENOMEM;
     struct weir__dialling_options dialling = {.dial_max = db->o.connect_timeout};
-    db->pool = weir__pool_new_dialling(c, db->name, &db->o.pool, &dialling, &weir__mysql_pool_ops,
-                                       db, site);
-    return db->pool != NULL ? WEIR_OK : -ENOMEM;
+    node->pool = weir__pool_new_dialling(c, node->name, &db->o.pool, &dialling,
+                                         &weir__mysql_pool_ops, node, site);
+    return node->pool != NULL ? WEIR_OK : -ENOMEM;
+}
+
+static weir_err make_pools(struct weir__mysql *db, struct weir__ctx *c, const weir_site *site)
+{
+    for (uint32_t i = 0; i < db->url.host_count; i++) {
+        struct weir__mysql_node *node = &db->nodes[i];
+        weir_err err = make_pools_of(node, c, site);
+        if (err < 0)
+            return err;
+        weir__sql_nodes_put(db->db.nodes, i, (struct weir__sql_node){node->where, node->pool});
+    }
+    return weir__sql_nodes_start(db->db.nodes, c);
 }
 
 /* One connection for what it says: a wrong password is known at the start. */
 static weir_err try_it(struct weir__mysql *db, struct weir__ctx *c, const weir_site *site)
 {
+    struct weir__mysql_node *node = &db->nodes[0];
     struct weir__mysql_conn *conn;
     struct weir__sql_fault f;
     weir__sql_fault_init(&f);
-    weir_err err = weir__mysql_connect(db, c, &conn, &f);
+    weir_err err = weir__mysql_connect(node, c, &conn, &f);
     if (err == WEIR_OK)
         weir__mysql_disconnect(conn);
     else if (f.err != WEIR_OK)
         err = weir_raise_at(site, weir__ctx_handle(c), f.err, 0, "%s at %s: %s", db->db.name,
-                            db->where, f.text);
+                            node->where, f.text);
     return err;
 }
 
@@ -162,9 +199,14 @@ static weir_err open_db(struct weir__mysql *db, struct weir__ctx *c, const weir_
     weir_err err = name_it(db, c);
     if (err == WEIR_OK)
         err = make_tls(db, c, site);
-    if (err == WEIR_OK && !db->o.lazy)
+    if (err == WEIR_OK)
+        err = make_nodes(db, c, site);
+    bool is_one = db->url.host_count == 1;
+    if (err == WEIR_OK && is_one && !db->o.lazy)
         err = try_it(db, c, site);
-    return err == WEIR_OK ? make_pools(db, c, site) : err;
+    if (err == WEIR_OK)
+        err = make_pools(db, c, site);
+    return err == WEIR_OK && !is_one && !db->o.lazy ? weir__sql_nodes_await(db->db.nodes, c) : err;
 }
 
 static struct weir__mysql db_without_memory = {.db = {.token = WEIR__TOKEN_STATIC(WEIR__KIND_DB),
@@ -199,21 +241,17 @@ weir_db *weir_mysql_open_at(const weir_site *site, weir_ctx *handle,
 
 /* --- the driver ------------------------------------------------------------------------------- */
 
-static void stats(weir_db *handle, weir_pool_stats *readers, weir_pool_stats *writer)
+static void stats(weir_db *db, weir_pool_stats *readers, weir_pool_stats *writer)
 {
-    struct weir__mysql *db = (struct weir__mysql *)handle;
-    if (readers != NULL)
-        weir__pool_stats(db->pool, readers);
-    if (writer != NULL)
-        weir__pool_stats(db->pool, writer);
+    weir__sql_nodes_stats(db->nodes, readers, writer);
 }
 
 static uint32_t pools(weir_db *handle, struct weir__pool **out, uint32_t *sized)
 {
     struct weir__mysql *db = (struct weir__mysql *)handle;
-    out[0] = db->pool;
-    *sized = 1;
-    return 1;
+    for (uint32_t i = 0; i < db->url.host_count; i++)
+        out[i] = db->nodes[i].pool;
+    return *sized = db->url.host_count;
 }
 
 const struct weir__sql_driver weir__mysql_driver = {

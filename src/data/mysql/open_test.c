@@ -38,27 +38,47 @@ static void urls_that_are_good(void **state)
     good("mysql://anna:se%3Acret@db.example.org:3307/shop?ssl-mode=required&connect-timeout=7");
     assert_string_equal(u.user, "anna");
     assert_string_equal(u.password, "se:cret");
-    assert_string_equal(u.host, "db.example.org");
+    assert_string_equal(u.hosts[0].name, "db.example.org");
     assert_string_equal(u.database, "shop");
-    assert_int_equal(u.port, 3307);
+    assert_int_equal(u.hosts[0].port, 3307);
     assert_int_equal(u.ssl, WEIR__MYSQL_SSL_REQUIRED);
     assert_int_equal(u.connect_seconds, 7);
     good("mariadb://anna@[::1]/shop");
-    assert_string_equal(u.host, "::1");
-    assert_int_equal(u.port, 3306);
+    assert_string_equal(u.hosts[0].name, "::1");
+    assert_int_equal(u.hosts[0].port, 3306);
     assert_int_equal(u.ssl, WEIR__MYSQL_SSL_DISABLED);
     assert_null(u.password);
     good("MySQL://anna:p@ss/word@example.org");
     assert_string_equal(u.password, "p@ss/word");
-    assert_string_equal(u.host, "example.org");
+    assert_string_equal(u.hosts[0].name, "example.org");
     assert_int_equal(u.ssl, WEIR__MYSQL_SSL_VERIFY);
     assert_null(u.database);
     good("mysql://root@/shop?socket=/tmp/my.sock");
-    assert_string_equal(u.socket, "/tmp/my.sock");
+    assert_string_equal(u.hosts[0].socket, "/tmp/my.sock");
     good("mysql://root@/shop");
-    assert_string_equal(u.socket, "/run/mysqld/mysqld.sock");
+    assert_string_equal(u.hosts[0].socket, "/run/mysqld/mysqld.sock");
     good("mysql://root@db/x?ssl-mode=VERIFY_IDENTITY&ssl-ca=/a.pem&ssl-cert=/b.pem&ssl-key=/c.pem");
     assert_string_equal(u.ca, "/a.pem");
+}
+
+/* Each has its port, and TLS as its place asks for it. */
+static void urls_of_several_hosts(void **state)
+{
+    char where[300];
+    (void)state;
+    good("mysql://anna:x@a:1,[::1],db.example.org/shop?connect-timeout=3");
+    assert_int_equal(u.host_count, 3);
+    static const char *const wheres[] = {"a:1", "[::1]:3306", "db.example.org:3306"};
+    for (unsigned i = 0; i < 3; i++) {
+        weir__sql_host_where(&u.hosts[i], where, sizeof where);
+        assert_string_equal(where, wheres[i]);
+        assert_int_equal(u.hosts[i].tls,
+                         i == 1 ? WEIR__MYSQL_SSL_DISABLED : WEIR__MYSQL_SSL_VERIFY);
+    }
+    bad("mysql://anna:secret@a,b?socket=/s", "do not go together");
+    bad("mysql://anna:secret@a,/x", "has no name");
+    bad("mysql://anna:secret@a,A:3306,a:3306", "stands there twice");
+    bad("mysql://anna:secret@a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q", "more than 16");
 }
 
 static void urls_that_are_bad(void **state)
@@ -251,6 +271,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(urls_that_are_good),
+        cmocka_unit_test(urls_of_several_hosts),
         cmocka_unit_test(urls_that_are_bad),
         cmocka_unit_test(options_that_are_bad),
         cmocka_unit_test(servers_that_are_not_there),

@@ -18,19 +18,20 @@
 
 static weir_err open_conn(void *driver, struct weir__ctx *c, void **resource)
 {
-    struct weir__mysql *db = driver;
+    struct weir__mysql_node *node = driver;
     struct weir__mysql_conn *conn;
     struct weir__sql_fault f;
     weir__sql_fault_init(&f);
     f.number = 0;
-    weir_err err = weir__mysql_connect(db, c, &conn, &f);
+    weir_err err = weir__mysql_connect(node, c, &conn, &f);
     if (err == WEIR_OK) {
         *resource = conn;
         return WEIR_OK;
     }
     if (f.err == WEIR_OK)
         return err; /* the context's reason */
-    return weir_raise(weir__ctx_handle(c), f.err, "%s at %s: %s", db->db.name, db->where, f.text);
+    return weir_raise(weir__ctx_handle(c), f.err, "%s at %s: %s", node->db->db.name, node->where,
+                      f.text);
 }
 
 static void close_conn(void *driver, struct weir__ctx *c, void *resource)
@@ -123,7 +124,7 @@ static weir_err take_side(struct weir__mysql_conn *conn, struct weir__ctx *c,
                           struct weir__lease *lease, struct weir__mysql_conn **side)
 {
     for (int looks = 0;; looks++) {
-        weir_err err = weir__pool_acquire(conn->owner->kills, c, WEIR_HERE, NULL, lease);
+        weir_err err = weir__pool_acquire(conn->node->kills, c, WEIR_HERE, NULL, lease);
         if (err < 0)
             return err;
         *side = weir__lease_resource(lease, "weir_query");
@@ -259,6 +260,24 @@ static weir_err ping(void *driver, struct weir__ctx *c, void *resource)
     return err;
 }
 
+static void describe(const void *driver, weir_buf *out)
+{
+    const struct weir__mysql_node *node = driver;
+    weir__sql_nodes_describe(node->db->db.nodes, node->number, out);
+}
+
+void weir__mysql_note_failover(struct weir__mysql_conn *conn, bool refuses_writes)
+{
+    const struct weir__mysql_node *node = conn->node;
+    struct weir__sql_nodes *nodes = conn->owner->db.nodes;
+    if (node->pool == NULL)
+        return;
+    if (refuses_writes)
+        weir__sql_nodes_refused_write(nodes, conn->sql.c, node->number);
+    else
+        weir__sql_nodes_said_farewell(nodes, conn->sql.c, node->number);
+}
+
 const struct weir__pool_ops weir__mysql_pool_ops = {.open = open_conn,
                                                     .close = close_conn,
                                                     .check = check_conn,
@@ -267,7 +286,8 @@ const struct weir__pool_ops weir__mysql_pool_ops = {.open = open_conn,
                                                     .leave = leave,
                                                     .enter = enter,
                                                     .ping = ping,
-                                                    .owns = owns};
+                                                    .owns = owns,
+                                                    .describe = describe};
 
 /* What kills is never dirty: whoever used it gave it back whole, or broken. */
 const struct weir__pool_ops weir__mysql_kill_ops = {.open = open_conn,
@@ -284,15 +304,17 @@ static bool may_be_lent(struct weir__sql_conn *sql, struct weir__ctx *c)
     (void)c;
     if (!is_alive(conn))
         return false;
-    WEIR_ASSERT(!is_dirty(conn->owner, conn), "M2: a connection is lent clean");
+    WEIR_ASSERT(!is_dirty(conn->node, conn), "M2: a connection is lent clean");
     return true;
 }
+
+const struct weir__sql_nodes_ops weir__mysql_nodes_ops = {.probe = weir__mysql_probe,
+                                                          .is_alive = may_be_lent};
 
 weir_err weir__mysql_take(weir_db *handle, struct weir__ctx *c, const weir_site *site,
                           enum weir__sql_purpose purpose, struct weir__owned *holder,
                           struct weir__lease *lease, struct weir__sql_conn **out,
                           struct weir__sql_fault *f)
 {
-    struct weir__mysql *db = (struct weir__mysql *)handle;
-    return weir__sql_take_alive(db->pool, may_be_lent, c, site, purpose, holder, lease, out, f);
+    return weir__sql_nodes_take(handle->nodes, c, site, purpose, holder, lease, out, f);
 }

@@ -5,7 +5,8 @@
  * statement as its text; @ changes the session; all else is well. What it heard behind log-ins is
  * kept as words.
  *
- * It can send a byte at a time, break off behind any byte, and change one.
+ * It can send a byte at a time, break off behind any byte, and change one; and follow another
+ * (`follows`), so far behind as it is told, and refuse writes then.
  */
 #ifndef WEIR_DATA_MYSQL_TESTING_H
 #define WEIR_DATA_MYSQL_TESTING_H
@@ -42,6 +43,12 @@ struct server {
     size_t spoil_at; /* that one is sent as another; 0: none */
     bool resends_columns;
     bool is_deaf_to_kills; /* they are answered, and do nothing */
+    bool follows;
+    const char *lag;   /* seconds, as text; NULL: it says NULL */
+    bool says_slave;   /* it knows no other word for a replica */
+    bool keeps_secret; /* how far it is behind */
+    int reads, writes, probes;
+    bool is_over; /* it accepts nobody any more */
     int accepted, accepted_before, open, logins, kills, receives;
     size_t sent;
     char heard[SERVER_HEARD];
@@ -206,13 +213,58 @@ static inline void kill_visit(struct server *s, unsigned thread)
         s->visits[thread]->is_killed = true;
 }
 
+/* A row of one column, as text. */
+static inline void say_text(struct visit *v, const char *name, const char *text)
+{
+    struct weir__mysql_column column = mysql_column(name, WEIR__MYSQL_VAR_STRING);
+    size_t at = visit_begin(v);
+    mysql_put_rows(&v->out, 1, (v->capabilities & WEIR__MARIADB_CACHE_METADATA) != 0, true);
+    visit_end(v, at);
+    at = visit_begin(v);
+    mysql_put_column(&v->out, (v->capabilities & WEIR__MARIADB_EXTENDED_METADATA) != 0, &column);
+    visit_end(v, at);
+    at = visit_begin(v);
+    if (text != NULL)
+        weir__mysql_put_string(&v->out, weir_str_from(text));
+    else
+        weir_buf_putc(&v->out, '\xfb');
+    visit_end(v, at);
+    say_ok(v, WEIR__MYSQL_EOF, 0, 0);
+}
+
+/* What a prober asks. False: it is another statement. */
+static inline bool say_what_it_is(struct visit *v, const char *sql)
+{
+    struct server *s = v->server;
+    bool is_replica = strcmp(sql, "SHOW REPLICA STATUS") == 0;
+    if (strcmp(sql, "SELECT @@global.read_only") == 0) {
+        s->probes++;
+        say_text(v, "@@global.read_only", s->follows ? "1" : "0");
+    } else if (is_replica && s->says_slave) {
+        say_err(v, 1064, "42000", "You have an error in your SQL syntax");
+    } else if ((is_replica || strcmp(sql, "SHOW SLAVE STATUS") == 0) && s->keeps_secret) {
+        say_err(v, 1227, "42000", "Access denied; you need the REPLICA MONITOR privilege");
+    } else if (is_replica || strcmp(sql, "SHOW SLAVE STATUS") == 0) {
+        say_text(v, s->says_slave ? "Seconds_Behind_Master" : "Seconds_Behind_Source", s->lag);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 /* As a statement says. False: it is over. */
 static inline bool say_what_it_says(weir_ctx *c, struct visit *v, const char *sql, bool is_binary,
                                     bool has_columns)
 {
     const char *fail = strstr(sql, "FAIL ");
     unsigned thread;
-    if (strstr(sql, "SLEEP") != NULL) {
+    if (say_what_it_is(v, sql))
+        return true;
+    v->server->reads += strncmp(sql, "SELECT", 6) == 0;
+    v->server->writes += strncmp(sql, "INSERT", 6) == 0;
+    if (v->server->follows && strncmp(sql, "INSERT", 6) == 0) {
+        say_err(v, 1290, "HY000", "The server is running with the --read-only option");
+    } else if (strstr(sql, "SLEEP") != NULL) {
         for (v->is_killed = false; !v->is_killed;)
             if (weir__stream_is_over(&v->stream) || weir_sleep(c, weir_ms(1)) < 0)
                 return false;
@@ -386,7 +438,8 @@ static inline weir_err server_run(weir_ctx *c, void *arg)
     for (;;) {
         struct weir__op op = {.kind = WEIR__OP_ACCEPT, .fd = &s->listener};
         ssize_t num = weir__io(weir__ctx_of(c), &op, weir_never());
-        if (num < 0)
+        s->is_over = num < 0;
+        if (s->is_over)
             break;
         struct visit *v = weir_new(visits, struct visit);
         s->accepted++;

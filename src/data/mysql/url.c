@@ -50,21 +50,42 @@ static void set_parameter(struct weir__mysql_url *u, struct weir__sql_url *in,
 
 /* --- the whole -------------------------------------------------------------------------------- */
 
+/* The socket, where there is no host. */
+static void settle_socket(struct weir__mysql_url *u, struct weir__sql_url *in)
+{
+    if (u->host_count > 0 && u->socket != NULL)
+        weir__sql_url_complain(in, "a host and a socket", "do not go together");
+    if (u->host_count > 0)
+        return;
+    u->hosts[0].socket = u->socket != NULL ? u->socket : SOCKET;
+    u->host_count = 1;
+    if (strlen(u->hosts[0].socket) >= sizeof((struct sockaddr_un *)0)->sun_path)
+        weir__sql_url_complain(in, "the path of the Unix socket", "is longer than 107 bytes");
+    if (u->ssl != WEIR__MYSQL_SSL_DEFAULT && u->ssl != WEIR__MYSQL_SSL_DISABLED)
+        weir__sql_url_complain(in, "ssl-mode", "has no meaning on a Unix socket");
+}
+
+/* What is demanded of each: what was said, or what its place asks for. */
+static void settle_hosts(struct weir__mysql_url *u, struct weir__sql_url *in)
+{
+    uint8_t most = WEIR__MYSQL_SSL_DISABLED;
+    for (unsigned i = 0; i < u->host_count; i++) {
+        struct weir__sql_host *h = &u->hosts[i];
+        h->is_near = h->name == NULL || weir__sql_url_is_loopback(h->name);
+        h->tls = u->ssl;
+        if (h->tls == WEIR__MYSQL_SSL_DEFAULT)
+            h->tls = h->is_near ? WEIR__MYSQL_SSL_DISABLED : WEIR__MYSQL_SSL_VERIFY;
+        most = h->tls > most ? h->tls : most;
+    }
+    u->ssl = most;
+    weir__sql_url_check_hosts(in, u->hosts, u->host_count);
+}
+
 /* What was not said, and what does not go together. */
 static void settle(struct weir__mysql_url *u, struct weir__sql_url *in)
 {
-    if (u->host != NULL && u->socket != NULL)
-        weir__sql_url_complain(in, "a host and a socket", "do not go together");
-    if (u->host == NULL && u->socket == NULL)
-        u->socket = SOCKET;
-    bool is_local = u->socket != NULL;
-    if (is_local && strlen(u->socket) >= sizeof((struct sockaddr_un *)0)->sun_path)
-        weir__sql_url_complain(in, "the path of the Unix socket", "is longer than 107 bytes");
-    if (is_local && u->ssl != WEIR__MYSQL_SSL_DEFAULT && u->ssl != WEIR__MYSQL_SSL_DISABLED)
-        weir__sql_url_complain(in, "ssl-mode", "has no meaning on a Unix socket");
-    if (u->ssl == WEIR__MYSQL_SSL_DEFAULT)
-        u->ssl = is_local || weir__sql_url_is_loopback(u->host) ? WEIR__MYSQL_SSL_DISABLED
-                                                                : WEIR__MYSQL_SSL_VERIFY;
+    settle_socket(u, in);
+    settle_hosts(u, in);
     if (u->ca != NULL && u->ssl != WEIR__MYSQL_SSL_VERIFY)
         weir__sql_url_complain(in, "ssl-ca", "has a meaning with ssl-mode=verify_identity alone");
     if ((u->certificate == NULL) != (u->key == NULL))
@@ -78,7 +99,7 @@ void weir__mysql_url_read(const char *text, struct weir__mysql_url *u, struct we
     static const char *const schemes[2] = {"mysql", "mariadb"};
     struct weir__sql_url in = {.mistakes = b, .room = u->bytes, .left = sizeof u->bytes};
     struct weir__sql_url_parameter p;
-    *u = (struct weir__mysql_url){.port = WEIR__MYSQL_PORT, .ssl = WEIR__MYSQL_SSL_DEFAULT};
+    *u = (struct weir__mysql_url){.ssl = WEIR__MYSQL_SSL_DEFAULT};
     if (text == NULL) {
         weir__sql_url_complain(&in, "there is none", "(mysql://user:password@host:port/database)");
         return;
@@ -87,7 +108,7 @@ void weir__mysql_url_read(const char *text, struct weir__mysql_url *u, struct we
         return;
     u->user = weir__sql_url_text_or_none(&in, "the user", in.user);
     u->password = weir__sql_url_text(&in, "the password", in.password);
-    u->host = weir__sql_url_host(&in, &u->port);
+    u->host_count = weir__sql_url_hosts(&in, WEIR__MYSQL_PORT, u->hosts);
     u->database = weir__sql_url_text_or_none(&in, "the database", in.path);
     if (!weir__sql_url_may_have_parameters(&in))
         return;

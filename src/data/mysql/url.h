@@ -19,12 +19,13 @@ enum weir__mysql_ssl {
 
 struct weir__mysql_url {
     /* NUL-terminated, in `bytes`; NULL: not given, but for those that have a default. */
-    const char *user, *password, *host, *database;
-    const char *socket; /* the path of one; else NULL */
+    const char *user, *password, *database;
     const char *ca, *certificate, *key;
-    uint16_t port;
-    uint8_t ssl;
-    int64_t connect_seconds; /* 0: not said */
+    struct weir__sql_host hosts[WEIR__SQL_HOSTS_MAX]; /* sockets are paths; tls is a _ssl */
+    unsigned host_count;                              /* at least 1, of an URL without mistakes */
+    const char *socket;                               /* the parameter; NULL: none */
+    uint8_t ssl;                                      /* the most of all hosts' */
+    int64_t connect_seconds;                          /* 0: not said */
     char bytes[WEIR__SQL_URL_ROOM];
 };
 

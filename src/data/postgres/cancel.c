@@ -12,15 +12,15 @@
 static weir_err dial(struct weir__pg_conn *conn, struct weir__ctx *c, struct weir__stream *s,
                      weir_time until)
 {
-    struct weir__postgres *db = conn->owner;
+    const struct weir__sql_host *host = conn->node->host;
     struct sockaddr_storage address;
     socklen_t len = sizeof address;
-    struct weir__dial d = {
-        .host = weir_str_from(db->url.host), .port = db->url.port, .until = until};
-    if (db->url.socket != NULL)
-        return weir__dial_local(c, weir_str_from(db->url.socket), until, s);
+    struct weir__dial d = {.port = host->port, .until = until};
+    if (host->socket != NULL)
+        return weir__dial_local(c, weir_str_from(host->socket), until, s);
     if (weir__sys_getpeername(conn->stream.fd.num, (struct sockaddr *)&address, &len) == 0)
         return weir__dial_address(c, &address, len, until, s);
+    d.host = weir_str_from(host->name);
     return weir__dial_stream(c, &d, s);
 }
 
@@ -55,7 +55,7 @@ weir_err weir__pg_cancel(struct weir__pg_conn *conn, struct weir__ctx *c)
     if (err < 0)
         return err;
     if (weir__tls_is_on(&conn->stream))
-        err = weir__pg_secure(conn->owner, c, &s, true, until, &f);
+        err = weir__pg_secure(conn->node, c, &s, true, until, &f);
     if (err == WEIR_OK)
         err = ask(conn, c, &s, until);
     weir__stream_close(&s);

@@ -66,7 +66,13 @@ static void release(struct weir__owned *o)
 static weir_err connect_once(weir_postgres_listener *l, struct weir__ctx *c,
                              struct weir__sql_fault *f)
 {
-    weir_err err = weir__pg_connect(l->db, c, &l->conn, f);
+    uint32_t node;
+    weir_err err = weir__sql_nodes_find_primary(l->db->db.nodes, c, &node);
+    if (err != WEIR_OK)
+        return err;
+    if (node == WEIR__NODE_NONE) /* who follows has no notifications */
+        return weir__sql_fault(f, WEIR_EUNREACHABLE, "no primary is up");
+    err = weir__pg_connect(&l->db->nodes[node], c, &l->conn, f);
     if (err < 0)
         return err;
     l->conn->is_listening = true;

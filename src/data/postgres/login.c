@@ -30,7 +30,7 @@ struct login {
 
 static const char *where(const struct login *l)
 {
-    return l->conn->owner->where;
+    return l->conn->node->where;
 }
 
 static weir_err refuse(struct login *l, weir_err err, const char *why)
@@ -56,10 +56,9 @@ static weir_err password_of(struct login *l, weir_str *out)
 
 static weir_err put_clear(struct login *l)
 {
-    const struct weir__pg_url *u = &l->conn->owner->url;
     weir_str password = {NULL, 0};
     weir_err err = password_of(l, &password);
-    bool is_private = weir__tls_is_on(&l->conn->stream) || u->is_near;
+    bool is_private = weir__tls_is_on(&l->conn->stream) || l->conn->node->host->is_near;
     if (err == WEIR_OK && !is_private)
         err = refuse(l, WEIR_EDB, "the server wants the password in clear, and speaks no TLS");
     if (err < 0)

@@ -90,6 +90,7 @@ static struct weir__pg_berth *make_berth(struct weir__pg_carrier *k)
     weir__sql_conn_init(&b->conn.sql, base->sql.db);
     b->conn.sql.is_joined = true;
     b->conn.owner = base->owner;
+    b->conn.node = base->node;
     b->conn.berth = b;
     b->conn.stream.fd.num = -1;
     b->conn.until = b->conn.server_stops = weir_never();
@@ -220,7 +221,7 @@ static weir_err open_carrier(void *driver, struct weir__ctx *c, struct weir__car
     struct weir__pg_conn *base = NULL;
     uint32_t born = generation(mux->db);
     (void)key;
-    weir_err err = weir__pg_connect_raised(mux->db, c, &base);
+    weir_err err = weir__pg_connect_raised(&mux->db->nodes[0], c, &base);
     if (err != WEIR_OK)
         return err;
     struct weir__pg_carrier *k = weir__pg_carrier_new(mux, base, c);

@@ -34,6 +34,10 @@ static void settle_multiplex(struct weir__postgres *db, struct weir__bounds *b)
         o->multiplex = db->url.multiplex;
     if (o->multiplex != 0)
         weir__bounds_count(b, "multiplex", &o->multiplex, 0, 2, 1024);
+    if (o->multiplex != 0 && db->url.host_count > 1) {
+        weir__bounds_line(b);
+        weir_buf_puts(b->out, WEIR_S("multiplex and several hosts do not go together"));
+    }
     weir__bounds_count(b, "multiplex_max_open", &o->multiplex_max_open, 4, 1, 100);
     weir__bounds_dur(b, "multiplex_late", &o->multiplex_late, 100 * MS, MS, 60 * SEC);
 }
@@ -55,6 +59,9 @@ static weir_err settle_options(struct weir__postgres *db, weir_buf *out)
         o->application_name = db->url.application;
     if (o->application_name == NULL)
         o->application_name = program_invocation_short_name;
+    if (db->url.is_primary_only && o->nodes.reads == WEIR_READS_REPLICAS)
+        o->nodes.reads = WEIR_READS_PRIMARY;
+    weir__sql_nodes_settle(&o->nodes, &b);
     weir_pool_options pool = o->pool;
     weir_err err = weir__pool_options_settle(db->name, &pool, out);
     return b.is_bad ? WEIR_EINVALID : err;
@@ -65,16 +72,6 @@ static const char *copied(struct weir__ctx *c, const char *text)
     size_t size = text != NULL ? strlen(text) + 1 : 0;
     char *copy = size > 0 ? weir__ctx_object(c, size) : NULL;
     return copy != NULL ? memcpy(copy, text, size) : NULL;
-}
-
-static void name_place(struct weir__postgres *db)
-{
-    const struct weir__pg_url *u = &db->url;
-    if (u->socket != NULL)
-        (void)snprintf(db->where, sizeof db->where, "%s", u->socket);
-    else
-        (void)snprintf(db->where, sizeof db->where,
-                       strchr(u->host, ':') != NULL ? "[%s]:%u" : "%s:%u", u->host, u->port);
 }
 
 /* All that is wrong, in one line; the first thing that names it is the URL's database. */
@@ -100,7 +97,6 @@ static weir_err read_options(struct weir__postgres *db, struct weir__ctx *c, con
         return weir_raise_at(site, weir__ctx_handle(c), WEIR_EINVALID, 0, WEIR_STR_FMT,
                              WEIR_STR_ARG(s));
     }
-    name_place(db);
     return db->o.application_name == NULL ? -ENOMEM : WEIR_OK;
 }
 
@@ -109,7 +105,8 @@ static weir_err read_options(struct weir__postgres *db, struct weir__ctx *c, con
 static void release_db(struct weir__owned *o)
 {
     struct weir__postgres *db = WEIR_CONTAINER(o, struct weir__postgres, owned);
-    struct weir__pg_conn *first = atomic_exchange(&db->first, NULL);
+    struct weir__pg_conn *first =
+        db->nodes != NULL ? atomic_exchange(&db->nodes[0].first, NULL) : NULL;
     if (first != NULL)
         weir__pg_disconnect(first, o->ctx);
     weir__tls_client_unref(db->tls);
@@ -136,28 +133,77 @@ static weir_err make_tls(struct weir__postgres *db, struct weir__ctx *c, const w
     weir_err err = weir__tls_client_new(&o, &db->tls, &why);
     room[why.len] = '\0';
     if (err == WEIR_ENOTBUILT && u->sslmode <= WEIR__PG_SSL_PREFER) {
-        db->url.sslmode = WEIR__PG_SSL_DISABLE;
-        return WEIR_OK;
+        return WEIR_OK; /* none is spoken */
     }
     return err < 0 ? weir_raise_at(site, weir__ctx_handle(c), err, 0, "PostgreSQL %s: TLS: %s",
                                    db->name, why.len > 0 ? room : weir_strerror(err))
                    : WEIR_OK;
 }
 
+/* --- nodes ------------------------------------------------------------------------------------ */
+
+/* A single one has the database's name, each of several its place behind that. */
+static const char *node_name(const struct weir__postgres *db, struct weir__ctx *c,
+                             const struct weir__pg_node *node)
+{
+    size_t size = strlen(db->name) + strlen(node->where) + 2;
+    char *name = db->url.host_count > 1 ? weir__ctx_object(c, size) : NULL;
+    if (name != NULL)
+        (void)snprintf(name, size, "%s %s", db->name, node->where);
+    return db->url.host_count > 1 ? name : db->name;
+}
+
+static weir_err make_nodes(struct weir__postgres *db, struct weir__ctx *c, const weir_site *site)
+{
+    const struct weir__sql_nodes_options o = {.each = db->o.nodes,
+                                              .start_max = db->o.connect_timeout};
+    db->nodes = weir__ctx_object(c, db->url.host_count * sizeof *db->nodes);
+    db->db.nodes =
+        weir__sql_nodes_new(c, db->name, &o, db->url.host_count, &weir__pg_nodes_ops, db, site);
+    if (db->nodes == NULL || db->db.nodes == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < db->url.host_count; i++) {
+        struct weir__pg_node *node = &db->nodes[i];
+        node->db = db;
+        node->number = i;
+        node->host = &db->url.hosts[i];
+        weir__sql_host_where(node->host, node->where, sizeof node->where);
+        node->name = node_name(db, c, node);
+        if (node->name == NULL)
+            return -ENOMEM;
+    }
+    return WEIR_OK;
+}
+
+static weir_err make_pools(struct weir__postgres *db, struct weir__ctx *c, const weir_site *site)
+{
+    const struct weir__dialling_options dialling = {.dial_max = db->o.connect_timeout};
+    for (uint32_t i = 0; i < db->url.host_count; i++) {
+        struct weir__pg_node *node = &db->nodes[i];
+        node->pool = weir__pool_new_dialling(c, node->name, &db->o.pool, &dialling,
+                                             &weir__pg_pool_ops, node, site);
+        if (node->pool == NULL)
+            return -ENOMEM;
+        weir__sql_nodes_put(db->db.nodes, i, (struct weir__sql_node){node->where, node->pool});
+    }
+    return weir__sql_nodes_start(db->db.nodes, c);
+}
+
 /* Makes the first connection, which the pool gets when it wants one. */
 static weir_err try_one(struct weir__postgres *db, struct weir__ctx *c, const weir_site *site)
 {
+    struct weir__pg_node *node = &db->nodes[0];
     struct weir__pg_conn *conn = NULL;
     struct weir__sql_fault f;
     weir__sql_fault_init(&f);
-    weir_err err = weir__pg_connect(db, c, &conn, &f);
+    weir_err err = weir__pg_connect(node, c, &conn, &f);
     weir_err reason = err < 0 ? weir__ctx_check(c) : WEIR_OK;
     if (reason < 0)
         return reason;
     if (err < 0)
         return weir_raise_at(site, weir__ctx_handle(c), err, 0, "%s", f.text);
-    weir__pg_pool_ops.leave(db, conn);
-    atomic_store(&db->first, conn);
+    weir__pg_pool_ops.leave(node, conn);
+    atomic_store(&node->first, conn);
     return WEIR_OK;
 }
 
@@ -171,16 +217,19 @@ static weir_err open_db(struct weir__postgres *db, struct weir__ctx *c, const we
     err = weir__crypto_pbkdf2_require(NULL);
     if (err == WEIR_OK)
         err = make_tls(db, c, site);
+    if (err == WEIR_OK)
+        err = make_nodes(db, c, site);
     if (err < 0)
         return err;
     db->db.rows_max = db->o.rows_max;
-    err = db->o.lazy ? WEIR_OK : try_one(db, c, site);
-    if (err < 0)
-        return err;
-    const struct weir__dialling_options dialling = {.dial_max = db->o.connect_timeout};
-    db->pool =
-        weir__pool_new_dialling(c, db->name, &db->o.pool, &dialling, &weir__pg_pool_ops, db, site);
-    return db->pool != NULL ? weir__pg_mux_new(db, c, site) : -ENOMEM;
+    bool is_one = db->url.host_count == 1;
+    if (is_one && !db->o.lazy)
+        err = try_one(db, c, site);
+    if (err == WEIR_OK)
+        err = make_pools(db, c, site);
+    if (err == WEIR_OK)
+        err = weir__pg_mux_new(db, c, site);
+    return err == WEIR_OK && !is_one && !db->o.lazy ? weir__sql_nodes_await(db->db.nodes, c) : err;
 }
 
 static struct weir__postgres db_without_memory = {.db = {.token = WEIR__TOKEN_STATIC(WEIR__KIND_DB),
@@ -213,24 +262,17 @@ weir_db *weir_postgres_open_at(const weir_site *site, weir_ctx *handle,
 
 /* --- the driver ------------------------------------------------------------------------------- */
 
-static void stats(weir_db *handle, weir_pool_stats *readers, weir_pool_stats *writer)
+static void stats(weir_db *db, weir_pool_stats *readers, weir_pool_stats *writer)
 {
-    struct weir__postgres *db = (struct weir__postgres *)handle;
-    weir_pool_stats stats = {.name = db->db.name};
-    if (db->pool != NULL)
-        weir__pool_stats(db->pool, &stats);
-    if (readers != NULL)
-        *readers = stats;
-    if (writer != NULL)
-        *writer = stats;
+    weir__sql_nodes_stats(db->nodes, readers, writer);
 }
 
 static uint32_t pools(weir_db *handle, struct weir__pool **out, uint32_t *sized)
 {
     struct weir__postgres *db = (struct weir__postgres *)handle;
-    out[0] = db->pool;
-    *sized = 1;
-    return 1;
+    for (uint32_t i = 0; i < db->url.host_count; i++)
+        out[i] = db->nodes[i].pool;
+    return *sized = db->url.host_count;
 }
 
 const struct weir__sql_driver weir__postgres_driver = {
@@ -240,6 +282,7 @@ const struct weir__sql_driver weir__postgres_driver = {
     .dialect = WEIR__SQL_POSTGRES,
     .takes_uint = true,
     .takes_nan = true,
+    .serializes_on_primary = true,
     .is_one_at_a_time = true,
     .take = weir__pg_take,
     .join = weir__pg_join,

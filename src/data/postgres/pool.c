@@ -159,12 +159,12 @@ static weir_err enter(void *driver, struct weir__ctx *c, void *resource)
 
 /* --- its life --------------------------------------------------------------------------------- */
 
-weir_err weir__pg_connect_raised(struct weir__postgres *db, struct weir__ctx *c,
+weir_err weir__pg_connect_raised(struct weir__pg_node *node, struct weir__ctx *c,
                                  struct weir__pg_conn **out)
 {
     struct weir__sql_fault f;
     weir__sql_fault_init(&f);
-    weir_err err = weir__pg_connect(db, c, out, &f);
+    weir_err err = weir__pg_connect(node, c, out, &f);
     weir_err reason = err < 0 ? weir__ctx_check(c) : WEIR_OK;
     if (err == WEIR_OK || reason < 0 || f.err == WEIR_OK)
         return reason < 0 ? reason : err;
@@ -173,15 +173,15 @@ weir_err weir__pg_connect_raised(struct weir__postgres *db, struct weir__ctx *c,
 
 static weir_err open_conn(void *driver, struct weir__ctx *c, void **resource)
 {
-    struct weir__postgres *db = driver;
-    struct weir__pg_conn *conn = atomic_exchange(&db->first, NULL);
-    if (conn != NULL && enter(db, c, conn) == WEIR_OK) {
+    struct weir__pg_node *node = driver;
+    struct weir__pg_conn *conn = atomic_exchange(&node->first, NULL);
+    if (conn != NULL && enter(node, c, conn) == WEIR_OK) {
         *resource = conn;
         return WEIR_OK;
     }
     if (conn != NULL)
         weir__pg_disconnect(conn, c);
-    weir_err err = weir__pg_connect_raised(db, c, &conn);
+    weir_err err = weir__pg_connect_raised(node, c, &conn);
     if (err == WEIR_OK)
         *resource = conn;
     return err;
@@ -218,12 +218,23 @@ static bool owns(const void *driver, const void *resource, const struct weir__wa
     return wait->object == &conn->stream.fd;
 }
 
-void weir__pg_retire(struct weir__pg_conn *conn)
+static void describe(const void *driver, weir_buf *out)
 {
-    if (conn->owner->pool == NULL || conn->is_listening)
+    const struct weir__pg_node *node = driver;
+    weir__sql_nodes_describe(node->db->db.nodes, node->number, out);
+}
+
+void weir__pg_note_failover(struct weir__pg_conn *conn, bool refuses_writes)
+{
+    const struct weir__pg_node *node = conn->node;
+    struct weir__sql_nodes *nodes = conn->owner->db.nodes;
+    if (node->pool == NULL || conn->is_listening)
         return;
     atomic_fetch_add(&conn->owner->generation, 1); /* which a carrier is asked before it is used */
-    weir__pool_retire_all(conn->owner->pool);
+    if (refuses_writes)
+        weir__sql_nodes_refused_write(nodes, conn->sql.c, node->number);
+    else
+        weir__sql_nodes_said_farewell(nodes, conn->sql.c, node->number);
 }
 
 const struct weir__pool_ops weir__pg_pool_ops = {
@@ -236,6 +247,7 @@ const struct weir__pool_ops weir__pg_pool_ops = {
     .enter = enter,
     .ping = ping,
     .owns = owns,
+    .describe = describe,
 };
 
 /* --- lending ---------------------------------------------------------------------------------- */
@@ -245,11 +257,13 @@ static bool is_alive(struct weir__sql_conn *conn, struct weir__ctx *c)
     return look(weir__pg_conn_of(conn), c) == WEIR_OK;
 }
 
+const struct weir__sql_nodes_ops weir__pg_nodes_ops = {.probe = weir__pg_probe,
+                                                       .is_alive = is_alive};
+
 weir_err weir__pg_take(weir_db *handle, struct weir__ctx *c, const weir_site *site,
                        enum weir__sql_purpose purpose, struct weir__owned *holder,
                        struct weir__lease *lease, struct weir__sql_conn **out,
                        struct weir__sql_fault *f)
 {
-    struct weir__postgres *db = (struct weir__postgres *)handle;
-    return weir__sql_take_alive(db->pool, is_alive, c, site, purpose, holder, lease, out, f);
+    return weir__sql_nodes_take(handle->nodes, c, site, purpose, holder, lease, out, f);
 }

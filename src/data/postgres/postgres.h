@@ -17,7 +17,7 @@
 #include <stdatomic.h>
 
 #include "data/postgres/url.h"
-#include "data/sql/driver.h"
+#include "data/sql/nodes.h"
 #include "net/dial.h"
 #include "net/tls.h"
 #include "wire/postgres_message.h"
@@ -37,19 +37,29 @@ struct weir__pg_carrier;
 struct weir__pg_conn;
 struct weir__pg_known;
 struct weir__pg_mux;
+struct weir__postgres;
+
+/* One of the servers of a database, which usually has one: what its pool's operations are given. */
+struct weir__pg_node {
+    struct weir__postgres *db;
+    uint32_t number;
+    const struct weir__sql_host *host;
+    const char *name;                  /* the pool's */
+    char where[300];                   /* "db.example.org:5432", for messages */
+    struct weir__pool *pool;           /* NULL: not made */
+    _Atomic int64_t server_timeout_ms; /* statement_timeout of its sessions; 0: none, or unknown */
+    _Atomic(struct weir__pg_conn *) first; /* made at the start, until the pool wants one */
+};
 
 struct weir__postgres {
     struct weir_db db; /* first */
     weir_postgres_options o;
     struct weir__pg_url url;
     const char *name;
-    char where[300];                   /* "db.example.org:5432", for messages */
-    struct weir__pool *pool;           /* NULL: not made */
-    _Atomic int64_t server_timeout_ms; /* statement_timeout of its sessions; 0: none, or unknown */
-    _Atomic(struct weir__pg_conn *) first; /* made at the start, until the pool wants one */
-    struct weir__pg_mux *mux;              /* NULL: statements share no connections */
-    _Atomic uint32_t generation;           /* how often all that is open was given up */
-    struct weir__tls_client *tls;          /* NULL: none is spoken */
+    struct weir__pg_node *nodes;  /* url.host_count of them; NULL: not made */
+    struct weir__pg_mux *mux;     /* of a single one; NULL: statements share no connections */
+    _Atomic uint32_t generation;  /* how often all that is open was given up */
+    struct weir__tls_client *tls; /* NULL: none is spoken */
     struct weir__owned owned;
 };
 
@@ -58,6 +68,7 @@ enum weir__pg_tx { WEIR__PG_TX_NONE, WEIR__PG_TX_PENDING, WEIR__PG_TX_BEGUN };
 struct weir__pg_conn {
     struct weir__sql_conn sql; /* first */
     struct weir__postgres *owner;
+    struct weir__pg_node *node;
     struct weir__stream stream;
     struct weir__pg_berth *berth;     /* on a carrier, whose the stream is; NULL: it is its own */
     struct weir__pg_carrier *carrier; /* which it has become; else NULL */
@@ -182,16 +193,17 @@ weir_err weir__pg_ready(struct weir__pg_conn *conn, struct weir__sql_fault *f);
 /* --- connect.c -------------------------------------------------------------------------------- */
 
 /* A new connection, logged in. Waits up to connect_timeout. After an error there is none. */
-weir_err weir__pg_connect(struct weir__postgres *db, struct weir__ctx *c,
+weir_err weir__pg_connect(struct weir__pg_node *node, struct weir__ctx *c,
                           struct weir__pg_conn **out, struct weir__sql_fault *f);
 void weir__pg_disconnect(struct weir__pg_conn *conn, struct weir__ctx *c);
 
 /* The stream's TLS as the URL wants it, or none. */
-weir_err weir__pg_secure(struct weir__postgres *db, struct weir__ctx *c, struct weir__stream *s,
+weir_err weir__pg_secure(struct weir__pg_node *node, struct weir__ctx *c, struct weir__stream *s,
                          bool must, weir_time until, struct weir__sql_fault *f);
 
-/* What the session's statement_timeout is, when it is its own: 0: none. Waits. */
-weir_err weir__pg_ask_timeout(struct weir__pg_conn *conn, int64_t *ms, struct weir__sql_fault *f);
+/* One row of so many integers, as text: what a query of our own has. Waits. */
+weir_err weir__pg_ask_integers(struct weir__pg_conn *conn, weir_str sql, int64_t *out,
+                               unsigned wanted, struct weir__sql_fault *f);
 
 /* --- login.c ---------------------------------------------------------------------------------- */
 
@@ -262,17 +274,24 @@ int weir__pg_fetch_posted(struct weir__pg_conn *conn, struct weir__pg_stmt *s,
 /* --- pool.c: between two leases --------------------------------------------------------------- */
 
 extern const struct weir__pool_ops weir__pg_pool_ops;
+extern const struct weir__sql_nodes_ops weir__pg_nodes_ops;
 weir_err weir__pg_take(weir_db *db, struct weir__ctx *c, const weir_site *site,
                        enum weir__sql_purpose purpose, struct weir__owned *holder,
                        struct weir__lease *lease, struct weir__sql_conn **out,
                        struct weir__sql_fault *f);
 
 /* As weir__pg_connect; the error is raised in `c`, unless its reason is that. */
-weir_err weir__pg_connect_raised(struct weir__postgres *db, struct weir__ctx *c,
+weir_err weir__pg_connect_raised(struct weir__pg_node *node, struct weir__ctx *c,
                                  struct weir__pg_conn **out);
 
-/* The server has changed its part, or goes: what was opened so far is not lent any more. */
-void weir__pg_retire(struct weir__pg_conn *conn);
+/* The server takes no writes, or else it goes: what was opened so far is not lent any more. */
+void weir__pg_note_failover(struct weir__pg_conn *conn, bool refuses_writes);
+
+/* --- node.c ----------------------------------------------------------------------------------- */
+
+/* What a server is, asked over a connection of its own: weir__sql_probe. Waits. */
+weir_err weir__pg_probe(void *driver, struct weir__ctx *c, uint32_t node, void *resource,
+                        struct weir__node_finding *out);
 
 /* --- cancel.c --------------------------------------------------------------------------------- */
 

@@ -339,12 +339,14 @@ static void describe(const struct weir__pg_notice *n, struct weir__sql_fault *f)
  * The server goes, or takes no writes (any more) though the transaction was not begun so: it is
  * not, or not for long, who it was when these connections were made.
  */
-static bool is_failover(const struct weir__pg_conn *conn, weir_str state)
+static void note_failover(struct weir__pg_conn *conn, weir_str state)
 {
     bool is_going = weir_str_eq(state, WEIR_S("57P01")) || weir_str_eq(state, WEIR_S("57P02")) ||
                     weir_str_eq(state, WEIR_S("57P03"));
     bool is_by_wish = conn->tx != WEIR__PG_TX_NONE && strstr(conn->begin, "READ ONLY") != NULL;
-    return is_going || (weir_str_eq(state, WEIR_S("25006")) && !is_by_wish);
+    bool refuses_writes = weir_str_eq(state, WEIR_S("25006")) && !is_by_wish;
+    if (is_going || refuses_writes)
+        weir__pg_note_failover(conn, refuses_writes);
 }
 
 weir_err weir__pg_fault_of(struct weir__pg_conn *conn, const struct weir__pg_notice *n,
@@ -359,8 +361,7 @@ weir_err weir__pg_fault_of(struct weir__pg_conn *conn, const struct weir__pg_not
     conn->position = n->position;
     if (!weir_is_constraint(f->err))
         f->constraint[0] = '\0';
-    if (is_failover(conn, n->state))
-        weir__pg_retire(conn);
+    note_failover(conn, n->state);
     f->fate = conn->tx == WEIR__PG_TX_BEGUN ? WEIR__TX_FAILED : WEIR__TX_GOES_ON;
     if (is_fatal) {
         conn->is_broken = true;

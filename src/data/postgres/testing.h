@@ -12,6 +12,8 @@
  *     TELL                    a setting that has changed, and a notice
  *     FORGET                  what was prepared is there no more
  *     … ! STATEMENT           the same behind words that say nothing: "SELECT ! SLEEP"
+ *
+ * It may follow another (`follows`), so far behind as it is told, and refuses writes then.
  */
 #ifndef WEIR_DATA_POSTGRES_TESTING_H
 #define WEIR_DATA_POSTGRES_TESTING_H
@@ -64,6 +66,8 @@ struct pg_server {
     char set_local[64];
     char copied_to[128], copied[256];
     int timeout_ms; /* its statement_timeout */
+    bool follows;
+    int lag_ms, probes, writes;
     size_t said;    /* bytes so far */
     size_t cut_at;  /* 0: never; else the connection ends behind so many of them */
     bool cut_hangs; /* it is silent from there on */
@@ -288,12 +292,48 @@ static inline void pg_run_without_rows(struct pg_visit *v, const char *sql)
     }
 }
 
+/* Numbers as texts. */
+static inline void pg_integers(struct pg_visit *v, const int *numbers, unsigned count)
+{
+    size_t mark = weir__pg_begin(&v->out, 'D');
+    weir__pg_put_u16(&v->out, (uint16_t)count);
+    for (unsigned i = 0; i < count; i++) {
+        char text[16];
+        int len = snprintf(text, sizeof text, "%d", numbers[i]);
+        weir__pg_put_u32(&v->out, (uint32_t)len);
+        weir_buf_add(&v->out, text, (size_t)len);
+    }
+    weir__pg_end(&v->out, mark);
+    pg_complete(v, "SELECT 1");
+}
+
+/* What our own queries ask: the session's time, what it is. False: it is another statement. */
+static inline bool pg_run_question(struct pg_visit *v, const char *sql)
+{
+    struct pg_server *s = v->server;
+    const int said[] = {!s->follows, s->lag_ms};
+    bool is_probe = pg_is(sql, "SELECT (NOT pg_is_in_recovery()");
+    if (is_probe)
+        pg_integers(v, said, 2);
+    else if (pg_is(sql, "SELECT setting"))
+        pg_integers(v, &s->timeout_ms, 1);
+    else
+        return false;
+    s->probes += is_probe;
+    return true;
+}
+
 static inline void pg_run(struct weir__ctx *c, struct pg_visit *v, const char *sql)
 {
     const char *behind = strstr(sql, "! ");
-    v->server->statements += !pg_is(sql, "SELECT setting"); /* which each log-in asks */
+    if (v->status != 'E' && pg_run_question(v, sql))
+        return;
+    v->server->statements++;
     sql = behind != NULL ? behind + 2 : sql;
-    if (v->status == 'E' && !pg_is(sql, "ROLLBACK") && !pg_is(sql, "COMMIT")) {
+    v->server->writes += pg_is(sql, "INSERT");
+    if (v->server->follows && pg_is(sql, "INSERT")) {
+        pg_error(v, "ERROR", "25006", "cannot execute INSERT in a read-only transaction");
+    } else if (v->status == 'E' && !pg_is(sql, "ROLLBACK") && !pg_is(sql, "COMMIT")) {
         pg_error(v, "ERROR", "25P02", "current transaction is aborted");
     } else if (pg_is(sql, "BEGIN")) {
         v->server->begins++;
@@ -305,13 +345,6 @@ static inline void pg_run(struct weir__ctx *c, struct pg_visit *v, const char *s
     } else if (pg_is(sql, "COMMIT") || pg_is(sql, "ROLLBACK")) {
         pg_complete(v, v->status == 'E' ? "ROLLBACK" : sql);
         v->status = 'I';
-    } else if (pg_is(sql, "SELECT setting")) {
-        char row[16];
-        int len = snprintf(row + 6, sizeof row - 6, "%d", v->server->timeout_ms);
-        memcpy(row, "\0\1\0\0\0", 5);
-        row[5] = (char)len;
-        pg_say(v, 'D', row, (size_t)len + 6);
-        pg_complete(v, "SELECT 1");
     } else if (pg_is(sql, "SELECT n FROM rows(")) {
         pg_rows(v, c, atoi(sql + 19));
     } else if (pg_is(sql, "SLEEP")) {

@@ -45,7 +45,7 @@ static bool put_time_left(struct weir__pg_conn *conn, char out[TEXT_MAX])
     if (deadline.ns == INT64_MAX)
         return false;
     int64_t ms = (deadline.ns - now.ns) / 1000000 + LATE_MS;
-    int64_t servers = atomic_load_explicit(&conn->owner->server_timeout_ms, memory_order_relaxed);
+    int64_t servers = atomic_load_explicit(&conn->node->server_timeout_ms, memory_order_relaxed);
     if (servers > 0 && servers < ms) { /* which is never lengthened */
         conn->server_stops = weir_time_add(now, weir_ms(servers));
         return false;

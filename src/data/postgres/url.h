@@ -23,12 +23,14 @@ enum weir__pg_binding { WEIR__PG_BINDING_PREFER, WEIR__PG_BINDING_NEVER, WEIR__P
 
 struct weir__pg_url {
     /* NUL-terminated, in `bytes`; NULL: not given, but for those that have a default. */
-    const char *user, *password, *host, *database;
-    const char *socket; /* "unix:/var/run/postgresql/.s.PGSQL.5432"; else NULL */
+    const char *user, *password, *database;
     const char *root, *certificate, *key, *application, *options;
-    uint16_t port;
-    uint8_t sslmode, binding;
-    bool is_near;            /* on this machine: nobody is between */
+    /* Sockets as "unix:/var/run/postgresql/.s.PGSQL.5432"; tls is a weir__pg_sslmode. */
+    struct weir__sql_host hosts[WEIR__SQL_HOSTS_MAX];
+    unsigned host_count;                /* at least 1, of an URL without mistakes */
+    const char *host_texts, *port_text; /* the parameters; NULL: as before the path */
+    uint8_t sslmode, binding;           /* the most of all hosts' */
+    bool is_primary_only;
     int64_t connect_seconds; /* 0: not said */
     uint32_t multiplex;      /* 0: not said */
     char bytes[WEIR__SQL_URL_ROOM];

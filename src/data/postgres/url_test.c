@@ -66,11 +66,12 @@ static void what_is_read(void **state)
         assert_true(read_url(good[i].url, &u, text, sizeof text));
         assert_text(u.user, good[i].user);
         assert_text(u.password, good[i].password);
-        assert_text(u.host, good[i].host);
+        assert_text(u.hosts[0].name, good[i].host);
         assert_text(u.database, good[i].database);
-        assert_int_equal(u.port, good[i].port);
-        assert_int_equal(u.sslmode, good[i].mode);
-        assert_null(u.socket);
+        assert_int_equal(u.hosts[0].port, good[i].port);
+        assert_int_equal(u.host_count, 1);
+        assert_int_equal(u.hosts[0].tls, good[i].mode);
+        assert_null(u.hosts[0].socket);
     }
 }
 
@@ -80,16 +81,47 @@ static void unix_sockets(void **state)
     struct weir__pg_url u;
     char text[1000], url[400];
     assert_true(read_url("postgres:///shop?user=bob", &u, text, sizeof text));
-    assert_string_equal(u.socket, "unix:/var/run/postgresql/.s.PGSQL.5432");
+    assert_string_equal(u.hosts[0].socket, "unix:/var/run/postgresql/.s.PGSQL.5432");
     assert_true(read_url("postgres://bob@/shop?host=/tmp/x&port=7&sslmode=verify-full", &u, text,
                          sizeof text));
-    assert_string_equal(u.socket, "unix:/tmp/x/.s.PGSQL.7");
-    assert_int_equal(u.sslmode, WEIR__PG_SSL_DISABLE); /* as libpq: nobody speaks TLS there */
+    assert_string_equal(u.hosts[0].socket, "unix:/tmp/x/.s.PGSQL.7");
+    assert_int_equal(u.hosts[0].tls, WEIR__PG_SSL_DISABLE); /* as libpq: nobody speaks TLS there */
     assert_int_equal(u.multiplex, 0);
     assert_true(read_url("postgres:///shop?user=bob&multiplex=32", &u, text, sizeof text));
     assert_int_equal(u.multiplex, 32);
     snprintf(url, sizeof url, "postgres://bob@/shop?host=/%0200d", 0);
     assert_false(read_url(url, &u, text, sizeof text));
+}
+
+/* Each has its port, and TLS as its place asks for it. */
+static void several_hosts(void **state)
+{
+    (void)state;
+    struct weir__pg_url u;
+    char text[1000], where[300];
+    assert_true(read_url("postgres://bob:x@a:1,[2001:db8::1],localhost:3/shop"
+                         "?target_session_attrs=read-write",
+                         &u, text, sizeof text));
+    assert_int_equal(u.host_count, 3);
+    assert_true(u.is_primary_only);
+    static const char *const wheres[] = {"a:1", "[2001:db8::1]:5432", "localhost:3"};
+    for (unsigned i = 0; i < 3; i++) {
+        weir__sql_host_where(&u.hosts[i], where, sizeof where);
+        assert_string_equal(where, wheres[i]);
+        assert_int_equal(u.hosts[i].tls, i == 2 ? WEIR__PG_SSL_DISABLE : WEIR__PG_SSL_VERIFY_FULL);
+    }
+    assert_int_equal(u.sslmode, WEIR__PG_SSL_VERIFY_FULL);
+    assert_true(read_url("postgres:///shop?user=bob&host=a,/tmp&port=7,8&sslmode=require"
+                         "&target_session_attrs=prefer-standby",
+                         &u, text, sizeof text));
+    assert_int_equal(u.host_count, 2);
+    assert_false(u.is_primary_only);
+    assert_string_equal(u.hosts[0].name, "a");
+    assert_int_equal(u.hosts[0].port, 7);
+    assert_string_equal(u.hosts[1].socket, "unix:/tmp/.s.PGSQL.8");
+    assert_int_equal(u.hosts[1].tls, WEIR__PG_SSL_DISABLE);
+    assert_true(read_url("postgres://bob@a,b?port=7", &u, text, sizeof text));
+    assert_int_equal(u.hosts[0].port + u.hosts[1].port, 14);
 }
 
 static const struct {
@@ -102,7 +134,16 @@ static const struct {
     {"postgres://db/shop", "there is no user"},
     {"postgres://bob@db:0", "host or port"},
     {"postgres://bob@db:65536", "host or port"},
-    {"postgres://bob@a,b", "is a list"},
+    {"postgres://bob@a,,b", "has no name"},
+    {"postgres://bob@a:1,a:1", "stands there twice"},
+    {"postgres://bob@db/x?host=a,b,a", "stands there twice"},
+    {"postgres://bob@a,b:0", "host or port"},
+    {"postgres://bob@a,b,c?port=1,2", "one for each"},
+    {"postgres://bob@a,b?port=1,2,3", "more than there are hosts"},
+    {"postgres://bob@a,b?port=1,x", "port is no number"},
+    {"postgres://bob@a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q", "more than 16"},
+    {"postgres://bob@x/x?host=a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q", "more than 16"},
+    {"postgres://bob@a,b?target_session_attrs=standby", "target_session_attrs is none of"},
     {"postgres://bob@%2Ftmp", "is a folder"},
     {"postgres://b%zzb@db", "the user has a %"},
     {"postgres://bob@db/a%00b", "the database has a NUL"},
@@ -181,6 +222,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_read),
         cmocka_unit_test(unix_sockets),
+        cmocka_unit_test(several_hosts),
         cmocka_unit_test(what_is_refused),
         cmocka_unit_test(all_mistakes_at_once),
         cmocka_unit_test(the_password_is_never_told),

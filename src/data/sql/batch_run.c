@@ -14,6 +14,7 @@
 #include "base/model.h"
 #include "base/sized.h"
 #include "data/sql/batch.h"
+#include "data/sql/nodes.h"
 #include "rt/wait.h"
 
 enum {
@@ -427,5 +428,7 @@ void weir__batch_run(weir_batch *b, const weir_site *site)
     b->may_have_run = true;
     run_all(b);
     end_rest(b);
+    if (b->tx == NULL && b->writes && b->db->nodes != NULL) /* which its request knows of now */
+        weir__sql_nodes_wrote(b->db->nodes, b->c, 0);
     b->err = b->stop != WEIR_OK ? b->stop : first_error(b);
 }

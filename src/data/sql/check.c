@@ -191,11 +191,13 @@ static weir_err take(struct looked_at *l, struct weir__ctx *c, const weir_site *
     static const struct weir__owned_type type = {.name = "check of SQL", .release = release};
     struct weir__sql_fault fault;
     weir__sql_fault_init(&fault);
+    /* A replica may not have heard of a migration that has just been run. */
+    enum weir__sql_purpose purpose = l->db->nodes != NULL ? WEIR__SQL_WRITE : WEIR__SQL_READ;
     if (l->db->err != WEIR_OK)
         return l->db->err;
     weir__own(c, &l->owned, &type, site);
     weir_err err =
-        l->db->driver->take(l->db, c, site, WEIR__SQL_READ, &l->owned, &l->lease, &l->conn, &fault);
+        l->db->driver->take(l->db, c, site, purpose, &l->owned, &l->lease, &l->conn, &fault);
     if (err != WEIR_OK)
         return weir__sql_fail(l->db, c, site, NULL, &l->lease, NULL, err, &fault);
     l->conn->c = c;

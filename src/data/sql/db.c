@@ -1,6 +1,6 @@
 /*
- * What is behind the handles of databases, rows and transactions; what a database is asked; leases
- * of connections that are alive; pools that are changed while they run.
+ * What is behind the handles of databases, rows and transactions; what a database is asked; pools
+ * that are changed while they run.
  */
 #include "base/assert.h"
 #include "base/sized.h"
@@ -9,8 +9,6 @@
 #include "rt/outside.h"
 #include "rt/panic.h"
 #include "rt/worker.h"
-
-enum { LOOKS_MAX = 100 }; /* at connections of a pool that have ended */
 
 weir_db *weir__sql_db_of(const weir_db *handle, const char *function)
 {
@@ -36,31 +34,6 @@ void weir__sql_check_fiber(const struct weir__fiber *owner, const weir_site *sit
         return;
     weir__misuse(function, "made at %s:%d by another fiber: two fibers never share a connection",
                  site->file, site->line);
-}
-
-weir_err weir__sql_take_alive(struct weir__pool *pool,
-                              bool (*is_alive)(struct weir__sql_conn *conn, struct weir__ctx *c),
-                              struct weir__ctx *c, const weir_site *site,
-                              enum weir__sql_purpose purpose, struct weir__owned *holder,
-                              struct weir__lease *lease, struct weir__sql_conn **out,
-                              struct weir__sql_fault *fault)
-{
-    const char *function = purpose == WEIR__SQL_READ ? "weir_query" : "weir_begin";
-    weir__sql_fault_init(fault);
-    for (int i = 0; i < LOOKS_MAX; i++) {
-        weir_err err = weir__pool_acquire(pool, c, site, holder, lease);
-        if (WEIR_UNLIKELY(err != WEIR_OK))
-            return err; /* raised */
-        struct weir__sql_conn *conn = weir__lease_resource(lease, function);
-        if (WEIR_LIKELY(is_alive(conn, c))) {
-            *out = conn;
-            return WEIR_OK;
-        }
-        weir__lease_break(lease);
-        weir__lease_release(lease);
-    }
-    return weir__sql_fault(fault, WEIR_EGONE,
-                           "each connection of the pool has ended before its use");
 }
 
 weir_err weir__sql_take_for_one(weir_db *db, struct weir__ctx *c, const weir_site *site,

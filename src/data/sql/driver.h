@@ -170,17 +170,6 @@ weir_err weir__sql_take_for_one(weir_db *db, struct weir__ctx *c, const weir_sit
                                 struct weir__sql_conn **out, struct weir__sql_fault *fault);
 void weir__sql_give_back(struct weir__sql_conn *conn, struct weir__lease *lease);
 
-/*
- * For `take` of a server's driver, whose resources begin with a weir__sql_conn: a lease of `pool`
- * with a connection that is alive. Others have ended at rest, and are closed. May wait.
- */
-weir_err weir__sql_take_alive(struct weir__pool *pool,
-                              bool (*is_alive)(struct weir__sql_conn *conn, struct weir__ctx *c),
-                              struct weir__ctx *c, const weir_site *site,
-                              enum weir__sql_purpose purpose, struct weir__owned *holder,
-                              struct weir__lease *lease, struct weir__sql_conn **out,
-                              struct weir__sql_fault *fault);
-
 /* --- the table -------------------------------------------------------------------------------- */
 
 /* The values of a statement, as many as it has parameters, of the kinds that the driver takes. */
@@ -219,6 +208,8 @@ struct weir__sql_driver {
     enum weir__sql_dialect dialect;
     bool takes_uint; /* WEIR_ARG_TOO_LARGE is a value: its bits are those of a uint64_t */
     bool takes_nan;
+    /* Replicas have no serialisable transactions: also one that only reads is the primary's. */
+    bool serializes_on_primary;
     /* While rows of a connection are open nothing else runs on it: the core refuses that. */
     bool is_one_at_a_time;
 

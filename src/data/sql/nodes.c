@@ -1,43 +1,46 @@
 /*
- * Pools of several nodes, and a prober for each: a fiber that leases a connection now and then and
- * asks what the node is. A node that cannot be reached costs a probe nothing, since its pool fails
- * at once while it is down.
+ * Pools of several nodes: which one a lease comes from, and what a request has written. A node that
+ * cannot be reached costs nobody anything, since its pool fails at once while it is down, and
+ * nothing was sent: another one is tried.
  *
- * What a request has written stands in its topmost context, so that all of its fibers read it.
- * Owned by the context that made it; probers are in the root of the worker that did (for a
- * request's, in a context of its own below), as a pool's keeper is. Context: fibers.
+ * What a request has written stands in its topmost context, so that all of its fibers read it, and
+ * nothing is kept of those that only read. What the application's own context has written is what a
+ * service begins with, its schema above all: for so long as a replica may not know of it all read
+ * from the primary. Owned by the context that made it. Context: fibers.
  */
 #include "data/sql/nodes.h"
 
+#include <stdio.h>
+
 #include "base/assert.h"
+#include "data/sql/nodes_inside.h"
 #include "rt/worker.h"
-#include <weir/chan.h>
-#include <weir/fiber.h>
 #include <weir/log.h>
 
-enum { WRITTEN_MAX = 4 }; /* databases that a request is remembered to have written */
-
-struct prober {
-    struct weir__sql_nodes *nodes;
-    uint32_t node;
+enum {
+    WRITTEN_MAX = 4,     /* databases that a request is remembered to have written */
+    LOOKS_MAX = 100,     /* at connections of a pool that have ended */
+    REMEMBERED_SEC = 60, /* and lag_max */
+    WHY_MAX = 300
 };
 
-struct weir__sql_nodes {
-    struct weir__nodes *policy;
-    const char *name;
-    weir__sql_probe probe;
-    void *driver;
-    weir_dur probe_max;
-    const weir_site *site;
-    struct weir__owned owned;
-    weir_chan *asked[WEIR__NODES_MAX]; /* char: its prober is to look sooner */
-    struct weir__pool *pools[WEIR__NODES_MAX];
-    struct prober probers[WEIR__NODES_MAX];
-};
+#define MS INT64_C(1000000)
+#define SEC (1000 * MS)
 
 struct weir__nodes *weir__sql_nodes_policy(struct weir__sql_nodes *nodes)
 {
     return nodes->policy;
+}
+
+void weir__sql_nodes_settle(weir_nodes_options *o, struct weir__bounds *b)
+{
+    weir__bounds_dur(b, "nodes.lag_max", &o->lag_max, 10 * SEC, MS, 86400 * SEC);
+    weir__bounds_dur(b, "nodes.probe_interval", &o->probe_interval, 5 * SEC, 100 * MS, 3600 * SEC);
+    weir__bounds_dur(b, "nodes.probe_timeout", &o->probe_timeout, 2 * SEC, 10 * MS, 600 * SEC);
+    if ((unsigned)o->reads <= WEIR_READS_PRIMARY)
+        return;
+    weir__bounds_line(b);
+    weir_buf_printf(b->out, "nodes.reads is %d; there is no such way to read", (int)o->reads);
 }
 
 /* --- what a request has written --------------------------------------------------------------- */
@@ -46,46 +49,60 @@ struct written {
     bool is_full; /* and so it is taken to have written everywhere */
     struct {
         const struct weir__sql_nodes *nodes;
+        weir_time until;
         struct weir__nodes_session session;
     } of[WRITTEN_MAX];
 };
 
 static const weir_key written_key = {"what a request has written", sizeof(struct written)};
 
-/* NULL: nothing, or there is no request. */
+/* NULL: nothing. */
 static const struct written *written_of(struct weir__ctx *c)
 {
-    return weir__ctx_is_shared(c) ? NULL : weir_get_value(weir__ctx_handle(c), &written_key);
+    return weir_get_value(weir__ctx_handle(c), &written_key);
 }
 
-static struct weir__nodes_session session_of(const struct weir__sql_nodes *nodes,
-                                             struct weir__ctx *c)
+static struct weir__nodes_session session_of(struct weir__sql_nodes *nodes, struct weir__ctx *c)
 {
-    const struct written *w = written_of(c);
+    weir_time now = weir__self->now;
+    bool is_new = now.ns < atomic_load_explicit(&nodes->written_until, memory_order_relaxed);
+    const struct written *w = weir__ctx_is_shared(c) ? NULL : written_of(c);
     for (int i = 0; w != NULL && i < WRITTEN_MAX; i++) {
-        if (w->of[i].nodes == nodes)
+        if (w->of[i].nodes == nodes && now.ns < w->of[i].until.ns)
             return w->of[i].session;
     }
-    return (struct weir__nodes_session){.has_written = w != NULL && w->is_full};
+    return (struct weir__nodes_session){.has_written = is_new || (w != NULL && w->is_full)};
+}
+
+static void note_written(struct written *w, const struct weir__sql_nodes *nodes, weir_time until,
+                         uint64_t position)
+{
+    int i = 0;
+    while (i < WRITTEN_MAX && w->of[i].nodes != NULL && w->of[i].nodes != nodes)
+        i++;
+    w->is_full = w->is_full || i == WRITTEN_MAX;
+    if (i == WRITTEN_MAX)
+        return;
+    w->of[i].nodes = nodes;
+    w->of[i].until = until;
+    weir__nodes_wrote(&w->of[i].session, position);
 }
 
 void weir__sql_nodes_wrote(struct weir__sql_nodes *nodes, struct weir__ctx *c, uint64_t position)
 {
     struct written w = {.is_full = false};
+    if (nodes->count == 1)
+        return;
+    weir_time until = weir_time_add(weir__self->now, nodes->policy->o.lag_max);
+    if (weir__ctx_is_shared(c)) {
+        atomic_store_explicit(&nodes->written_until, until.ns, memory_order_relaxed);
+        return;
+    }
+    until = weir_time_add(until, weir_sec(REMEMBERED_SEC));
     const struct written *before = written_of(c);
-    if (weir__ctx_is_shared(c))
-        return; /* nobody's request */
     if (before != NULL)
         w = *before;
-    int i = 0;
-    while (i < WRITTEN_MAX && w.of[i].nodes != NULL && w.of[i].nodes != nodes)
-        i++;
-    if (i < WRITTEN_MAX) {
-        w.of[i].nodes = nodes;
-        weir__nodes_wrote(&w.of[i].session, position);
-    } else {
-        w.is_full = true;
-    }
+    note_written(&w, nodes, until, position);
     struct weir__ctx *top = c->top != NULL ? c->top : c;
     weir_err err = weir_set(weir__ctx_handle(top), &written_key, &w);
     WEIR_ASSERT(err != WEIR_ETOOLARGE, "D4: what is remembered of a request fits there");
@@ -96,24 +113,31 @@ void weir__sql_nodes_wrote(struct weir__sql_nodes *nodes, struct weir__ctx *c, u
 
 static void count_loads(const struct weir__sql_nodes *nodes, uint32_t *loads)
 {
-    for (uint32_t i = 0; i < nodes->policy->count; i++) {
-        weir_pool_stats s;
-        weir__pool_stats(nodes->pools[i], &s);
-        loads[i] = (uint32_t)(s.in_use + s.waiting);
-    }
+    for (uint32_t i = 0; i < nodes->count; i++)
+        loads[i] = weir__pool_load(nodes->of[i].pool);
+}
+
+/* Why a node did not lend, for the log; the record itself is dealt with. */
+static void keep_why(const struct weir__sql_nodes *nodes, struct weir__ctx *c, uint32_t node,
+                     char why[WHY_MAX])
+{
+    const weir_error *e = weir_last_error(weir__ctx_handle(c));
+    weir_str text = e == NULL ? WEIR_S("") : e->cause.len > 0 ? e->cause : e->message;
+    (void)snprintf(why, WHY_MAX, "%s: " WEIR_STR_FMT, nodes->of[node].where, WEIR_STR_ARG(text));
+    weir_error_clear(weir__ctx_handle(c));
 }
 
 /* Nobody will do: for what, and how many there are. */
 static weir_err refuse(const struct weir__sql_nodes *nodes, struct weir__ctx *c,
-                       const weir_site *site, const struct weir__nodes_call *call)
+                       const weir_site *site, const struct weir__nodes_call *call, const char *why)
 {
-    const char *why = call->writes                 ? "no primary is up"
-                      : call->session->has_written ? "no node is up that knows what was written"
-                                                   : "no node is up";
-    weir_error_clear(weir__ctx_handle(c));
-    return weir__wait_refused(weir_raise_at(site, weir__ctx_handle(c), WEIR_EUNREACHABLE, 503,
-                                            "database %s: %s, of %u", nodes->name, why,
-                                            nodes->policy->count));
+    const char *what = call->writes                 ? "no primary is up"
+                       : call->session->has_written ? "no node is up that knows what was written"
+                                                    : "no node is up";
+    weir_err err = weir_raise_at(site, weir__ctx_handle(c), WEIR_EUNREACHABLE, 503,
+                                 "database %s: %s, of %u nodes", nodes->name, what, nodes->count);
+    weir__ctx_error_cause(c, weir_str_from(why));
+    return weir__wait_refused(err);
 }
 
 static bool is_told_by_node(weir_err err)
@@ -121,146 +145,131 @@ static bool is_told_by_node(weir_err err)
     return err == WEIR_EUNREACHABLE || err == WEIR_EGONE;
 }
 
+/* The node to lease from; before all have been asked once, that is waited for where it helps. */
+static weir_err pick(struct weir__sql_nodes *nodes, struct weir__ctx *c,
+                     struct weir__nodes_call *call, uint32_t *loads, uint32_t *node)
+{
+    for (int looks = 0; looks < 2; looks++) {
+        count_loads(nodes, loads);
+        *node = weir__nodes_pick(nodes->policy, call, weir__self->now);
+        if (*node != WEIR__NODE_NONE || looks > 0)
+            break;
+        weir_err err = weir_wait_group_wait(weir__ctx_handle(c), nodes->unasked);
+        if (err != WEIR_OK && weir__ctx_check(c) != WEIR_OK)
+            return err;
+    }
+    return WEIR_OK;
+}
+
+static void note_failure(struct weir__sql_nodes *nodes, struct weir__ctx *c, uint32_t node)
+{
+    if (!weir__nodes_called(nodes->policy, node, false))
+        return;
+    weir_log_at(nodes->site, NULL, WEIR_LOG_WARN, "database %s: %s cannot be reached", nodes->name,
+                nodes->of[node].where);
+    weir__sql_nodes_ask_soon(nodes, c, node);
+}
+
+static weir_err acquire_of_several(struct weir__sql_nodes *nodes, struct weir__ctx *c,
+                                   const weir_site *site, enum weir__sql_purpose purpose,
+                                   struct weir__owned *holder, struct weir__lease *lease,
+                                   uint32_t *node)
+{
+    uint32_t loads[WEIR__NODES_MAX];
+    char why[WHY_MAX] = "";
+    struct weir__nodes_session session = session_of(nodes, c);
+    struct weir__nodes_call call = {.writes = purpose == WEIR__SQL_WRITE ||
+                                              nodes->o.reads == WEIR_READS_PRIMARY,
+                                    .session = &session,
+                                    .loads = loads};
+    for (uint32_t i = 0; i < nodes->count; i++) {
+        weir_err err = pick(nodes, c, &call, loads, node);
+        if (err != WEIR_OK || *node == WEIR__NODE_NONE)
+            return err != WEIR_OK ? err : refuse(nodes, c, site, &call, why);
+        err = weir__pool_acquire(nodes->of[*node].pool, c, site, holder, lease);
+        if (err == WEIR_OK) {
+            (void)weir__nodes_called(nodes->policy, *node, true);
+            atomic_fetch_add_explicit(&nodes->numbers[*node].leases[purpose], 1,
+                                      memory_order_relaxed);
+        }
+        if (!is_told_by_node(err))
+            return err;
+        keep_why(nodes, c, *node, why);
+        note_failure(nodes, c, *node);
+        call.tried |= UINT32_C(1) << *node;
+    }
+    return refuse(nodes, c, site, &call, why);
+}
+
 weir_err weir__sql_nodes_acquire(struct weir__sql_nodes *nodes, struct weir__ctx *c,
                                  const weir_site *site, enum weir__sql_purpose purpose,
                                  struct weir__owned *holder, struct weir__lease *lease,
                                  uint32_t *node)
 {
-    uint32_t loads[WEIR__NODES_MAX];
-    struct weir__nodes_session session = session_of(nodes, c);
-    struct weir__nodes_call call = {
-        .writes = purpose == WEIR__SQL_WRITE, .session = &session, .loads = loads};
     lease->slot = NULL;
-    for (uint32_t i = 0; i < nodes->policy->count; i++) {
-        count_loads(nodes, loads);
-        *node = weir__nodes_pick(nodes->policy, &call, weir__self->now);
-        if (*node == WEIR__NODE_NONE)
-            break;
-        weir_err err = weir__pool_acquire(nodes->pools[*node], c, site, holder, lease);
-        if (!is_told_by_node(err)) {
-            if (err == WEIR_OK)
-                (void)weir__nodes_called(nodes->policy, *node, true);
-            return err;
+    if (WEIR_UNLIKELY(nodes->count > 1))
+        return acquire_of_several(nodes, c, site, purpose, holder, lease, node);
+    *node = 0;
+    return weir__pool_acquire(nodes->of[0].pool, c, site, holder, lease);
+}
+
+weir_err weir__sql_nodes_take(struct weir__sql_nodes *nodes, struct weir__ctx *c,
+                              const weir_site *site, enum weir__sql_purpose purpose,
+                              struct weir__owned *holder, struct weir__lease *lease,
+                              struct weir__sql_conn **out, struct weir__sql_fault *fault)
+{
+    const char *function = purpose == WEIR__SQL_READ ? "weir_query" : "weir_begin";
+    uint32_t node;
+    weir__sql_fault_init(fault);
+    for (int i = 0; i < LOOKS_MAX; i++) {
+        weir_err err = weir__sql_nodes_acquire(nodes, c, site, purpose, holder, lease, &node);
+        if (WEIR_UNLIKELY(err != WEIR_OK))
+            return err; /* raised */
+        struct weir__sql_conn *conn = weir__lease_resource(lease, function);
+        if (WEIR_LIKELY(nodes->ops->is_alive(conn, c))) {
+            *out = conn;
+            return WEIR_OK;
         }
-        (void)weir__nodes_called(nodes->policy, *node, false);
-        call.tried |= 1u << *node;
-        weir_error_clear(weir__ctx_handle(c));
+        weir__lease_break(lease);
+        weir__lease_release(lease);
     }
-    return refuse(nodes, c, site, &call);
+    return weir__sql_fault(fault, WEIR_EGONE,
+                           "each connection of the pool has ended before its use");
+}
+
+weir_err weir__sql_nodes_find_primary(struct weir__sql_nodes *nodes, struct weir__ctx *c,
+                                      uint32_t *node)
+{
+    uint32_t loads[WEIR__NODES_MAX];
+    struct weir__nodes_call call = {.writes = true, .loads = loads};
+    *node = 0;
+    return nodes->count == 1 ? WEIR_OK : pick(nodes, c, &call, loads, node);
+}
+
+/* --- what nodes say of themselves ------------------------------------------------------------- */
+
+void weir__sql_nodes_said_farewell(struct weir__sql_nodes *nodes, struct weir__ctx *c,
+                                   uint32_t node)
+{
+    weir__pool_retire_all(nodes->of[node].pool);
+    weir__sql_nodes_ask_soon(nodes, c, node);
 }
 
 void weir__sql_nodes_refused_write(struct weir__sql_nodes *nodes, struct weir__ctx *c,
                                    uint32_t node)
 {
+    if (nodes->count == 1) {
+        weir__pool_retire_all(nodes->of[0].pool);
+        return;
+    }
     if (!weir__nodes_refused_write(nodes->policy, node))
         return;
-    weir__pool_retire_all(nodes->pools[node]);
-    for (uint32_t i = 0; i < nodes->policy->count; i++) {
-        weir_err err = weir_chan_try_send(weir__ctx_handle(c), nodes->asked[i], "");
-        (void)err; /* it has been asked already, or ends */
-    }
+    weir__pool_retire_all(nodes->of[node].pool);
+    for (uint32_t i = 0; i < nodes->count; i++)
+        weir__sql_nodes_ask_soon(nodes, c, i);
     weir_log_at(nodes->site, NULL, WEIR_LOG_WARN,
-                "database %s: node %u takes no writes any more; who does is looked for",
-                nodes->name, node);
-}
-
-/* --- probing ---------------------------------------------------------------------------------- */
-
-static void ask(struct weir__sql_nodes *nodes, struct weir__ctx *c, uint32_t node,
-                struct weir__node_finding *out)
-{
-    struct weir__lease lease;
-    weir_err err = weir__pool_acquire(nodes->pools[node], c, nodes->site, NULL, &lease);
-    if (err != WEIR_OK)
-        return;
-    void *resource = weir__lease_resource(&lease, __func__);
-    err = nodes->probe(nodes->driver, c, node, resource, out);
-    if (err != WEIR_OK)
-        *out = (struct weir__node_finding){.is_ok = false};
-    if (err == WEIR_EGONE)
-        weir__lease_break(&lease);
-    weir__lease_release(&lease);
-}
-
-static void tell(const struct weir__sql_nodes *nodes, uint32_t node, unsigned changes,
-                 const struct weir__node_finding *f)
-{
-    const char *role = f->role == WEIR__NODE_PRIMARY ? "primary" : "replica";
-    if ((changes & WEIR__NODES_WENT_DOWN) != 0)
-        weir_log_at(nodes->site, NULL, WEIR_LOG_WARN, "database %s: node %u does not answer",
-                    nodes->name, node);
-    if ((changes & WEIR__NODES_CAME_UP) != 0)
-        weir_log_at(nodes->site, NULL, WEIR_LOG_INFO, "database %s: node %u answers again, as %s",
-                    nodes->name, node, role);
-    if ((changes & WEIR__NODES_ROLE) != 0)
-        weir_log_at(nodes->site, NULL, WEIR_LOG_WARN, "database %s: node %u is the %s now",
-                    nodes->name, node, role);
-}
-
-/* Suspended, a pool lends its prober nothing either, which says nothing of the node. */
-static bool is_held_back(const struct weir__sql_nodes *nodes, uint32_t node)
-{
-    weir_pool_stats s;
-    weir__pool_stats(nodes->pools[node], &s);
-    return s.is_suspended;
-}
-
-static void probe_once(struct weir__sql_nodes *nodes, struct weir__ctx *c, uint32_t node)
-{
-    struct weir__node_finding f = {.is_ok = false};
-    if (is_held_back(nodes, node))
-        return;
-    weir_time until = weir_time_add(weir__worker_now(weir__self), nodes->probe_max);
-    struct weir__ctx *timed = weir__ctx_new(c, until, 0, nodes->site);
-    if (timed == NULL)
-        return;
-    ask(nodes, timed, node, &f);
-    weir__ctx_end(timed);
-    if (weir__ctx_check(c) != WEIR_OK)
-        return; /* the service ends, which says nothing of the node */
-    if (!f.is_ok && is_held_back(nodes, node))
-        return;
-    unsigned changes = weir__nodes_found(nodes->policy, node, &f, weir__self->now);
-    if ((changes & WEIR__NODES_ROLE) != 0)
-        weir__pool_retire_all(nodes->pools[node]);
-    tell(nodes, node, changes, &f);
-}
-
-/* Up to the next probe, or until somebody wants to know sooner. */
-static weir_err pause_for(struct weir__sql_nodes *nodes, struct weir__ctx *c, uint32_t node,
-                          weir_dur wait)
-{
-    char unused;
-    weir_time until = weir_time_add(weir__worker_now(weir__self), wait);
-    struct weir__ctx *timed = weir__ctx_new(c, until, 0, nodes->site);
-    if (timed == NULL)
-        return weir_sleep(weir__ctx_handle(c), wait);
-    weir_err err = weir_chan_recv(weir__ctx_handle(timed), nodes->asked[node], &unused);
-    weir__ctx_end(timed);
-    weir_err reason = weir__ctx_check(c);
-    if (reason != WEIR_OK)
-        return reason;
-    if (err == WEIR_ECLOSED) /* there was no memory for it: the next probe, in its time */
-        return weir_sleep(weir__ctx_handle(c), wait);
-    return err == WEIR_ETIMEDOUT ? WEIR_OK : err;
-}
-
-static weir_err keep_probing(weir_ctx *handle, void *arg)
-{
-    struct prober *p = arg;
-    struct weir__sql_nodes *nodes = p->nodes;
-    struct weir__nodes *policy = nodes->policy;
-    struct weir__ctx *c = weir__ctx_of(handle);
-    struct weir__random random = {(uint64_t)weir__self->now.ns + p->node};
-    weir_err err = WEIR_OK;
-    while (err == WEIR_OK) {
-        probe_once(nodes, c, p->node);
-        c->error = NULL;
-        weir_dur wait = weir__health_wait(&policy->of[p->node].health, &policy->o.health, &random);
-        err = pause_for(nodes, c, p->node, wait);
-    }
-    c->error = NULL;
-    return WEIR_OK;
+                "database %s: %s takes no writes any more; who does is looked for", nodes->name,
+                nodes->of[node].where);
 }
 
 /* --- making ----------------------------------------------------------------------------------- */
@@ -268,45 +277,50 @@ static weir_err keep_probing(weir_ctx *handle, void *arg)
 static void release_nodes(struct weir__owned *o)
 {
     struct weir__sql_nodes *nodes = WEIR_CONTAINER(o, struct weir__sql_nodes, owned);
+    weir__sql_nodes_delist(nodes);
     weir__nodes_free(nodes->policy);
     nodes->policy = NULL;
 }
 
-static weir_err start_probers(struct weir__sql_nodes *nodes, struct weir__ctx *c)
+static struct weir__nodes_options policy_of(const struct weir__sql_nodes_options *o)
 {
-    bool is_shared = weir__ctx_is_shared(c);
-    struct weir__ctx *home =
-        is_shared ? weir__self->root : weir__ctx_new(c, weir_never(), 0, nodes->site);
-    weir_err err = home != NULL ? WEIR_OK : -ENOMEM;
-    for (uint32_t i = 0; i < nodes->policy->count && err == WEIR_OK; i++) {
-        nodes->asked[i] = weir_chan_new(weir__ctx_handle(c), char, 1);
-        nodes->probers[i] = (struct prober){nodes, i};
-        err = weir_go_at(nodes->site, weir__ctx_handle(home), keep_probing, &nodes->probers[i],
-                         "node prober");
-    }
-    return err;
+    struct weir__nodes_options p = o->policy;
+    p.lag_max = o->each.lag_max;
+    p.reads_primary = o->each.reads == WEIR_READS_ALL;
+    p.health.interval = o->each.probe_interval;
+    if (p.health.rise == 0)
+        p.health.rise = 1; /* it was logged in to, and has said what it is: that is all there is */
+    return p;
 }
 
 struct weir__sql_nodes *weir__sql_nodes_new(struct weir__ctx *c, const char *name,
-                                            const struct weir__sql_nodes_options *o,
-                                            struct weir__pool *const *pools, uint32_t count,
-                                            weir__sql_probe probe, void *driver,
+                                            const struct weir__sql_nodes_options *o, uint32_t count,
+                                            const struct weir__sql_nodes_ops *ops, void *driver,
                                             const weir_site *site)
 {
     static const struct weir__owned_type type = {.name = "nodes", .release = release_nodes};
     WEIR_ASSERT(count > 0 && count <= WEIR__NODES_MAX, "D4: nodes are bounded");
+    struct weir__nodes_options p = policy_of(o);
     struct weir__sql_nodes *nodes = weir__ctx_object(c, sizeof *nodes);
-    struct weir__nodes *policy = nodes != NULL ? weir__nodes_new(&o->policy, count) : NULL;
+    struct weir__nodes *policy = nodes != NULL ? weir__nodes_new(&p, count) : NULL;
     if (policy == NULL)
         return NULL;
     nodes->policy = policy;
+    nodes->count = count;
     nodes->name = name;
-    nodes->probe = probe;
+    nodes->ops = ops;
     nodes->driver = driver;
+    nodes->o = o->each;
+    nodes->start_max = o->start_max.ns != 0 ? o->start_max : o->each.probe_timeout;
     nodes->site = site;
-    nodes->probe_max = o->probe_max.ns != 0 ? o->probe_max : weir_sec(2);
-    for (uint32_t i = 0; i < count; i++)
-        nodes->pools[i] = pools[i];
+    weir__list_init(&nodes->in_all);
     weir__own(c, &nodes->owned, &type, site);
-    return start_probers(nodes, c) == WEIR_OK ? nodes : NULL;
+    return nodes;
+}
+
+void weir__sql_nodes_put(struct weir__sql_nodes *nodes, uint32_t node, struct weir__sql_node of)
+{
+    WEIR_ASSERT(node < nodes->count && of.pool != NULL,
+                "D4: a node is one of those that there are");
+    nodes->of[node] = of;
 }

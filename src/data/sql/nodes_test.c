@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/metric_testing.h"
 #include "net/pool_testing.h"
 #include "rt/sim.h"
 
@@ -35,11 +36,19 @@ static weir_err probe(void *driver, struct weir__ctx *c, uint32_t node, void *re
 
 static void make_nodes(weir_ctx *c, struct cluster *k)
 {
+    static const struct weir__sql_nodes_ops ops = {.probe = probe};
+    static const char *const wheres[NODES] = {"a:1", "b:2", "c:3"};
     const struct weir__sql_nodes_options o = {
-        .policy = {.lag_max = weir_sec(1),
-                   .health = {.interval = weir_sec(1), .slow_start = {-1}}}};
-    k->nodes =
-        weir__sql_nodes_new(weir__ctx_of(c), "orders", &o, k->pools, NODES, probe, k, WEIR_HERE);
+        .each = {.lag_max = weir_sec(1),
+                 .probe_interval = weir_sec(1),
+                 .probe_timeout = weir_sec(2)},
+        .policy = {.health = {.rise = 2, .slow_start = {-1}}}};
+    struct weir__ctx *in = weir__ctx_of(c);
+    k->nodes = weir__sql_nodes_new(in, "orders", &o, NODES, &ops, k, WEIR_HERE);
+    for (uint32_t i = 0; k->nodes != NULL && i < NODES; i++)
+        weir__sql_nodes_put(k->nodes, i, (struct weir__sql_node){wheres[i], k->pools[i]});
+    if (k->nodes != NULL && weir__sql_nodes_start(k->nodes, in) != WEIR_OK)
+        k->nodes = NULL;
 }
 
 static void make_pools(weir_ctx *c, struct cluster *k)
@@ -278,6 +287,80 @@ static void test_a_request_reads_its_writes(void **state)
     assert_int_equal(weir__sim_run(reads_its_writes, &k), WEIR_OK);
 }
 
+static void assert_said(const struct cluster *k, uint32_t node, const char *words)
+{
+    char room[64];
+    weir_buf out;
+    weir_buf_init_fixed(&out, room, sizeof room - 1);
+    weir__sql_nodes_describe(k->nodes, node, &out);
+    room[out.len] = '\0';
+    assert_string_equal(room, words);
+}
+
+static weir_err tells(weir_ctx *c, void *arg)
+{
+    struct cluster *k = arg;
+    struct weir__metrics m = {.count = 0};
+    weir__sql_nodes_metrics(&m);
+    make_pools(c, k);
+    make_nodes(c, k);
+    assert_said(k, 0, "was not asked yet");
+    k->says[1].lag = weir_ms(250);
+    assert_int_equal(weir_sleep(c, weir_ms(10)), WEIR_OK);
+    assert_said(k, 0, "primary");
+    assert_said(k, 1, "replica, 250 ms behind");
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(node_for(c, k, WEIR__SQL_WRITE), 0);
+    assert_true(metric_lines_has(&m, "\nweir_db_node_up database=orders node=a:1 1 "
+                                     "database=orders node=b:2 1 database=orders node=c:3 1\n"));
+    assert_true(metric_lines_has(&m, "\nweir_db_node_primary database=orders node=a:1 1 "
+                                     "database=orders node=b:2 0 database=orders node=c:3 0\n"));
+    assert_true(metric_lines_has(&m, "database=orders node=b:2 250000000 "));
+    assert_true(metric_lines_has(&m, "database=orders node=a:1 purpose=write 3 "));
+    assert_true(metric_lines_has(&m, "database=orders node=a:1 outcome=ok 1 "));
+    weir_pool_stats readers, writer;
+    weir__sql_nodes_stats(k->nodes, &readers, &writer);
+    assert_int_equal(writer.open, k->servers[0].live);
+    assert_int_equal(readers.open, k->servers[1].live + k->servers[2].live);
+    kill_server(k, 1);
+    assert_int_equal(weir_sleep(c, weir_sec(5)), WEIR_OK);
+    assert_said(k, 1, "does not answer");
+    assert_true(metric_lines_has(&m, "node=b:2 0 database=orders node=c:3 1\n"));
+    return WEIR_OK;
+}
+
+static void test_what_is_told_of_nodes(void **state)
+{
+    (void)state;
+    struct cluster k = {.nodes = NULL};
+    assert_int_equal(weir__sim_run(tells, &k), WEIR_OK);
+}
+
+/* A pool that is full says nothing of its server. */
+static weir_err is_busy(weir_ctx *c, void *arg)
+{
+    struct cluster *k = arg;
+    struct weir__lease leases[4];
+    begin(c, k);
+    int probes = k->probes[0];
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(ACQUIRE(c, k->pools[0], &leases[i]), WEIR_OK);
+    assert_int_equal(weir_sleep(c, weir_sec(30)), WEIR_OK);
+    assert_int_equal(k->probes[0], probes);
+    assert_said(k, 0, "primary");
+    for (int i = 0; i < 4; i++)
+        weir__lease_release(&leases[i]);
+    assert_int_equal(node_for(c, k, WEIR__SQL_WRITE), 0);
+    return WEIR_OK;
+}
+
+static void test_who_is_busy_is_not_away(void **state)
+{
+    (void)state;
+    struct cluster k = {.nodes = NULL};
+    assert_int_equal(weir__sim_run(is_busy, &k), WEIR_OK);
+}
+
 /*
  * The application's, with each allocation failing: there are no nodes, or all of them are asked
  * again and again.
@@ -320,6 +403,8 @@ int main(void)
         cmocka_unit_test(test_who_refuses_a_write_is_asked_at_once),
         cmocka_unit_test(test_who_is_held_back_has_not_failed),
         cmocka_unit_test(test_a_request_reads_its_writes),
+        cmocka_unit_test(test_what_is_told_of_nodes),
+        cmocka_unit_test(test_who_is_busy_is_not_away),
         cmocka_unit_test(test_without_memory_none_is_forgotten),
     };
     return cmocka_run_group_tests_name("nodes", tests, NULL, NULL);

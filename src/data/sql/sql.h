@@ -12,6 +12,7 @@
 
 struct weir__array;
 struct weir__sql_driver;
+struct weir__sql_nodes;
 struct weir__sql_conn;
 struct weir__sql_facts;
 struct weir__sql_fault;
@@ -30,7 +31,8 @@ struct weir_db {
     const struct weir__sql_driver *driver;
     const char *name;
     weir_err err;
-    uint64_t rows_max; /* cap of a query without one of its own; 0: none */
+    uint64_t rows_max;             /* cap of a query without one of its own; 0: none */
+    struct weir__sql_nodes *nodes; /* of a server's; NULL: it has none */
     struct weir__list in_opened;
     struct weir__owned listed; /* as long as it is in that list */
 };
@@ -73,6 +75,7 @@ struct weir_tx {
     bool is_ended;
     bool is_auto;      /* a single statement: it commits itself */
     const char *alone; /* that statement, while it begins */
+    bool writes;       /* or may */
     bool has_begun;    /* there is something to end */
     bool is_lost;      /* the database, or the connection's end, has rolled it back */
     bool is_commit_unknown;

@@ -11,7 +11,7 @@
 
 #include "base/given.h"
 #include "base/sized.h"
-#include "data/sql/driver.h"
+#include "data/sql/nodes.h"
 #include "rt/fiber.h"
 #include "rt/outside.h"
 #include "rt/panic.h"
@@ -124,7 +124,10 @@ static weir_err begin(weir_tx *tx, const weir_tx_options *o)
 {
     struct weir__sql_fault fault;
     weir__sql_fault_init(&fault);
-    enum weir__sql_purpose purpose = o->read_only ? WEIR__SQL_READ : WEIR__SQL_WRITE;
+    bool is_for_primary =
+        !o->read_only || (tx->driver->serializes_on_primary && o->isolation == WEIR_SERIALIZABLE);
+    enum weir__sql_purpose purpose = is_for_primary ? WEIR__SQL_WRITE : WEIR__SQL_READ;
+    tx->writes = !o->read_only;
     weir_err err = check_options(o, &fault);
     if (err == WEIR_OK && tx->is_auto)
         err = weir__sql_take_for_one(tx->db, tx->c, tx->site, purpose, tx->alone, &tx->owned,
@@ -291,6 +294,13 @@ static void end_inner(weir_tx *tx, const weir_site *site, bool commits)
     (void)end_tx(inner, site, false);
 }
 
+/* Whatever becomes of its commit: its request knows of it from now on. */
+static void note_written(const weir_tx *tx)
+{
+    if (tx->conn != NULL && tx->writes && tx->db->nodes != NULL)
+        weir__sql_nodes_wrote(tx->db->nodes, tx->c, 0);
+}
+
 /* Ends it, whatever its state, with its first error or how the commit went. */
 static weir_err end_tx(weir_tx *tx, const weir_site *site, bool commits)
 {
@@ -299,6 +309,8 @@ static weir_err end_tx(weir_tx *tx, const weir_site *site, bool commits)
     end_inner(tx, site, commits);
     weir__sql_close_rows_of(tx);
     bool is_good = commits && tx->err == WEIR_OK;
+    if (commits && tx->outer == NULL)
+        note_written(tx);
     if (tx->has_begun && !tx->is_lost) {
         if (is_good)
             tx->err = commit(tx, site);

@@ -116,20 +116,82 @@ const char *weir__sql_url_text_or_none(struct weir__sql_url *u, const char *what
     return text != NULL && text[0] != '\0' ? text : NULL;
 }
 
-const char *weir__sql_url_host(struct weir__sql_url *u, uint16_t *port)
+/* --- hosts ------------------------------------------------------------------------------------ */
+
+bool weir__sql_url_part(weir_str *list, weir_str *part)
+{
+    if (list->ptr == NULL)
+        return false;
+    size_t comma = find(*list, ',');
+    bool is_last = comma == list->len;
+    *part = cut(list, comma, !is_last);
+    if (is_last)
+        list->ptr = NULL;
+    return true;
+}
+
+static bool read_host(struct weir__sql_url *u, weir_str text, struct weir__sql_host *out)
 {
     struct weir__url_authority a;
-    if (u->authority.len == 0)
-        return NULL;
-    if (weir__url_authority_parse(u->authority, &a) != 0 || (a.has_port && a.port == 0)) {
+    if (weir__url_authority_parse(text, &a) != 0 || (a.has_port && a.port == 0)) {
         weir__sql_url_complain(u, "host or port", "is none; write host, host:port, [ip6]:port");
-        return NULL;
+        return false;
     }
     if (a.has_port)
-        *port = a.port;
+        out->port = a.port;
     if (a.host.len > 1 && a.host.ptr[0] == '[')
         a.host = (weir_str){a.host.ptr + 1, a.host.len - 2};
-    return weir__sql_url_text_or_none(u, "the host", a.host);
+    out->name = weir__sql_url_text_or_none(u, "the host", a.host);
+    return true;
+}
+
+unsigned weir__sql_url_hosts(struct weir__sql_url *u, uint16_t port,
+                             struct weir__sql_host out[WEIR__SQL_HOSTS_MAX])
+{
+    weir_str list = u->authority, part;
+    unsigned n = 0;
+    if (list.len == 0)
+        return 0;
+    while (weir__sql_url_part(&list, &part)) {
+        if (n == WEIR__SQL_HOSTS_MAX) {
+            weir__sql_url_complain(u, "it lists more than 16 hosts", "");
+            return 0;
+        }
+        out[n] = (struct weir__sql_host){.port = port};
+        if (!read_host(u, part, &out[n]))
+            return 0;
+        n++;
+    }
+    return n == 1 && out[0].name == NULL ? 0 : n;
+}
+
+static bool is_same(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+void weir__sql_url_check_hosts(struct weir__sql_url *u, const struct weir__sql_host *hosts,
+                               unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (hosts[i].name == NULL && hosts[i].socket == NULL)
+            weir__sql_url_complain(u, "a host of the list", "has no name");
+        for (unsigned k = 0; k < i; k++) {
+            bool is_one = is_same(hosts[i].name, hosts[k].name) && hosts[i].port == hosts[k].port &&
+                          is_same(hosts[i].socket, hosts[k].socket);
+            if (is_one)
+                weir__sql_url_complain(u, "a host of the list", "stands there twice");
+        }
+    }
+}
+
+void weir__sql_host_where(const struct weir__sql_host *host, char *out, size_t size)
+{
+    bool is_six = host->name != NULL && strchr(host->name, ':') != NULL;
+    if (host->name == NULL)
+        (void)snprintf(out, size, "%s", host->socket);
+    else
+        (void)snprintf(out, size, is_six ? "[%s]:%u" : "%s:%u", host->name, host->port);
 }
 
 bool weir__sql_url_is_loopback(const char *host)

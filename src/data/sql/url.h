@@ -19,7 +19,17 @@
 enum {
     WEIR__SQL_URL_MAX = 2048, /* bytes of an URL */
     /* Room for all decoded parts with their NULs, and for what a driver makes of them. */
-    WEIR__SQL_URL_ROOM = 2 * WEIR__SQL_URL_MAX + 256
+    WEIR__SQL_URL_ROOM = 2 * WEIR__SQL_URL_MAX + 256,
+    WEIR__SQL_HOSTS_MAX = 16
+};
+
+/* One of the places that an URL lists. Texts are in the room. */
+struct weir__sql_host {
+    const char *name;   /* NULL: a Unix socket */
+    const char *socket; /* else NULL */
+    uint16_t port;
+    bool is_near; /* on this machine: nobody is between */
+    uint8_t tls;  /* what is demanded there, in the driver's words */
 };
 
 /* An URL while it is read. */
@@ -50,8 +60,22 @@ char *weir__sql_url_take(struct weir__sql_url *u, size_t n);
 const char *weir__sql_url_text(struct weir__sql_url *u, const char *what, weir_str part);
 const char *weir__sql_url_text_or_none(struct weir__sql_url *u, const char *what, weir_str part);
 
-/* The host without brackets, NULL: none, or complained of; `*port` stays where none is given. */
-const char *weir__sql_url_host(struct weir__sql_url *u, uint16_t *port);
+/* The next part of a list by commas, which may be empty; false behind the last one. */
+bool weir__sql_url_part(weir_str *list, weir_str *part);
+
+/*
+ * The hosts of the authority, without brackets, each with its port or `port`. How many; 0: there is
+ * none, or that was complained of.
+ */
+unsigned weir__sql_url_hosts(struct weir__sql_url *u, uint16_t port,
+                             struct weir__sql_host out[WEIR__SQL_HOSTS_MAX]);
+
+/* Complains of places that are listed twice: a node is one. */
+void weir__sql_url_check_hosts(struct weir__sql_url *u, const struct weir__sql_host *hosts,
+                               unsigned count);
+
+/* "db.example.org:5432", "[::1]:5432", or the socket: for messages. */
+void weir__sql_host_where(const struct weir__sql_host *host, char *out, size_t size);
 
 /* True for this machine, which nobody stands before: "localhost", 127.0.0.0/8, "::1". */
 bool weir__sql_url_is_loopback(const char *host);
