@@ -239,6 +239,23 @@ def test_five_hundred_fibers_and_eight_connections(postgres, driver):
     assert postgres.connections() == open_
 
 
+def test_many_fibers_share_connections(postgres):
+    one = Driver(postgres.url(multiplex=64))
+    assert one.good("together", 500, "SELECT pg_sleep(0.001)") == ["500 0"]
+    assert one.good("together", 64, "SELECT pg_backend_pid()") == ["64 0"]
+    assert postgres.connections() <= 1 + 4 and int(one.good("pool")[0].split()[1]) == 0
+    assert one("cells", "SELECT 1 / (i - 3) FROM generate_series(1, 5) i")[1].startswith("error -5010")
+    assert one("late", 100, "SELECT pg_sleep(600)")[1].startswith("error -110")
+    assert one.good("together", 100, "SELECT 1") == ["100 0"]  # elsewhere, or when that has been cancelled
+    running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND state = 'active'" \
+              " AND pid <> pg_backend_pid()"
+    until(lambda: postgres.sql(running) == [["0"]], "it still runs")
+    lines = one.good("cells", "SELECT i FROM generate_series(1, 200000) i")
+    assert len(lines) == 200000 and lines[-1] == "int=200000"
+    one.close()
+    until(lambda: postgres.connections() == 0, "something stays")
+
+
 # --- many rows --------------------------------------------------------------------------------------
 
 

@@ -30,6 +30,11 @@ def test_on_a_server(request, kind):
     until(lambda: server.connections() == 0, "the database counts connections of a program that has ended")
 
 
+def test_on_connections_that_are_shared(postgres):
+    check(postgres.url(multiplex=4))
+    until(lambda: postgres.connections() == 0, "the database counts connections of a program that has ended")
+
+
 @pytest.mark.parametrize("user", ["clear", "md5", "scram"])
 def test_each_way_of_logging_in_to_postgres(postgres, user):
     postgres.sql(f"GRANT ALL ON SCHEMA public TO {user}")

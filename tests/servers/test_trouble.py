@@ -14,7 +14,8 @@ from chaos import Chaos, Fault
 from conftest import PATIENCE, SOURCE, Service
 from place import SECRET
 
-KINDS = ["postgres", "mariadb"]
+KINDS = ["postgres", "multiplexed", "mariadb"]
+SERVERS = {"multiplexed": "postgres"}  # whose statements share connections
 PROTOCOLS = {"postgres": "postgres", "mariadb": "mysql"}
 USER, ORDER, REPORT = "/api/v1/users/1", "/api/v1/orders", "/api/v1/report?limit=50"
 ONE_OF_IT = {"user_id": 1, "lines": [{"product_id": 1, "qty": 1}]}
@@ -24,7 +25,7 @@ FAILURES = {500, 502, 503, 504}
 
 @pytest.fixture(params=KINDS)
 def kind(request):
-    return request.param
+    return SERVERS.get(request.param, request.param)
 
 
 @pytest.fixture
@@ -32,13 +33,18 @@ def own_server(request, kind):
     return request.getfixturevalue(f"own_{kind}")
 
 
+def url_of(param):
+    return {"multiplex": 16} if param == "multiplexed" else {}
+
+
 class Watched:
     """A shop on a database, with a proxy between; and what must hold whatever has happened."""
 
-    def __init__(self, server, user="weir"):
+    def __init__(self, server, user="weir", **more):
         self.server, self.user = server, user
+        self.pools = ["weir", "weir (multiplex)"] if more else ["weir"]
         self.chaos = Chaos(server.port, PROTOCOLS[server.name])
-        self.shop = Service("shop", "--workers=2", f"--db={server.url(user, port=self.chaos.port)}").wait_ready()
+        self.shop = Service("shop", "--workers=2", f"--db={server.url(user, port=self.chaos.port, **more)}").wait_ready()
         self.shop.wait_said("sample orders: ")
         self.spread(USER)
         self.descriptors = self.shop.fewest_fds()
@@ -77,7 +83,8 @@ class Watched:
         self.shop.wait_metric("weir_pool_in_use", lambda n: n == 0)
         # MariaDB has one connection more where something was cancelled: it has a pool of its own, which looks whether
         # it is still there when it needs it next.
-        self.shop.wait_until(lambda: self.server.connections(self.user) - self.shop.metric("weir_pool_open", pool="weir"),
+        self.shop.wait_until(lambda: self.server.connections(self.user)
+                             - sum(self.shop.metric("weir_pool_open", pool=pool) for pool in self.pools),
                              lambda more: 0 <= more <= (self.server.name == "mariadb"),
                              "connections that the database has and the pool has not")
         # What it has beyond that: as many connections as a pool may have, and the dials of a moment.
@@ -92,17 +99,18 @@ class Watched:
 
 
 @pytest.fixture
-def watch():
+def watch(request):
+    more = url_of(request.node.callspec.params["kind"])
     with contextlib.ExitStack() as until:
-        yield lambda *words: until.enter_context(contextlib.closing(Watched(*words)))
+        yield lambda *words: until.enter_context(contextlib.closing(Watched(*words, **more)))
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def it(request):
     """One for all tests that do nothing to the server itself."""
-    server = request.getfixturevalue(request.param)
+    server = request.getfixturevalue(SERVERS.get(request.param, request.param))
     server.empty()
-    with contextlib.closing(Watched(server)) as watched:
+    with contextlib.closing(Watched(server, **url_of(request.param))) as watched:
         yield watched
 
 

@@ -16,7 +16,7 @@
 #include "base/assert.h"
 #include "rt/runtime.h"
 
-enum { TRIES_MAX = 8, CANCEL_SEC = 5 };
+enum { TRIES_MAX = 8, CANCEL_SEC = 5, REST_SEC = 1 };
 
 /* --- which statements ------------------------------------------------------------------------- */
 
@@ -165,7 +165,7 @@ weir_err weir__pg_join(weir_db *handle, struct weir__ctx *c, const weir_site *si
     if (WEIR_LIKELY(mux == NULL) || !may_share(sql))
         return WEIR_OK;
     struct weir__pg_seat *seat = weir__pg_seat(mux);
-    if (is_large(seat, sql))
+    if (is_large(seat, sql) || WEIR_UNLIKELY(weir_time_before(weir__self->now, seat->rests)))
         return WEIR_OK;
     for (int i = 0; i < TRIES_MAX; i++) {
         struct way w __attribute__((cleanup(leave_way))) = {seat, take_ticket(seat)};
@@ -214,6 +214,10 @@ void weir__pg_part(struct weir__sql_conn *sql_conn)
 
 /* --- the pool's driver ------------------------------------------------------------------------ */
 
+/*
+ * One that cannot be opened is no reason to be late for everybody who comes: the pool of leases
+ * knows what to do about a server that is away, so it is asked instead for a while.
+ */
 static weir_err open_carrier(void *driver, struct weir__ctx *c, struct weir__carrier *pool,
                              weir_str key, void **resource)
 {
@@ -222,11 +226,11 @@ static weir_err open_carrier(void *driver, struct weir__ctx *c, struct weir__car
     uint32_t born = generation(mux->db);
     (void)key;
     weir_err err = weir__pg_connect_raised(&mux->db->nodes[0], c, &base);
-    if (err != WEIR_OK)
-        return err;
-    struct weir__pg_carrier *k = weir__pg_carrier_new(mux, base, c);
-    if (k == NULL)
-        return -ENOMEM;
+    struct weir__pg_carrier *k = err == WEIR_OK ? weir__pg_carrier_new(mux, base, c) : NULL;
+    if (k == NULL) {
+        weir__pg_seat(mux)->rests = weir_time_add(weir__self->now, weir_sec(REST_SEC));
+        return err != WEIR_OK ? err : -ENOMEM;
+    }
     k->generation = born;
     k->pool = pool;
     weir__carrier_set_room(pool, mux->db->o.multiplex);

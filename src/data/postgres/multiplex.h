@@ -8,7 +8,7 @@
  * M2: a flight and its slot point to each other; a slot without a berth is one that nobody waits
  *     for any more, and its answer is thrown away.
  * M3: a carrier's slots are never more than its depth: its room is what is left of that by those
- *     that nobody waits for, and none while the oldest is late.
+ *     that nobody waits for, and none while the oldest is late, or is one of those.
  * M4: what a session knows by a name is told once: who wants to prepare the same waits, and its
  *     description is freed with the last statement that shows it.
  * M5: a session is shared only while it is idle between two statements and as it was when it began.
@@ -40,7 +40,8 @@ struct weir__pg_mux_cells {
 /* What a worker has of it; written there alone. */
 struct weir__pg_seat {
     _Alignas(64) struct weir__pg_mux_cells n;
-    char *in; /* used by its carriers by turns; NULL: there were none */
+    char *in;        /* used by its carriers by turns; NULL: there were none */
+    weir_time rests; /* none could be opened: up to then nobody tries */
     struct weir__pg_ticket *free_tickets;
     uint32_t large_count;               /* of these, the oldest goes for the next */
     uint64_t large[WEIR__PG_LARGE_MAX]; /* hashes of texts */

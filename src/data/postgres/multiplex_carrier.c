@@ -42,10 +42,18 @@ static weir_time late_at(const struct weir__pg_carrier *k, weir_time since)
     return weir_time_add(since, k->mux->db->o.multiplex_late);
 }
 
+/* Nobody waits for what runs now: how long that will be is nobody's guess. */
+static bool is_first_abandoned(struct weir__pg_carrier *k)
+{
+    return k->head != k->tail && slot_at(k, k->head)->berth == NULL;
+}
+
+/* M3 */
 static void tell_room(struct weir__pg_carrier *k)
 {
+    bool is_full = k->is_late || is_first_abandoned(k);
     if (k->pool != NULL && !k->is_over)
-        weir__carrier_set_room(k->pool, k->is_late ? 0 : k->mux->db->o.multiplex - k->abandoned);
+        weir__carrier_set_room(k->pool, is_full ? 0 : k->mux->db->o.multiplex - k->abandoned);
 }
 
 static void rouse(struct weir__pg_berth *b)
@@ -111,7 +119,7 @@ static void pop_slot(struct weir__pg_carrier *k)
     if (WEIR_UNLIKELY(was_late))
         k->is_late = k->head != k->tail &&
                      !weir_time_before(weir__self->now, late_at(k, slot_at(k, k->head)->since));
-    if (WEIR_UNLIKELY(b == NULL || was_late != k->is_late))
+    if (WEIR_UNLIKELY(b == NULL || was_late != k->is_late || is_first_abandoned(k)))
         tell_room(k);
 }
 
@@ -184,9 +192,9 @@ static void cut_off_first(struct weir__pg_carrier *k)
 /* Nobody waits for the first one, and others have been behind it for too long. */
 static bool is_given_up(struct weir__pg_carrier *k)
 {
-    const struct weir__pg_slot *s = slot_at(k, k->head);
-    return s->berth == NULL &&
-           !weir_time_before(weir__self->now, weir_time_add(s->since, weir_sec(GIVE_UP_SEC)));
+    weir_time since = slot_at(k, k->head)->since;
+    return is_first_abandoned(k) &&
+           !weir_time_before(weir__self->now, weir_time_add(since, weir_sec(GIVE_UP_SEC)));
 }
 
 static void on_watch(struct weir__timer *t)
