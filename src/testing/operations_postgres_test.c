@@ -122,7 +122,7 @@ static weir_err run_errand(weir_ctx *c, void *arg)
         struct errand e = {its_fn};                                                                \
         (void)state;                                                                               \
         check(#its_fn, weir_test_everywhere(.name = #its_fn, .run = run_errand, .arg = &e),        \
-              (struct least){.waits = 15, .allocations = 5});                                       \
+              (struct least){.waits = 15, .allocations = 5});                                      \
     }
 
 ERRAND(sharing)

@@ -448,7 +448,7 @@ static void test_ends(void **state)
     SIM(ends, NULL);
 }
 
-/* What cannot be opened is left alone for a while: the pool knows what to do about such a server. */
+/* What cannot be opened is left alone for a while: the pool knows what to do about that. */
 static weir_err away(weir_ctx *c, void *arg)
 {
     struct pg_server s = {.auth = PG_TRUST};
