@@ -207,6 +207,9 @@ void weir__pool_resume(struct weir__pool *pool);
 WEIR_MUST_USE weir_err weir__pool_resize(struct weir__pool *pool, uint32_t max_open,
                                          uint32_t min_idle);
 
+/* True while who acquires would wait or fail: it is suspended, down, or closes. Any thread. */
+bool weir__pool_is_barred(struct weir__pool *pool);
+
 /* True while it is down (weir__pool_new_dialling), and since when. Any thread. */
 bool weir__pool_is_down(struct weir__pool *pool, weir_time *since);
 

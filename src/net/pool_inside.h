@@ -144,7 +144,8 @@ struct weir__pool {
     struct weir__list waiters; /* weir__pool_waiter.wait.in_object, first come first */
     uint32_t generation;       /* P22 */
     bool is_told_down;         /* the log has it */
-    bool is_barred;  /* is_closing, or it is down or suspended: who acquires looks closer */
+    /* is_closing, or it is down or suspended: who acquires looks closer. Written under the lock. */
+    _Atomic bool is_barred;
     bool is_steered; /* it closes, or was retired or resized: what comes back is looked at closer */
     bool is_closing;
     bool is_shared;

@@ -138,6 +138,11 @@ weir_err weir__pool_resize(struct weir__pool *pool, uint32_t max_open, uint32_t 
     return WEIR_OK;
 }
 
+bool weir__pool_is_barred(struct weir__pool *pool)
+{
+    return atomic_load_explicit(&pool->is_barred, memory_order_relaxed);
+}
+
 bool weir__pool_is_down(struct weir__pool *pool, weir_time *since)
 {
     weir__lock_take(&pool->lock);

@@ -167,6 +167,8 @@ weir_err weir__pg_join(weir_db *handle, struct weir__ctx *c, const weir_site *si
     struct weir__pg_seat *seat = weir__pg_seat(mux);
     if (is_large(seat, sql) || WEIR_UNLIKELY(weir_time_before(weir__self->now, seat->rests)))
         return WEIR_OK;
+    if (WEIR_UNLIKELY(weir__pool_is_barred(db->nodes[0].pool)))
+        return WEIR_OK; /* held back, or known to be away: it knows for how long, and says so */
     for (int i = 0; i < TRIES_MAX; i++) {
         struct way w __attribute__((cleanup(leave_way))) = {seat, take_ticket(seat)};
         if (w.ticket == NULL)
@@ -291,6 +293,17 @@ static weir_err make_seats(struct weir__pg_mux *mux)
         return -ENOMEM;
     memset(mux->seats, 0, size);
     return WEIR_OK;
+}
+
+void weir__pg_mux_stats(const struct weir__pg_mux *mux, weir_pool_stats *to)
+{
+    struct weir__shared_stats s;
+    weir__shared_pool_stats(mux->pool, &s);
+    to->open += s.pool.open;
+    to->in_use += s.pool.in_use;
+    to->idle += s.pool.idle;
+    to->waiting += s.pool.waiting;
+    to->acquired += s.pool.acquired;
 }
 
 weir_err weir__pg_mux_new(struct weir__postgres *db, struct weir__ctx *c, const weir_site *site)

@@ -152,6 +152,9 @@ weir_err weir__pg_join(weir_db *db, struct weir__ctx *c, const weir_site *site, 
                        struct weir__sql_fault *f);
 void weir__pg_part(struct weir__sql_conn *conn);
 
+/* Adds its connections to those of the pool beside it. Any thread. */
+void weir__pg_mux_stats(const struct weir__pg_mux *mux, weir_pool_stats *to);
+
 /* --- multiplex_carrier.c ---------------------------------------------------------------------- */
 
 /* Of a connection that is logged in and becomes its own; NULL: no memory, and it is closed. */

@@ -491,6 +491,48 @@ static void test_away(void **state)
     SIM(away, NULL);
 }
 
+/* A database that is held back lends none of these either. */
+static weir_err held_back(weir_ctx *c, void *arg)
+{
+    struct pg_server s = {.auth = PG_TRUST};
+    weir_pool_stats stats;
+    (void)arg;
+    WEIR_SCOPE(peer, c);
+    pg_start(peer, &s);
+    WEIR_SCOPE(turn, c);
+    weir_db *db = open_db(turn, &s, DEPTH, 1);
+    struct asking before = {.db = db, .sql = "SELECT ! SLEEP", .within = weir_ms(50)},
+                  during = {.db = db, .rows = 5};
+    WEIR_SCOPE(fibers, turn);
+    go_ask(fibers, &before);
+    assert_int_equal(weir_sleep(turn, weir_ms(5)), WEIR_OK);
+    weir_db_suspend(db);
+    go_ask(fibers, &during);
+    assert_int_equal(weir_sleep(turn, weir_ms(5)), WEIR_OK);
+    weir_db_stats(db, &stats, NULL);
+    assert_int_equal(stats.in_use, 1); /* what runs goes on */
+    assert_int_equal(stats.waiting, 1);
+    assert_int_equal(weir_sleep(turn, weir_ms(500)), WEIR_OK);
+    assert_int_equal(before.err, WEIR_ETIMEDOUT);
+    weir_db_stats(db, &stats, NULL);
+    assert_int_equal(stats.in_use, 0);
+    assert_false(during.is_over);
+    weir_db_resume(db);
+    assert_int_equal(weir_join(fibers), WEIR_OK);
+    assert_sum(&during);
+    (void)weir_ctx_close(fibers);
+    assert_even(db);
+    (void)weir_ctx_close(turn);
+    (void)weir_ctx_close(peer);
+    return WEIR_OK;
+}
+
+static void test_held_back(void **state)
+{
+    (void)state;
+    SIM(held_back, NULL);
+}
+
 /* A session that is another now, or that takes no writes any more, is left. */
 static weir_err left(weir_ctx *c, void *arg)
 {
@@ -576,7 +618,7 @@ int main(void)
         cmocka_unit_test(test_given_up),  cmocka_unit_test(test_abandoned),
         cmocka_unit_test(test_large),     cmocka_unit_test(test_ends),
         cmocka_unit_test(test_away),      cmocka_unit_test(test_left),
-        cmocka_unit_test(test_forgotten),
+        cmocka_unit_test(test_forgotten), cmocka_unit_test(test_held_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -262,9 +262,14 @@ weir_db *weir_postgres_open_at(const weir_site *site, weir_ctx *handle,
 
 /* --- the driver ------------------------------------------------------------------------------- */
 
-static void stats(weir_db *db, weir_pool_stats *readers, weir_pool_stats *writer)
+static void stats(weir_db *handle, weir_pool_stats *readers, weir_pool_stats *writer)
 {
-    weir__sql_nodes_stats(db->nodes, readers, writer);
+    struct weir__pg_mux *mux = ((struct weir__postgres *)handle)->mux;
+    weir__sql_nodes_stats(handle->nodes, readers, writer);
+    if (mux != NULL && readers != NULL)
+        weir__pg_mux_stats(mux, readers);
+    if (mux != NULL && writer != NULL)
+        weir__pg_mux_stats(mux, writer);
 }
 
 static uint32_t pools(weir_db *handle, struct weir__pool **out, uint32_t *sized)
