@@ -418,6 +418,39 @@ static long own_memory(void)
     return kilobytes * 1024;
 }
 
+struct beside {
+    int turns;
+    bool is_over;
+};
+
+static weir_err count_turns(weir_ctx *c, void *arg)
+{
+    struct beside *b = arg;
+    while (!b->is_over && weir_yield(c) == WEIR_OK)
+        b->turns++;
+    return WEIR_OK;
+}
+
+/* Also where the server sends faster than we read, so that there is nothing to wait for. */
+static weir_err many_rows_let_others_run(weir_ctx *c, struct suite *s)
+{
+    static struct beside b;
+    line l;
+    b = (struct beside){0};
+    weir_ctx *group = weir_ctx_open(c);
+    weir_rows *rows = weir_query(c, s->db, s->its->many);
+    EXPECT(weir_rows_next(rows, line, &l));
+    EXPECT(WEIR_GO(group, count_turns, &b) == WEIR_OK);
+    while (weir_rows_next(rows, line, &l))
+        continue;
+    b.is_over = true;
+    EXPECT(weir_rows_err(rows) == WEIR_OK);
+    EXPECT(b.turns >= 10);
+    EXPECT(weir_join(group) == WEIR_OK);
+    (void)weir_ctx_close(group);
+    return WEIR_OK;
+}
+
 static weir_err many_rows_at_flat_memory(weir_ctx *c, struct suite *s)
 {
     long before = 0, most = 0;
@@ -630,6 +663,7 @@ static const struct {
     CASE(deadlines_end_queries),
     CASE(who_is_cancelled_comes_back),
     CASE(rows_are_left_in_the_middle),
+    CASE(many_rows_let_others_run),
     CASE(many_rows_at_flat_memory),
     CASE(many_fibers_over_few_connections),
     CASE(is_held_back_and_resized),

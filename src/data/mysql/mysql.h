@@ -77,7 +77,6 @@ struct weir__mysql_conn {
     size_t skip;     /* bytes of a packet that was too large, still to come, */
     bool skips_more; /* and of those that it goes on with */
     uint8_t number;  /* of the next packet */
-    unsigned full;   /* windows that were filled to their ends */
     weir_buf out;
     bool has_closes; /* some of `closes` are in `out` */
     weir_buf closes; /* statements that the server is told to forget, with the next command */

@@ -9,9 +9,6 @@
 
 #include "base/assert.h"
 #include "data/mysql/mysql.h"
-#include "rt/fiber.h"
-
-enum { FULL_MAX = 4 }; /* windows that were filled, without a wait in between */
 
 /* --- the end of a connection ------------------------------------------------------------------ */
 
@@ -151,9 +148,8 @@ static ssize_t receive(struct weir__mysql_conn *conn, size_t more, bool waits)
                       : weir__stream_try_recv(&conn->stream, at, room);
     if (n > 0)
         conn->in.len += (size_t)n;
-    /* Who never has to wait lets others run all the same, and time pass: its deadline too. */
-    if (waits && n == (ssize_t)room && ++conn->full % FULL_MAX == 0)
-        weir__fiber_yield();
+    if (n > 0 && waits)
+        weir__sql_received(&conn->sql, (size_t)n);
     return n == 0 ? -EPIPE : n;
 }
 

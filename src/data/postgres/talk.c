@@ -167,6 +167,8 @@ static ssize_t receive(struct weir__pg_conn *conn, size_t total, bool waits)
                       : weir__stream_try_recv(&conn->stream, at, room);
     if (n > 0)
         conn->in.len += (size_t)n;
+    if (n > 0 && waits)
+        weir__sql_received(&conn->sql, (size_t)n);
     return n == 0 ? -EPIPE : n;
 }
 

@@ -413,6 +413,34 @@ static weir_err inserts_by_the_driver(weir_ctx *c, void *arg)
 }
 SIM_TEST(inserts_by_the_driver)
 
+static weir_err count_turns(weir_ctx *c, void *arg)
+{
+    for (int *turns = arg; weir_yield(c) == WEIR_OK;)
+        ++*turns;
+    return WEIR_OK;
+}
+
+/* A server that sends faster than rows are read leaves nothing to wait for. */
+static weir_err lets_others_run(weir_ctx *c, void *arg)
+{
+    enum { PIECE = 8 << 10, PIECES = 4096, BOUND = 256 << 10 };
+    struct weir__sql_conn conn = {0};
+    int turns = 0;
+    (void)arg;
+    WEIR_SCOPE(beside, c);
+    assert_int_equal(WEIR_GO(beside, count_turns, &turns), WEIR_OK);
+    assert_int_equal(weir_yield(c), WEIR_OK);
+    for (int i = 0; i < BOUND / PIECE - 1; i++)
+        weir__sql_received(&conn, PIECE);
+    assert_int_equal(turns, 0); /* an answer of the usual size costs no turn */
+    for (int i = 0; i < PIECES; i++)
+        weir__sql_received(&conn, PIECE);
+    assert_int_equal(turns, PIECES / (BOUND / PIECE));
+    (void)weir_ctx_close(beside);
+    return WEIR_OK;
+}
+SIM_TEST(lets_others_run)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -428,6 +456,7 @@ int main(void)
         cmocka_unit_test(test_says_what_does_not_fit),
         cmocka_unit_test(test_takes_what_the_driver_takes),
         cmocka_unit_test(test_inserts_by_the_driver),
+        cmocka_unit_test(test_lets_others_run),
     };
     return cmocka_run_group_tests_name("sql core", tests, NULL, NULL);
 }

@@ -150,6 +150,7 @@ struct weir__sql_conn {
     size_t cached_count;
     bool is_joined; /* by `join`: given back by `part`, without a lease */
     struct weir__sql_stmt *places[WEIR__SQL_PLACES];
+    size_t since_turn; /* bytes that have come since its fiber last let others run */
 };
 
 /* Of a new, zeroed one. */
@@ -169,6 +170,13 @@ weir_err weir__sql_take_for_one(weir_db *db, struct weir__ctx *c, const weir_sit
                                 struct weir__owned *holder, struct weir__lease *lease,
                                 struct weir__sql_conn **out, struct weir__sql_fault *fault);
 void weir__sql_give_back(struct weir__sql_conn *conn, struct weir__lease *lease);
+
+/*
+ * Tells that bytes have come that a fiber has asked for. Who never has to wait for a server, since
+ * that sends faster than rows are read, lets others run all the same every 256 KiB, and time pass:
+ * its deadline too. May wait so long.
+ */
+void weir__sql_received(struct weir__sql_conn *conn, size_t bytes);
 
 /* --- the table -------------------------------------------------------------------------------- */
 

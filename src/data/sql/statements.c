@@ -15,6 +15,9 @@
 #include "base/map.h"
 #include "base/value.h"
 #include "data/sql/driver.h"
+#include "rt/fiber.h"
+
+enum { TURN_BYTES = 256 << 10 }; /* received without a look at who else is ready */
 
 static struct weir__sql_stmt **place_of(struct weir__sql_conn *conn, const void *place)
 {
@@ -31,6 +34,15 @@ void weir__sql_conn_init(struct weir__sql_conn *conn, weir_db *db)
 {
     conn->db = db;
     weir__list_init(&conn->cached);
+}
+
+void weir__sql_received(struct weir__sql_conn *conn, size_t bytes)
+{
+    conn->since_turn += bytes;
+    if (conn->since_turn < TURN_BYTES)
+        return;
+    conn->since_turn = 0;
+    weir__fiber_yield();
 }
 
 /* --- throwing away ---------------------------------------------------------------------------- */
