@@ -82,9 +82,9 @@ struct weir__dialling_options {
     uint32_t dials_max; /* 1 to 10,000 opened at the same time; default 16 */
     weir_dur
         start_max; /* 1 ms to 10 min: making the pool waits for the first; default: it does not */
-    weir_dur keep_alive; /* 1 s to 24 h unused: asked whether it is alive; default 2 min */
-    weir_dur retry_base; /* 1 ms to 1 min before the next try, doubled with each; default 50 ms */
-    weir_dur retry_cap;  /* 1 ms to 10 min, the most of that; default 1 s */
+    weir_dur keep_alive;    /* 1 s to 24 h unused: asked whether it is alive; default 2 min */
+    weir_dur retry_base;    /* 1 ms to 1 min before the next try, more as it lasts; default 50 ms */
+    weir_dur retry_cap;     /* 1 ms to 10 min, the most of that; default 1 s */
     weir_dur held_wait_max; /* 10 ms to 1 h: a lease's fiber waits for other things; default 5 s */
 };
 

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/outage.h"
 #include "rt/runtime.h"
 #include <weir/fiber.h>
 #include <weir/log.h>
@@ -53,20 +54,12 @@ static uint64_t count_wanted(const struct weir__pool *pool)
 
 /* --- down ------------------------------------------------------------------------------------- */
 
-/*
- * Half of the time that doubles with each failure, and up to as much again, so that what has failed
- * together does not come back together.
- */
 static weir_dur next_try(const struct weir__pool *pool)
 {
-    const struct weir__dialling_options *d = &pool->d;
-    WEIR_ASSERT(pool->failures > 0, "P21: what is tried again has failed");
-    uint32_t doubled = pool->failures < 20 ? pool->failures - 1 : 19;
-    int64_t ceiling = d->retry_base.ns << doubled;
-    if (ceiling > d->retry_cap.ns || ceiling >> doubled != d->retry_base.ns)
-        ceiling = d->retry_cap.ns;
+    weir_dur away = weir_time_sub(weir__self->now, pool->failing_since);
     struct weir__random random = {(uint64_t)weir__self->now.ns ^ (uintptr_t)pool};
-    return weir_ns(ceiling / 2 + (int64_t)weir__random_upto(&random, (uint64_t)ceiling / 2));
+    WEIR_ASSERT(pool->failures > 0, "P21: what is tried again has failed");
+    return weir__outage_pause(away, pool->d.retry_base, pool->d.retry_cap, &random);
 }
 
 void weir__pool_judge(struct weir__pool *pool)
@@ -89,7 +82,8 @@ static void note_failure(struct weir__pool *pool, weir_err err, weir_str text)
     f->at = weir__self->now;
     memcpy(f->text, text.ptr, n);
     f->text[n] = '\0';
-    pool->failures++;
+    if (pool->failures++ == 0)
+        pool->failing_since = weir__self->now;
     pool->retry_at = weir_time_add(weir__self->now, next_try(pool));
 }
 

@@ -79,6 +79,40 @@ static void test_storms_of_dials_are_bounded(void **state)
     assert_int_equal(f.live, 0);
 }
 
+/* Who is away is tried often while that is new, and seldom when it lasts. */
+static weir_err comes_back_soon(weir_ctx *c, void *arg)
+{
+    struct fake *f = arg;
+    struct weir__pool *pool = FAKE_DIALLING(c, f, DIAL(.dials_max = 1), .max_open = 2);
+    static const int64_t outages_ms[] = {200, 1000, 5000, 60000};
+    for (size_t i = 0; i < sizeof outages_ms / sizeof outages_ms[0]; i++) {
+        struct weir__lease a;
+        int64_t tenth = outages_ms[i] / 10, most = tenth < 60 ? 60 : tenth > 1000 ? 1000 : tenth;
+        assert_int_equal(ACQUIRE(c, pool, &a), WEIR_OK);
+        f->open_err = -ECONNREFUSED;
+        f->dead_upto = f->opened;
+        weir__lease_break(&a);
+        weir__lease_release(&a);
+        assert_int_equal(ACQUIRE(c, pool, &a), WEIR_EUNREACHABLE);
+        weir_error_clear(c);
+        assert_int_equal(weir_sleep(c, weir_ms(outages_ms[i])), WEIR_OK);
+        f->open_err = WEIR_OK;
+        int64_t over = NOW_MS();
+        while (stats_of(pool).is_down)
+            assert_int_equal(weir_sleep(c, weir_ms(1)), WEIR_OK);
+        assert_in_range(NOW_MS() - over, 0, most);
+    }
+    return WEIR_OK;
+}
+
+static void test_what_is_back_is_found_soon(void **state)
+{
+    (void)state;
+    struct fake f = {0};
+    assert_int_equal(weir__sim_run(comes_back_soon, &f), WEIR_OK);
+    assert_int_equal(f.live, 0);
+}
+
 /* Who waits gets what is first: here a lease comes back before the dial is over. */
 static weir_err takes_what_is_first(weir_ctx *c, void *arg)
 {
@@ -577,6 +611,7 @@ static void test_a_lease_held_across_another_wait_is_told_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_is_back_is_found_soon),
         cmocka_unit_test(test_storms_of_dials_are_bounded),
         cmocka_unit_test(test_who_waits_gets_what_is_first),
         cmocka_unit_test(test_a_failure_beside_what_is_open_is_nobodys),

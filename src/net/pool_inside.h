@@ -172,6 +172,7 @@ struct weir__pool {
     uint32_t failures;             /* to open one, in a row */
     uint32_t pinging;              /* BUSY with being asked whether they are alive */
     weir_time down_since, suspended_since;
+    weir_time failing_since;           /* the first of `failures` */
     struct weir__pool_failure failure; /* the last one; `err` is 0 before there was any */
     struct weir__dialling_options d;   /* zeroes, of a pool that does not dial */
     struct weir__pool_slot *first;

@@ -10,14 +10,14 @@
 
 #include <string.h>
 
-#include "guard/backoff.h"
+#include "base/outage.h"
 #include "rt/fiber.h"
 #include "rt/scope.h"
 
-weir_dur weir__redis_pause(struct weir__redis_seat *seat, uint32_t retry)
+weir_dur weir__redis_pause(struct weir__redis_seat *seat, weir_time since)
 {
-    static const struct weir__backoff backoff = {.base = {50000000}, .cap = {2000000000}};
-    return weir__backoff_wait(&backoff, retry, weir_ms(10), &seat->random);
+    weir_dur away = weir_time_sub(weir__worker_now(weir__self), since);
+    return weir__outage_pause(away, weir_ms(50), weir_sec(2), &seat->random);
 }
 
 /* --- the seat's own context ------------------------------------------------------------------- */
@@ -66,8 +66,8 @@ static void knock(struct weir__redis_seat *seat, struct weir__ctx *c)
 static weir_err probe(weir_ctx *c, void *arg)
 {
     struct weir__redis_seat *seat = arg;
-    for (uint32_t retry = 0; seat->is_down; retry++) {
-        if (weir_sleep(c, weir__redis_pause(seat, retry)) < 0)
+    while (seat->is_down) {
+        if (weir_sleep(c, weir__redis_pause(seat, seat->down_since)) < 0)
             break;
         knock(seat, weir__ctx_of(c));
     }

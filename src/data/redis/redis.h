@@ -260,8 +260,8 @@ weir_err weir__redis_is_up(weir_redis *redis, struct weir__ctx *c, const weir_si
 /* Where the seat's own fibers work; NULL: its worker ends, or there is no memory. */
 struct weir__ctx *weir__redis_below(struct weir__redis_seat *seat);
 
-/* How long to wait before try number `retry`. */
-weir_dur weir__redis_pause(struct weir__redis_seat *seat, uint32_t retry);
+/* How long to wait before the next try to reach what has been away since then. */
+weir_dur weir__redis_pause(struct weir__redis_seat *seat, weir_time since);
 
 /* --- call.c ----------------------------------------------------------------------------------- */
 

@@ -447,7 +447,8 @@ static weir_err run_hub(weir_ctx *handle, void *arg)
 {
     struct weir__redis_hub *hub = arg;
     struct weir__ctx *c = weir__ctx_of(handle);
-    for (uint32_t retry = 0; hub->subs > 0 && c->reason == WEIR_REASON_NONE;) {
+    weir_time since = weir__worker_now(weir__self); /* when there was a connection last */
+    while (hub->subs > 0 && c->reason == WEIR_REASON_NONE) {
         /* Its record of errors goes with it. */
         struct weir__ctx *once = weir__ctx_new(c, weir_never(), 0, hub->seat->redis->site);
         weir_err err = once != NULL ? serve(hub, once) : -ENOMEM;
@@ -455,8 +456,9 @@ static weir_err run_hub(weir_ctx *handle, void *arg)
             weir__ctx_end(once);
         if (err != WEIR_OK)
             fail_new(hub, err);
-        retry = err == WEIR_OK ? 0 : retry + 1;
-        if (hub->subs > 0 && weir_sleep(handle, weir__redis_pause(hub->seat, retry)) < 0)
+        if (err == WEIR_OK)
+            since = weir__worker_now(weir__self);
+        if (hub->subs > 0 && weir_sleep(handle, weir__redis_pause(hub->seat, since)) < 0)
             break;
     }
     hub->is_running = false;
