@@ -80,14 +80,19 @@ def build_c(folder, name, *libraries):
     return program
 
 
-def build_go(folder, name):
+def go_version(go="go"):
+    """As "go1.19.8"."""
+    return output_of(go, "env", "GOVERSION").strip()
+
+
+def build_go(folder, name, go="go"):
     """Builds anchors/NAME/main.go from Debian's packages alone, nothing from the network; its path."""
-    program, source = folder / name, ANCHORS / name / "main.go"
+    program, source = folder / (name if go == "go" else f"{name}-{go_version(go)}"), ANCHORS / name / "main.go"
     folder.mkdir(parents=True, exist_ok=True)
     env = dict(os.environ, GO111MODULE="off", GOPATH="/usr/share/gocode", GOFLAGS="", GOCACHE=str(folder / "gocache"))
     if not is_fresh(program, [source]):
-        progress(f"building {name}; the first time takes a minute or two")
-        output_of("go", "build", "-o", program, "main.go", cwd=source.parent, env=env)
+        progress(f"building {program.name}; the first time takes a minute or two")
+        output_of(go, "build", "-o", program, "main.go", cwd=source.parent, env=env)
     return program
 
 

@@ -64,8 +64,8 @@ def on_the_core_of_the_load():
 class Peers:
     """Databases, each started when it is first asked for, and the programs that ask them."""
 
-    def __init__(self, build, work):
-        self.build, self.work = build / "bench", work
+    def __init__(self, build, work, newest_go=None):
+        self.build, self.work, self.newest_go = build / "bench", work, newest_go
         self.until = contextlib.ExitStack()
 
     @functools.cache
@@ -102,13 +102,24 @@ class Peers:
             raise Failed(f"{name} is not built")
         return self.build / name
 
-    def go(self, name):
-        return build_go(self.build / "anchors", name)
+    def go(self, name, go="go"):
+        return build_go(self.build / "anchors", name, go)
+
+    def newest(self, name):
+        return self.go(name, self.newest_go)
 
     def libpq(self):
         return build_c(self.build / "anchors", "libpq", "-I/usr/include/postgresql", "-lpq")
 
+    def limit(self):
+        return build_c(self.build / "anchors", "dblimit", "-I/usr/include/postgresql", "-I/usr/include/mariadb", "-lpq",
+                       "-lmariadb")
+
     def start(self, name, *arguments):
         port = free_port()
-        command = [self.go("gin")] if name == "gin" else [self.own("server"), "--workers", 1]
+        if name == "limit":
+            return Server([self.limit(), port, arguments[-1]], [port], self.work / "limit.log")
+        services = {"weir": lambda: [self.own("server"), "--workers", 1], "gin": lambda: [self.go("gin")],
+                    "gin-newest": lambda: [self.newest("gin")]}
+        command = services[name]()
         return Server([*command, "--port", port, *arguments], [port], self.work / f"{name}.log")
