@@ -3,6 +3,7 @@
 #include "matrix.h"
 #include <sys/stat.h>
 #include <unistd.h>
+#include <weir/batch.h>
 #include <weir/checked.h>
 #include <weir/migrate.h>
 #include <weir/sqlite.h>
@@ -151,6 +152,25 @@ static weir_err take_tx_within(weir_ctx *c, struct cell *cell)
     return err == WEIR_OK ? weir_exec(part, "INSERT INTO users VALUES ('Eve')") : err;
 }
 
+/* Filled, and never run. */
+static weir_err take_batch(weir_ctx *c, struct cell *cell)
+{
+    weir_batch *b = weir_batch_new(c, db(cell));
+    weir_batch_exec(b, NULL, "INSERT INTO users VALUES ('Mallory')");
+    cell->held = b;
+    return WEIR_OK;
+}
+
+/* It waits for its run, and holds nothing of the database's. */
+static bool is_waiting(weir_ctx *c, struct cell *cell)
+{
+    weir_pool_stats readers, writer;
+    (void)c;
+    weir_db_stats(db(cell), &readers, &writer);
+    return readers.in_use == 0 && writer.in_use == 0 &&
+           weir__token_object(cell->held, WEIR__KIND_BATCH) != NULL;
+}
+
 static bool is_writing(weir_ctx *c, struct cell *cell)
 {
     (void)c;
@@ -253,6 +273,8 @@ static const struct resource resources[] = {
     RESOURCE("statement", take_statement, .prepare = prepare_db, .is_held = is_statement_busy,
              .is_back = is_as_it_was, .clean = remove_db),
     RESOURCE("transaction", take_tx, .prepare = prepare_db, .is_held = is_writing,
+             .is_back = is_as_it_was, .clean = remove_db),
+    RESOURCE("batch", take_batch, .prepare = prepare_db, .is_held = is_waiting,
              .is_back = is_as_it_was, .clean = remove_db),
     RESOURCE("transaction within", take_tx_within, .prepare = prepare_db, .is_held = is_writing,
              .is_back = is_as_it_was, .clean = remove_db),
