@@ -8,6 +8,9 @@
 
 #include "data/postgres/postgres.h"
 #include "os/sys.h"
+#include "rt/worker.h"
+
+enum { SOON_MS = 100 /* the server ends it by itself before a CancelRequest would be there */ };
 
 static weir_err dial(struct weir__pg_conn *conn, struct weir__ctx *c, struct weir__stream *s,
                      weir_time until)
@@ -61,4 +64,46 @@ weir_err weir__pg_cancel(struct weir__pg_conn *conn, struct weir__ctx *c)
     weir__stream_close(&s);
     conn->is_cancelled = err == WEIR_OK;
     return err;
+}
+
+/* Reads up to the end of what runs now; its error is what was wanted. */
+static weir_err pass_answer(struct weir__pg_conn *conn, struct weir__ctx *c,
+                            struct weir__sql_fault *f)
+{
+    struct weir__pg_message m;
+    unsigned behind = conn->syncs - 1;
+    while (conn->syncs > behind) {
+        weir_err err = weir__pg_next(conn, &m, f);
+        if (err == WEIR_OK)
+            (void)weir__pg_take_answer(conn, &m, NULL, f);
+        if (conn->is_broken || weir__ctx_check(c) < 0)
+            return WEIR_EGONE;
+    }
+    return WEIR_OK;
+}
+
+weir_err weir__pg_end_statement(struct weir__pg_conn *conn, struct weir__ctx *c,
+                                struct weir__sql_fault *f)
+{
+    weir_time soon = weir_time_add(weir__worker_now(weir__self), weir_ms(SOON_MS));
+    weir_err err = WEIR_OK;
+    bool was_asked = false;
+    while (err == WEIR_OK && conn->syncs > 0) {
+        if (conn->server_stops.ns > soon.ns) {
+            err = weir__pg_cancel(conn, c);
+            was_asked = err == WEIR_OK;
+        }
+        if (err == WEIR_OK)
+            err = pass_answer(conn, c, f);
+    }
+    if (err < 0)
+        return err;
+    if (!was_asked)
+        return WEIR_OK;
+    /* A signal that is late hits this. */
+    weir__pg_put_sync(&conn->out);
+    err = weir__pg_flush(conn, 1, f);
+    if (err == WEIR_OK)
+        (void)weir__pg_settle(conn, NULL, f);
+    return conn->is_broken || conn->syncs > 0 ? WEIR_EGONE : WEIR_OK;
 }

@@ -397,6 +397,42 @@ static void test_late(void **state)
     SIM(late, NULL);
 }
 
+/*
+ * A part of a transaction whose statement is late: it is cancelled there, and what was done before
+ * the part is kept, on the same connection.
+ */
+static weir_err late_part(weir_ctx *c, void *arg)
+{
+    struct pg_server s = {.auth = PG_TRUST};
+    (void)arg;
+    WEIR_SCOPE(peer, c);
+    pg_start(peer, &s);
+    WEIR_SCOPE(turn, c);
+    weir_db *db = open_db(turn, &s, 1);
+    weir_tx *tx = weir_begin(turn, db);
+    assert_int_equal(weir_exec(tx, "INSERT ?", 1), WEIR_OK);
+    WEIR_SCOPE(each, turn, .timeout = weir_ms(20));
+    weir_time begin = weir_now();
+    weir_tx *part = weir_begin(each, tx);
+    assert_int_equal(weir_exec(part, "SLEEP"), WEIR_ETIMEDOUT);
+    (void)weir_ctx_close(each);
+    assert_true(weir_time_sub(weir_now(), begin).ns < weir_ms(100).ns);
+    assert_int_equal(s.cancels, 1);
+    assert_int_equal(weir_exec(tx, "INSERT ?", 2), WEIR_OK);
+    assert_int_equal(weir_commit(tx), WEIR_OK);
+    assert_int_equal(s.accepted, 1 + 1); /* the cancel's own; the connection has been kept */
+    assert_agrees(db, &s, 1);
+    (void)weir_ctx_close(turn);
+    (void)weir_ctx_close(peer);
+    return WEIR_OK;
+}
+
+static void test_late_part(void **state)
+{
+    (void)state;
+    SIM(late_part, NULL);
+}
+
 /* --- everywhere ------------------------------------------------------------------------------- */
 
 struct plan {
@@ -623,6 +659,7 @@ int main(void)
         cmocka_unit_test(test_large),
         cmocka_unit_test(test_large_statement),
         cmocka_unit_test(test_late),
+        cmocka_unit_test(test_late_part),
         cmocka_unit_test(test_any_split_is_the_same),
         cmocka_unit_test(test_cut_behind_each_byte),
         cmocka_unit_test(test_reset_behind_each_byte),

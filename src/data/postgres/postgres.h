@@ -298,6 +298,13 @@ weir_err weir__pg_probe(void *driver, struct weir__ctx *c, uint32_t node, void *
 /* Asks the server to end what runs, on a connection of its own, and waits until it has. */
 weir_err weir__pg_cancel(struct weir__pg_conn *conn, struct weir__ctx *c);
 
+/*
+ * Ends what runs, if the server does not do so soon by itself, and what was sent behind it and runs
+ * then; reads the answers. Waits.
+ */
+weir_err weir__pg_end_statement(struct weir__pg_conn *conn, struct weir__ctx *c,
+                                struct weir__sql_fault *f);
+
 extern const struct weir__sql_driver weir__postgres_driver;
 
 #endif

@@ -4,11 +4,11 @@
  * log-in by SCRAM), and knows a few statements by their beginnings. What it says can be cut off
  * after a byte, and a byte of it spoilt.
  *
- *     SELECT n FROM rows(K)   so many rows        SLEEP             until it is cancelled
+ *     SELECT n FROM rows(K)   so many rows        SLEEP             until cancelled, or it is late
  *     SELECT FAIL 22012       an error where a row was to be
  *     INSERT                  one row changed     FAIL 23505        an error with that SQLSTATE
  *     COPY                    takes all           DIE               57P01, and the end
- *     LISTEN                  pg_notify reaches it
+ *     LISTEN                  pg_notify reaches it; what `told_at_once` says comes with the answer
  *     TELL                    a setting that has changed, and a notice
  *     FORGET                  what was prepared is there no more
  *     … ! STATEMENT           the same behind words that say nothing: "SELECT ! SLEEP"
@@ -47,7 +47,8 @@ struct pg_visit {
     int num;
     uint32_t process;
     bool is_there, has_started, listens, is_cancelled, is_dead, is_copying, skips, is_in_copy_error;
-    char status; /* of the transaction */
+    char status;      /* of the transaction */
+    int statement_ms; /* its statement_timeout; 0: none */
     int scram_step;
     char scram[512]; /* the messages so far that are signed */
     char names[PG_NAMES][16], sqls[PG_NAMES][PG_SQL];
@@ -68,9 +69,10 @@ struct pg_server {
     int timeout_ms; /* its statement_timeout */
     bool follows;
     int lag_ms, probes, writes;
-    size_t said;    /* bytes so far */
-    size_t cut_at;  /* 0: never; else the connection ends behind so many of them */
-    bool cut_hangs; /* it is silent from there on */
+    const char *told_at_once; /* the payload of a notification to each who listens; NULL: none */
+    size_t said;              /* bytes so far */
+    size_t cut_at;            /* 0: never; else the connection ends behind so many of them */
+    bool cut_hangs;           /* it is silent from there on */
     bool cut_resets;
     bool is_over;     /* it accepts nobody any more */
     size_t spoilt_at; /* 0: none; else which byte becomes another */
@@ -241,12 +243,16 @@ static inline bool pg_is(const char *sql, const char *begin)
     return strncmp(sql, begin, strlen(begin)) == 0;
 }
 
-/* Until somebody cancels it, or the client is gone. */
+/* Until somebody cancels it, the transaction's limit is reached, or the client is gone. */
 static inline void pg_sleep(struct weir__ctx *c, struct pg_visit *v)
 {
+    weir_time begin = weir_now();
     while (!v->is_cancelled && (v->fd.ready & (WEIR__PEER_CLOSED | WEIR__BROKEN)) == 0) {
         if (weir_sleep(weir__ctx_handle(c), weir_ms(1)) < 0)
             break;
+        if (v->statement_ms > 0 &&
+            weir_time_sub(weir_now(), begin).ns >= weir_ms(v->statement_ms).ns)
+            v->is_cancelled = true;
     }
     if (v->is_cancelled)
         pg_error(v, "ERROR", "57014", "canceling statement due to user request");
@@ -267,6 +273,15 @@ static inline void pg_rows(struct pg_visit *v, struct weir__ctx *c, int count)
     pg_complete(v, "SELECT 1");
 }
 
+static inline void pg_tell(struct pg_visit *v, const char *channel, const char *payload)
+{
+    size_t mark = weir__pg_begin(&v->out, 'A');
+    weir__pg_put_u32(&v->out, 7);
+    pg_text(&v->out, channel);
+    pg_text(&v->out, payload);
+    weir__pg_end(&v->out, mark);
+}
+
 /* What is of the session, and all that has no rows. */
 static inline void pg_run_without_rows(struct pg_visit *v, const char *sql)
 {
@@ -279,9 +294,12 @@ static inline void pg_run_without_rows(struct pg_visit *v, const char *sql)
         pg_complete(v, "DO");
     } else if (pg_is(sql, "SET LOCAL")) {
         snprintf(v->server->set_local, sizeof v->server->set_local, "%s", sql);
+        (void)sscanf(sql, "SET LOCAL statement_timeout = %d", &v->statement_ms);
         pg_complete(v, "SET");
     } else if (pg_is(sql, "LISTEN")) {
         v->listens = true;
+        if (v->server->told_at_once != NULL)
+            pg_tell(v, "jobs", v->server->told_at_once);
         pg_complete(v, "LISTEN");
     } else if (pg_is(sql, "COPY")) {
         snprintf(v->server->copied_to, sizeof v->server->copied_to, "%s", sql);
@@ -345,6 +363,7 @@ static inline void pg_run(struct weir__ctx *c, struct pg_visit *v, const char *s
     } else if (pg_is(sql, "COMMIT") || pg_is(sql, "ROLLBACK")) {
         pg_complete(v, v->status == 'E' ? "ROLLBACK" : sql);
         v->status = 'I';
+        v->statement_ms = 0;
     } else if (pg_is(sql, "SELECT n FROM rows(")) {
         pg_rows(v, c, atoi(sql + 19));
     } else if (pg_is(sql, "SLEEP")) {
@@ -663,11 +682,7 @@ static inline void pg_notify(struct pg_server *s, const char *channel, const cha
         struct pg_visit *v = s->visits[i];
         if (v == NULL || !v->listens)
             continue;
-        size_t mark = weir__pg_begin(&v->out, 'A');
-        weir__pg_put_u32(&v->out, 7);
-        pg_text(&v->out, channel);
-        pg_text(&v->out, payload);
-        weir__pg_end(&v->out, mark);
+        pg_tell(v, channel, payload);
         assert_int_equal(weir__try_send(&v->fd, v->out.ptr, v->out.len), v->out.len);
         weir_buf_reset(&v->out);
     }

@@ -174,10 +174,25 @@ static weir_err run_text(struct weir__pg_conn *conn, const char *text, size_t *b
     return weir__pg_settle(conn, NULL, f);
 }
 
-weir_err weir__pg_control(struct weir__sql_conn *conn, const char *text, struct weir__sql_fault *f)
+/* What still runs of a part that is undone: to end it spoils the whole, which the undoing heals. */
+static weir_err end_part(struct weir__pg_conn *conn, struct weir__sql_fault *f)
 {
+    weir_err err = weir__pg_end_statement(conn, conn->sql.c, f);
+    if (err < 0)
+        return weir__sql_fault(f, WEIR_EGONE, "what ran in a save point could not be ended");
+    weir__sql_fault_init(f);
+    return WEIR_OK;
+}
+
+weir_err weir__pg_control(struct weir__sql_conn *sql_conn, const char *text,
+                          struct weir__sql_fault *f)
+{
+    struct weir__pg_conn *conn = weir__pg_conn_of(sql_conn);
     size_t before;
-    return run_text(weir__pg_conn_of(conn), text, &before, f);
+    weir_err err = WEIR_OK;
+    if (conn->syncs > 0 && !conn->is_broken && strncmp(text, "ROLLBACK TO ", 12) == 0)
+        err = end_part(conn, f);
+    return err < 0 ? err : run_text(conn, text, &before, f);
 }
 
 /* Where the `n`th character is, from 1; NULL past the end. */
