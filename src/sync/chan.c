@@ -162,7 +162,7 @@ static inline bool is_local(const weir_chan *ch, const struct weir__ctx *c)
     return ch != NULL && ch->home == c->top;
 }
 
-/* The size is the channel's; a compiler that sees a smaller variable warns of the other branches. */
+/* The size is the channel's: a compiler that sees a smaller variable warns of other branches. */
 static inline void copy_elem(void *to, const void *from, uint32_t size)
 {
     __asm__("" : "+r"(to), "+r"(from));
