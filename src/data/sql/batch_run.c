@@ -36,13 +36,13 @@ static void fail(weir_batch *b, struct weir__batch_item *item, weir_err err,
     item->error = b->c->error;
     if (before != NULL)
         b->c->error = before;
-    bool is_given_up = weir__ctx_check(b->c) != WEIR_OK;
-    item->may_have_run = f->may_have_run || (is_given_up && item->state == WEIR__BATCH_SENT &&
-                                             b->driver->post != NULL);
+    weir_err reason = weir__ctx_check(b->c);
+    bool is_given_up = reason != WEIR_OK && item->err == reason && b->driver->post != NULL;
+    item->may_have_run = f->may_have_run || (is_given_up && item->state == WEIR__BATCH_SENT);
     item->state = WEIR__BATCH_DONE;
-    b->is_dead = f->is_broken || is_given_up;
+    b->is_dead = f->is_broken || reason != WEIR_OK;
     if (b->is_dead || b->tx != NULL)
-        b->stop = item->err;
+        b->stop = reason != WEIR_OK ? reason : item->err;
     if (b->tx != NULL && b->tx->err == WEIR_OK)
         b->tx->err = item->err;
 }
