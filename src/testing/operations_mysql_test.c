@@ -55,6 +55,68 @@ static weir_err late(weir_ctx *c, weir_db *db)
     return err == WEIR_ETIMEDOUT ? WEIR_OK : err;
 }
 
+static weir_err at_once(weir_ctx *c, weir_db *db)
+{
+    WEIR_ARRAY(row) all;
+    row r;
+    weir_err err = weir_query_one(c, db, row, &r, SELECT, 7);
+    MUST(err < 0 || r.id == 1);
+    if (err < 0)
+        return err;
+    err = weir_query_all(c, db, row, &all, 10, SELECT, 8);
+    MUST(all.len == (err == WEIR_OK ? 3 : 0));
+    return err;
+}
+
+/* Many rows in a message, by what MariaDB has for that. */
+static weir_err inserting(weir_ctx *c, weir_db *db)
+{
+    static const row rows[] = {{1, {"a", 1}}, {2, {NULL, 0}}, {3, {"c", 1}}};
+    weir_tx *tx = weir_begin(c, db);
+    weir_err err = weir_insert(tx, "a", row, rows, 3);
+    MUST(weir_changes(tx) == (err == WEIR_OK ? 3 : 0));
+    err = weir_commit(tx);
+    return err;
+}
+
+static weir_err undoing(weir_ctx *c, weir_db *db)
+{
+    weir_tx *tx = weir_begin(c, db);
+    (void)weir_exec(tx, "INSERT INTO a VALUES (?)", 1);
+    weir_tx *part = weir_begin(c, tx);
+    weir_err err = weir_exec(part, "FAIL 1062 Duplicate entry '1' for key 'a'");
+    MUST(err < 0);
+    weir_rollback(part);
+    weir_rollback(tx);
+    return err == WEIR_EUNIQUE ? read_rows(c, db, 100) : err;
+}
+
+static weir_err is_in_the_way(weir_ctx *c, weir_tx *tx, void *arg)
+{
+    int *tries = arg;
+    (void)c;
+    return weir_exec(tx, ++*tries == 1 ? "FAIL 1213 Deadlock found" : "INSERT INTO a VALUES (1)");
+}
+
+static weir_err trying_again(weir_ctx *c, weir_db *db)
+{
+    int tries = 0;
+    weir_err err = weir_tx_retry(c, db, is_in_the_way, &tries);
+    MUST(err < 0 || tries == 2);
+    return err;
+}
+
+static weir_err scripts(weir_ctx *c, weir_db *db)
+{
+    weir_result done = {0};
+    weir_err err = weir_exec_script(c, db, "INSERT INTO a VALUES (1); INSERT INTO a VALUES (2)");
+    if (err < 0)
+        return err;
+    err = weir_db_exec(c, db, &done, "INSERT INTO a VALUES (?)", 3);
+    MUST(done.changes == (err == WEIR_OK));
+    return err;
+}
+
 struct errand {
     weir_err (*fn)(weir_ctx *c, weir_db *db);
     bool has_replica; /* which the URL names first */
@@ -67,6 +129,13 @@ static weir_err start(weir_ctx *c, struct server *s, bool follows)
     if (err < 0 && s->number >= 0)
         weir__sim_close(s->number);
     return err;
+}
+
+static void must_be_even(const weir_pool_stats *stats, void *arg)
+{
+    (void)arg;
+    MUST(stats->in_use == 0 && stats->waiting == 0);
+    MUST(stats->idle <= stats->open);
 }
 
 static weir_err run_errand(weir_ctx *c, void *arg)
@@ -88,12 +157,17 @@ static weir_err run_errand(weir_ctx *c, void *arg)
                  replica.number, s.number);
     else
         snprintf(url, sizeof url, "mysql://anna:secret@127.0.0.1:%d/shop", s.number);
-    WEIR_SCOPE(inner, around, .timeout = weir_sec(5));
-    weir_db *db = weir_mysql_open(inner, .url = url, .lazy = true, .connect_timeout = weir_ms(100),
+    WEIR_SCOPE(owner, around);
+    weir_db *db = weir_mysql_open(owner, .url = url, .lazy = true, .connect_timeout = weir_ms(100),
                                   .pool = {.max_open = 1, .wait_max = weir_sec(1)});
+    WEIR_SCOPE(inner, owner, .timeout = weir_sec(5));
     err = e->fn(inner, db);
     weir_err closed = weir_ctx_close(inner);
+    if (weir_sleep(owner, weir_sec(3)) == WEIR_OK) /* what is mended under a shield is mended */
+        weir__pool_each(must_be_even, NULL);
+    (void)weir_ctx_close(owner);
     (void)weir_ctx_close(around);
+    MUST(s.open == 0);
     return err < 0 ? err : closed;
 }
 
@@ -144,6 +218,11 @@ ERRAND(write_rows)
 ERRAND(being_late)
 ERRAND(batching)
 ERRAND(reading_a_replica)
+ERRAND(at_once)
+ERRAND(inserting)
+ERRAND(undoing)
+ERRAND(trying_again)
+ERRAND(scripts)
 
 int main(void)
 {
@@ -151,6 +230,9 @@ int main(void)
         cmocka_unit_test(test_reading),    cmocka_unit_test(test_leaving),
         cmocka_unit_test(test_write_rows), cmocka_unit_test(test_being_late),
         cmocka_unit_test(test_batching),   cmocka_unit_test(test_reading_a_replica),
+        cmocka_unit_test(test_at_once),    cmocka_unit_test(test_inserting),
+        cmocka_unit_test(test_undoing),    cmocka_unit_test(test_trying_again),
+        cmocka_unit_test(test_scripts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

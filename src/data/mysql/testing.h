@@ -27,7 +27,7 @@
 #include "wire/mysql_testing.h"
 #include <weir/fiber.h>
 
-enum { SERVER_HEARD = 4096, SERVER_VISITS = 16, SERVER_IN = 1 << 20 };
+enum { SERVER_HEARD = 4096, SERVER_VISITS = 16, SERVER_IN = 1 << 20, STATEMENTS = 128 };
 
 struct visit;
 
@@ -53,7 +53,7 @@ struct server {
     size_t sent;
     char heard[SERVER_HEARD];
     size_t heard_len;
-    struct visit *visits[SERVER_VISITS]; /* by number of the connection */
+    struct visit *visits[SERVER_VISITS]; /* by number of the connection, the last ones */
 };
 
 struct visit {
@@ -64,9 +64,8 @@ struct visit {
     uint8_t number; /* of the next packet */
     bool is_in_tx, is_killed, was_reset;
     uint64_t capabilities;
-    unsigned statements;
-    char texts[64][512];
-    bool knows_columns[64];
+    char texts[STATEMENTS][512]; /* "": there is none */
+    bool knows_columns[STATEMENTS];
     char *in;
     size_t len;
     char *bytes; /* of `out` */
@@ -209,8 +208,10 @@ static inline void say_rows(struct visit *v, bool is_binary, bool has_columns)
 static inline void kill_visit(struct server *s, unsigned thread)
 {
     s->kills++;
-    if (thread < SERVER_VISITS && s->visits[thread] != NULL && !s->is_deaf_to_kills)
-        s->visits[thread]->is_killed = true;
+    for (int i = 0; i < SERVER_VISITS && !s->is_deaf_to_kills; i++) {
+        if (s->visits[i] != NULL && s->visits[i]->thread == thread)
+            s->visits[i]->is_killed = true;
+    }
 }
 
 /* A row of one column, as text. */
@@ -296,7 +297,9 @@ static inline bool say_what_it_says(weir_ctx *c, struct visit *v, const char *sq
 
 static inline void say_prepared(struct visit *v, const char *sql)
 {
-    unsigned id = ++v->statements % 64;
+    unsigned id = 1; /* the first that is free; never 0 */
+    while (id < STATEMENTS - 1 && v->texts[id][0] != '\0')
+        id++;
     struct weir__mysql_prepared p = {.id = id, .columns = strncmp(sql, "SELECT", 6) == 0 ? 2 : 0};
     for (const char *at = sql; (at = strchr(at, '?')) != NULL; at++)
         p.params++;
@@ -343,7 +346,7 @@ static inline bool visit_command(weir_ctx *c, struct visit *v, weir_str body)
             say_prepared(v, sql);
         return true;
     case WEIR__MYSQL_EXECUTE:
-        id = (unsigned)weir__mysql_get(&r, 4) % 64;
+        id = (unsigned)weir__mysql_get(&r, 4) % STATEMENTS;
         hear(s, "execute; ");
         bool has_columns = !v->knows_columns[id];
         v->knows_columns[id] = !s->resends_columns;
@@ -354,6 +357,7 @@ static inline bool visit_command(weir_ctx *c, struct visit *v, weir_str body)
         return true;
     case WEIR__MYSQL_CLOSE:
         hear(s, "close; ");
+        v->texts[(unsigned)weir__mysql_get(&r, 4) % STATEMENTS][0] = '\0';
         return true;
     case WEIR__MYSQL_PING:
         hear(s, "ping; ");
@@ -363,6 +367,7 @@ static inline bool visit_command(weir_ctx *c, struct visit *v, weir_str body)
         hear(s, "reset; ");
         v->is_in_tx = false;
         v->was_reset = true;
+        memset(v->texts, 0, sizeof v->texts);
         say_ok(v, 0, 0, 0);
         return true;
     default:
@@ -399,6 +404,24 @@ static inline bool visit_log_in(weir_ctx *c, struct visit *v)
     return visit_send(c, v) && is_good;
 }
 
+/* Where it is, or (NULL) may be put: beginning at its number. */
+static inline struct visit **visit_slot(struct server *s, const struct visit *v, unsigned thread)
+{
+    for (unsigned i = 0; i < SERVER_VISITS; i++) {
+        struct visit **slot = &s->visits[(thread + i) % SERVER_VISITS];
+        if (*slot == v)
+            return slot;
+    }
+    fail_msg("more than %d connections", SERVER_VISITS);
+    return NULL;
+}
+
+static inline void visit_free(struct visit *v)
+{
+    *visit_slot(v->server, v, v->thread) = NULL;
+    free(v);
+}
+
 static inline weir_err visit_run(weir_ctx *c, void *arg)
 {
     struct visit *v = arg;
@@ -406,9 +429,8 @@ static inline weir_err visit_run(weir_ctx *c, void *arg)
     weir_str body;
     size_t used;
     if (weir__stream_attach(&v->stream, (struct weir__detached){.num = v->num}, NULL) != WEIR_OK) {
-        if (v->thread < SERVER_VISITS)
-            s->visits[v->thread] = NULL;
         weir__sim_close(v->num);
+        visit_free(v);
         return WEIR_OK;
     }
     v->in = malloc(SERVER_IN);
@@ -421,11 +443,10 @@ static inline weir_err visit_run(weir_ctx *c, void *arg)
         is_on = is_on && visit_send(c, v);
     }
     s->open--;
-    if (v->thread < SERVER_VISITS)
-        s->visits[v->thread] = NULL;
     weir__stream_close(&v->stream);
     weir_buf_fini(&v->out);
     free(v->in);
+    visit_free(v);
     return WEIR_OK;
 }
 
@@ -441,15 +462,13 @@ static inline weir_err server_run(weir_ctx *c, void *arg)
         s->is_over = num < 0;
         if (s->is_over)
             break;
-        struct visit *v = weir_new(visits, struct visit);
+        struct visit *v = calloc(1, sizeof *v);
+        assert_non_null(v);
         s->accepted++;
-        if (v != NULL)
-            *v = (struct visit){.server = s, .num = (int)num, .thread = (unsigned)s->accepted};
-        if (v != NULL && v->thread < SERVER_VISITS)
-            s->visits[v->thread] = v;
-        if (v == NULL || WEIR_GO(visits, visit_run, v) < 0) {
-            if (v != NULL && v->thread < SERVER_VISITS)
-                s->visits[v->thread] = NULL;
+        *v = (struct visit){.server = s, .num = (int)num, .thread = (unsigned)s->accepted};
+        *visit_slot(s, NULL, v->thread) = v;
+        if (WEIR_GO(visits, visit_run, v) < 0) { /* the plan's failure was this server's */
+            visit_free(v);
             weir__sim_close((int)num);
         }
     }
