@@ -486,10 +486,64 @@ static void what_blocks_has_its_own_connection(void **state)
          SAY("*2\r\n$1\r\nq\r\n$1\r\nb\r\n"), {.then = REDIS_HANGS});
 }
 
+/* Another fiber, which runs before whoever the next thing that happens is for, and cancels it. */
+static struct {
+    weir_ctx *target;
+    struct weir__fd fd;
+    int other;
+} canceller;
+
+static weir_err cancels(weir_ctx *c, void *arg)
+{
+    char byte;
+    (void)arg;
+    assert_int_equal(weir__recv(weir__ctx_of(c), &canceller.fd, &byte, 1, weir_never()), 1);
+    weir_cancel(canceller.target);
+    return WEIR_OK;
+}
+
+static void lets_it_cancel(void)
+{
+    assert_int_equal(weir__sim_write(canceller.other, "x", 1), 1);
+}
+
+/* Its greeting has been answered, and then it is cancelled: it does not begin to wait. */
+static void is_cancelled_when_greeted(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
+{
+    int ends[2];
+    weir__sim_socketpair(ends, 16);
+    canceller.other = ends[1];
+    assert_int_equal(weir__fd_watch(&canceller.fd, ends[0], NULL), WEIR_OK);
+    p->on_greeting = lets_it_cancel;
+    for (int i = 0; i < 2; i++) {
+        const char *command = i == 0 ? "BLPOP" : "GET";
+        WEIR_SCOPE(mine, c);
+        canceller.target = mine;
+        WEIR_SCOPE(other, c);
+        assert_int_equal(WEIR_GO(other, cancels, NULL), WEIR_OK);
+        assert_int_equal(weir_yield(c), WEIR_OK);
+        assert_int_equal(weir_redis_cmd(mine, redis, NULL, command, "k"), WEIR_ECANCELED);
+        (void)weir_ctx_close(other);
+        (void)weir_ctx_close(mine);
+    }
+    weir__fd_close(&canceller.fd);
+    weir__sim_close(ends[1]);
+    p->on_greeting = NULL;
+    assert_logged(p, HELLO HELLO);
+    assert_int_equal(weir_redis_cmd(c, redis, NULL, "GET", "k"), WEIR_OK);
+}
+
+static void who_is_cancelled_does_not_begin_to_wait(void **state)
+{
+    (void)state;
+    PLAY(is_cancelled_when_greeted, SAY("$1\r\na\r\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commands),
+        cmocka_unit_test(who_is_cancelled_does_not_begin_to_wait),
         cmocka_unit_test(keys),
         cmocka_unit_test(many_fibers_share_a_connection),
         cmocka_unit_test(large_commands_are_sent),

@@ -551,6 +551,13 @@ weir_err weir__redis_fly(struct weir__redis_conn *conn, struct weir__redis_fligh
 {
     uint32_t in_flight = weir__redis_in_flight(conn);
     WEIR_ASSERT(in_flight <= conn->mask, "R3: never more slots than the depth");
+    weir_err reason = weir__ctx_check(f->c); /* since a connection was found */
+    if (WEIR_UNLIKELY(reason != WEIR_OK)) {
+        conn->out.len = from;
+        f->got = 0;
+        f->was_sent = false;
+        return weir__wait_refused(reason);
+    }
     f->begins = conn->queued;
     f->conn = conn;
     f->slot = conn->tail;

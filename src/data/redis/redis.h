@@ -202,7 +202,8 @@ bool weir__redis_conn_is_quiet(struct weir__redis_conn *conn);
 
 /*
  * What was written into conn->out from `from` on leaves at the end of the turn, and `f` waits for
- * its answers, up to `until`. WEIR_OK: they are there. Else: f->was_sent. Fiber.
+ * its answers, up to `until`. WEIR_OK: they are there. Else: f->was_sent. In a context that is
+ * cancelled already it does not leave. Fiber.
  */
 weir_err weir__redis_fly(struct weir__redis_conn *conn, struct weir__redis_flight *f, size_t from,
                          weir_time until);

@@ -39,6 +39,7 @@ struct redis_peer {
     int number;
     char url[96];
     const char *hello;              /* the answer to HELLO; NULL: version 3 */
+    void (*on_greeting)(void);      /* right before that is said; NULL: nothing happens */
     const struct redis_step *steps; /* the last one is for all that follow */
     size_t step_count, at;
     int accepted, open;
@@ -83,6 +84,8 @@ static inline weir_err redis_say(weir_ctx *c, struct redis_visit *v, const char 
 static inline const char *redis_greeting(const struct redis_peer *p, const weir_redis_value *v)
 {
     weir_str name = v->u.list.items[0].u.s;
+    if (weir_str_eq(name, WEIR_S("HELLO")) && p->on_greeting != NULL)
+        p->on_greeting();
     if (weir_str_eq(name, WEIR_S("HELLO")))
         return p->hello != NULL ? p->hello : "%1\r\n$5\r\nproto\r\n:3\r\n";
     if (weir_str_eq(name, WEIR_S("AUTH")) || weir_str_eq(name, WEIR_S("SELECT")) ||
