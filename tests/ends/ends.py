@@ -228,6 +228,24 @@ class StalledDisk(Waiting):
     path, status = b"/stalls", FORCED
 
 
+class BlackHole(Trouble):
+    """Databases of which nothing comes but the connection: each is waited for, in a transaction and as a subscription."""
+    status, holds = CUT, True
+    PATHS = (b"/asks/postgres", b"/asks/mysql", b"/asks/redis", b"/hears/redis")
+
+    def __init__(self):
+        super().__init__()
+        self.hole = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.flags = (f"--hole={self.hole.getsockname()[1]}",)
+
+    def prepare(self, service):
+        self.connections = [service.send(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path) for path in self.PATHS]
+        service.wait_metric('weir_http_connections{state="active"}', len(self.PATHS))
+
+    def finish(self):
+        self.hole.close()
+
+
 class Detached(Trouble):
     status, holds = CUT, True
 
@@ -336,7 +354,7 @@ TROUBLES = {
     "idle": Idle, "half-head": HalfHead, "half-body": HalfBody, "slow-reader": SlowReader,
     "keep-alive": Clients, "start-waits": StartWaits, "stderr-full": StderrFull,
     "no-memory": NoMemory, "scrapes": Scrapes, "detached": Detached, "waiting": Waiting,
-    "stubborn": Stubborn, "spinning": Spinning, "stalled-disk": StalledDisk,
+    "stubborn": Stubborn, "spinning": Spinning, "stalled-disk": StalledDisk, "black-hole": BlackHole,
 }
 
 

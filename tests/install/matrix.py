@@ -4,9 +4,10 @@
     tests/install/matrix.py BUILD [--sample] [--seed TEXT] [--only WORD...]
 
 Installs BUILD into a folder of its own and takes from it what pkg-config says, and nothing else. A
-cell compiles a whole service (service.c, as C or as C++, or service.cc) without a warning, asks it,
-and ends it: it must end well, and its tool must have nothing to say. Then it is asked for what is
-wrong, which the tool must name, with the handler's frame and the ones above it.
+cell compiles a whole service (service.c or databases.c, as C or as C++, or service.cc) without a
+warning, asks it, and ends it (databases.c has nobody to ask, and says so): it must end well, and its
+tool must have nothing to say. Then it is asked for what is wrong, which the tool must name, with the
+handler's frame and the ones above it.
 
 With --sample there are few cells, in which each value of each axis, and each pair of a tool and a
 kind of compiler or a way of linking, occurs; they change with the seed, which is the commit. --only takes the
@@ -33,12 +34,13 @@ HERE = pathlib.Path(__file__).resolve().parent
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
 LEVELS = ["O0", "O1", "O2", "O3"]
 LINKS = ["shared", "static"]
+BOTH = ("service.c", "databases.c")
 LANGUAGES = {  # standard: compilers, sources
-    "c11": (("gcc", "clang"), ("service.c",)),
-    "gnu17": (("gcc", "clang"), ("service.c",)),
-    "c2x": (("gcc", "clang"), ("service.c",)),
-    "c++17": (("g++", "clang++"), ("service.c", "service.cc")),
-    "c++20": (("g++", "clang++"), ("service.c", "service.cc")),
+    "c11": (("gcc", "clang"), BOTH),
+    "gnu17": (("gcc", "clang"), BOTH),
+    "c2x": (("gcc", "clang"), BOTH),
+    "c++17": (("g++", "clang++"), (*BOTH, "service.cc")),
+    "c++20": (("g++", "clang++"), (*BOTH, "service.cc")),
 }
 PATIENCE = 90
 
@@ -194,6 +196,28 @@ def works(service):
     expect(404, "", "GET", "/nowhere")
 
 
+def is_refused(service):
+    """What databases.c answers where nobody listens: which one cannot be reached, and why. The cache needs none."""
+
+    def expect(status, text, *request):
+        answer = service.ask(*request)
+        assert answer[0] == status and text in answer[1], f"{request}: {answer}\n{service.text()[-4000:]}"
+
+    for db, name in (("postgres", "pool pg: "), ("mysql", "pool maria: ")):
+        for method, what in (("POST", "schema"), ("POST", "items"), ("GET", "all"), ("GET", "leave"), ("GET", "tx"),
+                             ("GET", "panic"), ("GET", "wrong"), ("GET", "again")):
+            expect(503, name, method, f"/v1/sql/{db}/{what}")
+        expect(503, name, "GET", f"/v1/sql/{db}/items")
+        expect(503, "unreachable", "GET", f"/v1/sql/{db}/own")
+    for what in ("words", "together", "hear"):
+        expect(503, "redis 127.0.0.1:1", "GET", f"/v1/redis/{what}")
+    expect(503, "unreachable", "GET", "/v1/redis/pop")
+    expect(503, "pool pg: ", "GET", "/v1/cache/7")
+    expect(204, "", "PUT", "/v1/cache/7")
+    expect(200, "by hand", "GET", "/v1/cache/7")
+    expect(200, "0 0 in use", "GET", "/v1/counts")
+
+
 def digs(service):
     """Deep frames on both workers, while the watchdog looks at them."""
     with concurrent.futures.ThreadPoolExecutor(4) as clients:
@@ -204,7 +228,7 @@ def digs(service):
 def clean(cell, program, folder):
     service = Service(cell, program, folder)
     try:
-        works(service)
+        (is_refused if cell.source == "databases.c" else works)(service)
         if cell.tool == "valgrind" and cell.source == "service.c":
             digs(service)
         status = service.end()

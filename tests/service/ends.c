@@ -17,8 +17,11 @@
 
 struct ends {
     const char *lines, *fifo; /* files; NULL: none */
+    int64_t hole;             /* the port of who accepts and never answers; 0: there is none */
     bool start_waits;
     weir_chan *never; /* nobody ever sends */
+    weir_db *postgres, *mysql;
+    weir_redis *redis;
     int lines_fd;
 };
 WEIR_HANDLE(ends, struct ends);
@@ -106,6 +109,52 @@ static weir_err stalls(weir_ctx *c)
     return err < 0 ? err : weir_text(c, 200, "read\n");
 }
 
+/* Databases behind a network that swallows. */
+static weir_err ask(weir_ctx *c, weir_db *db)
+{
+    int64_t n;
+    weir_tx *tx = weir_begin(c, db);
+    weir_err err = weir_query_one(c, tx, int64_t, &n, "SELECT 1");
+    return err < 0 ? err : weir_text(c, 200, "?\n");
+}
+
+static weir_err asks_postgres(weir_ctx *c)
+{
+    return ask(c, ends(c)->postgres);
+}
+
+static weir_err asks_mysql(weir_ctx *c)
+{
+    return ask(c, ends(c)->mysql);
+}
+
+static weir_err asks_redis(weir_ctx *c)
+{
+    weir_str text;
+    weir_err err = weir_redis_get(c, ends(c)->redis, "k", &text);
+    return err < 0 ? err : weir_text(c, 200, "?\n");
+}
+
+static weir_err hears_redis(weir_ctx *c)
+{
+    weir_redis_message m;
+    weir_err err = weir_redis_recv(c, weir_redis_subscribe(c, ends(c)->redis, "news"), &m);
+    return err < 0 ? err : weir_text(c, 200, "?\n");
+}
+
+static void open_databases(weir_ctx *c, struct ends *e)
+{
+    char url[64];
+    snprintf(url, sizeof url, "postgres://a:b@127.0.0.1:%d/c?sslmode=disable", (int)e->hole);
+    e->postgres = weir_postgres_open(c, .url = url, .lazy = true, .connect_timeout = weir_min(10),
+                                     .pool = {.max_open = 5, .wait_max = weir_min(10)});
+    snprintf(url, sizeof url, "mysql://a:b@127.0.0.1:%d/c", (int)e->hole);
+    e->mysql = weir_mysql_open(c, .url = url, .lazy = true, .connect_timeout = weir_min(10),
+                               .pool = {.max_open = 5, .wait_max = weir_min(10)});
+    snprintf(url, sizeof url, "redis://127.0.0.1:%d", (int)e->hole);
+    e->redis = weir_redis_open(c, .url = url, .dial_timeout = weir_min(10));
+}
+
 static size_t address_space(void)
 {
     unsigned long pages = 0;
@@ -140,6 +189,8 @@ static weir_err start(weir_ctx *c, void *arg)
 {
     struct ends *e = arg;
     e->never = weir_chan_new(c, int, 0);
+    if (e->hole != 0)
+        open_databases(c, e);
     if (!e->start_waits)
         return WEIR_OK;
     weir_log(NULL, WEIR_LOG_INFO, "the start waits");
@@ -167,6 +218,10 @@ int main(int argc, char **argv)
     const weir_option options[] = {
         {.name = "lines", .text = &it.lines, .help = "a file for what is logged as well"},
         {.name = "fifo", .text = &it.fifo, .help = "a pipe that nobody writes to"},
+        {.name = "hole",
+         .number = &it.hole,
+         .max = 65535,
+         .help = "a port where all is accepted, and no more"},
         {.name = "start-waits", .toggle = &it.start_waits, .help = "the start never ends"},
         {0},
     };
@@ -185,6 +240,10 @@ int main(int argc, char **argv)
     weir_get(app, "/detaches", detaches);
     weir_get(app, "/stalls", stalls, .timeout = weir_sec(600));
     weir_get(app, "/eats", eats);
+    weir_get(app, "/asks/postgres", asks_postgres, .timeout = weir_sec(600));
+    weir_get(app, "/asks/mysql", asks_mysql, .timeout = weir_sec(600));
+    weir_get(app, "/asks/redis", asks_redis, .timeout = weir_sec(600));
+    weir_get(app, "/hears/redis", hears_redis, .timeout = weir_sec(600));
     weir_post(app, "/reads", reads, .timeout = weir_sec(600), .body_bytes_max = 1 << 20);
     return weir_app_run(app);
 }
