@@ -19,6 +19,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -74,6 +75,20 @@ ROWS = [
     ("/write-half", 503, None),
     ("/reply-stored", 500, "weir_reply_body: the reply is none, or the context that it was made in has ended"),
     ("/ask-by-timer", 200, "panic in ask_stored: weir_http_do: the HTTP client is none"),
+    ("/db-null", 500, "weir_query: the database is NULL"),
+    ("/db-of-a-step", 500, "weir_query: the database is none, or the context that it was made in has ended"),
+    ("/rows-of-a-step", 500, "weir_rows_next: the rows is none, or the context that it was made in has ended"),
+    ("/rows-of-another", 500, "by another fiber: two fibers never share a connection"),
+    ("/rows-and-panic", 500, "check failed: n < 2"),
+    ("/tx-of-another", 500, "by another fiber: two fibers never share a connection"),
+    ("/tx-of-a-step", 500, "weir_exec: the transaction is none, or the context that it was made in has ended"),
+    ("/commit-twice", 200, None),
+    ("/tx-left", 200, "neither committed nor rolled back, left open at the end of its context"),
+    ("/spin-query", 500, "1000 waits in a row have failed at once"),
+    ("/spin-redis", 500, "1000 waits in a row have failed at once"),
+    ("/redis-null", 500, "weir_redis_set: the Redis client is NULL"),
+    ("/pipe-of-a-step", 500, "weir_redis_add: the pipe is none, or the context that it was made in has ended"),
+    ("/cache-of-a-request", 500, "weir_cache_new: "),
     ("/respond-twice", 200, "closed: a second response is refused"),
     ("/stream-twice", 200, "closed: a second response is refused"),
     ("/upgrade-by-hand", 500, "weir_text: status 101; a response has one from 200 to 599"),
@@ -81,10 +96,10 @@ ROWS = [
 
 
 class Service:
-    def __init__(self, program):
+    def __init__(self, program, folder):
         self.lines, self.news = [], queue.Queue()
         self.process = subprocess.Popen(
-            [program, "--listen=127.0.0.1:0", "--workers=1"], stdout=subprocess.PIPE,
+            [program, "--listen=127.0.0.1:0", "--workers=1", f"--db={folder}/notes.db"], stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, errors="replace",
             preexec_fn=takes_signals)
         threading.Thread(target=self.read, daemon=True).start()
@@ -157,14 +172,15 @@ def main():
         options.seed = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True,
                                       text=True).stdout.strip()
     rows = random.Random(options.seed).sample(ROWS, min(options.sample, len(ROWS)))
-    service = Service(options.program)
+    folder = tempfile.TemporaryDirectory()
+    service = Service(options.program, folder.name)
     failures = 0
     for path, status, said in rows:
         wrong = try_row(service, path, status, said)
         failures += wrong != ""
         print(f"{'ok' if wrong == '' else 'FAILED':6}  {path}  {wrong}", flush=True)
         if service.process.poll() is not None:
-            service = Service(options.program)
+            service = Service(options.program, folder.name)
     service.process.send_signal(signal.SIGTERM)
     try:
         status = service.process.wait(PATIENCE)

@@ -16,6 +16,9 @@ struct kept {
     weir_wait_group *group;
     weir_once *once;
     weir_http *http;
+    weir_db *db, *away; /* one that is there, one that nobody reaches */
+    weir_redis *redis;  /* nor this */
+    const char *path;   /* of the one that is there */
 };
 WEIR_HANDLE(kept, struct kept);
 static struct kept the_kept;
@@ -538,6 +541,135 @@ static weir_err ask_by_timer(weir_ctx *c)
     return err < 0 ? err : weir_text(c, 200, "started\n");
 }
 
+/* --- databases ------------------------------------------------------------------------------ */
+
+static weir_err db_null(weir_ctx *c)
+{
+    return weir_rows_err(weir_query(c, (weir_db *)none, "SELECT 1"));
+}
+
+static weir_err db_of_a_step(weir_ctx *c)
+{
+    weir_db *db = NULL;
+    WEIR_WITH(step, c) {
+        db = weir_postgres_open(step, .url = "postgres://a@127.0.0.1:1/b", .lazy = true);
+    }
+    return weir_rows_err(weir_query(c, db, "SELECT 1"));
+}
+
+static weir_rows *numbers(weir_ctx *c)
+{
+    return weir_query(c, kept(c)->db, "VALUES (1), (2), (3)");
+}
+
+static weir_err read_one(weir_ctx *c, void *rows)
+{
+    int64_t n;
+    (void)c;
+    return weir_rows_next(rows, int64_t, &n) ? WEIR_OK : weir_rows_err(rows);
+}
+
+static weir_err rows_of_a_step(weir_ctx *c)
+{
+    weir_rows *rows = NULL;
+    WEIR_WITH(step, c) {
+        rows = numbers(step);
+    }
+    return read_one(c, rows);
+}
+
+static weir_err rows_of_another(weir_ctx *c)
+{
+    weir_rows *rows = numbers(c);
+    weir_err err = WEIR_GO(c, read_one, rows);
+    if (err == WEIR_OK)
+        err = weir_join(c);
+    return err < 0 ? err : weir_text(c, 200, "read\n");
+}
+
+static weir_err rows_and_panic(weir_ctx *c)
+{
+    weir_rows *rows = numbers(c);
+    int64_t n;
+    while (weir_rows_next(rows, int64_t, &n))
+        WEIR_CHECK(n < 2);
+    return weir_rows_err(rows);
+}
+
+static weir_err write_one(weir_ctx *c, void *tx)
+{
+    (void)c;
+    return weir_exec((weir_tx *)tx, "INSERT INTO notes VALUES (1)");
+}
+
+static weir_err tx_of_another(weir_ctx *c)
+{
+    weir_tx *tx = weir_begin(c, kept(c)->db);
+    weir_err err = WEIR_GO(c, write_one, tx);
+    if (err == WEIR_OK)
+        err = weir_join(c);
+    return err < 0 ? err : weir_text(c, 200, "written\n");
+}
+
+static weir_err tx_of_a_step(weir_ctx *c)
+{
+    weir_tx *tx = NULL;
+    WEIR_WITH(step, c) {
+        tx = weir_begin(step, kept(c)->db);
+    }
+    return write_one(c, tx);
+}
+
+/* The second commit does nothing; what is written behind it is refused. */
+static weir_err commit_twice(weir_ctx *c)
+{
+    weir_tx *tx = weir_begin(c, kept(c)->db);
+    (void)write_one(c, tx);
+    weir_err first = weir_commit(tx), second = weir_commit(tx);
+    weir_err late = write_one(c, tx);
+    return weir_text(c, first == WEIR_OK && second == WEIR_OK && late < 0 ? 200 : 500, "twice\n");
+}
+
+static weir_err tx_left(weir_ctx *c)
+{
+    weir_err err = write_one(c, weir_begin(c, kept(c)->db));
+    return err < 0 ? err : weir_text(c, 200, "left\n");
+}
+
+/* In a loop that looks at nothing. */
+static weir_err spin_query(weir_ctx *c)
+{
+    for (int n = 0; n < OFTEN; n++)
+        weir_rows_close(weir_query(c, kept(c)->away, "SELECT 1"));
+    return weir_text(c, 200, "it went on for ever\n");
+}
+
+static weir_err spin_redis(weir_ctx *c)
+{
+    for (int n = 0; n < OFTEN; n++)
+        weir_redis_set(c, kept(c)->redis, "k", n);
+    return weir_text(c, 200, "it went on for ever\n");
+}
+
+static weir_err redis_null(weir_ctx *c)
+{
+    return weir_redis_set(c, (weir_redis *)none, "k", 1);
+}
+
+static weir_err pipe_of_a_step(weir_ctx *c)
+{
+    weir_redis_pipe *pipe = NULL;
+    WEIR_WITH(step, c)
+        pipe = weir_redis_pipe_new(step, kept(c)->redis);
+    return weir_redis_add(pipe, "INCR", "k");
+}
+
+static weir_err cache_of_a_request(weir_ctx *c)
+{
+    return weir_cache_err(weir_cache_new(c, .name = "mine", .entries_max = 10, .bytes_max = 1 << 20,
+                                         .ttl = weir_min(1)));
+}
+
 /* --- responses ---------------------------------------------------------------------------- */
 
 static weir_err respond_twice(weir_ctx *c)
@@ -568,13 +700,22 @@ static weir_err open_kept(weir_ctx *app, void *arg)
     k->group = weir_wait_group_new(app);
     k->once = weir_once_new(app);
     k->http = weir_http_open(app, .pool = {.max_open = 8});
-    return weir_http_err(k->http);
+    k->away = weir_postgres_open(app, .url = "postgres://a@127.0.0.1:1/b", .lazy = true);
+    k->redis = weir_redis_open(app, .url = "redis://127.0.0.1:1");
+    k->db = weir_sqlite_open(app, .path = k->path, .create = true);
+    weir_err err = weir_exec_script(app, k->db, "CREATE TABLE IF NOT EXISTS notes(n INTEGER)");
+    return err < 0 ? err : weir_http_err(k->http);
 }
 
 int main(int argc, char **argv)
 {
-    weir_app *app =
-        weir_app_new(argc, argv, .name = "careless", .start = open_kept, .arg = &the_kept);
+    const weir_option options[] = {
+        {.name = "db", .text = &the_kept.path, .help = "the file of its database"},
+        {0},
+    };
+    the_kept.path = "careless.db";
+    weir_app *app = weir_app_new(argc, argv, .name = "careless", .options = options,
+                                 .start = open_kept, .arg = &the_kept);
     weir_provide(app, kept, &the_kept);
     weir_get(app, "/ok", fine);
     weir_get(app, "/local-to-fiber", local_to_fiber);
@@ -637,6 +778,20 @@ int main(int argc, char **argv)
     weir_get(app, "/store", store);
     weir_get(app, "/reply-stored", reply_stored);
     weir_get(app, "/ask-by-timer", ask_by_timer);
+    weir_get(app, "/db-null", db_null);
+    weir_get(app, "/db-of-a-step", db_of_a_step);
+    weir_get(app, "/rows-of-a-step", rows_of_a_step);
+    weir_get(app, "/rows-of-another", rows_of_another);
+    weir_get(app, "/rows-and-panic", rows_and_panic);
+    weir_get(app, "/tx-of-another", tx_of_another);
+    weir_get(app, "/tx-of-a-step", tx_of_a_step);
+    weir_get(app, "/commit-twice", commit_twice);
+    weir_get(app, "/tx-left", tx_left);
+    weir_get(app, "/spin-query", spin_query);
+    weir_get(app, "/spin-redis", spin_redis);
+    weir_get(app, "/redis-null", redis_null);
+    weir_get(app, "/pipe-of-a-step", pipe_of_a_step);
+    weir_get(app, "/cache-of-a-request", cache_of_a_request);
     weir_get(app, "/respond-twice", respond_twice);
     weir_get(app, "/stream-twice", stream_twice);
     weir_get(app, "/upgrade-by-hand", upgrade_by_hand);
