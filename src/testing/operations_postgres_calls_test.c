@@ -1,7 +1,8 @@
 /*
- * What can be done with PostgreSQL on a connection of one's own, tried everywhere: each wait cancelled, each allocation, call
- * and limit failed, in other orders. The server is in the run too, so its calls fail as well.
- * Whatever fails, what was read is right or an error, and no connection stays lent.
+ * What can be done with PostgreSQL on a connection of one's own, tried everywhere: each wait
+ * cancelled, each allocation, call and limit failed, in other orders. The server is in the run too,
+ * so its calls fail as well. Whatever fails, what was read is right or an error, and no connection
+ * stays lent.
  */
 #include "data/postgres/testing.h"
 #include "testing/operations_testing.h"

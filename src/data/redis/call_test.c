@@ -486,6 +486,28 @@ static void what_blocks_has_its_own_connection(void **state)
          SAY("*2\r\n$1\r\nq\r\n$1\r\nb\r\n"), {.then = REDIS_HANGS});
 }
 
+/* L24: a lent connection comes back though its commands fail, and lives on. */
+static void fails_on_a_connection_of_its_own(weir_ctx *c, weir_redis *redis, struct redis_peer *p)
+{
+    weir_pool_stats stats;
+    for (int i = 0; i < 100; i++) {
+        WEIR_WITH(request, c) {
+            assert_int_equal(weir_redis_cmd(request, redis, NULL, "BLPOP", "k", 0),
+                             WEIR_EWRONGTYPE);
+        }
+    }
+    weir__pool_stats(weir__redis_of(redis, "the test")->leases, &stats);
+    assert_int_equal(stats.in_use, 0);
+    assert_int_equal(stats.opened, 1);
+    assert_int_equal(p->accepted, 1);
+}
+
+static void what_fails_gives_its_connection_back(void **state)
+{
+    (void)state;
+    PLAY(fails_on_a_connection_of_its_own, SAY("-WRONGTYPE it is a hash\r\n"));
+}
+
 /* Another fiber, which runs before whoever the next thing that happens is for, and cancels it. */
 static struct {
     weir_ctx *target;
@@ -543,6 +565,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commands),
+        cmocka_unit_test(what_fails_gives_its_connection_back),
         cmocka_unit_test(who_is_cancelled_does_not_begin_to_wait),
         cmocka_unit_test(keys),
         cmocka_unit_test(many_fibers_share_a_connection),
