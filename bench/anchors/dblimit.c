@@ -122,7 +122,7 @@ static void ask(int database)
 /* What comes last in an answer: an EOF packet, ReadyForQuery. */
 static bool is_whole(const unsigned char *bytes, ssize_t n)
 {
-    return n > 9 && (is_mysql ? bytes[n - 5] == 0xfe && bytes[n - 9] == 5 : bytes[n - 6] == 'Z');
+    return n >= 9 && (is_mysql ? bytes[n - 5] == 0xfe && bytes[n - 9] == 5 : bytes[n - 6] == 'Z');
 }
 
 static void on_database(int database)
