@@ -23,7 +23,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EVENTS = 256, FDS = 4096, CONNECTIONS = 32, WORLDS = 10000, TWENTY = 20 };
+enum { EVENTS = 256, FDS = 4096, CONNECTIONS = 32, WORLDS = 10000, TWENTY = 20, STATEMENT_AT = 5 };
 
 static const char reply[] = "HTTP/1.1 200 OK\r\n"
                             "Content-Type: application/json\r\n"
@@ -38,8 +38,9 @@ static size_t long_bytes;
 
 static struct peer {
     bool is_database;
-    int client;     /* a database's: whom it works for */
-    int rows, left; /* a client's: asked for, and to come */
+    int client;         /* a database's: whom it works for */
+    uint32_t statement; /* MariaDB's number of what was prepared, which differs by connection */
+    int rows, left;     /* a client's: asked for, and to come */
 } peers[FDS];
 
 static int idle[CONNECTIONS], idle_count; /* databases */
@@ -98,11 +99,12 @@ static int open_mysql(const char *url)
         give_up(mysql_stmt_error(s));
     uint32_t id = htole32((uint32_t)s->stmt_id);
     question_bytes = 0;
-    put("\x16\0\0\0\x17", 5); /* 22 bytes: COM_STMT_EXECUTE */
-    put(&id, 4);
+    put("\x16\0\0\0\x17", 5);           /* 22 bytes: COM_STMT_EXECUTE */
+    put(&id, 4);                        /* at STATEMENT_AT */
     put("\0\x01\0\0\0\0\x01\x08\0", 9); /* once; nothing is NULL; a BIGINT */
     value_at = question_bytes;
     put("\0\0\0\0\0\0\0", 8);
+    peers[mysql_get_socket(c)].statement = id;
     return mysql_get_socket(c);
 }
 
@@ -115,6 +117,8 @@ static void ask(int database)
     uint64_t id = state % WORLDS + 1;
     id = is_mysql ? htole64(id) : htobe64(id);
     memcpy(question + value_at, &id, sizeof id);
+    if (is_mysql)
+        memcpy(question + STATEMENT_AT, &peers[database].statement, 4);
     if (send(database, question, question_bytes, MSG_NOSIGNAL) != (ssize_t)question_bytes)
         give_up("asking");
 }
