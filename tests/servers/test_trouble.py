@@ -320,6 +320,11 @@ class Cached:
 
         def look():
             self.buy()
+            with self.chaos.lock:
+                is_there = self.chaos.planned or any(link.fault is fault for link in self.chaos.links)
+            if not is_there and not fault.has_struck:  # a greeting that took too long: its connection has gone
+                self.chaos.cut_all()
+                self.chaos.next(fault)
             return fault.has_struck or fault.at_byte != at  # one that swallows all goes on
 
         at = fault.at_byte
