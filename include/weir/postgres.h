@@ -62,7 +62,7 @@ typedef struct weir_postgres_options {
     uint32_t multiplex;
     uint32_t multiplex_max_open; /* such connections of a worker, beside the pool's; 1 to 100;
                                     default 4 */
-    weir_dur multiplex_late; /* 1 ms to 1 min: while the oldest statement of one takes longer, new
+    weir_dur multiplex_late;  /* 1 ms to 1 min: while the oldest statement of one takes longer, new
                                 ones go to another; default 100 ms */
     weir_nodes_options nodes; /* where the URL lists several hosts; without `multiplex` */
 } weir_postgres_options;
