@@ -105,8 +105,7 @@ static weir_err read_options(struct weir__postgres *db, struct weir__ctx *c, con
 static void release_db(struct weir__owned *o)
 {
     struct weir__postgres *db = WEIR_CONTAINER(o, struct weir__postgres, owned);
-    struct weir__pg_conn *first =
-        db->nodes != NULL ? atomic_exchange(&db->nodes[0].first, NULL) : NULL;
+    struct weir__pg_conn *first = atomic_exchange(&db->first, NULL); /* its node is gone */
     if (first != NULL)
         weir__pg_disconnect(first, o->ctx);
     weir__tls_client_unref(db->tls);
@@ -132,9 +131,8 @@ static weir_err make_tls(struct weir__postgres *db, struct weir__ctx *c, const w
     weir_buf_init_fixed(&why, room, sizeof room - 1);
     weir_err err = weir__tls_client_new(&o, &db->tls, &why);
     room[why.len] = '\0';
-    if (err == WEIR_ENOTBUILT && u->sslmode <= WEIR__PG_SSL_PREFER) {
+    if (err == WEIR_ENOTBUILT && u->sslmode <= WEIR__PG_SSL_PREFER)
         return WEIR_OK; /* none is spoken */
-    }
     return err < 0 ? weir_raise_at(site, weir__ctx_handle(c), err, 0, "PostgreSQL %s: TLS: %s",
                                    db->name, why.len > 0 ? room : weir_strerror(err))
                    : WEIR_OK;
@@ -203,7 +201,7 @@ static weir_err try_one(struct weir__postgres *db, struct weir__ctx *c, const we
     if (err < 0)
         return weir_raise_at(site, weir__ctx_handle(c), err, 0, "%s", f.text);
     weir__pg_pool_ops.leave(node, conn);
-    atomic_store(&node->first, conn);
+    atomic_store(&db->first, conn);
     return WEIR_OK;
 }
 

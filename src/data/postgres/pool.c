@@ -128,7 +128,7 @@ weir_err weir__pg_connect_raised(struct weir__pg_node *node, struct weir__ctx *c
 static weir_err open_conn(void *driver, struct weir__ctx *c, void **resource)
 {
     struct weir__pg_node *node = driver;
-    struct weir__pg_conn *conn = atomic_exchange(&node->first, NULL);
+    struct weir__pg_conn *conn = atomic_exchange(&node->db->first, NULL);
     if (conn != NULL && enter(node, c, conn) == WEIR_OK) {
         *resource = conn;
         return WEIR_OK;

@@ -48,7 +48,6 @@ struct weir__pg_node {
     char where[300];                   /* "db.example.org:5432", for messages */
     struct weir__pool *pool;           /* NULL: not made */
     _Atomic int64_t server_timeout_ms; /* statement_timeout of its sessions; 0: none, or unknown */
-    _Atomic(struct weir__pg_conn *) first; /* made at the start, until the pool wants one */
 };
 
 struct weir__postgres {
@@ -56,7 +55,8 @@ struct weir__postgres {
     weir_postgres_options o;
     struct weir__pg_url url;
     const char *name;
-    struct weir__pg_node *nodes;  /* url.host_count of them; NULL: not made */
+    struct weir__pg_node *nodes;           /* url.host_count of them; NULL: not made */
+    _Atomic(struct weir__pg_conn *) first; /* made at the start, until the pool wants one */
     struct weir__pg_mux *mux;     /* of a single one; NULL: statements share no connections */
     _Atomic uint32_t generation;  /* how often all that is open was given up */
     struct weir__tls_client *tls; /* NULL: none is spoken */
