@@ -52,7 +52,7 @@ static weir_str key_of(struct key *key, int64_t id)
 
 void shop_product_changed(weir_ctx *c, int64_t id)
 {
-    struct key key;
+    struct key key = {""};
     /* Cut off in it, or without Redis, it is forgotten here, and Redis is told later. */
     (void)!weir_cache_remove(c, shop(c)->products, key_of(&key, id));
 }
@@ -71,7 +71,7 @@ static weir_err get_product(weir_ctx *c)
     int64_t id;
     if (weir_param_i64(c, "id", &id) < 0)
         return weir_fail_bind(c);
-    struct key key;
+    struct key key = {""};
     product p;
     weir_err err =
         weir_cache_get(c, shop(c)->products, key_of(&key, id), product, &p, load_product, &id);

@@ -216,6 +216,14 @@ class Service:
         self.read_names()
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
+    def descriptors(self):
+        """What each of them is, for whoever wonders why there are so many."""
+        told = []
+        for link in sorted(pathlib.Path(f"/proc/{self.pid}/fd").iterdir()):
+            with contextlib.suppress(FileNotFoundError):
+                told.append(f"{link.name} {os.readlink(link)}")
+        return "; ".join(told)
+
     def fewest_fds(self):
         """Without those that are open for a moment: a connection of who just asked, an audit's folder."""
         return min((self.metric("weir_workers"), self.fds())[1] for _ in range(10))
