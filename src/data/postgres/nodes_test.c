@@ -472,6 +472,24 @@ static void opens_with_none(weir_ctx *c, struct cluster *k, weir_db *db)
     assert_null(strstr(text, "secret"));
 }
 
+/* Connections that are shared have one server. */
+static weir_err opens_shared(weir_ctx *c, void *arg)
+{
+    (void)arg;
+    weir_db *db =
+        weir_postgres_open(c, .url = "postgres://anna@a,b/shop?multiplex=8", .lazy = true);
+    assert_int_equal(weir_db_err(db), WEIR_EINVALID);
+    assert_non_null(
+        strstr(weir_last_error(c)->message.ptr, "multiplex and several hosts do not go together"));
+    return WEIR_OK;
+}
+
+static void test_those_that_share_have_one_server(void **state)
+{
+    (void)state;
+    SIM(opens_shared, NULL);
+}
+
 static void test_one_that_answers_is_enough(void **state)
 {
     (void)state;
@@ -590,6 +608,7 @@ int main(void)
         cmocka_unit_test(test_what_a_replica_refuses_is_no_failover),
         cmocka_unit_test(test_a_listener_follows_the_primary),
         cmocka_unit_test(test_one_that_answers_is_enough),
+        cmocka_unit_test(test_those_that_share_have_one_server),
         cmocka_unit_test(test_cancelled_at_each_wait),
         cmocka_unit_test(test_memory_fails_at_each_allocation),
     };
