@@ -214,8 +214,9 @@ int weir__mysql_auth_step(struct weir__mysql_auth *a, weir_str body, weir_buf *o
         return WEIR__MYSQL_AUTH_DONE;
     if (first == WEIR__MYSQL_ERR)
         return WEIR__MYSQL_AUTH_ERR;
-    if (++a->steps > STEPS_MAX)
+    if (a->steps == STEPS_MAX)
         return refuse(why, WEIR_MYSQL_EFORM, "the server's authentication does not end");
+    a->steps++;
     if (first == WEIR__MYSQL_EOF)
         return change(a, body, out, why);
     if (first == MORE)
