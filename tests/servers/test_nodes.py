@@ -87,8 +87,10 @@ def test_a_primary_and_a_replica(request, kind):
     assert pools[primary.port][0] == "primary" and pools[replica.port][0].startswith("replica, "), pools
     until(has_all, "the replica does not follow")
 
-    # Without the replica the primary reads, and nobody notices.
+    # Without the replica the primary reads. What reaches it while its processes end breaks, and is told; then nobody
+    # notices.
     replica.kill()
+    until(lambda: client.reads(4) == {primary.port}, "reads do not go to the primary")
     for _ in range(5):
         assert client.reads(4) == {primary.port}
     assert client.write() == "ok"
